@@ -1,0 +1,34 @@
+"""What every source offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streamfx.frame import Frame, VideoFormat
+
+
+class Source(Protocol):
+    """Where frames come from. Used by one thread at a time, the capture thread, except ``close``.
+
+    Attributes:
+        name: how a user would write it, without credentials.
+        format: what all frames have in common, known once the source is open.
+        live: True when frames arrive at their own pace and must not be waited for.
+        notes: what was assumed, converted or lost (unknown colour tags, alpha, a size change), for the report.
+    """
+
+    name: str
+    format: VideoFormat
+    live: bool
+    notes: list[str]
+
+    def read(self) -> Frame | None:
+        """Return the next frame, or None at the end.
+
+        Raises:
+            DecodeError: this frame or packet is broken; the next call goes on after it.
+            SourceLostError: nothing more will come although the source has not ended.
+        """
+
+    def close(self) -> None:
+        """Release everything. Safe to call twice and from another thread."""

@@ -1,0 +1,34 @@
+"""What every sink offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streamfx.frame import Frame
+
+
+class Sink(Protocol):
+    """Where frames go. Used by one thread, the encode thread.
+
+    Attributes:
+        name: how a user would write it, without credentials.
+        frames_written: frames accepted so far.
+        packets_written: video packets (or pictures) written so far; equals frames after ``finish``.
+    """
+
+    name: str
+    frames_written: int
+    packets_written: int
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame, in order of presentation.
+
+        Raises:
+            SinkError: cannot write (disk full, peer gone). What was written so far stays usable.
+        """
+
+    def finish(self) -> None:
+        """Flush and complete the output (index, rename from the temporary name). Call once, after the last frame."""
+
+    def abort(self) -> None:
+        """Give up: remove temporary output. Safe to call at any time, and after ``finish`` does nothing."""

@@ -1,0 +1,54 @@
+"""Every error streamfx raises: one root, and each class is also the builtin a Python user would catch.
+
+A message says what was asked, what was found, where, and what to do. Causes are chained with ``raise … from``.
+"""
+
+from __future__ import annotations
+
+
+class StreamfxError(Exception):
+    """Root of all errors raised on purpose by streamfx."""
+
+
+class ConfigError(StreamfxError, ValueError):
+    """A setting, option or configuration file is wrong; the message names file, line, column and key where known."""
+
+
+class SourceOpenError(StreamfxError, OSError):
+    """A source cannot be opened: missing, empty, not a video, no permission, no such device."""
+
+
+class SourceLostError(StreamfxError, ConnectionError):
+    """A source that was open is gone and the allowed attempts to get it back are used up."""
+
+
+class DecodeError(StreamfxError, ValueError):
+    """One frame or packet of a source is broken; capture goes on with the next one."""
+
+
+class FrameError(StreamfxError, ValueError):
+    """A frame, plane or head has the wrong shape, type, depth or value range."""
+
+
+class EngineNotFoundError(StreamfxError, LookupError):
+    """No engine of that name; the message lists the folders searched and the engines found."""
+
+
+class EngineMismatchError(StreamfxError, ValueError):
+    """An engine does not fit what it is asked to do, or its output differs from its golden frame."""
+
+
+class EngineCorruptError(StreamfxError, ValueError):
+    """A file of an engine folder is missing, unreadable or does not have the hash that was recorded."""
+
+
+class BackendUnavailableError(StreamfxError, RuntimeError):
+    """The backend asked for cannot run here; the message says why, and which ones can."""
+
+
+class SinkError(StreamfxError, OSError):
+    """An output cannot be opened or written."""
+
+
+class StageFailedError(StreamfxError, RuntimeError):
+    """A pipeline stage failed; names stage and frame, the original exception is its cause."""

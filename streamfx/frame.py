@@ -1,0 +1,199 @@
+"""Frame: one picture of a video as planar YUV, immutable and self-checking; and what describes it.
+
+Shape legend: a plane is a 2-D NumPy array (height, width), rows may be padded (any positive row stride), samples
+contiguous. ``uint8`` at depth 8, ``uint16`` at depths 9 to 16 with the value in the low bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfx.errors import FrameError
+
+Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+Planes: TypeAlias = tuple[Plane, Plane, Plane]
+
+
+class Matrix(IntEnum):
+    """Luma/chroma matrix, numbered as in ITU-T H.273 (the numbers FFmpeg uses)."""
+
+    RGB = 0
+    BT709 = 1
+    UNKNOWN = 2
+    FCC = 4
+    BT470BG = 5
+    SMPTE170M = 6
+    SMPTE240M = 7
+    BT2020_NCL = 9
+    BT2020_CL = 10
+
+
+class CodeRange(StrEnum):
+    """How code values span black to white: limited (16..235 at 8 bit), full (0..255) or not stated."""
+
+    LIMITED = "limited"
+    FULL = "full"
+    UNKNOWN = "unknown"
+
+
+class ChromaLocation(StrEnum):
+    """Where chroma samples lie between luma samples. Unknown means left-sited, the H.264 and HEVC default."""
+
+    LEFT = "left"
+    CENTER = "center"
+    TOP_LEFT = "topleft"
+    TOP = "top"
+    BOTTOM_LEFT = "bottomleft"
+    BOTTOM = "bottom"
+    UNKNOWN = "unknown"
+
+
+class Subsampling(StrEnum):
+    """Chroma subsampling; ``steps`` is (vertical, horizontal) luma samples per chroma sample."""
+
+    YUV420 = "4:2:0"
+    YUV422 = "4:2:2"
+    YUV444 = "4:4:4"
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        return {"4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}[self.value]
+
+    def chroma_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) of a chroma plane for a luma plane of ``size``; odd sizes round up."""
+        (height, width), (step_y, step_x) = size, self.steps
+        return -(-height // step_y), -(-width // step_x)
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """Colour description of a stream. ``primaries`` and ``transfer`` are H.273 numbers; 2 is "unknown"."""
+
+    matrix: Matrix = Matrix.UNKNOWN
+    code_range: CodeRange = CodeRange.UNKNOWN
+    primaries: int = 2
+    transfer: int = 2
+    chroma_location: ChromaLocation = ChromaLocation.UNKNOWN
+
+    def assumed(self, height: int) -> Colour:
+        """Return this description with every unknown that matters replaced by the usual assumption.
+
+        Matrix: BT.709 from 720 lines up, else BT.601. Range: limited. Chroma: left-sited.
+        """
+        matrix = self.matrix
+        if matrix is Matrix.UNKNOWN:
+            matrix = Matrix.BT709 if height >= 720 else Matrix.SMPTE170M
+        code_range = CodeRange.LIMITED if self.code_range is CodeRange.UNKNOWN else self.code_range
+        location = self.chroma_location
+        if location is ChromaLocation.UNKNOWN:
+            location = ChromaLocation.LEFT
+        return replace(self, matrix=matrix, code_range=code_range, chroma_location=location)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """What all frames of a stream have in common, and what a sink needs to open.
+
+    Attributes:
+        size: (height, width) in pixels, as coded (before rotation is applied by a player).
+        subsampling: chroma subsampling.
+        depth: bits per sample, 8 to 16.
+        colour: colour description as tagged; unknown stays unknown.
+        time_base: unit of every frame's ``pts`` and ``duration``, in seconds.
+        rate_fps: nominal frame rate; None when the source does not state one.
+        sample_aspect_ratio: pixel aspect ratio; None when not stated.
+        rotation_degrees: counter-clockwise rotation a player must apply, multiple of 90.
+        frame_count: number of frames if the container states it, else None.
+        duration_seconds: duration if the container states it, else None.
+    """
+
+    size: tuple[int, int]
+    subsampling: Subsampling
+    depth: int
+    colour: Colour
+    time_base: Fraction
+    rate_fps: Fraction | None = None
+    sample_aspect_ratio: Fraction | None = None
+    rotation_degrees: int = 0
+    frame_count: int | None = None
+    duration_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Frame:
+    """One picture, planar YUV, immutable.
+
+    Attributes:
+        planes: (Y, U, V); made read-only here. The frame keeps the memory alive, whoever allocated it.
+        subsampling: chroma subsampling, which the plane sizes must match.
+        depth: bits per sample, 8 to 16.
+        colour: colour description as tagged by the stream.
+        index: number of the frame in its source, from 0.
+        pts: presentation time in units of ``time_base``, exact.
+        time_base: seconds per unit of pts.
+        duration: in units of ``time_base``; None when not known.
+        captured_ns: monotonic clock when capture handed the frame over.
+
+    Raises:
+        FrameError: planes, depth, subsampling and sizes do not fit together.
+    """
+
+    planes: Planes
+    subsampling: Subsampling
+    depth: int
+    colour: Colour
+    index: int
+    pts: int
+    time_base: Fraction
+    duration: int | None = None
+    captured_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.planes) != 3:
+            raise FrameError(f"frame {self.index}: needs 3 planes (Y, U, V), found {len(self.planes)}")
+        if not 8 <= self.depth <= 16:
+            raise FrameError(f"frame {self.index}: depth must be 8 to 16 bits, found {self.depth}")
+        dtype = np.dtype(np.uint8 if self.depth == 8 else np.uint16)
+        chroma_size = self.subsampling.chroma_size(self.size)
+        for name, plane, size in zip("YUV", self.planes, (self.size, chroma_size, chroma_size), strict=True):
+            if plane.dtype != dtype or plane.ndim != 2:
+                raise FrameError(
+                    f"frame {self.index}: plane {name} must be 2-D {dtype} at depth {self.depth}, "
+                    f"found {plane.ndim}-D {plane.dtype}"
+                )
+            if plane.shape != size or 0 in size:
+                raise FrameError(
+                    f"frame {self.index}: plane {name} must be {size} for luma {self.size} at "
+                    f"{self.subsampling}, found {plane.shape}"
+                )
+            if plane.strides[1] != plane.itemsize:
+                raise FrameError(f"frame {self.index}: samples of plane {name} must be contiguous in a row")
+            plane.flags.writeable = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the luma plane in pixels."""
+        height, width = self.planes[0].shape
+        return height, width
+
+    @property
+    def time_seconds(self) -> Fraction:
+        """Presentation time in seconds, exact."""
+        return self.pts * self.time_base
+
+    def with_planes(self, planes: Planes) -> Frame:
+        """Return a frame with other pixels and the same everything else."""
+        return replace(self, planes=planes)
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return (
+            f"Frame(index={self.index}, {width}x{height} {self.subsampling} {self.depth}-bit, "
+            f"pts={self.pts}×{self.time_base}, {self.colour.matrix.name.lower()}/{self.colour.code_range})"
+        )
