@@ -1,0 +1,1 @@
+"""Training of the generators. The runtime never imports this package."""

@@ -1,0 +1,118 @@
+"""The fused full-size step as a differentiable function, and reduction as the runtime does it.
+
+The definition is `streamfx/generate/fuse.py`; a test compares the two. Legend of shapes: B pictures, H x W full
+size, h x w reduced.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# BT.709, full range, Y in [0, 1], U and V in [-0.5, 0.5]: the planes in which training fuses.
+_KR, _KB = 0.2126, 0.0722
+_TO_YUV = torch.tensor(
+    [
+        [_KR, 1 - _KR - _KB, _KB],
+        [-_KR / (2 - 2 * _KB), -(1 - _KR - _KB) / (2 - 2 * _KB), 0.5],
+        [0.5, -(1 - _KR - _KB) / (2 - 2 * _KR), -_KB / (2 - 2 * _KR)],
+    ],
+    dtype=torch.float64,
+)
+TO_YUV = _TO_YUV.float()
+FROM_YUV = torch.linalg.inv(_TO_YUV).float()
+LOWEST = (0.0, -0.5, -0.5)
+HIGHEST = (1.0, 0.5, 0.5)
+
+
+class _ReturningClamp(torch.autograd.Function):
+    """Clamp whose gradient still passes where it leads back towards the range: a clamped value can recover."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        ctx.save_for_backward(x, low, high)
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        x, low, high = ctx.saved_tensors
+        (gradient,) = gradients
+        leads_away = ((x > high) & (gradient < 0)) | ((x < low) & (gradient > 0))
+        return gradient.masked_fill(leads_away, 0.0), None, None
+
+
+def returning_clamp(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
+    """`x` clamped to [low, high]; outside, only gradients that would move `x` back inside are kept."""
+    result: Tensor = _ReturningClamp.apply(x, torch.as_tensor(low), torch.as_tensor(high))  # type: ignore[no-untyped-call]
+    return result
+
+
+def recolour(picture_B3HW: Tensor, matrix_33: Tensor) -> Tensor:
+    """Picture with each pixel's three values multiplied by a 3x3 matrix."""
+    return functional.conv2d(picture_B3HW, matrix_33[:, :, None, None].to(picture_B3HW.dtype))
+
+
+def reduce(picture_BCHW: Tensor, factor: float) -> Tensor:
+    """Picture made smaller by `factor`: every small pixel is the mean of the area it covers."""
+    if factor == 1:
+        return picture_BCHW
+    height, width = picture_BCHW.shape[-2:]
+    size = (max(1, round(height / factor)), max(1, round(width / factor)))
+    return functional.interpolate(picture_BCHW, size=size, mode="area")
+
+
+def enlarge(heads_BChw: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear enlargement, half-pixel centres, edges clamped."""
+    if heads_BChw.shape[-2:] == (height, width):
+        return heads_BChw
+    return functional.interpolate(heads_BChw, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def warp(picture_BCHW: Tensor, displacement_B2HW: Tensor) -> Tensor:
+    """Picture sampled bilinearly at every pixel's position plus displacement (x, y in pixels), border clamped."""
+    height, width = picture_BCHW.shape[-2:]
+    columns_W = torch.arange(width, dtype=picture_BCHW.dtype, device=picture_BCHW.device)
+    rows_H = torch.arange(height, dtype=picture_BCHW.dtype, device=picture_BCHW.device)
+    x_BHW = (displacement_B2HW[:, 0] + columns_W) * (2 / max(width - 1, 1)) - 1
+    y_BHW = (displacement_B2HW[:, 1] + rows_H[:, None]) * (2 / max(height - 1, 1)) - 1
+    grid_BHW2 = torch.stack([x_BHW, y_BHW], dim=-1)
+    return functional.grid_sample(
+        picture_BCHW, grid_BHW2, mode="bilinear", padding_mode="border", align_corners=True
+    )
+
+
+def fuse(
+    source_B3HW: Tensor,
+    reduced_B3hw: Tensor,
+    heads_B7hw: Tensor,
+    lowest: tuple[float, float, float] = LOWEST,
+    highest: tuple[float, float, float] = HIGHEST,
+    max_displacement_pixels: float = 4.0,
+    strength: float = 1.0,
+) -> Tensor:
+    """Full-size output planes B3HW, unrounded, for planes of equal size (4:4:4).
+
+    Args:
+        source_B3HW: Full-size planes.
+        reduced_B3hw: The reduced planes that the network saw.
+        heads_B7hw: Translated planes, mask, displacement x, y (reduced pixels), detail gain; unclamped.
+        lowest: Lowest code of each plane.
+        highest: Highest code of each plane.
+        max_displacement_pixels: Limit of the displacement, in reduced pixels.
+        strength: Weight of the whole effect, 0..1.
+    """
+    height, width = source_B3HW.shape[-2:]
+    low, high = (torch.tensor(codes, dtype=source_B3HW.dtype).reshape(1, 3, 1, 1) for codes in (lowest, highest))
+    heads_B7HW = enlarge(heads_B7hw, height, width)
+    translated_B3HW = returning_clamp(heads_B7HW[:, :3], low, high)
+    mask_B1HW = strength * returning_clamp(heads_B7HW[:, 3:4], 0.0, 1.0)
+    scale_12 = torch.tensor([width / heads_B7hw.shape[3], height / heads_B7hw.shape[2]], dtype=source_B3HW.dtype)
+    limited_B2HW = returning_clamp(heads_B7HW[:, 4:6], -max_displacement_pixels, max_displacement_pixels)
+    warped_B3HW = warp(source_B3HW, limited_B2HW * scale_12.reshape(1, 2, 1, 1))
+    gain_B1HW = returning_clamp(heads_B7HW[:, 6:7], 0.0, 2.0)
+    detail_B3HW = source_B3HW - enlarge(reduced_B3hw, height, width)
+    out_B3HW = mask_B1HW * (translated_B3HW + gain_B1HW * detail_B3HW) + (1 - mask_B1HW) * warped_B3HW
+    return returning_clamp(out_B3HW, low, high)

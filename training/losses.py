@@ -1,0 +1,67 @@
+"""Every term of the training losses: one function each.
+
+Legend of shapes: B pictures, C channels, H x W picture, h x w features or reduced picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def gram(features_BChw: Tensor) -> Tensor:
+    """Gram matrices BCC, float32, divided by h*w: which features occur together (Gatys, Ecker, Bethge,
+    "Image Style Transfer Using Convolutional Neural Networks", 2016)."""
+    flat_BCN = features_BChw.float().flatten(2)
+    return flat_BCN @ flat_BCN.transpose(1, 2) / flat_BCN.shape[2]
+
+
+def relative_gram(features_BChw: Tensor, style_gram_1CC: Tensor) -> Tensor:
+    """Relative Gram distance of each picture, B: mean squared difference over the style's mean square."""
+    difference_BCC = gram(features_BChw) - style_gram_1CC
+    return difference_BCC.square().mean(dim=(1, 2)) / style_gram_1CC.square().mean()
+
+
+def style(layers: Sequence[Tensor], style_grams: Sequence[Tensor]) -> Tensor:
+    """Sum over layers of the batch's mean relative Gram distance; scalar."""
+    return torch.stack([relative_gram(f, g).mean() for f, g in zip(layers, style_grams, strict=True)]).sum()
+
+
+def content(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
+    """Mean squared difference of features at relu4_1 (Johnson, Alahi, Fei-Fei, "Perceptual Losses for Real-Time
+    Style Transfer and Super-Resolution", 2016); scalar."""
+    return (features_BChw.float() - source_BChw.float()).square().mean()
+
+
+def total_variation(picture_BCHW: Tensor) -> Tensor:
+    """Mean absolute step between neighbouring pixels, rows plus columns; scalar."""
+    rows = (picture_BCHW[:, :, 1:] - picture_BCHW[:, :, :-1]).abs().mean()
+    columns = (picture_BCHW[:, :, :, 1:] - picture_BCHW[:, :, :, :-1]).abs().mean()
+    return rows + columns
+
+
+def mask_price(mask_B1hw: Tensor) -> Tensor:
+    """Mean share of the source that the mask, clamped to [0, 1], lets through; scalar."""
+    return 1 - mask_B1hw.clamp(0, 1).mean()
+
+
+def displacement_price(displacement_B2hw: Tensor) -> Tensor:
+    """Roughness plus a tenth of the mean size of the displacement, in reduced pixels; scalar."""
+    return total_variation(displacement_B2hw) + 0.1 * displacement_B2hw.abs().mean()
+
+
+def detail_price(gain_B1hw: Tensor) -> Tensor:
+    """Mean size of the detail gain: what the source's own detail costs; scalar."""
+    return gain_B1hw.abs().mean()
+
+
+def imitation(picture_B3HW: Tensor, teacher_B3HW: Tensor) -> Tensor:
+    """Mean absolute difference to the teacher's pictures; scalar."""
+    return (picture_B3HW - teacher_B3HW.float()).abs().mean()
+
+
+def temporal(moved_B3HW: Tensor, reference_B3HW: Tensor) -> Tensor:
+    """Mean squared difference between the output of a displaced, noisy input and the displaced output; scalar."""
+    return (moved_B3HW - reference_B3HW).square().mean()

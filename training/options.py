@@ -1,0 +1,98 @@
+"""Settings of a training: closed, typed, checked at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class NetworkOptions(BaseModel):
+    """Sizes of the warp-and-mask network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stem: int = Field(16, ge=1)
+    width: int = Field(48, ge=1)
+    blocks: int = Field(5, ge=1)
+    detail: bool = True
+    norm: Literal["none", "batch", "instance"] = "none"
+
+
+class StyleOptions(BaseModel):
+    """Settings of `python -m training style`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    style: Path = Field(description="style picture")
+    content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
+    out: Path = Field(description="engine folder to write")
+    work: Path = Field(description="folder for checkpoint, log and previews")
+    init: Path | None = Field(None, description="weights.safetensors of a finished engine to start from")
+    exclude: list[str] = Field([], description="leave out pictures whose path contains one of these words")
+
+    name: str = Field("", description="name of the engine; the name of the out folder by default")
+    version: str = "1.0.0"
+    title: str = Field("", description="what the style picture is, for the card")
+    target_domain: str = "painting"
+    licence: str = "MIT"
+
+    network: NetworkOptions = NetworkOptions()
+    teacher_steps: int = Field(200, ge=0)
+    translation_steps: int = Field(500, ge=0)
+    released_steps: int = Field(900, ge=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    tail: float = Field(0.35, gt=0, le=1, description="share of all steps in which the rate falls to zero")
+    batch: int = Field(4, ge=1)
+    crop: int = Field(208, ge=32, multiple_of=8, description="side of the crops that the losses see, in pixels")
+    crops: int = Field(900, ge=1, description="how many crops to train on")
+    clip_share: float = Field(0.2, ge=0, le=1, description="share of crops that come from clips, where there are any")
+    teacher_crops: int = Field(160, ge=1)
+
+    content_weight: float = Field(0.1, ge=0)
+    content_target: float | None = Field(None, gt=0, description="let the content weight follow this value")
+    variation_weight: float = Field(0.05, ge=0)
+    mask_price: float = Field(0.2, ge=0)
+    displacement_price: float = Field(0.02, ge=0)
+    detail_price: float = Field(0.05, ge=0)
+    max_displacement_pixels: float = Field(4.0, gt=0)
+
+    temporal_weight: float = Field(10.0, ge=0)
+    temporal_crops: int = Field(2, ge=1, description="crops of each batch that the temporal term looks at")
+    temporal_shift: int = Field(6, ge=0, description="largest displacement, in full-size pixels")
+    temporal_noise: float = Field(0.01, ge=0, description="deviation of the added noise, of full scale 1")
+
+    translation_factors: dict[float, float] = Field(
+        {1.0: 0.6, 1.5: 0.1, 2.0: 0.15, 3.0: 0.05, 4.0: 0.1}, description="how often each factor is drawn"
+    )
+    factors: dict[float, float] = Field(
+        {1.0: 0.22, 1.5: 0.1, 2.0: 0.2, 3.0: 0.15, 4.0: 0.27, 6.0: 0.03, 8.0: 0.03},
+        description="how often each factor is drawn once the heads are released",
+    )
+
+    bfloat16: bool = True
+    threads: int = Field(2, ge=1)
+    seed: int = 7
+    checkpoint_every: int = Field(50, ge=1)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all three phases."""
+        return self.teacher_steps + self.translation_steps + self.released_steps
+
+    @model_validator(mode="after")
+    def _check(self) -> StyleOptions:
+        wrong = [f"content {path} does not exist" for path in self.content if not path.exists()]
+        if not self.style.is_file():
+            wrong.append(f"style picture {self.style} does not exist")
+        if self.init is not None and not self.init.is_file():
+            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
+        for name in ("factors", "translation_factors"):
+            if any(factor < 1 or share <= 0 for factor, share in getattr(self, name).items()):
+                wrong.append(f"{name}: factors are at least 1, shares above 0")
+        if self.temporal_crops > self.batch:
+            wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self

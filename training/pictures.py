@@ -1,0 +1,219 @@
+"""Training pictures: found in folders and clips, split by source picture, cut into crops; all seeded.
+
+A picture is read when it is first needed. Whatever cannot be read is named in the log, skipped and counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+STILLS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".gif"})
+HELD_OUT_SHARE = 0.2
+MARGIN = 24  # reduced pixels that the network sees around a crop
+LARGEST_WINDOW = 368
+SHORT_SIDES = (384, 432, 480)
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Still:
+    """One picture file and the source picture that it was cut from."""
+
+    path: Path
+    source: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether this source is kept for evaluation: decided by its name alone, so that crops never straddle."""
+        digest = hashlib.sha256(self.source.encode()).digest()
+        return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+
+
+def find_stills(folders: Iterable[Path], exclude: Sequence[str] = ()) -> list[Still]:
+    """Picture files below `folders` in a fixed order, each with its source.
+
+    An `index.csv` with columns `file` and `source_image`, in the folder or the one above, names the sources;
+    without it each file is its own source. Paths that contain a word of `exclude` are left out.
+    """
+    stills = []
+    for folder in folders:
+        root, sources = _sources(folder)
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in STILLS):
+            if not any(word in path.as_posix() for word in exclude):
+                stills.append(Still(path, sources.get(path.relative_to(root).as_posix(), path.name)))
+    return stills
+
+
+def _sources(folder: Path) -> tuple[Path, dict[str, str]]:
+    for root in (folder, folder.parent):
+        index = root / "index.csv"
+        if index.is_file():
+            with index.open(newline="", encoding="utf-8") as rows:
+                return root, {
+                    row["file"]: f"{row.get('package', '')}/{row['source_image']}" for row in csv.DictReader(rows)
+                }
+    return folder, {}
+
+
+def read_still(path: Path) -> Picture | None:
+    """RGB picture HW3, or None (and a line in the log) when the file cannot be read."""
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        log.warning("skipped %s: %s", path, error)
+        return None
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if picture is None:
+        log.warning("skipped %s: not a readable picture", path)
+        return None
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def read_clip(path: Path, first: int = 0, count: int | None = None, step: int = 1) -> list[Picture]:
+    """RGB frames HW3 of a clip: `count` of them (all by default), every `step`-th from frame `first` on."""
+    reader = cv2.VideoCapture(str(path))
+    frames: list[Picture] = []
+    index = 0
+    while count is None or len(frames) < count:
+        decoded, frame = reader.read()
+        if not decoded:
+            break
+        if index >= first and (index - first) % step == 0:
+            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
+        index += 1
+    reader.release()
+    if not frames:
+        log.warning("skipped %s: no frame could be decoded", path)
+    return frames
+
+
+def to_short_side(picture: Picture, short_side: int) -> Picture:
+    """Picture resized so that its short side has `short_side` pixels."""
+    height, width = picture.shape[:2]
+    scale = short_side / min(height, width)
+    if scale == 1:
+        return picture
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+
+
+def to_tensor(picture: Picture) -> Tensor:
+    """RGB tensor 3HW in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+
+
+def to_picture(rgb_3HW: Tensor) -> Picture:
+    """RGB picture HW3, rounded and clamped, of a tensor in [0, 1]."""
+    codes = (rgb_3HW.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.asarray(codes.permute(1, 2, 0).cpu().numpy(), np.uint8)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of `side` pixels at (top, left) of a square picture."""
+
+    picture: Picture
+    top: int
+    left: int
+    side: int
+
+    def rgb(self) -> Tensor:
+        """The crop itself, RGB 3SS in [0, 1]."""
+        return to_tensor(self.picture[self.top : self.top + self.side, self.left : self.left + self.side])
+
+    def window(self, factor: float, shift_yx: tuple[int, int] = (0, 0)) -> tuple[Tensor, int, int]:
+        """The crop with surroundings for the network, moved by `shift_yx` pixels where the picture allows.
+
+        Returns:
+            RGB 3WW in [0, 1], with W / factor a multiple of 4, and the crop's top and left inside it.
+        """
+        side = window_side(self.side, factor)
+        top = self._start(self.top, side, shift_yx[0])
+        left = self._start(self.left, side, shift_yx[1])
+        return to_tensor(self.picture[top : top + side, left : left + side]), self.top - top, self.left - left
+
+    def _start(self, position: int, side: int, shift: int) -> int:
+        centred = min(max(position - (side - self.side) // 2, 0), self.picture.shape[0] - side)
+        return min(max(centred + shift, position + self.side - side, 0), position, self.picture.shape[0] - side)
+
+
+def window_side(crop_side: int, factor: float) -> int:
+    """Side in full-size pixels of the window around a crop: the crop and a margin, whole strides when reduced."""
+    unit = 4 * factor
+    wanted = min(crop_side + 2 * MARGIN * factor, max(LARGEST_WINDOW, crop_side))
+    return round(int(wanted // unit) * unit)
+
+
+class Pool:
+    """A fixed, seeded set of crops: stills and, for `clip_share` of it, frames of clips.
+
+    Raises:
+        ValueError: Nothing readable was found.
+    """
+
+    def __init__(
+        self, stills: Sequence[Still], clips: Sequence[Path], size: int, side: int, clip_share: float, seed: int
+    ) -> None:
+        rng = np.random.default_rng([seed, 1])
+        self.skipped = 0
+        self.crops: list[Crop] = []
+        for path in clips:
+            self._take_clip(path, max(1, round(size * clip_share / len(clips))), side, rng)
+        for index in rng.permutation(len(stills)):
+            if len(self.crops) >= size:
+                break
+            picture = read_still(stills[index].path)
+            if picture is None:
+                self.skipped += 1
+                continue
+            self.crops.append(_cut(picture, side, rng))
+        if self.skipped:
+            log.warning("%d pictures or clips could not be read and were skipped", self.skipped)
+        if not self.crops:
+            raise ValueError("no readable training picture was found")
+        log.info("%d crops of %d pixels", len(self.crops), side)
+
+    def _take_clip(self, path: Path, count: int, side: int, rng: np.random.Generator) -> None:
+        frames = read_clip(path)
+        if not frames:
+            self.skipped += 1
+            return
+        for index in np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int):
+            self.crops.append(_cut(frames[index], side, rng))
+
+    def indices(self, step: int, batch: int, seed: int) -> list[int]:
+        """Which crops step number `step` uses: every crop once per round, each round in a new order."""
+        chosen = []
+        for position in range(step * batch, (step + 1) * batch):
+            turn, offset = divmod(position, len(self.crops))
+            order = np.random.default_rng([seed, 2, turn]).permutation(len(self.crops))
+            chosen.append(int(order[offset]))
+        return chosen
+
+
+def _cut(picture: Picture, side: int, rng: np.random.Generator) -> Crop:
+    """A random crop; a third touch the picture's border, so that the network learns what a border looks like."""
+    short = max(int(rng.choice(SHORT_SIDES)), side)
+    picture = to_short_side(picture, short)
+    start = [int(rng.integers(0, n - short + 1)) for n in picture.shape[:2]]
+    square = np.ascontiguousarray(picture[start[0] : start[0] + short, start[1] : start[1] + short])
+    places = [int(rng.integers(0, short - side + 1)) for _ in range(2)]
+    if rng.random() < 1 / 3:
+        places[int(rng.integers(2))] = int(rng.choice([0, short - side]))
+    return Crop(square, places[0], places[1], side)

@@ -1,0 +1,263 @@
+"""Training of a warp-and-mask engine on one style picture.
+
+Three phases, because with everything free from the start the mask closes within a hundred steps, or the network
+settles for a change of palette: imitate a teacher (AdaIN); then style and content losses on the bare translation
+(mask 1, displacement and gain 0); then the losses on the fused full-size output with all heads released, each at a
+price, at random factors.
+
+Legend of shapes: B crops, S side of a crop, W side of the window around it, w reduced window.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from streamfx.generate.networks.warp_mask import WarpMask
+from training import checkpoint, losses
+from training.features import Decoder, Encoder, adain
+from training.fused import FROM_YUV, TO_YUV, fuse, recolour, reduce, returning_clamp
+from training.options import StyleOptions
+from training.pictures import CLIPS, Pool, find_stills, read_still, to_short_side, to_tensor
+
+log = logging.getLogger(__name__)
+
+STYLE_SHORT_SIDE = 480
+
+
+@dataclass
+class Studio:
+    """What stays the same during a training: pictures, frozen networks, the style's Gram matrices."""
+
+    options: StyleOptions
+    pool: Pool
+    encoder: Encoder
+    decoder: Decoder
+    style_features: list[Tensor]
+    style_grams: list[Tensor]
+    source_features: dict[int, Tensor] = field(default_factory=dict)
+    teacher_pictures: dict[int, Tensor] = field(default_factory=dict)
+
+    def source(self, index: int) -> Tensor:
+        """Features 1Css at relu4_1 of a crop; computed once."""
+        if index not in self.source_features:
+            with torch.no_grad(), self.precision():
+                features = self.encoder(self.pool.crops[index].rgb()[None])[-1]
+            self.source_features[index] = features.to(torch.bfloat16)
+        return self.source_features[index]
+
+    def teacher(self, index: int) -> Tensor:
+        """The teacher's picture 13SS of a crop; computed once."""
+        if index not in self.teacher_pictures:
+            with torch.no_grad(), self.precision():
+                mixed = adain(self.source(index), self.style_features[-1])
+                picture = self.decoder(mixed).float().clamp(0, 1)
+            self.teacher_pictures[index] = picture[..., : self.options.crop, : self.options.crop].half()
+        return self.teacher_pictures[index]
+
+    def precision(self) -> torch.autocast:
+        """Context in which networks run."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16)
+
+
+def open_studio(options: StyleOptions) -> Studio:
+    """Read pictures and style and load the frozen networks.
+
+    Raises:
+        ValueError: The style picture cannot be read, or there is no training picture.
+    """
+    folders = [path for path in options.content if path.is_dir()]
+    clips = [path for path in options.content if path.suffix.lower() in CLIPS]
+    stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
+    log.info("%d training stills of %d sources, %d clips", len(stills), len({s.source for s in stills}), len(clips))
+    pool = Pool(stills, clips, options.crops, options.crop, options.clip_share, options.seed)
+    encoder = Encoder()
+    features = style_features(encoder, options.style)
+    return Studio(options, pool, encoder, Decoder(), features, [losses.gram(f) for f in features])
+
+
+def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
+    """Features of the style picture at short side 480, float32.
+
+    Raises:
+        ValueError: The picture cannot be read.
+    """
+    picture = read_still(path)
+    if picture is None:
+        raise ValueError(f"style picture {path} cannot be read: not a picture file, or no permission")
+    with torch.no_grad():
+        return encoder(to_tensor(to_short_side(picture, STYLE_SHORT_SIDE))[None])
+
+
+def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None = None) -> WarpMask:
+    """The trained network, in evaluation mode; goes on from the checkpoint in `options.work` where there is one."""
+    torch.manual_seed(options.seed)
+    studio = open_studio(options)
+    network = WarpMask(**options.network.model_dump())
+    if options.init is not None:
+        network.load_state_dict(load_file(options.init))
+    network.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    state = checkpoint.load(options.work, network, optimiser) or {"step": 0, "content_weight": options.content_weight}
+    started = time.monotonic()
+    first = state["step"]
+    while state["step"] < options.total_steps:
+        network.train()
+        terms = train_step(studio, network, optimiser, state)
+        state["step"] += 1
+        _report(options, state, terms, (time.monotonic() - started) / (state["step"] - first))
+        if state["step"] % options.checkpoint_every == 0 or state["step"] == options.total_steps:
+            checkpoint.save(options.work, network, optimiser, state)
+        if on_step is not None:
+            on_step(state["step"], network)
+    return network.eval()
+
+
+def train_step(
+    studio: Studio, network: WarpMask, optimiser: torch.optim.Optimizer, state: dict[str, Any]
+) -> dict[str, float]:
+    """Correct the network once; returns every weighted term of the loss and the unweighted content.
+
+    Raises:
+        FloatingPointError: A term is not finite; names it.
+    """
+    options, step = studio.options, state["step"]
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(options, step)
+    optimiser.zero_grad(set_to_none=True)
+    indices = studio.pool.indices(step, options.batch, options.seed)
+    if step < options.teacher_steps:
+        terms = _teacher_terms(studio, network, indices)
+    else:
+        terms = _style_terms(studio, network, indices, state)
+    broken = [name for name, term in terms.items() if not math.isfinite(term.item())]
+    if broken:
+        raise FloatingPointError(f"step {step}: not finite: {', '.join(broken)}; lower learning_rate")
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    values = {name: term.item() for name, term in terms.items()}
+    if "content" in values:
+        values["plain_content"] = values["content"] / state["content_weight"]
+        _move_content_weight(options, state, values["plain_content"])
+    return values
+
+
+def learning_rate(options: StyleOptions, step: int) -> float:
+    """Short warm-up, constant, then a linear tail over the last `tail` of all steps."""
+    remaining = (options.total_steps - step) / max(1, round(options.tail * options.total_steps))
+    return options.learning_rate * min(1.0, (step + 1) / 20, max(remaining, 0.02))
+
+
+def _move_content_weight(options: StyleOptions, state: dict[str, Any], content: float) -> None:
+    """Let the price of content follow its target, so that style is bought with exactly as much content as allowed."""
+    if options.content_target is not None:
+        pull = math.exp(0.02 * max(-1.0, min(1.0, content - options.content_target)))
+        state["content_weight"] = min(max(state["content_weight"] * pull, 0.01), 1.0)
+
+
+def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int]) -> dict[str, Tensor]:
+    """Imitation of the teacher at factor 1 by the bare translation."""
+    indices = [index % min(studio.options.teacher_crops, len(studio.pool.crops)) for index in indices]
+    rgb_B3SS = torch.cat([studio.pool.crops[index].rgb()[None] for index in indices])
+    target_B3SS = torch.cat([studio.teacher(index) for index in indices])
+    with studio.precision():
+        heads = network.translate(rgb_B3SS, torch.ones(1))
+    return {"imitation": losses.imitation(heads[:, :3].float(), target_B3SS)}
+
+
+def _style_terms(
+    studio: Studio, network: WarpMask, indices: list[int], state: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Content, style and, once the heads are released, their prices and the temporal term."""
+    options, step = studio.options, state["step"]
+    rng = np.random.default_rng([options.seed, 3, step])
+    released = step >= options.teacher_steps + options.translation_steps
+    weights = options.factors if released else options.translation_factors
+    factor = float(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
+    crops = [studio.pool.crops[index] for index in indices]
+    output_B3SS, heads_B7ww = fused_crops(studio, network, [crop.window(factor) for crop in crops], factor, released)
+    with studio.precision():
+        features = studio.encoder(output_B3SS)
+    source = torch.cat([studio.source(index) for index in indices])
+    terms = {
+        "style": losses.style(features, studio.style_grams),
+        "content": state["content_weight"] * losses.content(features[-1], source),
+        "variation": options.variation_weight * losses.total_variation(output_B3SS),
+    }
+    if released:
+        terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
+        terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
+        terms["detail"] = options.detail_price * losses.detail_price(heads_B7ww[:, 6:7])
+    if released and options.temporal_weight > 0:
+        count = options.temporal_crops
+        shift_yx = tuple(int(v) for v in rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2))
+        windows = [_noisy(crop.window(factor, shift_yx), rng, options.temporal_noise) for crop in crops[:count]]
+        moved_B3SS, _ = fused_crops(studio, network, windows, factor, released)
+        terms["temporal"] = options.temporal_weight * losses.temporal(moved_B3SS, output_B3SS[:count])
+    return terms
+
+
+def fused_crops(
+    studio: Studio, network: WarpMask, windows: list[tuple[Tensor, int, int]], factor: float, released: bool
+) -> tuple[Tensor, Tensor]:
+    """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
+    side = studio.options.crop
+    rgb_B3WW = torch.stack([window for window, _, _ in windows])
+    with studio.precision():
+        heads_B7ww = network.translate(reduce(rgb_B3WW, factor), torch.tensor([factor])).float()
+    used_B7ww = heads_B7ww if released else functional.pad(heads_B7ww[:, :3], (0, 0, 0, 0, 0, 4))
+    if not released:
+        used_B7ww = used_B7ww + torch.tensor([0, 0, 0, 1.0, 0, 0, 0]).reshape(1, 7, 1, 1)
+    output_B3WW = fuse_rgb(rgb_B3WW, used_B7ww, factor, studio.options.max_displacement_pixels)
+    parts = [
+        output_B3WW[index, :, top : top + side, left : left + side] for index, (_, top, left) in enumerate(windows)
+    ]
+    return torch.stack(parts), heads_B7ww
+
+
+def fuse_rgb(
+    rgb_B3HW: Tensor, heads_B7hw: Tensor, factor: float, max_displacement_pixels: float, strength: float = 1.0
+) -> Tensor:
+    """Fused output of an RGB picture, RGB in [0, 1]: the step itself happens in YUV planes, as at run time."""
+    planes_B3HW = recolour(rgb_B3HW, TO_YUV)
+    heads_B7hw = torch.cat([recolour(heads_B7hw[:, :3], TO_YUV), heads_B7hw[:, 3:]], dim=1)
+    fused_B3HW = fuse(
+        planes_B3HW,
+        reduce(planes_B3HW, factor),
+        heads_B7hw,
+        max_displacement_pixels=max_displacement_pixels,
+        strength=strength,
+    )
+    return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0)
+
+
+def _noisy(window: tuple[Tensor, int, int], rng: np.random.Generator, deviation: float) -> tuple[Tensor, int, int]:
+    rgb_3WW, top, left = window
+    noise = torch.from_numpy(rng.standard_normal(rgb_3WW.shape, np.float32)) * deviation
+    return (rgb_3WW + noise).clamp(0, 1), top, left
+
+
+def _report(options: StyleOptions, state: dict[str, Any], terms: dict[str, float], seconds: float) -> None:
+    """Append the step's terms to log.jsonl; say them every 20 steps."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    line = {"step": state["step"], "content_weight": state["content_weight"], **terms}
+    with (options.work / "log.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({key: round(value, 6) for key, value in line.items()}) + "\n")
+    if state["step"] % 20 == 0:
+        words = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
+        log.info(
+            "step %d/%d %.2f s/step: %s (content weight %.3f)",
+            state["step"], options.total_steps, seconds, words, state["content_weight"],
+        )  # fmt: skip
