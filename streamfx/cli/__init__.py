@@ -1,0 +1,63 @@
+"""The ``streamfx`` command: arguments in, one command run, every failure one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from streamfx.cli.parser import parse
+from streamfx.errors import StreamfxError
+
+EXIT_ALL_THERE = 0
+EXIT_WITH_LOSSES = 1
+EXIT_REFUSED = 2
+EXIT_STOPPED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: everything is there. 1: finished or ended early, and frames are missing; the report says which.
+    2: refused, nothing was written. 130: stopped by the user, the output holds what was done until then.
+
+    Args:
+        arguments: what follows ``streamfx``; None takes the process's own.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        options = parse(arguments)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _close_broken_pipe()
+    except KeyboardInterrupt:
+        return _fail("stopped", EXIT_STOPPED)
+    except StreamfxError as error:
+        return _fail(str(error), EXIT_REFUSED, debug="--debug" in arguments)
+    except Exception as error:
+        message = (
+            f"unexpected {type(error).__name__}: {error} (this is a fault of streamfx; --debug shows where)"
+        )
+        return _fail(message, EXIT_WITH_LOSSES, debug="--debug" in arguments)
+    return code
+
+
+def _fail(message: str, code: int, *, debug: bool = False) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"streamfx: error: {one_line(message)}", file=sys.stderr)
+    return code
+
+
+def one_line(message: str) -> str:
+    """Return ``message`` on one line, so that logs and scripts see one error as one line."""
+    return "; ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def _close_broken_pipe() -> int:
+    # The reader of our output is gone (`streamfx effects | head -1`): nobody is left to tell, and Python
+    # would complain once more when it flushes at exit, so what is buffered goes to the null device.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_ALL_THERE

@@ -1,0 +1,208 @@
+"""Arguments of the ``streamfx`` command. Imports nothing heavy: ``streamfx --help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from streamfx.errors import ConfigError
+from streamfx.version import __version__
+
+DESCRIPTION = "Changes how a video looks, live or offline, at the full resolution of the source."
+EXIT_CODES = """\
+exit codes:
+  0    everything is there
+  1    finished, or ended early, and frames are missing: the report says which and why
+  2    refused: nothing was written
+  130  stopped (Ctrl-C): the output holds what was done until then; a second Ctrl-C stops at once
+"""
+TRANSCODE_EXAMPLES = """\
+examples:
+  streamfx transcode in.mp4 out.mp4 --effect wave
+  streamfx transcode in.mkv out.mkv --effect wave:strength=0.7 --codec hevc --report report.json
+
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of printing a usage page, and takes no abbreviations."""
+
+    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError: a usage error is one line, like every other error of the command line."""
+        raise ConfigError(f"{message}{_hint(message)}; '{self.prog} --help' lists what there is")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed arguments; ``run`` in them is the command, a function from them to an exit code.
+
+    Raises:
+        ConfigError: unknown command or option, or a value that is not one.
+
+    Example:
+        >>> options = parse(["transcode", "in.mp4", "out.mp4", "--effect", "wave:strength=0.7"])
+        >>> options.source, options.effect
+        ('in.mp4', ['wave:strength=0.7'])
+    """
+    parser, commands = _build()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = commands.choices[options.command]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], _option_names(command), n=1)
+        did_you_mean = f"; did you mean {near[0]}?" if near else ""
+        command.error(f"'{unknown[0]}' is not an option or argument of '{options.command}'{did_you_mean}")
+    return options
+
+
+def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
+    parser = Parser(prog="streamfx", description=DESCRIPTION, epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    for add in (_add_transcode, _add_effects, _add_devices, _add_schema, _add_compile):
+        command = add(commands)
+        # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
+        command.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="show tracebacks and detailed logs",
+        )
+    return parser, commands
+
+
+def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "transcode",
+        help="change a video file and write a new one, with its sound",
+        description="Change a video file and write a new one; sound, subtitles and chapters travel along.",
+        epilog=TRANSCODE_EXAMPLES + EXIT_CODES,
+    )
+    command.add_argument("source", metavar="IN", nargs="?", help="video to read")
+    command.add_argument(
+        "output", metavar="OUT", nargs="?", help="video to write; the ending picks the container"
+    )
+    look = command.add_argument_group("look")
+    look.add_argument(
+        "--effect",
+        action="append",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="effect and its controls ('streamfx effects' lists them); repeat for a chain, applied in order",
+    )
+    look.add_argument("--factor", metavar="N", help="how many times smaller the network's picture is")
+    speed = command.add_argument_group("speed")
+    speed.add_argument(
+        "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
+    )
+    speed.add_argument("--threads", metavar="N", help="processor threads to use")
+    encoding = command.add_argument_group("encoding")
+    encoding.add_argument("--codec", metavar="NAME", help="video codec of the output")
+    encoding.add_argument("--preset", metavar="NAME", help="speed against size, as the codec names it")
+    encoding.add_argument(
+        "--quality", metavar="N", help="constant quality, as the codec counts it (lower is better)"
+    )
+    encoding.add_argument(
+        "--overwrite", action=argparse.BooleanOptionalAction, default=None, help="replace OUT when it exists"
+    )
+    run = command.add_argument_group("run")
+    run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
+    run.add_argument(
+        "--config", metavar="FILE", help="read settings from a YAML file; options here override it"
+    )
+    run.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="override one setting by its name in the configuration",
+    )
+    command.set_defaults(run=_transcode)
+    return command
+
+
+def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser("effects", help="list the effects and their controls")
+    command.add_argument("name", metavar="NAME", nargs="?", help="show one effect only")
+    command.add_argument("--json", action="store_true", help="for programs")
+    command.set_defaults(run=_effects)
+    return command
+
+
+def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "devices", help="show the processor and which backends can run here, and why others cannot"
+    )
+    command.add_argument("--json", action="store_true", help="for programs")
+    command.set_defaults(run=_devices)
+    return command
+
+
+def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser("schema", help="print the JSON schema of configuration files")
+    command.set_defaults(run=_schema)
+    return command
+
+
+def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser("compile", help="show or empty the store of compiled engines")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--list", action="store_true", help="show what is stored, where, and its size")
+    what.add_argument("--clear", action="store_true", help="remove it all; it is made again when needed")
+    command.set_defaults(run=_compile)
+    return command
+
+
+# The commands are imported when they run: each knows what it needs, and --help needs none of it.
+
+
+def _transcode(options: argparse.Namespace) -> int:
+    from streamfx.cli.transcode import transcode
+
+    return transcode(options)
+
+
+def _effects(options: argparse.Namespace) -> int:
+    from streamfx.cli.show import effects
+
+    return effects(options)
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from streamfx.cli.show import devices
+
+    return devices(options)
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from streamfx.cli.show import schema
+
+    return schema(options)
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from streamfx.cli.show import compiled
+
+    return compiled(options)
+
+
+def _hint(message: str) -> str:
+    """Return "; did you mean …?" for an invalid choice that is nearly a valid one."""
+    found = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
+    if not found:
+        return ""
+    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _option_names(command: Parser) -> list[str]:
+    return re.findall(r"(?<![\w-])--[a-z-]+", command.format_help())

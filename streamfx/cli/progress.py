@@ -1,0 +1,104 @@
+"""Progress of a run on stderr: a bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from streamfx.stats import Snapshot
+
+LINE_EVERY_SECONDS = 5.0
+
+ShowProgress = Callable[[Snapshot], None]
+
+
+@contextmanager
+def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
+    """Give a function that shows a snapshot, and clear up after the last one.
+
+    Args:
+        stream: where to write; None takes stderr, so that stdout stays free for results.
+    """
+    stream = sys.stderr if stream is None else stream
+    if stream.isatty():
+        with _bar(stream) as show:
+            yield show
+    else:
+        yield _lines(stream)
+
+
+def describe(snapshot: Snapshot) -> str:
+    """Return rate, time left and stage times in words.
+
+    Example:
+        >>> from streamfx.stats import Times
+        >>> times = {"decode": Times(9, 0.0012, 0.001, 0.002, 0.002, 0.002)}
+        >>> describe(Snapshot(10, 9, 0, 1, 100, 0.5, 18.0, 5.0, {}, times))
+        '18.0 fps, 0:05 left, decode 1.2 ms, 1 broken'
+    """
+    parts = []
+    if snapshot.fps is not None:
+        parts.append(f"{snapshot.fps:.1f} fps")
+    if snapshot.remaining_seconds is not None and not snapshot.stopping:
+        parts.append(f"{clock(snapshot.remaining_seconds)} left")
+    for stage in ("decode", "generate", "encode"):
+        times = snapshot.stages.get(stage)
+        if times is not None and times.mean_seconds is not None:
+            parts.append(f"{stage} {times.mean_seconds * 1000:.1f} ms")
+    if snapshot.frames_dropped:
+        parts.append(f"{snapshot.frames_dropped} dropped")
+    if snapshot.frames_failed:
+        parts.append(f"{snapshot.frames_failed} broken")
+    if snapshot.stopping:
+        parts.append("stopping, the output is being completed")
+    return ", ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as minutes and seconds, with hours when there are any.
+
+    Example:
+        >>> clock(65.4), clock(3 * 3600 + 5)
+        ('1:05', '3:00:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _lines(stream: TextIO) -> ShowProgress:
+    shown_at = time.monotonic()
+
+    def show(snapshot: Snapshot) -> None:
+        nonlocal shown_at
+        now = time.monotonic()
+        if now - shown_at < LINE_EVERY_SECONDS:
+            return
+        shown_at = now
+        of = "" if snapshot.frame_count is None else f" of {snapshot.frame_count}"
+        print(f"streamfx: {snapshot.frames_out}{of} frames, {describe(snapshot)}", file=stream, flush=True)
+
+    return show
+
+
+@contextmanager
+def _bar(stream: TextIO) -> Iterator[ShowProgress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("frames, {task.description}"))
+    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(snapshot: Snapshot) -> None:
+            bar.update(
+                task,
+                completed=snapshot.frames_out,
+                total=snapshot.frame_count,
+                description=describe(snapshot) or "starting",
+            )
+
+        yield show
