@@ -1,6 +1,6 @@
 """Every error streamfx raises: one root, and each class is also the builtin a Python user would catch.
 
-A message says what was asked, what was found, where, and what to do. Causes are chained with ``raise … from``.
+A message says what was asked, what was found, where, and what to do. Causes are chained: ``raise … from``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ class StreamfxError(Exception):
 
 
 class ConfigError(StreamfxError, ValueError):
-    """A setting, option or configuration file is wrong; the message names file, line, column and key where known."""
+    """A setting, option or configuration file is wrong; names file, line, column and key where known."""
 
 
 class SourceOpenError(StreamfxError, OSError):
@@ -51,4 +51,14 @@ class SinkError(StreamfxError, OSError):
 
 
 class StageFailedError(StreamfxError, RuntimeError):
-    """A pipeline stage failed; names stage and frame, the original exception is its cause."""
+    """A pipeline stage failed; the original exception is its ``__cause__``.
+
+    Attributes:
+        stage: capture, generate or encode.
+        frame_index: the frame it was working on, None when it was not working on one.
+    """
+
+    def __init__(self, message: str, stage: str, frame_index: int | None = None) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.frame_index = frame_index

@@ -1,0 +1,26 @@
+"""What several tests check in the same way."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from streamfx.flow import RunResult
+from streamfx.pipeline import Pipeline
+
+
+def assert_no_stage_thread_is_left(limit_seconds: float = 5.0) -> None:
+    """Fail if a pipeline thread still runs after a moment."""
+    deadline = time.monotonic() + limit_seconds
+    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("streamfx-")]:
+        assert time.monotonic() < deadline, f"threads left behind: {left}"
+        time.sleep(0.005)
+
+
+def assert_balanced(pipeline: Pipeline) -> RunResult:
+    """Fail unless every frame that came in has exactly one final state; return the result."""
+    result = pipeline.result
+    assert result is not None
+    assert result.account.in_flight == 0
+    assert result.account.differences(result.packets_written) == []
+    return result

@@ -1,0 +1,120 @@
+"""The shutdown matrix: {end, failure, stop, abort} × {capture, generate, encode} × policy.
+
+Whatever happens wherever: no thread is left, the ledger balances, and the output is finished or removed.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from tests.asserts import assert_balanced, assert_no_stage_thread_is_left
+from tests.fakes import FakeSink, FakeSource, failing_at, plus_one
+
+from streamfx.errors import SinkError, SourceLostError, StageFailedError
+from streamfx.flow import Ending, Flow
+from streamfx.frame import Frame
+from streamfx.frame_queue import Policy
+from streamfx.pipeline import Pipeline
+
+AT = 7
+POLICIES = list(Policy)
+STAGES = ["capture", "generate", "encode"]
+WORKERS = [1, 3]
+
+
+@pytest.mark.parametrize(("policy", "workers"), list(product(POLICIES, WORKERS)))
+def test_at_the_end_the_output_is_finished(policy: Policy, workers: int) -> None:
+    source, sink = FakeSource(count=20), FakeSink()
+    pipeline = Pipeline(source, [plus_one] * workers, sink, Flow(policy=policy))
+    assert pipeline.run().ending is Ending.COMPLETE
+    result = assert_balanced(pipeline)
+    assert result.account.frames_in == 20
+    assert (sink.finishes, sink.aborts, source.closes) == (1, 0, 1)
+    assert_no_stage_thread_is_left()
+
+
+@pytest.mark.parametrize(("stage", "policy", "workers"), list(product(STAGES, POLICIES, WORKERS)))
+def test_a_failure_anywhere_ends_everything_and_keeps_the_good_frames(
+    stage: str, policy: Policy, workers: int
+) -> None:
+    source = FakeSource(count=None, lost_at=AT if stage == "capture" else None)
+    sink = FakeSink(fail_at=AT if stage == "encode" else None)
+    generate = failing_at(AT) if stage == "generate" else plus_one
+    # Without waiting, the frame that breaks generate might be dropped before: then some later frame must end it.
+    if stage == "generate" and policy is not Policy.WAIT:
+        generate = _failing_from(AT)
+    pipeline = Pipeline(source, [generate] * workers, sink, Flow(policy=policy))
+    with pytest.raises(StageFailedError, match=f"^{stage} failed at frame [0-9]+: ") as caught:
+        pipeline.run()
+    causes = {"capture": SourceLostError, "generate": ValueError, "encode": SinkError}
+    assert type(caught.value.__cause__) is causes[stage]
+    assert caught.value.stage == stage
+    result = assert_balanced(pipeline)
+    assert result.ending is Ending.FAILED
+    assert result.account.frames_failed == (0 if stage == "capture" else 1)
+    assert (sink.finishes, sink.aborts, source.closes) == (1, 0, 1)
+    if policy is Policy.WAIT:
+        assert caught.value.frame_index == AT
+        assert sink.written == list(range(AT))
+    assert_no_stage_thread_is_left()
+
+
+@pytest.mark.parametrize(("stage", "policy", "workers"), list(product(STAGES, POLICIES, WORKERS)))
+def test_a_stop_asked_for_in_any_stage_finishes_the_output(stage: str, policy: Policy, workers: int) -> None:
+    run = _EndlessRun(stage, policy, workers, lambda pipeline: pipeline.stop())
+    run.pipeline.run()
+    result = assert_balanced(run.pipeline)
+    assert result.ending is Ending.STOPPED
+    assert result.account.encoded > 0
+    assert "aborted" not in result.account.dropped
+    assert (run.sink.finishes, run.sink.aborts, run.source.closes) == (1, 0, 1)
+    assert_no_stage_thread_is_left()
+
+
+@pytest.mark.parametrize(("stage", "policy", "workers"), list(product(STAGES, POLICIES, WORKERS)))
+def test_an_abort_in_any_stage_removes_the_output(stage: str, policy: Policy, workers: int) -> None:
+    run = _EndlessRun(stage, policy, workers, lambda pipeline: pipeline.abort())
+    run.pipeline.run()
+    result = assert_balanced(run.pipeline)
+    assert result.ending is Ending.ABORTED
+    assert (run.sink.finishes, run.sink.aborts, run.source.closes) == (0, 1, 1)
+    assert_no_stage_thread_is_left()
+
+
+def _failing_from(index: int):  # type: ignore[no-untyped-def]
+    def generate(frame: Frame) -> Frame:
+        if frame.index >= index:
+            raise ValueError(f"cannot generate {frame.index}")
+        return frame
+
+    return generate
+
+
+class _EndlessRun:
+    """A run without end, in which ``act`` is called by one stage when it gets to its eighth frame."""
+
+    def __init__(self, stage: str, policy: Policy, workers: int, act) -> None:  # type: ignore[no-untyped-def]
+        self.source, self.sink = FakeSource(count=None), FakeSink()
+        seen = {"generate": 0}
+
+        def capture(index: int) -> None:
+            if stage == "capture" and index == AT + 20:
+                act(self.pipeline)
+
+        def generate(frame: Frame) -> Frame:
+            seen["generate"] += 1
+            if stage == "generate" and seen["generate"] == AT:
+                act(self.pipeline)
+            return plus_one(frame)
+
+        write = self.sink.write
+
+        def watched_write(frame: Frame) -> None:
+            write(frame)
+            if stage == "encode" and self.sink.frames_written == AT:
+                act(self.pipeline)
+
+        self.source.before_read = capture
+        self.sink.write = watched_write  # type: ignore[method-assign]
+        self.pipeline = Pipeline(self.source, [generate] * workers, self.sink, Flow(policy=policy))
