@@ -1,0 +1,155 @@
+"""Reduce: full-size planes to the small picture that a generator sees, in code values on one common grid.
+
+The planes span the small picture exactly. Along an axis that shrinks, a small pixel is the mean of the area it
+covers (samples partly covered count in part); along an axis that grows, as chroma does at factor 1, it is
+interpolated linearly. Where chroma lies is accounted for: the area is shifted against the chroma samples, and where
+it leaves the plane, the edge sample stands in.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfx.errors import FrameError
+from streamfx.frame import Colour, Planes, Subsampling
+from streamfx.generate.colour import chroma_shift
+
+
+class AxisWeights(NamedTuple):
+    """How samples along an axis make up small ones: ``small[i] = sum_j weights[i, j] · full[first[i] + j]``.
+
+    Attributes:
+        first: (n,) int32, first sample used.
+        weights: (n, taps) float32; each row sums to one, trailing zeros where fewer samples are used.
+    """
+
+    first: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+def small_size(size: tuple[int, int], factor: float, stride: int) -> tuple[int, int]:
+    """Return the (height, width) a generator sees: the multiples of ``stride`` nearest to ``size / factor``.
+
+    At least one stride each, and never more than ``size`` rounded up to the stride.
+
+    Args:
+        size: (height, width) of the source in pixels.
+        factor: how many times smaller, 1 or more.
+        stride: what both sides must be multiples of, in pixels.
+
+    Raises:
+        FrameError: the factor is below 1, the stride below 1, or the size is empty.
+
+    Example:
+        >>> small_size((1080, 1920), 4, 4)
+        (272, 480)
+    """
+    if factor < 1 or stride < 1 or min(size) < 1:
+        raise FrameError(
+            f"cannot reduce {size} by factor {factor} at stride {stride}: all must be at least 1"
+        )
+
+    def side(length: int) -> int:
+        return min(max(1, math.floor(length / factor / stride + 0.5)), -(-length // stride)) * stride
+
+    return side(size[0]), side(size[1])
+
+
+def reduce_planes(
+    planes: Planes,
+    subsampling: Subsampling,
+    colour: Colour,
+    small_size: tuple[int, int],
+    out: NDArray[np.float32] | None = None,
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Return the reduced planes (3, h, w) in code values, float32: Y, U and V on one grid.
+
+    Safe to call from several threads at once; the interpreter lock is released while it computes.
+
+    Args:
+        planes: (Y, U, V), uint8 or uint16; rows may be padded.
+        subsampling: of the planes.
+        colour: of the stream; only its chroma location matters here.
+        small_size: (h, w) of the result in pixels.
+        out: C-contiguous array to write to; a new one when None.
+        threads: how many threads share the rows; None for all cores this process may use.
+
+    Raises:
+        FrameError: the small size is empty, or ``out`` does not fit.
+    """
+    from streamfx.generate import reduce_cpu
+
+    target = np.empty((3, *small_size), np.float32) if out is None else out
+    if min(small_size) < 1 or target.shape != (3, *small_size) or target.dtype != np.float32:
+        raise FrameError(
+            f"reduce: output must be float32 of shape (3, {small_size[0]}, {small_size[1]}), at least a pixel; "
+            f"found {target.dtype} {target.shape}"
+        )
+    if not (target.flags.c_contiguous and target.flags.writeable):
+        raise FrameError("reduce: output must be C-contiguous and writeable")
+    chroma = chroma_shift(subsampling, colour.chroma_location)
+    weights = [
+        tuple(
+            axis_weights(full, small, axis_shift)
+            for full, small, axis_shift in zip(plane.shape, small_size, shift, strict=True)
+        )
+        for plane, shift in zip(planes, ((0.0, 0.0), chroma, chroma), strict=True)
+    ]
+    reduce_cpu.reduce_all(planes, weights, target, threads)
+    return target
+
+
+def reduce_reference(
+    planes: Planes, subsampling: Subsampling, colour: Colour, small_size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return the reduced planes (3, h, w) by definition, in float64: one dense matrix per axis and plane."""
+    chroma = chroma_shift(subsampling, colour.chroma_location)
+    small = []
+    for plane, shift in zip(planes, ((0.0, 0.0), chroma, chroma), strict=True):
+        rows = axis_matrix(plane.shape[0], small_size[0], shift[0])
+        columns = axis_matrix(plane.shape[1], small_size[1], shift[1])
+        small.append(rows @ plane.astype(np.float64) @ columns.T)
+    return np.stack(small)
+
+
+def axis_matrix(full: int, small: int, shift: float) -> NDArray[np.float64]:
+    """Return the (small, full) matrix that reduces one axis; every row sums to one.
+
+    Args:
+        full: samples along the axis of the plane.
+        small: samples along the axis of the small picture.
+        shift: how far the samples of the plane lie from the middle of their cells, in samples.
+    """
+    matrix = np.zeros((small, full))
+    step = full / small
+    for index in range(small):
+        if full >= small:
+            # The sample n covers n..n+1, moved by shift; so the small pixel's area is moved by -shift.
+            start, end = index * step - shift, (index + 1) * step - shift
+            for sample in range(math.floor(start), math.ceil(end)):
+                covered = min(sample + 1, end) - max(sample, start)
+                matrix[index, min(max(sample, 0), full - 1)] += covered / step
+        else:
+            position = min(max((index + 0.5) * step - 0.5 - shift, 0), full - 1)
+            sample = min(math.floor(position), full - 1)
+            matrix[index, sample] += 1 - (position - sample)
+            matrix[index, min(sample + 1, full - 1)] += position - sample
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def axis_weights(full: int, small: int, shift: float) -> AxisWeights:
+    """Return `axis_matrix` without its zeros, ready for a kernel; cached, do not write to it."""
+    matrix = axis_matrix(full, small, shift)
+    used = matrix > 1e-9
+    first = used.argmax(axis=1)
+    taps = int((full - used[:, ::-1].argmax(axis=1) - first).max())
+    first = np.minimum(first, full - taps)  # so that all taps lie within the axis
+    weights = np.take_along_axis(matrix, first[:, None] + np.arange(taps), axis=1)
+    return AxisWeights(first.astype(np.int32), weights.astype(np.float32))
