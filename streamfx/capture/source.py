@@ -1,10 +1,21 @@
-"""What every source offers."""
+"""What every source offers, and how to open one by name."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from typing import TYPE_CHECKING, Protocol
 
+from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
+
+if TYPE_CHECKING:
+    from streamfx.extras import Extras
+
+_LATER = ("rtsp", "rtmp", "http", "https", "udp", "srt", "hls", "camera", "fault")
+_KINDS = (
+    "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
+    "a test picture (test:bars)"
+)
 
 
 class Source(Protocol):
@@ -14,13 +25,19 @@ class Source(Protocol):
         name: how a user would write it, without credentials.
         format: what all frames have in common, known once the source is open.
         live: True when frames arrive at their own pace and must not be waited for.
-        notes: what was assumed, converted or lost (unknown colour tags, alpha, a size change), for the report.
+        notes: what was assumed, converted or lost (colour tags, alpha, a size change), for the report. Grows
+            while reading.
+        extras: what travels along to the output untouched (sound, subtitles, chapters); None where there is
+            nothing of the kind.
+        shortfall: frames that the container promises and the data does not hold; known at the end, 0 before.
     """
 
     name: str
     format: VideoFormat
     live: bool
     notes: list[str]
+    extras: Extras | None
+    shortfall: int
 
     def read(self) -> Frame | None:
         """Return the next frame, or None at the end.
@@ -32,3 +49,34 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release everything. Safe to call twice and from another thread."""
+
+
+def open_source(text: str, *, threads: int | None = None) -> Source:
+    """Return the source that ``text`` names, open and ready to read.
+
+    Args:
+        text: a video file, ``-`` for standard input, ``frames/%05d.png?rate=25``, a folder of pictures, one
+            picture, or ``test:bars?size=1280x720&fps=30``.
+        threads: decoder threads; None for one per processor.
+
+    Raises:
+        ConfigError: no such kind of source, or an option of it is wrong.
+        SourceOpenError: it cannot be opened; the message says why.
+    """
+    # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
+    from streamfx.capture import pictures
+
+    if not text:
+        raise ConfigError(f"no source given; it can be {_KINDS}")
+    kind = re.match(r"([a-z][a-z0-9+]*):", text)
+    if kind and kind[1] == "test":
+        from streamfx.capture.pattern import PatternSource
+
+        return PatternSource(text)
+    if kind and kind[1] in _LATER:
+        raise ConfigError(f"{kind[1]}: sources are not supported yet; a source can be {_KINDS}")
+    if pictures.is_pictures(text):
+        return pictures.PictureSource(text)
+    from streamfx.capture.file import FileSource
+
+    return FileSource(text, threads=threads)
