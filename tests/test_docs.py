@@ -1,0 +1,51 @@
+"""Every example in a docstring runs, and what the documents point to exists."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import streamfx
+from tests import media
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+MODULES = ["streamfx", *(found.name for found in pkgutil.walk_packages(streamfx.__path__, "streamfx."))]
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
+def test_every_example_in_a_docstring_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module(name)
+    tests = [test for test in doctest.DocTestFinder().find(module, name) if test.examples]
+    if any(".mp4" in test.docstring for test in tests if test.docstring):
+        media.write_clip(tmp_path / "in.mp4")
+    monkeypatch.chdir(tmp_path)
+    output: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for test in tests:
+        runner.run(test, out=output.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(output)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_points_only_to_what_exists(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    folders = r"`((?:streamfx|training|tests|benchmarks|configs|engines|\.ci)/[\w./-]*)`"
+    missing = [link for link in links + re.findall(folders, text) if not (ROOT / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_keeps_its_lines_and_tables_whole(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text.count("```") % 2 == 0
+    assert not [line for line in text.splitlines() if line != line.rstrip()]

@@ -1,0 +1,71 @@
+"""What README.md tells the reader to type works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import media
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXEMPT = "# not run by the tests"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader would have it: a video, and the configurations of the checkout."""
+    folder = tmp_path_factory.mktemp("reader")
+    media.write_clip(folder / "in.mp4")
+    (folder / "configs").symlink_to(ROOT / "configs")
+    return folder
+
+
+def test_readme_has_commands_and_examples() -> None:
+    assert len(COMMANDS) >= 8
+    assert len(blocks("python")) >= 1
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if EXEMPT not in command])
+def test_a_command_of_the_readme_works(command: str, reader_folder: Path) -> None:
+    program, *arguments = shlex.split(command)
+    assert program == "streamfx", f"mark '{command}' with '{EXEMPT}: why' or make it testable"
+    ran = subprocess.run(
+        [sys.executable, "-m", "streamfx", *arguments],
+        cwd=reader_folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if EXEMPT in command])
+def test_a_command_too_long_to_run_here_names_what_exists(command: str) -> None:
+    program, *arguments = shlex.split(command, comments=True)
+    if program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    else:
+        assert program == "python"
+        assert arguments[0] == "-m"
+        assert (ROOT / arguments[1] / "__main__.py").exists()
+        assert all((ROOT / word).exists() for word in arguments if "/" in word)
+
+
+@pytest.mark.parametrize("example", blocks("python"))
+def test_a_python_example_of_the_readme_runs(example: str, reader_folder: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        cwd=reader_folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
