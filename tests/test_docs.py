@@ -26,7 +26,7 @@ def test_every_example_in_a_docstring_runs(
     module = importlib.import_module(name)
     tests = [test for test in doctest.DocTestFinder().find(module, name) if test.examples]
     if any(".mp4" in test.docstring for test in tests if test.docstring):
-        media.write_clip(tmp_path / "in.mp4")
+        media.make_clip(tmp_path / "in.mp4")
     monkeypatch.chdir(tmp_path)
     output: list[str] = []
     runner = doctest.DocTestRunner(optionflags=OPTIONS)

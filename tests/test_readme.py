@@ -28,7 +28,7 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if lin
 def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a reader would have it: a video, and the configurations of the checkout."""
     folder = tmp_path_factory.mktemp("reader")
-    media.write_clip(folder / "in.mp4")
+    media.make_clip(folder / "in.mp4")
     (folder / "configs").symlink_to(ROOT / "configs")
     return folder
 
