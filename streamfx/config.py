@@ -1,0 +1,234 @@
+"""Configuration: YAML, overrides and options in, one typed and closed model out, or every problem at once.
+
+The model is what ``streamfx.transcode`` takes, what ``streamfx schema`` prints and what every report stores.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, Strict, ValidationError, WithJsonSchema
+
+from streamfx.config_text import KeyPath, Problem, Settings, read_overrides, read_yaml
+from streamfx.errors import ConfigError
+
+FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
+
+
+def _check_factor(value: object) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in FACTORS:
+        raise ValueError(f"must be 'auto' or one of {', '.join(str(factor) for factor in FACTORS)}")
+    return value
+
+
+Factor = Annotated[
+    float | Literal["auto"], PlainValidator(_check_factor), WithJsonSchema({"enum": ["auto", *FACTORS]})
+]
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+_CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+
+
+class LimitsConfig(BaseModel):
+    """When to give up."""
+
+    model_config = _CLOSED
+
+    frames: Count | None = Field(default=None, description="end after this many frames of the source")
+    decode_failures_in_a_row: Count = Field(
+        default=50, description="give up after this many broken frames in a row"
+    )
+    decode_failures: Count | None = Field(
+        default=1000, description="give up after this many broken frames altogether"
+    )
+    read_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=60.0, description="give up when the source delivers nothing for so many seconds"
+    )
+
+
+class QueueConfig(BaseModel):
+    """The bounded queues between the stages."""
+
+    model_config = _CLOSED
+
+    policy: Literal["auto", "wait", "drop_oldest", "drop_newest"] = Field(
+        default="auto",
+        description="what a full capture queue does; auto: wait, or drop_oldest for a live source",
+    )
+    capture: Count = Field(default=3, description="most frames waiting for generate")
+    encode: Count = Field(
+        default=4, description="most frames generated, or being generated, and not yet encoded"
+    )
+
+
+class TranscodeConfig(BaseModel):
+    """Everything that ``streamfx transcode`` can be told."""
+
+    model_config = _CLOSED
+
+    input: Text = Field(description="what to read: a video file, '-' for standard input, pictures, test:bars")
+    output: Text = Field(description="what to write: a video file (its ending picks the container), null:")
+    effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
+        default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
+    )
+    factor: Factor = Field(default="auto", description="how many times smaller the network's picture is")
+    backend: Literal["auto", "eager", "openvino", "inductor", "tensorrt"] = Field(
+        default="auto", description="what runs the network"
+    )
+    codec: Text | None = Field(
+        default=None, description="video codec of the output; null picks one that fits"
+    )
+    preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
+    quality: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None, description="constant quality, as the codec counts it (lower is better)"
+    )
+    threads: Count | None = Field(default=None, description="processor threads to use; null for all")
+    workers: Count | None = Field(
+        default=None, description="frames generated at a time; null picks what is fastest for the source"
+    )
+    overwrite: bool = Field(default=False, description="replace the output when it exists")
+    verify: bool = Field(
+        default=True, description="read the finished output again and compare it with the account"
+    )
+    report: Text | None = Field(
+        default=None, description="write the account of every frame to this file, as JSON"
+    )
+    queue: QueueConfig = Field(default_factory=QueueConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+
+
+def load_config(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+) -> TranscodeConfig:
+    """Return the configuration: the file, then ``overrides``, then ``options``; the later wins.
+
+    Args:
+        path: YAML file; None for none.
+        overrides: ``key=value`` texts, as given to ``--set``; a dotted key reaches into a section and the
+            value is read as YAML.
+        options: settings by name, as given to command-line options or as Python arguments; None values are
+            not set. Text is turned into what the setting needs ("4" into 4).
+
+    Raises:
+        ConfigError: with every problem there is, one per line, each with file, line, column and key.
+
+    Example:
+        >>> files = {"input": "a.mp4", "output": "b.mp4"}
+        >>> config = load_config(None, ["quality=20", "limits.frames=9"], files)
+        >>> config.quality, config.limits.frames
+        (20.0, 9)
+        >>> load_config(None, ["qualty=20"], files)
+        Traceback (most recent call last):
+        ...
+        streamfx.errors.ConfigError: --set qualty=20: unknown key 'qualty'; did you mean 'quality'?
+    """
+    settings = read_yaml(Path(path)) if path is not None else Settings()
+    read_overrides(settings, overrides, _accepts)
+    for name, value in (options or {}).items():
+        if value is not None:
+            settings.set((name,), _typed((name,), value), "")
+    return _validate(settings)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of configuration files, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TranscodeConfig.model_json_schema()}
+
+
+def _validate(settings: Settings) -> TranscodeConfig:
+    problems = list(settings.problems)
+    config = None
+    try:
+        config = TranscodeConfig.model_validate(settings.values)
+    except ValidationError as error:
+        refused = {problem.path for problem in problems}
+        for detail in error.errors(include_url=False):
+            path = detail["loc"]
+            if path not in refused:
+                problems.append(
+                    Problem(settings.place(path, key=_is_about_key(detail)), _explain(detail), path)
+                )
+    if config is None or problems:
+        ordered = sorted(problems, key=lambda problem: problem.place.order)
+        raise ConfigError("\n".join(str(problem) for problem in ordered))
+    return config
+
+
+def _is_about_key(detail: Mapping[str, Any]) -> bool:
+    return detail["type"] in {"extra_forbidden", "missing"}
+
+
+def _explain(detail: Mapping[str, Any]) -> str:
+    path, kind, value = cast(KeyPath, detail["loc"]), detail["type"], detail["input"]
+    name = ".".join(str(part) for part in path)
+    if kind == "missing":
+        return f"'{name}' is missing"
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(sorted(known))}"
+        return f"unknown key '{name}'; {hint}"
+    text = str(detail["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    if kind == "literal_error":
+        near = difflib.get_close_matches(str(value), _choices(detail), n=1)
+        text += f" (did you mean '{near[0]}'?)" if near else ""
+    found = f"{value!r}" if len(repr(value)) < 60 else f"{repr(value)[:57]}…"
+    return f"{name}: {_plain(text)}, found {found}"
+
+
+def _plain(text: str) -> str:
+    for technical, plain in (
+        ("a valid integer", "a whole number"),
+        ("a valid number", "a number"),
+        ("a valid string", "text"),
+        ("a valid boolean", "true or false"),
+        ("a valid tuple", "a list"),
+        ("a valid dictionary or instance of LimitsConfig", "a section of settings"),
+        ("a valid dictionary or instance of QueueConfig", "a section of settings"),
+        ("String should have at least 1 character", "must not be empty"),
+    ):
+        text = text.replace(technical, plain)
+    return text
+
+
+def _choices(detail: Mapping[str, Any]) -> list[str]:
+    expected = str(detail["ctx"]["expected"]).replace(" or ", ", ")
+    return [choice.strip(" '") for choice in expected.split(",")]
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    model: type[BaseModel] = TranscodeConfig
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(
+            annotation, type
+        )  # only sections hold keys, so only a section can hold an unknown one
+        model = cast(type[BaseModel], annotation)
+    return list(model.model_fields)
+
+
+def _typed(path: KeyPath, value: object) -> object:
+    """Return what a text from the command line means for the setting at ``path``."""
+    if not isinstance(value, str) or _accepts(path, value):
+        return value
+    probe = Settings()
+    read_overrides(probe, [f"{'.'.join(str(part) for part in path)}={value}"], _accepts)
+    return value if probe.problems else probe.get(path)
+
+
+def _accepts(path: KeyPath, value: object) -> bool:
+    """Return whether the setting at ``path`` takes ``value`` as it is."""
+    probe = Settings()
+    probe.set(path, value, "")
+    try:
+        TranscodeConfig.model_validate(probe.values)
+    except ValidationError as error:
+        return all(tuple(detail["loc"][: len(path)]) != path for detail in error.errors(include_url=False))
+    return True
