@@ -47,13 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int, *, debug: bool = False) -> int:
     if debug:
         traceback.print_exc()
-    print(f"streamfx: error: {one_line(message)}", file=sys.stderr)
+    # Several problems in one message (a configuration file has them all reported at once) are a line each.
+    for line in message.splitlines() or ["unknown"]:
+        print(f"streamfx: error: {line.strip()}", file=sys.stderr)
     return code
-
-
-def one_line(message: str) -> str:
-    """Return ``message`` on one line, so that logs and scripts see one error as one line."""
-    return "; ".join(line.strip() for line in message.splitlines() if line.strip())
 
 
 def _close_broken_pipe() -> int:
