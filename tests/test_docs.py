@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import streamfx
+from streamfx.config import load_config
 from tests import media
 
 ROOT = Path(__file__).parent.parent
@@ -49,3 +51,22 @@ def test_a_document_keeps_its_lines_and_tables_whole(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert text.count("```") % 2 == 0
     assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if not path.name.startswith("train_"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_configuration_is_ready_to_run_and_says_how(path: Path) -> None:
+    load_config(path, options={"input": "in.mp4", "output": "out.mp4"})
+    assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
+
+
+def test_the_full_configuration_shows_every_setting_with_its_default() -> None:
+    files: dict[str, object] = {"input": "in.mp4", "output": "out.mp4"}
+    shown = load_config(ROOT / "configs" / "transcode.yaml", options=files).model_dump()
+    written = yaml.safe_load((ROOT / "configs" / "transcode.yaml").read_text(encoding="utf-8"))
+    defaults = load_config(options=files).model_dump()
+    assert shown | {"effects": ()} == defaults
+    assert written.keys() | files.keys() == defaults.keys()
+    assert all(written[section].keys() == defaults[section].keys() for section in ("queue", "limits"))
