@@ -175,7 +175,10 @@ class Pipeline:
 
     def _capture(self, position: _Position) -> None:
         in_a_row = 0
-        while not self._stop_requests and self._ledger.frames_in != self._flow.frame_limit:
+        while not self._stop_requests:
+            if self._ledger.frames_in == self._flow.frame_limit:
+                self._source_ended = True
+                return
             position.index = self._ledger.frames_in
             started = self._read_since = time.monotonic()
             try:
@@ -249,6 +252,8 @@ class Pipeline:
 
     def _close_sink(self) -> None:
         """Finish the output, so that what is good stays usable; remove it on an abort or if that fails."""
+        if self._stop_requests > 1:
+            self._aborting.set()
         try:
             if not self._aborting.is_set():
                 self._sink.finish()

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from streamfx.errors import DecodeError, SinkError, SourceLostError
+from streamfx.extras import Extras
 from streamfx.frame import Colour, Frame, Subsampling, VideoFormat
 
 TIME_BASE = Fraction(1, 25)
@@ -54,6 +55,8 @@ class FakeSource:
     before_read: Callable[[int], None] = lambda index: None
     name: str = "fake"
     notes: list[str] = field(default_factory=list)
+    extras: Extras | None = None
+    shortfall: int = 0
     format: VideoFormat = field(default_factory=small_format)
     reads: int = 0
     closes: int = 0
@@ -101,6 +104,8 @@ class FakeSink:
     loses: int = 0
     hang_at: int | None = None
     name: str = "fake-out"
+    frames_written: int = 0
+    packets_written: int = 0
     written: list[int] = field(default_factory=list)
     lumas: list[int] = field(default_factory=list)
     finishes: int = 0
@@ -108,25 +113,19 @@ class FakeSink:
     hanging: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
-    @property
-    def frames_written(self) -> int:
-        return len(self.written)
-
-    @property
-    def packets_written(self) -> int:
-        return len(self.written) - self.loses
-
     def write(self, frame: Frame) -> None:
         if len(self.written) == self.hang_at:
             self.hanging.set()
             self.released.wait(30)
         if len(self.written) == self.fail_at:
             raise SinkError("fake-out: no space left on device")
+        self.frames_written += 1
         self.written.append(frame.index)
         self.lumas.append(int(frame.planes[0][0, 0]))
 
     def finish(self) -> None:
         self.finishes += 1
+        self.packets_written = self.frames_written - self.loses
         if self.finish_fails:
             raise SinkError("fake-out: cannot write the index")
 

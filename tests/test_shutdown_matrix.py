@@ -5,17 +5,18 @@ Whatever happens wherever: no thread is left, the ledger balances, and the outpu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
-from tests.asserts import assert_balanced, assert_no_stage_thread_is_left
-from tests.fakes import FakeSink, FakeSource, failing_at, plus_one
 
 from streamfx.errors import SinkError, SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow
 from streamfx.frame import Frame
 from streamfx.frame_queue import Policy
-from streamfx.pipeline import Pipeline
+from streamfx.pipeline import Generate, Pipeline
+from tests.asserts import assert_balanced, assert_no_stage_thread_is_left
+from tests.fakes import FakeSink, FakeSource, failing_at, plus_one
 
 AT = 7
 POLICIES = list(Policy)
@@ -41,7 +42,7 @@ def test_a_failure_anywhere_ends_everything_and_keeps_the_good_frames(
     source = FakeSource(count=None, lost_at=AT if stage == "capture" else None)
     sink = FakeSink(fail_at=AT if stage == "encode" else None)
     generate = failing_at(AT) if stage == "generate" else plus_one
-    # Without waiting, the frame that breaks generate might be dropped before: then some later frame must end it.
+    # Without waiting, the frame that breaks generate might be dropped before it; then a later one must do.
     if stage == "generate" and policy is not Policy.WAIT:
         generate = _failing_from(AT)
     pipeline = Pipeline(source, [generate] * workers, sink, Flow(policy=policy))
@@ -82,7 +83,7 @@ def test_an_abort_in_any_stage_removes_the_output(stage: str, policy: Policy, wo
     assert_no_stage_thread_is_left()
 
 
-def _failing_from(index: int):  # type: ignore[no-untyped-def]
+def _failing_from(index: int) -> Generate:
     def generate(frame: Frame) -> Frame:
         if frame.index >= index:
             raise ValueError(f"cannot generate {frame.index}")
@@ -94,7 +95,7 @@ def _failing_from(index: int):  # type: ignore[no-untyped-def]
 class _EndlessRun:
     """A run without end, in which ``act`` is called by one stage when it gets to its eighth frame."""
 
-    def __init__(self, stage: str, policy: Policy, workers: int, act) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, stage: str, policy: Policy, workers: int, act: Callable[[Pipeline], None]) -> None:
         self.source, self.sink = FakeSource(count=None), FakeSink()
         seen = {"generate": 0}
 
