@@ -1,0 +1,261 @@
+"""Backend: what runs an engine's network; the protocol, the golden check, and the choice among them.
+
+Legend of shapes: C channels of the heads, h x w the reduced picture, multiples of the engine's stride.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from streamfx.backends.store import CompiledStore
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float32]
+
+
+class Precision(StrEnum):
+    """What the network computes in. ``AUTO`` is whatever is fastest here and passes the golden check."""
+
+    AUTO = "auto"
+    F32 = "f32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """A small input and the heads that the engine must give for it, all float32.
+
+    Attributes:
+        planes: (3, h, w) Y, U, V in code values.
+        to_rgb: (3, 4) affine map from code values to RGB in 0..1.
+        from_rgb: (3, 4) affine map from RGB in 0..1 to code values.
+        factor: how many times smaller the picture is than the full one.
+        heads: (C, h, w) what must come out.
+    """
+
+    planes: Array
+    to_rgb: Array
+    from_rgb: Array
+    factor: float
+    heads: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far heads may be from the golden ones, as parts of each channel's spread (`spread`)."""
+
+    rms: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far heads are from the golden ones, as parts of each channel's spread; the worst channel each."""
+
+    rms: float
+    rms_channel: int
+    largest: float
+    largest_channel: int
+
+
+class CompilableEngine(Protocol):
+    """What a backend needs to know of an engine."""
+
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything the engine consists of, hexadecimal."""
+
+    @property
+    def stride(self) -> int:
+        """What height and width of the reduced picture are multiples of."""
+
+    @property
+    def golden(self) -> Golden:
+        """The golden frame."""
+
+    def network(self) -> nn.Module:
+        """Return the network in evaluation mode; imports torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How an engine is to be compiled.
+
+    Attributes:
+        precision: what to compute in.
+        threads: processor threads for one call; None for all cores this process may use.
+        lanes: calls that can run at the same time, each with ``threads`` threads; further ones wait.
+        store: where compiled engines are kept between runs; None keeps nothing.
+    """
+
+    precision: Precision = Precision.AUTO
+    threads: int | None = None
+    lanes: int = 1
+    store: CompiledStore | None = None
+
+    def __post_init__(self) -> None:
+        if self.lanes < 1 or (self.threads is not None and self.threads < 1):
+            raise ConfigError(f"threads and lanes must be at least 1, found {self.threads} and {self.lanes}")
+
+
+class CompiledEngine(Protocol):
+    """An engine made ready by one backend. May be called from several threads at once."""
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend."""
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in; never ``AUTO``."""
+
+    def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+        """Return the heads (C, h, w), float32, in memory that belongs to the caller.
+
+        Args:
+            reduced: (3, h, w) float32, C-contiguous: Y, U, V in code values.
+            to_rgb: (3, 4) float32, affine map from code values to RGB in 0..1.
+            from_rgb: (3, 4) float32, affine map from RGB in 0..1 to code values.
+            factor: how many times smaller the picture is than the full one, 1 or more.
+        """
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """Do now what the first call with a (h, w) picture would do besides computing; on every lane."""
+
+    def close(self) -> None:
+        """Give everything back; calls are an error from here on. May be called twice."""
+
+
+class Backend(Protocol):
+    """One way to run networks."""
+
+    @property
+    def name(self) -> str:
+        """Name as the user gives it."""
+
+    def availability(self) -> str | None:
+        """Return None where this backend can run, else the reason why not, as the end of a sentence."""
+
+    def compile(self, engine: CompilableEngine, options: CompileOptions) -> CompiledEngine:
+        """Return the engine, compiled and checked against its golden frame.
+
+        Raises:
+            BackendUnavailableError: this backend cannot run here, or not in the precision asked for.
+            EngineMismatchError: what was compiled does not give the engine's golden heads.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A backend that is known by name but cannot run yet."""
+
+    name: str
+    reason: str
+
+    def availability(self) -> str:
+        return self.reason
+
+    def compile(self, engine: CompilableEngine, options: CompileOptions) -> CompiledEngine:  # noqa: ARG002
+        raise BackendUnavailableError(f"backend {self.name} cannot run here: {self.reason}")
+
+
+def backends() -> tuple[Backend, ...]:
+    """Return every backend there is, the fastest first."""
+    from streamfx.backends.eager import EagerBackend
+    from streamfx.backends.openvino import OpenVinoBackend
+
+    return (
+        Planned("tensorrt", "it is not built yet; it will need an NVIDIA GPU"),
+        Planned("inductor", "it is not built yet; it will need an NVIDIA GPU"),
+        OpenVinoBackend(),
+        EagerBackend(),
+    )
+
+
+def choose(name: str = "auto", among: Sequence[Backend] | None = None) -> Backend:
+    """Return the backend of that name, or with ``auto`` the fastest that can run here.
+
+    Args:
+        name: of a backend, or ``auto``.
+        among: backends to choose from, the fastest first; None for all there are.
+
+    Raises:
+        ConfigError: there is no backend of that name.
+        BackendUnavailableError: it cannot run here; says why, and which can.
+    """
+    known = backends() if among is None else among
+    reasons = {backend.name: backend.availability() for backend in known}
+    usable = [backend for backend in known if reasons[backend.name] is None]
+    choice = ", ".join(backend.name for backend in usable) or "none"
+    if name == "auto":
+        if not usable:
+            listed = "; ".join(f"{backend}: {reason}" for backend, reason in reasons.items())
+            raise BackendUnavailableError(f"no backend can run here: {listed}")
+        for backend in known[: known.index(usable[0])]:
+            log.info("backend %s, which is faster, is not used: %s", backend.name, reasons[backend.name])
+        return usable[0]
+    if name not in reasons:
+        raise ConfigError(f"there is no backend {name!r}; known: auto, {', '.join(reasons)}")
+    if reasons[name] is not None:
+        raise BackendUnavailableError(
+            f"backend {name} cannot run here: {reasons[name]}; can run here: {choice}"
+        )
+    return next(backend for backend in known if backend.name == name)
+
+
+def spread(heads: Array) -> Array:
+    """Return the (C,) spread of each channel: its standard deviation, at least a hundredth of its largest value.
+
+    The lower bound keeps a channel that hardly varies from making rounding look like an error.
+    """
+    flat = heads.reshape(len(heads), -1)
+    result: Array = np.maximum(flat.std(axis=1), 0.01 * np.maximum(1, np.abs(flat).max(axis=1)))
+    return result
+
+
+def difference(heads: Array, golden: Golden) -> Difference:
+    """Return how far ``heads`` are from the golden ones; not-a-number counts as infinitely far."""
+    error = np.abs(heads - golden.heads).reshape(len(heads), -1) / spread(golden.heads)[:, None]
+    error = np.nan_to_num(error, nan=np.inf)
+    rms, largest = np.sqrt((error**2).mean(axis=1)), error.max(axis=1)
+    return Difference(float(rms.max()), int(rms.argmax()), float(largest.max()), int(largest.argmax()))
+
+
+def check_golden(engine: CompilableEngine, compiled: CompiledEngine, tolerance: Tolerance) -> Difference:
+    """Run the golden frame through a compiled engine; return how far its heads are from the golden ones.
+
+    Raises:
+        EngineMismatchError: farther than the tolerance.
+    """
+    golden = engine.golden
+    heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
+    what = f"engine {engine.name!r}, compiled by {compiled.backend} in {compiled.precision},"
+    if heads.shape != golden.heads.shape:
+        raise EngineMismatchError(
+            f"{what} gives heads of shape {heads.shape} for its golden frame; expected {golden.heads.shape}"
+        )
+    found = difference(heads, golden)
+    if found.rms > tolerance.rms or found.largest > tolerance.largest:
+        raise EngineMismatchError(
+            f"{what} does not give its golden heads: the root mean square of the error is {found.rms:.2g} of the "
+            f"spread (channel {found.rms_channel}; allowed {tolerance.rms:g}), the largest {found.largest:.2g} "
+            f"(channel {found.largest_channel}; allowed {tolerance.largest:g}); try another precision or backend"
+        )
+    return found

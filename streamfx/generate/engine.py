@@ -1,0 +1,314 @@
+"""Engine: a trained generator in its folder. Reading, verifying, writing and finding such folders.
+
+    engine.yaml           what it is (`EngineSpec`), with the hash of every other file
+    weights.safetensors   the weights
+    golden.npz            a small input and the heads it must give (`Golden`)
+    card.md, sheet.jpg    for people
+
+Nothing in a folder is executed and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from streamfx.backends.backend import Golden
+from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMAT = 1
+SPEC, WEIGHTS, GOLDEN, CARD, SHEET = (
+    "engine.yaml",
+    "weights.safetensors",
+    "golden.npz",
+    "card.md",
+    "sheet.jpg",
+)
+_REQUIRED = (WEIGHTS, GOLDEN, CARD)
+_GOLDEN_RANKS = {"planes": 4, "to_rgb": 2, "from_rgb": 2, "factor": 1, "heads": 4}
+_CLOSED = ConfigDict(frozen=True, extra="forbid")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ControlRange(BaseModel):
+    """What a control may be set to."""
+
+    model_config = _CLOSED
+
+    low: float
+    high: float
+    default: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ControlRange:
+        if not self.low <= self.default <= self.high:
+            raise ValueError(f"default {self.default} must lie between low {self.low} and high {self.high}")
+        return self
+
+
+class EngineSpec(BaseModel):
+    """What engine.yaml says.
+
+    Attributes:
+        format: version of the folder's format.
+        name: what users call it.
+        version: of this engine.
+        family: kind of generator, see `streamfx.generate.networks.build.FAMILIES`.
+        options: arguments of the family's network.
+        stride: what height and width of the reduced picture must be multiples of, in pixels.
+        factors: how many times smaller the reduced picture was in training; any number between the smallest
+            and the largest may be asked for.
+        heads: what the output channels are, in order.
+        max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
+        source_domain: what kind of picture goes in.
+        target_domain: what kind of picture comes out.
+        controls: what a user may set, with range and default.
+        licence: of the weights, an SPDX expression.
+        files: SHA-256 of every other file of the folder.
+    """
+
+    model_config = _CLOSED
+
+    format: int
+    name: Name
+    version: str
+    family: str
+    options: dict[str, bool | int | float | str] = {}
+    stride: Annotated[int, Field(ge=1, le=256)]
+    factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], Field(min_length=1)]
+    heads: Annotated[tuple[str, ...], Field(min_length=1)]
+    max_displacement_pixels: Annotated[float, Field(ge=0, le=4096)]
+    source_domain: str
+    target_domain: str
+    controls: dict[str, ControlRange]
+    licence: str
+    files: dict[FileName, Sha256] = {}
+
+    @field_validator("controls")
+    @classmethod
+    def _strength_is_a_control(cls, controls: dict[str, ControlRange]) -> dict[str, ControlRange]:
+        strength = controls.get("strength")
+        if strength is None or strength.low < 0 or strength.high > 1:
+            raise ValueError("must hold 'strength', within 0 and 1")
+        return controls
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything the engine consists of: this description and, through it, every file."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """An engine whose files were verified. Cheap: the network is built only where a backend needs it.
+
+    Attributes:
+        folder: where it lies.
+        spec: what it is.
+        golden: its golden frame.
+    """
+
+    folder: Path
+    spec: EngineSpec
+    golden: Golden
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything the engine consists of, hexadecimal."""
+        return self.spec.digest
+
+    @property
+    def stride(self) -> int:
+        return self.spec.stride
+
+    @property
+    def factor_range(self) -> tuple[float, float]:
+        """The smallest and the largest factor that may be asked for."""
+        return min(self.spec.factors), max(self.spec.factors)
+
+    def network(self) -> nn.Module:
+        """Return the network with its weights, in evaluation mode; imports torch.
+
+        Raises:
+            EngineCorruptError: the weights are not those of the network described.
+            EngineMismatchError: this version of streamfx does not know the engine's family.
+        """
+        from streamfx.generate.networks.build import build_network
+
+        weights = _read_verified(self.folder, WEIGHTS, self.spec.files)
+        try:
+            return build_network(self.spec.family, self.spec.options, weights)
+        except (EngineCorruptError, EngineMismatchError) as error:
+            raise type(error)(f"engine {self.folder}: {error}") from error
+
+
+def read_engine(folder: Path) -> Engine:
+    """Return the engine in ``folder``, after verifying the hash of every file.
+
+    Raises:
+        EngineNotFoundError: there is no engine.yaml in the folder.
+        EngineCorruptError: a file is missing, unreadable or not the one that was recorded.
+        EngineMismatchError: the folder is of a format that this version of streamfx does not read.
+    """
+    spec = read_spec(folder)
+    if missing := [name for name in _REQUIRED if name not in spec.files]:
+        raise EngineCorruptError(f"{folder / SPEC}: files must list {', '.join(missing)} with its hash")
+    content = {name: _read_verified(folder, name, spec.files) for name in spec.files}
+    golden = _read_golden(folder / GOLDEN, content[GOLDEN])
+    if len(golden.heads) < len(spec.heads):
+        raise EngineCorruptError(
+            f"{folder / GOLDEN}: {len(golden.heads)} channels of heads are fewer than the heads of {SPEC}"
+        )
+    return Engine(folder, spec, golden)
+
+
+def read_spec(folder: Path) -> EngineSpec:
+    """Return what engine.yaml in ``folder`` says, without looking at the other files.
+
+    Raises:
+        EngineNotFoundError: there is no such file.
+        EngineCorruptError: it cannot be read, or is not a description of an engine.
+        EngineMismatchError: the folder is of a format that this version of streamfx does not read.
+    """
+    path = folder / SPEC
+    try:
+        values = yaml.safe_load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise EngineNotFoundError(f"{folder} is not an engine folder: it has no {SPEC}") from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EngineCorruptError(f"cannot read {path}: {error}") from error
+    if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
+        raise EngineMismatchError(
+            f"{path} is of format {values['format']}; this version of streamfx reads format {FORMAT}"
+        )
+    try:
+        return EngineSpec.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'content'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise EngineCorruptError(f"{path} does not describe an engine: {problems}") from error
+
+
+def write_engine(
+    folder: Path,
+    spec: EngineSpec | Mapping[str, object],
+    *,
+    weights: bytes,
+    golden: Golden,
+    card: str,
+    sheet: bytes | None = None,
+) -> Engine:
+    """Write an engine folder, replacing what is there, and return the engine as read back from it.
+
+    It is written beside its place and moved there when complete.
+
+    Args:
+        folder: where to; its parent is made where needed.
+        spec: what the engine is; its file hashes are filled in here.
+        weights: a safetensors file.
+        golden: a small input and the heads it must give.
+        card: what people should know of it, Markdown.
+        sheet: before and after, a JPEG file.
+
+    Raises:
+        EngineCorruptError: the spec is not one of an engine.
+    """
+    content = {WEIGHTS: weights, GOLDEN: _golden_file(golden), CARD: card.encode()}
+    if sheet is not None:
+        content[SHEET] = sheet
+    values = dict(spec.model_dump() if isinstance(spec, EngineSpec) else spec)
+    values["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    try:
+        checked = EngineSpec.model_validate(values)
+    except ValidationError as error:
+        raise EngineCorruptError(f"cannot write engine {folder}: {error}") from error
+    content[SPEC] = yaml.safe_dump(
+        checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True
+    ).encode()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, data in content.items():
+            (temporary / name).write_bytes(data)
+        temporary.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / "engine")
+            temporary.rename(folder)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_engine(folder)
+
+
+def _read_verified(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+    path = folder / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EngineCorruptError(f"cannot read {path}, which {SPEC} lists: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != files[name]:
+        raise EngineCorruptError(
+            f"{path} is not the file that was recorded: its SHA-256 is {found}, {SPEC} says {files[name]}; "
+            "get the engine again"
+        )
+    return data
+
+
+def _golden_file(golden: Golden) -> bytes:
+    file = io.BytesIO()
+    np.savez(
+        file,
+        planes=golden.planes[None],
+        to_rgb=golden.to_rgb,
+        from_rgb=golden.from_rgb,
+        factor=np.array([golden.factor], np.float32),
+        heads=golden.heads[None],
+    )
+    return file.getvalue()
+
+
+def _read_golden(path: Path, data: bytes) -> Golden:
+    """Return the golden frame in a .npz file; pictures and heads have a leading axis of 1, as in training."""
+    arrays: dict[str, NDArray[np.float32]] = {}
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            for name, rank in _GOLDEN_RANKS.items():
+                arrays[name] = np.ascontiguousarray(file[name], dtype=np.float32)
+                if arrays[name].ndim != rank:
+                    raise ValueError(f"{name} must have {rank} axes, found shape {arrays[name].shape}")
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise EngineCorruptError(f"{path} does not hold a golden frame: {error}") from error
+    factor = float(arrays["factor"][0])
+    return Golden(arrays["planes"][0], arrays["to_rgb"], arrays["from_rgb"], factor, arrays["heads"][0])

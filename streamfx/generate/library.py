@@ -1,0 +1,92 @@
+"""Library: where engines are looked for, and which there are."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
+from streamfx.generate.engine import SPEC, Engine, EngineSpec, read_engine, read_spec
+
+VARIABLE = "STREAMFX_ENGINES"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEngine:
+    """An engine folder that was found.
+
+    Attributes:
+        name: of the folder, which is what a user asks for.
+        folder: where it lies.
+        spec: what it is; None where that cannot be read.
+        problem: why not; None where it can.
+    """
+
+    name: str
+    folder: Path
+    spec: EngineSpec | None
+    problem: str | None
+
+
+def load_engine(name_or_path: str | Path) -> Engine:
+    """Return an engine, verified, by its name or from its folder.
+
+    Args:
+        name_or_path: the name of a folder in one of `engine_folders`, or a path: any `Path`, and any text with
+            a separator in it.
+
+    Raises:
+        EngineNotFoundError: there is none; lists the folders searched and the engines found.
+        EngineCorruptError: a file of it is missing, unreadable or not the one that was recorded.
+        EngineMismatchError: it is of a format that this version of streamfx does not read.
+    """
+    if isinstance(name_or_path, Path) or os.sep in name_or_path or (os.altsep or os.sep) in name_or_path:
+        return read_engine(Path(name_or_path).expanduser())
+    found = _find()
+    if name_or_path in found:
+        return read_engine(found[name_or_path])
+    close = difflib.get_close_matches(name_or_path, found, n=1)
+    raise EngineNotFoundError(
+        f"there is no engine {name_or_path!r}{f'; did you mean {close[0]!r}?' if close else ''} "
+        f"Engines found: {', '.join(found) or 'none'}. Searched: {', '.join(map(str, engine_folders()))}. "
+        f"Give a path to an engine's folder, or name its parent in {VARIABLE}"
+    )
+
+
+def list_engines() -> tuple[FoundEngine, ...]:
+    """Return every engine that can be had by name, in order of names; broken ones with what is wrong."""
+    listed = []
+    for name, folder in _find().items():
+        try:
+            listed.append(FoundEngine(name, folder, read_spec(folder), None))
+        except (EngineCorruptError, EngineMismatchError) as error:
+            listed.append(FoundEngine(name, folder, None, str(error)))
+    return tuple(listed)
+
+
+def engine_folders() -> tuple[Path, ...]:
+    """Return the folders that engines are looked for in; the first that has a name wins.
+
+    They are those in the variable STREAMFX_ENGINES, the user's, and those that come with streamfx: inside an
+    installed package, beside it in a checkout.
+    """
+    import platformdirs
+
+    package = Path(__file__).resolve().parent.parent
+    given = [Path(text).expanduser() for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
+    shipped = [package / "engines"]
+    if (package.parent / "pyproject.toml").exists():
+        shipped.append(package.parent / "engines")
+    user = platformdirs.user_data_path("streamfx", appauthor=False) / "engines"
+    return (*given, user, *(folder for folder in shipped if folder.is_dir()))
+
+
+def _find() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in engine_folders():
+        for path in folder.glob(f"*/{SPEC}"):
+            if not path.parent.name.startswith("."):
+                found.setdefault(path.parent.name, path.parent)
+    return dict(sorted(found.items()))

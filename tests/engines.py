@@ -1,0 +1,66 @@
+"""A tiny engine with random weights, written in code, for tests that need one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from streamfx.backends.backend import Array, Golden
+from streamfx.frame import CodeRange, Colour, Matrix
+from streamfx.generate.colour import code_to_rgb, rgb_to_code
+from streamfx.generate.engine import write_engine
+
+OPTIONS: dict[str, bool | int | float | str] = {"stem": 4, "width": 8, "blocks": 1}
+
+
+def make_engine(folder: Path, name: str = "tiny", seed: int = 7) -> Path:
+    """Write an engine of a few thousand random weights and return its folder, ``folder / name``.
+
+    It repaints pictures strongly and moves them a little, so that a test sees whether it was applied.
+    """
+    import safetensors.torch
+    import torch
+
+    from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask
+
+    torch.manual_seed(seed)
+    network = WarpMask(**OPTIONS).eval()  # type: ignore[arg-type]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.15 * torch.randn_like(parameter))
+    spec = {
+        "format": 1,
+        "name": name,
+        "version": "1.0",
+        "family": "warp_mask",
+        "options": OPTIONS,
+        "stride": STRIDE,
+        "factors": [1.0, 2.0, 4.0, 8.0],
+        "heads": list(HEADS),
+        "max_displacement_pixels": 8.0,
+        "source_domain": "photo",
+        "target_domain": "noise",
+        "controls": {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}},
+        "licence": "Apache-2.0",
+    }
+    planes, to_rgb, from_rgb = golden_input(seed)
+    with torch.no_grad():
+        heads = network(
+            torch.from_numpy(planes)[None],
+            torch.from_numpy(to_rgb),
+            torch.from_numpy(from_rgb),
+            torch.tensor([4.0]),
+        )[0].numpy()
+    golden = Golden(planes, to_rgb, from_rgb, 4.0, heads)
+    weights = safetensors.torch.save(network.state_dict())
+    return write_engine(folder / name, spec, weights=weights, golden=golden, card="# A tiny engine\n").folder
+
+
+def golden_input(seed: int = 7, size: tuple[int, int] = (32, 48)) -> tuple[Array, Array, Array]:
+    """Return reduced planes (3, h, w) with random blocks, and the matrices to RGB and back, 8-bit BT.601."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.uniform(40, 220, (3, size[0] // 8, size[1] // 8))
+    planes = blocks.repeat(8, axis=1).repeat(8, axis=2).astype(np.float32)
+    colour = Colour(Matrix.SMPTE170M, CodeRange.LIMITED)
+    return planes, code_to_rgb(colour, 8).astype(np.float32), rgb_to_code(colour, 8).astype(np.float32)
