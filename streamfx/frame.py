@@ -97,6 +97,23 @@ class Colour:
 
 
 @dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """Static HDR metadata: the display a picture was graded on (SMPTE ST 2086) and how bright it gets.
+
+    Attributes:
+        primaries: chromaticity (x, y) of red, green, blue; None when not stated.
+        white_point: chromaticity (x, y) of white; None when not stated.
+        luminance_nits: (darkest, brightest) of the display in cd/m²; None when not stated.
+        content_light_nits: (brightest pixel, brightest frame average) in cd/m²; None when not stated.
+    """
+
+    primaries: tuple[tuple[Fraction, Fraction], ...] | None = None
+    white_point: tuple[Fraction, Fraction] | None = None
+    luminance_nits: tuple[Fraction, Fraction] | None = None
+    content_light_nits: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VideoFormat:
     """What all frames of a stream have in common, and what a sink needs to open.
 
@@ -111,6 +128,7 @@ class VideoFormat:
         rotation_degrees: counter-clockwise rotation a player must apply, multiple of 90.
         frame_count: number of frames if the container states it, else None.
         duration_seconds: duration if the container states it, else None.
+        hdr: static HDR metadata; None without.
     """
 
     size: tuple[int, int]
@@ -123,6 +141,7 @@ class VideoFormat:
     rotation_degrees: int = 0
     frame_count: int | None = None
     duration_seconds: float | None = None
+    hdr: HdrMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -1,0 +1,406 @@
+"""Video files, and whatever else FFmpeg can demux, read through PyAV."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import av
+from av import VideoFrame
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from streamfx.capture.clock import FrameClock, PacketClock
+from streamfx.capture.planar import Planarizer, colour_of
+from streamfx.capture.side_data import display_matrix, hdr_metadata
+from streamfx.errors import DecodeError, FrameError, SourceOpenError
+from streamfx.extras import Extras, ExtraStream
+from streamfx.frame import CodeRange, Colour, Frame, Matrix, VideoFormat
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+log = logging.getLogger(__name__)
+
+_NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
+_UNDECODABLE_AT_OPEN = 200  # broken packets before the first good picture, after which the file is given up
+
+
+class FileSource:
+    """A video file as a source: every picture of its best video stream, in order, with exact times.
+
+    Planes are views of the decoder's memory, not copies. Everything else in the file waits in ``extras``.
+
+    Args:
+        text: a path, or ``-`` for standard input.
+        threads: decoder threads; None for one per processor.
+
+    Attributes:
+        damaged: frames delivered so far that the decoder had to patch up because data was missing.
+        (the others are those of ``Source``)
+
+    Raises:
+        SourceOpenError: there is nothing to read, nothing that is a video, or no picture can be decoded.
+    """
+
+    def __init__(self, text: str, *, threads: int | None = None) -> None:
+        self.name = text
+        self.live = False
+        self.notes: list[str] = []
+        self.shortfall = 0
+        self.damaged = 0
+        self._lock = threading.Lock()
+        self._closing = False
+        self._pictures: deque[VideoFrame] = deque()
+        self._ended = self._summed_up = False
+        self._index = 0
+        self._video_packets = self._failed = 0
+        self._ready: deque[Packet[Stream]] = deque()
+        self._cut: Packet[Stream] | None = None
+        self._stdin: IO[bytes] | None = None
+        self._container: InputContainer | None = self._opened(text)
+        try:
+            self._video = self._best_video(self._container)
+            self._video.thread_type = "AUTO"
+            self._video.codec_context.thread_count = threads or os.cpu_count() or 1
+            self.extras: Extras | None = self._gather_extras(self._container)
+            self._clock = PacketClock(discontinuous=_clock_may_jump(self._container))
+            self._packets = self._container.demux()
+            first = self._first_picture()
+            self._describe(self._container, first)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Frame | None:
+        """Return the next frame, or None at the end or once closed.
+
+        Raises:
+            DecodeError: a packet cannot be decoded; the next call goes on after it.
+        """
+        with self._lock:
+            if self._closing:
+                self._release()
+                return None
+            if self.extras is not None:
+                self.extras.start()
+            picture = self._next_picture()
+            if picture is None:
+                self._note_what_was_found()
+                return None
+            frame = self._frame(picture)
+            self._index += 1
+            return frame
+
+    def close(self) -> None:
+        """Release file and decoder. While another thread reads, it is done when that read returns."""
+        self._closing = True
+        if self._lock.acquire(timeout=0.2):
+            try:
+                self._release()
+            finally:
+                self._lock.release()
+
+    # -- opening --
+
+    def _opened(self, text: str) -> InputContainer:
+        path = Path(text)
+        if text != "-":
+            _refuse_unreadable(path)
+        try:
+            container = av.open(
+                self._stdin_file() if text == "-" else f"file:{path.absolute()}",
+                "r",
+                metadata_errors="surrogateescape",
+            )
+        except (av.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            hint = " (an MP4 read from standard input must have its index at the front)" if text == "-" else ""
+            raise SourceOpenError(f"{text}: not a video that can be read: {reason}{hint}") from error
+        if container.format.name in _NOT_VIDEO:
+            container.close()
+            raise SourceOpenError(f"{text}: not a video (it looks like text or plain data)")
+        return container
+
+    def _stdin_file(self) -> IO[bytes]:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise SourceOpenError("-: standard input is a terminal; pipe a video into it")
+        self._stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        return self._stdin
+
+    def _best_video(self, container: InputContainer) -> VideoStream:
+        """Return the video stream to work on: FFmpeg's choice among those that are no cover picture."""
+        moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        usable = [s for s in moving if s.codec_context is not None]
+        if not usable:
+            found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            what = "its coding cannot be decoded here" if moving else f"it holds {found}"
+            raise SourceOpenError(f"{self.name}: no video to read in it ({what})")
+        best = container.streams.best("video")
+        video = best if isinstance(best, VideoStream) and best in usable else usable[0]
+        for other in moving:
+            if other is not video:
+                self.notes.append(f"video stream {other.index} is left out; stream {video.index} is used")
+        return video
+
+    def _gather_extras(self, container: InputContainer) -> Extras:
+        streams = []
+        for stream in container.streams:
+            if stream is self._video or (stream.type == "video" and not _is_cover(stream)):
+                continue
+            streams.append(ExtraStream(stream.index, stream.type, _codec_name(stream), stream))
+        return Extras(
+            streams=tuple(streams),
+            metadata=dict(container.metadata),
+            video_metadata=dict(self._video.metadata),
+            video_disposition=int(self._video.disposition),
+            chapters=container.chapters(),
+        )
+
+    def _first_picture(self) -> VideoFrame:
+        """Decode up to the first picture, which tells what the header leaves open, and keep it for ``read``."""
+        failure: DecodeError | None = None
+        for _ in range(_UNDECODABLE_AT_OPEN):
+            try:
+                picture = self._next_picture()
+            except DecodeError as error:
+                failure = error
+                continue
+            if picture is None:
+                break
+            self._pictures.appendleft(picture)
+            return picture
+        why = f": {failure}" if failure else ""
+        raise SourceOpenError(f"{self.name}: no picture in it can be decoded{why}") from failure
+
+    def _describe(self, container: InputContainer, first: VideoFrame) -> None:
+        video = self._video
+        time_base = video.time_base or first.time_base
+        assert time_base is not None and self.extras is not None
+        self._planarizer = Planarizer(first)
+        layout = self._planarizer.layout
+        rate_fps = video.average_rate or video.guessed_rate or None
+        duration_seconds = float(video.duration * time_base) if video.duration else None
+        if duration_seconds is None and container.duration:
+            duration_seconds = container.duration / 1_000_000
+        self.format = VideoFormat(
+            size=self._planarizer.size,
+            subsampling=layout.subsampling,
+            depth=layout.depth,
+            colour=colour_of(first),
+            time_base=time_base,
+            rate_fps=rate_fps if rate_fps and rate_fps < 1 / time_base else None,
+            sample_aspect_ratio=video.sample_aspect_ratio or None,
+            rotation_degrees=round(first.rotation / 90) * 90,
+            frame_count=video.frames or None,
+            duration_seconds=duration_seconds,
+            hdr=hdr_metadata(first),
+        )
+        if self.format.rate_fps is None and rate_fps == 1 / time_base:
+            self.format = replace(self.format, rate_fps=rate_fps)  # AVI and the like: one tick per frame
+        self.extras.display_matrix = display_matrix(first)
+        self.extras.shift_seconds = self._clock.start_shift_seconds(container)
+        self._shift = round(self.extras.shift_seconds / time_base)
+        self._times = FrameClock(self.format)
+        self._note_what_differs(first)
+
+    def _note_what_differs(self, first: VideoFrame) -> None:
+        layout = self._planarizer.layout
+        if layout.note:
+            self.notes.append(layout.note)
+        elif self._video.metadata.get("alpha_mode") == "1":
+            self.notes.append("alpha is dropped")
+        if first.interlaced_frame:
+            self.notes.append("interlaced; fields are passed on as they are, in one frame")
+        missing = _assumptions(self.format.colour, self.format.size[0])
+        if missing:
+            self.notes.append(missing)
+            log.info("%s: %s", self.name, missing)
+        if self.extras is not None and self.extras.shift_seconds:
+            shift = float(self.extras.shift_seconds)
+            self.notes.append(f"the source's clock starts at {shift:.3f} s; the output's starts at zero")
+
+    # -- reading --
+
+    def _next_picture(self) -> VideoFrame | None:
+        # One picture more than needed: its time shows whether this one's can be right.
+        while len(self._pictures) < 2 and not self._ended:
+            if self._ready:
+                self._decode(self._ready.popleft())
+                continue
+            packet = self._next_packet()
+            if packet is None:
+                self._end()
+                self._refuse_cut_packet()
+            elif packet.stream_index != self._video.index:
+                self._pass_on(packet)
+            else:
+                self._line_up(packet)
+        return self._pictures.popleft() if self._pictures else None
+
+    def _next_packet(self) -> Packet[Stream] | None:
+        """Return the next packet, or None at the end of the data."""
+        try:
+            packet = next(self._packets, None)
+        except (av.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.notes.append(f"reading stopped after {self._video_packets} video packets: {reason}")
+            return None
+        # PyAV ends with an empty packet per stream, and fails there when streams have appeared since opening
+        # (seen in 18.1): the first one ends the reading here, and the decoder is flushed by hand.
+        if packet is not None and not packet.size and packet.dts is None and packet.pts is None:
+            return None
+        return packet
+
+    def _refuse_cut_packet(self) -> None:
+        if self._cut is not None:
+            pts, self._cut = self._cut.pts, None
+            self._failed += 1
+            raise DecodeError(f"{self.name}: the last video packet (pts {pts}) is cut off")
+
+    def _pass_on(self, packet: Packet[Stream]) -> None:
+        if packet.size and self.extras is not None:
+            self._clock.correct(packet)
+            self.extras.put(packet)
+
+    def _line_up(self, packet: Packet[Stream]) -> None:
+        if not packet.size:
+            return  # "same picture again" in AVI: nothing to decode, and an empty packet would end the decoder
+        self._clock.correct(packet)
+        # A packet cut off by the end of the file would take pictures with it that a threaded decoder still holds
+        # (PyAV stops at the first failure while flushing, seen in 18.1): wait whether something comes after it.
+        if self._cut is not None:
+            self._ready.append(self._cut)
+        self._cut = packet if packet.is_corrupt else None
+        if self._cut is None:
+            self._ready.append(packet)
+
+    def _decode(self, packet: Packet[Stream]) -> None:
+        self._video_packets += 1
+        try:
+            self._pictures.extend(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
+        except av.FFmpegError as error:
+            self._failed += 1
+            raise DecodeError(
+                f"{self.name}: video packet {self._video_packets} (pts {packet.pts}) cannot be decoded: "
+                f"{error.strerror}"
+            ) from error
+
+    def _frame(self, picture: VideoFrame) -> Frame:
+        if picture.is_corrupt:
+            self.damaged += 1
+        if not self._planarizer.fits(picture):
+            self._note_once(
+                f"picture {self._index} is {picture.width}x{picture.height} {picture.format.name}, not "
+                f"{self.format.size[1]}x{self.format.size[0]}; such pictures are scaled to the first one's size"
+            )
+        next_pts = self._pictures[0].pts if self._pictures else None
+        pts, duration = self._times.time_of(picture, next_pts, self._shift)
+        try:
+            return Frame(
+                planes=self._planarizer.planes(picture),
+                subsampling=self.format.subsampling,
+                depth=self.format.depth,
+                colour=self.format.colour,
+                index=self._index,
+                pts=pts,
+                time_base=self.format.time_base,
+                duration=duration,
+                captured_ns=time.monotonic_ns(),
+            )
+        except (av.FFmpegError, FrameError) as error:
+            raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
+
+    def _note_what_was_found(self) -> None:
+        """At the end: what was made up or patched up on the way."""
+        if self._summed_up:
+            return
+        self._summed_up = True
+        self.notes.extend(self._times.notes())
+        if self.damaged:
+            self.notes.append(f"{self.damaged} pictures are damaged in the source and were patched up")
+
+    def _note_once(self, note: str) -> None:
+        start = note.split(" is ")[-1]
+        if not any(old.endswith(start) for old in self.notes):
+            self.notes.append(note)
+
+    def _end(self) -> None:
+        """At the end of the data: compare with what the container promised."""
+        self._ended = True
+        with contextlib.suppress(av.FFmpegError):  # what is left in a decoder at the end of broken data is lost
+            self._pictures.extend(self._video.decode(None))
+        promised = self.format.frame_count if hasattr(self, "format") else None
+        if promised is not None and self._video_packets < promised:
+            self.shortfall = promised - self._video_packets
+            self.notes.append(
+                f"the file ends early: it promises {promised} pictures and holds {self._video_packets}"
+            )
+
+    def _release(self) -> None:
+        self._pictures.clear()
+        self._packets: Iterator[Packet[Stream]] = iter(())
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+        if self._stdin is not None:
+            self._stdin.close()
+            self._stdin = None
+
+
+def _refuse_unreadable(path: Path) -> None:
+    """Raise a SourceOpenError that says what is wrong with the file, before FFmpeg says it less clearly."""
+    try:
+        if path.is_dir():
+            raise SourceOpenError(f"{path}: is a folder without pictures; give a video file or pictures")
+        with path.open("rb") as file:
+            if path.is_file() and not file.read(1):
+                raise SourceOpenError(f"{path}: is empty (0 bytes)")
+    except FileNotFoundError as error:
+        raise SourceOpenError(f"{path}: no such file{_looked_in(path)}") from error
+    except PermissionError as error:
+        raise SourceOpenError(f"{path}: no permission to read it") from error
+    except SourceOpenError:
+        raise
+    except OSError as error:
+        raise SourceOpenError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _looked_in(path: Path) -> str:
+    folder = path.absolute().parent
+    return f" in {folder}" if folder.is_dir() else f" (there is no folder {folder} either)"
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _codec_name(stream: Stream) -> str:
+    context = stream.codec_context
+    return (context.name if context is not None else stream.name) or "unknown"
+
+
+def _clock_may_jump(container: InputContainer) -> bool:
+    return container.format.name in ("mpegts", "mpegtsraw", "mpeg", "vob")
+
+
+def _assumptions(colour: Colour, height: int) -> str | None:
+    """Return a sentence on what the stream does not say about its colours and what is assumed instead."""
+    assumed = colour.assumed(height)
+    parts = []
+    if colour.matrix is Matrix.UNKNOWN:
+        parts.append("BT.709 matrix" if assumed.matrix is Matrix.BT709 else "BT.601 matrix")
+    if colour.code_range is CodeRange.UNKNOWN:
+        parts.append("limited range")
+    return f"colours not fully tagged; assumed {' and '.join(parts)}" if parts else None
+

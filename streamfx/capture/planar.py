@@ -1,0 +1,180 @@
+"""From a decoded picture to planar YUV: a view where the samples lie that way already, else one conversion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from streamfx.errors import DecodeError
+from streamfx.frame import CodeRange, Colour, Matrix, Plane, Planes, Subsampling
+
+_DEPTHS = (8, 9, 10, 12, 14, 16)  # those FFmpeg has planar formats for
+_RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a pixel format becomes planar YUV.
+
+    Attributes:
+        subsampling: of the result.
+        depth: of the result, in bits.
+        convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they are.
+        grey: True when there is luma only, and neutral chroma is added.
+        note: what is converted or lost, for the report; None when nothing is.
+    """
+
+    subsampling: Subsampling
+    depth: int
+    convert_to: str | None
+    grey: bool
+    note: str | None
+
+
+def planar_name(subsampling: Subsampling, depth: int) -> str:
+    """Return FFmpeg's name of the planar format, such as ``yuv420p10le``."""
+    return f"yuv{subsampling.value.replace(':', '')}p" + ("" if depth == 8 else f"{depth}le")
+
+
+@lru_cache(maxsize=64)
+def layout_of(pix_fmt: str) -> Layout:
+    """Return how pictures in FFmpeg's ``pix_fmt`` become planar YUV."""
+    form = av.VideoFormat(pix_fmt, 64, 64)
+    colours = [part for part in form.components if not part.is_alpha]
+    alpha = len(colours) < len(form.components) or pix_fmt == "pal8"
+    bits = max(part.bits for part in form.components)
+    depth = next((depth for depth in _DEPTHS if bits <= depth), 16)
+    rgb = form.is_rgb or form.has_palette or pix_fmt.startswith("xyz")
+    lost = "alpha is dropped" if alpha else None
+    if len(colours) == 1 and not rgb:
+        name = "gray" if depth == 8 else f"gray{depth}le"
+        return Layout(Subsampling.YUV420, depth, None if pix_fmt == name else name, True, lost)
+    if rgb:
+        note = f"{pix_fmt} is converted to YUV 4:4:4, BT.709, limited range"
+        name = planar_name(Subsampling.YUV444, depth)
+        return Layout(Subsampling.YUV444, depth, name, False, _join(note, lost))
+    subsampling, exact = _subsampling(form)
+    name = planar_name(subsampling, depth)
+    if exact and pix_fmt in (name, name.replace("yuv", "yuvj"), name.replace("yuv", "yuva")):
+        return Layout(subsampling, depth, None, False, lost)
+    note = None if exact else f"{pix_fmt} is converted to YUV {subsampling.value}"
+    return Layout(subsampling, depth, name, False, _join(note, lost))
+
+
+def _join(*notes: str | None) -> str | None:
+    return "; ".join(filter(None, notes)) or None
+
+
+def _subsampling(form: av.VideoFormat) -> tuple[Subsampling, bool]:
+    """Return the subsampling that holds the format without loss, and whether it is the format's own."""
+    luma, chroma = form.components[0], form.components[1]
+    step = (luma.height // chroma.height, luma.width // chroma.width)
+    for subsampling in (Subsampling.YUV420, Subsampling.YUV422, Subsampling.YUV444):
+        if step == subsampling.steps:
+            return subsampling, True
+    if step[0] == 1:  # 4:1:1
+        return Subsampling.YUV422, False
+    return (Subsampling.YUV420 if step[1] > 1 else Subsampling.YUV444), False  # 4:1:0, 4:4:0
+
+
+def colour_of(picture: VideoFrame) -> Colour:
+    """Return the colour description of a decoded picture as tagged; unknown stays unknown."""
+    name = picture.format.name
+    matrix = Matrix(picture.colorspace) if picture.colorspace in set(Matrix) else Matrix.UNKNOWN
+    code_range = _RANGES.get(picture.color_range, CodeRange.UNKNOWN)
+    if name.startswith("yuvj"):
+        code_range = CodeRange.FULL
+    layout = layout_of(name)
+    if layout.convert_to is not None and not layout.grey and matrix in (Matrix.RGB, Matrix.UNKNOWN):
+        if picture.format.is_rgb or picture.format.has_palette:
+            matrix, code_range = Matrix.BT709, CodeRange.LIMITED
+    elif matrix is Matrix.RGB:
+        matrix = Matrix.UNKNOWN  # the tag contradicts the samples, which are not RGB
+    if layout.grey and code_range is CodeRange.UNKNOWN:
+        code_range = CodeRange.FULL  # what FFmpeg takes untagged grey for
+    return Colour(matrix, code_range, picture.color_primaries, picture.color_trc)
+
+
+class Planarizer:
+    """Turns decoded pictures into planes of one fixed size, subsampling and depth: those of the first picture."""
+
+    def __init__(self, first: VideoFrame) -> None:
+        self.layout = layout_of(first.format.name)
+        self.size = (first.height, first.width)
+        self._name = planar_name(self.layout.subsampling, self.layout.depth)
+        self._neutral: Plane | None = None
+
+    def fits(self, picture: VideoFrame) -> bool:
+        """Return whether ``picture`` has the size and layout of the first one."""
+        layout = layout_of(picture.format.name)
+        same = (layout.subsampling, layout.depth) == (self.layout.subsampling, self.layout.depth)
+        return same and (picture.height, picture.width) == self.size
+
+    def planes(self, picture: VideoFrame) -> Planes:
+        """Return the planes of ``picture``: views that keep its memory alive, or a converted copy."""
+        if not self.fits(picture):
+            picture = self._scaled(picture)
+        layout = layout_of(picture.format.name)
+        if layout.convert_to is not None:
+            picture = _converted(picture, layout.convert_to, rgb=_is_rgb(picture))
+        if layout.grey:
+            chroma = self._neutral_chroma()
+            return _view(picture, 0, layout.depth), chroma, chroma
+        luma, u, v = (_view(picture, index, layout.depth) for index in range(3))
+        return luma, u, v
+
+    def _scaled(self, picture: VideoFrame) -> VideoFrame:
+        height, width = self.size
+        interpolation = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+        return _converted(picture, self._name, rgb=_is_rgb(picture), size=(height, width), how=interpolation)
+
+    def _neutral_chroma(self) -> Plane:
+        if self._neutral is None:
+            dtype = np.uint8 if self.layout.depth == 8 else np.uint16
+            size = self.layout.subsampling.chroma_size(self.size)
+            self._neutral = np.full(size, 1 << (self.layout.depth - 1), dtype)
+        return self._neutral
+
+
+def _is_rgb(picture: VideoFrame) -> bool:
+    return picture.format.is_rgb or picture.format.has_palette
+
+
+def _converted(
+    picture: VideoFrame,
+    name: str,
+    *,
+    rgb: bool,
+    size: tuple[int, int] | None = None,
+    how: Interpolation = Interpolation.BICUBIC,
+) -> VideoFrame:
+    """Return ``picture`` in the format ``name``. RGB becomes BT.709 limited range; YUV keeps matrix and range."""
+    height, width = size or (picture.height, picture.width)
+    code_range = ColorRange.MPEG if rgb else None
+    colorspace = Colorspace.ITU709 if rgb else None
+    if picture.format.name.startswith(("yuvj", "gray")):
+        code_range = ColorRange.JPEG
+    return picture.reformat(
+        width,
+        height,
+        name,
+        dst_colorspace=colorspace,
+        src_color_range=code_range if not rgb else None,
+        dst_color_range=code_range,
+        interpolation=how,
+    )
+
+
+def _view(picture: VideoFrame, index: int, depth: int) -> Plane:
+    """Return plane ``index`` as an array over the decoder's own memory, rows padded as the decoder left them."""
+    plane = picture.planes[index]
+    if plane.line_size <= 0:
+        raise DecodeError(f"picture stored bottom-up in {picture.format.name}, which is not supported")
+    dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+    return rows[:, : plane.width]

@@ -1,0 +1,47 @@
+"""What a decoded picture carries beside its samples: HDR metadata, rotation."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+
+from av import VideoFrame
+from av.sidedata.sidedata import Type
+
+from streamfx.frame import HdrMetadata
+
+# AVMasteringDisplayMetadata: ten AVRational (primaries r g b, white, darkest, brightest), then two flags.
+_MASTERING = struct.Struct("=20i2i")
+_LIGHT = struct.Struct("=2I")
+_MATRIX = struct.Struct("=9i")
+
+
+def hdr_metadata(picture: VideoFrame) -> HdrMetadata | None:
+    """Return the static HDR metadata of a decoded picture, or None when it carries none."""
+    mastering, light = _bytes(picture, Type.MASTERING_DISPLAY_METADATA), _bytes(picture, Type.CONTENT_LIGHT_LEVEL)
+    if mastering is None and light is None:
+        return None
+    primaries = white = luminance = None
+    if mastering is not None:
+        *numbers, has_primaries, has_luminance = _MASTERING.unpack_from(mastering)
+        values = [Fraction(n, d) if d else Fraction(0) for n, d in zip(*[iter(numbers)] * 2, strict=True)]
+        if has_primaries:
+            primaries = ((values[0], values[1]), (values[2], values[3]), (values[4], values[5]))
+            white = (values[6], values[7])
+        if has_luminance:
+            luminance = (values[8], values[9])
+    content = None if light is None else _LIGHT.unpack_from(light)
+    return HdrMetadata(primaries, white, luminance, content)
+
+
+def display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
+    """Return the nine numbers of the display matrix, or None when the picture is shown as it is."""
+    data = _bytes(picture, Type.DISPLAYMATRIX)
+    return None if data is None else _MATRIX.unpack_from(data)
+
+
+def _bytes(picture: VideoFrame, kind: Type) -> bytes | None:
+    for entry in picture.side_data:
+        if entry.type is kind:
+            return bytes(entry)
+    return None

@@ -1,0 +1,95 @@
+"""What travels from the source file to the output untouched: sound, subtitles, chapters, tags.
+
+The capture thread demuxes everything once and puts every packet that is not of the video stream into the tray; the
+file sink takes them out and interleaves them with the pictures. Nothing is decoded, nothing is read twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from streamfx.errors import ConfigError
+
+if TYPE_CHECKING:
+    import av
+    from av.container.core import Chapter
+    from av.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraStream:
+    """A stream of the source other than the video.
+
+    Attributes:
+        index: its number in the source file.
+        kind: audio, subtitle, data, attachment or video (a cover picture).
+        codec: FFmpeg's name of the coding; "unknown" where there is none.
+        template: the stream itself; valid while the source is open.
+    """
+
+    index: int
+    kind: str
+    codec: str
+    template: Stream
+
+    def __str__(self) -> str:
+        language = self.template.metadata.get("language", "und")
+        return f"stream {self.index} ({self.kind}, {self.codec}{'' if language == 'und' else ', ' + language})"
+
+
+@dataclass(slots=True)
+class Extras:
+    """The streams and tags of a source that are copied, and the tray their packets wait in.
+
+    A sink claims the tray before the first frame is read; an unclaimed tray stays empty, so that nothing piles up
+    when the output is not a file. Putting and taking may happen in different threads.
+
+    Attributes:
+        streams: every stream but the video.
+        metadata: tags of the file.
+        video_metadata: tags of the video stream.
+        video_disposition: FFmpeg's disposition flags of the video stream.
+        chapters: chapters as PyAV gives them.
+        shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does not
+            start at zero (MPEG-TS); packets in the tray are shifted already.
+        display_matrix: nine fixed-point numbers, rotation and mirroring asked of the player; None without.
+    """
+
+    streams: tuple[ExtraStream, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    video_metadata: dict[str, str] = field(default_factory=dict)
+    video_disposition: int = 0
+    chapters: list[Chapter] = field(default_factory=list)
+    shift_seconds: Fraction = Fraction(0)
+    display_matrix: tuple[int, ...] | None = None
+    _tray: deque[av.Packet[Stream]] = field(default_factory=deque, repr=False)
+    _claimed: bool = False
+    _started: bool = False
+
+    def claim(self) -> None:
+        """Say that somebody takes the packets.
+
+        Raises:
+            ConfigError: the source is being read already, so packets are gone.
+        """
+        if self._started:
+            raise ConfigError("the output must be opened before the first frame is read, or its sound is incomplete")
+        self._claimed = True
+
+    def start(self) -> None:
+        """Called by the source when reading begins: from here on an unclaimed tray stays empty."""
+        self._started = True
+        if not self._claimed:
+            self._tray.clear()
+
+    def put(self, packet: av.Packet[Stream]) -> None:
+        """Called by the source with each packet of ``streams``, in file order."""
+        if self._claimed or not self._started:
+            self._tray.append(packet)
+
+    def take(self) -> list[av.Packet[Stream]]:
+        """Return the packets that came in since the last call, in file order."""
+        return [self._tray.popleft() for _ in range(len(self._tray))]
