@@ -18,7 +18,7 @@ from streamfx.errors import ConfigError
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
 
 
-def _check_factor(value: object) -> float | Literal["auto"]:
+def _check_factor(value: object) -> int | float | Literal["auto"]:
     if value == "auto":
         return "auto"
     if isinstance(value, bool) or not isinstance(value, int | float) or value not in FACTORS:
@@ -27,7 +27,7 @@ def _check_factor(value: object) -> float | Literal["auto"]:
 
 
 Factor = Annotated[
-    float | Literal["auto"], PlainValidator(_check_factor), WithJsonSchema({"enum": ["auto", *FACTORS]})
+    int | float | Literal["auto"], PlainValidator(_check_factor), WithJsonSchema({"enum": ["auto", *FACTORS]})
 ]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -46,7 +46,7 @@ class LimitsConfig(BaseModel):
     decode_failures: Count | None = Field(
         default=1000, description="give up after this many broken frames altogether"
     )
-    read_seconds: Annotated[float, Field(gt=0)] | None = Field(
+    read_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=60.0, description="give up when the source delivers nothing for so many seconds"
     )
 
@@ -84,7 +84,7 @@ class TranscodeConfig(BaseModel):
         default=None, description="video codec of the output; null picks one that fits"
     )
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
-    quality: Annotated[float, Field(ge=0, le=100)] | None = Field(
+    quality: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
         default=None, description="constant quality, as the codec counts it (lower is better)"
     )
     threads: Count | None = Field(default=None, description="processor threads to use; null for all")
@@ -169,12 +169,12 @@ def _explain(detail: Mapping[str, Any]) -> str:
     path, kind, value = cast(KeyPath, detail["loc"]), detail["type"], detail["input"]
     name = ".".join(str(part) for part in path)
     if kind == "missing":
-        return f"'{name}' is missing"
+        return f"{name!r} is missing"
     if kind == "extra_forbidden":
         known = _known_keys(path[:-1])
         near = difflib.get_close_matches(str(path[-1]), known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(sorted(known))}"
-        return f"unknown key '{name}'; {hint}"
+        return f"unknown key {name!r}; {hint}"
     text = str(detail["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "literal_error":
         near = difflib.get_close_matches(str(value), _choices(detail), n=1)

@@ -80,12 +80,13 @@ class Settings:
         self._key_places[path], self._value_places[path] = key, value
 
     def place(self, path: KeyPath, *, key: bool = False) -> Place:
-        """Return the place of the value at ``path``, or of its key; of what holds it when it is not there."""
+        """Return the place of the value at ``path`` or of its key; else of what holds it or what it holds."""
         places = self._key_places if key else self._value_places
         for length in range(len(path), 0, -1):
             if path[:length] in places:
                 return places[path[:length]]
-        return Place(self.source)
+        below = (places[known] for known in places if known[: len(path)] == path)
+        return next(below, Place(self.source)) if path else Place(self.source)
 
 
 def read_yaml(path: Path) -> Settings:
@@ -165,7 +166,7 @@ class _Reader:
             key_path = (*path, key)
             if key in values:
                 first = self._settings.place(key_path, key=True)
-                self._refuse(key_node, f"key '{key}' is there already, on line {first.line}", ())
+                self._refuse(key_node, f"key {key!r} is there already, on line {first.line}", ())
                 continue
             self._settings.put_place(key_path, self.place(key_node), self.place(value_node))
             values[key] = self._value(value_node, key_path)
