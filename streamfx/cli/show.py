@@ -3,12 +3,104 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from streamfx.config import schema as config_schema
+from streamfx.errors import EngineNotFoundError
+
+if TYPE_CHECKING:
+    from streamfx.generate.library import FoundEngine
+
+_WIDTH_COLUMNS = 100
+
+
+def effects(options: Namespace) -> int:
+    """Print the effects there are, or one of them, with what a user may set."""
+    from streamfx.generate.library import engine_folders, list_engines
+
+    found = list_engines()
+    if options.name is not None:
+        chosen = [effect for effect in found if effect.name == options.name]
+        if not chosen:
+            names = ", ".join(effect.name for effect in found) or "none"
+            raise EngineNotFoundError(f"there is no effect '{options.name}'; there are: {names}")
+        found = tuple(chosen)
+    if options.json:
+        print(json.dumps([_effect_facts(effect) for effect in found], indent=2, ensure_ascii=False))
+    elif not found:
+        print("no effects found; searched " + ", ".join(map(str, engine_folders())))
+    else:
+        print("\n\n".join(_effect_text(effect) for effect in found))
+    return 0
+
+
+def devices(options: Namespace) -> int:
+    """Print the processor and the backends, with the reason where one cannot run."""
+    from streamfx.backends.backend import backends, choose
+    from streamfx.device import cpu
+
+    processor = cpu()
+    reasons = {backend.name: backend.availability() for backend in backends()}
+    usable = [name for name, reason in reasons.items() if reason is None]
+    chosen = choose("auto").name if usable else None
+    if options.json:
+        facts = {"cpu": asdict(processor), "backends": reasons, "auto": chosen}
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return 0
+    memory = "unknown" if processor.memory_bytes is None else f"{processor.memory_bytes / 2**30:.1f} GiB"
+    print(f"processor   {processor.name} ({processor.architecture})")
+    print(f"cores       {processor.usable_cores} usable by this process")
+    print(f"extensions  {', '.join(processor.extensions) or 'unknown'}")
+    print(f"memory      {memory}")
+    print("\nbackends, the fastest first:")
+    for name, reason in reasons.items():
+        state = "used unless another is asked for" if name == chosen else "can run here"
+        print(f"  {name:<10}{state if reason is None else f'cannot run here: {reason}'}")
+    return 0
 
 
 def schema(_options: Namespace) -> int:
     """Print the JSON schema of configuration files."""
+    from streamfx.config import schema as config_schema
+
     print(json.dumps(config_schema(), indent=2, ensure_ascii=False))
     return 0
+
+
+def _effect_facts(effect: FoundEngine) -> dict[str, object]:
+    spec = effect.spec.model_dump(mode="json", exclude={"name", "files"}) if effect.spec else {}
+    description, folder = _description(effect.folder), str(effect.folder)
+    return {
+        "name": effect.name,
+        "description": description,
+        "folder": folder,
+        "problem": effect.problem,
+        **spec,
+    }
+
+
+def _effect_text(effect: FoundEngine) -> str:
+    spec = effect.spec
+    if spec is None:
+        return f"{effect.name}\n  cannot be used: {effect.problem}"
+    lines = [f"{effect.name} {spec.version}"]
+    lines += textwrap.wrap(
+        _description(effect.folder), _WIDTH_COLUMNS, initial_indent="  ", subsequent_indent="  "
+    )
+    lines.append(f"  from {spec.source_domain} to {spec.target_domain}; licence {spec.licence}")
+    for name, control in spec.controls.items():
+        lines.append(f"  {name}: {control.low:g} to {control.high:g}, default {control.default:g}")
+    return "\n".join(lines)
+
+
+def _description(folder: Path) -> str:
+    """Return the first paragraph of the engine's card; empty where there is none."""
+    try:
+        card = (folder / "card.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    paragraphs = (part.strip() for part in card.split("\n\n"))
+    return next((" ".join(part.split()) for part in paragraphs if part and not part.startswith("#")), "")
