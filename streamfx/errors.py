@@ -5,6 +5,11 @@ A message says what was asked, what was found, where, and what to do. Causes are
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamfx.report import Report
+
 
 class StreamfxError(Exception):
     """Root of all errors raised on purpose by streamfx."""
@@ -56,9 +61,11 @@ class StageFailedError(StreamfxError, RuntimeError):
     Attributes:
         stage: capture, generate or encode.
         frame_index: the frame it was working on, None when it was not working on one.
+        report: the account of the run that failed; None when there is none.
     """
 
-    def __init__(self, message: str, stage: str, frame_index: int | None = None) -> None:
+    def __init__(self, message: str, stage: str = "", frame_index: int | None = None) -> None:
         super().__init__(message)
         self.stage = stage
         self.frame_index = frame_index
+        self.report: Report | None = None

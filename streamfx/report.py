@@ -1,0 +1,169 @@
+"""Report: what a run was told, what came of it, and whether everything is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from streamfx.config import TranscodeConfig
+from streamfx.errors import SinkError
+from streamfx.flow import Ending, RunResult
+from streamfx.frame import VideoFormat
+
+EXIT_ALL_THERE = 0
+EXIT_WITH_LOSSES = 1
+EXIT_STOPPED = 130
+
+
+class SourceFacts(BaseModel):
+    """What was read. What the source does not state is None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    width_pixels: int
+    height_pixels: int
+    pixel_format: str
+    matrix: str
+    code_range: str
+    rate_fps: float | None
+    frame_count: int | None
+    duration_seconds: float | None
+    live: bool
+
+
+class EffectFacts(BaseModel):
+    """One effect of the chain, as it ran."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    engine: str
+    backend: str
+    precision: str
+    factor: float
+    controls: dict[str, float] = {}
+
+
+class OutputFacts(BaseModel):
+    """What was written; ``streams`` and the like as the output describes itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class Report(BaseModel):
+    """The account of one run.
+
+    Attributes:
+        source: what was read.
+        output: what was written.
+        effects: what was done.
+        config: the settings in full, defaults included.
+        versions: of streamfx, Python and the libraries that did the work.
+        machine: processor and cores.
+        started_at: UTC time of the start, ISO 8601.
+        seconds_to_first_frame: from the call to the first frame written; None when none was.
+        result: ending, ledger, speed and stage times.
+        differences: what does not add up, one sentence each: in the ledger, between ledger and output, or
+            between what the source promised and what came.
+        notes: what was assumed, converted or left out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: SourceFacts
+    output: OutputFacts
+    effects: tuple[EffectFacts, ...]
+    config: TranscodeConfig
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    started_at: str
+    seconds_to_first_frame: float | None
+    result: RunResult
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def exit_code(self) -> int:
+        """0: everything is there. 1: frames are missing or do not add up. 130: stopped by the user."""
+        if self.result.ending in (Ending.FAILED, Ending.ABORTED) or self.losses:
+            return EXIT_WITH_LOSSES
+        return EXIT_STOPPED if self.result.ending is Ending.STOPPED else EXIT_ALL_THERE
+
+    @property
+    def losses(self) -> list[str]:
+        """What is missing or wrong, one sentence each; empty when everything is there."""
+        found = [self.result.failure] if self.result.failure else []
+        account = self.result.account
+        for stage, count in account.failed.items():
+            reasons = [failure.reason for failure in account.failures if failure.reason]
+            first = f"; the first: {reasons[0]}" if reasons else ""
+            if not (self.result.failure and stage != "decode"):
+                found.append(f"{_frames(count)} failed to {stage}{first}")
+        return found + list(self.differences)
+
+    def summary(self) -> str:
+        """Return the run in a few lines of text: what came of the frames, how fast, and what is missing."""
+        account, speed = self.result.account, self.result.speed
+        what = {
+            Ending.COMPLETE: "complete",
+            Ending.STOPPED: "stopped before the end; the output is playable",
+            Ending.FAILED: "failed",
+            Ending.ABORTED: "given up; no output was kept",
+        }[self.result.ending]
+        parts = [f"{account.frames_in} in", f"{account.encoded} encoded"]
+        parts += [f"{account.repeated} repeated"] if account.repeated else []
+        parts += [f"{count} dropped ({cause})" for cause, count in account.dropped.items()]
+        parts += [f"{count} failed ({stage})" for stage, count in account.failed.items()]
+        lines = [f"{self.output.name}: {what}", "frames: " + ", ".join(parts)]
+        if speed.fps is not None and speed.share_of_bound is not None:
+            lines.append(
+                f"speed: {speed.fps:.1f} fps in {speed.wall_seconds:.1f} s, "
+                f"{speed.share_of_bound:.0%} of {speed.cores} cores"
+            )
+        lines += [f"missing or wrong: {loss}" for loss in self.losses]
+        return "\n".join(lines)
+
+    def write(self, path: str | Path) -> None:
+        """Write the report as JSON, whole or not at all.
+
+        Raises:
+            SinkError: it cannot be written there.
+        """
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.part")
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        try:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise SinkError(f"{path}: cannot write the report: {error.strerror}") from error
+
+
+def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:
+    """Return what a report says about a source."""
+    height, width = form.size
+    return SourceFacts(
+        name=name,
+        width_pixels=width,
+        height_pixels=height,
+        pixel_format=f"{form.subsampling.value} {form.depth}-bit",
+        matrix=form.colour.matrix.name.lower(),
+        code_range=form.colour.code_range.value,
+        rate_fps=float(form.rate_fps) if form.rate_fps is not None else None,
+        frame_count=form.frame_count,
+        duration_seconds=form.duration_seconds,
+        live=live,
+    )
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
