@@ -1,30 +1,30 @@
-"""The fused step of `fuse.py` as Numba kernels: one pass over the rows, no temporary of full size."""
+"""The fused step of `fuse.py` on the CPU: prepares planes and heads for the kernels and shares rows among threads."""
 
 from __future__ import annotations
 
-import numba
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.frame import Planes
+from streamfx.frame import Plane, Planes
 from streamfx.generate import fuse as definition
 from streamfx.generate.bands import in_bands
+from streamfx.generate.fuse_kernels import RUN, TILE, Columns, Limits, Rows, all_finite, fuse_band
 
-Bounds = tuple[int, int]
+Codes = tuple[int, int]
+SmallPlanes = NDArray[np.float32]
 
-
-def empty_like(planes: Planes) -> Planes:
-    """Return new planes of the same sizes and type, rows not padded."""
-    luma, u, v = (np.empty(plane.shape, plane.dtype) for plane in planes)
-    return luma, u, v
+NO_REDUCED: SmallPlanes = np.zeros((3, 1, 2), np.float32)
 
 
 def fuse_planes(
     planes: Planes,
     heads: NDArray[np.floating],
-    reduced: NDArray[np.float32] | None,
+    reduced: SmallPlanes | None,
     *,
-    legal: tuple[Bounds, Bounds],
+    legal: tuple[Codes, Codes],
     highest: int,
     shift: tuple[float, float],
     strength: float,
@@ -32,76 +32,92 @@ def fuse_planes(
     out: Planes,
     threads: int | None,
 ) -> None:
-    """Write the fused planes to ``out``."""
-    small = np.ascontiguousarray(heads, np.float32)
-    if not np.isfinite(small).all():
-        raise definition.not_finite(heads)
-    has_gain = len(small) > definition.GAIN and reduced is not None
-    seen = np.ascontiguousarray(reduced, np.float32) if has_gain else np.zeros((3, 1, 1), np.float32)
-    views = [
-        np.lib.stride_tricks.as_strided(plane, plane.shape, plane.strides, writeable=False)
-        for plane in planes
-    ]
-    bounds = (legal[0], legal[1], legal[1])
-    shifts = ((0.0, 0.0), shift, shift)
+    """Write the fused planes to ``out``, given legal codes (luma, chroma) and chroma shift; else as `fuse.fuse`.
+
+    Raises:
+        FrameError: a head is not finite.
+    """
+    small_height, small_width = heads.shape[1:]
+    has_gain = len(heads) > definition.GAIN and reduced is not None
+    small = _two_columns(heads)
+    seen = _two_columns(reduced) if has_gain and reduced is not None else NO_REDUCED
+    calls = []
+    for chosen, codes, moved in (((0,), legal[0], (0.0, 0.0)), ((1, 2), legal[1], shift)):
+        height, width = planes[chosen[0]].shape
+        scale_y, scale_x = strength * height / small_height, strength * width / small_width
+        real = _precision(highest, max_displacement_pixels * max(scale_y, scale_x))
+        limits = Limits(*codes, highest, strength, max_displacement_pixels, scale_y, scale_x)
+        rows = _rows(height, small_height, moved[0], real)
+        columns = _columns(width, small_width, moved[1], real)
+        # Kernels take two planes, so that luma and chroma are one compiled type; of luma, the first counts.
+        first, second = chosen[0], chosen[-1]
+        sources, stride, size = _readable(planes[first], planes[second])
+        arguments = (sources, stride, size, small, seen, chosen[0], len(chosen), has_gain, rows, columns, limits)
+        calls.append((height, arguments, (out[first], out[second])))
+    all_rows = planes[0].shape[0]
 
     def work(first_row: int, end_row: int) -> None:
-        rows = planes[0].shape[0]
-        for index in range(3):
-            height = planes[index].shape[0]
-            _fuse_rows(
-                views[index], small, seen[index], index, has_gain, float(bounds[index][0]), float(bounds[index][1]),
-                float(highest), shifts[index][0], shifts[index][1], strength, max_displacement_pixels,
-                height * first_row // rows, height * end_row // rows, out[index],
-            )  # fmt: skip
+        bits = small.view(np.uint32)[:, small_height * first_row // all_rows : small_height * end_row // all_rows]
+        if not all_finite(bits):
+            raise definition.not_finite(heads)
+        for height, arguments, outs in calls:
+            fuse_band(*arguments, outs, height * first_row // all_rows, height * end_row // all_rows)
 
-    in_bands(work, planes[0].shape[0], threads)
+    in_bands(work, all_rows, threads)
 
 
-@numba.njit(cache=True, nogil=True)
-def _fuse_rows(
-    source, heads, reduced, index, has_gain, lowest, highest_legal, highest, shift_y, shift_x, strength, limit,
-    first_row, end_row, out,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    height, width = source.shape
-    small_height, small_width = heads.shape[1:]
-    for y in range(first_row, end_row):
-        small_y = min(max((y + 0.5 + shift_y) * small_height / height - 0.5, 0.0), small_height - 1.0)
-        top = int(small_y)
-        bottom = min(top + 1, small_height - 1)
-        down = small_y - top
-        for x in range(width):
-            small_x = min(max((x + 0.5 + shift_x) * small_width / width - 0.5, 0.0), small_width - 1.0)
-            left = int(small_x)
-            right = min(left + 1, small_width - 1)
-            along = small_x - left
-            a, b = (1 - down) * (1 - along), (1 - down) * along
-            c, d = down * (1 - along), down * along
-            h = heads[index]
-            translated = a * h[top, left] + b * h[top, right] + c * h[bottom, left] + d * h[bottom, right]
-            translated = min(max(translated, lowest), highest_legal)
-            h = heads[3]
-            mask = a * h[top, left] + b * h[top, right] + c * h[bottom, left] + d * h[bottom, right]
-            mask = strength * min(max(mask, 0.0), 1.0)
-            h = heads[4]
-            move_x = a * h[top, left] + b * h[top, right] + c * h[bottom, left] + d * h[bottom, right]
-            move_x = strength * min(max(move_x, -limit), limit) * width / small_width
-            h = heads[5]
-            move_y = a * h[top, left] + b * h[top, right] + c * h[bottom, left] + d * h[bottom, right]
-            move_y = strength * min(max(move_y, -limit), limit) * height / small_height
-            if has_gain:
-                h = heads[6]
-                gain = a * h[top, left] + b * h[top, right] + c * h[bottom, left] + d * h[bottom, right]
-                h = reduced
-                low = a * h[top, left] + b * h[top, right] + c * h[bottom, left] + d * h[bottom, right]
-                translated += min(max(gain, 0.0), 2.0) * (source[y, x] - low)
-            at_x = min(max(x + move_x, 0.0), width - 1.0)
-            at_y = min(max(y + move_y, 0.0), height - 1.0)
-            x0, y0 = int(at_x), int(at_y)
-            x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
-            tx, ty = at_x - x0, at_y - y0
-            upper = source[y0, x0] * (1 - tx) + source[y0, x1] * tx
-            lower = source[y1, x0] * (1 - tx) + source[y1, x1] * tx
-            warped = upper * (1 - ty) + lower * ty
-            blend = mask * translated + (1 - mask) * warped
-            out[y, x] = int(min(max(blend, 0.0), highest) + 0.5)
+def _precision(highest: int, move_pixels: float) -> type[np.floating]:
+    """Return the type to compute in.
+
+    A position is wrong by some 2^-23 of the displacement, and a step from black to white makes that the same part of
+    the highest code. Where this would exceed an eighth of a code, as at 16 bits, float32 is not enough.
+    """
+    return np.float32 if highest * move_pixels < 1 << 20 else np.float64
+
+
+def _two_columns(small: NDArray[np.floating]) -> SmallPlanes:
+    """Return heads as contiguous float32 with at least two columns, so that each column has one to its right."""
+    return np.ascontiguousarray(small if small.shape[2] > 1 else np.repeat(small, 2, axis=2), np.float32)
+
+
+def _readable(first: Plane, second: Plane) -> tuple[tuple[Any, Any], int, tuple[int, int]]:
+    """Return two planes as flat read-only views, their common row stride in samples, and their size.
+
+    The size is at least 2 x 2, so that each sample has one to its right and one below; the edge is repeated for it.
+    """
+    pair: list[NDArray[Any]] = [first, second]
+    if min(first.shape) < 2:
+        pair = [np.pad(plane, [(0, max(0, 2 - side)) for side in plane.shape], mode="edge") for plane in pair]
+    if pair[0].strides != pair[1].strides or pair[0].strides[0] % pair[0].itemsize:
+        pair = [np.ascontiguousarray(plane) for plane in pair]
+    height, width = pair[0].shape
+    row_bytes, sample_bytes = pair[0].strides
+    stride = row_bytes // sample_bytes
+    length = (height - 1) * stride + width
+    flat = [np.lib.stride_tricks.as_strided(plane, (length,), (sample_bytes,), writeable=False) for plane in pair]
+    return (flat[0], flat[1]), stride, (height, width)
+
+
+def _between(full: int, small: int, shift: float) -> NDArray[np.float64]:
+    """Return where the samples of one axis of a plane lie between those of the heads, 0..small - 1."""
+    positions: NDArray[np.float64] = np.clip((np.arange(full) + 0.5 + shift) * small / full - 0.5, 0, small - 1)
+    return positions
+
+
+@lru_cache(maxsize=32)
+def _rows(full: int, small: int, shift: float, real: type[np.floating]) -> Rows:
+    position = _between(full, small, shift)
+    above = position.astype(np.int64)
+    return Rows(above, (position - above).astype(real))
+
+
+@lru_cache(maxsize=32)
+def _columns(full: int, small: int, shift: float, real: type[np.floating]) -> Columns:
+    x = np.arange(full)
+    position = _between(full, small, shift)
+    left = np.minimum(position.astype(np.int64), max(small - 2, 0))
+    begins = np.flatnonzero((np.diff(left, prepend=-1) != 0) | (x % TILE == 0))
+    at = np.flatnonzero((x - begins[np.searchsorted(begins, x, side="right") - 1]) % RUN == 0)
+    tiles = np.searchsorted(at, np.arange(0, full + TILE, TILE))
+    along = np.concatenate([position - left, np.zeros(RUN)]).astype(real)
+    return Columns(at.astype(np.uint32), left[at].astype(np.uint32), tiles.astype(np.int64), along)
