@@ -73,7 +73,8 @@ def fuse(
     check(planes, heads, reduced, subsampling, depth, strength, max_displacement_pixels)
     from streamfx.generate import fuse_cpu
 
-    target = fuse_cpu.empty_like(planes) if out is None else out
+    luma, u, v = planes
+    target = (np.empty_like(luma), np.empty_like(u), np.empty_like(v)) if out is None else out
     check_out(planes, target)
     if strength == 0:
         for source_plane, target_plane in zip(planes, target, strict=True):

@@ -52,12 +52,26 @@ def fuse_planes(
         # Kernels take two planes, so that luma and chroma are one compiled type; of luma, the first counts.
         first, second = chosen[0], chosen[-1]
         sources, stride, size = _readable(planes[first], planes[second])
-        arguments = (sources, stride, size, small, seen, chosen[0], len(chosen), has_gain, rows, columns, limits)
+        arguments = (
+            sources,
+            stride,
+            size,
+            small,
+            seen,
+            chosen[0],
+            len(chosen),
+            has_gain,
+            rows,
+            columns,
+            limits,
+        )
         calls.append((height, arguments, (out[first], out[second])))
     all_rows = planes[0].shape[0]
 
     def work(first_row: int, end_row: int) -> None:
-        bits = small.view(np.uint32)[:, small_height * first_row // all_rows : small_height * end_row // all_rows]
+        bits = small.view(np.uint32)[
+            :, small_height * first_row // all_rows : small_height * end_row // all_rows
+        ]
         if not all_finite(bits):
             raise definition.not_finite(heads)
         for height, arguments, outs in calls:
@@ -94,13 +108,17 @@ def _readable(first: Plane, second: Plane) -> tuple[tuple[Any, Any], int, tuple[
     row_bytes, sample_bytes = pair[0].strides
     stride = row_bytes // sample_bytes
     length = (height - 1) * stride + width
-    flat = [np.lib.stride_tricks.as_strided(plane, (length,), (sample_bytes,), writeable=False) for plane in pair]
+    flat = [
+        np.lib.stride_tricks.as_strided(plane, (length,), (sample_bytes,), writeable=False) for plane in pair
+    ]
     return (flat[0], flat[1]), stride, (height, width)
 
 
 def _between(full: int, small: int, shift: float) -> NDArray[np.float64]:
     """Return where the samples of one axis of a plane lie between those of the heads, 0..small - 1."""
-    positions: NDArray[np.float64] = np.clip((np.arange(full) + 0.5 + shift) * small / full - 0.5, 0, small - 1)
+    positions: NDArray[np.float64] = np.clip(
+        (np.arange(full) + 0.5 + shift) * small / full - 0.5, 0, small - 1
+    )
     return positions
 
 

@@ -96,7 +96,20 @@ def all_finite(bits):  # type: ignore[no-untyped-def]
 
 @_kernel
 def fuse_band(
-    sources, stride, size, heads, reduced, first_plane, planes, has_gain, rows, columns, limits, outs, first_row, end_row
+    sources,
+    stride,
+    size,
+    heads,
+    reduced,
+    first_plane,
+    planes,
+    has_gain,
+    rows,
+    columns,
+    limits,
+    outs,
+    first_row,
+    end_row,
 ):  # type: ignore[no-untyped-def]
     """Fuse rows first_row..end_row of one plane (luma) or of two on the same grid (chroma)."""
     real = columns.along.dtype
@@ -116,7 +129,9 @@ def fuse_band(
                     above, below = below, above
                 else:
                     _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, above)
-                _expand(heads, reduced, min(row + 1, last), first_plane, planes, has_gain, columns, tile, below)
+                _expand(
+                    heads, reduced, min(row + 1, last), first_plane, planes, has_gain, columns, tile, below
+                )
                 held = row
                 opaque, still = _shortcuts(heads, row, min(row + 1, last), columns, tile, limits.strength)
             down = rows.down[y]
@@ -151,7 +166,11 @@ def _shortcuts(heads, row, under, columns, tile, strength):  # type: ignore[no-u
     end = np.int64(columns.left[columns.tiles[tile + 1] - 1]) + 2
     seen = moving = 0
     for y in (row, under):
-        mask, move_x, move_y = heads[MASK_HEAD, y, first:end], heads[X_HEAD, y, first:end], heads[Y_HEAD, y, first:end]
+        mask, move_x, move_y = (
+            heads[MASK_HEAD, y, first:end],
+            heads[X_HEAD, y, first:end],
+            heads[Y_HEAD, y, first:end],
+        )
         for x in range(end - first):
             seen += mask[x] < 1
             moving += (move_x[x] != 0) | (move_y[x] != 0)
@@ -301,7 +320,13 @@ def _add_detail(above, below, above_plane, below_plane, down, source, line, n): 
 def _blend(above, below, down, line, limits, out):  # type: ignore[no-untyped-def]
     """Blend translated picture and source under the mask, round, and store."""
     real = line.dtype.type
-    strength, highest, none, one, half = real(limits.strength), real(limits.highest), real(0), real(1), real(0.5)
+    strength, highest, none, one, half = (
+        real(limits.strength),
+        real(limits.highest),
+        real(0),
+        real(1),
+        real(0.5),
+    )
     for x in range(out.shape[0]):
         mask = above[MASK + x] + down * (below[MASK + x] - above[MASK + x])
         mask = min(max(mask, none), one) * strength
