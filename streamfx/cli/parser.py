@@ -52,7 +52,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Example:
         >>> options = parse(["transcode", "in.mp4", "out.mp4", "--effect", "wave:strength=0.7"])
-        >>> options.source, options.effect
+        >>> options.input, options.effect
         ('in.mp4', ['wave:strength=0.7'])
     """
     parser, commands = _build()
@@ -89,7 +89,7 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         description="Change a video file and write a new one; sound, subtitles and chapters travel along.",
         epilog=TRANSCODE_EXAMPLES + EXIT_CODES,
     )
-    command.add_argument("source", metavar="IN", nargs="?", help="video to read")
+    command.add_argument("input", metavar="IN", nargs="?", help="video to read")
     command.add_argument(
         "output", metavar="OUT", nargs="?", help="video to write; the ending picks the container"
     )
@@ -100,7 +100,9 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         metavar="NAME[:KEY=VALUE,…]",
         help="effect and its controls ('streamfx effects' lists them); repeat for a chain, applied in order",
     )
-    look.add_argument("--factor", metavar="N", help="how many times smaller the network's picture is")
+    look.add_argument(
+        "--factor", metavar="N", help="how many times smaller the network's picture is; auto by default"
+    )
     speed = command.add_argument_group("speed")
     speed.add_argument(
         "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"

@@ -1,0 +1,85 @@
+"""The command ``streamfx transcode``: options in, one run, its summary out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streamfx.cli.progress import progress
+from streamfx.config import TranscodeConfig, load_config
+from streamfx.errors import ConfigError, StageFailedError
+
+_SETTINGS = (
+    "input", "output", "factor", "backend", "codec", "preset", "quality", "threads", "overwrite", "report",
+)  # fmt: skip
+
+
+def transcode(options: Namespace) -> int:
+    """Run ``streamfx transcode`` and return its exit code: 0, 1 or 130; what is refused is raised."""
+    config = _configure(options)
+    # The log comes after the bar, which takes stderr over and puts other lines above itself.
+    with _termination_as_interrupt(), progress() as show, _log_to_stderr(debug=options.debug):
+        # Imported here, after the settings were found right: a typing error should not wait for libraries.
+        from streamfx.transcode import run_config
+
+        try:
+            report = run_config(config, show)
+        except StageFailedError as error:
+            if error.report is None or options.debug:
+                raise
+            report = error.report
+    print(report.summary(), file=sys.stderr if report.exit_code else sys.stdout)
+    return report.exit_code
+
+
+def _configure(options: Namespace) -> TranscodeConfig:
+    given = {name: getattr(options, name) for name in _SETTINGS}
+    given["effects"] = options.effect
+    config = load_config(options.config, options.set or (), given)
+    if not config.effects:
+        from streamfx.generate.library import list_engines
+
+        names = ", ".join(engine.name for engine in list_engines()) or "none are installed"
+        raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")
+    return config
+
+
+@contextmanager
+def _log_to_stderr(*, debug: bool) -> Iterator[None]:
+    """Show what the library logs: warnings, or with ``debug`` everything."""
+    logger = logging.getLogger("streamfx")
+    handler = logging.StreamHandler()
+    handler.addFilter(_name_level)
+    handler.setFormatter(logging.Formatter("streamfx: %(level)s: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+def _name_level(record: logging.LogRecord) -> bool:
+    """Give the record its level in lower case, as the command's own messages have it; nothing is filtered out."""
+    record.level = record.levelname.lower()
+    return True
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Treat a request to terminate, or a terminal that closes, like Ctrl-C: the output is completed."""
+    taken = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup, or a caller, may have decided otherwise
+            taken[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
