@@ -84,7 +84,7 @@ class TranscodeConfig(BaseModel):
         default=None, description="video codec of the output; null picks one that fits"
     )
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
-    quality: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
+    quality: Annotated[int, Field(ge=0, le=100)] | None = Field(
         default=None, description="constant quality, as the codec counts it (lower is better)"
     )
     threads: Count | None = Field(default=None, description="processor threads to use; null for all")
@@ -123,7 +123,7 @@ def load_config(
         >>> files = {"input": "a.mp4", "output": "b.mp4"}
         >>> config = load_config(None, ["quality=20", "limits.frames=9"], files)
         >>> config.quality, config.limits.frames
-        (20.0, 9)
+        (20, 9)
         >>> load_config(None, ["qualty=20"], files)
         Traceback (most recent call last):
         ...

@@ -2,7 +2,7 @@
 
 The shutdown rule: when a stage ends, for whatever reason, it cancels its input queue and closes its output
 queue. So a failure unblocks everything before it at once, and everything after it drains the good frames.
-Whoever takes a frame out of a queue settles it in the ledger; what a queue drops, its ``on_drop`` settles.
+What the stages do is in ``stages.py``; here they are started, watched and ended.
 """
 
 from __future__ import annotations
@@ -15,38 +15,14 @@ from functools import partial
 
 from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
-from streamfx.errors import DecodeError, SourceLostError, StageFailedError
+from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow, RunResult
-from streamfx.frame import Frame
-from streamfx.frame_queue import DropCause, FrameQueue, Policy
-from streamfx.ledger import Ledger
+from streamfx.stages import Generate, Position, Stages
 from streamfx.stats import Snapshot, Stats
 
 log = logging.getLogger(__name__)
 
-Generate = Callable[[Frame], Frame]
-
-
-class _Slot:
-    """A place in the output order, taken when a frame is taken up and filled when it is generated."""
-
-    __slots__ = ("captured_ns", "done", "error", "frame", "index")
-
-    def __init__(self, frame: Frame) -> None:
-        self.index = frame.index
-        self.captured_ns = frame.captured_ns
-        self.frame: Frame | None = None
-        self.error: BaseException | None = None
-        self.done = threading.Event()
-
-
-class _Position:
-    """Which frame a stage is working on; for the error message."""
-
-    __slots__ = ("index",)
-
-    def __init__(self) -> None:
-        self.index: int | None = None
+_LOOK_EVERY_SECONDS = 0.05
 
 
 class Pipeline:
@@ -61,6 +37,9 @@ class Pipeline:
         sink: an open sink.
         flow: settings of the flow.
         stats: where to measure; pass one to share it with what ``generate`` measures.
+
+    Attributes:
+        result: what the run came to, once it has ended, however it ended.
     """
 
     def __init__(
@@ -71,34 +50,15 @@ class Pipeline:
         flow: Flow | None = None,
         stats: Stats | None = None,
     ) -> None:
-        self._source, self._sink = source, sink
-        self._flow = flow = flow or Flow()
-        self._workers = (generate,) if callable(generate) else tuple(generate)
-        self._ledger, self._stats = Ledger(), stats or Stats()
-        policy = flow.policy or (Policy.DROP_OLDEST if source.live else Policy.WAIT)
-        self._captured = FrameQueue[Frame](
-            flow.capture_capacity, policy, lambda frame, cause: self._dropped(frame.index, cause)
-        )
-        self._generated = FrameQueue[_Slot](
-            flow.encode_capacity, Policy.WAIT, lambda slot, cause: self._dropped(slot.index, cause)
-        )
-        self._intake = threading.Lock()  # taking a frame and taking its place in the order are one step
-        self._stop_requests = (
-            0  # a plain number: a signal handler may count it up, an Event could deadlock there
-        )
-        self._aborting = threading.Event()
-        self._source_closed = False
-        self._read_since: float | None = None
-        self._failures: list[tuple[str, int | None, BaseException]] = []
-        self._finished = False
-        self._output_closed_at: float | None = None
-        self._source_ended = False
-        self._threads_left = 0
-        self._lock = threading.Lock()
-        self._all_ended = threading.Event()
         self.result: RunResult | None = None
-
-    # ---------------------------------------------------------------- from outside
+        self._source, self._flow, self._stats = source, flow or Flow(), stats or Stats()
+        self._workers = (generate,) if callable(generate) else tuple(generate)
+        self._stages = Stages(source, sink, self._flow, self._stats)
+        self._lock = threading.Lock()
+        self._failures: list[tuple[str, int | None, BaseException]] = []
+        self._source_closed = False
+        self._threads_left = 0
+        self._all_ended = threading.Event()
 
     def run(self, progress: Callable[[Snapshot], None] | None = None) -> RunResult:
         """Run to the end and return what came of it; ``progress`` is called now and then from this thread.
@@ -118,7 +78,7 @@ class Pipeline:
                 waiting = False
             except KeyboardInterrupt as error:
                 self.stop()
-                if self._stop_requests > 1:
+                if self._stages.stop_requests > 1:
                     interrupt = error
             except BaseException as error:  # raised by progress: a bug there must not leave threads behind
                 interrupt = error
@@ -139,22 +99,23 @@ class Pipeline:
 
         A second call aborts. Safe from any thread and from a signal handler.
         """
-        self._stop_requests += 1
+        self._stages.stop_requests += 1
 
     def abort(self) -> None:
         """Give up at once: frames in flight are dropped and the output is removed. Safe from any thread."""
-        self._stop_requests = max(self._stop_requests, 1)
-        self._aborting.set()
-        self._captured.cancel()
-        self._generated.cancel()
+        stages = self._stages
+        stages.stop_requests = max(stages.stop_requests, 1)
+        stages.aborting.set()
+        stages.captured.cancel()
+        stages.generated.cancel()
         self._close_source()
 
     def snapshot(self) -> Snapshot:
         """Return the state of the run now."""
-        account, elapsed = self._ledger.account(), self._stats.elapsed_seconds
+        stages, stats = self._stages, self._stats
+        account, elapsed = stages.ledger.account(), stats.elapsed_seconds
         frames_out = account.encoded + account.repeated
-        count = self._flow.frame_limit or self._source.format.frame_count
-        fps, left = self._stats.recent_fps(frames_out), None
+        count, left = self._flow.frame_limit or self._source.format.frame_count, None
         if count and frames_out and count >= account.frames_in:
             left = (count - frames_out) * elapsed / frames_out
         return Snapshot(
@@ -164,118 +125,18 @@ class Pipeline:
             frames_failed=account.frames_failed,
             frame_count=count,
             elapsed_seconds=elapsed,
-            fps=fps,
+            fps=stats.recent_fps(frames_out),
             remaining_seconds=left,
-            queue_fill={"captured": self._captured.fill, "generated": self._generated.fill},
-            stages=self._stats.stages(),
-            stopping=self._stop_requests > 0,
+            queue_fill={"captured": stages.captured.fill, "generated": stages.generated.fill},
+            stages=stats.stages(),
+            stopping=stages.stop_requests > 0,
         )
 
-    # ---------------------------------------------------------------- the stages, each in its own thread
-
-    def _capture(self, position: _Position) -> None:
-        in_a_row = 0
-        while not self._stop_requests:
-            if self._ledger.frames_in == self._flow.frame_limit:
-                self._source_ended = True
-                return
-            position.index = self._ledger.frames_in
-            started = self._read_since = time.monotonic()
-            try:
-                frame = self._source.read()
-            except DecodeError as error:
-                in_a_row += 1
-                self._count_decode_failure(error, in_a_row)
-                continue
-            finally:
-                self._read_since = None
-            if frame is None:
-                self._source_ended = True
-                return
-            self._stats.add("decode", time.monotonic() - started)
-            in_a_row = 0
-            self._ledger.enter(frame.index)
-            if not self._captured.put(frame):
-                return
-
-    def _generate(self, process: Generate, position: _Position) -> None:
-        while True:
-            with self._intake:
-                frame = self._captured.get()
-                if frame is None:
-                    return
-                position.index, slot = frame.index, _Slot(frame)
-                if not self._generated.put(slot):
-                    return
-            started = time.monotonic()
-            try:
-                slot.frame = process(frame)
-            except BaseException as error:
-                slot.error = error
-                raise
-            finally:
-                slot.done.set()
-            self._stats.add("generate", time.monotonic() - started)
-
-    def _encode(self, position: _Position) -> None:
-        try:
-            while (slot := self._generated.get()) is not None:
-                position.index = slot.index
-                while not slot.done.wait(0.1) and not self._aborting.is_set():
-                    pass
-                if self._aborting.is_set():
-                    self._dropped(slot.index, DropCause.CANCELLED)
-                elif slot.frame is None:
-                    self._ledger.failed(slot.index, "generate", str(slot.error))
-                    break  # the output ends before the frame that failed
-                else:
-                    self._write(slot, slot.frame)
-            position.index = None
-            self._generated.cancel()
-        except BaseException:
-            self._generated.cancel()
-            self._close_sink_after_failure()
-            raise
-        self._close_sink()
-
-    def _write(self, slot: _Slot, frame: Frame) -> None:
-        started = time.monotonic()
-        try:
-            self._sink.write(frame)
-        except BaseException as error:
-            self._ledger.failed(slot.index, "encode", str(error))
-            raise
-        self._stats.add("encode", time.monotonic() - started)
-        if slot.captured_ns:
-            self._stats.add("latency", (time.monotonic_ns() - slot.captured_ns) / 1e9)
-        self._ledger.encoded(slot.index)
-
-    def _close_sink(self) -> None:
-        """Finish the output, so that what is good stays usable; remove it on an abort or if that fails."""
-        if self._stop_requests > 1:
-            self._aborting.set()
-        try:
-            if not self._aborting.is_set():
-                self._sink.finish()
-                self._finished = True
-        finally:
-            self._output_closed_at = time.monotonic()
-            if not self._finished:
-                self._sink.abort()
-
-    def _close_sink_after_failure(self) -> None:
-        try:
-            self._close_sink()
-        except BaseException as error:  # the failure that brought us here is the one to report
-            log.warning("%s: could not be finished after the failure: %s", self._sink.name, error)
-
-    # ---------------------------------------------------------------- around the stages
-
     def _start(self) -> list[threading.Thread]:
-        bodies: list[tuple[str, Callable[[_Position], None]]] = [
-            ("capture", self._capture),
-            *(("generate", partial(self._generate, worker)) for worker in self._workers),
-            ("encode", self._encode),
+        bodies: list[tuple[str, Callable[[Position], None]]] = [
+            ("capture", self._stages.capture),
+            *(("generate", partial(self._stages.generate, worker)) for worker in self._workers),
+            ("encode", self._stages.encode),
         ]
         self._threads_left = len(bodies)
         self._stats.start()
@@ -287,17 +148,16 @@ class Pipeline:
             thread.start()
         return threads
 
-    def _run_stage(self, stage: str, body: Callable[[_Position], None]) -> None:
-        position = _Position()
+    def _run_stage(self, stage: str, body: Callable[[Position], None]) -> None:
+        position = Position()
         try:
             body(position)
         except BaseException as error:  # the thread boundary: run() raises it
-            if not (
-                stage == "capture" and self._source_closed
-            ):  # a read that our own close broke is no failure
+            ours = stage == "capture" and self._source_closed  # our own close broke the read: no failure
+            if not ours:
                 self._fail(stage, position.index, error)
         finally:
-            self._end_stage(stage)
+            self._stages.end(stage)
             with self._lock:
                 self._threads_left -= 1
                 if not self._threads_left:
@@ -309,51 +169,39 @@ class Pipeline:
             self._failures.append((stage, index, error))
         log.debug("%s", _describe(stage, index, error))
 
-    def _end_stage(self, stage: str) -> None:
-        """Apply the shutdown rule.
-
-        Generate ends as a whole when one of its workers does: at the end of the input every frame has its
-        place in the order already, and after a failure no further frame is wanted.
-        """
-        if stage == "capture":
-            self._captured.close()
-        elif stage == "generate":
-            self._captured.cancel()
-            self._generated.close()
-        else:
-            self._generated.cancel()
-
     def _wait(self, progress: Callable[[Snapshot], None] | None) -> None:
         # An Event, not Thread.join: in Python 3.11 and 3.12 a join that Ctrl-C interrupts can take a running
         # thread for ended (python/cpython#90882).
         next_report = 0.0
-        while not self._all_ended.wait(0.05):
+        while not self._all_ended.wait(_LOOK_EVERY_SECONDS):
             now = time.monotonic()
             if progress is not None and now >= next_report:
                 next_report = now + self._flow.progress_seconds
                 progress(self.snapshot())
             self._watch(now)
-            if now - (self._output_closed_at or now) > self._flow.abort_limit_seconds:
+            if now - (self._stages.output_closed_at or now) > self._flow.abort_limit_seconds:
                 return  # the output is complete; a thread that hangs in foreign code must not hold us up
         if progress is not None:
             progress(self.snapshot())
 
     def _watch(self, now: float) -> None:
         """Act on requests to stop, and on a source that blocks."""
-        reading_seconds = 0.0 if self._read_since is None else now - self._read_since
-        if self._stop_requests > 1 and not self._aborting.is_set():
+        stages, flow = self._stages, self._flow
+        since = stages.read_since
+        reading_seconds = 0.0 if since is None else now - since
+        if stages.stop_requests > 1 and not stages.aborting.is_set():
             self.abort()
-        elif self._stop_requests and reading_seconds > self._flow.stop_grace_seconds:
+        elif stages.stop_requests and reading_seconds > flow.stop_grace_seconds:
             self._give_up_source()
-        limit_seconds = self._flow.read_limit_seconds
+        limit_seconds = flow.read_limit_seconds
         if limit_seconds is not None and reading_seconds > limit_seconds and not self._source_closed:
             message = f"{self._source.name}: no frame came within {limit_seconds:g} s"
-            self._fail("capture", self._ledger.frames_in, SourceLostError(message))
+            self._fail("capture", stages.ledger.frames_in, SourceLostError(message))
             self._give_up_source()
 
     def _give_up_source(self) -> None:
         """Stop waiting for a blocked read: everything after it drains, even if the read never returns."""
-        self._captured.close()
+        self._stages.captured.close()
         self._close_source()
 
     def _close_source(self) -> None:
@@ -362,24 +210,8 @@ class Pipeline:
         if not closed:
             self._source.close()
 
-    def _count_decode_failure(self, error: DecodeError, in_a_row: int) -> None:
-        self._ledger.decode_failed(str(error))
-        total, flow = self._ledger.frames_failed, self._flow
-        if in_a_row >= flow.decode_failures_in_a_row:
-            raise DecodeError(f"{in_a_row} broken frames in a row, the last one: {error}") from error
-        if flow.decode_failures is not None and total >= flow.decode_failures:
-            raise DecodeError(f"{total} broken frames altogether, the last one: {error}") from error
-        if self._source.live and in_a_row > 1:  # do not hammer a device that gives nothing but errors
-            self._aborting.wait(min(0.01 * in_a_row, 0.25))
-
-    def _dropped(self, index: int, cause: DropCause) -> None:
-        text = cause.value
-        if cause is DropCause.CANCELLED:
-            text = "aborted" if self._aborting.is_set() else "after a failure" if self._failures else text
-        self._ledger.dropped(index, text)
-
     def _join(self, threads: list[threading.Thread]) -> None:
-        """Wait until the threads have really ended; longer only than a moment after an abort."""
+        """Wait until the threads have really ended; longer than a moment only after an abort."""
         deadline = time.monotonic() + self._flow.abort_limit_seconds
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -387,21 +219,25 @@ class Pipeline:
                 log.warning("the thread %s hangs in foreign code; it is left behind", thread.name)
 
     def _conclude(self) -> RunResult:
+        stages = self._stages
         self._stats.end()
-        account = self._ledger.account()
-        if self._aborting.is_set():
+        account = stages.ledger.account()
+        if stages.aborting.is_set():
             ending = Ending.ABORTED
         elif self._failures:
             ending = Ending.FAILED
         else:
-            ending = Ending.COMPLETE if self._source_ended else Ending.STOPPED
+            ending = Ending.COMPLETE if stages.source_ended else Ending.STOPPED
+        queues = {"captured": stages.captured.drops, "generated": stages.generated.drops}
         return RunResult(
             ending=ending,
             account=account,
-            packets_written=self._sink.packets_written if self._finished else None,
+            packets_written=stages.sink.packets_written if stages.finished else None,
             speed=self._stats.speed(account.encoded + account.repeated),
             stages=self._stats.stages(),
-            queue_drops={"captured": _named(self._captured), "generated": _named(self._generated)},
+            queue_drops={
+                name: {cause.value: count for cause, count in drops.items()} for name, drops in queues.items()
+            },
             failure=_describe(*self._failures[0]) if self._failures else None,
         )
 
@@ -409,7 +245,3 @@ class Pipeline:
 def _describe(stage: str, index: int | None, error: BaseException) -> str:
     place = "" if index is None else f" at frame {index}"
     return f"{stage} failed{place}: {str(error) or type(error).__name__}"
-
-
-def _named(queue: FrameQueue[Frame] | FrameQueue[_Slot]) -> dict[str, int]:
-    return {cause.value: count for cause, count in queue.drops.items()}

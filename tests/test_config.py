@@ -73,9 +73,9 @@ def test_every_problem_of_a_file_is_named_at_once_with_line_column_key_and_hint(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("quality: '20'", "c.yaml:3:10: quality: must be a number, found '20'"),
-        ("quality: .nan", "c.yaml:3:10: quality: must be a finite number, found nan"),
-        ("quality: [1]", "c.yaml:3:10: quality: must be a number, found [1]"),
+        ("quality: '20'", "c.yaml:3:10: quality: must be a whole number, found '20'"),
+        ("quality: .nan", "c.yaml:3:10: quality: must be a whole number, found nan"),
+        ("quality: [1]", "c.yaml:3:10: quality: must be a whole number, found [1]"),
         ("overwrite: 1", "c.yaml:3:12: overwrite: must be true or false, found 1"),
         ("codec: 264", "c.yaml:3:8: codec: must be text, found 264"),
         ("codec: ''", "c.yaml:3:8: codec: must not be empty, found ''"),
@@ -159,10 +159,10 @@ def test_a_mistake_in_a_file_is_mended_by_an_override(write: Write) -> None:
         ("quality", "--set quality: must be KEY=VALUE, for example quality=20"),
         ("=3", "--set =3: must be KEY=VALUE, for example quality=20"),
         ("limits.=3", "--set limits.=3: must be KEY=VALUE, for example quality=20"),
-        ("quality=abc", "--set quality=abc: quality: must be a number, found 'abc'"),
+        ("quality=abc", "--set quality=abc: quality: must be a whole number, found 'abc'"),
         ("qualty=20", "--set qualty=20: unknown key 'qualty'; did you mean 'quality'?"),
         ("limits.frame=3", "--set limits.frame=3: unknown key 'limits.frame'; did you mean 'frames'?"),
-        ("quality.x=3", "--set quality.x=3: quality: must be a number, found {'x': 3}"),
+        ("quality.x=3", "--set quality.x=3: quality: must be a whole number, found {'x': 3}"),
         ("limits=3", "--set limits=3: limits: must be a section of settings, found 3"),
     ],
 )
@@ -174,7 +174,7 @@ def test_problems_of_file_override_and_option_come_together(write: Write) -> Non
     path = write("codec: 1")
     assert problems(path, "quality=x", threads="many") == [
         "c.yaml:3:8: codec: must be text, found 1",
-        "--set quality=x: quality: must be a number, found 'x'",
+        "--set quality=x: quality: must be a whole number, found 'x'",
         "threads: must be a whole number, found 'many'",
     ]
 
@@ -211,7 +211,7 @@ CONFIGS = st.builds(
     effects=st.lists(st.text(min_size=1), max_size=3).map(tuple),
     factor=st.sampled_from(("auto", *FACTORS)),
     backend=st.sampled_from(("auto", "eager", "openvino")),
-    quality=st.none() | st.floats(0, 100),
+    quality=st.none() | st.integers(0, 100),
     codec=st.none() | st.text(min_size=1),
     threads=st.none() | st.integers(1, 64),
     overwrite=st.booleans(),

@@ -17,7 +17,8 @@ from streamfx.errors import DecodeError, SinkError, SourceLostError, StageFailed
 from streamfx.flow import Ending, Flow
 from streamfx.frame import Frame
 from streamfx.ledger import FailedFrame
-from streamfx.pipeline import Generate, Pipeline
+from streamfx.pipeline import Pipeline
+from streamfx.stages import Generate
 from streamfx.stats import Snapshot, Stats
 from tests.asserts import assert_balanced, assert_no_stage_thread_is_left
 from tests.fakes import FakeSink, FakeSource, failing_at, plus_one, small_format

@@ -14,7 +14,8 @@ from streamfx.errors import SinkError, SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow
 from streamfx.frame import Frame
 from streamfx.frame_queue import Policy
-from streamfx.pipeline import Generate, Pipeline
+from streamfx.pipeline import Pipeline
+from streamfx.stages import Generate
 from tests.asserts import assert_balanced, assert_no_stage_thread_is_left
 from tests.fakes import FakeSink, FakeSource, failing_at, plus_one
 

@@ -1,0 +1,194 @@
+"""The three stages, each a loop for one thread: capture, generate, encode; and the queues between them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from streamfx.capture.source import Source
+from streamfx.encode.sink import Sink
+from streamfx.errors import DecodeError, SinkError
+from streamfx.flow import Flow
+from streamfx.frame import Frame
+from streamfx.frame_queue import DropCause, FrameQueue, Policy
+from streamfx.ledger import Ledger
+from streamfx.stats import Stats
+
+log = logging.getLogger(__name__)
+
+Generate = Callable[[Frame], Frame]
+
+
+class Position:
+    """Which frame a stage is working on; for the error message."""
+
+    __slots__ = ("index",)
+
+    def __init__(self) -> None:
+        self.index: int | None = None
+
+
+class Slot:
+    """A place in the output order, taken when a frame is taken up and filled when it is generated."""
+
+    __slots__ = ("captured_ns", "done", "error", "frame", "index")
+
+    def __init__(self, frame: Frame) -> None:
+        self.index = frame.index
+        self.captured_ns = frame.captured_ns
+        self.frame: Frame | None = None
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+
+class Stages:
+    """What the stages do and share. Each loop returns at its end and raises what broke it.
+
+    Whoever takes a frame out of a queue settles it in the ledger; what a queue drops, ``on_drop`` settles.
+    """
+
+    def __init__(self, source: Source, sink: Sink, flow: Flow, stats: Stats) -> None:
+        self.source, self.sink, self.flow, self.stats = source, sink, flow, stats
+        self.ledger = Ledger()
+        policy = flow.policy or (Policy.DROP_OLDEST if source.live else Policy.WAIT)
+        self.captured = FrameQueue[Frame](
+            flow.capture_capacity, policy, lambda frame, cause: self._dropped(frame.index, cause)
+        )
+        self.generated = FrameQueue[Slot](
+            flow.encode_capacity, Policy.WAIT, lambda slot, cause: self._dropped(slot.index, cause)
+        )
+        # A plain number, because a signal handler counts it up: an Event's lock could be held already there.
+        self.stop_requests = 0
+        self.aborting = threading.Event()
+        self.source_ended = False
+        self.read_since: float | None = None
+        self.finished = False
+        self.output_closed_at: float | None = None
+        self._intake = threading.Lock()  # taking a frame and taking its place in the order are one step
+
+    def end(self, stage: str) -> None:
+        """Apply the shutdown rule: a stage that ends cancels its input queue and closes its output queue.
+
+        Generate ends as a whole when one of its workers does: at the end of the input every frame has its
+        place in the order already, and after a failure no further frame is wanted.
+        """
+        if stage == "capture":
+            self.captured.close()
+        elif stage == "generate":
+            self.captured.cancel()
+            self.generated.close()
+        else:
+            self.generated.cancel()
+
+    def capture(self, position: Position) -> None:
+        """Read frames until the source ends, the frame limit is reached, or a stop is asked for."""
+        in_a_row = 0
+        while not self.stop_requests:
+            if self.ledger.frames_in == self.flow.frame_limit:
+                self.source_ended = True
+                return
+            position.index = self.ledger.frames_in
+            started = self.read_since = time.monotonic()
+            try:
+                frame = self.source.read()
+            except DecodeError as error:
+                in_a_row += 1
+                self._count_decode_failure(error, in_a_row)
+                continue
+            finally:
+                self.read_since = None
+            if frame is None:
+                self.source_ended = not self.stop_requests
+                return
+            self.stats.add("decode", time.monotonic() - started)
+            in_a_row = 0
+            self.ledger.enter(frame.index)
+            if not self.captured.put(frame):
+                return
+
+    def generate(self, process: Generate, position: Position) -> None:
+        """Take frames and generate them; several threads may run this at once."""
+        while True:
+            with self._intake:
+                frame = self.captured.get()
+                if frame is None:
+                    return
+                position.index, slot = frame.index, Slot(frame)
+                if not self.generated.put(slot):
+                    return
+            started = time.monotonic()
+            try:
+                slot.frame = process(frame)
+            except BaseException as error:
+                slot.error = error
+                raise
+            finally:
+                slot.done.set()
+            self.stats.add("generate", time.monotonic() - started)
+
+    def encode(self, position: Position) -> None:
+        """Write frames in order; then finish the output, or remove it when aborting."""
+        try:
+            while (slot := self.generated.get()) is not None:
+                position.index = slot.index
+                while not slot.done.wait(0.1) and not self.aborting.is_set():
+                    pass
+                if self.aborting.is_set():
+                    self._dropped(slot.index, DropCause.CANCELLED)
+                elif slot.frame is None:
+                    self.ledger.failed(slot.index, "generate", str(slot.error))
+                    break  # the output ends before the frame that failed
+                else:
+                    self._write(slot, slot.frame)
+        except BaseException as error:
+            self.generated.cancel()
+            self._close_sink(after=error)
+            raise
+        position.index = None
+        self.generated.cancel()
+        self._close_sink()
+
+    def _write(self, slot: Slot, frame: Frame) -> None:
+        started = time.monotonic()
+        try:
+            self.sink.write(frame)
+        except BaseException as error:
+            self.ledger.failed(slot.index, "encode", str(error))
+            raise
+        self.stats.add("encode", time.monotonic() - started)
+        if slot.captured_ns:
+            self.stats.add("latency", (time.monotonic_ns() - slot.captured_ns) / 1e9)
+        self.ledger.encoded(slot.index)
+
+    def _close_sink(self, after: BaseException | None = None) -> None:
+        """Finish the output, so that what is good stays usable; remove it on an abort or if that fails."""
+        if self.stop_requests > 1:
+            self.aborting.set()
+        try:
+            if not self.aborting.is_set():
+                self.sink.finish()
+                self.finished = True
+        except SinkError as error:
+            if after is None:
+                raise
+            log.warning("%s: could not be finished after the failure: %s", self.sink.name, error)
+        finally:
+            self.output_closed_at = time.monotonic()
+            if not self.finished:
+                self.sink.abort()
+
+    def _count_decode_failure(self, error: DecodeError, in_a_row: int) -> None:
+        self.ledger.decode_failed(str(error))
+        total, flow = self.ledger.frames_failed, self.flow
+        if in_a_row >= flow.decode_failures_in_a_row:
+            raise DecodeError(f"{in_a_row} broken frames in a row, the last one: {error}") from error
+        if flow.decode_failures is not None and total >= flow.decode_failures:
+            raise DecodeError(f"{total} broken frames altogether, the last one: {error}") from error
+        if self.source.live and in_a_row > 1:  # do not hammer a device that gives nothing but errors
+            self.aborting.wait(min(0.01 * in_a_row, 0.25))
+
+    def _dropped(self, index: int, cause: DropCause) -> None:
+        aborted = cause is DropCause.CANCELLED and self.aborting.is_set()
+        self.ledger.dropped(index, "aborted" if aborted else cause.value)
