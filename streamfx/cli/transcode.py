@@ -66,7 +66,7 @@ def _log_to_stderr(*, debug: bool) -> Iterator[None]:
 
 
 def _name_level(record: logging.LogRecord) -> bool:
-    """Give the record its level in lower case, as the command's own messages have it; nothing is filtered out."""
+    """Give the record its level in lower case, for the format; nothing is filtered out."""
     record.level = record.levelname.lower()
     return True
 

@@ -1,0 +1,290 @@
+"""The command `streamfx transcode` as it is run: what works, what is refused, how a run that breaks ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+
+from tests import engines, media
+
+ROOT = Path(__file__).parent.parent
+FRAMES = 20
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the command sees: a tiny engine called "tiny", a cache of its own, the checkout."""
+    folder = tmp_path_factory.mktemp("command")
+    engines.make_engine(folder / "engines")
+    return os.environ | {
+        "STREAMFX_ENGINES": str(folder / "engines"),
+        "STREAMFX_CACHE": str(folder / "cache"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run the real command in a folder of its own, without standard input."""
+
+    def run(*arguments: object, **changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "streamfx", *map(str, arguments)],
+            cwd=tmp_path, env=environment | changed, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return media.make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", frames=FRAMES)
+
+
+@pytest.fixture
+def clip(made_clip: Path, tmp_path: Path) -> Path:
+    """A short video with sound, in the folder the command runs in."""
+    return Path(shutil.copy(made_clip, tmp_path / "in.mp4"))
+
+
+def refused(ran: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """Fail unless the run was refused with one line that has all the parts."""
+    assert ran.returncode == 2, (ran.returncode, ran.stdout, ran.stderr)
+    assert ran.stdout == ""
+    lines = ran.stderr.splitlines()
+    assert len(lines) == 1, ran.stderr
+    assert lines[0].startswith("streamfx: error: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+def counts(path: Path) -> tuple[int, int]:
+    """Return how many pictures and how many packets of sound a file holds."""
+    with av.open(str(path)) as container:
+        pictures = sum(1 for _ in container.decode(video=0))
+    with av.open(str(path)) as container:
+        return pictures, sum(1 for packet in container.demux(audio=0) if packet.size)
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# ---------------------------------------------------------------- what works
+
+
+def test_a_clip_is_changed_with_its_sound_and_every_frame_is_accounted_for(
+    run: Run, clip: Path, tmp_path: Path
+) -> None:
+    ran = run("transcode", "in.mp4", "out.mp4", "--effect", "tiny:strength=0.8", "--report", "report.json")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    assert "out.mp4: complete" in ran.stdout
+    assert counts(tmp_path / "out.mp4") == counts(clip)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["result"]["account"]["encoded"] == FRAMES
+    assert report["config"]["effects"] == ["tiny:strength=0.8"]
+    assert left(tmp_path) == {"in.mp4", "out.mp4", "report.json"}
+
+
+def test_every_option_reaches_the_configuration(run: Run, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.yaml").write_text("preset: slow\nquality: 30\nfactor: 2\n")
+    ran = run(
+        "transcode", "in.mp4", "out.mkv", "--effect", "tiny", "--effect", "tiny:strength=0.5",
+        "--config", "slow.yaml", "--set", "quality=31", "--set", "limits.frames=7", "--factor", "4",
+        "--backend", "eager", "--codec", "h264", "--threads", "1", "--report", "report.json",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    config = json.loads((tmp_path / "report.json").read_text())["config"]
+    assert config["effects"] == ["tiny", "tiny:strength=0.5"]
+    assert (config["factor"], config["backend"], config["codec"]) == (4, "eager", "h264")
+    assert (config["preset"], config["quality"], config["threads"]) == ("slow", 31, 1)
+    assert counts(tmp_path / "out.mkv")[0] == 7
+
+
+def test_an_existing_output_is_replaced_only_when_asked(run: Run, clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    out.write_text("precious")
+    refused(run("transcode", "in.mp4", "out.mp4", "--effect", "tiny"), "out.mp4", "--overwrite")
+    assert out.read_text() == "precious"
+    assert run("transcode", "in.mp4", "out.mp4", "--effect", "tiny", "--overwrite").returncode == 0
+    assert counts(out)[0] == FRAMES
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_without_an_effect_the_ones_there_are_listed(run: Run, clip: Path) -> None:
+    refused(run("transcode", "in.mp4", "out.mp4"), "no effect given", "--effect NAME", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--effect", "tny"], ["'tny'", "tiny"]),
+        (["--effect", "tiny:strenght=1"], ["strenght", "strength"]),
+        (["--effect", "tiny:strength=2"], ["strength", "2", "0", "1"]),
+        (["--effect", "tiny:strength=much"], ["strength", "much"]),
+        (["--effect", "tiny:"], ["tiny:"]),
+        (["--effect", "tiny", "--factor", "5"], ["factor", "5", "1.5"]),
+        (["--effect", "tiny", "--threads", "0"], ["threads", "0"]),
+        (["--effect", "tiny", "--codec", "h263b"], ["codec", "h263b"]),
+        (["--effect", "tiny", "--backend", "cuda"], ["backend", "cuda", "openvino"]),
+        (["--effect", "tiny", "--backend", "tensorrt"], ["tensorrt", "cannot run here", "openvino"]),
+        (["--effect", "tiny", "--config", "none.yaml"], ["none.yaml"]),
+        (["--effect", "tiny", "--set", "qualty=3"], ["qualty", "did you mean 'quality'?"]),
+        (["--effect", "tiny", "--report", "nowhere/report.json"], ["nowhere"]),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_is_written(
+    arguments: list[str], parts: list[str], run: Run, clip: Path, tmp_path: Path
+) -> None:
+    refused(run("transcode", "in.mp4", "out.mp4", *arguments), *parts)
+    assert left(tmp_path) == {"in.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("output", "parts"),
+    [
+        ("out.xyz", ["out.xyz"]),
+        ("out", ["out"]),
+        ("nowhere/out.mp4", ["nowhere"]),
+        ("in.mp4", ["in.mp4"]),
+        ("./in.mp4", ["in.mp4"]),
+        ("linked.mp4", ["linked.mp4"]),
+        ("/proc/out.mp4", ["/proc"]),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused(
+    output: str, parts: list[str], run: Run, clip: Path, tmp_path: Path
+) -> None:
+    before = clip.read_bytes()
+    (tmp_path / "linked.mp4").hardlink_to(clip)
+    refused(run("transcode", "in.mp4", output, "--effect", "tiny", "--overwrite"), *parts)
+    assert clip.read_bytes() == before
+    assert left(tmp_path) == {"in.mp4", "linked.mp4"}
+
+
+def make_bad(kind: str, path: Path, clip: Path) -> None:
+    """Write a source that is bad in one way."""
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("this is no video\n" * 50)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "headless":
+        path.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    elif kind == "audio only":
+        with av.open(str(path), "w") as out, av.open(str(clip)) as source:
+            stream = out.add_stream_from_template(source.streams.audio[0])
+            for packet in source.demux(audio=0):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "folder", "headless", "audio only"])
+def test_a_source_that_is_no_video_is_refused(kind: str, run: Run, clip: Path, tmp_path: Path) -> None:
+    make_bad(kind, tmp_path / "bad.mp4", clip)
+    before = left(tmp_path)
+    refused(run("transcode", "bad.mp4", "out.mp4", "--effect", "tiny"), "bad.mp4")
+    assert left(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("weights.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        ("weights.safetensors", lambda data: data[:100]),
+        ("engine.yaml", lambda data: data.replace(b"stride: 4", b"stride: 4\nhook: run")),
+    ],
+)
+def test_a_tampered_engine_is_refused(
+    file: str, change: Callable[[bytes], bytes], run: Run, clip: Path, tmp_path: Path
+) -> None:
+    folder = engines.make_engine(tmp_path / "engines", "changed")
+    (folder / file).write_bytes(change((folder / file).read_bytes()))
+    ran = run("transcode", "in.mp4", "out.mp4", "--effect", "changed", STREAMFX_ENGINES=str(folder.parent))
+    refused(ran, "changed", file)
+    assert left(tmp_path) == {"in.mp4", "engines"}
+
+
+# ---------------------------------------------------------------- what breaks on the way
+
+
+def test_a_truncated_source_gives_a_playable_output_and_exit_code_1(run: Run, tmp_path: Path) -> None:
+    whole = media.make_clip(
+        tmp_path / "whole.mp4", frames=60, container_options={"movflags": "faststart"}, audio=False
+    )
+    (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
+    ran = run("transcode", "cut.mp4", "out.mp4", "--effect", "tiny", "--report", "report.json")
+    assert ran.returncode == 1, (ran.stdout, ran.stderr)
+    assert "Traceback" not in ran.stderr
+    assert "missing or wrong" in ran.stderr
+    account = json.loads((tmp_path / "report.json").read_text())["result"]["account"]
+    assert account["encoded"] + sum(account["failed"].values()) == account["frames_in"]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == account["encoded"] > 0
+    assert left(tmp_path) == {"whole.mp4", "cut.mp4", "out.mp4", "report.json"}
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_no_traceback(
+    run: Run, clip: Path, tmp_path: Path
+) -> None:
+    limited = (
+        f"ulimit -f 8; '{sys.executable}' -m streamfx transcode in.mp4 out.mp4 --effect tiny --quality 1"
+    )
+    environment = dict(os.environ)
+    ran = subprocess.run(
+        ["bash", "-c", limited], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert ran.returncode in (1, 2), (ran.returncode, ran.stderr)
+    assert "Traceback" not in ran.stderr
+
+
+# ---------------------------------------------------------------- stopping
+
+
+def start(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "streamfx", "transcode", *arguments],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_until(happened: Callable[[], bool], limit_seconds: float = 60) -> None:
+    deadline = time.monotonic() + limit_seconds
+    while not happened():
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_first_interrupt_completes_the_output(
+    number: signal.Signals, environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ("test:bars?size=320x180&frames=0", "out.mp4", "--effect", "tiny", "--backend", "openvino")
+    process = start(environment, tmp_path, *arguments)
+    wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "stopped" in err
+    assert "Traceback" not in err
+    assert left(tmp_path) == {"out.mp4"}
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 0
