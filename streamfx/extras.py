@@ -37,7 +37,9 @@ class ExtraStream:
 
     def __str__(self) -> str:
         language = self.template.metadata.get("language", "und")
-        return f"stream {self.index} ({self.kind}, {self.codec}{'' if language == 'und' else ', ' + language})"
+        return (
+            f"stream {self.index} ({self.kind}, {self.codec}{'' if language == 'und' else ', ' + language})"
+        )
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Extras:
         video_disposition: FFmpeg's disposition flags of the video stream.
         chapters: chapters as PyAV gives them.
         shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does not
-            start at zero (MPEG-TS); packets in the tray are shifted already.
+            start at zero (MPEG-TS); ``take`` does so with the packets.
         display_matrix: nine fixed-point numbers, rotation and mirroring asked of the player; None without.
     """
 
@@ -76,7 +78,9 @@ class Extras:
             ConfigError: the source is being read already, so packets are gone.
         """
         if self._started:
-            raise ConfigError("the output must be opened before the first frame is read, or its sound is incomplete")
+            raise ConfigError(
+                "the output must be opened before the first frame is read, or its sound is incomplete"
+            )
         self._claimed = True
 
     def start(self) -> None:
@@ -91,5 +95,11 @@ class Extras:
             self._tray.append(packet)
 
     def take(self) -> list[av.Packet[Stream]]:
-        """Return the packets that came in since the last call, in file order."""
-        return [self._tray.popleft() for _ in range(len(self._tray))]
+        """Return the packets that came in since the last call, in file order, their times shifted."""
+        packets = [self._tray.popleft() for _ in range(len(self._tray))]
+        if self.shift_seconds:
+            for packet in packets:
+                ticks = round(self.shift_seconds / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - ticks
+                packet.dts = None if packet.dts is None else packet.dts - ticks
+        return packets

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-_JUMP_SECONDS = 10  # a step larger than this, either way, is a clock that was set anew (FFmpeg's threshold too)
+_JUMP_SECONDS = (
+    10  # a step larger than this, either way, is a clock that was set anew (FFmpeg's threshold too)
+)
 
 _LATE_SECONDS = 1  # up to here a picture behind the last one is made up for by smaller steps
 
@@ -75,7 +77,9 @@ class PacketClock:
         starts = [
             stream.start_time * stream.time_base
             for stream in container.streams
-            if stream.start_time is not None and stream.time_base is not None and stream.type in ("video", "audio")
+            if stream.start_time is not None
+            and stream.time_base is not None
+            and stream.type in ("video", "audio")
         ]
         return min(starts, default=Fraction(0))
 

@@ -125,7 +125,9 @@ class FileSource:
             )
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            hint = " (an MP4 read from standard input must have its index at the front)" if text == "-" else ""
+            hint = (
+                " (an MP4 read from standard input must have its index at the front)" if text == "-" else ""
+            )
             raise SourceOpenError(f"{text}: not a video that can be read: {reason}{hint}") from error
         if container.format.name in _NOT_VIDEO:
             container.close()
@@ -338,7 +340,9 @@ class FileSource:
     def _end(self) -> None:
         """At the end of the data: compare with what the container promised."""
         self._ended = True
-        with contextlib.suppress(av.FFmpegError):  # what is left in a decoder at the end of broken data is lost
+        with contextlib.suppress(
+            av.FFmpegError
+        ):  # what is left in a decoder at the end of broken data is lost
             self._pictures.extend(self._video.decode(None))
         promised = self.format.frame_count if hasattr(self, "format") else None
         if promised is not None and self._video_packets < promised:
@@ -403,4 +407,3 @@ def _assumptions(colour: Colour, height: int) -> str | None:
     if colour.code_range is CodeRange.UNKNOWN:
         parts.append("limited range")
     return f"colours not fully tagged; assumed {' and '.join(parts)}" if parts else None
-

@@ -18,7 +18,10 @@ _MATRIX = struct.Struct("=9i")
 
 def hdr_metadata(picture: VideoFrame) -> HdrMetadata | None:
     """Return the static HDR metadata of a decoded picture, or None when it carries none."""
-    mastering, light = _bytes(picture, Type.MASTERING_DISPLAY_METADATA), _bytes(picture, Type.CONTENT_LIGHT_LEVEL)
+    mastering, light = (
+        _bytes(picture, Type.MASTERING_DISPLAY_METADATA),
+        _bytes(picture, Type.CONTENT_LIGHT_LEVEL),
+    )
     if mastering is None and light is None:
         return None
     primaries = white = luminance = None

@@ -1,10 +1,19 @@
-"""What every sink offers."""
+"""What every sink offers, and how to open one by name."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from streamfx.frame import Frame
+from streamfx.errors import ConfigError
+from streamfx.frame import Frame, VideoFormat
+
+if TYPE_CHECKING:
+    from streamfx.extras import Extras
+
+_LATER = ("rtsp", "rtmp", "udp", "srt", "hls", "http", "https", "virtual", "window", "web")
+_KINDS = "a video file (out.mp4), pictures (out/%05d.png), or null: (nothing is kept)"
 
 
 class Sink(Protocol):
@@ -14,9 +23,11 @@ class Sink(Protocol):
         name: how a user would write it, without credentials.
         frames_written: frames accepted so far.
         packets_written: video packets (or pictures) written so far; equals frames after ``finish``.
+        notes: what was converted or left out, for the report.
     """
 
     name: str
+    notes: list[str]
     frames_written: int
     packets_written: int
 
@@ -32,3 +43,65 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Give up: remove temporary output. Safe to call at any time, and after ``finish`` does nothing."""
+
+
+def open_sink(
+    text: str,
+    *,
+    format: VideoFormat,
+    extras: Extras | None = None,
+    source_path: Path | None = None,
+    codec: str | None = None,
+    preset: str | None = None,
+    quality: int | None = None,
+    threads: int | None = None,
+    pixel_format: str | None = None,
+    options: dict[str, str] | None = None,
+    overwrite: bool = True,
+) -> Sink:
+    """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
+
+    Args:
+        text: a video file, ``out/%05d.png`` for pictures, or ``null:``.
+        format: what the frames are.
+        extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open and not
+            be read yet. None for none.
+        source_path: the file being read, which must not be overwritten.
+        codec: h264, hevc, av1, vp9, ffv1, prores, mjpeg, gif; None: what the file usually holds.
+        preset: one of the codec's; None: its default.
+        quality: a number on the codec's scale (CRF for most), smaller is better; None: its default.
+        threads: encoder threads; None: the encoder chooses.
+        pixel_format: FFmpeg's name of a format to convert to, which may lose detail; None: the frames' own.
+        options: further encoder options, as FFmpeg spells them.
+        overwrite: whether a file of that name may be replaced, which happens when the new one is complete.
+
+    Raises:
+        ConfigError: no such kind of sink, or the choices do not go together.
+        SinkError: it cannot be opened; the message says why.
+    """
+    # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
+    if not text:
+        raise ConfigError(f"no output given; it can be {_KINDS}")
+    kind = re.match(r"([a-z][a-z0-9+]*):", text)
+    if text == "null:":
+        from streamfx.encode.null import NullSink
+
+        return NullSink()
+    if kind and kind[1] in _LATER:
+        raise ConfigError(f"{kind[1]}: outputs are not supported yet; an output can be {_KINDS}")
+    from streamfx.encode import pictures
+
+    if pictures.is_pictures(text):
+        return pictures.PictureSink(text, format, quality=quality, overwrite=overwrite)
+    from streamfx.encode.file import EncodeSettings, FileSink
+
+    settings = EncodeSettings(
+        codec=codec,
+        preset=preset,
+        quality=quality,
+        threads=threads,
+        pixel_format=pixel_format,
+        options=tuple((options or {}).items()),
+        overwrite=overwrite,
+    )
+    return FileSink(Path(text), format, extras=extras, source_path=source_path, settings=settings)

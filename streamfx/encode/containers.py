@@ -1,0 +1,98 @@
+"""Containers by file name ending: FFmpeg's muxer, what it holds, how exact its times are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from streamfx.encode.codecs import Codec, find_codec
+from streamfx.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A kind of file.
+
+    Attributes:
+        muxer: FFmpeg's name.
+        codecs: video codecs it holds; the first is the default.
+        options: muxer options that are always set.
+        tick_seconds: the unit its times are rounded to; None when it can take on the source's own unit.
+        sound: whether it holds sound, subtitles and the like at all.
+        equal_times: whether two packets of a stream may have the same time.
+        rotation: whether it can tell a player to rotate the picture.
+    """
+
+    muxer: str
+    codecs: tuple[str, ...]
+    options: dict[str, str] = field(default_factory=dict)
+    tick_seconds: Fraction | None = None
+    sound: bool = True
+    equal_times: bool = False
+    rotation: bool = True
+
+
+# A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it is
+# complete the muxer turns it into an ordinary file. delay_moov: edit lists (a late or early sound) need it.
+_MOV_OPTIONS = {
+    "movflags": "hybrid_fragmented+delay_moov+negative_cts_offsets",
+    "frag_duration": "1000000",
+}
+_NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
+_MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC), _MOV_OPTIONS)
+_MKV = Container(
+    "matroska",
+    ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
+    tick_seconds=Fraction(1, 1000),
+    equal_times=True,
+)
+_TS = Container(
+    "mpegts",
+    ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
+    tick_seconds=Fraction(1, 90000),
+    rotation=False,
+)
+CONTAINERS = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container("mov", ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"), _MOV_OPTIONS),
+    ".mkv": _MKV,
+    ".webm": Container(
+        "webm", ("vp9", "av1", "vp8", "av1_nvenc"), tick_seconds=Fraction(1, 1000), equal_times=True
+    ),
+    ".ts": _TS,
+    ".m2ts": _TS,
+    ".gif": Container("gif", ("gif",), tick_seconds=Fraction(1, 100), sound=False, rotation=False),
+}
+
+
+def find_container(path: Path) -> Container:
+    """Return the container that the ending of ``path`` stands for.
+
+    Raises:
+        ConfigError: no ending, or one that stands for none; the message lists those there are.
+    """
+    found = CONTAINERS.get(path.suffix.lower())
+    if found is None:
+        ending = (
+            f"the ending '{path.suffix}' stands for no" if path.suffix else "it has no ending that says the"
+        )
+        raise ConfigError(f"{path}: {ending} kind of video file; there are: {' '.join(CONTAINERS)}")
+    return found
+
+
+def codec_for(path: Path, container: Container, name: str | None) -> Codec:
+    """Return the codec called ``name``, or the container's default for None.
+
+    Raises:
+        ConfigError: unknown, or the container does not hold it; the message says which containers do.
+    """
+    codec = find_codec(name or container.codecs[0])
+    if codec.name not in container.codecs:
+        others = [ending for ending, other in CONTAINERS.items() if codec.name in other.codecs]
+        raise ConfigError(
+            f"{path}: {path.suffix} does not hold {codec.name} video; it holds: {', '.join(container.codecs)}. "
+            f"{codec.name} goes into: {' '.join(others)}"
+        )
+    return codec
