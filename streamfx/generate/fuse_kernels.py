@@ -33,8 +33,9 @@ MASK, MOVE_X, MOVE_Y, GAIN, TRANSLATED, REDUCED = 0 * LINE, 1 * LINE, 2 * LINE, 
 PER_PLANE = 2 * LINE
 HEAD_LINES = 8 * LINE
 # Lines of the output row in work.
-COLUMN, FRACTION_X, FRACTION_Y, WARPED, TARGET = 0 * LINE, 1 * LINE, 2 * LINE, 3 * LINE, 4 * LINE
-ROW_LINES = 5 * LINE
+COLUMN, LEAST_X, MOST_X = 0 * LINE, 1 * LINE, 2 * LINE
+FRACTION_X, FRACTION_Y, WARPED, TARGET = 3 * LINE, 4 * LINE, 5 * LINE, 6 * LINE
+ROW_LINES = 7 * LINE
 
 MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD = (
     definition.MASK,
@@ -119,7 +120,7 @@ def fuse_band(
     for tile in range(columns.tiles.shape[0] - 1):
         x0 = tile * TILE
         n = min(TILE, width - x0)
-        _number(line, x0, n)
+        _number(line, x0, n, width, limits)
         held = -2
         opaque = still = False
         for y in range(first_row, end_row):
@@ -152,11 +153,14 @@ def fuse_band(
 
 
 @_kernel
-def _number(line, x0, n):  # type: ignore[no-untyped-def]
-    """Write the number of each column."""
+def _number(line, x0, n, width, limits):  # type: ignore[no-untyped-def]
+    """Write what stays the same for all rows of a tile: the number of each column and how far it may move."""
     real = line.dtype.type
+    limit = real(limits.displacement * limits.scale_x)
     for x in range(n):
         line[COLUMN + x] = real(x0 + x)
+        line[LEAST_X + x] = max(-limit, -real(x0 + x))
+        line[MOST_X + x] = min(limit, real(width - 1 - x0 - x))
 
 
 @_kernel
@@ -180,29 +184,27 @@ def _shortcuts(heads, row, under, columns, tile, strength):  # type: ignore[no-u
 @_kernel
 def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, lines):  # type: ignore[no-untyped-def]
     """Enlarge one row of the heads, and of the reduced planes, along the columns of a tile."""
-    x0 = tile * TILE
-    for run in range(columns.tiles[tile], columns.tiles[tile + 1]):
-        start = np.int64(columns.at[run])
-        left, at = np.uint64(columns.left[run]), start - x0
-        _ramp(lines, MASK + at, columns.along, start, heads[MASK_HEAD, row], left)
-        _ramp(lines, MOVE_X + at, columns.along, start, heads[X_HEAD, row], left)
-        _ramp(lines, MOVE_Y + at, columns.along, start, heads[Y_HEAD, row], left)
-        for plane in range(planes):
-            to = TRANSLATED + plane * PER_PLANE + at
-            _ramp(lines, to, columns.along, start, heads[first_plane + plane, row], left)
+    _expand_row(heads[MASK_HEAD, row], columns, tile, lines[MASK:])
+    _expand_row(heads[X_HEAD, row], columns, tile, lines[MOVE_X:])
+    _expand_row(heads[Y_HEAD, row], columns, tile, lines[MOVE_Y:])
+    if has_gain:
+        _expand_row(heads[GAIN_HEAD, row], columns, tile, lines[GAIN:])
+    for plane in range(planes):
+        at = plane * PER_PLANE
+        _expand_row(heads[first_plane + plane, row], columns, tile, lines[TRANSLATED + at :])
         if has_gain:
-            _ramp(lines, GAIN + at, columns.along, start, heads[GAIN_HEAD, row], left)
-            for plane in range(planes):
-                to = REDUCED + plane * PER_PLANE + at
-                _ramp(lines, to, columns.along, start, reduced[first_plane + plane, row], left)
+            _expand_row(reduced[first_plane + plane, row], columns, tile, lines[REDUCED + at :])
 
 
 @_kernel
-def _ramp(lines, at, along, start, row, left):  # type: ignore[no-untyped-def]
-    """Write `RUN` columns between row[left] and its right neighbour; those beyond the run are overwritten later."""
-    real = lines.dtype.type
-    base, right = real(row[left]), real(row[left + np.uint64(1)])
-    _store_ramp(lines, at, along, start, base, right - base)
+def _expand_row(row, columns, tile, line):  # type: ignore[no-untyped-def]
+    """Write the columns of a tile, run by run; what a run writes beyond its end is overwritten by the next."""
+    real = line.dtype.type
+    x0 = tile * TILE
+    for run in range(columns.tiles[tile], columns.tiles[tile + 1]):
+        start, left = np.int64(columns.at[run]), np.uint64(columns.left[run])
+        base, right = real(row[left]), real(row[left + np.uint64(1)])
+        _store_ramp(line, start - x0, columns.along, start, base, right - base)
 
 
 @intrinsic  # type: ignore[misc]
@@ -243,18 +245,18 @@ def _positions(above, below, down, line, offsets, n, y, size, stride, limits):  
     """Write where each pixel is fetched from: offset of the sample to the upper left, and fractions 0..1."""
     real = line.dtype.type
     limit, scale_x, scale_y = real(limits.displacement), real(limits.scale_x), real(limits.scale_y)
-    row, last_x = real(y), real(size[1] - 1)
-    top, bottom, one = -row, real(size[0] - 1 - y), real(1)
-    row_stride = np.int32(stride)
+    row, row_stride = real(y), np.int32(stride)
+    last_whole_x, last_whole_y = real(size[1] - 2), real(size[0] - 2 - y)
+    least_y, most_y = max(-limit * scale_y, -row), min(limit * scale_y, real(size[0] - 1 - y))
     for x in range(n):
         move_x = above[MOVE_X + x] + down * (below[MOVE_X + x] - above[MOVE_X + x])
         move_y = above[MOVE_Y + x] + down * (below[MOVE_Y + x] - above[MOVE_Y + x])
-        column = line[COLUMN + x]
-        right = last_x - column
-        move_x = min(max(min(max(move_x, -limit), limit) * scale_x, -column), right)
-        move_y = min(max(min(max(move_y, -limit), limit) * scale_y, top), bottom)
+        move_x = min(max(move_x * scale_x, line[LEAST_X + x]), line[MOST_X + x])
+        move_y = min(max(move_y * scale_y, least_y), most_y)
         # At the far edges the last pair of samples is used with fraction 1: there is no sample beyond.
-        whole_x, whole_y = min(np.floor(move_x), right - one), min(np.floor(move_y), bottom - one)
+        column = line[COLUMN + x]
+        whole_x = min(np.floor(move_x), last_whole_x - column)
+        whole_y = min(np.floor(move_y), last_whole_y)
         line[FRACTION_X + x] = move_x - whole_x
         line[FRACTION_Y + x] = move_y - whole_y
         skipped = np.int32(np.int32(row + whole_y) * row_stride)
