@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfx.backends.backend import Array, Golden
+from streamfx.backends.golden import Array, Golden
 from streamfx.frame import CodeRange, Colour, Matrix
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.engine import write_engine

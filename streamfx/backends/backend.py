@@ -1,4 +1,4 @@
-"""Backend: what runs an engine's network; the protocol, the golden check, and the choice among them.
+"""Backend: what runs an engine's network; the protocols, and the choice among the backends there are.
 
 Legend of shapes: C channels of the heads, h x w the reduced picture, multiples of the engine's stride.
 """
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError
+from streamfx.backends.golden import Array
+from streamfx.backends.golden import Golden as Golden
+from streamfx.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Array = NDArray[np.float32]
-
 
 class Precision(StrEnum):
     """What the network computes in. ``AUTO`` is whatever is fastest here and passes the golden check."""
@@ -32,43 +29,6 @@ class Precision(StrEnum):
     AUTO = "auto"
     F32 = "f32"
     BF16 = "bf16"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Golden:
-    """A small input and the heads that the engine must give for it, all float32.
-
-    Attributes:
-        planes: (3, h, w) Y, U, V in code values.
-        to_rgb: (3, 4) affine map from code values to RGB in 0..1.
-        from_rgb: (3, 4) affine map from RGB in 0..1 to code values.
-        factor: how many times smaller the picture is than the full one.
-        heads: (C, h, w) what must come out.
-    """
-
-    planes: Array
-    to_rgb: Array
-    from_rgb: Array
-    factor: float
-    heads: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far heads may be from the golden ones, as parts of each channel's spread (`spread`)."""
-
-    rms: float
-    largest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far heads are from the golden ones, as parts of each channel's spread; the worst channel each."""
-
-    rms: float
-    rms_channel: int
-    largest: float
-    largest_channel: int
 
 
 class CompilableEngine(Protocol):
@@ -218,44 +178,3 @@ def choose(name: str = "auto", among: Sequence[Backend] | None = None) -> Backen
             f"backend {name} cannot run here: {reasons[name]}; can run here: {choice}"
         )
     return next(backend for backend in known if backend.name == name)
-
-
-def spread(heads: Array) -> Array:
-    """Return the (C,) spread of each channel: its standard deviation, at least a hundredth of its largest value.
-
-    The lower bound keeps a channel that hardly varies from making rounding look like an error.
-    """
-    flat = heads.reshape(len(heads), -1)
-    result: Array = np.maximum(flat.std(axis=1), 0.01 * np.maximum(1, np.abs(flat).max(axis=1)))
-    return result
-
-
-def difference(heads: Array, golden: Golden) -> Difference:
-    """Return how far ``heads`` are from the golden ones; not-a-number counts as infinitely far."""
-    error = np.abs(heads - golden.heads).reshape(len(heads), -1) / spread(golden.heads)[:, None]
-    error = np.nan_to_num(error, nan=np.inf)
-    rms, largest = np.sqrt((error**2).mean(axis=1)), error.max(axis=1)
-    return Difference(float(rms.max()), int(rms.argmax()), float(largest.max()), int(largest.argmax()))
-
-
-def check_golden(engine: CompilableEngine, compiled: CompiledEngine, tolerance: Tolerance) -> Difference:
-    """Run the golden frame through a compiled engine; return how far its heads are from the golden ones.
-
-    Raises:
-        EngineMismatchError: farther than the tolerance.
-    """
-    golden = engine.golden
-    heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
-    what = f"engine {engine.name!r}, compiled by {compiled.backend} in {compiled.precision},"
-    if heads.shape != golden.heads.shape:
-        raise EngineMismatchError(
-            f"{what} gives heads of shape {heads.shape} for its golden frame; expected {golden.heads.shape}"
-        )
-    found = difference(heads, golden)
-    if found.rms > tolerance.rms or found.largest > tolerance.largest:
-        raise EngineMismatchError(
-            f"{what} does not give its golden heads: the root mean square of the error is {found.rms:.2g} of the "
-            f"spread (channel {found.rms_channel}; allowed {tolerance.rms:g}), the largest {found.largest:.2g} "
-            f"(channel {found.largest_channel}; allowed {tolerance.largest:g}); try another precision or backend"
-        )
-    return found

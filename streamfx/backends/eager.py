@@ -1,4 +1,4 @@
-"""Eager: the network as torch runs it, float32 on the CPU. The reference that other backends are compared with."""
+"""Eager: the network as torch runs it, float32 on the CPU. What other backends are compared with."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamfx.backends.backend import (
-    Array,
-    CompilableEngine,
-    CompileOptions,
-    Precision,
-    Tolerance,
-    check_golden,
-)
+from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
+from streamfx.backends.golden import Array, Tolerance, check_golden
 from streamfx.errors import BackendUnavailableError
 
 if TYPE_CHECKING:

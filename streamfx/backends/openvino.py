@@ -18,14 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from streamfx.backends.backend import (
-    Array,
-    CompilableEngine,
-    CompileOptions,
-    Precision,
-    Tolerance,
-    check_golden,
-)
+from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
+from streamfx.backends.golden import Array, Tolerance, check_golden
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.device import cpu
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
@@ -75,7 +69,7 @@ class OpenVinoBackend:
 
 @dataclass(slots=True)
 class _Lane:
-    """A model of its own with one request: OpenVINO's requests of one model are not safe beside each other."""
+    """A model of its own with one request: two requests of one model are not safe side by side."""
 
     model: Any
     request: Any
@@ -109,8 +103,9 @@ class OpenVinoEngine:
         import openvino as ov
 
         for index, array in enumerate(inputs):
-            lane.request.set_input_tensor(index, ov.Tensor(np.ascontiguousarray(array), shared_memory=True))
-        # The network writes into memory of our own, so that nothing is copied and no call overwrites another's.
+            tensor = ov.Tensor(np.ascontiguousarray(array), shared_memory=True)
+            lane.request.set_input_tensor(index, tensor)
+        # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         heads = np.empty((1, self._channels, *inputs[0].shape[2:]), np.float32)
         lane.request.set_output_tensor(0, ov.Tensor(heads, shared_memory=True))
         lane.request.infer()
@@ -199,8 +194,8 @@ def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: 
 def _convert(engine: CompilableEngine) -> Any:
     """Return the network as a model of OpenVINO, float32, for any size of the picture.
 
-    This does what ``openvino.convert_model`` does, but for one thing: that one reports its use to the makers of
-    OpenVINO over the network without asking.
+    This does what ``openvino.convert_model`` does, but for one thing: that one reports its use to the makers
+    of OpenVINO over the network without asking.
 
     Raises:
         BackendUnavailableError: torch is missing.

@@ -1,13 +1,13 @@
-"""Store: compiled engines kept between runs, in the user's cache folder.
+r"""Store: compiled engines kept between runs, in the user's cache folder.
 
-One file per compiled engine, so that replacing it is atomic and a reader sees the old one or the new one, whole:
+One file per compiled engine, so that replacing it is atomic: a reader sees the old one or the new one, whole.
 
-    streamfx compiled engine 1\\n
-    {"key": …, "notes": …, "payload": [[name, bytes, sha256], …]}\\n
+    streamfx compiled engine 1\n
+    {"key": …, "notes": …, "payload": [[name, bytes, sha256], …]}\n
     payload, one after the other
 
-The key names everything that can make a stored build wrong and its hash is part of the file's name, so a build for
-something else is never found. What is found is checked before it is used.
+The key names everything that can make a stored build wrong and its hash is part of the file's name, so a
+build for something else is never found. What is found is checked before it is used.
 """
 
 from __future__ import annotations

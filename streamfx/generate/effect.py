@@ -1,4 +1,4 @@
-"""Effect: an engine at work on frames, reduce ▸ translate ▸ fuse; how a user names one; and chains of them."""
+"""Effect: an engine at work on frames, reduce ▸ translate ▸ fuse; how a user names one; and chains."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import difflib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.backend import Array, CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import ConfigError, FrameError
 from streamfx.frame import Colour, Frame, Plane, Planes, VideoFormat
@@ -116,8 +118,8 @@ class Effect:
         """Return the frame with the effect applied; the very same frame at strength 0.
 
         Raises:
-            FrameError: the frame's colours cannot be converted to RGB, or the network gave values that are not
-                finite; names the engine.
+            FrameError: the frame's colours cannot be converted to RGB, or the network gave values that are
+                not finite; names the engine.
         """
         controls = self._controls
         if controls.strength == 0:
@@ -249,14 +251,13 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
 
 def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings | None = None) -> Chain:
     """Return the effects asked for, to be applied in order; see `open_effect` for what can go wrong."""
-    opened: list[Effect] = []
-    try:
+    effects: list[Effect] = []
+    with ExitStack() as on_failure:
         for request in requests:
-            opened.append(open_effect(request, settings))
-    except BaseException:
-        Chain(tuple(opened)).close()
-        raise
-    return Chain(tuple(opened))
+            effects.append(open_effect(request, settings))
+            on_failure.callback(effects[-1].close)
+        on_failure.pop_all()
+    return Chain(tuple(effects))
 
 
 def check_controls(controls: Controls, engine: Engine) -> None:
@@ -297,10 +298,12 @@ def _colour(tagged: Colour, depth: int, height: int) -> tuple[Colour, Array, Arr
 
 
 def _grey(video: VideoFormat) -> Frame:
-    dtype = np.uint8 if video.depth == 8 else np.uint16
+    middle = 1 << (video.depth - 1)
 
     def plane(size: tuple[int, int]) -> Plane:
-        return np.full(size, 1 << (video.depth - 1), dtype)
+        if video.depth == 8:
+            return np.full(size, middle, np.uint8)
+        return np.full(size, middle, np.uint16)
 
     chroma_size = video.subsampling.chroma_size(video.size)
     planes: Planes = (plane(video.size), plane(chroma_size), plane(chroma_size))

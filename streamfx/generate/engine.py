@@ -13,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import re
 import shutil
 import tempfile
 import zipfile
@@ -28,7 +26,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from streamfx.backends.backend import Golden
+from streamfx.backends.golden import Golden
 from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
 
 if TYPE_CHECKING:

@@ -34,8 +34,8 @@ def load_engine(name_or_path: str | Path) -> Engine:
     """Return an engine, verified, by its name or from its folder.
 
     Args:
-        name_or_path: the name of a folder in one of `engine_folders`, or a path: any `Path`, and any text with
-            a separator in it.
+        name_or_path: the name of a folder in one of `engine_folders`, or a path: any `Path`, and any text
+            with a separator in it.
 
     Raises:
         EngineNotFoundError: there is none; lists the folders searched and the engines found.

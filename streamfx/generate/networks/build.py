@@ -28,7 +28,7 @@ def build_network(family: str, options: Mapping[str, object], weights: bytes) ->
     """
     if family not in FAMILIES:
         raise EngineMismatchError(
-            f"family {family!r} is not known to this version of streamfx; known: {', '.join(sorted(FAMILIES))}"
+            f"family {family!r} is not known to this version of streamfx; known: {', '.join(FAMILIES)}"
         )
     try:
         network = FAMILIES[family](**options)
