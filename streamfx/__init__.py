@@ -1,1 +1,50 @@
-"""streamfx changes how a video looks, live or offline, at the full resolution of the source."""
+"""streamfx changes how a video looks, live or offline, at the full resolution of the source.
+
+Example:
+    >>> import streamfx
+    >>> report = streamfx.transcode("in.mp4", "out.mp4", overwrite=True)
+    >>> report.exit_code
+    0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from streamfx.version import __version__
+
+if TYPE_CHECKING:
+    from streamfx.config import TranscodeConfig, load_config
+    from streamfx.errors import StreamfxError
+    from streamfx.pipeline import Pipeline
+    from streamfx.report import Report
+    from streamfx.transcoding import run_config, transcode
+
+__all__ = [
+    "Pipeline",
+    "Report",
+    "StreamfxError",
+    "TranscodeConfig",
+    "__version__",
+    "load_config",
+    "run_config",
+    "transcode",
+]
+
+# Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
+_HOMES = {
+    "Pipeline": "streamfx.pipeline",
+    "Report": "streamfx.report",
+    "StreamfxError": "streamfx.errors",
+    "TranscodeConfig": "streamfx.config",
+    "load_config": "streamfx.config",
+    "run_config": "streamfx.transcoding",
+    "transcode": "streamfx.transcoding",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'streamfx' has no attribute {name!r}")

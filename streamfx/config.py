@@ -60,9 +60,11 @@ class QueueConfig(BaseModel):
         default="auto",
         description="what a full capture queue does; auto: wait, or drop_oldest for a live source",
     )
-    capture: Count = Field(default=3, description="most frames waiting for generate")
-    encode: Count = Field(
-        default=4, description="most frames generated, or being generated, and not yet encoded"
+    capture: Count | None = Field(
+        default=None, description="most frames waiting for generate; null: what suits source and workers"
+    )
+    encode: Count | None = Field(
+        default=None, description="most frames begun and not yet encoded; null: what suits the workers"
     )
 
 

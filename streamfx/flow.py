@@ -56,6 +56,7 @@ class RunResult:
         ending: how it ended.
         account: what became of every source frame.
         packets_written: packets in the finished output; None when the output was not finished.
+        first_frame_seconds: from the start of the run to the first frame written; None when none was.
         speed: rate, processor time and share of what the processors allow.
         stages: times by stage.
         queue_drops: frames dropped by each queue, by cause.
@@ -65,6 +66,7 @@ class RunResult:
     ending: Ending
     account: Account
     packets_written: int | None
+    first_frame_seconds: float | None
     speed: Speed
     stages: dict[str, Times]
     queue_drops: dict[str, dict[str, int]]

@@ -228,11 +228,13 @@ class Pipeline:
             ending = Ending.FAILED
         else:
             ending = Ending.COMPLETE if stages.source_ended else Ending.STOPPED
+        first = stages.first_written_at
         queues = {"captured": stages.captured.drops, "generated": stages.generated.drops}
         return RunResult(
             ending=ending,
             account=account,
             packets_written=stages.sink.packets_written if stages.finished else None,
+            first_frame_seconds=None if first is None else first - self._stats.started_at,
             speed=self._stats.speed(account.encoded + account.repeated),
             stages=self._stats.stages(),
             queue_drops={

@@ -41,20 +41,20 @@ class EffectFacts(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    engine: str
+    version: str
+    digest: str
     backend: str
     precision: str
-    factor: float
-    controls: dict[str, float] = {}
+    controls: dict[str, float]
 
 
 class OutputFacts(BaseModel):
-    """What was written; ``streams`` and the like as the output describes itself."""
+    """What was written; the size is None when there is no such file."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    settings: dict[str, Any] = {}
+    size_bytes: int | None
 
 
 class Report(BaseModel):

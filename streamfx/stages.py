@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
 from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
-from streamfx.errors import DecodeError, SinkError
+from streamfx.errors import DecodeError
 from streamfx.flow import Flow
 from streamfx.frame import Frame
 from streamfx.frame_queue import DropCause, FrameQueue, Policy
 from streamfx.ledger import Ledger
 from streamfx.stats import Stats
-
-log = logging.getLogger(__name__)
 
 Generate = Callable[[Frame], Frame]
 
@@ -65,6 +62,7 @@ class Stages:
         self.source_ended = False
         self.read_since: float | None = None
         self.finished = False
+        self.first_written_at: float | None = None
         self.output_closed_at: float | None = None
         self._intake = threading.Lock()  # taking a frame and taking its place in the order are one step
 
@@ -142,13 +140,14 @@ class Stages:
                     break  # the output ends before the frame that failed
                 else:
                     self._write(slot, slot.frame)
-        except BaseException as error:
+            position.index = None
+            self.generated.cancel()  # unblocks generate before the output is finished, which may take a while
+            self._finish()
+        finally:
+            self.output_closed_at = time.monotonic()
             self.generated.cancel()
-            self._close_sink(after=error)
-            raise
-        position.index = None
-        self.generated.cancel()
-        self._close_sink()
+            if not self.finished:
+                self.sink.abort()  # after a failure of its own, a sink keeps what is usable
 
     def _write(self, slot: Slot, frame: Frame) -> None:
         started = time.monotonic()
@@ -157,27 +156,20 @@ class Stages:
         except BaseException as error:
             self.ledger.failed(slot.index, "encode", str(error))
             raise
-        self.stats.add("encode", time.monotonic() - started)
+        ended = time.monotonic()
+        self.stats.add("encode", ended - started)
+        if self.first_written_at is None:
+            self.first_written_at = ended
         if slot.captured_ns:
             self.stats.add("latency", (time.monotonic_ns() - slot.captured_ns) / 1e9)
         self.ledger.encoded(slot.index)
 
-    def _close_sink(self, after: BaseException | None = None) -> None:
-        """Finish the output, so that what is good stays usable; remove it on an abort or if that fails."""
+    def _finish(self) -> None:
         if self.stop_requests > 1:
             self.aborting.set()
-        try:
-            if not self.aborting.is_set():
-                self.sink.finish()
-                self.finished = True
-        except SinkError as error:
-            if after is None:
-                raise
-            log.warning("%s: could not be finished after the failure: %s", self.sink.name, error)
-        finally:
-            self.output_closed_at = time.monotonic()
-            if not self.finished:
-                self.sink.abort()
+        if not self.aborting.is_set():
+            self.sink.finish()
+            self.finished = True
 
     def _count_decode_failure(self, error: DecodeError, in_a_row: int) -> None:
         self.ledger.decode_failed(str(error))

@@ -146,9 +146,9 @@ def process_cpu_seconds() -> float:
 class Stats:
     """Everything measured in one run. Stages add from their threads; any thread may read."""
 
+    started_at: float = 0.0  # monotonic clock, seconds
     _stages: dict[str, Timing] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _started_at: float = 0.0
     _cpu_at_start_seconds: float = 0.0
     _ended_at: float | None = None
     _cpu_at_end_seconds: float = 0.0
@@ -156,7 +156,7 @@ class Stats:
 
     def start(self) -> None:
         """Begin the span that ``speed`` speaks of."""
-        self._started_at, self._cpu_at_start_seconds = time.monotonic(), process_cpu_seconds()
+        self.started_at, self._cpu_at_start_seconds = time.monotonic(), process_cpu_seconds()
         self._ended_at = None
 
     def end(self) -> None:
@@ -180,7 +180,7 @@ class Stats:
     @property
     def elapsed_seconds(self) -> float:
         """Wall time of the span so far, or whole once it has ended."""
-        return (time.monotonic() if self._ended_at is None else self._ended_at) - self._started_at
+        return (time.monotonic() if self._ended_at is None else self._ended_at) - self.started_at
 
     def recent_fps(self, frames_out: int) -> float | None:
         """Return the rate over about the last two seconds. Call it regularly, from one thread."""

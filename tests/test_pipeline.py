@@ -168,7 +168,7 @@ def test_an_exception_without_words_is_named() -> None:
         Pipeline(FakeSource(), failing_at(0, ZeroDivisionError()), FakeSink()).run()
 
 
-def test_an_output_that_cannot_be_finished_is_removed() -> None:
+def test_an_output_that_cannot_be_finished_is_given_up() -> None:
     sink = FakeSink(finish_fails=True)
     pipeline = Pipeline(FakeSource(), plus_one, sink)
     with pytest.raises(
@@ -178,17 +178,6 @@ def test_an_output_that_cannot_be_finished_is_removed() -> None:
     assert isinstance(caught.value.__cause__, SinkError)
     assert sink.aborts == 1
     assert assert_balanced(pipeline).packets_written is None
-
-
-def test_when_writing_and_then_finishing_fails_the_first_failure_is_reported(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    sink = FakeSink(fail_at=3, finish_fails=True)
-    pipeline = Pipeline(FakeSource(), plus_one, sink)
-    with pytest.raises(StageFailedError, match="no space left on device"):
-        pipeline.run()
-    assert sink.aborts == 1
-    assert "could not be finished after the failure: fake-out: cannot write the index" in caplog.text
 
 
 def test_packets_that_never_arrived_are_found() -> None:

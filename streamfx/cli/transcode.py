@@ -24,7 +24,7 @@ def transcode(options: Namespace) -> int:
     # The log comes after the bar, which takes stderr over and puts other lines above itself.
     with _termination_as_interrupt(), progress() as show, _log_to_stderr(debug=options.debug):
         # Imported here, after the settings were found right: a typing error should not wait for libraries.
-        from streamfx.transcode import run_config
+        from streamfx.transcoding import run_config
 
         try:
             report = run_config(config, show)

@@ -1,0 +1,260 @@
+"""Transcoding: one call from a source to a finished, checked output and its report. Joins all the parts."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike, fspath
+from pathlib import Path
+
+from streamfx.capture.source import Source, open_source
+from streamfx.config import TranscodeConfig, load_config
+from streamfx.device import cpu
+from streamfx.encode.sink import Sink, open_sink
+from streamfx.errors import StageFailedError
+from streamfx.flow import Ending, Flow, RunResult
+from streamfx.frame_queue import Policy
+from streamfx.generate.effect import Chain, EffectSettings, open_chain
+from streamfx.pipeline import Pipeline
+from streamfx.report import EffectFacts, OutputFacts, Report, describe_source
+from streamfx.stats import Snapshot, Stats, usable_cores
+from streamfx.version import __version__
+
+Progress = Callable[[Snapshot], None]
+_LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
+
+
+def transcode(
+    input: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    effects: Sequence[str] = (),
+    factor: float | str = "auto",
+    backend: str = "auto",
+    codec: str | None = None,
+    preset: str | None = None,
+    quality: int | None = None,
+    threads: int | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    verify: bool = True,
+    report: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Change how a video looks and write a new one; return the report of what came of it.
+
+    Args:
+        input: what to read: a video file, ``-``, pictures, ``test:bars``.
+        output: what to write: a video file, ``null:``.
+        effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
+        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto".
+        backend: what runs the network; "auto" takes the fastest that can run here.
+        codec: video codec of the output; None takes one that fits.
+        preset: speed against size, as the codec names it.
+        quality: constant quality, as the codec counts it (lower is better).
+        threads: processor threads to use; None for all.
+        workers: frames generated at a time; None takes what is fastest.
+        overwrite: replace the output when it exists.
+        verify: read the finished output again and compare it with the account.
+        report: write the report to this file too, as JSON.
+        progress: called now and then, in this thread, with the state of the run.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        SourceOpenError: the input cannot be read.
+        SinkError: the output cannot be written.
+        EngineNotFoundError: there is no such effect.
+        BackendUnavailableError: the backend cannot run here.
+        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+
+    Example:
+        >>> report = transcode("in.mp4", "same.mp4")
+        >>> report.exit_code, report.result.account.encoded == report.source.frame_count
+        (0, True)
+    """
+    options = {
+        "input": fspath(input),
+        "output": fspath(output),
+        "effects": tuple(effects),
+        "factor": factor,
+        "backend": backend,
+        "codec": codec,
+        "preset": preset,
+        "quality": quality,
+        "threads": threads,
+        "workers": workers,
+        "overwrite": overwrite,
+        "verify": verify,
+        "report": None if report is None else fspath(report),
+    }
+    return run_config(load_config(options=options), progress)
+
+
+def run_config(config: TranscodeConfig, progress: Progress | None = None) -> Report:
+    """Run what the configuration says; returns and raises as ``transcode``.
+
+    A Ctrl-C while it runs finishes the output; the report says so. A second one gives up and is raised.
+    """
+    started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    stats = Stats()
+    with _open(config, stats) as parts:
+        workers = [parts.chain.process] * parts.shares.workers
+        pipeline = Pipeline(parts.source, workers, parts.sink, _flow(config, parts), stats)
+        opening_seconds = time.monotonic() - started
+        failure: StageFailedError | KeyboardInterrupt | None = None
+        try:
+            pipeline.run(progress)
+        except (StageFailedError, KeyboardInterrupt) as error:
+            failure = error
+        assert pipeline.result is not None
+        report = _report(config, parts, pipeline.result, started_at, opening_seconds)
+    if config.report is not None:
+        report.write(config.report)
+    if isinstance(failure, StageFailedError):
+        failure.report = report
+    if failure is not None:
+        raise failure
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """How the processors are shared.
+
+    Attributes:
+        workers: frames generated at a time.
+        generate_threads: threads of each worker.
+        decode_threads: threads of the decoder.
+        encode_threads: threads of the encoder; None lets it choose.
+    """
+
+    workers: int
+    generate_threads: int
+    decode_threads: int
+    encode_threads: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Everything a run needs, open."""
+
+    source: Source
+    chain: Chain
+    sink: Sink
+    shares: _Shares
+
+
+@contextmanager
+def _open(config: TranscodeConfig, stats: Stats) -> Iterator[_Parts]:
+    """Open source, effects and sink, in that order: each needs what the one before it says."""
+    total = config.threads or usable_cores()
+    with contextlib.ExitStack() as opened:
+        source = open_source(config.input, threads=total)
+        opened.callback(source.close)
+        shares = _share(total, config.workers, live=source.live)
+        settings = EffectSettings(
+            backend=config.backend,
+            factor=None if config.factor == "auto" else config.factor,
+            threads=shares.generate_threads,
+            workers=shares.workers,
+            measure=stats.add,
+        )
+        chain = open_chain(config.effects, settings)
+        opened.callback(chain.close)
+        chain.warm_up(source.format)
+        sink = open_sink(
+            config.output,
+            format=source.format,
+            extras=source.extras,
+            source_path=Path(config.input),
+            codec=config.codec,
+            preset=config.preset,
+            quality=config.quality,
+            threads=shares.encode_threads,
+            overwrite=config.overwrite,
+        )
+        opened.callback(sink.abort)  # does nothing once the output is finished
+        yield _Parts(source, chain, sink, shares)
+
+
+def _share(total: int, workers: int | None, *, live: bool) -> _Shares:
+    """Return how ``total`` processors are shared.
+
+    A frame generated by one thread costs less processor time than one shared among several, so for files
+    there are as many workers as processors. A live frame must be ready soon, so all work on the same one.
+    """
+    count = workers or (1 if live else total)
+    return _Shares(count, max(1, total // count), total, None)
+
+
+def _flow(config: TranscodeConfig, parts: _Parts) -> Flow:
+    queue, limits, workers = config.queue, config.limits, parts.shares.workers
+    return Flow(
+        policy=None if queue.policy == "auto" else Policy(queue.policy),
+        capture_capacity=queue.capture or (2 if parts.source.live else workers + 1),
+        encode_capacity=queue.encode or workers + 2,
+        frame_limit=limits.frames,
+        decode_failures_in_a_row=limits.decode_failures_in_a_row,
+        decode_failures=limits.decode_failures,
+        read_limit_seconds=limits.read_seconds,
+    )
+
+
+def _report(
+    config: TranscodeConfig, parts: _Parts, result: RunResult, started_at: str, opening_seconds: float
+) -> Report:
+    source, sink, first = parts.source, parts.sink, result.first_frame_seconds
+    output = Path(config.output)
+    return Report(
+        source=describe_source(source.name, source.format, live=source.live),
+        output=OutputFacts(
+            name=sink.name,
+            size_bytes=output.stat().st_size if result.packets_written and output.is_file() else None,
+        ),
+        effects=tuple(
+            EffectFacts(
+                name=effect.engine.name,
+                version=effect.engine.spec.version,
+                digest=effect.engine.digest,
+                backend=effect.compiled.backend,
+                precision=effect.compiled.precision.value,
+                controls=asdict(effect.controls),
+            )
+            for effect in parts.chain.effects
+        ),
+        config=config,
+        versions=_versions(),
+        machine=asdict(cpu()),
+        started_at=started_at,
+        seconds_to_first_frame=None if first is None else opening_seconds + first,
+        result=result,
+        differences=tuple(_differences(config, source, sink, result)),
+        notes=(*source.notes, *sink.notes),
+    )
+
+
+def _differences(config: TranscodeConfig, source: Source, sink: Sink, result: RunResult) -> Iterator[str]:
+    """Yield what does not add up: in the ledger, in the source, in the output."""
+    from streamfx.encode.file import FileSink
+    from streamfx.encode.verify import verify_output
+
+    yield from result.account.differences(result.packets_written)
+    if source.shortfall and result.ending is not Ending.STOPPED:
+        promised = source.format.frame_count
+        yield f"{source.name} promises {promised} frames, and {source.shortfall} of them are not in it"
+    if config.verify and isinstance(sink, FileSink) and result.packets_written:
+        yield from (f"{sink.name}: {found}" for found in verify_output(sink.path, sink.expected()))
+
+
+def _versions() -> dict[str, str]:
+    found = {"streamfx": __version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found
