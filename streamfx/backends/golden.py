@@ -5,6 +5,9 @@ Legend of shapes: C channels of the heads, h x w the reduced picture, multiples 
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from streamfx.backends.backend import CompilableEngine, CompiledEngine
 
 Array: TypeAlias = NDArray[np.float32]
+
+_ARRAYS = ("planes", "to_rgb", "from_rgb", "factor", "heads")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,53 @@ class Golden:
     from_rgb: Array
     factor: float
     heads: Array
+
+    def __post_init__(self) -> None:
+        shapes = {"to_rgb": (3, 4), "from_rgb": (3, 4), "planes": (3, *self.heads.shape[1:])}
+        for name, expected in shapes.items():
+            found = getattr(self, name).shape
+            if found != expected or self.heads.ndim != 3:
+                raise ValueError(
+                    f"{name} must have shape {expected}, found {found}; heads {self.heads.shape}"
+                )
+
+    def to_bytes(self) -> bytes:
+        """Return it as a .npz file, in which pictures and heads have a leading axis of 1, as in training."""
+        file = io.BytesIO()
+        factor = np.array([self.factor], np.float32)
+        np.savez(
+            file,
+            planes=self.planes[None],
+            to_rgb=self.to_rgb,
+            from_rgb=self.from_rgb,
+            factor=factor,
+            heads=self.heads[None],
+        )
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Golden:
+        """Return what `to_bytes` wrote; nothing in it is unpickled.
+
+        Raises:
+            ValueError: it is not such a file.
+        """
+        if not data.startswith(b"PK"):  # np.load would take other files than .npz, pickled ones among them
+            raise ValueError("it is not an .npz file")
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                arrays = {name: np.ascontiguousarray(file[name], dtype=np.float32) for name in _ARRAYS}
+        except (KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(str(error)) from error
+        if (
+            arrays["planes"].shape[:1] != (1,)
+            or arrays["heads"].shape[:1] != (1,)
+            or arrays["factor"].size != 1
+        ):
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+            raise ValueError(f"planes, heads and factor must hold one of each; found {shapes}")
+        factor = float(arrays["factor"].item())
+        return cls(arrays["planes"][0], arrays["to_rgb"], arrays["from_rgb"], factor, arrays["heads"][0])
 
 
 @dataclass(frozen=True, slots=True)

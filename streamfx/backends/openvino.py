@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import queue
+import threading
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ TOLERANCES = {
 _BLOB = "model.blob"
 _TRIAL_SIZE = (180, 320)  # a 720p picture at factor 4
 _TRIAL_ROUNDS = 8
+_compile_lock = threading.Lock()
 
 
 class OpenVinoBackend:
@@ -54,17 +56,21 @@ class OpenVinoBackend:
         """
         if reason := self.availability():
             raise BackendUnavailableError(f"backend openvino cannot run here: {reason}")
-        key = _store_key(engine, options.precision)
-        stored = options.store.load(key) if options.store else None
-        if stored is not None:
-            try:
-                return _open(engine, stored, options)
-            except (RuntimeError, KeyError, ValueError) as error:
-                log.warning("the stored engine %r cannot be used, building it again: %s", engine.name, error)
-        stored = _build(engine, options)
-        if options.store:
-            options.store.save(key, stored)
-        return _open(engine, stored, options)
+        with _compile_lock:
+            key = _store_key(engine, options.precision)
+            stored = options.store.load(key) if options.store else None
+            if stored is not None:
+                try:
+                    return _open(engine, stored, options)
+                except (RuntimeError, KeyError, ValueError) as error:
+                    log.warning(
+                        "the stored engine %r cannot be used, building it again: %s", engine.name, error
+                    )
+            stored = _build(engine, options)
+            compiled = _open(engine, stored, options)
+            if options.store:
+                options.store.save(key, stored)
+            return compiled
 
 
 @dataclass(slots=True)
@@ -263,6 +269,10 @@ def _version(package: str) -> str | None:
 
 @cache
 def _core() -> Any:
+    """Return OpenVINO's entry; call it under ``_compile_lock``."""
     import openvino as ov
 
+    # pybind11 sets up its view of NumPy in the first conversion. When two threads make that at once, each may
+    # wait for what the other holds, for ever (OpenVINO 2026.4.1: 5 of 120 starts). So it is made here.
+    ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
     return ov.Core()

@@ -11,19 +11,15 @@ Nothing in a folder is executed and nothing is unpickled.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streamfx.backends.golden import Golden
@@ -41,7 +37,6 @@ SPEC, WEIGHTS, GOLDEN, CARD, SHEET = (
     "sheet.jpg",
 )
 _REQUIRED = (WEIGHTS, GOLDEN, CARD)
-_GOLDEN_RANKS = {"planes": 4, "to_rgb": 2, "from_rgb": 2, "factor": 1, "heads": 4}
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
@@ -178,7 +173,10 @@ def read_engine(folder: Path) -> Engine:
     if missing := [name for name in _REQUIRED if name not in spec.files]:
         raise EngineCorruptError(f"{folder / SPEC}: files must list {', '.join(missing)} with its hash")
     content = {name: _read_verified(folder, name, spec.files) for name in spec.files}
-    golden = _read_golden(folder / GOLDEN, content[GOLDEN])
+    try:
+        golden = Golden.from_bytes(content[GOLDEN])
+    except ValueError as error:
+        raise EngineCorruptError(f"{folder / GOLDEN} does not hold a golden frame: {error}") from error
     if len(golden.heads) < len(spec.heads):
         raise EngineCorruptError(
             f"{folder / GOLDEN}: {len(golden.heads)} channels of heads are fewer than the heads of {SPEC}"
@@ -208,11 +206,7 @@ def read_spec(folder: Path) -> EngineSpec:
     try:
         return EngineSpec.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'content'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise EngineCorruptError(f"{path} does not describe an engine: {problems}") from error
+        raise EngineCorruptError(f"{path} does not describe an engine: {_problems(error)}") from error
 
 
 def write_engine(
@@ -239,7 +233,7 @@ def write_engine(
     Raises:
         EngineCorruptError: the spec is not one of an engine.
     """
-    content = {WEIGHTS: weights, GOLDEN: _golden_file(golden), CARD: card.encode()}
+    content = {WEIGHTS: weights, GOLDEN: golden.to_bytes(), CARD: card.encode()}
     if sheet is not None:
         content[SHEET] = sheet
     values = dict(spec.model_dump() if isinstance(spec, EngineSpec) else spec)
@@ -247,7 +241,7 @@ def write_engine(
     try:
         checked = EngineSpec.model_validate(values)
     except ValidationError as error:
-        raise EngineCorruptError(f"cannot write engine {folder}: {error}") from error
+        raise EngineCorruptError(f"cannot write engine {folder}: {_problems(error)}") from error
     content[SPEC] = yaml.safe_dump(
         checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True
     ).encode()
@@ -284,29 +278,7 @@ def _read_verified(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     return data
 
 
-def _golden_file(golden: Golden) -> bytes:
-    file = io.BytesIO()
-    np.savez(
-        file,
-        planes=golden.planes[None],
-        to_rgb=golden.to_rgb,
-        from_rgb=golden.from_rgb,
-        factor=np.array([golden.factor], np.float32),
-        heads=golden.heads[None],
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'content'}: {problem['msg']}" for problem in error.errors()
     )
-    return file.getvalue()
-
-
-def _read_golden(path: Path, data: bytes) -> Golden:
-    """Return the golden frame in a .npz file; pictures and heads have a leading axis of 1, as in training."""
-    arrays: dict[str, NDArray[np.float32]] = {}
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            for name, rank in _GOLDEN_RANKS.items():
-                arrays[name] = np.ascontiguousarray(file[name], dtype=np.float32)
-                if arrays[name].ndim != rank:
-                    raise ValueError(f"{name} must have {rank} axes, found shape {arrays[name].shape}")
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise EngineCorruptError(f"{path} does not hold a golden frame: {error}") from error
-    factor = float(arrays["factor"][0])
-    return Golden(arrays["planes"][0], arrays["to_rgb"], arrays["from_rgb"], factor, arrays["heads"][0])
