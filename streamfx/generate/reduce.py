@@ -23,13 +23,19 @@ from streamfx.generate.colour import chroma_shift
 class AxisWeights(NamedTuple):
     """How samples along an axis make up small ones: ``small[i] = sum_j weights[i, j] · full[first[i] + j]``.
 
+    Where the ratio is a whole number, all small samples but those at the edges have the same weights.
+
     Attributes:
         first: (n,) int32, first sample used.
         weights: (n, taps) float32; each row sums to one, trailing zeros where fewer samples are used.
+        step: samples from one small sample to the next, where they are alike; 0 if the ratio is not whole.
+        alike: (begin, end) of the small samples that have the same weights.
     """
 
     first: NDArray[np.int32]
     weights: NDArray[np.float32]
+    step: int
+    alike: tuple[int, int]
 
 
 def small_size(size: tuple[int, int], factor: float, stride: int) -> tuple[int, int]:
@@ -151,5 +157,13 @@ def axis_weights(full: int, small: int, shift: float) -> AxisWeights:
     first = used.argmax(axis=1)
     taps = int((full - used[:, ::-1].argmax(axis=1) - first).max())
     first = np.minimum(first, full - taps)  # so that all taps lie within the axis
-    weights = np.take_along_axis(matrix, first[:, None] + np.arange(taps), axis=1)
-    return AxisWeights(first.astype(np.int32), weights.astype(np.float32))
+    weights = np.take_along_axis(matrix, first[:, None] + np.arange(taps), axis=1).astype(np.float32)
+    step = full // small if full % small == 0 else 0
+    begin = end = small // 2
+    offset = first - step * np.arange(small)
+    like_middle = (weights == weights[begin]).all(axis=1) & (offset == offset[begin])
+    while step and begin > 0 and like_middle[begin - 1]:
+        begin -= 1
+    while step and end < small and like_middle[end]:
+        end += 1
+    return AxisWeights(first.astype(np.int32), weights, step, (begin, end))
