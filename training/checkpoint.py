@@ -1,7 +1,7 @@
 """Training state on disk: tensors as safetensors, the rest as JSON; never pickle.
 
-Random choices of a step derive from (seed, step), so seed and step are the state of the random generators, and a
-resumed run equals an uninterrupted one.
+Random choices of a step derive from (seed, step), so seed and step are the state of the random generators,
+and a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _STATE = "checkpoint.json"
 def save(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Write weights, optimiser state and `state` (JSON values) to `folder`, replacing what is there at once.
 
-    The JSON file names the tensor file it belongs to, and comes last: an interruption leaves the previous pair.
-    """
+    The JSON file names the tensor file it belongs to, and comes last: an interruption leaves the previous
+    pair."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for index, values in optimiser.state_dict()["state"].items():

@@ -1,11 +1,12 @@
 """The fused full-size step as a differentiable function, and reduction as the runtime does it.
 
-The definition is `streamfx/generate/fuse.py`; a test compares the two. Legend of shapes: B pictures, H x W full
-size, h x w reduced.
+The definition is `streamfx/generate/fuse.py`; a test compares the two. Legend of shapes: B pictures, H x W
+full size, h x w reduced.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,7 +30,8 @@ HIGHEST = (1.0, 0.5, 0.5)
 
 
 class _ReturningClamp(torch.autograd.Function):
-    """Clamp whose gradient still passes where it leads back towards the range: a clamped value can recover."""
+    """Clamp whose gradient still passes where it leads back towards the range: a clamped value can
+    recover."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -60,8 +62,19 @@ def reduce(picture_BCHW: Tensor, factor: float) -> Tensor:
     if factor == 1:
         return picture_BCHW
     height, width = picture_BCHW.shape[-2:]
-    size = (max(1, round(height / factor)), max(1, round(width / factor)))
-    return functional.interpolate(picture_BCHW, size=size, mode="area")
+    rows_hH = area_weights(height, max(1, round(height / factor)))
+    columns_wW = area_weights(width, max(1, round(width / factor)))
+    return rows_hH @ picture_BCHW @ columns_wW.T
+
+
+@lru_cache(maxsize=64)
+def area_weights(full: int, small: int) -> Tensor:
+    """Share of each of `full` samples in each of `small` ones that span the same length; rows sum to one."""
+    length = full / small
+    start = torch.arange(small, dtype=torch.float64)[:, None] * length
+    sample = torch.arange(full, dtype=torch.float64)[None]
+    covered = torch.minimum(start + length, sample + 1) - torch.maximum(start, sample)
+    return (covered.clamp(min=0) / length).float()
 
 
 def enlarge(heads_BChw: Tensor, height: int, width: int) -> Tensor:
@@ -72,7 +85,8 @@ def enlarge(heads_BChw: Tensor, height: int, width: int) -> Tensor:
 
 
 def warp(picture_BCHW: Tensor, displacement_B2HW: Tensor) -> Tensor:
-    """Picture sampled bilinearly at every pixel's position plus displacement (x, y in pixels), border clamped."""
+    """Picture sampled bilinearly at every pixel's position plus displacement (x, y in pixels), border
+    clamped."""
     height, width = picture_BCHW.shape[-2:]
     columns_W = torch.arange(width, dtype=picture_BCHW.dtype, device=picture_BCHW.device)
     rows_H = torch.arange(height, dtype=picture_BCHW.dtype, device=picture_BCHW.device)
@@ -105,14 +119,37 @@ def fuse(
         strength: Weight of the whole effect, 0..1.
     """
     height, width = source_B3HW.shape[-2:]
-    low, high = (torch.tensor(codes, dtype=source_B3HW.dtype).reshape(1, 3, 1, 1) for codes in (lowest, highest))
+    low, high = (
+        torch.tensor(codes, dtype=source_B3HW.dtype).reshape(1, 3, 1, 1) for codes in (lowest, highest)
+    )
     heads_B7HW = enlarge(heads_B7hw, height, width)
     translated_B3HW = returning_clamp(heads_B7HW[:, :3], low, high)
     mask_B1HW = strength * returning_clamp(heads_B7HW[:, 3:4], 0.0, 1.0)
-    scale_12 = torch.tensor([width / heads_B7hw.shape[3], height / heads_B7hw.shape[2]], dtype=source_B3HW.dtype)
-    limited_B2HW = returning_clamp(heads_B7HW[:, 4:6], -max_displacement_pixels, max_displacement_pixels)
+    scale_12 = torch.tensor(
+        [width / heads_B7hw.shape[3], height / heads_B7hw.shape[2]], dtype=source_B3HW.dtype
+    )
+    limited_B2HW = strength * returning_clamp(
+        heads_B7HW[:, 4:6], -max_displacement_pixels, max_displacement_pixels
+    )
     warped_B3HW = warp(source_B3HW, limited_B2HW * scale_12.reshape(1, 2, 1, 1))
     gain_B1HW = returning_clamp(heads_B7HW[:, 6:7], 0.0, 2.0)
     detail_B3HW = source_B3HW - enlarge(reduced_B3hw, height, width)
     out_B3HW = mask_B1HW * (translated_B3HW + gain_B1HW * detail_B3HW) + (1 - mask_B1HW) * warped_B3HW
     return returning_clamp(out_B3HW, low, high)
+
+
+def fuse_rgb(
+    rgb_B3HW: Tensor, heads_B7hw: Tensor, factor: float, max_displacement_pixels: float, strength: float = 1.0
+) -> Tensor:
+    """Fused output of an RGB picture, RGB in [0, 1]: the step itself happens in YUV planes, as at run
+    time."""
+    planes_B3HW = recolour(rgb_B3HW, TO_YUV)
+    heads_B7hw = torch.cat([recolour(heads_B7hw[:, :3], TO_YUV), heads_B7hw[:, 3:]], dim=1)
+    fused_B3HW = fuse(
+        planes_B3HW,
+        reduce(planes_B3HW, factor),
+        heads_B7hw,
+        max_displacement_pixels=max_displacement_pixels,
+        strength=strength,
+    )
+    return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0)

@@ -18,20 +18,52 @@ def gram(features_BChw: Tensor) -> Tensor:
     return flat_BCN @ flat_BCN.transpose(1, 2) / flat_BCN.shape[2]
 
 
-def relative_gram(features_BChw: Tensor, style_gram_1CC: Tensor) -> Tensor:
+def relative_gram(gram_BCC: Tensor, style_gram_1CC: Tensor) -> Tensor:
     """Relative Gram distance of each picture, B: mean squared difference over the style's mean square."""
-    difference_BCC = gram(features_BChw) - style_gram_1CC
+    difference_BCC = gram_BCC - style_gram_1CC
     return difference_BCC.square().mean(dim=(1, 2)) / style_gram_1CC.square().mean()
 
 
-def style(layers: Sequence[Tensor], style_grams: Sequence[Tensor]) -> Tensor:
+def style(grams: Sequence[Tensor], style_grams: Sequence[Tensor]) -> Tensor:
     """Sum over layers of the batch's mean relative Gram distance; scalar."""
-    return torch.stack([relative_gram(f, g).mean() for f, g in zip(layers, style_grams, strict=True)]).sum()
+    return torch.stack([relative_gram(g, s).mean() for g, s in zip(grams, style_grams, strict=True)]).sum()
+
+
+def moments(
+    layers: Sequence[Tensor],
+    grams: Sequence[Tensor],
+    style_layers: Sequence[Tensor],
+    style_grams: Sequence[Tensor],
+) -> Tensor:
+    """Sum over layers of the squared differences of channel means and deviations, relative to the style's;
+    scalar.
+
+    The style loss of Huang, Belongie (2017), given features and their Gram matrices. Its gradient does not
+    fade where features do, as that of Gram matrices does: it leads out of flat pictures, and vanishes where
+    Gram matrices agree."""
+    terms = []
+    for features, matrix, style_features, style_matrix in zip(
+        layers, grams, style_layers, style_grams, strict=True
+    ):
+        mean_BC, deviation_BC = channel_moments(features, matrix)
+        style_mean_1C, style_deviation_1C = channel_moments(style_features, style_matrix)
+        scale = (style_mean_1C.square() + style_deviation_1C.square()).mean()
+        squares_BC = (mean_BC - style_mean_1C).square() + (deviation_BC - style_deviation_1C).square()
+        terms.append(squares_BC.mean() / scale)
+    return torch.stack(terms).sum()
+
+
+def channel_moments(features_BChw: Tensor, gram_BCC: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, BC each; the squares are the diagonal of the Gram
+    matrix."""
+    mean_BC = features_BChw.mean(dim=(2, 3), dtype=torch.float32)
+    variance_BC = gram_BCC.diagonal(dim1=1, dim2=2) - mean_BC.square()
+    return mean_BC, (variance_BC.clamp(min=0) + 1e-4).sqrt()
 
 
 def content(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
-    """Mean squared difference of features at relu4_1 (Johnson, Alahi, Fei-Fei, "Perceptual Losses for Real-Time
-    Style Transfer and Super-Resolution", 2016); scalar."""
+    """Mean squared difference of features at relu4_1 (Johnson, Alahi, Fei-Fei, "Perceptual Losses for
+    Real-Time Style Transfer and Super-Resolution", 2016); scalar."""
     return (features_BChw.float() - source_BChw.float()).square().mean()
 
 
@@ -63,5 +95,6 @@ def imitation(picture_B3HW: Tensor, teacher_B3HW: Tensor) -> Tensor:
 
 
 def temporal(moved_B3HW: Tensor, reference_B3HW: Tensor) -> Tensor:
-    """Mean squared difference between the output of a displaced, noisy input and the displaced output; scalar."""
+    """Mean squared difference between the output of a displaced, noisy input and the displaced output;
+    scalar."""
     return (moved_B3HW - reference_B3HW).square().mean()

@@ -13,9 +13,9 @@ class NetworkOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    stem: int = Field(16, ge=1)
-    width: int = Field(48, ge=1)
-    blocks: int = Field(5, ge=1)
+    stem: int = Field(default=16, ge=1)
+    width: int = Field(default=48, ge=1)
+    blocks: int = Field(default=5, ge=1)
     detail: bool = True
     norm: Literal["none", "batch", "instance"] = "none"
 
@@ -29,57 +29,81 @@ class StyleOptions(BaseModel):
     content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
     out: Path = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint, log and previews")
-    init: Path | None = Field(None, description="weights.safetensors of a finished engine to start from")
-    exclude: list[str] = Field([], description="leave out pictures whose path contains one of these words")
+    init: Path | None = Field(
+        default=None, description="weights.safetensors of a finished engine to start from"
+    )
+    exclude: list[str] = Field(
+        default=[], description="leave out pictures whose path contains one of these words"
+    )
 
-    name: str = Field("", description="name of the engine; the name of the out folder by default")
+    name: str = Field(default="", description="name of the engine; the name of the out folder by default")
     version: str = "1.0.0"
-    title: str = Field("", description="what the style picture is, for the card")
+    title: str = Field(default="", description="what the style picture is, for the card")
     target_domain: str = "painting"
-    licence: str = "MIT"
+    licence: str = "Apache-2.0"
 
-    network: NetworkOptions = NetworkOptions()
-    teacher_steps: int = Field(200, ge=0)
-    translation_steps: int = Field(500, ge=0)
-    released_steps: int = Field(900, ge=0)
-    learning_rate: float = Field(1e-3, gt=0)
-    tail: float = Field(0.35, gt=0, le=1, description="share of all steps in which the rate falls to zero")
-    batch: int = Field(4, ge=1)
-    crop: int = Field(208, ge=32, multiple_of=8, description="side of the crops that the losses see, in pixels")
-    crops: int = Field(900, ge=1, description="how many crops to train on")
-    clip_share: float = Field(0.2, ge=0, le=1, description="share of crops that come from clips, where there are any")
-    teacher_crops: int = Field(160, ge=1)
+    network: NetworkOptions = Field(default_factory=NetworkOptions)
+    teacher_steps: int = Field(default=200, ge=0)
+    translation_steps: int = Field(default=500, ge=0)
+    released_steps: int = Field(default=900, ge=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warm_up_steps: int = Field(default=40, ge=1, description="at the start of every phase")
+    tail: float = Field(
+        default=0.35, gt=0, le=1, description="share of all steps in which the rate falls to zero"
+    )
+    batch: int = Field(default=4, ge=1)
+    crop: int = Field(
+        208, ge=32, multiple_of=8, description="side of the crops that the losses see, in pixels"
+    )
+    crops: int = Field(default=900, ge=1, description="how many crops to train on")
+    clip_share: float = Field(
+        0.2, ge=0, le=1, description="share of crops that come from clips, where there are any"
+    )
+    teacher_crops: int = Field(default=160, ge=1)
 
-    content_weight: float = Field(0.1, ge=0)
-    content_target: float | None = Field(None, gt=0, description="let the content weight follow this value")
-    variation_weight: float = Field(0.05, ge=0)
-    mask_price: float = Field(0.2, ge=0)
-    displacement_price: float = Field(0.02, ge=0)
-    detail_price: float = Field(0.05, ge=0)
-    max_displacement_pixels: float = Field(4.0, gt=0)
+    content_weight: float = Field(default=0.1, ge=0)
+    content_target: float | None = Field(
+        default=None, gt=0, description="let the content weight follow this value"
+    )
+    moments_weight: float = Field(default=1.0, ge=0)
+    variation_weight: float = Field(default=0.05, ge=0)
+    mask_price: float = Field(default=0.2, ge=0)
+    displacement_price: float = Field(default=0.02, ge=0)
+    detail_price: float = Field(default=0.05, ge=0)
+    max_displacement_pixels: float = Field(default=4.0, gt=0)
 
-    temporal_weight: float = Field(10.0, ge=0)
-    temporal_crops: int = Field(2, ge=1, description="crops of each batch that the temporal term looks at")
-    temporal_shift: int = Field(6, ge=0, description="largest displacement, in full-size pixels")
-    temporal_noise: float = Field(0.01, ge=0, description="deviation of the added noise, of full scale 1")
+    temporal_weight: float = Field(default=10.0, ge=0)
+    temporal_crops: int = Field(
+        default=2, ge=1, description="crops of each batch that the temporal term looks at"
+    )
+    temporal_shift: int = Field(default=6, ge=0, description="largest displacement, in full-size pixels")
+    temporal_noise: float = Field(
+        default=0.01, ge=0, description="deviation of the added noise, of full scale 1"
+    )
 
     translation_factors: dict[float, float] = Field(
-        {1.0: 0.6, 1.5: 0.1, 2.0: 0.15, 3.0: 0.05, 4.0: 0.1}, description="how often each factor is drawn"
+        default={1.0: 0.6, 1.5: 0.1, 2.0: 0.15, 3.0: 0.05, 4.0: 0.1},
+        description="how often each factor is drawn",
     )
     factors: dict[float, float] = Field(
-        {1.0: 0.22, 1.5: 0.1, 2.0: 0.2, 3.0: 0.15, 4.0: 0.27, 6.0: 0.03, 8.0: 0.03},
+        default={1.0: 0.22, 1.5: 0.1, 2.0: 0.2, 3.0: 0.15, 4.0: 0.27, 6.0: 0.03, 8.0: 0.03},
         description="how often each factor is drawn once the heads are released",
     )
 
     bfloat16: bool = True
-    threads: int = Field(2, ge=1)
+    threads: int = Field(default=2, ge=1)
     seed: int = 7
-    checkpoint_every: int = Field(50, ge=1)
+    checkpoint_every: int = Field(default=50, ge=1)
 
     @property
     def total_steps(self) -> int:
         """Steps of all three phases."""
         return self.teacher_steps + self.translation_steps + self.released_steps
+
+    @property
+    def phase_starts(self) -> tuple[int, int, int]:
+        """First step of each phase."""
+        return 0, self.teacher_steps, self.teacher_steps + self.translation_steps
 
     @model_validator(mode="after")
     def _check(self) -> StyleOptions:
@@ -90,9 +114,41 @@ class StyleOptions(BaseModel):
             wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         for name in ("factors", "translation_factors"):
             if any(factor < 1 or share <= 0 for factor, share in getattr(self, name).items()):
-                wrong.append(f"{name}: factors are at least 1, shares above 0")
+                wrong += [f"{name}: factors are at least 1, shares above 0"]
         if self.temporal_crops > self.batch:
             wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
         if wrong:
             raise ValueError("; ".join(wrong))
+        return self
+
+
+class EvaluateOptions(BaseModel):
+    """Settings of `python -m training evaluate`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Path = Field(description="engine folder")
+    style: Path = Field(description="style picture")
+    pictures: list[Path] = Field(
+        min_length=1, description="folders of photographs; the held-out ones are used"
+    )
+    videos: list[Path] = Field(default=[], description="clips that were not in the training")
+    exclude: list[str] = Field(
+        default=[], description="leave out pictures whose path contains one of these words"
+    )
+    against: dict[str, Path] = Field(
+        default={}, description="other engine folders whose flicker is shown beside, by name"
+    )
+    count: int = Field(default=50, ge=1)
+    first_frame: int = Field(default=0, ge=0)
+    frames: int = Field(default=24, ge=2)
+    work: Path = Field(description="folder for evaluation.json and the sheet")
+    document: bool = Field(default=False, description="write figures and sheet into the engine folder")
+    threads: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateOptions:
+        paths = [self.engine, self.style, *self.pictures, *self.videos, *self.against.values()]
+        if missing := [str(path) for path in paths if not path.exists()]:
+            raise ValueError(f"do not exist: {', '.join(missing)}")
         return self

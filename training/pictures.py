@@ -24,8 +24,8 @@ STILLS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".gif"})
 HELD_OUT_SHARE = 0.2
 MARGIN = 24  # reduced pixels that the network sees around a crop
-LARGEST_WINDOW = 368
-SHORT_SIDES = (384, 432, 480)
+SHORT_SIDES = (384, 432, 480)  # of the pictures that crops are cut from
+SPARE = 16  # pixels by which a window can still move inside the smallest picture
 
 Picture = NDArray[np.uint8]
 
@@ -36,10 +36,12 @@ class Still:
 
     path: Path
     source: str
+    licence: str = "not stated"
 
     @property
     def held_out(self) -> bool:
-        """Whether this source is kept for evaluation: decided by its name alone, so that crops never straddle."""
+        """Whether this source is kept for evaluation: decided by its name alone, so that crops never
+        straddle."""
         digest = hashlib.sha256(self.source.encode()).digest()
         return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
 
@@ -50,24 +52,28 @@ def find_stills(folders: Iterable[Path], exclude: Sequence[str] = ()) -> list[St
     An `index.csv` with columns `file` and `source_image`, in the folder or the one above, names the sources;
     without it each file is its own source. Paths that contain a word of `exclude` are left out.
     """
-    stills = []
+    stills: list[Still] = []
     for folder in folders:
-        root, sources = _sources(folder)
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in STILLS):
-            if not any(word in path.as_posix() for word in exclude):
-                stills.append(Still(path, sources.get(path.relative_to(root).as_posix(), path.name)))
+        root, rows = _index(folder)
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in STILLS)
+        wanted = [path for path in paths if not any(word in path.as_posix() for word in exclude)]
+        stills += [_still(path, rows.get(path.relative_to(root).as_posix())) for path in wanted]
     return stills
 
 
-def _sources(folder: Path) -> tuple[Path, dict[str, str]]:
+def _index(folder: Path) -> tuple[Path, dict[str, dict[str, str]]]:
     for root in (folder, folder.parent):
         index = root / "index.csv"
         if index.is_file():
             with index.open(newline="", encoding="utf-8") as rows:
-                return root, {
-                    row["file"]: f"{row.get('package', '')}/{row['source_image']}" for row in csv.DictReader(rows)
-                }
+                return root, {row["file"]: row for row in csv.DictReader(rows)}
     return folder, {}
+
+
+def _still(path: Path, row: dict[str, str] | None) -> Still:
+    if row is None:
+        return Still(path, path.name)
+    return Still(path, f"{row.get('package', '')}/{row['source_image']}", row.get("licence", "not stated"))
 
 
 def read_still(path: Path) -> Picture | None:
@@ -150,13 +156,16 @@ class Crop:
 
     def _start(self, position: int, side: int, shift: int) -> int:
         centred = min(max(position - (side - self.side) // 2, 0), self.picture.shape[0] - side)
-        return min(max(centred + shift, position + self.side - side, 0), position, self.picture.shape[0] - side)
+        lowest = max(position + self.side - side, 0)
+        highest = min(position, self.picture.shape[0] - side)
+        return int(min(max(centred + shift, lowest), highest))
 
 
 def window_side(crop_side: int, factor: float) -> int:
-    """Side in full-size pixels of the window around a crop: the crop and a margin, whole strides when reduced."""
+    """Side in full-size pixels of the window around a crop: the crop and a margin, whole strides when
+    reduced."""
     unit = 4 * factor
-    wanted = min(crop_side + 2 * MARGIN * factor, max(LARGEST_WINDOW, crop_side))
+    wanted = min(crop_side + 2 * MARGIN * factor, max(min(SHORT_SIDES) - SPARE, crop_side))
     return round(int(wanted // unit) * unit)
 
 
@@ -168,7 +177,13 @@ class Pool:
     """
 
     def __init__(
-        self, stills: Sequence[Still], clips: Sequence[Path], size: int, side: int, clip_share: float, seed: int
+        self,
+        stills: Sequence[Still],
+        clips: Sequence[Path],
+        size: int,
+        side: int,
+        clip_share: float,
+        seed: int,
     ) -> None:
         rng = np.random.default_rng([seed, 1])
         self.skipped = 0
@@ -208,7 +223,8 @@ class Pool:
 
 
 def _cut(picture: Picture, side: int, rng: np.random.Generator) -> Crop:
-    """A random crop; a third touch the picture's border, so that the network learns what a border looks like."""
+    """A random crop; a third touch the picture's border, so that the network learns what a border looks
+    like."""
     short = max(int(rng.choice(SHORT_SIDES)), side)
     picture = to_short_side(picture, short)
     start = [int(rng.integers(0, n - short + 1)) for n in picture.shape[:2]]

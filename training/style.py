@@ -1,9 +1,9 @@
 """Training of a warp-and-mask engine on one style picture.
 
-Three phases, because with everything free from the start the mask closes within a hundred steps, or the network
-settles for a change of palette: imitate a teacher (AdaIN); then style and content losses on the bare translation
-(mask 1, displacement and gain 0); then the losses on the fused full-size output with all heads released, each at a
-price, at random factors.
+Three phases, because with everything free from the start the mask closes within a hundred steps, or the
+network settles for a change of palette: imitate a teacher (AdaIN); then style and content losses on the bare
+translation (mask 1, displacement and gain 0); then the losses on the fused full-size output with all heads
+released, each at a price, at random factors.
 
 Legend of shapes: B crops, S side of a crop, W side of the window around it, w reduced window.
 """
@@ -28,7 +28,7 @@ from torch.nn import functional
 from streamfx.generate.networks.warp_mask import WarpMask
 from training import checkpoint, losses
 from training.features import Decoder, Encoder, adain
-from training.fused import FROM_YUV, TO_YUV, fuse, recolour, reduce, returning_clamp
+from training.fused import fuse_rgb, reduce
 from training.options import StyleOptions
 from training.pictures import CLIPS, Pool, find_stills, read_still, to_short_side, to_tensor
 
@@ -81,7 +81,9 @@ def open_studio(options: StyleOptions) -> Studio:
     folders = [path for path in options.content if path.is_dir()]
     clips = [path for path in options.content if path.suffix.lower() in CLIPS]
     stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
-    log.info("%d training stills of %d sources, %d clips", len(stills), len({s.source for s in stills}), len(clips))
+    log.info(
+        "%d training stills of %d sources, %d clips", len(stills), len({s.source for s in stills}), len(clips)
+    )
     pool = Pool(stills, clips, options.crops, options.crop, options.clip_share, options.seed)
     encoder = Encoder()
     features = style_features(encoder, options.style)
@@ -98,19 +100,24 @@ def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
     if picture is None:
         raise ValueError(f"style picture {path} cannot be read: not a picture file, or no permission")
     with torch.no_grad():
-        return encoder(to_tensor(to_short_side(picture, STYLE_SHORT_SIDE))[None])
+        features: list[Tensor] = encoder(to_tensor(to_short_side(picture, STYLE_SHORT_SIDE))[None])
+    return features
 
 
 def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None = None) -> WarpMask:
-    """The trained network, in evaluation mode; goes on from the checkpoint in `options.work` where there is one."""
+    """The trained network, in evaluation mode; goes on from the checkpoint in `options.work` where there is
+    one."""
     torch.manual_seed(options.seed)
     studio = open_studio(options)
     network = WarpMask(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    state = checkpoint.load(options.work, network, optimiser) or {"step": 0, "content_weight": options.content_weight}
+    state = checkpoint.load(options.work, network, optimiser) or {
+        "step": 0,
+        "content_weight": options.content_weight,
+    }
     started = time.monotonic()
     first = state["step"]
     while state["step"] < options.total_steps:
@@ -134,6 +141,8 @@ def train_step(
         FloatingPointError: A term is not finite; names it.
     """
     options, step = studio.options, state["step"]
+    if step in options.phase_starts:
+        optimiser.state.clear()  # the scale of the losses changes: old moments would make huge steps
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, step)
     optimiser.zero_grad(set_to_none=True)
@@ -155,13 +164,15 @@ def train_step(
 
 
 def learning_rate(options: StyleOptions, step: int) -> float:
-    """Short warm-up, constant, then a linear tail over the last `tail` of all steps."""
+    """Short warm-up in every phase, constant, then a linear tail over the last `tail` of all steps."""
     remaining = (options.total_steps - step) / max(1, round(options.tail * options.total_steps))
-    return options.learning_rate * min(1.0, (step + 1) / 20, max(remaining, 0.02))
+    since = step - max(start for start in options.phase_starts if start <= step)
+    return options.learning_rate * min(1.0, (since + 1) / options.warm_up_steps, max(remaining, 0.02))
 
 
 def _move_content_weight(options: StyleOptions, state: dict[str, Any], content: float) -> None:
-    """Let the price of content follow its target, so that style is bought with exactly as much content as allowed."""
+    """Let the price of content follow its target, so that style is bought with exactly as much content as
+    allowed."""
     if options.content_target is not None:
         pull = math.exp(0.02 * max(-1.0, min(1.0, content - options.content_target)))
         state["content_weight"] = min(max(state["content_weight"] * pull, 0.01), 1.0)
@@ -187,12 +198,17 @@ def _style_terms(
     weights = options.factors if released else options.translation_factors
     factor = float(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
     crops = [studio.pool.crops[index] for index in indices]
-    output_B3SS, heads_B7ww = fused_crops(studio, network, [crop.window(factor) for crop in crops], factor, released)
+    output_B3SS, heads_B7ww = fused_crops(
+        studio, network, [crop.window(factor) for crop in crops], factor, released
+    )
     with studio.precision():
         features = studio.encoder(output_B3SS)
+    grams = [losses.gram(f) for f in features]
     source = torch.cat([studio.source(index) for index in indices])
     terms = {
-        "style": losses.style(features, studio.style_grams),
+        "style": losses.style(grams, studio.style_grams),
+        "moments": options.moments_weight
+        * losses.moments(features, grams, studio.style_features, studio.style_grams),
         "content": state["content_weight"] * losses.content(features[-1], source),
         "variation": options.variation_weight * losses.total_variation(output_B3SS),
     }
@@ -202,8 +218,11 @@ def _style_terms(
         terms["detail"] = options.detail_price * losses.detail_price(heads_B7ww[:, 6:7])
     if released and options.temporal_weight > 0:
         count = options.temporal_crops
-        shift_yx = tuple(int(v) for v in rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2))
-        windows = [_noisy(crop.window(factor, shift_yx), rng, options.temporal_noise) for crop in crops[:count]]
+        down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
+        shift_yx = (int(down), int(right))
+        windows = [
+            _noisy(crop.window(factor, shift_yx), rng, options.temporal_noise) for crop in crops[:count]
+        ]
         moved_B3SS, _ = fused_crops(studio, network, windows, factor, released)
         terms["temporal"] = options.temporal_weight * losses.temporal(moved_B3SS, output_B3SS[:count])
     return terms
@@ -222,28 +241,15 @@ def fused_crops(
         used_B7ww = used_B7ww + torch.tensor([0, 0, 0, 1.0, 0, 0, 0]).reshape(1, 7, 1, 1)
     output_B3WW = fuse_rgb(rgb_B3WW, used_B7ww, factor, studio.options.max_displacement_pixels)
     parts = [
-        output_B3WW[index, :, top : top + side, left : left + side] for index, (_, top, left) in enumerate(windows)
+        output_B3WW[index, :, top : top + side, left : left + side]
+        for index, (_, top, left) in enumerate(windows)
     ]
     return torch.stack(parts), heads_B7ww
 
 
-def fuse_rgb(
-    rgb_B3HW: Tensor, heads_B7hw: Tensor, factor: float, max_displacement_pixels: float, strength: float = 1.0
-) -> Tensor:
-    """Fused output of an RGB picture, RGB in [0, 1]: the step itself happens in YUV planes, as at run time."""
-    planes_B3HW = recolour(rgb_B3HW, TO_YUV)
-    heads_B7hw = torch.cat([recolour(heads_B7hw[:, :3], TO_YUV), heads_B7hw[:, 3:]], dim=1)
-    fused_B3HW = fuse(
-        planes_B3HW,
-        reduce(planes_B3HW, factor),
-        heads_B7hw,
-        max_displacement_pixels=max_displacement_pixels,
-        strength=strength,
-    )
-    return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0)
-
-
-def _noisy(window: tuple[Tensor, int, int], rng: np.random.Generator, deviation: float) -> tuple[Tensor, int, int]:
+def _noisy(
+    window: tuple[Tensor, int, int], rng: np.random.Generator, deviation: float
+) -> tuple[Tensor, int, int]:
     rgb_3WW, top, left = window
     noise = torch.from_numpy(rng.standard_normal(rgb_3WW.shape, np.float32)) * deviation
     return (rgb_3WW + noise).clamp(0, 1), top, left

@@ -4,7 +4,8 @@ Legend of shapes: B pictures, H x W reduced picture (multiples of 4), S stem cha
 
     planes B3HW --to_rgb--> rgb B3HW --+ factor plane--> stem   BS(H/2)(W/2)
     stem --stride 2--> trunk BC(H/4)(W/4) --residual blocks, modulated by the factor--> same
-    trunk --nearest x2, joined with the stem--> B(2S)(H/2)(W/2) --pixel shuffle--> heads B7HW --from_rgb--> heads B7HW
+    trunk --nearest x2, joined with the stem--> B(2S)(H/2)(W/2) --pixel shuffle--> heads B7HW (T in RGB)
+    heads B7HW --from_rgb--> heads B7HW
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class Block(nn.Module):
 class WarpMask(nn.Module):
     """Small convolutional generator that gives translated picture, mask, displacement and detail gain.
 
-    The clamps of the heads belong to the fused step, after upsampling: clamped there, a steep head gives an edge
-    that is crisp at full size. One set of weights serves all factors: the factor modulates every block, a
-    conditional affine in the manner of Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style"
-    (2017), but without the normalisation.
+    The clamps of the heads belong to the fused step, after upsampling: clamped there, a steep head gives an
+    edge that is crisp at full size. One set of weights serves all factors: the factor modulates every block,
+    a conditional affine in the manner of Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic
+    Style" (2017), but without the normalisation.
 
     Args:
         stem: Channels at half the reduced size.
@@ -67,6 +68,7 @@ class WarpMask(nn.Module):
         self.detail = detail
         self.stem = nn.Conv2d(4, stem, 3, stride=2, padding=1)
         self.down = nn.Conv2d(stem, width, 3, stride=2, padding=1)
+        self.norm = _norm(norm, width)
         self.blocks = nn.ModuleList(Block(width, norm) for _ in range(blocks))
         self.modulate = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, blocks * 2 * width))
         self.narrow = nn.Conv2d(width, stem, 1)
@@ -80,13 +82,14 @@ class WarpMask(nn.Module):
         """Heads for reduced planes.
 
         Args:
-            planes_B3HW: Y, U, V of the reduced picture in code values, all at the reduced size, multiples of 4.
-            to_rgb_34: Affine matrix from code values to RGB in [0, 1]: three rows of weights and an offset.
+            planes_B3HW: Y, U, V of the reduced picture in code values, all at one size, multiples of 4.
+            to_rgb_34: Affine matrix from code values to RGB in [0, 1]; its last column is the offset.
             from_rgb_34: Affine matrix from RGB in [0, 1] to code values.
             factor_1: Full size divided by reduced size, at least 1.
 
         Returns:
-            B7HW: translated Y, U, V (code values), mask, displacement x, y (reduced pixels), detail gain; unclamped.
+            B7HW: translated Y, U, V (code values), mask, displacement x, y (reduced pixels), detail gain;
+            unclamped.
         """
         heads_B7HW = self.translate(affine(planes_B3HW, to_rgb_34), factor_1)
         translated_B3HW = affine(heads_B7HW[:, :3], from_rgb_34)
@@ -96,7 +99,7 @@ class WarpMask(nn.Module):
         """Heads with the translated picture still in RGB: `forward` without the colour matrices."""
         plane_B1HW = torch.ones_like(rgb_B3HW[:, :1]) / factor_1.reshape(1, 1, 1, 1)
         stem = functional.relu(self.stem(torch.cat([rgb_B3HW - 0.5, plane_B1HW], dim=1)))
-        trunk = functional.relu(self.down(stem))
+        trunk = functional.relu(self.norm(self.down(stem)))
         hints_12 = torch.stack([torch.log2(factor_1) / 3, 1 / factor_1], dim=1)
         scales = self.modulate(hints_12).reshape(len(self.blocks), 2, 1, -1, 1, 1)
         for index, block in enumerate(self.blocks):
@@ -112,13 +115,13 @@ class WarpMask(nn.Module):
         """Begin with mask 1, displacement 0 and gain 0, and with a factor that changes nothing."""
         last = self.modulate[2]
         assert isinstance(last, nn.Linear)
+        unchanged = torch.tensor([1.0, 0.0]).repeat_interleave(self.down.out_channels)
         with torch.no_grad():
             last.weight.zero_()
-            last.bias.copy_(torch.tensor([1.0, 0.0]).repeat_interleave(self.down.out_channels).repeat(len(self.blocks)))
+            last.bias.copy_(unchanged.repeat(len(self.blocks)))
             self.heads.weight[12:].zero_()
-            self.heads.bias[:12] = 0.5
-            self.heads.bias[12:16] = 1.0
-            self.heads.bias[16:] = 0.0
+            start = torch.tensor([0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 0.0])
+            self.heads.load_state_dict({"bias": start.repeat_interleave(4)}, strict=False)
 
 
 def affine(picture_B3HW: Tensor, matrix_34: Tensor) -> Tensor:
@@ -130,14 +133,17 @@ def fold_batch_norm(network: WarpMask) -> WarpMask:
     """Same network with batch norms (frozen statistics) absorbed by the convolutions before them.
 
     Raises:
-        TypeError: A block holds a normalisation that depends on the frame and cannot be folded.
+        TypeError: The normalisation depends on the frame and cannot be folded.
     """
+    if isinstance(network.norm, nn.Identity):
+        return network
+    if not isinstance(network.norm, nn.BatchNorm2d):
+        raise TypeError(f"only batch norm can be folded, not {type(network.norm).__name__}")
+    network.down = nn.utils.fuse_conv_bn_eval(network.down.eval(), network.norm.eval())
+    network.norm = nn.Identity()
     for block in network.blocks:
         assert isinstance(block, Block)
-        if isinstance(block.norm, nn.Identity):
-            continue
-        if not isinstance(block.norm, nn.BatchNorm2d):
-            raise TypeError(f"only batch norm can be folded, not {type(block.norm).__name__}")
+        assert isinstance(block.norm, nn.BatchNorm2d)
         block.first = nn.utils.fuse_conv_bn_eval(block.first.eval(), block.norm.eval())
         block.norm = nn.Identity()
     return network
@@ -147,5 +153,5 @@ def _norm(kind: Norm, channels: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "instance":
-        return nn.InstanceNorm2d(channels, affine=True)
+        return nn.InstanceNorm2d(channels)
     return nn.Identity()

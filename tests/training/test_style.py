@@ -1,0 +1,143 @@
+"""Training on one style picture, end to end, on a network and pictures of toy size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from streamfx.generate.engine import read_engine
+from training.__main__ import main
+from training.card import style_card, with_figures
+from training.export import export
+from training.features import Encoder
+from training.options import StyleOptions
+from training.style import learning_rate, train
+
+NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "batch"}
+
+
+def toy_options(folder: Path, **changes: object) -> StyleOptions:
+    rng = np.random.default_rng(4)
+    (folder / "photos").mkdir(exist_ok=True)
+    for number in range(4):
+        blocks = rng.integers(0, 256, (12, 12, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+        cv2.imwrite(str(folder / "photos" / f"{number}.png"), blocks)
+    cv2.imwrite(str(folder / "style.png"), rng.integers(0, 256, (40, 48, 3), np.uint8))
+    values: dict[str, object] = {
+        "style": folder / "style.png",
+        "content": [folder / "photos"],
+        "out": folder / "toy",
+        "work": folder / "work",
+        "network": NETWORK,
+        "teacher_steps": 1,
+        "translation_steps": 1,
+        "released_steps": 2,
+        "crop": 32,
+        "crops": 4,
+        "batch": 2,
+        "temporal_crops": 1,
+        "temporal_shift": 3,
+        "factors": {2.0: 1.0},
+        "checkpoint_every": 2,
+        "bfloat16": False,
+        "threads": 1,
+    }
+    return StyleOptions.model_validate(values | changes)
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.pictures.SHORT_SIDES", (48,))
+    monkeypatch.setattr("training.style.STYLE_SHORT_SIDE", 40)
+
+
+class Interruption(Exception):
+    pass
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    def interrupt(step: int, _: torch.nn.Module) -> None:
+        if step == 3:
+            raise Interruption
+
+    whole = train(toy_options(tmp_path, work=tmp_path / "whole"))
+    options = toy_options(tmp_path, work=tmp_path / "parts")
+    with pytest.raises(Interruption):
+        train(options, interrupt)
+    resumed = train(options)
+    for (name, expected), found in zip(
+        whole.state_dict().items(), resumed.state_dict().values(), strict=True
+    ):
+        assert torch.equal(expected, found), name
+    files = {path.suffix for path in options.work.iterdir()}
+    assert files == {".json", ".jsonl", ".safetensors"}
+
+
+def test_every_term_is_logged(tmp_path: Path) -> None:
+    options = toy_options(tmp_path)
+    train(options)
+    lines = [json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()]
+    assert "imitation" in lines[0]
+    released = {"style", "moments", "content", "variation", "mask", "displacement", "detail", "temporal"}
+    assert released <= lines[-1].keys()
+
+
+def test_the_export_is_an_engine_whose_golden_frame_holds(tmp_path: Path) -> None:
+    options = toy_options(tmp_path)
+    network = train(options)
+    engine = export(network, options, style_card(options))
+    assert engine.spec.options["norm"] == "none"
+    golden = read_engine(options.out).golden
+    heads = engine.network()(
+        torch.from_numpy(golden.planes)[None],
+        torch.from_numpy(golden.to_rgb),
+        torch.from_numpy(golden.from_rgb),
+        torch.tensor([golden.factor]),
+    )
+    assert heads[0].numpy() == pytest.approx(golden.heads, abs=1e-3)
+
+
+def test_figures_replace_only_their_section(tmp_path: Path) -> None:
+    card = style_card(toy_options(tmp_path)) + "\n## Limits\n\nMany.\n"
+    once = with_figures(card, "| a |")
+    assert "Not measured" not in once
+    assert once == with_figures(once, "| a |")
+    assert once.endswith("## Limits\n\nMany.\n")
+
+
+def test_the_learning_rate_warms_up_in_every_phase_and_ends_in_a_tail(tmp_path: Path) -> None:
+    options = toy_options(
+        tmp_path, teacher_steps=100, translation_steps=100, released_steps=100, warm_up_steps=10, tail=0.5
+    )
+    rates = [learning_rate(options, step) / options.learning_rate for step in range(300)]
+    assert rates[0] == rates[100] == pytest.approx(0.1)
+    assert rates[50] == 1.0
+    assert rates[225] == pytest.approx(0.5)
+    assert rates[299] == pytest.approx(0.02)
+
+
+def test_wrong_options_are_all_named_and_exit_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["style", "--style", str(tmp_path / "none.png"), "--content", str(tmp_path / "nowhere")]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "none.png does not exist" in said
+    assert "nowhere does not exist" in said
+    assert main(["style", "--set", "batch=0", "colour=red"]) == 2
+    said = capsys.readouterr().err
+    assert "batch" in said
+    assert "colour" in said
+
+
+def test_the_encoder_gives_four_layers_of_falling_size() -> None:
+    with torch.no_grad():
+        features = Encoder()(torch.full((1, 3, 24, 40), 0.5))
+    assert [tuple(layer.shape[1:]) for layer in features] == [
+        (64, 24, 40), (128, 12, 20), (256, 6, 10), (512, 3, 5),
+    ]  # fmt: skip
