@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.config import TranscodeConfig
-from streamfx.errors import SinkError
+from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
 
@@ -113,7 +114,7 @@ class Report(BaseModel):
         """Return the run in a few lines of text: what came of the frames, how fast, and what is missing."""
         account, speed = self.result.account, self.result.speed
         what = {
-            Ending.COMPLETE: "complete",
+            Ending.COMPLETE: "finished, but not everything is there" if self.losses else "complete",
             Ending.STOPPED: "stopped before the end; the output is playable",
             Ending.FAILED: "failed",
             Ending.ABORTED: "given up; no output was kept",
@@ -146,6 +147,24 @@ class Report(BaseModel):
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise SinkError(f"{path}: cannot write the report: {error.strerror}") from error
+
+
+def check_report_path(path: str, *, output: str, source: str) -> None:
+    """Check before a run that its report can be written after it.
+
+    Raises:
+        ConfigError: the report would replace the output or the source.
+        SinkError: there is no such folder, or no permission to write there.
+    """
+    for other, what in ((output, "output"), (source, "source")):
+        if Path(path).absolute() == Path(other).absolute():
+            raise ConfigError(f"report: {path} is the {what} itself; choose another name")
+    folder = Path(path).absolute().parent
+    if Path(path).is_dir() or not folder.is_dir():
+        problem = "is a folder; give a file name" if folder.is_dir() else f"there is no folder {folder}"
+        raise SinkError(f"{path}: cannot write the report: {problem}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SinkError(f"{path}: cannot write the report: no permission to write in {folder}")
 
 
 def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:

@@ -14,15 +14,16 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from streamfx.capture.source import Source, open_source
+from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import cpu
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import StageFailedError
-from streamfx.flow import Ending, Flow, RunResult
+from streamfx.flow import Flow, RunResult
 from streamfx.frame_queue import Policy
 from streamfx.generate.effect import Chain, EffectSettings, open_chain
 from streamfx.pipeline import Pipeline
-from streamfx.report import EffectFacts, OutputFacts, Report, describe_source
+from streamfx.report import EffectFacts, OutputFacts, Report, check_report_path, describe_source
 from streamfx.stats import Snapshot, Stats, usable_cores
 from streamfx.version import __version__
 
@@ -101,6 +102,8 @@ def run_config(config: TranscodeConfig, progress: Progress | None = None) -> Rep
 
     A Ctrl-C while it runs finishes the output; the report says so. A second one gives up and is raised.
     """
+    if config.report is not None:
+        check_report_path(config.report, output=config.output, source=config.input)
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     stats = Stats()
     with _open(config, stats) as parts:
@@ -210,6 +213,9 @@ def _report(
     config: TranscodeConfig, parts: _Parts, result: RunResult, started_at: str, opening_seconds: float
 ) -> Report:
     source, sink, first = parts.source, parts.sink, result.first_frame_seconds
+    wrong, worth_knowing = differences(
+        source, sink, result, whole=config.limits.frames is None, verify=config.verify
+    )
     output = Path(config.output)
     return Report(
         source=describe_source(source.name, source.format, live=source.live),
@@ -234,22 +240,9 @@ def _report(
         started_at=started_at,
         seconds_to_first_frame=None if first is None else opening_seconds + first,
         result=result,
-        differences=tuple(_differences(config, source, sink, result)),
-        notes=(*source.notes, *sink.notes),
+        differences=tuple(wrong),
+        notes=(*source.notes, *sink.notes, *worth_knowing),
     )
-
-
-def _differences(config: TranscodeConfig, source: Source, sink: Sink, result: RunResult) -> Iterator[str]:
-    """Yield what does not add up: in the ledger, in the source, in the output."""
-    from streamfx.encode.file import FileSink
-    from streamfx.encode.verify import verify_output
-
-    yield from result.account.differences(result.packets_written)
-    if source.shortfall and result.ending is not Ending.STOPPED:
-        promised = source.format.frame_count
-        yield f"{source.name} promises {promised} frames, and {source.shortfall} of them are not in it"
-    if config.verify and isinstance(sink, FileSink) and result.packets_written:
-        yield from (f"{sink.name}: {found}" for found in verify_output(sink.path, sink.expected()))
 
 
 def _versions() -> dict[str, str]:
