@@ -5,6 +5,7 @@ Legend of shapes: C channels of the heads, h x w the reduced picture, multiples 
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,7 +173,9 @@ def choose(name: str = "auto", among: Sequence[Backend] | None = None) -> Backen
             log.info("backend %s, which is faster, is not used: %s", backend.name, reasons[backend.name])
         return usable[0]
     if name not in reasons:
-        raise ConfigError(f"there is no backend {name!r}; known: auto, {', '.join(reasons)}")
+        close = difflib.get_close_matches(name, reasons, n=1)
+        hint = f" did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"there is no backend {name!r};{hint} known: auto, {', '.join(reasons)}")
     if reasons[name] is not None:
         raise BackendUnavailableError(
             f"backend {name} cannot run here: {reasons[name]}; can run here: {choice}"

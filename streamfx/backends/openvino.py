@@ -108,9 +108,10 @@ class OpenVinoEngine:
     def _run(self, lane: _Lane, inputs: tuple[Array, ...]) -> Array:
         import openvino as ov
 
-        for index, array in enumerate(inputs):
-            tensor = ov.Tensor(np.ascontiguousarray(array), shared_memory=True)
-            lane.request.set_input_tensor(index, tensor)
+        # A request does not keep the memory alive that it shares, so this list must outlive the call.
+        arrays = [np.ascontiguousarray(array) for array in inputs]
+        for index, array in enumerate(arrays):
+            lane.request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         heads = np.empty((1, self._channels, *inputs[0].shape[2:]), np.float32)
         lane.request.set_output_tensor(0, ov.Tensor(heads, shared_memory=True))
@@ -225,7 +226,10 @@ def _convert(engine: CompilableEngine) -> Any:
     with warnings.catch_warnings():
         # OpenVINO 2026.4 still traces; torch 2.13 says that tracing will go one day.
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
-        decoder = TorchScriptPythonDecoder(engine.network(), example_input=example)
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            engine.network(), example, check_trace=False
+        )
+        decoder = TorchScriptPythonDecoder(traced)
     frontend = FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
     shapes = ([1, 3, -1, -1], [3, 4], [3, 4], [1])

@@ -60,7 +60,7 @@ def test_an_engine_that_was_written_is_read_back_and_its_network_gives_its_golde
             torch.tensor([golden.factor]),
         )[0].numpy()
     assert engine.name == "tiny"
-    assert engine.factor_range == (1, 8)
+    assert list(engine.factor_range) == [1, 8]
     assert difference(heads, golden).largest < 1e-3
 
 
