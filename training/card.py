@@ -18,9 +18,11 @@ def style_card(options: StyleOptions) -> str:
     losses = (
         "Style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19, weight 1 each; "
         f"channel means and deviations, weight {options.moments_weight:g}), content (relu4_1, "
-        f"{_content_words(options)}), total variation ({options.variation_weight:g}), prices of mask "
-        f"({options.mask_price:g}), displacement ({options.displacement_price:g}) and detail gain "
-        f"({options.detail_price:g}), temporal term ({options.temporal_weight:g})."
+        f"weight {options.content_weight:g} times the factor to the power {options.content_growth:g}), "
+        f"structure (relu3_1 normalised, {options.structure_weight:g}), "
+        f"total variation ({options.variation_weight:g}), prices of mask ({options.mask_price:g}), "
+        f"displacement ({options.displacement_price:g}) and detail gain ({options.detail_price:g}), "
+        f"temporal term ({options.temporal_weight:g})."
     )
     start = "the weights of another engine" if options.init is not None else "random weights"
     network = options.network
@@ -52,12 +54,6 @@ def with_figures(card: str, figures: str) -> str:
     text = f"{_FIGURES}\n\n{figures.strip()}\n\n"
     replaced, count = section.subn(lambda _: text, card)
     return (replaced if count else f"{card.rstrip()}\n\n{text}").rstrip() + "\n"
-
-
-def _content_words(options: StyleOptions) -> str:
-    if options.content_target is None:
-        return f"weight {options.content_weight:g}"
-    return f"weight following the target {options.content_target:g}"
 
 
 def _pictures(options: StyleOptions) -> str:

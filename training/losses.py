@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def gram(features_BChw: Tensor) -> Tensor:
@@ -65,6 +66,19 @@ def content(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
     """Mean squared difference of features at relu4_1 (Johnson, Alahi, Fei-Fei, "Perceptual Losses for
     Real-Time Style Transfer and Super-Resolution", 2016); scalar."""
     return (features_BChw.float() - source_BChw.float()).square().mean()
+
+
+def structure(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
+    """Mean squared difference of features, each channel set to mean 0 and deviation 1; scalar.
+
+    Keeps the layout (edges, faces) at a finer layer than content does, and says nothing about channel statistics,
+    which belong to the style; as the normalised perceptual loss of Park, Lee, "Arbitrary Style Transfer with
+    Style-Attentional Networks" (2019).
+    """
+    normal_BChw, source_normal_BChw = (
+        functional.instance_norm(features.float(), eps=1e-2) for features in (features_BChw, source_BChw)
+    )
+    return (normal_BChw - source_normal_BChw).square().mean()
 
 
 def total_variation(picture_BCHW: Tensor) -> Tensor:

@@ -62,9 +62,10 @@ class StyleOptions(BaseModel):
     teacher_crops: int = Field(default=160, ge=1)
 
     content_weight: float = Field(default=0.1, ge=0)
-    content_target: float | None = Field(
-        default=None, gt=0, description="let the content weight follow this value"
+    content_growth: float = Field(
+        default=0.5, description="the content weight is multiplied by the factor to this power"
     )
+    structure_weight: float = Field(default=0.3, ge=0)
     moments_weight: float = Field(default=1.0, ge=0)
     variation_weight: float = Field(default=0.05, ge=0)
     mask_price: float = Field(default=0.2, ge=0)

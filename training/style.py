@@ -47,22 +47,22 @@ class Studio:
     decoder: Decoder
     style_features: list[Tensor]
     style_grams: list[Tensor]
-    source_features: dict[int, Tensor] = field(default_factory=dict)
+    source_features: dict[int, list[Tensor]] = field(default_factory=dict)
     teacher_pictures: dict[int, Tensor] = field(default_factory=dict)
 
-    def source(self, index: int) -> Tensor:
-        """Features 1Css at relu4_1 of a crop; computed once."""
+    def source(self, index: int) -> list[Tensor]:
+        """Features 1Css at relu3_1 and relu4_1 of a crop; computed once."""
         if index not in self.source_features:
             with torch.no_grad(), self.precision():
-                features = self.encoder(self.pool.crops[index].rgb()[None])[-1]
-            self.source_features[index] = features.to(torch.bfloat16)
+                features = self.encoder(self.pool.crops[index].rgb()[None])[-2:]
+            self.source_features[index] = [layer.to(torch.bfloat16) for layer in features]
         return self.source_features[index]
 
     def teacher(self, index: int) -> Tensor:
         """The teacher's picture 13SS of a crop; computed once."""
         if index not in self.teacher_pictures:
             with torch.no_grad(), self.precision():
-                mixed = adain(self.source(index), self.style_features[-1])
+                mixed = adain(self.source(index)[-1], self.style_features[-1])
                 picture = self.decoder(mixed).float().clamp(0, 1)
             self.teacher_pictures[index] = picture[..., : self.options.crop, : self.options.crop].half()
         return self.teacher_pictures[index]
@@ -105,8 +105,7 @@ def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
 
 
 def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None = None) -> WarpMask:
-    """The trained network, in evaluation mode; goes on from the checkpoint in `options.work` where there is
-    one."""
+    """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.seed)
     studio = open_studio(options)
     network = WarpMask(**options.network.model_dump())
@@ -114,10 +113,7 @@ def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None
         network.load_state_dict(load_file(options.init))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    state = checkpoint.load(options.work, network, optimiser) or {
-        "step": 0,
-        "content_weight": options.content_weight,
-    }
+    state = checkpoint.load(options.work, network, optimiser) or {"step": 0}
     started = time.monotonic()
     first = state["step"]
     while state["step"] < options.total_steps:
@@ -135,7 +131,7 @@ def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None
 def train_step(
     studio: Studio, network: WarpMask, optimiser: torch.optim.Optimizer, state: dict[str, Any]
 ) -> dict[str, float]:
-    """Correct the network once; returns every weighted term of the loss and the unweighted content.
+    """Correct the network once; returns every weighted term of the loss.
 
     Raises:
         FloatingPointError: A term is not finite; names it.
@@ -150,17 +146,13 @@ def train_step(
     if step < options.teacher_steps:
         terms = _teacher_terms(studio, network, indices)
     else:
-        terms = _style_terms(studio, network, indices, state)
+        terms = _style_terms(studio, network, indices, step)
     broken = [name for name, term in terms.items() if not math.isfinite(term.item())]
     if broken:
         raise FloatingPointError(f"step {step}: not finite: {', '.join(broken)}; lower learning_rate")
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-    values = {name: term.item() for name, term in terms.items()}
-    if "content" in values:
-        values["plain_content"] = values["content"] / state["content_weight"]
-        _move_content_weight(options, state, values["plain_content"])
-    return values
+    return {name: term.item() for name, term in terms.items()}
 
 
 def learning_rate(options: StyleOptions, step: int) -> float:
@@ -168,14 +160,6 @@ def learning_rate(options: StyleOptions, step: int) -> float:
     remaining = (options.total_steps - step) / max(1, round(options.tail * options.total_steps))
     since = step - max(start for start in options.phase_starts if start <= step)
     return options.learning_rate * min(1.0, (since + 1) / options.warm_up_steps, max(remaining, 0.02))
-
-
-def _move_content_weight(options: StyleOptions, state: dict[str, Any], content: float) -> None:
-    """Let the price of content follow its target, so that style is bought with exactly as much content as
-    allowed."""
-    if options.content_target is not None:
-        pull = math.exp(0.02 * max(-1.0, min(1.0, content - options.content_target)))
-        state["content_weight"] = min(max(state["content_weight"] * pull, 0.01), 1.0)
 
 
 def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int]) -> dict[str, Tensor]:
@@ -188,11 +172,9 @@ def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int]) -> dic
     return {"imitation": losses.imitation(heads[:, :3].float(), target_B3SS)}
 
 
-def _style_terms(
-    studio: Studio, network: WarpMask, indices: list[int], state: dict[str, Any]
-) -> dict[str, Tensor]:
+def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
     """Content, style and, once the heads are released, their prices and the temporal term."""
-    options, step = studio.options, state["step"]
+    options = studio.options
     rng = np.random.default_rng([options.seed, 3, step])
     released = step >= options.teacher_steps + options.translation_steps
     weights = options.factors if released else options.translation_factors
@@ -204,12 +186,14 @@ def _style_terms(
     with studio.precision():
         features = studio.encoder(output_B3SS)
     grams = [losses.gram(f) for f in features]
-    source = torch.cat([studio.source(index) for index in indices])
+    source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
+    content_weight = options.content_weight * factor**options.content_growth
     terms = {
         "style": losses.style(grams, studio.style_grams),
         "moments": options.moments_weight
         * losses.moments(features, grams, studio.style_features, studio.style_grams),
-        "content": state["content_weight"] * losses.content(features[-1], source),
+        "content": content_weight * losses.content(features[-1], source[-1]),
+        "structure": options.structure_weight * losses.structure(features[-2], source[-2]),
         "variation": options.variation_weight * losses.total_variation(output_B3SS),
     }
     if released:
@@ -258,12 +242,12 @@ def _noisy(
 def _report(options: StyleOptions, state: dict[str, Any], terms: dict[str, float], seconds: float) -> None:
     """Append the step's terms to log.jsonl; say them every 20 steps."""
     options.work.mkdir(parents=True, exist_ok=True)
-    line = {"step": state["step"], "content_weight": state["content_weight"], **terms}
+    line = {"step": state["step"], **terms}
     with (options.work / "log.jsonl").open("a", encoding="utf-8") as lines:
         lines.write(json.dumps({key: round(value, 6) for key, value in line.items()}) + "\n")
     if state["step"] % 20 == 0:
         words = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
         log.info(
-            "step %d/%d %.2f s/step: %s (content weight %.3f)",
-            state["step"], options.total_steps, seconds, words, state["content_weight"],
+            "step %d/%d %.2f s/step: %s",
+            state["step"], options.total_steps, seconds, words,
         )  # fmt: skip

@@ -43,6 +43,13 @@ def test_content_is_the_mean_squared_difference_of_features() -> None:
     assert losses.content(FEATURES, torch.zeros_like(FEATURES)).item() == pytest.approx(10 / 8)
 
 
+def test_structure_ignores_scale_and_offset_of_channels_but_not_layout() -> None:
+    source = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(1)) * 5
+    assert losses.structure(source * 3 + 7, source).item() == pytest.approx(0, abs=1e-4)
+    # Opposite layout: every value differs by twice itself, and the mean square of a normalised value is 1.
+    assert losses.structure(-source, source).item() == pytest.approx(4, rel=1e-2)
+
+
 def test_total_variation_adds_mean_steps_of_rows_and_columns() -> None:
     picture = torch.tensor([[[[0.0, 1.0, 1.0], [0.5, 1.0, 0.0]]]])
     # Down: 0.5, 0, 1; across: 1, 0, 0.5, 1.
