@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamfx.stats import usable_cores
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 
 # Linux's name for a processor flag, and the name people know it by. In order of what they give.
 _EXTENSIONS = {
@@ -32,7 +35,7 @@ class Cpu:
     Attributes:
         name: as the system reports it.
         architecture: x86_64, aarch64, ….
-        usable_cores: processors this process may use; a container or `taskset` can make it fewer than there are.
+        usable_cores: processors this process can keep busy; containers and `taskset` can make it fewer.
         extensions: vector and matrix extensions that matter for networks and pixels; empty where unknown.
         memory_bytes: size of the main memory; None where unknown.
     """
@@ -55,6 +58,57 @@ def cpu() -> Cpu:
         extensions=tuple(name for flag, name in _EXTENSIONS.items() if flag in flags),
         memory_bytes=_memory_bytes(_read_facts(Path("/proc/meminfo")).get("MemTotal")),
     )
+
+
+def usable_cores() -> int:
+    """Return how many processors this process can keep busy.
+
+    That is how many it may run on; or the share of time that its container grants it, rounded up, if less.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    quota = cgroup_cores()
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def cgroup_cores(root: Path = _CGROUPS, membership: Path = _OWN_CGROUP) -> float | None:
+    """Return the processor time that control groups grant this process, in processors; None: no limit.
+
+    Args:
+        root: where control groups are mounted, of version 1 or 2.
+        membership: file that says which groups this process is in.
+    """
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return None
+    limits = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base = root / "cpu" if controllers else root
+        group = base / path.lstrip("/")
+        # A limit of any group above holds as well; above the mount there is nothing to see.
+        while group.is_relative_to(base):
+            limits.append(_cgroup_limit(group))
+            group = group.parent
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _cgroup_limit(group: Path) -> float | None:
+    """Return the limit of one control group, from ``cpu.max`` (version 2) or ``cpu.cfs_*`` (version 1)."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota = (group / "cpu.cfs_quota_us").read_text().strip()
+            period = (group / "cpu.cfs_period_us").read_text().strip()
+        return float(quota) / float(period) if quota not in ("max", "-1") else None
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
 
 
 def _read_facts(path: Path) -> dict[str, str]:

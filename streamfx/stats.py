@@ -8,6 +8,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from streamfx.device import usable_cores
+
 _SMALLEST_SECONDS = 1e-6
 _GROWTH = 1.02  # bins grow by 2 %, so a percentile is within 1 % of the true one
 
@@ -127,13 +129,6 @@ class Snapshot:
     queue_fill: dict[str, int]
     stages: dict[str, Times]
     stopping: bool = False
-
-
-def usable_cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def process_cpu_seconds() -> float:

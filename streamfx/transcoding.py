@@ -16,7 +16,7 @@ from pathlib import Path
 from streamfx.capture.source import Source, open_source
 from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig, load_config
-from streamfx.device import cpu
+from streamfx.device import cpu, usable_cores
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import StageFailedError
 from streamfx.flow import Flow, RunResult
@@ -24,7 +24,7 @@ from streamfx.frame_queue import Policy
 from streamfx.generate.effect import Chain, EffectSettings, open_chain
 from streamfx.pipeline import Pipeline
 from streamfx.report import EffectFacts, OutputFacts, Report, check_report_path, describe_source
-from streamfx.stats import Snapshot, Stats, usable_cores
+from streamfx.stats import Snapshot, Stats
 from streamfx.version import __version__
 
 Progress = Callable[[Snapshot], None]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfx.stats import Stats, Timing, usable_cores
+from streamfx.device import usable_cores
+from streamfx.stats import Stats, Timing
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=200))

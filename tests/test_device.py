@@ -1,0 +1,81 @@
+"""What the processor is, and how much of it this process may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamfx.device import cgroup_cores, cpu, usable_cores
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says")
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    (tmp_path / "membership").write_text("9:cpuset:/other\n4:cpu,cpuacct:/outer/inner\n0::/outer/inner\n")
+    return tmp_path
+
+
+def limit(groups: Path, group: str, **files: str) -> None:
+    (groups / group).mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (groups / group / name.replace("__", ".")).write_text(text + "\n")
+
+
+def cores(groups: Path) -> float | None:
+    return cgroup_cores(groups, groups / "membership")
+
+
+def test_a_processor_has_a_name_and_usable_cores() -> None:
+    found = cpu()
+    assert found.name
+    assert 1 <= found.usable_cores <= (os.cpu_count() or 1)
+
+
+@linux_only
+def test_cores_that_the_process_may_not_run_on_do_not_count() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@linux_only
+def test_a_share_of_time_counts_as_cores_rounded_up(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    for share, expected in ((None, 8), (0.2, 1), (1.5, 2), (64.0, 8)):
+        monkeypatch.setattr("streamfx.device.cgroup_cores", lambda share=share: share)
+        assert usable_cores() == expected
+
+
+def test_no_control_group_is_no_limit(tmp_path: Path) -> None:
+    assert cgroup_cores(tmp_path, tmp_path / "membership") is None
+
+
+def test_the_smallest_limit_of_the_group_and_those_above_it_holds(groups: Path) -> None:
+    limit(groups, "outer/inner", cpu__max="max 100000")
+    assert cores(groups) is None
+    limit(groups, "outer", cpu__max="150000 100000")
+    assert cores(groups) == 1.5
+    limit(groups, "outer/inner", cpu__max="400000 100000")
+    assert cores(groups) == 1.5
+    limit(groups, ".", cpu__max="50000 100000")
+    assert cores(groups) == 0.5
+
+
+def test_limits_of_version_1_are_read(groups: Path) -> None:
+    limit(groups, "cpu/outer/inner", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
+    assert cores(groups) is None
+    limit(groups, "cpu", cpu__cfs_quota_us="300000", cpu__cfs_period_us="100000")
+    assert cores(groups) == 3
+
+
+@pytest.mark.parametrize("text", ["", "max", "1 0", "many few"])
+def test_a_limit_that_cannot_be_read_is_no_limit(groups: Path, text: str) -> None:
+    limit(groups, "outer", cpu__max=text)
+    assert cores(groups) is None
