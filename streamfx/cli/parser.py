@@ -89,9 +89,9 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         description="Change a video file and write a new one; sound, subtitles and chapters travel along.",
         epilog=TRANSCODE_EXAMPLES + EXIT_CODES,
     )
-    command.add_argument("input", metavar="IN", nargs="?", help="video to read")
+    command.add_argument("input", metavar="INPUT", nargs="?", help="video to read")
     command.add_argument(
-        "output", metavar="OUT", nargs="?", help="video to write; the ending picks the container"
+        "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
     look = command.add_argument_group("look")
     look.add_argument(
@@ -115,7 +115,10 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "--quality", metavar="N", help="constant quality, as the codec counts it (lower is better)"
     )
     encoding.add_argument(
-        "--overwrite", action=argparse.BooleanOptionalAction, default=None, help="replace OUT when it exists"
+        "--overwrite",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="replace OUTPUT when it exists",
     )
     run = command.add_argument_group("run")
     run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")

@@ -70,11 +70,13 @@ def clock(seconds: float) -> str:
 
 
 def _lines(stream: TextIO) -> ShowProgress:
-    shown_at = time.monotonic()
+    shown_at: float | None = None
 
     def show(snapshot: Snapshot) -> None:
         nonlocal shown_at
         now = time.monotonic()
+        if shown_at is None:
+            shown_at = now  # the first line comes after a while too: a short run says nothing but its result
         if now - shown_at < LINE_EVERY_SECONDS:
             return
         shown_at = now
