@@ -1,8 +1,8 @@
 """Row bands: one picture's rows shared among threads, safely from any number of calling threads.
 
 Numba's own ``prange`` is not used: its portable threading layer aborts the process when two threads enter it
-at once, as the threads of two pipelines do. Kernels that release the interpreter lock, one call per band, have
-no such limit.
+at once, as the threads of two pipelines do. Kernels that release the interpreter lock, one call per band,
+have no such limit.
 """
 
 from __future__ import annotations

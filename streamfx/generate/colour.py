@@ -74,8 +74,8 @@ def rgb_to_code(colour: Colour, depth: int) -> NDArray[np.float64]:
     if colour.matrix not in LUMA_WEIGHTS:
         known = ", ".join(matrix.name.lower() for matrix in LUMA_WEIGHTS)
         raise FrameError(
-            f"colour matrix {colour.matrix.name.lower()} has no conversion to RGB; tag the stream, or take the "
-            f"usual assumption with Colour.assumed(height); known: {known}"
+            f"colour matrix {colour.matrix.name.lower()} has no conversion to RGB; tag the stream, or take "
+            f"the usual assumption with Colour.assumed(height); known: {known}"
         )
     red, blue = LUMA_WEIGHTS[colour.matrix]
     weights = np.array([red, 1 - red - blue, blue])

@@ -11,10 +11,10 @@ For plane p of size (H_p, W_p), heads of size (h, w), strength s, and ``up`` bil
     out     = floor(clamp(out, 0, 2^depth - 1) + 0.5)
 
 Three decisions are in these lines. Strength scales the displacement as well as the mask, so that the effect
-fades to the source without a jump and strength 0 is the identity. The translated picture is clamped to the legal
-codes, but the result only to the codes there are, so that a source that leaves the legal range comes back bit
-for bit where the mask is 0. And a plane spans the small picture exactly, whatever odd sizes round to; chroma is
-shifted by where its samples lie.
+fades to the source without a jump and strength 0 is the identity. The translated picture is clamped to the
+legal codes, but the result only to the codes there are, so that a source that leaves the legal range comes
+back bit for bit where the mask is 0. And a plane spans the small picture exactly, whatever odd sizes round
+to; chroma is shifted by where its samples lie.
 
 Only the heads are enlarged, and the clamps come after: a steep head then gives an edge that is crisp at full
 size, at the price of a few channels.
@@ -22,11 +22,13 @@ size, at the price of a few channels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
-from streamfx.frame import ChromaLocation, CodeRange, Plane, Planes, Subsampling
+from streamfx.frame import ChromaLocation, CodeRange, Planes, Subsampling
 from streamfx.generate.colour import chroma_shift, legal_codes
 
 Real = NDArray[np.float64]
@@ -55,7 +57,8 @@ def fuse(
 
     Args:
         planes: source planes (Y, U, V); rows may be padded. Not changed.
-        heads: (6 or 7, h, w) float32 or float16: translated Y, U, V in code values, mask, displacement x and y
+        heads: (6 or 7, h, w) float32 or float16: translated Y, U, V in code values, mask, displacement x
+            and y
             in small-picture pixels and, optionally, detail gain.
         reduced: (3, h, w) float32 in code values, what the network saw; needed with 7 heads only.
         subsampling: of the planes.
@@ -116,7 +119,7 @@ def fuse_reference(
         raise not_finite(heads)
     luma_legal, chroma_legal = legal_codes(depth, code_range)
     chroma = chroma_shift(subsampling, chroma_location)
-    fused: list[Plane] = []
+    fused: list[NDArray[Any]] = []
     for index, (source, (lowest, highest), shift) in enumerate(
         zip(planes, (luma_legal, chroma_legal, chroma_legal), ((0.0, 0.0), chroma, chroma), strict=True)
     ):
@@ -178,10 +181,15 @@ def check(
     for name, plane, expected in zip("YUV", planes, (size, chroma_size, chroma_size), strict=True):
         if plane.shape != expected or plane.dtype != dtype:
             raise FrameError(
-                f"fuse: plane {name} must be {expected} {dtype} for luma {size}, {subsampling}, {depth} bits, "
-                f"but is {plane.shape} {plane.dtype}"
+                f"fuse: plane {name} must be {expected} {dtype} for luma {size}, {subsampling}, "
+                f"{depth} bits, but is {plane.shape} {plane.dtype}"
             )
-    if heads.ndim != 3 or heads.shape[0] not in HEAD_CHANNELS or heads.dtype not in (np.float32, np.float16):
+    if (
+        heads.ndim != 3
+        or heads.shape[0] not in HEAD_CHANNELS
+        or heads.size == 0
+        or heads.dtype not in (np.float32, np.float16)
+    ):
         raise FrameError(
             f"fuse: heads must be float32 or float16 of shape (6 or 7, height, width); "
             f"found {heads.dtype} {heads.shape}"
@@ -204,7 +212,8 @@ def check_out(planes: Planes, out: Planes) -> None:
     """Check that fused planes can be written to ``out``.
 
     Raises:
-        FrameError: sizes or types differ from those of ``planes``; or one is read-only, or shares their memory.
+        FrameError: sizes or types differ from those of ``planes``; or one is read-only, or shares their
+            memory.
     """
     for name, plane, target in zip("YUV", planes, out, strict=True):
         if target.shape != plane.shape or target.dtype != plane.dtype or not target.flags.writeable:

@@ -2,31 +2,38 @@
 
 A band of rows is done in tiles of `TILE` columns, so that all but the planes stays in the first-level cache:
 
-1. Two rows of the heads, above and below, are enlarged along the columns, once per row of the heads (`_expand`).
-2. Per output row, the displacement is interpolated between the two and gives a position per pixel (`_positions`);
-   the four samples around it are fetched, the one step that does not vectorise (`_fetch`), then `_interpolate`.
-3. The translated picture and the mask are interpolated likewise, and all is blended, rounded and stored (`_blend`).
+1. Two rows of the heads, above and below, are enlarged along the columns, once per row of the heads
+   (`_expand`).
+2. Per output row, the displacement is interpolated between the two and gives a position per pixel
+   (`_positions`);
+   the four samples around it are fetched, the one step that does not vectorise (`_fetch`), then
+   `_interpolate`.
+3. The translated picture and the mask are interpolated likewise, and all is blended, rounded and stored
+   (`_blend`).
 
-Where the mask is 1 all over a tile or the displacement 0, step 2 is left out. Positions are kept as whole samples
-and a fraction, because a float32 coordinate is too coarse on a wide frame. Loops are short and separate because the
-compiler then vectorises each; their lines lie at constant distances in one array for the same reason.
+Where the mask is 1 all over a tile or the displacement 0, step 2 is left out. Positions are kept as whole
+samples and a fraction, because a float32 coordinate is too coarse on a wide frame. Loops are short and
+separate because the compiler then vectorises each; their lines lie at constant distances in one array for
+the same reason.
 """
+
+# mypy: allow-untyped-defs
+# Kernels have no annotations: Numba takes the types of the first call.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-from streamfx.generate import fuse as definition
-
-TILE = 640  # columns; divides the usual widths
-RUN = 8  # columns written at once by _ramp
+# All numbers the kernels are compiled with are in this file: Numba's cache sees no change of another.
+TILE = 640  # columns done at once; divides the usual widths
+RUN = 8  # columns enlarged by one vector operation
 LINE = TILE + 2 * RUN
+MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD = 3, 4, 5, 6  # as in fuse.py
 
 # Lines of enlarged heads, above or below: those that all planes use, then two per plane.
 MASK, MOVE_X, MOVE_Y, GAIN, TRANSLATED, REDUCED = 0 * LINE, 1 * LINE, 2 * LINE, 3 * LINE, 4 * LINE, 5 * LINE
@@ -37,94 +44,35 @@ COLUMN, LEAST_X, MOST_X = 0 * LINE, 1 * LINE, 2 * LINE
 FRACTION_X, FRACTION_Y, WARPED, TARGET = 3 * LINE, 4 * LINE, 5 * LINE, 6 * LINE
 ROW_LINES = 7 * LINE
 
-MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD = (
-    definition.MASK,
-    definition.DISPLACEMENT_X,
-    definition.DISPLACEMENT_Y,
-    definition.GAIN,
-)
-
 # NaN and infinity keep their meaning; what is allowed changes a result by its last bit at most.
 _kernel = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 
-class Columns(NamedTuple):
-    """How columns of a plane lie between columns of the heads: runs of up to `RUN` that lie between the same two.
-
-    Attributes:
-        at: (n,) first column of each run, ascending; no run crosses the edge of a tile.
-        left: (n,) column of the heads to the left of the run.
-        tiles: (tiles + 1,) first run of each tile.
-        along: (width + RUN,) weight of the right column, 0..1; its type is the one to compute in.
-    """
-
-    at: NDArray[np.uint32]
-    left: NDArray[np.uint32]
-    tiles: NDArray[np.int64]
-    along: NDArray[np.floating]
-
-
-class Rows(NamedTuple):
-    """How rows of a plane lie between rows of the heads: the row above, and the weight of the one below, 0..1."""
-
-    above: NDArray[np.int64]
-    down: NDArray[np.floating]
-
-
-class Limits(NamedTuple):
-    """The scalars of the fused step. Scales turn a displacement in small-picture pixels into samples, at strength."""
-
-    lowest_legal: float
-    highest_legal: float
-    highest: float
-    strength: float
-    displacement: float
-    scale_y: float
-    scale_x: float
+@_kernel
+def largest_exponent(bits):
+    """Return the highest exponent of float32 values, seen as uint32: 255 if one is infinite or no number."""
+    largest = np.uint32(0)
+    for at in range(bits.shape[0]):
+        largest = max(largest, bits[at] & np.uint32(0x7F800000))
+    return largest >> np.uint32(23)
 
 
 @_kernel
-def all_finite(bits):  # type: ignore[no-untyped-def]
-    """Return whether float32 values (3-D, seen as uint32) are finite: in none are all bits of the exponent set."""
-    broken = 0
-    for channel in range(bits.shape[0]):
-        for y in range(bits.shape[1]):
-            row = bits[channel, y]
-            for x in range(row.shape[0]):
-                broken += (row[x] & np.uint32(0x7F800000)) == np.uint32(0x7F800000)
-    return broken == 0
-
-
-@_kernel
-def fuse_band(
-    sources,
-    stride,
-    size,
-    heads,
-    reduced,
-    first_plane,
-    planes,
-    has_gain,
-    rows,
-    columns,
-    limits,
-    outs,
-    first_row,
-    end_row,
-):  # type: ignore[no-untyped-def]
-    """Fuse rows first_row..end_row of one plane (luma) or of two on the same grid (chroma)."""
+def fuse_band(group, heads, reduced, first_plane, planes, has_gain, first_row, end_row):
+    """Fuse rows first_row..end_row of 1 or 2 planes of a group; their heads begin at ``first_plane``."""
+    sources, stride, columns, limits = group.sources, group.stride, group.columns, group.limits
     real = columns.along.dtype
     above, below, line = np.empty(HEAD_LINES, real), np.empty(HEAD_LINES, real), np.zeros(ROW_LINES, real)
     offsets, square = np.empty(LINE, np.uint32), np.empty(4 * LINE, sources[0].dtype)
-    width, last = outs[0].shape[1], heads.shape[1] - 1
+    last = heads.shape[1] - 1
     for tile in range(columns.tiles.shape[0] - 1):
         x0 = tile * TILE
-        n = min(TILE, width - x0)
-        _number(line, x0, n, width, limits)
+        n = min(TILE, group.width - x0)
+        _number(line, x0, n, group.width, limits)
         held = -2
         opaque = still = False
         for y in range(first_row, end_row):
-            row = rows.above[y]
+            row = group.rows.above[y]
             if row != held:
                 if row == held + 1:
                     above, below = below, above
@@ -135,9 +83,9 @@ def fuse_band(
                 )
                 held = row
                 opaque, still = _shortcuts(heads, row, min(row + 1, last), columns, tile, limits.strength)
-            down = rows.down[y]
+            down = group.rows.down[y]
             if not (opaque or still):
-                _positions(above, below, down, line, offsets, n, y, size, stride, limits)
+                _positions(above, below, down, line, offsets, n, y, group.source_size, stride, limits)
             for plane in range(planes):
                 source = sources[plane][y * stride + x0 : y * stride + x0 + n]
                 if not (opaque or still):
@@ -149,11 +97,12 @@ def fuse_band(
                 _translate(above[at:], below[at:], down, line, n, limits)
                 if has_gain:
                     _add_detail(above, below, above[at:], below[at:], down, source, line, n)
-                _blend(above, below, down, line, limits, outs[plane][y, x0 : x0 + n])
+                to = y * group.target_strides[plane] + x0
+                _blend(above, below, down, line, limits, group.targets[plane][to : to + n])
 
 
 @_kernel
-def _number(line, x0, n, width, limits):  # type: ignore[no-untyped-def]
+def _number(line, x0, n, width, limits):
     """Write what stays the same for all rows of a tile: the number of each column and how far it may move."""
     real = line.dtype.type
     limit = real(limits.displacement * limits.scale_x)
@@ -164,8 +113,8 @@ def _number(line, x0, n, width, limits):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _shortcuts(heads, row, under, columns, tile, strength):  # type: ignore[no-untyped-def]
-    """Return (opaque, still): whether in this tile the mask is 1, so that no source is seen, or nothing moves."""
+def _shortcuts(heads, row, under, columns, tile, strength):
+    """Return (opaque, still): in this tile the mask is 1, so that no source is seen; nothing moves."""
     first = np.int64(columns.left[columns.tiles[tile]])
     end = np.int64(columns.left[columns.tiles[tile + 1] - 1]) + 2
     seen = moving = 0
@@ -182,7 +131,7 @@ def _shortcuts(heads, row, under, columns, tile, strength):  # type: ignore[no-u
 
 
 @_kernel
-def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, lines):  # type: ignore[no-untyped-def]
+def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, lines):
     """Enlarge one row of the heads, and of the reduced planes, along the columns of a tile."""
     _expand_row(heads[MASK_HEAD, row], columns, tile, lines[MASK:])
     _expand_row(heads[X_HEAD, row], columns, tile, lines[MOVE_X:])
@@ -197,24 +146,22 @@ def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, l
 
 
 @_kernel
-def _expand_row(row, columns, tile, line):  # type: ignore[no-untyped-def]
-    """Write the columns of a tile, run by run; what a run writes beyond its end is overwritten by the next."""
+def _expand_row(row, columns, tile, line):
+    """Write the columns of a tile, run by run; what one writes beyond its end is overwritten by the next."""
     real = line.dtype.type
     x0 = tile * TILE
     for run in range(columns.tiles[tile], columns.tiles[tile + 1]):
         start, left = np.int64(columns.at[run]), np.uint64(columns.left[run])
         base, right = real(row[left]), real(row[left + np.uint64(1)])
-        _store_ramp(line, start - x0, columns.along, start, base, right - base)
+        _store_ramp(line, start - x0, columns.along, start, base, right - base)  # type: ignore[call-arg]
 
 
-@intrinsic  # type: ignore[misc]
-def _store_ramp(
-    context: Any, lines: Any, at: Any, along: Any, start: Any, base: Any, slope: Any
-) -> tuple[Any, Any]:
+@intrinsic
+def _store_ramp(_typing: Any, lines: Any, _at: Any, along: Any, _start: Any, _base: Any, _slope: Any) -> Any:
     """``lines[at : at + RUN] = base + slope · along[start : start + RUN]``, as one vector operation each.
 
-    The loop vectoriser needs long loops and the compiler's other vectoriser is off in Numba, hence by hand; it is
-    generic LLVM, not tied to a CPU.
+    The loop vectoriser needs long loops and the compiler's other vectoriser is off in Numba, hence by hand;
+    it is generic LLVM, not tied to a CPU.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -241,7 +188,7 @@ def _store_ramp(
 
 
 @_kernel
-def _positions(above, below, down, line, offsets, n, y, size, stride, limits):  # type: ignore[no-untyped-def]
+def _positions(above, below, down, line, offsets, n, y, size, stride, limits):
     """Write where each pixel is fetched from: offset of the sample to the upper left, and fractions 0..1."""
     real = line.dtype.type
     limit, scale_x, scale_y = real(limits.displacement), real(limits.scale_x), real(limits.scale_y)
@@ -264,7 +211,7 @@ def _positions(above, below, down, line, offsets, n, y, size, stride, limits):  
 
 
 @_kernel
-def _fetch(flat, offsets, n, stride, square):  # type: ignore[no-untyped-def]
+def _fetch(flat, offsets, n, stride, square):
     """Copy the 2 x 2 samples at each offset; two neighbours at a time, if the compiler sees it."""
     for x in range(n):
         upper = np.uint64(offsets[x])
@@ -278,7 +225,7 @@ def _fetch(flat, offsets, n, stride, square):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _interpolate(square, line, n):  # type: ignore[no-untyped-def]
+def _interpolate(square, line, n):
     """Write the source at each position, interpolated between the four samples."""
     real = line.dtype.type
     for x in range(n):
@@ -290,7 +237,7 @@ def _interpolate(square, line, n):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _copy(source, line):  # type: ignore[no-untyped-def]
+def _copy(source, line):
     """Write the source as it is, where nothing moves."""
     real = line.dtype.type
     for x in range(source.shape[0]):
@@ -298,7 +245,7 @@ def _copy(source, line):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _translate(above, below, down, line, n, limits):  # type: ignore[no-untyped-def]
+def _translate(above, below, down, line, n, limits):
     """Write the translated picture, in legal codes."""
     real = line.dtype.type
     lowest, highest = real(limits.lowest_legal), real(limits.highest_legal)
@@ -308,7 +255,7 @@ def _translate(above, below, down, line, n, limits):  # type: ignore[no-untyped-
 
 
 @_kernel
-def _add_detail(above, below, above_plane, below_plane, down, source, line, n):  # type: ignore[no-untyped-def]
+def _add_detail(above, below, above_plane, below_plane, down, source, line, n):
     """Add to the translated picture what the source has and its reduced picture has not, times the gain."""
     real = line.dtype.type
     none, most = real(0), real(2)
@@ -319,7 +266,7 @@ def _add_detail(above, below, above_plane, below_plane, down, source, line, n): 
 
 
 @_kernel
-def _blend(above, below, down, line, limits, out):  # type: ignore[no-untyped-def]
+def _blend(above, below, down, line, limits, out):
     """Blend translated picture and source under the mask, round, and store."""
     real = line.dtype.type
     strength, highest, none, one, half = (

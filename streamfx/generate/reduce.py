@@ -1,9 +1,9 @@
 """Reduce: full-size planes to the small picture that a generator sees, in code values on one common grid.
 
-The planes span the small picture exactly. Along an axis that shrinks, a small pixel is the mean of the area it
-covers (samples partly covered count in part); along an axis that grows, as chroma does at factor 1, it is
-interpolated linearly. Where chroma lies is accounted for: the area is shifted against the chroma samples, and where
-it leaves the plane, the edge sample stands in.
+The planes span the small picture exactly. Along an axis that shrinks, a small pixel is the mean of the area
+it covers (samples partly covered count in part); along an axis that grows, as chroma does at factor 1, it
+is interpolated linearly. Where chroma lies is accounted for: the area is shifted against the chroma
+samples, and where it leaves the plane, the edge sample stands in.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def reduce_planes(
     target = np.empty((3, *small_size), np.float32) if out is None else out
     if min(small_size) < 1 or target.shape != (3, *small_size) or target.dtype != np.float32:
         raise FrameError(
-            f"reduce: output must be float32 of shape (3, {small_size[0]}, {small_size[1]}), at least a pixel; "
-            f"found {target.dtype} {target.shape}"
+            f"reduce: output must be float32 of shape (3, {small_size[0]}, {small_size[1]}), "
+            f"at least a pixel; found {target.dtype} {target.shape}"
         )
     if not (target.flags.c_contiguous and target.flags.writeable):
         raise FrameError("reduce: output must be C-contiguous and writeable")
