@@ -222,7 +222,7 @@ class Pipeline:
         stages = self._stages
         self._stats.end()
         account = stages.ledger.account()
-        if stages.aborting.is_set():
+        if stages.aborting.is_set() and not stages.finished:  # an abort may come when all is done
             ending = Ending.ABORTED
         elif self._failures:
             ending = Ending.FAILED

@@ -104,6 +104,7 @@ class FakeSink:
     loses: int = 0
     hang_at: int | None = None
     name: str = "fake-out"
+    notes: list[str] = field(default_factory=list)
     frames_written: int = 0
     packets_written: int = 0
     written: list[int] = field(default_factory=list)

@@ -5,10 +5,13 @@ Whatever happens wherever: no thread is left, the ledger balances, and the outpu
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamfx.errors import SinkError, SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow
@@ -83,6 +86,55 @@ def test_an_abort_in_any_stage_removes_the_output(stage: str, policy: Policy, wo
     assert result.ending is Ending.ABORTED
     assert (run.sink.finishes, run.sink.aborts, run.source.closes) == (0, 1, 1)
     assert_no_stage_thread_is_left()
+
+
+@given(
+    policy=st.sampled_from(POLICIES),
+    workers=st.integers(1, 3),
+    capacities=st.tuples(st.integers(1, 3), st.integers(1, 4)),
+    lost_at=st.none() | st.integers(0, 12),
+    generate_fails_at=st.none() | st.integers(0, 12),
+    write_fails_at=st.none() | st.integers(0, 12),
+    finish_fails=st.booleans(),
+    stop_at=st.none() | st.integers(0, 12),
+    stops=st.integers(1, 2),
+)
+@settings(max_examples=100)
+def test_whatever_happens_together_every_frame_is_accounted_for(
+    policy: Policy,
+    workers: int,
+    capacities: tuple[int, int],
+    lost_at: int | None,
+    generate_fails_at: int | None,
+    write_fails_at: int | None,
+    finish_fails: bool,
+    stop_at: int | None,
+    stops: int,
+) -> None:
+    def stop_here(index: int) -> None:
+        if index == stop_at:
+            for _ in range(stops):
+                pipeline.stop()
+
+    source = FakeSource(count=15, lost_at=lost_at, before_read=stop_here)
+    sink = FakeSink(fail_at=write_fails_at, finish_fails=finish_fails)
+    generate = plus_one if generate_fails_at is None else failing_at(generate_fails_at)
+    flow = Flow(policy=policy, capture_capacity=capacities[0], encode_capacity=capacities[1])
+    pipeline = Pipeline(source, [generate] * workers, sink, flow)
+    with contextlib.suppress(StageFailedError):
+        pipeline.run()
+    assert_no_stage_thread_is_left()
+    result = assert_balanced(pipeline)
+    assert sink.written == sorted(set(sink.written))
+    assert (result.packets_written is not None) == (sink.aborts == 0)
+    assert (sink.finishes > 0 and not finish_fails) == (sink.aborts == 0)
+    assert source.closes == 1
+    if result.ending is Ending.COMPLETE:
+        assert result.account.frames_in == 15
+    if result.ending in (Ending.COMPLETE, Ending.STOPPED):
+        assert (result.failure, sink.aborts) == (None, 0)
+    if result.ending is Ending.ABORTED:
+        assert (stop_at is not None, stops, sink.aborts) == (True, 2, 1)
 
 
 def _failing_from(index: int) -> Generate:
