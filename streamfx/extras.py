@@ -1,7 +1,8 @@
 """What travels from the source file to the output untouched: sound, subtitles, chapters, tags.
 
-The capture thread demuxes everything once and puts every packet that is not of the video stream into the tray; the
-file sink takes them out and interleaves them with the pictures. Nothing is decoded, nothing is read twice.
+The capture thread demuxes everything once and puts every packet that is not of the video stream into the
+tray; the file sink takes them out and interleaves them with the pictures. Nothing is decoded, nothing is read
+twice.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class ExtraStream:
 class Extras:
     """The streams and tags of a source that are copied, and the tray their packets wait in.
 
-    A sink claims the tray before the first frame is read; an unclaimed tray stays empty, so that nothing piles up
-    when the output is not a file. Putting and taking may happen in different threads.
+    A sink claims the tray before the first frame is read; an unclaimed tray stays empty, so that nothing
+    piles up when the output is not a file. Putting and taking may happen in different threads.
 
     Attributes:
         streams: every stream but the video.
@@ -55,8 +56,8 @@ class Extras:
         video_metadata: tags of the video stream.
         video_disposition: FFmpeg's disposition flags of the video stream.
         chapters: chapters as PyAV gives them.
-        shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does not
-            start at zero (MPEG-TS); ``take`` does so with the packets.
+        shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does
+            not start at zero (MPEG-TS); ``take`` does so with the packets.
         display_matrix: nine fixed-point numbers, rotation and mirroring asked of the player; None without.
     """
 

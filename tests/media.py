@@ -16,13 +16,16 @@ from streamfx.frame import Colour, Planes, Subsampling
 _SUBSAMPLINGS = {"420": Subsampling.YUV420, "422": Subsampling.YUV422, "444": Subsampling.YUV444}
 _LOSSLESS = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1:log-level=error"}}
 _QUICK = {"libx264": {"preset": "ultrafast", "crf": "10"}, "libx265": {"preset": "ultrafast"}}
-_ASS_HEADER = (
-    b"[Script Info]\nScriptType: v4.00+\nPlayResX: 384\nPlayResY: 288\n\n[V4+ Styles]\nFormat: Name, Fontname, "
-    b"Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, "
-    b"ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n"
-    b"Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1\n\n[Events]\n"
-    b"Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
-)
+_ASS_HEADER = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, Alignment, Encoding
+Style: Default,Arial,16,&Hffffff,2,1
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 
 
 def stamped_planes(
@@ -90,12 +93,12 @@ def make_clip(
     stamps = list(times) if times is not None else list(range(frames))
     with av.open(f"file:{path}", "w", options=container_options or {}) as out:
         out.metadata.update(metadata or {})
-        video = out.add_stream(codec, rate=rate)
+        video: Any = out.add_stream(codec, rate=rate)
         _describe(video, size, pix_fmt, base, colour, sample_aspect_ratio, rotation_degrees)
+        if b_frames is not None:
+            options = {**(options or {}), "bf": str(b_frames)}
         quick = _LOSSLESS.get(codec, {}) if lossless else _QUICK.get(codec, {})
         video.options = {**quick, **(options or {})}
-        if b_frames is not None:
-            video.codec_context.max_b_frames = b_frames
         count = int(audio)
         tones = [_add_tone(out, audio_codec or _audio_codec(path), audio_language) for _ in range(count)]
         texts = _add_text(out, path) if subtitles else None
@@ -120,7 +123,8 @@ def make_clip(
 
 
 def video_frame(size: tuple[int, int], number: int, pix_fmt: str) -> Any:
-    """Return an AVFrame with the stamped test picture in ``pix_fmt``; planar YUV is filled without conversion."""
+    """Return an AVFrame with the stamped test picture in ``pix_fmt``; planar YUV is filled without
+    conversion."""
     form = av.VideoFormat(pix_fmt, size[1], size[0])
     depth = form.components[0].bits
     short = _subsampling(form)
@@ -128,10 +132,12 @@ def video_frame(size: tuple[int, int], number: int, pix_fmt: str) -> Any:
         planes: Sequence[np.ndarray[Any, Any]] = stamped_planes(size, number, _SUBSAMPLINGS[short], depth)
         frame = av.VideoFrame(size[1], size[0], pix_fmt)
         for plane, samples in zip(frame.planes, planes, strict=False):
-            rows = np.frombuffer(plane, samples.dtype).reshape(samples.shape[0], -1)
+            rows = np.frombuffer(memoryview(plane), samples.dtype).reshape(samples.shape[0], -1)
             rows[:, : samples.shape[1]] = samples
         for plane in frame.planes[3:]:  # alpha: a gradient, so that it is not mistaken for none
-            np.frombuffer(plane, np.uint8)[:] = np.arange(plane.buffer_size, dtype=np.uint32) % 256
+            np.frombuffer(memoryview(plane), np.uint8)[:] = (
+                np.arange(plane.buffer_size, dtype=np.uint32) % 256
+            )
         return frame
     source = video_frame(size, number, "yuv444p")
     source.colorspace, source.color_range = 1, 1

@@ -24,12 +24,13 @@ _LATE_SECONDS = 1  # up to here a picture behind the last one is made up for by 
 class PacketClock:
     """Keeps the clock of a transport stream going when it is set anew in the middle.
 
-    All streams share the clock, so the correction found on one is applied to all that follow: sound and picture
-    stay together. A single packet far off the others is a damaged time stamp, not a new clock: it gets the time it
-    should have had.
+    All streams share the clock, so the correction found on one is applied to all that follow: sound and
+    picture stay together. A single packet far off the others is a damaged time stamp, not a new clock: it
+    gets the time it should have had.
 
     Args:
-        discontinuous: whether the container is of a kind whose clock may jump; else nothing is ever corrected.
+        discontinuous: whether the container is of a kind whose clock may jump; else nothing is ever
+            corrected.
     """
 
     def __init__(self, discontinuous: bool) -> None:
@@ -71,7 +72,8 @@ class PacketClock:
             packet.pts = None if delay is None else dts + delay
 
     def start_shift_seconds(self, container: InputContainer) -> Fraction:
-        """Return what to take off every time so that the output starts at zero: nothing unless the clock is free."""
+        """Return what to take off every time so that the output starts at zero: nothing unless the clock is
+        free."""
         if not self._discontinuous:
             return Fraction(0)
         starts = [
@@ -102,9 +104,9 @@ class FrameClock:
     def time_of(self, picture: VideoFrame, next_pts: int | None, shift: int) -> tuple[int, int | None]:
         """Return (pts, duration) of a decoded picture in units of the time base, ``shift`` taken off.
 
-        A picture without a time, or far from where its neighbours put it, follows the last one by its duration. One
-        that is a little late (two recordings that overlap, say) follows by half of it, so that pictures fall into
-        step with the sound again after a few.
+        A picture without a time, or far from where its neighbours put it, follows the last one by its
+        duration. One that is a little late (two recordings that overlap, say) follows by half of it, so that
+        pictures fall into step with the sound again after a few.
 
         Args:
             picture: as decoded.

@@ -5,34 +5,32 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import av
 from av import VideoFrame
 from av.container import InputContainer
-from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
+from av.stream import Stream
 
 from streamfx.capture.clock import FrameClock, PacketClock
-from streamfx.capture.planar import Planarizer, colour_of
+from streamfx.capture.container import best_video, gather_extras, open_container
+from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.side_data import display_matrix, hdr_metadata
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
-from streamfx.extras import Extras, ExtraStream
-from streamfx.frame import CodeRange, Colour, Frame, Matrix, VideoFormat
+from streamfx.extras import Extras
+from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
 log = logging.getLogger(__name__)
 
-_NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
+_FREE_CLOCKS = {"mpegts", "mpeg"}  # containers whose clock starts anywhere and may be set anew in between
 _UNDECODABLE_AT_OPEN = 200  # broken packets before the first good picture, after which the file is given up
 
 
@@ -67,14 +65,15 @@ class FileSource:
         self._video_packets = self._failed = 0
         self._ready: deque[Packet[Stream]] = deque()
         self._cut: Packet[Stream] | None = None
-        self._stdin: IO[bytes] | None = None
-        self._container: InputContainer | None = self._opened(text)
+        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._container: InputContainer | None
+        self._container, self._stdin = open_container(text)
         try:
-            self._video = self._best_video(self._container)
+            self._video = best_video(self._container, text, self.notes)
             self._video.thread_type = "AUTO"
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
-            self.extras: Extras | None = self._gather_extras(self._container)
-            self._clock = PacketClock(discontinuous=_clock_may_jump(self._container))
+            self.extras: Extras | None = gather_extras(self._container, self._video)
+            self._clock = PacketClock(discontinuous=self._container.format.name in _FREE_CLOCKS)
             self._packets = self._container.demux()
             first = self._first_picture()
             self._describe(self._container, first)
@@ -113,64 +112,9 @@ class FileSource:
 
     # -- opening --
 
-    def _opened(self, text: str) -> InputContainer:
-        path = Path(text)
-        if text != "-":
-            _refuse_unreadable(path)
-        try:
-            container = av.open(
-                self._stdin_file() if text == "-" else f"file:{path.absolute()}",
-                "r",
-                metadata_errors="surrogateescape",
-            )
-        except (av.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            hint = (
-                " (an MP4 read from standard input must have its index at the front)" if text == "-" else ""
-            )
-            raise SourceOpenError(f"{text}: not a video that can be read: {reason}{hint}") from error
-        if container.format.name in _NOT_VIDEO:
-            container.close()
-            raise SourceOpenError(f"{text}: not a video (it looks like text or plain data)")
-        return container
-
-    def _stdin_file(self) -> IO[bytes]:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise SourceOpenError("-: standard input is a terminal; pipe a video into it")
-        self._stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-        return self._stdin
-
-    def _best_video(self, container: InputContainer) -> VideoStream:
-        """Return the video stream to work on: FFmpeg's choice among those that are no cover picture."""
-        moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        usable = [s for s in moving if s.codec_context is not None]
-        if not usable:
-            found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-            what = "its coding cannot be decoded here" if moving else f"it holds {found}"
-            raise SourceOpenError(f"{self.name}: no video to read in it ({what})")
-        best = container.streams.best("video")
-        video = best if isinstance(best, VideoStream) and best in usable else usable[0]
-        for other in moving:
-            if other is not video:
-                self.notes.append(f"video stream {other.index} is left out; stream {video.index} is used")
-        return video
-
-    def _gather_extras(self, container: InputContainer) -> Extras:
-        streams = []
-        for stream in container.streams:
-            if stream is self._video or (stream.type == "video" and not _is_cover(stream)):
-                continue
-            streams.append(ExtraStream(stream.index, stream.type, _codec_name(stream), stream))
-        return Extras(
-            streams=tuple(streams),
-            metadata=dict(container.metadata),
-            video_metadata=dict(self._video.metadata),
-            video_disposition=int(self._video.disposition),
-            chapters=container.chapters(),
-        )
-
     def _first_picture(self) -> VideoFrame:
-        """Decode up to the first picture, which tells what the header leaves open, and keep it for ``read``."""
+        """Decode up to the first picture, which tells what the header leaves open, and keep it for
+        ``read``."""
         failure: DecodeError | None = None
         for _ in range(_UNDECODABLE_AT_OPEN):
             try:
@@ -188,7 +132,8 @@ class FileSource:
     def _describe(self, container: InputContainer, first: VideoFrame) -> None:
         video = self._video
         time_base = video.time_base or first.time_base
-        assert time_base is not None and self.extras is not None
+        assert time_base is not None
+        assert self.extras is not None
         self._planarizer = Planarizer(first)
         layout = self._planarizer.layout
         rate_fps = video.average_rate or video.guessed_rate or None
@@ -224,7 +169,7 @@ class FileSource:
             self.notes.append("alpha is dropped")
         if first.interlaced_frame:
             self.notes.append("interlaced; fields are passed on as they are, in one frame")
-        missing = _assumptions(self.format.colour, self.format.size[0])
+        missing = assumptions(self.format.colour, self.format.size[0])
         if missing:
             self.notes.append(missing)
             log.info("%s: %s", self.name, missing)
@@ -277,10 +222,11 @@ class FileSource:
 
     def _line_up(self, packet: Packet[Stream]) -> None:
         if not packet.size:
-            return  # "same picture again" in AVI: nothing to decode, and an empty packet would end the decoder
+            return  # "same picture again" in AVI: nothing to decode, and it would end the decoder
         self._clock.correct(packet)
-        # A packet cut off by the end of the file would take pictures with it that a threaded decoder still holds
-        # (PyAV stops at the first failure while flushing, seen in 18.1): wait whether something comes after it.
+        # A packet cut off by the end of the file would take pictures with it that a threaded decoder still
+        # holds (PyAV stops at the first failure while flushing, seen in 18.1): wait whether something comes
+        # after it.
         if self._cut is not None:
             self._ready.append(self._cut)
         self._cut = packet if packet.is_corrupt else None
@@ -304,7 +250,7 @@ class FileSource:
         if not self._planarizer.fits(picture):
             self._note_once(
                 f"picture {self._index} is {picture.width}x{picture.height} {picture.format.name}, not "
-                f"{self.format.size[1]}x{self.format.size[0]}; such pictures are scaled to the first one's size"
+                f"{self.format.size[1]}x{self.format.size[0]}; such pictures are scaled to the first's size"
             )
         next_pts = self._pictures[0].pts if self._pictures else None
         pts, duration = self._times.time_of(picture, next_pts, self._shift)
@@ -353,57 +299,10 @@ class FileSource:
 
     def _release(self) -> None:
         self._pictures.clear()
-        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._packets = iter(())
         if self._container is not None:
             self._container.close()
             self._container = None
         if self._stdin is not None:
             self._stdin.close()
             self._stdin = None
-
-
-def _refuse_unreadable(path: Path) -> None:
-    """Raise a SourceOpenError that says what is wrong with the file, before FFmpeg says it less clearly."""
-    try:
-        if path.is_dir():
-            raise SourceOpenError(f"{path}: is a folder without pictures; give a video file or pictures")
-        with path.open("rb") as file:
-            if path.is_file() and not file.read(1):
-                raise SourceOpenError(f"{path}: is empty (0 bytes)")
-    except FileNotFoundError as error:
-        raise SourceOpenError(f"{path}: no such file{_looked_in(path)}") from error
-    except PermissionError as error:
-        raise SourceOpenError(f"{path}: no permission to read it") from error
-    except SourceOpenError:
-        raise
-    except OSError as error:
-        raise SourceOpenError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _looked_in(path: Path) -> str:
-    folder = path.absolute().parent
-    return f" in {folder}" if folder.is_dir() else f" (there is no folder {folder} either)"
-
-
-def _is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def _codec_name(stream: Stream) -> str:
-    context = stream.codec_context
-    return (context.name if context is not None else stream.name) or "unknown"
-
-
-def _clock_may_jump(container: InputContainer) -> bool:
-    return container.format.name in ("mpegts", "mpegtsraw", "mpeg", "vob")
-
-
-def _assumptions(colour: Colour, height: int) -> str | None:
-    """Return a sentence on what the stream does not say about its colours and what is assumed instead."""
-    assumed = colour.assumed(height)
-    parts = []
-    if colour.matrix is Matrix.UNKNOWN:
-        parts.append("BT.709 matrix" if assumed.matrix is Matrix.BT709 else "BT.601 matrix")
-    if colour.code_range is CodeRange.UNKNOWN:
-        parts.append("limited range")
-    return f"colours not fully tagged; assumed {' and '.join(parts)}" if parts else None

@@ -2,8 +2,8 @@
 
 The stamp is two rows of sixteen cells over the top eighth of the picture. Each cell is black or white: two
 guard cells of each colour, twenty bits of frame number, eight bits of check sum. Cells are read in the
-middle, by their mean, against the guards: compression, scaling, a change of contrast, even an inverted picture
-do no harm.
+middle, by their mean, against the guards: compression, scaling, a change of contrast, even an inverted
+picture do no harm.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from streamfx.capture.options import frame_rate, picture_size, split_options, whole_number
 from streamfx.errors import ConfigError
+from streamfx.extras import Extras
 from streamfx.frame import (
     ChromaLocation,
     CodeRange,
@@ -74,7 +75,8 @@ def _cell_middle(size: tuple[int, int], position: int) -> tuple[slice, slice]:
 def write_stamp(luma: Plane, number: int, depth: int = 8) -> None:
     """Write ``number`` over the top eighth of ``luma``, in place."""
     height, width = luma.shape
-    cells = np.array([235 if bit else 16 for bit in _stamp_bits(number)], dtype=luma.dtype) << (depth - 8)
+    white, black = 235 << (depth - 8), 16 << (depth - 8)
+    cells = np.array([white if bit else black for bit in _stamp_bits(number)], dtype=luma.dtype)
     rows = np.diff([round(row * height / 8 / STAMP_ROWS) for row in range(STAMP_ROWS + 1)])
     columns = np.diff([round(column * width / STAMP_COLUMNS) for column in range(STAMP_COLUMNS + 1)])
     lines = cells.reshape(STAMP_ROWS, STAMP_COLUMNS).repeat(columns, axis=1)
@@ -104,8 +106,8 @@ def _moving_planes(size: tuple[int, int], subsampling: Subsampling, depth: int) 
     """Return planes twice as wide as the picture: each part of picture width is one step of the movement."""
     height, width = size
     columns = np.arange(2 * width) % width
-    bars = np.array(_BARS_YUV, dtype=np.uint16)[columns * len(_BARS_YUV) // width] << (depth - 8)
-    dtype = np.uint8 if depth == 8 else np.uint16
+    bars = np.array(_BARS_YUV, dtype=np.uint16)[columns * len(_BARS_YUV) // width] * (1 << (depth - 8))
+    dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
     luma = np.tile(bars[:, 0].astype(dtype), (height, 1))
     # Below the bars: rings that become finer to the right, so that sharpness and movement show.
     rows = np.arange(height * 2 // 3, height)
@@ -150,7 +152,7 @@ class PatternSource:
         self.name = text
         self.live = options.get("live", "0") not in ("0", "false", "no")
         self.notes: list[str] = []
-        self.extras = None
+        self.extras: Extras | None = None
         self.shortfall = 0
         self.format = VideoFormat(
             size=size,

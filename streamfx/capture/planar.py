@@ -1,4 +1,5 @@
-"""From a decoded picture to planar YUV: a view where the samples lie that way already, else one conversion."""
+"""From a decoded picture to planar YUV: a view where the samples lie that way already, else one
+conversion."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
+from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import DecodeError
 from streamfx.frame import CodeRange, Colour, Matrix, Plane, Planes, Subsampling
 
@@ -24,7 +26,8 @@ class Layout:
     Attributes:
         subsampling: of the result.
         depth: of the result, in bits.
-        convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they are.
+        convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they
+            are.
         grey: True when there is luma only, and neutral chroma is added.
         note: what is converted or lost, for the report; None when nothing is.
     """
@@ -34,11 +37,6 @@ class Layout:
     convert_to: str | None
     grey: bool
     note: str | None
-
-
-def planar_name(subsampling: Subsampling, depth: int) -> str:
-    """Return FFmpeg's name of the planar format, such as ``yuv420p10le``."""
-    return f"yuv{subsampling.value.replace(':', '')}p" + ("" if depth == 8 else f"{depth}le")
 
 
 @lru_cache(maxsize=64)
@@ -52,18 +50,19 @@ def layout_of(pix_fmt: str) -> Layout:
     rgb = form.is_rgb or form.has_palette or pix_fmt.startswith("xyz")
     lost = "alpha is dropped" if alpha else None
     if len(colours) == 1 and not rgb:
-        name = "gray" if depth == 8 else f"gray{depth}le"
-        return Layout(Subsampling.YUV420, depth, None if pix_fmt == name else name, True, lost)
+        grey = "gray" if depth == 8 else f"gray{depth}le"
+        return Layout(Subsampling.YUV420, depth, None if pix_fmt == grey else grey, True, lost)
     if rgb:
         note = f"{pix_fmt} is converted to YUV 4:4:4, BT.709, limited range"
-        name = planar_name(Subsampling.YUV444, depth)
-        return Layout(Subsampling.YUV444, depth, name, False, _join(note, lost))
+        return Layout(
+            Subsampling.YUV444, depth, planar_name(Subsampling.YUV444, depth), False, _join(note, lost)
+        )
     subsampling, exact = _subsampling(form)
     name = planar_name(subsampling, depth)
     if exact and pix_fmt in (name, name.replace("yuv", "yuvj"), name.replace("yuv", "yuva")):
         return Layout(subsampling, depth, None, False, lost)
-    note = None if exact else f"{pix_fmt} is converted to YUV {subsampling.value}"
-    return Layout(subsampling, depth, name, False, _join(note, lost))
+    changed = None if exact else f"{pix_fmt} is converted to YUV {subsampling.value}"
+    return Layout(subsampling, depth, name, False, _join(changed, lost))
 
 
 def _join(*notes: str | None) -> str | None:
@@ -100,8 +99,20 @@ def colour_of(picture: VideoFrame) -> Colour:
     return Colour(matrix, code_range, picture.color_primaries, picture.color_trc)
 
 
+def assumptions(colour: Colour, height: int) -> str | None:
+    """Return a sentence on what the stream does not say about its colours and what is assumed instead."""
+    assumed = colour.assumed(height)
+    parts = []
+    if colour.matrix is Matrix.UNKNOWN:
+        parts.append("BT.709 matrix" if assumed.matrix is Matrix.BT709 else "BT.601 matrix")
+    if colour.code_range is CodeRange.UNKNOWN:
+        parts.append("limited range")
+    return f"colours not fully tagged; assumed {' and '.join(parts)}" if parts else None
+
+
 class Planarizer:
-    """Turns decoded pictures into planes of one fixed size, subsampling and depth: those of the first picture."""
+    """Turns decoded pictures into planes of one fixed size, subsampling and depth: those of the first
+    picture."""
 
     def __init__(self, first: VideoFrame) -> None:
         self.layout = layout_of(first.format.name)
@@ -135,9 +146,9 @@ class Planarizer:
 
     def _neutral_chroma(self) -> Plane:
         if self._neutral is None:
-            dtype = np.uint8 if self.layout.depth == 8 else np.uint16
-            size = self.layout.subsampling.chroma_size(self.size)
-            self._neutral = np.full(size, 1 << (self.layout.depth - 1), dtype)
+            size, depth = self.layout.subsampling.chroma_size(self.size), self.layout.depth
+            value = 1 << (depth - 1)
+            self._neutral = np.full(size, value, np.uint8) if depth == 8 else np.full(size, value, np.uint16)
         return self._neutral
 
 
@@ -153,7 +164,8 @@ def _converted(
     size: tuple[int, int] | None = None,
     how: Interpolation = Interpolation.BICUBIC,
 ) -> VideoFrame:
-    """Return ``picture`` in the format ``name``. RGB becomes BT.709 limited range; YUV keeps matrix and range."""
+    """Return ``picture`` in the format ``name``. RGB becomes BT.709 limited range; YUV keeps matrix and
+    range."""
     height, width = size or (picture.height, picture.width)
     code_range = ColorRange.MPEG if rgb else None
     colorspace = Colorspace.ITU709 if rgb else None
@@ -171,10 +183,9 @@ def _converted(
 
 
 def _view(picture: VideoFrame, index: int, depth: int) -> Plane:
-    """Return plane ``index`` as an array over the decoder's own memory, rows padded as the decoder left them."""
+    """Return plane ``index`` as an array over the decoder's own memory, rows padded as the decoder left
+    them."""
     plane = picture.planes[index]
     if plane.line_size <= 0:
         raise DecodeError(f"picture stored bottom-up in {picture.format.name}, which is not supported")
-    dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
-    rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
-    return rows[:, : plane.width]
+    return plane_array(plane, depth)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import cast
 
 from av import VideoFrame
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 
 from streamfx.frame import HdrMetadata
 
@@ -44,7 +46,6 @@ def display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
 
 
 def _bytes(picture: VideoFrame, kind: Type) -> bytes | None:
-    for entry in picture.side_data:
-        if entry.type is kind:
-            return bytes(entry)
-    return None
+    # PyAV's stub says side_data is a dictionary; it is a SideDataContainer, which iterates over its entries.
+    entries = cast("Iterable[SideData]", picture.side_data)
+    return next((bytes(entry) for entry in entries if entry.type is kind), None)

@@ -64,7 +64,7 @@ def open_source(text: str, *, threads: int | None = None) -> Source:
         SourceOpenError: it cannot be opened; the message says why.
     """
     # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
-    from streamfx.capture import pictures
+    from streamfx.capture.pictures import PictureSource, is_pictures
 
     if not text:
         raise ConfigError(f"no source given; it can be {_KINDS}")
@@ -75,8 +75,8 @@ def open_source(text: str, *, threads: int | None = None) -> Source:
         return PatternSource(text)
     if kind and kind[1] in _LATER:
         raise ConfigError(f"{kind[1]}: sources are not supported yet; a source can be {_KINDS}")
-    if pictures.is_pictures(text):
-        return pictures.PictureSource(text)
+    if is_pictures(text):
+        return PictureSource(text)
     from streamfx.capture.file import FileSource
 
     return FileSource(text, threads=threads)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from streamfx.encode.codecs import Codec, find_codec
+from streamfx.encode.codecs import CODECS, Codec, find_codec
 from streamfx.errors import ConfigError
+from streamfx.frame import VideoFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Container:
         sound: whether it holds sound, subtitles and the like at all.
         equal_times: whether two packets of a stream may have the same time.
         rotation: whether it can tell a player to rotate the picture.
+        pixel_shape: whether it states the pixel aspect ratio, for codecs that do not. Matroska could, but
+            FFmpeg takes it from a field that PyAV 18.1 has no access to.
     """
 
     muxer: str
@@ -31,16 +34,18 @@ class Container:
     sound: bool = True
     equal_times: bool = False
     rotation: bool = True
+    pixel_shape: bool = False
 
 
-# A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it is
-# complete the muxer turns it into an ordinary file. delay_moov: edit lists (a late or early sound) need it.
+# A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it
+# is complete the muxer turns it into an ordinary file. delay_moov: edit lists (a late or early sound) need
+# it.
 _MOV_OPTIONS = {
     "movflags": "hybrid_fragmented+delay_moov+negative_cts_offsets",
     "frag_duration": "1000000",
 }
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
-_MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC), _MOV_OPTIONS)
+_MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC), _MOV_OPTIONS, pixel_shape=True)
 _MKV = Container(
     "matroska",
     ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
@@ -56,7 +61,12 @@ _TS = Container(
 CONTAINERS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Container("mov", ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"), _MOV_OPTIONS),
+    ".mov": Container(
+        "mov",
+        ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"),
+        _MOV_OPTIONS,
+        pixel_shape=True,
+    ),
     ".mkv": _MKV,
     ".webm": Container(
         "webm", ("vp9", "av1", "vp8", "av1_nvenc"), tick_seconds=Fraction(1, 1000), equal_times=True
@@ -92,7 +102,25 @@ def codec_for(path: Path, container: Container, name: str | None) -> Codec:
     if codec.name not in container.codecs:
         others = [ending for ending, other in CONTAINERS.items() if codec.name in other.codecs]
         raise ConfigError(
-            f"{path}: {path.suffix} does not hold {codec.name} video; it holds: {', '.join(container.codecs)}. "
+            f"{path}: {path.suffix} does not hold {codec.name} video, but {', '.join(container.codecs)}; "
             f"{codec.name} goes into: {' '.join(others)}"
         )
     return codec
+
+
+def check_pixel_shape(path: Path, container: Container, codec: Codec, video: VideoFormat) -> None:
+    """Refuse pixels that are not square where the output could not say so.
+
+    Raises:
+        ConfigError: it could not; the message says which choice could.
+    """
+    shape = video.sample_aspect_ratio
+    if shape in (None, 1) or container.pixel_shape or codec.states_pixel_shape or container.muxer == "gif":
+        return
+    others = [name for name in container.codecs if CODECS[name].states_pixel_shape and "nvenc" not in name]
+    choices = [f"codec {' or '.join(others)}"] if others else []
+    choices += [end for end, other in CONTAINERS.items() if other.pixel_shape and codec.name in other.codecs]
+    raise ConfigError(
+        f"{path}: {path.suffix} with {codec.name} cannot state that pixels are {shape} wide to high, and the "
+        f"picture would show distorted; choose {', or '.join(choices) or '.mp4'}"
+    )

@@ -25,9 +25,22 @@ if TYPE_CHECKING:
 _SUGGESTED = (".mkv", ".mp4", ".mov", ".webm", ".ts")
 # FFmpeg writes any sound into MPEG-TS as private data that no player finds; these it can carry for real.
 _MPEGTS_CODECS = {
-    "mp2", "mp2float", "mp3", "mp3float", "aac", "aac_latm", "ac3", "eac3", "dca", "truehd", "opus", "libopus",
-    "dvbsub", "dvb_subtitle", "klv", "scte_35",
-}  # fmt: skip
+    *(
+        "mp2",
+        "mp2float",
+        "mp3",
+        "mp3float",
+        "aac",
+        "aac_latm",
+        "ac3",
+        "eac3",
+        "dca",
+        "truehd",
+        "opus",
+        "libopus",
+    ),
+    *("dvbsub", "dvb_subtitle", "klv", "scte_35"),
+}
 _STALE_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STALE_VIDEO_TAGS = {
     "encoder",
@@ -63,7 +76,10 @@ class CopiedStream:
 
 
 def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
-    """Return why a container of FFmpeg's ``muxer`` cannot hold the stream, or None when it can: it is tried out."""
+    """Return why a container of FFmpeg's ``muxer`` cannot hold the stream, or None when it can: it is tried
+    out."""
+    if stream.kind == "unknown":
+        return "of an unknown kind"
     if muxer == "mpegts" and stream.codec not in _MPEGTS_CODECS:
         return "not a coding that MPEG-TS carries"
     out = av.open(io.BytesIO(), "w", format=muxer)
@@ -84,7 +100,8 @@ def streams_to_copy(
     """Return the streams that go into the output; what is left out without harm goes into ``notes``.
 
     Raises:
-        ConfigError: sound or subtitles that the container cannot hold; the message names a container that can.
+        ConfigError: sound or subtitles that the container cannot hold; the message names a container that
+            can.
     """
     if not container.sound:
         if extras.streams:
@@ -94,30 +111,29 @@ def streams_to_copy(
         return []
     copied = []
     for stream in extras.streams:
-        vital = stream.kind in ("audio", "subtitle") and stream.template.codec_context is not None
-        problem = (
-            "it is of an unknown kind"
-            if stream.kind == "unknown"
-            else stream_problem(container.muxer, stream)
-        )
-        if problem is None:
+        if stream_problem(container.muxer, stream) is None:
             copied.append(stream)
-        elif vital:
+        elif _is_vital(stream):
             raise ConfigError(
-                f"{path}: {path.suffix} cannot hold {stream} of the source; {_better_container(codec, extras)}"
+                f"{path}: {path.suffix} cannot hold {stream} of the source; "
+                f"{_better_container(codec, extras)}"
             )
         else:
             notes.append(f"{stream} is left out: {path.suffix} cannot hold it")
     return copied
 
 
+def _is_vital(stream: ExtraStream) -> bool:
+    context: object = stream.template.codec_context  # None where FFmpeg does not know the coding
+    return stream.kind in ("audio", "subtitle") and context is not None
+
+
 def _better_container(codec: Codec, extras: Extras) -> str:
-    vital = [
-        s for s in extras.streams if s.kind in ("audio", "subtitle") and s.template.codec_context is not None
-    ]
+    vital = list(filter(_is_vital, extras.streams))
     for ending in _SUGGESTED:
         other = CONTAINERS[ending]
-        if codec.name in other.codecs and not any(stream_problem(other.muxer, s) for s in vital):
+        problems = (stream_problem(other.muxer, stream) for stream in vital)
+        if codec.name in other.codecs and not any(problems):
             return f"{ending} holds all of it"
     return f"no container here holds all of it together with {codec.name} video; leave the source's sound out"
 
@@ -205,5 +221,6 @@ def video_tags(extras: Extras) -> dict[str, str]:
 
 
 def needs_free_tags(extras: Extras | None) -> bool:
-    """Return whether there are tags that MP4 and MOV keep only in their free-form list (a phone's make and model)."""
+    """Return whether there are tags that MP4 and MOV keep only in their free-form list (a phone's make and
+    model)."""
     return extras is not None and any(key.startswith("com.") for key in extras.metadata)

@@ -7,17 +7,18 @@ import errno
 import logging
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
 import av
 from av.container import OutputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from streamfx.encode.codecs import choose_pixel_format, planar_name
-from streamfx.encode.containers import codec_for, find_container
+from streamfx.av_planes import planar_name
+from streamfx.encode.containers import check_pixel_shape, codec_for, find_container
 from streamfx.encode.extra_streams import (
     StreamCopier,
     copy_tags,
@@ -27,11 +28,12 @@ from streamfx.encode.extra_streams import (
 )
 from streamfx.encode.hdr import hdr_options
 from streamfx.encode.index import move_index_to_front
+from streamfx.encode.pixel_format import choose_pixel_format
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.encode.verify import Expected, ExpectedStream
 from streamfx.errors import ConfigError, SinkError
-from streamfx.extras import Extras
-from streamfx.frame import ChromaLocation, Frame, VideoFormat
+from streamfx.extras import Extras, ExtraStream
+from streamfx.frame import ChromaLocation, Colour, Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,9 @@ class EncodeSettings:
 class FileSink:
     """Encodes frames into a video file.
 
-    Everything that can be refused is refused here, before the first frame. The file is written under a hidden name
-    in the same folder and takes its own name in ``finish``; a file of that name stays untouched until then.
+    Everything that can be refused is refused here, before the first frame. The file is written under a hidden
+    name in the same folder and takes its own name in ``finish``; a file of that name stays untouched until
+    then.
 
     Args:
         path: where to; the ending says the container.
@@ -101,10 +104,17 @@ class FileSink:
         self.frames_written = self.packets_written = 0
         self.path, self._video = path, video
         self._first: Frame | None = None
+        self._rounded = 0
         self._last_seconds = Fraction(0)
         self._container_kind = find_container(path)
         self._codec = codec_for(path, self._container_kind, settings.codec)
-        self._pix_fmt = choose_pixel_format(self._codec, video, settings.pixel_format)
+        self._pix_fmt = choose_pixel_format(
+            self._codec, video, settings.pixel_format, self._container_kind.codecs
+        )
+        self._colour = video.colour
+        if self._codec.code_range is not None:
+            self._colour = replace(video.colour, code_range=self._codec.code_range)
+        check_pixel_shape(path, self._container_kind, self._codec, video)
         self._encoder_options = self._codec.options(settings.preset, settings.quality) | dict(
             settings.options
         )
@@ -113,7 +123,7 @@ class FileSink:
             streams_to_copy(path, self._container_kind, self._codec, extras, self.notes) if extras else []
         )
         _refuse_target(path, source_path, settings.overwrite)
-        self._packer = Packer(video, self._pix_fmt)
+        self._packer = Packer(video, self._pix_fmt, self._colour.code_range)
         self._note_conversions()
         self._partial = path.with_name(f".{path.stem}.partial-{secrets.token_hex(4)}{path.suffix}")
         self._file: IO[bytes] | None = None
@@ -132,8 +142,8 @@ class FileSink:
         """Encode one frame, in order of presentation.
 
         Raises:
-            SinkError: the frame is not of the stream's format, or the file cannot be written. What was written is
-                kept beside the output and plays as far as it goes; the message says where.
+            SinkError: the frame is not of the stream's format, or the file cannot be written. What was
+                written is kept beside the output and plays as far as it goes; the message says where.
         """
         if self._out is None:
             raise SinkError(f"{self.path}: is finished; no more frames can be written")
@@ -146,6 +156,8 @@ class FileSink:
             raise self._broken(f"frame {frame.index}", error) from error
         self.frames_written += 1
         self._last_seconds = frame.time_seconds
+        tick_seconds = self._container_kind.tick_seconds
+        self._rounded += tick_seconds is not None and self._last_seconds % tick_seconds != 0
 
     def finish(self) -> None:
         """Flush the encoder, complete the file and give it its name.
@@ -171,6 +183,11 @@ class FileSink:
             raise self._broken("completing the file", error) from error
         self._out = None
         self.notes.extend(self._copier.notes() if self._copier else ())
+        if self._rounded and self._container_kind.tick_seconds is not None:
+            tick_ms = float(self._container_kind.tick_seconds * 1000)
+            self.notes.append(
+                f"{self._rounded} times are rounded to the {tick_ms:.3g} ms of {self.path.suffix}"
+            )
 
     def abort(self) -> None:
         """Give up: remove what was written. After ``finish``, or after a failure, does nothing."""
@@ -183,15 +200,16 @@ class FileSink:
         """Return what a finished file must show when it is read again; for ``verify_output``."""
         assert self._first is not None
         copied = self._copier.streams.values() if self._copier else ()
+        pictures_only = self._container_kind.muxer == "gif"  # GIF states neither colours nor shape
         return Expected(
             packets=self.packets_written,
             first_seconds=self._first.time_seconds,
             last_seconds=self._last_seconds,
-            colour=self._video.colour,
+            colour=Colour() if pictures_only else self._colour,
             size=self._video.size,
             tick_seconds=self._container_kind.tick_seconds or self._video.time_base,
             rotation_degrees=self._video.rotation_degrees if self._container_kind.rotation else 0,
-            sample_aspect_ratio=self._video.sample_aspect_ratio,
+            sample_aspect_ratio=None if pictures_only else self._video.sample_aspect_ratio,
             streams=tuple(
                 ExpectedStream(str(each.source), each.source.kind, each.packets, each.first_seconds)
                 for each in copied
@@ -200,7 +218,7 @@ class FileSink:
 
     # -- opening --
 
-    def _open(self, file: IO[bytes], settings: EncodeSettings, streams: list) -> None:  # type: ignore[type-arg]
+    def _open(self, file: IO[bytes], settings: EncodeSettings, streams: list[ExtraStream]) -> None:
         kind, extras = self._container_kind, self._extras
         options = dict(kind.options)
         if "movflags" in options and needs_free_tags(extras):
@@ -218,12 +236,13 @@ class FileSink:
         if extras is not None:
             self._copier = StreamCopier(self._out, streams, extras, equal_times=kind.equal_times)
             self._stream.metadata.update(video_tags(extras))
-            self._stream.disposition = extras.video_disposition
+            self._stream.disposition = Disposition(extras.video_disposition)
             copy_tags(self._out, extras)
         self._out.start_encoding()
 
     def _add_video(self, out: OutputContainer, settings: EncodeSettings) -> VideoStream:
         video = self._video
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr otherwise
         stream = out.add_stream(self._codec.encoder, rate=video.rate_fps or _NOMINAL_FPS)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
@@ -231,11 +250,11 @@ class FileSink:
         context.pix_fmt = self._pix_fmt
         context.time_base = stream.time_base = video.time_base
         context.framerate = video.rate_fps or _NOMINAL_FPS
-        context.colorspace, context.color_range = int(video.colour.matrix), AV_RANGES[video.colour.code_range]
-        context.color_primaries, context.color_trc = video.colour.primaries, video.colour.transfer
+        context.colorspace, context.color_range = int(self._colour.matrix), AV_RANGES[self._colour.code_range]
+        context.color_primaries, context.color_trc = self._colour.primaries, self._colour.transfer
         if video.sample_aspect_ratio is not None:
             context.sample_aspect_ratio = video.sample_aspect_ratio
-        context.thread_type = "AUTO"  # type: ignore[assignment]  # PyAV's own default costs x264 compression
+        context.thread_type = "AUTO"  # PyAV's own default costs x264 compression
         context.thread_count = settings.threads or 0
         if self._codec.name.startswith("hevc") and self._container_kind.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # the tag Apple's players insist on
@@ -260,11 +279,17 @@ class FileSink:
 
     def _note_conversions(self) -> None:
         own = planar_name(self._video.subsampling, self._video.depth)
-        if self._pix_fmt != own:
+        if self._pix_fmt == "pal8":
+            self.notes.append("GIF holds 256 colours a picture; they are chosen for each")
+        elif self._pix_fmt != own:
             self.notes.append(f"pictures are converted from {own} to {self._pix_fmt} for {self._codec.name}")
-        tick = self._container_kind.tick_seconds
-        if tick is not None and self._video.time_base % tick:
-            self.notes.append(f"{self.path.suffix} rounds times to {float(tick * 1000):.3g} ms")
+        if self._colour.code_range not in (
+            self._video.colour.code_range,
+            self._video.colour.assumed(0).code_range,
+        ):
+            self.notes.append(
+                f"pictures are converted to {self._colour.code_range} range for {self._codec.name}"
+            )
 
     # -- writing --
 

@@ -1,7 +1,8 @@
-"""Moves the index (``moov``) of a finished MP4 or MOV to the front, so that it plays while it is still loading.
+"""Moves the index (``moov``) of a finished MP4 or MOV to the front, so that it plays while it is still
+loading.
 
-FFmpeg's own way ("faststart") does not go together with writing the file in fragments, which is what makes it survive
-a crash. The box layout is that of ISO/IEC 14496-12.
+FFmpeg's own way ("faststart") does not go together with writing the file in fragments, which is what makes it
+survive a crash. The box layout is that of ISO/IEC 14496-12.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def move_index_to_front(path: Path) -> str | None:
     """Rewrite the file with its index before the data. Needs room for a second copy while doing so.
 
     Returns:
-        None when done or not needed; a sentence for the report when it was left at the end, which still plays.
+        None when done or not needed; a sentence for the report when it was left at the end, which still
+        plays.
     """
     with path.open("rb") as file:
         size_bytes = file.seek(0, os.SEEK_END)

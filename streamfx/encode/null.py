@@ -14,7 +14,7 @@ class NullSink:
         self.frames_written = 0
         self.packets_written = 0
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> None:  # noqa: ARG002 - the protocol's signature
         """Count the frame."""
         self.frames_written += 1
         self.packets_written += 1

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import av
+import av.filter
 import numpy as np
 from av import VideoFrame
-from av.video.reformatter import Interpolation
+from av.video.format import VideoFormat as VideoPixels
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from streamfx.encode.codecs import planar_name
+from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import SinkError
 from streamfx.frame import CodeRange, Frame, VideoFormat
 
@@ -16,18 +21,20 @@ AV_RANGES = {CodeRange.UNKNOWN: 0, CodeRange.LIMITED: 1, CodeRange.FULL: 2}
 class Packer:
     """Makes AVFrames of frames, all of one format.
 
-    The samples are copied once, into memory that belongs to the AVFrame: encoders hold on to their input for as long
-    as they look ahead, and a copy (0.4 ms at 1080p) sets the frame's own memory free at once.
+    The samples are copied once, into memory that belongs to the AVFrame: encoders hold on to their input for
+    as long as they look ahead, and a copy (0.4 ms at 1080p) sets the frame's own memory free at once.
 
     Args:
         video: format of the frames.
         pix_fmt: FFmpeg's name of the format the encoder takes; converted to when it is another.
+        code_range: the range the encoder takes; converted to when it is another.
     """
 
-    def __init__(self, video: VideoFormat, pix_fmt: str) -> None:
-        self._video, self._pix_fmt = video, pix_fmt
+    def __init__(self, video: VideoFormat, pix_fmt: str, code_range: CodeRange) -> None:
+        self._video, self._pix_fmt, self._code_range = video, pix_fmt, code_range
         self._own = planar_name(video.subsampling, video.depth)
-        self._range = AV_RANGES[video.colour.code_range]
+        self._reformatter = VideoReformatter()
+        self._palette = Palette(video.size) if pix_fmt == "pal8" else None
 
     def pack(self, frame: Frame) -> VideoFrame:
         """Return ``frame`` as the encoder wants it, with its time and colour tags.
@@ -35,20 +42,84 @@ class Packer:
         Raises:
             SinkError: the frame is not of the format the output was opened with.
         """
-        video = self._video
-        if (frame.size, frame.subsampling, frame.depth) != (video.size, video.subsampling, video.depth):
-            raise SinkError(
-                f"frame {frame.index} is {frame.size[1]}x{frame.size[0]} {frame.subsampling} {frame.depth} bit; "
-                f"the output was opened for {video.size[1]}x{video.size[0]} {video.subsampling} {video.depth} bit"
+        picture = self.own_picture(frame)
+        if self._palette is not None:
+            picture = self._palette.quantized(self.to_rgb(picture, "bgra"))
+        elif self._pix_fmt != self._own or self._code_range is not self._video.colour.code_range:
+            picture.color_range = picture.color_range or ColorRange.MPEG  # what unknown means to every player
+            picture = self._reformatter.reformat(
+                picture,
+                format=self._pix_fmt,
+                dst_color_range=AV_RANGES[self._code_range] or ColorRange.MPEG,
+                interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             )
-        picture = VideoFrame(video.size[1], video.size[0], self._own)
-        for plane, samples in zip(picture.planes, frame.planes, strict=True):
-            rows = np.frombuffer(plane, samples.dtype).reshape(plane.height, -1)
-            rows[:, : plane.width] = samples
-        picture.colorspace, picture.color_range = int(video.colour.matrix), self._range
-        picture.color_primaries, picture.color_trc = video.colour.primaries, video.colour.transfer
-        if self._pix_fmt != self._own:
-            picture = picture.reformat(format=self._pix_fmt, interpolation=Interpolation.BICUBIC)
         picture.pts, picture.time_base = frame.pts, frame.time_base
         picture.duration = frame.duration or 0
         return picture
+
+    def own_picture(self, frame: Frame) -> VideoFrame:
+        """Return ``frame`` as an AVFrame in its own pixel format, without a time.
+
+        Raises:
+            SinkError: the frame is not of the format the output was opened with.
+        """
+        video = self._video
+        if (frame.size, frame.subsampling, frame.depth) != (video.size, video.subsampling, video.depth):
+            raise SinkError(
+                f"frame {frame.index} is {frame.size[1]}x{frame.size[0]} {frame.subsampling} "
+                f"{frame.depth} bit; the output was opened for {video.size[1]}x{video.size[0]} "
+                f"{video.subsampling} {video.depth} bit"
+            )
+        picture = VideoFrame(video.size[1], video.size[0], self._own)
+        for plane, samples in zip(picture.planes, frame.planes, strict=True):
+            np.copyto(plane_array(plane, video.depth), samples)
+        colour = video.colour
+        picture.colorspace, picture.color_range = int(colour.matrix), AV_RANGES[colour.code_range]
+        picture.color_primaries, picture.color_trc = colour.primaries, colour.transfer
+        return picture
+
+    def to_rgb(self, picture: VideoFrame, pix_fmt: str) -> VideoFrame:
+        """Return a picture made by ``own_picture`` in an RGB format; unknown tags are read as usual."""
+        colour = self._video.colour.assumed(self._video.size[0])
+        picture.colorspace, picture.color_range = int(colour.matrix), AV_RANGES[colour.code_range]
+        return self._reformatter.reformat(
+            picture,
+            format=pix_fmt,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+        )
+
+
+class Palette:
+    """Reduces RGB pictures to 256 colours, chosen anew for each picture.
+
+    Args:
+        size: (height, width) of the pictures in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        height, width = size
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=width, height=height, format=VideoPixels("bgra"), time_base=Fraction(1, 100)
+        )
+        split, generate = (
+            graph.add("split"),
+            graph.add("palettegen", "stats_mode=single:reserve_transparent=0"),
+        )
+        use, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
+        source.link_to(split)
+        split.link_to(use, 0, 0)
+        split.link_to(generate, 1, 0)
+        generate.link_to(use, 0, 1)
+        use.link_to(sink)
+        graph.configure()
+        self._graph = graph
+        self._count = 0
+
+    def quantized(self, picture: VideoFrame) -> VideoFrame:
+        """Return ``picture`` (bgra) as pal8."""
+        picture.pts, picture.time_base = self._count, Fraction(1, 100)
+        self._count += 1
+        self._graph.vpush(picture)
+        return self._graph.vpull()

@@ -39,7 +39,8 @@ class Sink(Protocol):
         """
 
     def finish(self) -> None:
-        """Flush and complete the output (index, rename from the temporary name). Call once, after the last frame."""
+        """Flush and complete the output (index, rename from the temporary name). Call once, after the last
+        frame."""
 
     def abort(self) -> None:
         """Give up: remove temporary output. Safe to call at any time, and after ``finish`` does nothing."""
@@ -64,8 +65,8 @@ def open_sink(
     Args:
         text: a video file, ``out/%05d.png`` for pictures, or ``null:``.
         format: what the frames are.
-        extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open and not
-            be read yet. None for none.
+        extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
+            and not be read yet. None for none.
         source_path: the file being read, which must not be overwritten.
         codec: h264, hevc, av1, vp9, ffv1, prores, mjpeg, gif; None: what the file usually holds.
         preset: one of the codec's; None: its default.
@@ -89,10 +90,10 @@ def open_sink(
         return NullSink()
     if kind and kind[1] in _LATER:
         raise ConfigError(f"{kind[1]}: outputs are not supported yet; an output can be {_KINDS}")
-    from streamfx.encode import pictures
+    from streamfx.encode.pictures import PictureSink, is_pictures
 
-    if pictures.is_pictures(text):
-        return pictures.PictureSink(text, format, quality=quality, overwrite=overwrite)
+    if is_pictures(text):
+        return PictureSink(text, format, quality=quality, overwrite=overwrite)
     from streamfx.encode.file import EncodeSettings, FileSink
 
     settings = EncodeSettings(

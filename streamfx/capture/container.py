@@ -1,0 +1,132 @@
+"""Opens a file for demuxing, says in one line why it cannot, and picks the streams."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from streamfx.errors import SourceOpenError
+from streamfx.extras import Extras, ExtraStream
+
+_NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
+
+
+def open_container(text: str) -> tuple[InputContainer, IO[bytes] | None]:
+    """Return the open container, and the file to close after it when it is standard input.
+
+    Args:
+        text: a path, or ``-`` for standard input.
+
+    Raises:
+        SourceOpenError: missing, empty, a folder, no permission, or nothing that FFmpeg can demux.
+    """
+    if text == "-":
+        stdin = _stdin_file()
+        return _demuxer(stdin, text), stdin
+    path = Path(text)
+    _refuse_unreadable(path)
+    return _demuxer(f"file:{path.absolute()}", text), None
+
+
+def _demuxer(file: str | IO[bytes], text: str) -> InputContainer:
+    try:
+        container = av.open(file, "r", metadata_errors="surrogateescape")
+    except (av.FFmpegError, ValueError) as error:
+        if not isinstance(file, str):
+            file.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = " (an MP4 from standard input must have its index at the front)" if text == "-" else ""
+        raise SourceOpenError(f"{text}: not a video that can be read: {reason}{hint}") from error
+    if container.format.name in _NOT_VIDEO:
+        container.close()
+        raise SourceOpenError(f"{text}: not a video (it looks like text or plain data)")
+    return container
+
+
+def _stdin_file() -> IO[bytes]:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise SourceOpenError("-: standard input is a terminal; pipe a video into it")
+    return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+
+
+def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoStream:
+    """Return the video stream to work on: FFmpeg's choice among those that are no cover picture.
+
+    Args:
+        container: the open file.
+        name: of the source, for messages.
+        notes: where to say which other video streams are left out.
+
+    Raises:
+        SourceOpenError: there is none that can be decoded.
+    """
+    moving = [s for s in container.streams.video if not _is_cover(s)]
+    usable = [s for s in moving if _has_decoder(s)]
+    if not usable:
+        found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        what = "its coding cannot be decoded here" if moving else f"it holds {found}"
+        raise SourceOpenError(f"{name}: no video to read in it ({what})")
+    best = container.streams.best("video")
+    video = next((s for s in usable if best is not None and s.index == best.index), usable[0])
+    others = [stream.index for stream in moving if stream.index != video.index]
+    notes.extend(f"video stream {other} is left out; stream {video.index} is used" for other in others)
+    return video
+
+
+def gather_extras(container: InputContainer, video: VideoStream) -> Extras:
+    """Return everything in the file but the moving pictures, to be copied."""
+    streams = [
+        ExtraStream(stream.index, stream.type, _codec_name(stream), stream)
+        for stream in container.streams
+        if stream.index != video.index and (stream.type != "video" or _is_cover(stream))
+    ]
+    return Extras(
+        streams=tuple(streams),
+        metadata=dict(container.metadata),
+        video_metadata=dict(video.metadata),
+        video_disposition=int(video.disposition),
+        chapters=container.chapters(),
+    )
+
+
+def _refuse_unreadable(path: Path) -> None:
+    """Say what is wrong with the file, before FFmpeg says it less clearly."""
+    try:
+        if path.is_dir():
+            raise SourceOpenError(f"{path}: is a folder without pictures; give a video file or pictures")
+        with path.open("rb") as file:
+            if path.is_file() and not file.read(1):
+                raise SourceOpenError(f"{path}: is empty (0 bytes)")
+    except FileNotFoundError as error:
+        raise SourceOpenError(f"{path}: no such file{_looked_in(path)}") from error
+    except PermissionError as error:
+        raise SourceOpenError(f"{path}: no permission to read it") from error
+    except SourceOpenError:
+        raise
+    except OSError as error:
+        raise SourceOpenError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _looked_in(path: Path) -> str:
+    folder = path.absolute().parent
+    return f" in {folder}" if folder.is_dir() else f" (there is no folder {folder} either)"
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _has_decoder(stream: Stream) -> bool:
+    context: object = stream.codec_context  # None where FFmpeg has no decoder, whatever the stub says
+    return context is not None
+
+
+def _codec_name(stream: Stream) -> str:
+    return (stream.codec_context.name if _has_decoder(stream) else stream.name) or "unknown"
