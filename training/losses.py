@@ -71,9 +71,9 @@ def content(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
 def structure(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
     """Mean squared difference of features, each channel set to mean 0 and deviation 1; scalar.
 
-    Keeps the layout (edges, faces) at a finer layer than content does, and says nothing about channel statistics,
-    which belong to the style; as the normalised perceptual loss of Park, Lee, "Arbitrary Style Transfer with
-    Style-Attentional Networks" (2019).
+    Keeps the layout (edges, faces) at a finer layer than content does, and says nothing about channel
+    statistics, which belong to the style; as the normalised perceptual loss of Park, Lee, "Arbitrary Style
+    Transfer with Style-Attentional Networks" (2019).
     """
     normal_BChw, source_normal_BChw = (
         functional.instance_norm(features.float(), eps=1e-2) for features in (features_BChw, source_BChw)

@@ -28,9 +28,9 @@ class Block(nn.Module):
 
     def __init__(self, width: int, norm: Norm) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.first = _conv(width, width)
         self.norm = _norm(norm, width)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.second = _conv(width, width)
 
     def forward(self, features_BCHW: Tensor, scale_1C11: Tensor, shift_1C11: Tensor) -> Tensor:
         inner_BCHW = self.norm(self.first(features_BCHW)) * scale_1C11 + shift_1C11
@@ -66,14 +66,14 @@ class WarpMask(nn.Module):
     ) -> None:
         super().__init__()
         self.detail = detail
-        self.stem = nn.Conv2d(4, stem, 3, stride=2, padding=1)
-        self.down = nn.Conv2d(stem, width, 3, stride=2, padding=1)
+        self.stem = _conv(4, stem, stride=2)
+        self.down = _conv(stem, width, stride=2)
         self.norm = _norm(norm, width)
         self.blocks = nn.ModuleList(Block(width, norm) for _ in range(blocks))
         self.modulate = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, blocks * 2 * width))
         self.narrow = nn.Conv2d(width, stem, 1)
-        self.join = nn.Conv2d(2 * stem, 2 * stem, 3, padding=1)
-        self.heads = nn.Conv2d(2 * stem, 4 * HEAD_CHANNELS, 3, padding=1)
+        self.join = _conv(2 * stem, 2 * stem)
+        self.heads = _conv(2 * stem, 4 * HEAD_CHANNELS)
         self._start_as_pure_translation()
 
     def forward(
@@ -147,6 +147,11 @@ def fold_batch_norm(network: WarpMask) -> WarpMask:
         block.first = nn.utils.fuse_conv_bn_eval(block.first.eval(), block.norm.eval())
         block.norm = nn.Identity()
     return network
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """3x3 convolution whose border repeats: zeros there would show as a frame around the picture."""
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="replicate")
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
