@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -268,30 +269,41 @@ def test_a_truncated_source_gives_a_playable_output_and_exit_code_1(run: Run, tm
     assert left(tmp_path) == {"whole.mp4", "cut.mp4", "out.mp4", "report.json"}
 
 
-def test_a_full_disk_leaves_a_playable_file_or_nothing_and_says_so(
+def test_a_full_disk_keeps_what_was_written_under_a_name_that_says_so(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     # A limit on file sizes, set in a shell of its own, fails a write as a full disk does.
-    command = [
-        "transcode",
-        "test:bars?size=320x240&frames=100",
-        "out.mp4",
-        "--effect",
-        "tiny",
-        "--quality",
-        "1",
-    ]
+    source, settings = "test:bars?size=640x360&frames=60", ["--effect", "tiny", "--quality", "1"]
+    command = [sys.executable, "-m", "streamfx", "transcode", source, "out.mp4", *settings]
     ran = subprocess.run(
-        ["bash", "-c", 'ulimit -f 200; exec "$@"', "bash", sys.executable, "-m", "streamfx", *command],
-        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
+        ["bash", "-c", 'ulimit -f 1000; exec "$@"', "bash", *command],
+        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert ran.returncode == 1, (ran.returncode, ran.stdout, ran.stderr)
     assert "Traceback" not in ran.stderr
-    assert "out.mp4" in ran.stderr
-    assert left(tmp_path) <= {"out.mp4"}
-    if left(tmp_path):
-        with av.open(str(tmp_path / "out.mp4")) as container:
-            assert sum(1 for _ in container.decode(video=0)) > 0
+    assert "limit" in ran.stderr
+    assert left(tmp_path) == {"out.partial.mp4"}
+    pictures = 0
+    # The picture that the end of the disk cut in two is an error; those before it are good.
+    with contextlib.suppress(av.FFmpegError), av.open(str(tmp_path / "out.partial.mp4")) as container:
+        for _ in container.decode(video=0):
+            pictures += 1
+    assert pictures > 0
+
+
+def test_a_source_without_one_good_picture_is_refused(run: Run, clip: Path, tmp_path: Path) -> None:
+    with av.open(str(clip)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(clip.read_bytes())
+    for place, size in places:
+        data[place : place + size] = bytes(size)
+    (tmp_path / "bad.mp4").write_bytes(data)
+    ran = run(
+        "transcode", "bad.mp4", "out.mp4", "--effect", "tiny", "--set", "limits.decode_failures_in_a_row=9"
+    )
+    refused(ran, "bad.mp4")
+    assert left(tmp_path) == {"in.mp4", "bad.mp4"}
 
 
 # ---------------------------------------------------------------- stopping
@@ -327,3 +339,17 @@ def test_a_first_interrupt_completes_the_output(
     assert left(tmp_path) == {"out.mp4"}
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_a_second_interrupt_stops_at_once_and_leaves_nothing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ("test:bars?size=320x180&frames=0", "out.mp4", "--effect", "tiny")
+    process = start(environment, tmp_path, *arguments)
+    wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "Traceback" not in err
+    assert left(tmp_path) in (set(), {"out.mp4"})  # the second may come when the first has done its work

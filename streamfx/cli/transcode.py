@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,10 @@ def transcode(options: Namespace) -> int:
         try:
             report = run_config(config, show)
         except StageFailedError as error:
-            if error.report is None or options.debug:
-                raise
+            if error.report is None or not error.report.result.account.encoded:
+                raise  # not one frame was written: that is a refusal
+            if options.debug:
+                traceback.print_exc()
             report = error.report
     print(report.summary(), file=sys.stderr if report.exit_code else sys.stdout)
     return report.exit_code
