@@ -31,9 +31,10 @@ from typing import Any
 
 import av
 import numpy as np
-from benchmarks.record import record
 
 import streamfx
+from benchmarks.generator import engine_to_measure
+from benchmarks.record import record
 from streamfx.config import load_config
 from streamfx.device import usable_cores
 from streamfx.generate.library import load_engine
@@ -68,10 +69,11 @@ def main() -> None:
     rounds = 1 if options.quick else options.rounds
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
+        engine = str(engine_to_measure(options.engine, Path(name)).folder)
         for size in SIZES[:1] if options.quick else SIZES:
             clip = make_clip(options.clip, Path(name) / f"{size[0]}.mp4", size, options.frames)
             factors = FACTORS[:1] if options.quick else FACTORS
-            rows += measure(size, contenders(clip, options.engine, factors), rounds)
+            rows += measure(size, contenders(clip, engine, factors), rounds)
     for row in rows:
         print(
             f"{row['program']:28} {row['size']:>10} {row['fps']:8.1f} fps {row['cpu_ms_per_frame']:8.1f} ms "

@@ -45,7 +45,7 @@ def test_an_error_is_ours_and_also_a_builtin_and_says_what_it_means(name: str) -
 
 @pytest.mark.parametrize("name", BUILTINS)
 def test_the_message_of_an_error_is_read_by_some_test(name: str) -> None:
-    # Either by match=, or by keeping the exception, or finding it as the cause of another, and reading its text.
+    # By match=, or by keeping the exception, or finding it as the cause of another, and reading its text.
     reads = re.compile(rf"pytest\.raises\(\s*{name}\s*(,\s*match=|\)\s*as )|__cause__, {name}\)")
     assert any(reads.search(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py"))
 
