@@ -297,6 +297,7 @@ def test_a_source_without_one_good_picture_is_refused(run: Run, clip: Path, tmp_
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     data = bytearray(clip.read_bytes())
     for place, size in places:
+        assert place is not None
         data[place : place + size] = bytes(size)
     (tmp_path / "bad.mp4").write_bytes(data)
     ran = run(

@@ -31,15 +31,16 @@ def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
 
 
 def describe(snapshot: Snapshot) -> str:
-    """Return rate, time left and stage times in words.
+    """Return frames done, rate, time left and stage times in words.
 
     Example:
         >>> from streamfx.stats import Times
         >>> times = {"decode": Times(9, 0.0012, 0.001, 0.002, 0.002, 0.002)}
         >>> describe(Snapshot(10, 9, 0, 1, 100, 0.5, 18.0, 5.0, {}, times))
-        '18.0 fps, 0:05 left, decode 1.2 ms, 1 broken'
+        '9 of 100 frames, 18.0 fps, 0:05 left, decode 1.2 ms, 1 broken'
     """
-    parts = []
+    of = "" if snapshot.frame_count is None else f" of {snapshot.frame_count}"
+    parts = [f"{snapshot.frames_out}{of} frames"]
     if snapshot.fps is not None:
         parts.append(f"{snapshot.fps:.1f} fps")
     if snapshot.remaining_seconds is not None and not snapshot.stopping:
@@ -80,8 +81,7 @@ def _lines(stream: TextIO) -> ShowProgress:
         if now - shown_at < LINE_EVERY_SECONDS:
             return
         shown_at = now
-        of = "" if snapshot.frame_count is None else f" of {snapshot.frame_count}"
-        print(f"streamfx: {snapshot.frames_out}{of} frames, {describe(snapshot)}", file=stream, flush=True)
+        print(f"streamfx: {describe(snapshot)}", file=stream, flush=True)
 
     return show
 
@@ -89,18 +89,18 @@ def _lines(stream: TextIO) -> ShowProgress:
 @contextmanager
 def _bar(stream: TextIO) -> Iterator[ShowProgress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("frames, {task.description}"))
-    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
+    columns = (BarColumn(bar_width=30), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(file=stream), transient=True, refresh_per_second=4) as bar:
+        task = bar.add_task("preparing", total=None)
 
         def show(snapshot: Snapshot) -> None:
             bar.update(
                 task,
                 completed=snapshot.frames_out,
                 total=snapshot.frame_count,
-                description=describe(snapshot) or "starting",
+                description=describe(snapshot),
             )
 
         yield show
