@@ -23,6 +23,14 @@ HEAD_CHANNELS = 7
 STRIDE = 4
 
 
+class FrameNorm(nn.Module):
+    """Instance norm (Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016) without weights; unlike the
+    one of torch it accepts a single pixel, which becomes 0."""
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        return torch.instance_norm(features_BCHW, None, None, None, None, True, 0.1, 1e-5, False)
+
+
 class Block(nn.Module):
     """Residual block whose inner features are scaled and shifted by what the factor asks for."""
 
@@ -126,7 +134,8 @@ class WarpMask(nn.Module):
 
 def affine(picture_B3HW: Tensor, matrix_34: Tensor) -> Tensor:
     """Picture with each pixel's three values multiplied by a 3x4 affine matrix (last column: offset)."""
-    return functional.conv2d(picture_B3HW, matrix_34[:, :3, None, None]) + matrix_34[:, 3].reshape(1, 3, 1, 1)
+    linear_B3N = matrix_34[:, :3] @ picture_B3HW.flatten(2)
+    return (linear_B3N + matrix_34[:, 3:]).reshape(picture_B3HW.shape)
 
 
 def fold_batch_norm(network: WarpMask) -> WarpMask:
@@ -158,5 +167,5 @@ def _norm(kind: Norm, channels: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "instance":
-        return nn.InstanceNorm2d(channels)
+        return FrameNorm()
     return nn.Identity()
