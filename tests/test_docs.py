@@ -53,7 +53,9 @@ def test_a_document_keeps_its_lines_and_tables_whole(name: str) -> None:
     assert not [line for line in text.splitlines() if line != line.rstrip()]
 
 
-CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if not path.name.startswith("train_"))
+CONFIGS = sorted(
+    path for path in (ROOT / "configs").glob("*.yaml") if not path.name.startswith(("train_", "evaluate_"))
+)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
