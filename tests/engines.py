@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,10 +13,12 @@ from streamfx.frame import CodeRange, Colour, Matrix
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.engine import write_engine
 
-OPTIONS: dict[str, bool | int | float | str] = {"stem": 4, "width": 8, "blocks": 1}
+Options: TypeAlias = Mapping[str, bool | int | float | str]
+
+OPTIONS: Options = {"stem": 4, "width": 8, "blocks": 1}
 
 
-def make_engine(folder: Path, name: str = "tiny", seed: int = 7) -> Path:
+def make_engine(folder: Path, name: str = "tiny", seed: int = 7, options: Options = OPTIONS) -> Path:
     """Write an engine of a few thousand random weights and return its folder, ``folder / name``.
 
     It repaints pictures strongly and moves them a little, so that a test sees whether it was applied.
@@ -25,7 +29,7 @@ def make_engine(folder: Path, name: str = "tiny", seed: int = 7) -> Path:
     from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask
 
     torch.manual_seed(seed)
-    network = WarpMask(**OPTIONS).eval()  # type: ignore[arg-type]
+    network = WarpMask(**options).eval()  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
@@ -34,7 +38,7 @@ def make_engine(folder: Path, name: str = "tiny", seed: int = 7) -> Path:
         "name": name,
         "version": "1.0",
         "family": "warp_mask",
-        "options": OPTIONS,
+        "options": dict(options),
         "stride": STRIDE,
         "factors": [1.0, 2.0, 4.0, 8.0],
         "heads": list(HEADS),
