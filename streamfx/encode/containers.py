@@ -44,11 +44,13 @@ _MOV_OPTIONS = {
     "movflags": "hybrid_fragmented+delay_moov+negative_cts_offsets",
     "frag_duration": "1000000",
 }
+_MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC), _MOV_OPTIONS, pixel_shape=True)
 _MKV = Container(
     "matroska",
     ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
+    _MKV_OPTIONS,
     tick_seconds=Fraction(1, 1000),
     equal_times=True,
 )
@@ -69,7 +71,11 @@ CONTAINERS = {
     ),
     ".mkv": _MKV,
     ".webm": Container(
-        "webm", ("vp9", "av1", "vp8", "av1_nvenc"), tick_seconds=Fraction(1, 1000), equal_times=True
+        "webm",
+        ("vp9", "av1", "vp8", "av1_nvenc"),
+        _MKV_OPTIONS,
+        tick_seconds=Fraction(1, 1000),
+        equal_times=True,
     ),
     ".ts": _TS,
     ".m2ts": _TS,

@@ -31,7 +31,7 @@ from streamfx.encode.index import move_index_to_front
 from streamfx.encode.pixel_format import choose_pixel_format
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.encode.verify import Expected, ExpectedStream
-from streamfx.errors import ConfigError, SinkError
+from streamfx.errors import ConfigError, SinkError, StreamfxError
 from streamfx.extras import Extras, ExtraStream
 from streamfx.frame import ChromaLocation, Colour, Frame, VideoFormat
 
@@ -131,12 +131,13 @@ class FileSink:
         try:
             self._file = self._partial.open("wb", buffering=_WRITE_BUFFER_BYTES)
             self._open(self._file, settings, streams)
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except BaseException as error:
             self.abort()
+            if isinstance(error, StreamfxError) or not isinstance(
+                error, (av.FFmpegError, OSError, ValueError)
+            ):
+                raise
             raise SinkError(f"{path}: cannot be opened for writing: {self._reason(error)}") from error
-        except BaseException:
-            self.abort()
-            raise
 
     def write(self, frame: Frame) -> None:
         """Encode one frame, in order of presentation.
@@ -261,9 +262,24 @@ class FileSink:
         options = hdr_options(self._codec.encoder, video, self._encoder_options)
         if video.colour.chroma_location is not ChromaLocation.UNKNOWN:
             options["chroma_sample_location"] = video.colour.chroma_location.value
-        context.options = options
+        context.options = {key: value for key, value in options.items() if value}
         self._rotate(stream)
+        self._start_encoder(stream)
         return stream
+
+    def _start_encoder(self, stream: VideoStream) -> None:
+        """Open the encoder now, so that what it refuses is told apart from what the container refuses."""
+        context, options = stream.codec_context, dict(stream.codec_context.options)
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            settings = " ".join(f"{key}={value}" for key, value in options.items())
+            raise SinkError(
+                f"{self.path}: encoder {self._codec.encoder} does not start with {settings}: "
+                f"{self._reason(error)}"
+            ) from error
+        if context.options:  # PyAV leaves here what the encoder did not take
+            raise ConfigError(f"encoder {self._codec.encoder} has no option {', '.join(context.options)}")
 
     def _rotate(self, stream: VideoStream) -> None:
         matrix = self._extras.display_matrix if self._extras else None
@@ -315,7 +331,7 @@ class FileSink:
         return SinkError(f"{self.path}: writing failed at {where}: {self._reason(error)}{kept}")
 
     def _reason(self, error: Exception) -> str:
-        number = getattr(error, "errno", None)
+        number, text = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return {
                 errno.ENOSPC: "the disk is full",
@@ -323,8 +339,8 @@ class FileSink:
                 errno.EFBIG: "the file size limit is reached",
             }[number]
         if "nvenc" in self._codec.name:
-            return f"{error} (no NVIDIA GPU with an encoder, or too many encodes at once on it)"
-        return getattr(error, "strerror", None) or str(error)
+            return f"{text} (no NVIDIA GPU with an encoder, or too many encodes at once on it)"
+        return text
 
     def _close_quietly(self) -> None:
         out, self._out = self._out, None
