@@ -2,8 +2,8 @@
 
     python -m benchmarks.generator [--engine NAME] [--rounds N] [--threads N]
 
-Each candidate is checked against the golden frame, so that nothing is fast because it is wrong. The last rows say
-what several pictures at once give: one lane with all threads, or as many lanes with one thread each.
+Each candidate is checked against the golden frame, so that nothing is fast because it is wrong. The last rows
+say what several pictures at once give: one lane with all threads, or as many lanes with one thread each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.record import record
 from benchmarks.turns import take_turns
@@ -63,7 +62,7 @@ def torch_inputs(reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) 
     return *tensors, torch.tensor([factor], dtype=torch.float32)
 
 
-def torch_candidate(network: nn.Module, precision: Precision) -> Translate:
+def torch_candidate(network: Callable[..., torch.Tensor], precision: Precision) -> Translate:
     """Return a network of torch, with bf16 by autocast."""
 
     def translate(reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
