@@ -1,7 +1,7 @@
 """Frame: one picture of a video as planar YUV, immutable and self-checking; and what describes it.
 
-Shape legend: a plane is a 2-D NumPy array (height, width), rows may be padded (any positive row stride), samples
-contiguous. ``uint8`` at depth 8, ``uint16`` at depths 9 to 16 with the value in the low bits.
+Shape legend: a plane is a 2-D NumPy array (height, width), rows may be padded (any positive row stride),
+samples contiguous. ``uint8`` at depth 8, ``uint16`` at depths 9 to 16 with the value in the low bits.
 """
 
 from __future__ import annotations
@@ -179,13 +179,14 @@ class Frame:
         if not 8 <= self.depth <= 16:
             raise FrameError(f"frame {self.index}: depth must be 8 to 16 bits, found {self.depth}")
         dtype = np.dtype(np.uint8 if self.depth == 8 else np.uint16)
-        chroma_size = self.subsampling.chroma_size(self.size)
-        for name, plane, size in zip("YUV", self.planes, (self.size, chroma_size, chroma_size), strict=True):
+        for name, plane in zip("YUV", self.planes, strict=True):
             if plane.dtype != dtype or plane.ndim != 2:
                 raise FrameError(
                     f"frame {self.index}: plane {name} must be 2-D {dtype} at depth {self.depth}, "
                     f"found {plane.ndim}-D {plane.dtype}"
                 )
+        chroma_size = self.subsampling.chroma_size(self.size)
+        for name, plane, size in zip("YUV", self.planes, (self.size, chroma_size, chroma_size), strict=True):
             if plane.shape != size or 0 in size:
                 raise FrameError(
                     f"frame {self.index}: plane {name} must be {size} for luma {self.size} at "
