@@ -59,6 +59,8 @@ class RunResult:
         first_frame_seconds: from the start of the run to the first frame written; None when none was.
         speed: rate, processor time and share of what the processors allow.
         stages: times by stage.
+        queue_fill: how full each queue was on average, 0 to 1; None when the run was too short to look. A
+            full queue shows that what comes after it is the slower side.
         queue_drops: frames dropped by each queue, by cause.
         failure: the first failure as one sentence, None without one.
     """
@@ -69,5 +71,6 @@ class RunResult:
     first_frame_seconds: float | None
     speed: Speed
     stages: dict[str, Times]
+    queue_fill: dict[str, float | None]
     queue_drops: dict[str, dict[str, int]]
     failure: str | None = None

@@ -17,7 +17,9 @@ from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow, RunResult
-from streamfx.stages import Generate, Position, Stages
+from streamfx.frame import Frame
+from streamfx.frame_queue import FrameQueue
+from streamfx.stages import Generate, Position, Slot, Stages
 from streamfx.stats import Snapshot, Stats
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,11 @@ class Pipeline:
         self._source_closed = False
         self._threads_left = 0
         self._all_ended = threading.Event()
+        self._queues: dict[str, FrameQueue[Frame] | FrameQueue[Slot]] = {
+            "captured": self._stages.captured,
+            "generated": self._stages.generated,
+        }
+        self._fill_sums, self._looks = dict.fromkeys(self._queues, 0.0), 0
 
     def run(self, progress: Callable[[Snapshot], None] | None = None) -> RunResult:
         """Run to the end and return what came of it; ``progress`` is called now and then from this thread.
@@ -127,7 +134,7 @@ class Pipeline:
             elapsed_seconds=elapsed,
             fps=stats.recent_fps(frames_out),
             remaining_seconds=left,
-            queue_fill={"captured": stages.captured.fill, "generated": stages.generated.fill},
+            queue_fill={name: queue.fill for name, queue in self._queues.items()},
             stages=stats.stages(),
             stopping=stages.stop_requests > 0,
         )
@@ -185,7 +192,10 @@ class Pipeline:
             progress(self.snapshot())
 
     def _watch(self, now: float) -> None:
-        """Act on requests to stop, and on a source that blocks."""
+        """Look how full the queues are; act on requests to stop, and on a source that blocks."""
+        self._looks += 1
+        for name, queue in self._queues.items():
+            self._fill_sums[name] += queue.fill / queue.capacity
         stages, flow = self._stages, self._flow
         since = stages.read_since
         reading_seconds = 0.0 if since is None else now - since
@@ -229,7 +239,6 @@ class Pipeline:
         else:
             ending = Ending.COMPLETE if stages.source_ended else Ending.STOPPED
         first = stages.first_written_at
-        queues = {"captured": stages.captured.drops, "generated": stages.generated.drops}
         return RunResult(
             ending=ending,
             account=account,
@@ -237,8 +246,12 @@ class Pipeline:
             first_frame_seconds=None if first is None else first - self._stats.started_at,
             speed=self._stats.speed(account.encoded + account.repeated),
             stages=self._stats.stages(),
+            queue_fill={
+                name: total / self._looks if self._looks else None for name, total in self._fill_sums.items()
+            },
             queue_drops={
-                name: {cause.value: count for cause, count in drops.items()} for name, drops in queues.items()
+                name: {cause.value: count for cause, count in queue.drops.items()}
+                for name, queue in self._queues.items()
             },
             failure=_describe(*self._failures[0]) if self._failures else None,
         )

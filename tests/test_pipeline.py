@@ -332,6 +332,19 @@ def test_progress_shows_rate_time_left_and_stage_times() -> None:
     assert set(middle.queue_fill) == {"captured", "generated"}
 
 
+def test_a_full_queue_shows_which_side_is_slower() -> None:
+    def slow(frame: Frame) -> Frame:
+        time.sleep(0.01)
+        return frame
+
+    fill = Pipeline(FakeSource(40), slow, FakeSink()).run().queue_fill
+    captured, generated = fill["captured"], fill["generated"]
+    assert captured is not None
+    assert generated is not None
+    assert 0.5 < captured <= 1
+    assert 0 <= generated < 0.5
+
+
 def test_without_a_frame_count_the_time_left_is_unknown() -> None:
     snapshots: list[Snapshot] = []
     Pipeline(FakeSource(20), plus_one, FakeSink()).run(snapshots.append)
