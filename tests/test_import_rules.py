@@ -1,0 +1,61 @@
+"""Each optional or heavy library is used in few places, and the stages know nothing of what joins them.
+
+What a stage may import of the others, and what importing the package may load: ``test_imports.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "streamfx"
+MODULES = sorted(ROOT.rglob("*.py"))
+HOMES = {
+    "av": ("capture/", "encode/", "extras.py", "av_planes.py", "completeness.py"),
+    "cv2": (),
+    "numba": ("generate/fuse_kernels.py", "generate/reduce_cpu.py"),
+    "onnxruntime": (),
+    "openvino": ("backends/openvino.py",),
+    "platformdirs": ("backends/store.py", "generate/library.py"),
+    "rich": ("cli/progress.py",),
+    "safetensors": ("generate/networks/build.py",),
+    "torch": ("backends/", "generate/engine.py", "generate/networks/"),
+    "yaml": ("config_text.py", "generate/engine.py"),
+}
+STAGES = ("capture/", "generate/", "encode/", "backends/")
+JOINERS = ("cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "stages", "transcoding")
+
+
+def imports(module: Path) -> set[str]:
+    """Return the dotted names that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module))
+    return names
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_imported_only_where_it_is_at_home(library: str) -> None:
+    users = [
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if any(name.partition(".")[0] == library for name in imports(path))
+    ]
+    assert [user for user in users if not user.startswith(HOMES[library])] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_knows_nothing_of_what_joins_the_stages(stage: str) -> None:
+    used = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in MODULES
+        for name in imports(path)
+        if str(path.relative_to(ROOT)).startswith(stage)
+        and name.startswith(tuple(f"streamfx.{joiner}" for joiner in JOINERS))
+    }
+    assert used == set()
