@@ -144,7 +144,7 @@ def train_step(
     optimiser.zero_grad(set_to_none=True)
     indices = studio.pool.indices(step, options.batch, options.seed)
     if step < options.teacher_steps:
-        terms = _teacher_terms(studio, network, indices)
+        terms = _teacher_terms(studio, network, indices, step)
     else:
         terms = _style_terms(studio, network, indices, step)
     broken = [name for name, term in terms.items() if not math.isfinite(term.item())]
@@ -162,54 +162,64 @@ def learning_rate(options: StyleOptions, step: int) -> float:
     return options.learning_rate * min(1.0, (since + 1) / options.warm_up_steps, max(remaining, 0.02))
 
 
-def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int]) -> dict[str, Tensor]:
-    """Imitation of the teacher at factor 1 by the bare translation."""
+def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
+    """Imitation of the teacher by the bare translation."""
     indices = [index % min(studio.options.teacher_crops, len(studio.pool.crops)) for index in indices]
-    rgb_B3SS = torch.cat([studio.pool.crops[index].rgb()[None] for index in indices])
+    factor = _draw(studio.options.translation_factors, _random(studio.options, step))
+    windows = [studio.pool.crops[index].window(factor) for index in indices]
+    output_B3SS, _ = fused_crops(studio, network, windows, factor, released=False)
     target_B3SS = torch.cat([studio.teacher(index) for index in indices])
-    with studio.precision():
-        heads = network.translate(rgb_B3SS, torch.ones(1))
-    return {"imitation": losses.imitation(heads[:, :3].float(), target_B3SS)}
+    return {"imitation": losses.imitation(output_B3SS, target_B3SS)}
 
 
 def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
-    """Content, style and, once the heads are released, their prices and the temporal term."""
-    options = studio.options
-    rng = np.random.default_rng([options.seed, 3, step])
-    released = step >= options.teacher_steps + options.translation_steps
-    weights = options.factors if released else options.translation_factors
-    factor = float(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
+    """Style, content and temporal terms and, once the heads are released, their prices."""
+    options, rng = studio.options, _random(studio.options, step)
+    released = step >= options.phase_starts[2]
+    factor = _draw(options.factors if released else options.translation_factors, rng)
     crops = [studio.pool.crops[index] for index in indices]
-    output_B3SS, heads_B7ww = fused_crops(
-        studio, network, [crop.window(factor) for crop in crops], factor, released
-    )
-    with studio.precision():
-        features = studio.encoder(output_B3SS)
-    grams = [losses.gram(f) for f in features]
-    source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
-    content_weight = options.content_weight * factor**options.content_growth
-    terms = {
-        "style": losses.style(grams, studio.style_grams),
-        "moments": options.moments_weight
-        * losses.moments(features, grams, studio.style_features, studio.style_grams),
-        "content": content_weight * losses.content(features[-1], source[-1]),
-        "structure": options.structure_weight * losses.structure(features[-2], source[-2]),
-        "variation": options.variation_weight * losses.total_variation(output_B3SS),
-    }
+    windows = [crop.window(factor) for crop in crops]
+    output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
+    terms = _looks(studio, output_B3SS, indices, factor)
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
         terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
         terms["detail"] = options.detail_price * losses.detail_price(heads_B7ww[:, 6:7])
-    if released and options.temporal_weight > 0:
-        count = options.temporal_crops
+    if options.temporal_weight > 0:
         down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
-        shift_yx = (int(down), int(right))
-        windows = [
-            _noisy(crop.window(factor, shift_yx), rng, options.temporal_noise) for crop in crops[:count]
-        ]
-        moved_B3SS, _ = fused_crops(studio, network, windows, factor, released)
-        terms["temporal"] = options.temporal_weight * losses.temporal(moved_B3SS, output_B3SS[:count])
+        moved = [crop.window(factor, (int(down), int(right))) for crop in crops[: options.temporal_crops]]
+        noisy = [_noisy(window, rng, options.temporal_noise) for window in moved]
+        moved_B3SS, _ = fused_crops(studio, network, noisy, factor, released)
+        difference = losses.temporal(moved_B3SS, output_B3SS[: len(noisy)])
+        terms["temporal"] = options.temporal_weight * difference
     return terms
+
+
+def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: float) -> dict[str, Tensor]:
+    """What the encoder sees: style against the style picture, content and structure against the sources."""
+    options = studio.options
+    with studio.precision():
+        features = studio.encoder(output_B3SS)
+    grams = [losses.gram(layer) for layer in features]
+    source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
+    moments = losses.moments(features, grams, studio.style_features, studio.style_grams)
+    content_weight = options.content_weight * factor**options.content_growth
+    return {
+        "style": losses.style(grams, studio.style_grams),
+        "moments": options.moments_weight * moments,
+        "content": content_weight * losses.content(features[-1], source[-1]),
+        "structure": options.structure_weight * losses.structure(features[-2], source[-2]),
+        "variation": options.variation_weight * losses.total_variation(output_B3SS),
+    }
+
+
+def _random(options: StyleOptions, step: int) -> np.random.Generator:
+    return np.random.default_rng([options.seed, 3, step])
+
+
+def _draw(shares: dict[float, float], rng: np.random.Generator) -> float:
+    """One of the factors, as often as its share says."""
+    return float(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
 
 def fused_crops(
