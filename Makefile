@@ -41,15 +41,18 @@ clean:  ## Remove what the other commands made
 
 # Each stamp is newer than pyproject.toml once its packages are in, so a second run installs nothing.
 .venv/installed-core: pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@echo "Installing into .venv; the first time this takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "Installing into .venv; the first time this takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/installed-core
 
 .venv/installed-bench: pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@echo "Installing into .venv; the first time this takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ .venv/installed-core
 
 $(BIN)/pip:

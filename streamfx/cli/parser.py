@@ -11,7 +11,7 @@ from typing import NoReturn
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
-DESCRIPTION = "Changes how a video looks, live or offline, at the full resolution of the source."
+DESCRIPTION = "Changes how a video looks, at the full resolution of the source."
 EXIT_CODES = """\
 exit codes:
   0    everything is there
