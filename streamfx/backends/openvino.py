@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -73,16 +73,12 @@ class OpenVinoBackend:
             return compiled
 
 
-@dataclass(slots=True)
-class _Lane:
-    """A model of its own with one request: two requests of one model are not safe side by side."""
-
-    model: Any
-    request: Any
-
-
 class OpenVinoEngine:
-    """A model in OpenVINO, once per lane; a call takes a free lane or waits for one."""
+    """A model in OpenVINO, once per lane; a call takes a free lane or waits for one.
+
+    A lane is the only request of a model of its own: two requests of one model are not safe side by side
+    (OpenVINO 2026.4.1 corrupted its memory; see also its issues 20633 and 23376).
+    """
 
     backend = "openvino"
 
@@ -91,10 +87,10 @@ class OpenVinoEngine:
         self._channels = int(stored.notes["channels"])
         self._count = options.lanes
         # None in the queue stands for "closed"; it stays there for whoever comes next.
-        self._lanes: queue.SimpleQueue[_Lane | None] = queue.SimpleQueue()
+        self._lanes: queue.SimpleQueue[Any | None] = queue.SimpleQueue()
         for _ in range(options.lanes):
             model = _core().import_model(stored.payload[_BLOB], "CPU", _settings(self.precision, options))
-            self._lanes.put(_Lane(model, model.create_infer_request()))
+            self._lanes.put(model.create_infer_request())
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         lane = self._lanes.get()
@@ -105,17 +101,17 @@ class OpenVinoEngine:
         finally:
             self._lanes.put(lane)
 
-    def _run(self, lane: _Lane, inputs: tuple[Array, ...]) -> Array:
+    def _run(self, lane: Any, inputs: tuple[Array, ...]) -> Array:
         import openvino as ov
 
         # A request does not keep the memory alive that it shares, so this list must outlive the call.
         arrays = [np.ascontiguousarray(array) for array in inputs]
         for index, array in enumerate(arrays):
-            lane.request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+            lane.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         heads = np.empty((1, self._channels, *inputs[0].shape[2:]), np.float32)
-        lane.request.set_output_tensor(0, ov.Tensor(heads, shared_memory=True))
-        lane.request.infer()
+        lane.set_output_tensor(0, ov.Tensor(heads, shared_memory=True))
+        lane.infer()
         result: Array = heads[0]
         return result
 
@@ -148,7 +144,7 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
     """Return the engine converted, in the precision asked for or, with ``auto``, in the faster one.
 
     Raises:
-        BackendUnavailableError: torch, which converts, is missing.
+        BackendUnavailableError: torch, which converts, is missing; or OpenVINO lacks what the network needs.
         EngineMismatchError: what was built does not give the engine's golden heads.
     """
     model = _convert(engine)
@@ -205,7 +201,7 @@ def _convert(engine: CompilableEngine) -> Any:
     of OpenVINO over the network without asking.
 
     Raises:
-        BackendUnavailableError: torch is missing.
+        BackendUnavailableError: torch is missing, or OpenVINO lacks what the network needs.
     """
     if importlib.util.find_spec("torch") is None:
         raise BackendUnavailableError(
@@ -213,6 +209,7 @@ def _convert(engine: CompilableEngine) -> Any:
         )
     import openvino as ov
     import torch
+    from openvino import frontend
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -230,8 +227,13 @@ def _convert(engine: CompilableEngine) -> Any:
             engine.network(), example, check_trace=False
         )
         decoder = TorchScriptPythonDecoder(traced)
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    model = frontend.convert(frontend.load(decoder))
+    reader = FrontEndManager().load_by_framework("pytorch")
+    try:
+        model = reader.convert(reader.load(decoder))
+    except (frontend.GeneralFailure, frontend.NotImplementedFailure, frontend.OpConversionFailure) as error:
+        raise BackendUnavailableError(
+            f"backend openvino cannot convert engine {engine.name!r}; use backend eager: {error}"
+        ) from error
     shapes = ([1, 3, -1, -1], [3, 4], [3, 4], [1])
     model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
     return model

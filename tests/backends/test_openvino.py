@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -239,3 +240,26 @@ def test_without_torch_the_error_names_what_needs_it(engine: Engine, monkeypatch
     message = "must convert engine 'tiny' once, which needs torch: pip install torch"
     with pytest.raises(BackendUnavailableError, match=message):
         compile_f32(engine)
+
+
+def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engine: Engine) -> None:
+    import torch
+
+    class Odd(torch.nn.Module):
+        def forward(self, planes: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+            roots: torch.Tensor = torch.linalg.eigvals(planes[..., :32, :32]).real
+            return roots
+
+    @dataclass
+    class OddEngine:
+        name: str = "odd"
+        digest: str = "0"
+        stride: int = 4
+        golden: Golden = engine.golden
+
+        def network(self) -> torch.nn.Module:
+            return Odd()
+
+    message = "backend openvino cannot convert engine 'odd'; use backend eager: .*eigvals"
+    with pytest.raises(BackendUnavailableError, match=rf"(?s){message}"):
+        OpenVinoBackend().compile(OddEngine(), CompileOptions(Precision.F32))
