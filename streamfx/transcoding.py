@@ -28,6 +28,7 @@ from streamfx.stats import Snapshot, Stats
 from streamfx.version import __version__
 
 Progress = Callable[[Snapshot], None]
+_MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
 _LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
 
 
@@ -145,7 +146,7 @@ def _open(config: TranscodeConfig, stats: Stats) -> Iterator[_Parts]:
     """
     total = config.threads or usable_cores()
     with contextlib.ExitStack() as opened:
-        source = open_source(config.input, threads=total)
+        source = open_source(config.input, threads=min(total, _MOST_WORKERS))
         opened.callback(source.close)
         sink = open_sink(
             config.output,
@@ -159,7 +160,7 @@ def _open(config: TranscodeConfig, stats: Stats) -> Iterator[_Parts]:
             overwrite=config.overwrite,
         )
         opened.callback(sink.abort)  # does nothing once the output is finished
-        workers = config.workers or (1 if source.live else total)
+        workers = config.workers or (1 if source.live else min(total, _MOST_WORKERS))
         settings = EffectSettings(
             backend=config.backend,
             factor=None if config.factor == "auto" else config.factor,
