@@ -29,12 +29,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return read_engine(make_engine(tmp_path_factory.mktemp("engines")))
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> CompiledStore:
+    """A store for tests to which it does not matter whether the engine comes from one."""
+    return CompiledStore(tmp_path_factory.mktemp("compiled"))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> CompiledStore:
     return CompiledStore(tmp_path / "compiled")
 
 
-def compile_f32(engine: Engine, store: CompiledStore | None = None, lanes: int = 1) -> OpenVinoEngine:
+def compile_f32(engine: Engine, store: CompiledStore | None, lanes: int = 1) -> OpenVinoEngine:
     return OpenVinoBackend().compile(engine, CompileOptions(Precision.F32, 1, lanes, store))
 
 
@@ -58,15 +64,15 @@ def test_heads_are_those_of_the_reference_at_every_size_and_factor(
             assert error.largest <= tolerance.largest
 
 
-def test_the_smallest_picture_is_one_stride(engine: Engine) -> None:
-    compiled = compile_f32(engine)
+def test_the_smallest_picture_is_one_stride(engine: Engine, built: CompiledStore) -> None:
+    compiled = compile_f32(engine, built)
     _, to_rgb, from_rgb = golden_input()
     heads = compiled(np.full((3, 4, 4), 100, np.float32), to_rgb, from_rgb, 1.0)
     assert heads.shape == (7, 4, 4)
 
 
-def test_a_picture_that_is_not_contiguous_gives_the_same_heads(engine: Engine) -> None:
-    compiled = compile_f32(engine)
+def test_a_picture_that_is_not_contiguous_gives_the_same_heads(engine: Engine, built: CompiledStore) -> None:
+    compiled = compile_f32(engine, built)
     planes, to_rgb, from_rgb = golden_input()
     wide = np.zeros((3, 32, 96), np.float32)
     wide[:, :, ::2] = planes
@@ -74,8 +80,8 @@ def test_a_picture_that_is_not_contiguous_gives_the_same_heads(engine: Engine) -
     assert np.array_equal(compiled(wide[:, :, ::2], to_rgb, from_rgb, 4.0), expected)
 
 
-def test_heads_of_one_call_are_not_touched_by_the_next(engine: Engine) -> None:
-    compiled = compile_f32(engine)
+def test_heads_of_one_call_are_not_touched_by_the_next(engine: Engine, built: CompiledStore) -> None:
+    compiled = compile_f32(engine, built)
     first_input, second_input = golden_input(1), golden_input(2)
     first = compiled(*first_input, 4.0)
     kept = first.copy()
@@ -84,8 +90,10 @@ def test_heads_of_one_call_are_not_touched_by_the_next(engine: Engine) -> None:
     assert np.array_equal(first, kept)
 
 
-def test_threads_that_call_at_once_get_the_heads_of_their_own_pictures(engine: Engine) -> None:
-    compiled = compile_f32(engine, lanes=2)
+def test_threads_that_call_at_once_get_the_heads_of_their_own_pictures(
+    engine: Engine, built: CompiledStore
+) -> None:
+    compiled = compile_f32(engine, built, lanes=2)
     inputs = [golden_input(seed, size) for seed, size in enumerate([(32, 48), (16, 64), (32, 48), (8, 8)])]
     expected = [compiled(*values, 4.0) for values in inputs]
     wrong: list[int] = []
@@ -105,8 +113,8 @@ def test_threads_that_call_at_once_get_the_heads_of_their_own_pictures(engine: E
     assert wrong == []
 
 
-def test_a_closed_engine_says_so_in_every_thread(engine: Engine) -> None:
-    compiled = compile_f32(engine, lanes=2)
+def test_a_closed_engine_says_so_in_every_thread(engine: Engine, built: CompiledStore) -> None:
+    compiled = compile_f32(engine, built, lanes=2)
     compiled.close()
     compiled.close()
     for _ in range(3):
@@ -114,8 +122,8 @@ def test_a_closed_engine_says_so_in_every_thread(engine: Engine) -> None:
             compiled(*golden_input(), 4.0)
 
 
-def test_warming_up_runs_every_lane_and_gives_them_back(engine: Engine) -> None:
-    compiled = compile_f32(engine, lanes=3)
+def test_warming_up_runs_every_lane_and_gives_them_back(engine: Engine, built: CompiledStore) -> None:
+    compiled = compile_f32(engine, built, lanes=3)
     compiled.warm_up((12, 16))
     assert compiled(*golden_input(), 4.0).shape == (7, 32, 48)
     compiled.close()
@@ -239,7 +247,7 @@ def test_without_torch_the_error_names_what_needs_it(engine: Engine, monkeypatch
     )
     message = "must convert engine 'tiny' once, which needs torch: pip install torch"
     with pytest.raises(BackendUnavailableError, match=message):
-        compile_f32(engine)
+        compile_f32(engine, None)
 
 
 def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engine: Engine) -> None:
