@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -15,7 +14,8 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from streamfx.encode.codecs import Codec
-from streamfx.encode.containers import CONTAINERS, Container
+from streamfx.encode.containers import CONTAINERS
+from streamfx.encode.plan import OutputPlan
 from streamfx.errors import ConfigError
 from streamfx.extras import Extras, ExtraStream
 
@@ -94,32 +94,27 @@ def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
     return None
 
 
-def streams_to_copy(
-    path: Path, container: Container, codec: Codec, extras: Extras, notes: list[str]
-) -> list[ExtraStream]:
+def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[ExtraStream]:
     """Return the streams that go into the output; what is left out without harm goes into ``notes``.
 
     Raises:
         ConfigError: sound or subtitles that the container cannot hold; the message names a container that
             can.
     """
-    if not container.sound:
+    ending = plan.path.suffix
+    if not plan.container.sound:
         if extras.streams:
-            notes.append(
-                f"{path.suffix} holds pictures only; left out: {', '.join(map(str, extras.streams))}"
-            )
+            notes.append(f"{ending} holds pictures only; left out: {', '.join(map(str, extras.streams))}")
         return []
     copied = []
     for stream in extras.streams:
-        if stream_problem(container.muxer, stream) is None:
+        if stream_problem(plan.container.muxer, stream) is None:
             copied.append(stream)
         elif _is_vital(stream):
-            raise ConfigError(
-                f"{path}: {path.suffix} cannot hold {stream} of the source; "
-                f"{_better_container(codec, extras)}"
-            )
+            better = _better_container(plan.codec, extras)
+            raise ConfigError(f"{plan.path}: {ending} cannot hold {stream} of the source; {better}")
         else:
-            notes.append(f"{stream} is left out: {path.suffix} cannot hold it")
+            notes.append(f"{stream} is left out: {ending} cannot hold it")
     return copied
 
 

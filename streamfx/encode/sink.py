@@ -94,7 +94,8 @@ def open_sink(
 
     if is_pictures(text):
         return PictureSink(text, format, quality=quality, overwrite=overwrite)
-    from streamfx.encode.file import EncodeSettings, FileSink
+    from streamfx.encode.file import FileSink
+    from streamfx.encode.plan import EncodeSettings
 
     settings = EncodeSettings(
         codec=codec,

@@ -45,7 +45,6 @@ class Expected:
         colour: colour description of the video.
         size: (height, width) in pixels.
         tick_seconds: the unit the container rounds times to.
-        rotation_degrees: rotation asked of the player.
         sample_aspect_ratio: shape of a pixel; None when not stated.
         streams: the copied streams, in their order in the file.
     """
@@ -56,7 +55,6 @@ class Expected:
     colour: Colour
     size: tuple[int, int]
     tick_seconds: Fraction
-    rotation_degrees: int = 0
     sample_aspect_ratio: Fraction | None = None
     streams: tuple[ExpectedStream, ...] = ()
 

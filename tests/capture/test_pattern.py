@@ -51,13 +51,14 @@ def test_the_stamp_survives_scaling_noise_and_inversion(number: int) -> None:
     assert read_stamp(255 - luma) == number
     assert read_stamp((luma // 4 + 90).astype(np.uint8)) == number
     small = video_frame((360, 640), number, "yuv420p").reformat(160, 90)
-    assert read_stamp(small.to_ndarray()[:90]) == number
+    assert read_stamp(np.asarray(small.to_ndarray()[:90], np.uint8)) == number
 
 
 def test_the_stamp_survives_hard_compression(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "hard.mp4", size=(144, 256), frames=8, audio=False, options={"crf": "45"})
     with av.open(str(clip)) as file:
-        assert [read_stamp(f.to_ndarray()[:144]) for f in file.decode(video=0)] == list(range(8))
+        lumas = [np.asarray(frame.to_ndarray()[:144], np.uint8) for frame in file.decode(video=0)]
+    assert [read_stamp(luma) for luma in lumas] == list(range(8))
 
 
 @pytest.mark.parametrize("luma", [np.full((72, 128), 90, np.uint8), np.zeros((4, 4), np.uint8)])

@@ -1,0 +1,93 @@
+"""The coded video stream of an output: encoder, tags, rotation."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+
+import av
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from streamfx.encode.hdr import hdr_options
+from streamfx.encode.output_file import write_problem
+from streamfx.encode.pixels import AV_RANGES
+from streamfx.encode.plan import OutputPlan
+from streamfx.errors import ConfigError, SinkError
+from streamfx.frame import ChromaLocation
+
+_NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
+
+
+def add_video_stream(out: OutputContainer, plan: OutputPlan) -> VideoStream:
+    """Add the video stream to ``out`` and start its encoder.
+
+    Raises:
+        ConfigError: the encoder has no such option.
+        SinkError: the encoder does not start.
+    """
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr otherwise
+    video = plan.video
+    rate_fps = video.rate_fps or _NOMINAL_FPS
+    stream = out.add_stream(plan.codec.encoder, rate=rate_fps)
+    assert isinstance(stream, VideoStream)
+    context = stream.codec_context
+    context.height, context.width = video.size
+    context.pix_fmt = plan.pix_fmt
+    context.framerate = rate_fps
+    context.time_base = stream.time_base = video.time_base
+    context.colorspace, context.color_range = int(plan.colour.matrix), AV_RANGES[plan.colour.code_range]
+    context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
+    if video.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = video.sample_aspect_ratio
+    context.thread_type = "AUTO"  # PyAV's own default, slices, costs x264 compression
+    context.thread_count = plan.threads
+    if plan.codec.name.startswith("hevc") and plan.container.muxer in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # the tag Apple's players insist on
+    options = hdr_options(plan.codec.encoder, video, plan.encoder_options)
+    if plan.colour.chroma_location is not ChromaLocation.UNKNOWN:
+        options["chroma_sample_location"] = plan.colour.chroma_location.value
+    context.options = options
+    _start(stream, plan)
+    return stream
+
+
+def _start(stream: VideoStream, plan: OutputPlan) -> None:
+    """Open the encoder before the container, so that what it refuses is told apart."""
+    context, options = stream.codec_context, dict(stream.codec_context.options)
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        settings = " ".join(f"{key}={value}" for key, value in options.items())
+        hint = (
+            " (no NVIDIA GPU that encodes, or too many encodes at once on it)"
+            if "nvenc" in plan.codec.name
+            else ""
+        )
+        raise SinkError(
+            f"{plan.path}: encoder {plan.codec.encoder} does not start with {settings}: "
+            f"{write_problem(error)}{hint}"
+        ) from error
+    if context.options:  # PyAV leaves here what the encoder did not take
+        raise ConfigError(f"encoder {plan.codec.encoder} has no option {', '.join(context.options)}")
+
+
+def rotate(stream: VideoStream, plan: OutputPlan, matrix: tuple[int, ...] | None) -> str | None:
+    """Ask players to rotate the picture as the source does.
+
+    Args:
+        stream: the video stream of the output.
+        plan: of the output.
+        matrix: the source's display matrix, rotation and mirroring; None: the format's rotation alone.
+
+    Returns:
+        A sentence for the report when the container cannot do so; else None.
+    """
+    degrees = plan.video.rotation_degrees
+    if not plan.container.rotation:
+        return f"{plan.path.suffix} cannot ask players to rotate; it shows unrotated" if degrees else None
+    if matrix is not None:
+        stream.set_display_matrix(matrix)
+    elif degrees:
+        stream.set_display_rotation(degrees)
+    return None
