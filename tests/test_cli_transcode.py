@@ -140,7 +140,7 @@ def test_every_option_reaches_the_configuration(run: Run, clip: Path, tmp_path: 
 def test_an_existing_output_is_replaced_only_when_asked(run: Run, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     out.write_text("precious")
-    refused(run("transcode", "in.mp4", "out.mp4", "--effect", "tiny"), "out.mp4", "overwrit")
+    refused(run("transcode", "in.mp4", "out.mp4", "--effect", "tiny"), "out.mp4", "--overwrite")
     assert out.read_text() == "precious"
     assert run("transcode", "in.mp4", "out.mp4", "--effect", "tiny", "--overwrite").returncode == 0
     assert counts(out)[0] == FRAMES

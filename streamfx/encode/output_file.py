@@ -103,7 +103,7 @@ def refuse_target(path: Path, source_path: Path | None, overwrite: bool) -> None
         if source_path is not None and source_path.exists() and path.samefile(source_path):
             raise ConfigError(f"{path}: is the source itself ({source_path}); choose another name")
         if not overwrite:
-            raise SinkError(f"{path}: exists already; allow overwriting or choose another name")
+            raise SinkError(f"{path}: exists already; allow overwriting (--overwrite) or choose another name")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SinkError(f"{path}: no permission to write in {folder}")
 

@@ -156,4 +156,4 @@ def _prepare_folder(path: Path, overwrite: bool) -> None:
     if not overwrite:
         first = path.with_name(_NUMBER.sub(lambda m: f"%{m[1] or ''}d" % 1, path.name))
         if first.exists():
-            raise SinkError(f"{first}: exists already; allow overwriting or choose another name")
+            raise SinkError(f"{first}: exists already; allow overwriting (--overwrite) or choose another name")

@@ -49,7 +49,7 @@ def load_engine(name_or_path: str | Path) -> Engine:
         return read_engine(found[name_or_path])
     close = difflib.get_close_matches(name_or_path, found, n=1)
     raise EngineNotFoundError(
-        f"there is no engine {name_or_path!r}{f'; did you mean {close[0]!r}?' if close else ''} "
+        f"there is no engine {name_or_path!r}{f'; did you mean {close[0]!r}?' if close else '.'} "
         f"Engines found: {', '.join(found) or 'none'}. Searched: {', '.join(map(str, engine_folders()))}. "
         f"Give a path to an engine's folder, or name its parent in {VARIABLE}"
     )
