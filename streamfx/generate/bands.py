@@ -13,13 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
+from streamfx.device import usable_cores
+
 BANDS_PER_THREAD = 2  # some slack for a thread that is interrupted; more costs set-up time per band
 SMALLEST_BAND_ROWS = 16
 
 
+@cache
 def available_threads() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of processors this process can keep busy, as found on the first call."""
+    return usable_cores()
 
 
 def in_bands(work: Callable[[int, int], None], rows: int, threads: int | None = None) -> None:

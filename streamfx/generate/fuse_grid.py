@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.fuse_kernels import RUN, TILE
+from streamfx.generate.fuse_kernels import MOST_ALIKE, RUN, TILE
 
 Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -22,12 +23,16 @@ class Columns(NamedTuple):
         left: (n,) column of the heads to the left of the run.
         tiles: (tiles + 1,) first run of each tile.
         along: (width + RUN,) weight of the right column, 0..1; its type is the one to compute in.
+        ratio: of the widths if it is whole and small, else 0; runs are then alike but for the edges.
+        alike: (tiles, 2) first and end of the runs of each tile that are ``ratio`` long, side by side.
     """
 
     at: NDArray[np.uint32]
     left: NDArray[np.uint32]
     tiles: NDArray[np.int64]
     along: NDArray[np.floating]
+    ratio: int
+    alike: NDArray[np.int64]
 
 
 class Rows(NamedTuple):
@@ -94,6 +99,7 @@ def rows_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Ro
 
 @lru_cache(maxsize=32)
 def columns_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Columns:
+    """Return the table for a plane ``full`` wide, heads ``small`` wide, and chroma shifted by ``shift`` samples."""
     x = np.arange(full)
     position = _between(full, small, shift)
     left = np.minimum(position.astype(np.int64), max(small - 2, 0))
@@ -101,4 +107,12 @@ def columns_between(full: int, small: int, shift: float, real: np.dtype[Any]) ->
     at = np.flatnonzero((x - begins[np.searchsorted(begins, x, side="right") - 1]) % RUN == 0)
     tiles = np.searchsorted(at, np.arange(0, full + TILE, TILE))
     along = np.concatenate([position - left, np.zeros(RUN)]).astype(real)
-    return Columns(at.astype(np.uint32), left[at].astype(np.uint32), tiles.astype(np.int64), along)
+    ratio = full // small if full % small == 0 and full // small <= MOST_ALIKE else 0
+    alike = np.stack([tiles[:-1], tiles[:-1]], axis=1)
+    if ratio:
+        whole = (np.diff(at, append=full) == ratio) & (np.abs(along[at] - along[at[len(at) // 2]]) < 1e-6)
+        for tile, (first, end) in enumerate(pairwise(tiles)):
+            found = first + np.flatnonzero(whole[first:end])
+            if len(found) and found[-1] - found[0] + 1 == len(found):
+                alike[tile] = found[0], found[-1] + 1
+    return Columns(at.astype(np.uint32), left[at].astype(np.uint32), tiles, along, ratio, alike)

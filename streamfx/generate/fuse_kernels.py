@@ -30,7 +30,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 # All numbers the kernels are compiled with are in this file: Numba's cache sees no change of another.
-TILE = 640  # columns done at once; divides the usual widths
+TILE = 1920  # columns done at once; few enough for the second-level cache, many enough to make calls cheap
+MOST_ALIKE = 4  # largest whole ratio with a loop of its own
 RUN = 8  # columns enlarged by one vector operation
 LINE = TILE + 2 * RUN
 MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD = 3, 4, 5, 6  # as in fuse.py
@@ -147,10 +148,52 @@ def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, l
 
 @_kernel
 def _expand_row(row, columns, tile, line):
-    """Write the columns of a tile, run by run; what one writes beyond its end is overwritten by the next."""
-    real = line.dtype.type
+    """Write the columns of a tile. Whole ratios have loops that vectorise; the edges and all others go by runs."""
     x0 = tile * TILE
-    for run in range(columns.tiles[tile], columns.tiles[tile + 1]):
+    begin, end = columns.alike[tile, 0], columns.alike[tile, 1]
+    _expand_runs(row, columns, columns.tiles[tile], begin, x0, line)
+    _expand_runs(row, columns, end, columns.tiles[tile + 1], x0, line)
+    if begin == end:
+        return
+    start, left = np.int64(columns.at[begin]), np.int64(columns.left[begin])
+    few, weights, target = (
+        row[left : left + end - begin + 1],
+        columns.along[start : start + 4],
+        line[start - x0 :],
+    )
+    # One call per ratio: it is then a constant to the compiler.
+    if columns.ratio == 1:
+        _expand_alike(few, weights, 1, target)
+    elif columns.ratio == 2:
+        _expand_alike(few, weights, 2, target)
+    elif columns.ratio == 3:
+        _expand_alike(few, weights, 3, target)
+    else:
+        _expand_alike(few, weights, 4, target)
+
+
+@_kernel
+def _expand_alike(row, weights, ratio, line):
+    """Write ``ratio`` columns between each two of a row, at the same weights."""
+    real = line.dtype.type
+    first, second, third, fourth = weights[0], weights[1], weights[2], weights[3]
+    for x in range(row.shape[0] - 1):
+        base = real(row[x])
+        slope = real(row[x + 1]) - base
+        line[ratio * x] = base + slope * first
+        if ratio > 1:
+            line[ratio * x + 1] = base + slope * second
+        if ratio > 2:
+            line[ratio * x + 2] = base + slope * third
+        if ratio > 3:
+            line[ratio * x + 3] = base + slope * fourth
+
+
+@_kernel
+def _expand_runs(row, columns, first, end, x0, line):
+    """Write runs first..end; what one writes beyond its end is overwritten by the next, or is not used."""
+    real = line.dtype.type
+    for run in range(first, end):
         start, left = np.int64(columns.at[run]), np.uint64(columns.left[run])
         base, right = real(row[left]), real(row[left + np.uint64(1)])
         _store_ramp(line, start - x0, columns.along, start, base, right - base)  # type: ignore[call-arg]
