@@ -44,7 +44,7 @@ def test_a_command_of_the_readme_works(command: str, reader_folder: Path) -> Non
     assert program == "streamfx", f"mark '{command}' with '{EXEMPT}: why' or make it testable"
     ran = subprocess.run(
         [sys.executable, "-m", "streamfx", *arguments],
-        cwd=reader_folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
+        cwd=reader_folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert "Traceback" not in ran.stderr
@@ -66,6 +66,6 @@ def test_a_command_too_long_to_run_here_names_what_exists(command: str) -> None:
 def test_a_python_example_of_the_readme_runs(example: str, reader_folder: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", example],
-        cwd=reader_folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
+        cwd=reader_folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
