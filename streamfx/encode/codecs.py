@@ -16,14 +16,12 @@ _PRORES_PROFILES = ("proxy", "lt", "standard", "hq", "4444", "4444xq")
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """An encoder's quality number: option name, best, worst and default; ``factor`` turns it into the
-    option's."""
+    """An encoder's quality number: names of the options that take it, best, worst and default."""
 
-    option: str
+    options: str
     best: int
     worst: int
     default: int
-    factor: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,8 @@ class Codec:
         elif preset is not None:
             raise ConfigError(f"codec {self.name} has no presets; leave preset={preset} out")
         if self.quality is not None:
-            options[self.quality.option] = str(self._quality(self.quality, quality))
+            number = str(self._quality(self.quality, quality))
+            options |= dict.fromkeys(self.quality.options.split(), number)
         elif quality is not None:
             raise ConfigError(f"codec {self.name} has no quality setting; leave quality={quality} out")
         return options
@@ -94,7 +93,7 @@ class Codec:
                 f"quality for codec {self.name} must be {scale.best} (best) to {scale.worst} (smallest), "
                 f"found {number}"
             )
-        return number * scale.factor
+        return number
 
 
 def _numbers(highest: int) -> tuple[str, ...]:
@@ -148,8 +147,7 @@ CODECS = {
         Codec(
             "mjpeg",
             "mjpeg",
-            {"flags": "+qscale"},
-            quality=Scale("global_quality", 2, 31, 3, factor=118),
+            quality=Scale("qmin qmax", 2, 31, 3),
             code_range=CodeRange.FULL,
             states_pixel_shape=True,
         ),

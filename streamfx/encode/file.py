@@ -19,7 +19,7 @@ from streamfx.encode.extra_streams import (
     streams_to_copy,
     video_tags,
 )
-from streamfx.encode.index import move_index_to_front
+from streamfx.encode.index import finish_index
 from streamfx.encode.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.pixels import Packer
 from streamfx.encode.plan import EncodeSettings, plan_output
@@ -74,7 +74,7 @@ class FileSink:
         refuse_target(path, source_path, settings.overwrite)
         streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
         self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range)
-        self._first_seconds = self._last_seconds = Fraction(0)
+        self._first_seconds = self._last_seconds = self._end_seconds = Fraction(0)
         self._rounded = 0
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
@@ -107,6 +107,7 @@ class FileSink:
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
         self._last_seconds = frame.time_seconds
+        self._end_seconds = frame.time_seconds + picture.duration * frame.time_base
         if not self.frames_written:
             self._first_seconds = frame.time_seconds
         self.frames_written += 1
@@ -129,7 +130,9 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(None))
                 self._out.close()
                 self._file.close()
-                self._make_quick_to_start(self._file.partial)
+                if self._plan.container.muxer in ("mp4", "mov"):
+                    note = finish_index(self._file.partial, self._end_seconds - self._first_seconds)
+                    self.notes.extend([note] if note else [])
                 self._file.complete()
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken("completing the file", error) from error
@@ -203,11 +206,6 @@ class FileSink:
         for packet in packets:
             out.mux_one(packet)
             self.packets_written += 1
-
-    def _make_quick_to_start(self, file: Path) -> None:
-        if self._plan.container.muxer in ("mp4", "mov"):
-            note = move_index_to_front(file)
-            self.notes.extend([note] if note else [])
 
     def _broken(self, where: str, error: Exception) -> SinkError:
         """Save what is there under a visible name, and return the error that says so."""

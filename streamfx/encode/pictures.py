@@ -118,8 +118,7 @@ class PictureSink:
                 self.notes.append(f"JPEG holds 8 bits of the {video.depth}")
             encoder.pix_fmt = planar_name(video.subsampling, 8).replace("yuv", "yuvj")
             encoder.color_range = int(ColorRange.JPEG)
-            encoder.qscale = True
-            encoder.global_quality = (quality or 3) * 118  # FF_QP2LAMBDA
+            encoder.qmin = encoder.qmax = quality or 3
         else:
             if quality is not None:
                 raise ConfigError(f"PNG has no quality setting; leave quality={quality} out")
@@ -156,4 +155,6 @@ def _prepare_folder(path: Path, overwrite: bool) -> None:
     if not overwrite:
         first = path.with_name(_NUMBER.sub(lambda m: f"%{m[1] or ''}d" % 1, path.name))
         if first.exists():
-            raise SinkError(f"{first}: exists already; allow overwriting (--overwrite) or choose another name")
+            raise SinkError(
+                f"{first}: exists already; allow overwriting (--overwrite) or choose another name"
+            )

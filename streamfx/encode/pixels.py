@@ -33,6 +33,8 @@ class Packer:
     def __init__(self, video: VideoFormat, pix_fmt: str, code_range: CodeRange) -> None:
         self._video, self._pix_fmt, self._code_range = video, pix_fmt, code_range
         self._own = planar_name(video.subsampling, video.depth)
+        step_seconds = 1 / video.rate_fps if video.rate_fps else Fraction(1, 25)
+        self._usual_duration = max(round(step_seconds / video.time_base), 1)
         self._reformatter = VideoReformatter()
         self._palette = Palette(video.size) if pix_fmt == "pal8" else None
 
@@ -54,7 +56,7 @@ class Packer:
                 interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             )
         picture.pts, picture.time_base = frame.pts, frame.time_base
-        picture.duration = frame.duration or 0
+        picture.duration = frame.duration or self._usual_duration
         return picture
 
     def own_picture(self, frame: Frame) -> VideoFrame:

@@ -6,6 +6,7 @@ import os
 from fractions import Fraction
 
 import av
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
@@ -42,6 +43,8 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan) -> VideoStream:
         context.sample_aspect_ratio = video.sample_aspect_ratio
     context.thread_type = "AUTO"  # PyAV's own default, slices, costs x264 compression
     context.thread_count = plan.threads
+    # Durations reach the packets only with this flag; without one for the last, MP4 ends before it is shown.
+    context.flags |= Flags.frame_duration
     if plan.codec.name.startswith("hevc") and plan.container.muxer in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # the tag Apple's players insist on
     options = hdr_options(plan.codec.encoder, video, plan.encoder_options)

@@ -75,6 +75,17 @@ def test_uneven_times_come_through_exactly(tmp_path: Path, ending: str) -> None:
     assert sorted(time * 1000 for time, _ in packets_of(out)[0]) == times
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_picture_is_hidden_by_an_edit_list(tmp_path: Path, seed: int) -> None:
+    # B-frames and uneven times put the last picture to be shown into any fragment, not only the last one.
+    steps = np.random.default_rng(seed).choice([1, 10, 40, 80, 300], 59)
+    times = [70 * (seed % 2), *(70 * (seed % 2) + np.cumsum(steps)).tolist()]
+    clip = make_clip(tmp_path / "vfr.mkv", times=times, audio=False)
+    sink = pass_file(clip, tmp_path / "out.mp4", preset="medium")
+    assert verify_output(sink.path, sink.expected()) == []
+    assert [read_stamp(picture) for picture in pictures_of(sink.path)] == list(range(60))
+
+
 def test_times_finer_than_the_container_holds_are_rounded_and_it_is_said(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", rate=Fraction(30000, 1001), audio=False)
     sink = pass_file(clip, tmp_path / "out.mkv")
@@ -152,6 +163,18 @@ def test_codecs_keep_depth_and_subsampling(
     assert stamps == list(range(6))
     before.close()
     after.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "codec", "good", "poor"),
+    [("out.mp4", "h264", 10, 45), ("out.mkv", "mjpeg", 2, 31), ("out.webm", "vp9", 10, 60)],
+)
+def test_quality_changes_the_size(tmp_path: Path, target: str, codec: str, good: int, poor: int) -> None:
+    sizes = []
+    for quality in (good, poor):
+        sink = pass_file("test:bars?size=256x144&frames=10", tmp_path / target, codec=codec, quality=quality)
+        sizes.append(sink.path.stat().st_size)
+    assert sizes[0] > 1.5 * sizes[1]
 
 
 def test_hdr_metadata_comes_through(tmp_path: Path) -> None:
