@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class FailedFrame:
-    """One frame that could not be decoded, generated or encoded; ``index`` is None when unknown."""
+    """One frame that a stage (decode, generate, encode) could not do; ``index`` is None when unknown."""
 
     index: int | None
+    stage: str
     reason: str
 
 
@@ -132,13 +133,13 @@ class Ledger:
         """Settle a frame: ``stage`` could not do its work on it."""
         with self._lock:
             self._settle(index)
-            self._count_failure(FailedFrame(index, reason), stage)
+            self._count_failure(FailedFrame(index, stage, reason))
 
     def decode_failed(self, reason: str) -> None:
         """Count a frame that came in broken; it never had a number, so it enters and ends at once."""
         with self._lock:
             self._frames_in += 1
-            self._count_failure(FailedFrame(None, reason), "decode")
+            self._count_failure(FailedFrame(None, "decode", reason))
 
     def account(self) -> Account:
         """Return the account as it stands now."""
@@ -158,7 +159,7 @@ class Ledger:
             raise ValueError(f"frame {index} has its final state already, or never came in")
         self._open.remove(index)
 
-    def _count_failure(self, failure: FailedFrame, stage: str) -> None:
-        self._failed[stage] = self._failed.get(stage, 0) + 1
+    def _count_failure(self, failure: FailedFrame) -> None:
+        self._failed[failure.stage] = self._failed.get(failure.stage, 0) + 1
         if len(self._failures) < self._failures_kept:
             self._failures.append(failure)

@@ -103,11 +103,9 @@ class Report(BaseModel):
         """What is missing or wrong, one sentence each; empty when everything is there."""
         found = [self.result.failure] if self.result.failure else []
         account = self.result.account
-        for stage, count in account.failed.items():
-            reasons = [failure.reason for failure in account.failures if failure.reason]
-            first = f"; the first: {reasons[0]}" if reasons else ""
-            if not (self.result.failure and stage != "decode"):
-                found.append(f"{_frames(count)} failed to {stage}{first}")
+        if decode_failures := account.failed.get("decode"):  # those of other stages end the run: the failure
+            reason = next((failed.reason for failed in account.failures if failed.stage == "decode"), "")
+            found.append(f"{_frames(decode_failures)} failed to decode; the first: {reason}")
         return found + list(self.differences)
 
     def summary(self) -> str:

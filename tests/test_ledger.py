@@ -68,7 +68,7 @@ def test_causes_and_reasons_are_kept_apart() -> None:
         frames_in=5,
         dropped={"queue full": 2, "aborted": 1},
         failed={"generate": 1, "decode": 1},
-        failures=(FailedFrame(3, "not finite"), FailedFrame(None, "truncated packet")),
+        failures=(FailedFrame(3, "generate", "not finite"), FailedFrame(None, "decode", "truncated packet")),
     )
 
 

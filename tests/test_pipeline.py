@@ -113,8 +113,8 @@ def test_broken_frames_are_counted_with_their_reasons_and_the_rest_goes_on() -> 
     account = pipeline.run().account
     assert (account.frames_in, account.encoded, account.failed) == (6, 4, {"decode": 2})
     assert account.failures == (
-        FailedFrame(None, "fake: read 2 is broken"),
-        FailedFrame(None, "fake: read 3 is broken"),
+        FailedFrame(None, "decode", "fake: read 2 is broken"),
+        FailedFrame(None, "decode", "fake: read 3 is broken"),
     )
 
 
@@ -160,7 +160,7 @@ def test_the_first_failure_is_raised_from_the_original_exception() -> None:
     assert (caught.value.stage, caught.value.frame_index) == ("generate", 4)
     result = assert_balanced(pipeline)
     assert result.failure == str(caught.value)
-    assert result.account.failures == (FailedFrame(4, "heads of engine wave are not finite"),)
+    assert result.account.failures == (FailedFrame(4, "generate", "heads of engine wave are not finite"),)
 
 
 def test_an_exception_without_words_is_named() -> None:
@@ -333,16 +333,25 @@ def test_progress_shows_rate_time_left_and_stage_times() -> None:
 
 
 def test_a_full_queue_shows_which_side_is_slower() -> None:
-    def slow(frame: Frame) -> Frame:
-        time.sleep(0.01)
+    release, seen = threading.Event(), []
+
+    def held_up(frame: Frame) -> Frame:
+        release.wait(30)
         return frame
 
-    fill = Pipeline(FakeSource(40), slow, FakeSink()).run().queue_fill
+    def watch(snapshot: Snapshot) -> None:
+        seen.append(snapshot.queue_fill)
+        if (
+            seen[-3:] == [{"captured": 2, "generated": 1}] * 3
+        ):  # generate holds one frame, capture has filled up
+            release.set()
+
+    flow = Flow(capture_capacity=2, encode_capacity=4, progress_seconds=0.0)
+    fill = Pipeline(FakeSource(10), held_up, FakeSink(), flow).run(watch).queue_fill
     captured, generated = fill["captured"], fill["generated"]
     assert captured is not None
     assert generated is not None
-    assert 0.5 < captured <= 1
-    assert 0 <= generated < 0.5
+    assert 0 < generated < captured <= 1
 
 
 def test_without_a_frame_count_the_time_left_is_unknown() -> None:

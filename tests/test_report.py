@@ -1,0 +1,127 @@
+"""The report as a user reads it: exit code, losses, summary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from streamfx.config import load_config
+from streamfx.errors import SinkError
+from streamfx.flow import Ending, RunResult
+from streamfx.frame import Colour, Subsampling, VideoFormat
+from streamfx.ledger import Account, FailedFrame
+from streamfx.report import OutputFacts, Report, describe_source
+from streamfx.stats import Speed
+
+ALL_THERE = RunResult(
+    ending=Ending.COMPLETE,
+    account=Account(frames_in=9, encoded=9),
+    packets_written=9,
+    first_frame_seconds=0.1,
+    speed=Speed(9, 0.5, 18.0, 0.9, 0.1, 2, 0.9),
+    stages={},
+    queue_fill={"captured": None},
+    queue_drops={},
+)
+
+
+def report(result: RunResult, *differences: str) -> Report:
+    form = VideoFormat((4, 6), Subsampling.YUV420, 8, Colour(), Fraction(1, 25))
+    return Report(
+        source=describe_source("in.mp4", form, live=False),
+        output=OutputFacts(name="out.mp4", size_bytes=10),
+        effects=(),
+        config=load_config(options={"input": "in.mp4", "output": "out.mp4"}),
+        versions={},
+        machine={},
+        started_at="2026-01-02T03:04:05+00:00",
+        seconds_to_first_frame=0.2,
+        result=result,
+        differences=differences,
+        notes=(),
+    )
+
+
+def test_a_run_with_nothing_missing_is_complete() -> None:
+    made = report(ALL_THERE)
+    assert made.exit_code == 0
+    assert made.summary().splitlines() == [
+        "out.mp4: complete",
+        "frames: 9 in, 9 encoded",
+        "speed: 18.0 fps in 0.5 s, 90% of 2 cores",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "words"),
+    [
+        (Ending.COMPLETE, 0, "out.mp4: complete"),
+        (Ending.STOPPED, 130, "out.mp4: stopped before the end; the output is playable"),
+        (Ending.FAILED, 1, "out.mp4: failed"),
+        (Ending.ABORTED, 1, "out.mp4: given up; no output was kept"),
+    ],
+)
+def test_every_ending_has_its_words_and_exit_code(ending: Ending, code: int, words: str) -> None:
+    made = report(replace(ALL_THERE, ending=ending))
+    assert made.exit_code == code
+    assert made.summary().splitlines()[0] == words
+
+
+def test_a_difference_makes_it_exit_code_1_and_is_shown() -> None:
+    made = report(ALL_THERE, "out.mp4: video packets: 9 sent, 8 found")
+    assert made.exit_code == 1
+    lines = made.summary().splitlines()
+    assert lines[0] == "out.mp4: finished, but not everything is there"
+    assert lines[-1] == "missing or wrong: out.mp4: video packets: 9 sent, 8 found"
+
+
+def test_broken_frames_are_losses_with_their_first_reason() -> None:
+    account = Account(
+        frames_in=9,
+        encoded=5,
+        dropped={"queue full, oldest dropped": 1},
+        failed={"generate": 1, "decode": 2},
+        failures=(
+            FailedFrame(4, "generate", "not finite"),
+            FailedFrame(None, "decode", "packet 3"),
+        ),
+    )
+    failed = "generate failed at frame 4: not finite"
+    made = report(replace(ALL_THERE, ending=Ending.FAILED, account=account, failure=failed))
+    assert made.losses == [failed, "2 frames failed to decode; the first: packet 3"]
+    assert made.summary().splitlines()[1] == (
+        "frames: 9 in, 5 encoded, 1 dropped (queue full, oldest dropped), "
+        "1 failed (generate), 2 failed (decode)"
+    )
+
+
+def test_frames_that_a_live_source_had_to_drop_are_no_failure() -> None:
+    account = Account(frames_in=9, encoded=8, dropped={"queue full, oldest dropped": 1})
+    assert report(replace(ALL_THERE, account=account)).exit_code == 0
+
+
+def test_before_the_first_frame_no_speed_is_invented() -> None:
+    nothing = replace(
+        ALL_THERE, account=Account(), ending=Ending.STOPPED, speed=Speed(0, 0.1, None, 0, None, 2, None)
+    )
+    assert report(nothing).summary().splitlines() == [
+        "out.mp4: stopped before the end; the output is playable",
+        "frames: 0 in, 0 encoded",
+    ]
+
+
+def test_what_the_source_does_not_state_is_null_in_the_json() -> None:
+    text = report(ALL_THERE).model_dump(mode="json")
+    assert text["source"]["rate_fps"] is None
+    assert text["source"]["frame_count"] is None
+    assert text["source"]["matrix"] == "unknown"
+
+
+def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(SinkError, match=r"report\.json: cannot write the report: Is a directory"):
+        report(ALL_THERE).write(tmp_path / "report.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
