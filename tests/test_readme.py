@@ -38,6 +38,12 @@ def test_readme_has_commands_and_examples() -> None:
     assert len(blocks("python")) >= 1
 
 
+def test_readme_lists_exactly_the_effects_that_are_shipped() -> None:
+    listed = set(re.findall(r"^\| `([a-z0-9_-]+)` \|", README, re.MULTILINE))
+    shipped = {path.parent.name for path in (ROOT / "engines").glob("*/engine.yaml")}
+    assert listed == shipped
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if EXEMPT not in command])
 def test_a_command_of_the_readme_works(command: str, reader_folder: Path) -> None:
     program, *arguments = shlex.split(command)
