@@ -28,6 +28,7 @@ def make_engine(folder: Path, name: str = "tiny", seed: int = 7, options: Option
 
     from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask
 
+    torch.set_num_threads(1)  # on networks this small, threads only wait for each other
     torch.manual_seed(seed)
     network = WarpMask(**options).eval()  # type: ignore[arg-type]
     with torch.no_grad():

@@ -24,6 +24,7 @@ from streamfx.backends.golden import Array, Tolerance, check_golden
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.device import cpu
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
+from streamfx.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -262,6 +263,7 @@ def _store_key(engine: CompilableEngine, precision: Precision) -> StoreKey:
         device=processor.name,
         device_features=processor.extensions,
         precision=str(precision),
+        flags=(f"streamfx {__version__}",),  # the network's code is ours
     )
 
 

@@ -44,6 +44,15 @@ def compile_f32(engine: Engine, store: CompiledStore | None, lanes: int = 1) -> 
     return OpenVinoBackend().compile(engine, CompileOptions(Precision.F32, 1, lanes, store))
 
 
+SHIPPED = [path.parent for path in sorted((ROOT / "engines").glob("*/engine.yaml"))]
+
+
+@pytest.mark.parametrize("precision", [Precision.F32, Precision.BF16])
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_shipped_engines_give_their_golden_heads(folder: Path, precision: Precision) -> None:
+    OpenVinoBackend().compile(read_engine(folder), CompileOptions(precision)).close()  # checks them
+
+
 @pytest.mark.parametrize("precision", [Precision.F32, Precision.BF16])
 def test_heads_are_those_of_the_reference_at_every_size_and_factor(
     engine: Engine, precision: Precision

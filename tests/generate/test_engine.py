@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -259,12 +258,12 @@ def test_a_broken_engine_is_listed_with_what_is_wrong_and_a_half_written_one_is_
     assert "stride: Field required" in (listed["broken"].problem or "")
 
 
-def test_shipped_engines_are_whole(caplog: pytest.LogCaptureFixture) -> None:
+def test_shipped_engines_are_whole() -> None:
     """Every engine in the checkout passes its own verification and says what it is for."""
-    caplog.set_level(logging.INFO)
     shipped = Path(__file__).parents[2] / "engines"
     for folder in sorted(path.parent for path in shipped.glob("*/engine.yaml")):
         engine = read_engine(folder)
         assert engine.name == folder.name
-        assert (folder / "sheet.jpg").read_bytes()[:2] == b"\xff\xd8"
+        if "sheet.jpg" in engine.spec.files:
+            assert (folder / "sheet.jpg").read_bytes()[:2] == b"\xff\xd8"
         assert len((folder / "card.md").read_text()) > 200
