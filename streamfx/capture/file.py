@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FREE_CLOCKS = {"mpegts", "mpeg"}  # containers whose clock starts anywhere and may be set anew in between
+_LEEWAY_SECONDS, _LEEWAY_SHARE = 1.0, 0.02  # by how much a container's duration may be wrong unremarked
 _UNDECODABLE_AT_OPEN = 200  # broken packets before the first good picture, after which the file is given up
 
 
@@ -62,6 +63,7 @@ class FileSource:
         self._pictures: deque[VideoFrame] = deque()
         self._ended = self._summed_up = False
         self._index = 0
+        self._reached_seconds = 0.0
         self._video_packets = self._failed = 0
         self._ready: deque[Packet[Stream]] = deque()
         self._cut: Packet[Stream] | None = None
@@ -73,7 +75,8 @@ class FileSource:
             self._video.thread_type = "AUTO"
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
             self.extras: Extras | None = gather_extras(self._container, self._video)
-            self._clock = PacketClock(discontinuous=self._container.format.name in _FREE_CLOCKS)
+            self._container_name = self._container.format.name
+            self._clock = PacketClock(discontinuous=self._container_name in _FREE_CLOCKS)
             self._packets = self._container.demux()
             first = self._first_picture()
             self._describe(self._container, first)
@@ -144,7 +147,7 @@ class FileSource:
             size=self._planarizer.size,
             subsampling=layout.subsampling,
             depth=layout.depth,
-            colour=colour_of(first),
+            colour=colour_of(first, video.codec_context.name),
             time_base=time_base,
             rate_fps=rate_fps if rate_fps and rate_fps < 1 / time_base else None,
             sample_aspect_ratio=video.sample_aspect_ratio or None,
@@ -205,8 +208,11 @@ class FileSource:
             return None
         # PyAV ends with an empty packet per stream, and fails there when streams have appeared since opening
         # (seen in 18.1): the first one ends the reading here, and the decoder is flushed by hand.
-        if packet is not None and not packet.size and packet.dts is None and packet.pts is None:
+        if packet is None or (not packet.size and packet.dts is None and packet.pts is None):
             return None
+        if packet.pts is not None:
+            end = packet.pts + (packet.duration or 0)
+            self._reached_seconds = max(self._reached_seconds, float(end * packet.time_base))
         return packet
 
     def _refuse_cut_packet(self) -> None:
@@ -274,6 +280,7 @@ class FileSource:
         if self._summed_up:
             return
         self._summed_up = True
+        self._measure_shortfall()
         self.notes.extend(self._times.notes())
         if self.damaged:
             self.notes.append(f"{self.damaged} pictures are damaged in the source and were patched up")
@@ -284,18 +291,26 @@ class FileSource:
             self.notes.append(note)
 
     def _end(self) -> None:
-        """At the end of the data: compare with what the container promised."""
+        """At the end of the data: get what the decoder still holds."""
         self._ended = True
         with contextlib.suppress(
             av.FFmpegError
-        ):  # what is left in a decoder at the end of broken data is lost
+        ):  # at the end of broken data there may be nothing left to get
             self._pictures.extend(self._video.decode(None))
-        promised = self.format.frame_count if hasattr(self, "format") else None
-        if promised is not None and self._video_packets < promised:
-            self.shortfall = promised - self._video_packets
-            self.notes.append(
-                f"the file ends early: it promises {promised} pictures and holds {self._video_packets}"
-            )
+
+    def _measure_shortfall(self) -> None:
+        """Compare what was found with what the container promised."""
+        promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
+        if promised is not None:
+            self.shortfall = max(promised - self._video_packets, 0)
+            found = f"it promises {promised} pictures and holds {self._video_packets}"
+        elif duration_seconds is not None and self._container_name not in _FREE_CLOCKS:
+            missing_seconds = duration_seconds - self._reached_seconds
+            if missing_seconds > max(_LEEWAY_SECONDS, _LEEWAY_SHARE * duration_seconds):
+                self.shortfall = max(round(missing_seconds * float(self.format.rate_fps or 0)), 1)
+            found = f"it promises {duration_seconds:.2f} s and ends at {self._reached_seconds:.2f} s"
+        if self.shortfall:
+            self.notes.append(f"the file ends early: {found}")
 
     def _release(self) -> None:
         self._pictures.clear()

@@ -62,7 +62,7 @@ class PictureSource:
             size=self._planarizer.size,
             subsampling=layout.subsampling,
             depth=layout.depth,
-            colour=colour_of(first),
+            colour=colour_of(first, "mjpeg" if self._paths[0].suffix.lower() in (".jpg", ".jpeg") else ""),
             time_base=1 / rate_fps,
             rate_fps=rate_fps,
             rotation_degrees=round(first.rotation / 90) * 90,

@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import DecodeError
-from streamfx.frame import CodeRange, Colour, Matrix, Plane, Planes, Subsampling
+from streamfx.frame import ChromaLocation, CodeRange, Colour, Matrix, Plane, Planes, Subsampling
 
 _DEPTHS = (8, 9, 10, 12, 14, 16)  # those FFmpeg has planar formats for
 _RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
@@ -81,8 +81,13 @@ def _subsampling(form: av.VideoFormat) -> tuple[Subsampling, bool]:
     return (Subsampling.YUV420 if step[1] > 1 else Subsampling.YUV444), False  # 4:1:0, 4:4:0
 
 
-def colour_of(picture: VideoFrame) -> Colour:
-    """Return the colour description of a decoded picture as tagged; unknown stays unknown."""
+def colour_of(picture: VideoFrame, codec: str) -> Colour:
+    """Return the colour description of a decoded picture as tagged; unknown stays unknown.
+
+    Args:
+        picture: as decoded.
+        codec: FFmpeg's name of its decoder.
+    """
     name = picture.format.name
     matrix = Matrix(picture.colorspace) if picture.colorspace in set(Matrix) else Matrix.UNKNOWN
     code_range = _RANGES.get(picture.color_range, CodeRange.UNKNOWN)
@@ -96,7 +101,9 @@ def colour_of(picture: VideoFrame) -> Colour:
         matrix = Matrix.UNKNOWN  # the tag contradicts the samples, which are not RGB
     if layout.grey and code_range is CodeRange.UNKNOWN:
         code_range = CodeRange.FULL  # what FFmpeg takes untagged grey for
-    return Colour(matrix, code_range, picture.color_primaries, picture.color_trc)
+    # PyAV does not pass on where chroma samples lie; these codings fix it.
+    location = ChromaLocation.CENTER if codec in ("mjpeg", "mpeg1video") else ChromaLocation.UNKNOWN
+    return Colour(matrix, code_range, picture.color_primaries, picture.color_trc, location)
 
 
 def assumptions(colour: Colour, height: int) -> str | None:

@@ -78,16 +78,18 @@ class CopiedStream:
 def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
     """Return why a container of FFmpeg's ``muxer`` cannot hold the stream, or None when it can: it is tried
     out."""
-    if stream.kind == "unknown":
-        return "of an unknown kind"
+    if stream.kind == "unknown" or (stream.kind == "data" and stream.codec == "unknown"):
+        return "of an unknown kind"  # a QuickTime timecode track among them: its muxer makes it from the tag
+    if stream.kind == "video":
+        return "a cover picture"  # FFmpeg adds an empty track for it to an MP4 written in fragments
     if muxer == "mpegts" and stream.codec not in _MPEGTS_CODECS:
         return "not a coding that MPEG-TS carries"
     out = av.open(io.BytesIO(), "w", format=muxer)
     try:
         out.add_stream_from_template(stream.template, opaque=True)
         out.start_encoding()
-    except (av.FFmpegError, ValueError) as error:
-        return str(error)
+    except (av.FFmpegError, ValueError):
+        return f"not taken by {muxer}"
     finally:
         with contextlib.suppress(av.FFmpegError, ValueError):
             out.close()
@@ -108,13 +110,14 @@ def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[
         return []
     copied = []
     for stream in extras.streams:
-        if stream_problem(plan.container.muxer, stream) is None:
+        problem = stream_problem(plan.container.muxer, stream)
+        if problem is None:
             copied.append(stream)
         elif _is_vital(stream):
             better = _better_container(plan.codec, extras)
             raise ConfigError(f"{plan.path}: {ending} cannot hold {stream} of the source; {better}")
         else:
-            notes.append(f"{stream} is left out: {ending} cannot hold it")
+            notes.append(f"{stream} is left out: {problem}")
     return copied
 
 

@@ -17,7 +17,7 @@ from streamfx.capture.file import FileSource
 from streamfx.capture.pattern import read_stamp
 from streamfx.capture.source import Source, open_source
 from streamfx.errors import ConfigError, DecodeError, SourceOpenError
-from streamfx.frame import CodeRange, Colour, Frame, Matrix, Subsampling
+from streamfx.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Subsampling
 from tests.media import make_clip, stamped_planes
 
 
@@ -156,6 +156,7 @@ def test_grey_becomes_yuv_with_neutral_chroma(tmp_path: Path) -> None:
 def test_full_range_of_motion_jpeg_is_seen(tmp_path: Path) -> None:
     _, source = read_all(make_clip(tmp_path / "clip.avi", codec="mjpeg", pix_fmt="yuvj422p"))
     assert source.format.colour.code_range is CodeRange.FULL
+    assert source.format.colour.chroma_location is ChromaLocation.CENTER
     assert source.format.subsampling is Subsampling.YUV422
 
 
@@ -182,6 +183,19 @@ def test_a_truncated_file_gives_what_is_there_and_says_what_is_missing(tmp_path:
     assert 5 < frames < 50
     assert source.shortfall == 50 - frames
     assert source.notes[-1] == f"the file ends early: it promises 50 pictures and holds {frames}"
+
+
+def test_a_truncated_matroska_file_is_found_out_by_its_duration(tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.mkv", frames=100, audio=False)
+    _, source = read_all(whole)
+    assert source.shortfall == 0
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    source = FileSource(str(cut))
+    stamps, _ = read_with_errors(source)
+    assert source.format.frame_count is None
+    assert abs(source.shortfall - (100 - len(stamps))) <= 1
+    assert source.notes[-1].startswith("the file ends early: it promises 4.00 s and ends at ")
 
 
 def test_broken_packets_are_reported_and_the_rest_is_read(tmp_path: Path) -> None:

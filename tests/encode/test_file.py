@@ -129,6 +129,24 @@ def test_subtitles_come_through_untouched(tmp_path: Path) -> None:
     assert texts == [b"first", b"second"]
 
 
+def test_attachments_come_through_or_are_left_out_with_a_note(tmp_path: Path) -> None:
+    clip, with_font = make_clip(tmp_path / "clip.mkv", frames=3), tmp_path / "font.mkv"
+    with av.open(str(clip)) as source, av.open(str(with_font), "w") as out:
+        targets = {
+            stream.index: out.add_stream_from_template(stream, opaque=True) for stream in source.streams
+        }
+        out.add_attachment("sans.ttf", "font/ttf", b"not really a font")
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = targets[packet.stream_index]
+                out.mux(packet)
+    sink = pass_file(with_font, tmp_path / "out.mkv")
+    with av.open(str(sink.path)) as file:
+        assert [each.data for each in file.streams.attachments] == [b"not really a font"]
+    sink = pass_file(with_font, tmp_path / "out.mp4")
+    assert sink.notes == ["stream 2 (attachment, sans.ttf) is left out: not taken by mp4"]
+
+
 @pytest.mark.parametrize(
     ("pix_fmt", "codec", "target", "settings"),
     [
