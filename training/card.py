@@ -18,6 +18,7 @@ def style_card(options: StyleOptions) -> str:
     losses = (
         "Style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19, weight 1 each; "
         f"channel means and deviations, weight {options.moments_weight:g}), content (relu4_1, "
+        "against the source's features with the style's moments, "
         f"weight {options.content_weight:g} times the factor to the power {options.content_growth:g}), "
         f"structure (relu3_1 normalised, {options.structure_weight:g}), "
         f"total variation ({options.variation_weight:g}), prices of mask ({options.mask_price:g}), "

@@ -120,13 +120,12 @@ class Judge:
         self.grams = [losses.gram(features) for features in style_features]
 
     @torch.no_grad()
-    def measure(self, picture: Picture, source_17hw: Tensor) -> tuple[list[float], float]:
-        """Relative Gram distance of each layer, and content distance to the source's features."""
-        features = self.features(picture)
+    def measure(self, features: Sequence[Tensor], source_1Chw: Tensor) -> tuple[list[float], float]:
+        """Relative Gram distance of each layer, and content distance to the source's last layer."""
         layers = [
             losses.relative_gram(losses.gram(f), g).item() for f, g in zip(features, self.grams, strict=True)
         ]
-        return layers, losses.content(features[-1], source_17hw).item()
+        return layers, losses.content(features[-1], source_1Chw).item()
 
     @torch.no_grad()
     def features(self, picture: Picture) -> list[Tensor]:
@@ -158,10 +157,11 @@ def judge_pictures(stylizer: Stylizer, judge: Judge, stills: Sequence[Still]) ->
         outputs["engine without detail", 4.0] = plain(picture, 4.0)
         outputs["AdaIN", None] = judge.adain(picture)
         outputs["untouched", None] = picture
-        source = judge.features(picture)[-1]
+        source = judge.features(picture)
         reference = max(gradient_energy(outputs["engine", 1.0]), 1e-6)
         for key, output in outputs.items():
-            layers, content = judge.measure(output, source)
+            features = source if key[0] == "untouched" else judge.features(output)
+            layers, content = judge.measure(features, source[-1])
             measured.setdefault(key, []).append((layers, content, gradient_energy(output) / reference))
         if number % 10 == 0:
             log.info("judged %d of %d pictures", number, len(stills))

@@ -51,19 +51,23 @@ class Studio:
     teacher_pictures: dict[int, Tensor] = field(default_factory=dict)
 
     def source(self, index: int) -> list[Tensor]:
-        """Features 1Css at relu3_1 and relu4_1 of a crop; computed once."""
+        """What the output's features at relu3_1 and relu4_1 are compared with, 1Css each; computed once.
+
+        At relu4_1 these are the source's features with the style's moments, the target of Huang, Belongie (2017):
+        content that does not pull against style.
+        """
         if index not in self.source_features:
             with torch.no_grad(), self.precision():
                 features = self.encoder(self.pool.crops[index].rgb()[None])[-2:]
-            self.source_features[index] = [layer.to(torch.bfloat16) for layer in features]
+            target = adain(features[-1].float(), self.style_features[-1])
+            self.source_features[index] = [layer.to(torch.bfloat16) for layer in (features[0], target)]
         return self.source_features[index]
 
     def teacher(self, index: int) -> Tensor:
         """The teacher's picture 13SS of a crop; computed once."""
         if index not in self.teacher_pictures:
             with torch.no_grad(), self.precision():
-                mixed = adain(self.source(index)[-1], self.style_features[-1])
-                picture = self.decoder(mixed).float().clamp(0, 1)
+                picture = self.decoder(self.source(index)[-1].float()).float().clamp(0, 1)
             self.teacher_pictures[index] = picture[..., : self.options.crop, : self.options.crop].half()
         return self.teacher_pictures[index]
 
