@@ -299,18 +299,18 @@ class FileSource:
             self._pictures.extend(self._video.decode(None))
 
     def _measure_shortfall(self) -> None:
-        """Compare what was found with what the container promised."""
+        """Compare what was found with what the container promised: pictures where it counts them, else
+        time."""
         promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
-        if promised is not None:
-            self.shortfall = max(promised - self._video_packets, 0)
+        if promised is not None and self._video_packets < promised:
+            self.shortfall = promised - self._video_packets
             found = f"it promises {promised} pictures and holds {self._video_packets}"
-        elif duration_seconds is not None and self._container_name not in _FREE_CLOCKS:
-            missing_seconds = duration_seconds - self._reached_seconds
-            if missing_seconds > max(_LEEWAY_SECONDS, _LEEWAY_SHARE * duration_seconds):
-                self.shortfall = max(round(missing_seconds * float(self.format.rate_fps or 0)), 1)
-            found = f"it promises {duration_seconds:.2f} s and ends at {self._reached_seconds:.2f} s"
-        if self.shortfall:
             self.notes.append(f"the file ends early: {found}")
+        elif promised is None and duration_seconds is not None and self._container_name not in _FREE_CLOCKS:
+            leeway_seconds = max(_LEEWAY_SECONDS, _LEEWAY_SHARE * duration_seconds)
+            if self._reached_seconds < duration_seconds - leeway_seconds:
+                found = f"it promises {duration_seconds:.2f} s and ends at {self._reached_seconds:.2f} s"
+                self.notes.append(f"the file ends early: {found}")
 
     def _release(self) -> None:
         self._pictures.clear()

@@ -29,7 +29,7 @@ class Source(Protocol):
             while reading.
         extras: what travels along to the output untouched (sound, subtitles, chapters); None where there is
             nothing of the kind.
-        shortfall: frames that the container promises and the data does not hold; known at the end, 0 before.
+        shortfall: frames that the container counts and the data does not hold; known at the end, 0 before.
     """
 
     name: str
