@@ -11,7 +11,7 @@ from streamfx.pipeline import Pipeline
 STAGES = ("streamfx-capture", "streamfx-generate", "streamfx-encode")
 
 
-def assert_no_stage_thread_is_left(limit_seconds: float = 5.0) -> None:
+def assert_no_stage_thread_is_left(limit_seconds: float = 30.0) -> None:
     """Fail if a pipeline thread still runs after a moment."""
     deadline = time.monotonic() + limit_seconds
     while left := [thread.name for thread in threading.enumerate() if thread.name in STAGES]:

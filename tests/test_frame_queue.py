@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streamfx.frame_queue import DropCause, FrameQueue, Policy
 
-SOON_SECONDS = 5.0  # long enough for any machine; a test that gets there fails
+SOON_SECONDS = 30.0  # long enough for any machine; a test that gets there fails
 
 
 class QueueAgainstModel(RuleBasedStateMachine):
