@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import av
@@ -64,9 +63,10 @@ class FileSource:
         self._ended = self._summed_up = False
         self._index = 0
         self._reached_seconds = 0.0
-        self._video_packets = self._failed = 0
+        self._video_packets = 0
         self._ready: deque[Packet[Stream]] = deque()
         self._cut: Packet[Stream] | None = None
+        self._early_failures: deque[DecodeError] = deque()  # met while opening; reported by the first reads
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._container: InputContainer | None
         self._container, self._stdin = open_container(text)
@@ -96,6 +96,8 @@ class FileSource:
                 return None
             if self.extras is not None:
                 self.extras.start()
+            if self._early_failures:
+                raise self._early_failures.popleft()
             picture = self._next_picture()
             if picture is None:
                 self._note_what_was_found()
@@ -118,17 +120,17 @@ class FileSource:
     def _first_picture(self) -> VideoFrame:
         """Decode up to the first picture, which tells what the header leaves open, and keep it for
         ``read``."""
-        failure: DecodeError | None = None
         for _ in range(_UNDECODABLE_AT_OPEN):
             try:
                 picture = self._next_picture()
             except DecodeError as error:
-                failure = error
+                self._early_failures.append(error)
                 continue
             if picture is None:
                 break
             self._pictures.appendleft(picture)
             return picture
+        failure = self._early_failures[-1] if self._early_failures else None
         why = f": {failure}" if failure else ""
         raise SourceOpenError(f"{self.name}: no picture in it can be decoded{why}") from failure
 
@@ -149,15 +151,13 @@ class FileSource:
             depth=layout.depth,
             colour=colour_of(first, video.codec_context.name),
             time_base=time_base,
-            rate_fps=rate_fps if rate_fps and rate_fps < 1 / time_base else None,
+            rate_fps=rate_fps if rate_fps and rate_fps <= 1 / time_base else None,
             sample_aspect_ratio=video.sample_aspect_ratio or None,
             rotation_degrees=round(first.rotation / 90) * 90,
             frame_count=video.frames or None,
             duration_seconds=duration_seconds,
             hdr=hdr_metadata(first),
         )
-        if self.format.rate_fps is None and rate_fps == 1 / time_base:
-            self.format = replace(self.format, rate_fps=rate_fps)  # AVI and the like: one tick per frame
         self.extras.display_matrix = display_matrix(first)
         self.extras.shift_seconds = self._clock.start_shift_seconds(container)
         self._shift = round(self.extras.shift_seconds / time_base)
@@ -218,7 +218,6 @@ class FileSource:
     def _refuse_cut_packet(self) -> None:
         if self._cut is not None:
             pts, self._cut = self._cut.pts, None
-            self._failed += 1
             raise DecodeError(f"{self.name}: the last video packet (pts {pts}) is cut off")
 
     def _pass_on(self, packet: Packet[Stream]) -> None:
@@ -244,7 +243,6 @@ class FileSource:
         try:
             self._pictures.extend(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
         except av.FFmpegError as error:
-            self._failed += 1
             raise DecodeError(
                 f"{self.name}: video packet {self._video_packets} (pts {packet.pts}) cannot be decoded: "
                 f"{error.strerror}"

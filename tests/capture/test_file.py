@@ -199,18 +199,19 @@ def test_a_truncated_matroska_file_is_found_out_by_its_duration(tmp_path: Path) 
     assert source.notes[-1].startswith("the file ends early: it promises 4.00 s and ends at ")
 
 
-def test_broken_packets_are_reported_and_the_rest_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [0, 5])
+def test_broken_packets_are_reported_and_the_rest_is_read(tmp_path: Path, broken: int) -> None:
     clip = make_clip(tmp_path / "clip.avi", codec="mjpeg", pix_fmt="yuvj420p", frames=20, audio=False)
     data = bytearray(clip.read_bytes())
     start = -1
-    for _ in range(6):
+    for _ in range(broken + 1):
         start = data.index(b"\xff\xd8", start + 1)
-    data[start : start + 600] = bytes(600)  # the sixth picture
+    data[start : start + 600] = bytes(600)
     clip.write_bytes(data)
     stamps, errors = read_with_errors(FileSource(str(clip)))
     assert len(errors) == 1
-    assert f"{clip}: video packet 6 (pts 5) cannot be decoded" in errors[0]
-    assert [stamp for stamp in range(20) if stamp != 5] == stamps
+    assert f"{clip}: video packet {broken + 1} (pts {broken}) cannot be decoded" in errors[0]
+    assert [stamp for stamp in range(20) if stamp != broken] == stamps
 
 
 def test_a_change_of_size_is_scaled_to_the_first_size_and_noted(tmp_path: Path) -> None:
