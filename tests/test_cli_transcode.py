@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +19,8 @@ import av
 import pytest
 
 from streamfx.cli import main
+from streamfx.cli.progress import progress
+from streamfx.stats import Snapshot, Times
 from tests import engines, media
 
 ROOT = Path(__file__).parent.parent
@@ -354,3 +358,36 @@ def test_a_second_interrupt_stops_at_once_and_leaves_nothing(
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in err
     assert left(tmp_path) in (set(), {"out.mp4"})  # the second may come when the first has done its work
+
+
+def test_readers_that_leave_early_do_not_end_the_run(environment: dict[str, str], tmp_path: Path) -> None:
+    # stdout and stderr go to a program that is gone at once; the source lasts until progress was told of.
+    command = [sys.executable, "-m", "streamfx", "transcode", "test:bars?size=320x180&frames=40", "out.mp4"]
+    ran = subprocess.run(
+        ["bash", "-c", '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}', "bash", *command, "--effect", "tiny"],
+        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, timeout=240,
+    )  # fmt: skip
+    assert ran.returncode == 0
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 40
+
+
+def test_progress_in_lines_survives_a_reader_that_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamfx.cli.progress.LINE_EVERY_SECONDS", 0.0)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "w") as stream, progress(stream) as show:
+        for frames in range(3):
+            show(Snapshot(frames, frames, 0, 0, None, 1.0, None, None, {}, {}))
+
+
+def test_a_terminal_gets_a_bar_with_rate_time_left_and_stage_times() -> None:
+    leader, follower = pty.openpty()
+    times = {"generate": Times(9, 0.0123, 0.012, 0.013, 0.013, 0.013)}
+    with open(follower, "w") as stream:
+        with progress(stream) as show:
+            show(Snapshot(10, 9, 0, 0, 100, 0.5, 18.0, 5.0, {}, times))
+        shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    plain = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).split())
+    assert "9 of 100 frames, 18.0 fps, 0:05 left, generate 12.3 ms" in plain

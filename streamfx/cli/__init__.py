@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 
+from streamfx.cli.output import say, silence
 from streamfx.cli.parser import parse
 from streamfx.errors import StreamfxError
 
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        return _close_broken_pipe()
+        # The reader left early (`streamfx effects | head -1`). A transcode cares for that itself.
+        silence(sys.stdout.fileno())
+        return EXIT_ALL_THERE
     except KeyboardInterrupt:
         return _fail("stopped", EXIT_STOPPED)
     except StreamfxError as error:
@@ -49,12 +51,5 @@ def _fail(message: str, code: int, *, debug: bool = False) -> int:
         traceback.print_exc()
     # Several problems in one message (a configuration file has them all reported at once) are a line each.
     for line in message.splitlines() or ["unknown"]:
-        print(f"streamfx: error: {line.strip()}", file=sys.stderr)
+        say(f"streamfx: error: {line.strip()}", sys.stderr)
     return code
-
-
-def _close_broken_pipe() -> int:
-    # The reader of our output is gone (`streamfx effects | head -1`): nobody is left to tell, and Python
-    # would complain once more when it flushes at exit, so what is buffered goes to the null device.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_ALL_THERE

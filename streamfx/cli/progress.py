@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from streamfx.cli.output import say
 from streamfx.stats import Snapshot
 
 LINE_EVERY_SECONDS = 5.0
@@ -81,7 +82,7 @@ def _lines(stream: TextIO) -> ShowProgress:
         if now - shown_at < LINE_EVERY_SECONDS:
             return
         shown_at = now
-        print(f"streamfx: {describe(snapshot)}", file=stream, flush=True)
+        say(f"streamfx: {describe(snapshot)}", stream)
 
     return show
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
+from streamfx.cli.output import say, silence
 from streamfx.cli.progress import progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
@@ -35,7 +38,7 @@ def transcode(options: Namespace) -> int:
             if options.debug:
                 traceback.print_exc()
             report = error.report
-    print(report.summary(), file=sys.stderr if report.exit_code else sys.stdout)
+    say(report.summary(), sys.stderr if report.exit_code else sys.stdout)
     return report.exit_code
 
 
@@ -77,12 +80,20 @@ def _name_level(record: logging.LogRecord) -> bool:
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
     """Treat a request to terminate, or a terminal that closes, like Ctrl-C: the output is completed."""
-    taken = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    before = {}
+    for number, act in ((signal.SIGTERM, signal.default_int_handler), (signal.SIGHUP, _leave_terminal)):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup, or a caller, may have decided otherwise
-            taken[number] = signal.signal(number, signal.default_int_handler)
+            before[number] = signal.signal(number, act)
     try:
         yield
     finally:
-        for number, before in taken.items():
-            signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_terminal(_number: int, _frame: FrameType | None) -> None:
+    """Act on a terminal that was closed: stop writing to it, and stop the run as Ctrl-C does."""
+    for descriptor in (1, 2):
+        if os.isatty(descriptor):
+            silence(descriptor)
+    raise KeyboardInterrupt

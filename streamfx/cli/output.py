@@ -1,0 +1,26 @@
+"""What the command says, to readers that may be gone: a closed pipe or terminal must not end the work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TextIO
+
+
+def say(text: str, stream: TextIO) -> None:
+    """Print one line; where nobody reads any more, drop this line and all that follow."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:  # a broken pipe, or a terminal that was closed
+        with contextlib.suppress(OSError, ValueError):
+            silence(stream.fileno())
+
+
+def silence(descriptor: int) -> None:
+    """Send what is written to a file descriptor nowhere.
+
+    Python would else complain once more, about what is still buffered, when it flushes at exit.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
