@@ -53,8 +53,8 @@ class Studio:
     def source(self, index: int) -> list[Tensor]:
         """What the output's features at relu3_1 and relu4_1 are compared with, 1Css each; computed once.
 
-        At relu4_1 these are the source's features with the style's moments, the target of Huang, Belongie (2017):
-        content that does not pull against style.
+        At relu4_1 these are the source's features with the style's moments, the target of Huang, Belongie
+        (2017): content that does not pull against style.
         """
         if index not in self.source_features:
             with torch.no_grad(), self.precision():
