@@ -1,4 +1,4 @@
-"""Results as JSON, with all that is needed to judge a figure later: versions, device, commit, configuration."""
+"""Results as JSON with all that is needed to judge a figure later: versions, device, commit, config."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("streamfx", "av", "numba", "numpy", "onnxruntime", "opencv-python-he
 
 
 def record(name: str, rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Path:
-    """Write one benchmark's rows to ``results/<name>.json`` and return the path; the last run replaces the others.
+    """Write one benchmark's rows to ``results/<name>.json`` and return the path; the last run counts.
 
     Args:
         name: of the benchmark, as its file is called.

@@ -1,4 +1,4 @@
-"""Timing that survives a busy machine: all are warmed up, then take turns, so that what disturbs one disturbs all."""
+"""Timing that survives a busy machine: all are warmed up and take turns: what disturbs one disturbs all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Timing:
     Attributes:
         median_ms: wall time.
         fastest_ms: wall time.
-        cpu_median_ms: processor time of all threads of the process; waiting for a busy machine does not count.
+        cpu_median_ms: processor time of all threads; waiting for a busy machine does not count.
         rounds: how many times it was measured.
     """
 

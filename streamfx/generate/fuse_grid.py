@@ -99,7 +99,7 @@ def rows_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Ro
 
 @lru_cache(maxsize=32)
 def columns_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Columns:
-    """Return the table for a plane ``full`` wide, heads ``small`` wide, and chroma shifted by ``shift`` samples."""
+    """Return the table for a plane ``full`` wide, heads ``small`` wide, shifted by so many samples."""
     x = np.arange(full)
     position = _between(full, small, shift)
     left = np.minimum(position.astype(np.int64), max(small - 2, 0))

@@ -148,7 +148,7 @@ def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, l
 
 @_kernel
 def _expand_row(row, columns, tile, line):
-    """Write the columns of a tile. Whole ratios have loops that vectorise; the edges and all others go by runs."""
+    """Write the columns of a tile: at whole ratios in loops that vectorise, at the edges and else by runs."""
     x0 = tile * TILE
     begin, end = columns.alike[tile, 0], columns.alike[tile, 1]
     _expand_runs(row, columns, columns.tiles[tile], begin, x0, line)

@@ -47,20 +47,20 @@ def _reduce_rows(samples, stride, width, rows, columns, first_row, end_row, out)
     for small_y in range(first_row, end_row):
         _sum_rows(samples, stride, width, rows.first[small_y], rows.weights[small_y], line)
         small = out[small_y]
-        _sum_columns(line, columns, small, 0, begin)
-        _sum_columns(line, columns, small, end, small_width)
+        for first, last in ((0, begin), (end, small_width)):
+            _sum_columns(line, columns, small, first, last)
         if begin == end:
             continue
-        first, middle = columns.first[begin], small[begin:end]
+        start, middle = columns.first[begin], small[begin:end]
         # One call per step: the step is then a constant to the compiler, and the loop vectorises.
         if columns.step == 1:
-            _sum_alike(line[first:], columns.weights[begin], 1, middle)
+            _sum_alike(line[start:], columns.weights[begin], 1, middle)
         elif columns.step == 2:
-            _sum_alike(line[first:], columns.weights[begin], 2, middle)
+            _sum_alike(line[start:], columns.weights[begin], 2, middle)
         elif columns.step == 3:
-            _sum_alike(line[first:], columns.weights[begin], 3, middle)
+            _sum_alike(line[start:], columns.weights[begin], 3, middle)
         else:
-            _sum_alike(line[first:], columns.weights[begin], 4, middle)
+            _sum_alike(line[start:], columns.weights[begin], 4, middle)
 
 
 @_kernel
