@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from textwrap import fill
 
 from training.options import StyleOptions
 from training.pictures import CLIPS, find_stills
 
+_LINE = 110
 _FIGURES = "## Figures"
 _NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 
@@ -26,6 +28,17 @@ def style_card(options: StyleOptions) -> str:
         f"temporal term ({options.temporal_weight:g})."
     )
     start = "the weights of another engine" if options.init is not None else "random weights"
+    phases = {
+        "imitating AdaIN": options.teacher_steps,
+        "style and content on the bare translation": options.translation_steps,
+        "all heads released, at random factors, losses on the fused full-size output": options.released_steps,
+    }
+    training = (
+        f"`python -m training style` from {start}, seed {options.seed}, batch {options.batch} of "
+        f"{options.crop} x {options.crop} pixels, Adam at {options.learning_rate:g} with a linear tail: "
+        + ", ".join(f"{steps} steps of {phase}" for phase, steps in phases.items() if steps)
+        + f". {losses}"
+    )
     network = options.network
     return f"""# {name}
 
@@ -35,13 +48,9 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 ## Training
 
-`python -m training style` from {start}, seed {options.seed}, batch {options.batch} of {options.crop} x
-{options.crop} pixels, Adam at {options.learning_rate:g} with a linear tail: {options.teacher_steps} steps of
-imitating AdaIN, {options.translation_steps} of style and content on the bare translation,
-{options.released_steps} with all heads released, at random factors, losses on the fused full-size output.
-{losses}
+{fill(training, _LINE)}
 
-Pictures: {_pictures(options)}
+{fill("Pictures: " + _pictures(options), _LINE)}
 
 {_FIGURES}
 
