@@ -218,6 +218,7 @@ class FileSource:
     def _refuse_cut_packet(self) -> None:
         if self._cut is not None:
             pts, self._cut = self._cut.pts, None
+            self._video_packets += 1  # it is there, though broken: it counts as failed, not as missing
             raise DecodeError(f"{self.name}: the last video packet (pts {pts}) is cut off")
 
     def _pass_on(self, packet: Packet[Stream]) -> None:

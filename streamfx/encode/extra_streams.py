@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Stream
 
@@ -41,6 +42,7 @@ _MPEGTS_CODECS = {
     ),
     *("dvbsub", "dvb_subtitle", "klv", "scte_35"),
 }
+_BARE_AAC = {"mp4", "mov", "ipod"}  # containers that hold AAC without ADTS headers
 _STALE_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STALE_VIDEO_TAGS = {
     "encoder",
@@ -60,18 +62,22 @@ class CopiedStream:
     Attributes:
         source: the stream it comes from.
         target: the stream it goes to.
+        bare: takes the ADTS headers off AAC packets; packets without them pass through. None elsewhere.
         packets: packets copied so far.
         first_seconds: time of the first packet copied; None before.
         moved: packets whose time had to be moved because it did not come after the one before.
         dropped: packets without any time, which no container can hold.
+        broken: packets with damaged ADTS headers.
     """
 
     source: ExtraStream
     target: Stream
+    bare: BitStreamFilterContext | None = None
     packets: int = 0
     first_seconds: Fraction | None = None
     moved: int = 0
     dropped: int = 0
+    broken: int = 0
     last_dts: int | None = None
 
 
@@ -156,7 +162,10 @@ class StreamCopier:
             tags = {k: v for k, v in stream.template.metadata.items() if not k.upper().startswith("DURATION")}
             target.metadata.update(tags)
             target.disposition = stream.template.disposition
-            self.streams[stream.index] = CopiedStream(stream, target)
+            # FFmpeg would do this by itself, but not where the header waits for the first packets (8.1).
+            adts = stream.codec == "aac" and out.format.name in _BARE_AAC
+            bare = BitStreamFilterContext("aac_adtstoasc", stream.template) if adts else None
+            self.streams[stream.index] = CopiedStream(stream, target, bare)
         extras.claim()
 
     def packets(self) -> Iterator[Packet[Stream]]:
@@ -168,9 +177,15 @@ class StreamCopier:
             if not self._set_times(packet, copied):
                 copied.dropped += 1
                 continue
-            packet.stream = copied.target
-            copied.packets += 1
-            yield packet
+            try:
+                ready = [packet] if copied.bare is None else copied.bare.filter(packet)
+            except av.FFmpegError:
+                copied.broken += 1
+                continue
+            for bare in ready:
+                bare.stream = copied.target
+                copied.packets += 1
+                yield bare
 
     def _set_times(self, packet: Packet[Stream], copied: CopiedStream) -> bool:
         dts = packet.pts if packet.dts is None else packet.dts
@@ -194,6 +209,8 @@ class StreamCopier:
                 yield f"{copied.source}: {copied.moved} packets had times that go backwards; they were moved"
             if copied.dropped:
                 yield f"{copied.source}: {copied.dropped} packets without a time were left out"
+            if copied.broken:
+                yield f"{copied.source}: {copied.broken} damaged packets were left out"
 
 
 def copy_tags(out: OutputContainer, extras: Extras) -> None:

@@ -181,8 +181,8 @@ def test_a_truncated_file_gives_what_is_there_and_says_what_is_missing(tmp_path:
     assert stamps == list(range(frames))
     assert [error.endswith("is cut off") for error in errors] == [True]
     assert 5 < frames < 50
-    assert source.shortfall == 50 - frames
-    assert source.notes[-1] == f"the file ends early: it promises 50 pictures and holds {frames}"
+    assert source.shortfall == 50 - frames - len(errors)  # each promised picture is counted once
+    assert source.notes[-1] == f"the file ends early: it promises 50 pictures and holds {frames + 1}"
 
 
 def test_a_truncated_matroska_file_is_found_out_by_its_duration(tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ def test_pictures_sound_and_times_come_through(tmp_path: Path, ending: str) -> N
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
+def test_sound_of_a_transport_stream_leaves_its_adts_headers_behind(tmp_path: Path, ending: str) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=30, audio_codec="aac")
+    sink = pass_file(clip, tmp_path / f"out{ending}")
+    assert verify_output(sink.path, sink.expected()) == []
+    before, after = packets_of(clip)[1], packets_of(sink.path)[1]
+    bare_bytes = 7 if ending != ".mkv" else before[0][1] - after[0][1]
+    assert [size for _, size in after] == [size - bare_bytes for _, size in before]
+    with av.open(str(sink.path)) as file:
+        assert sum(frame.samples for frame in file.decode(audio=0)) >= 1024 * (len(after) - 1)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
 def test_uneven_times_come_through_exactly(tmp_path: Path, ending: str) -> None:
     times = [0, 40, 120, 130, 500, 501, 2000]
     clip = make_clip(tmp_path / "vfr.mkv", times=times, audio=False)
