@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # All numbers the kernels are compiled with are in this file: Numba's cache sees no change of another.
@@ -34,6 +35,8 @@ TILE = 1920  # columns done at once; few enough for the second-level cache, many
 MOST_ALIKE = 4  # largest whole ratio with a loop of its own
 RUN = 8  # columns enlarged by one vector operation
 LINE = TILE + 2 * RUN
+CACHE_LINE_BYTES = 64
+MOST_AHEAD = 8  # rows; of larger displacements most are smaller too
 MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD = 3, 4, 5, 6  # as in fuse.py
 
 # Lines of enlarged heads, above or below: those that all planes use, then two per plane.
@@ -66,6 +69,7 @@ def fuse_band(group, heads, reduced, first_plane, planes, has_gain, first_row, e
     above, below, line = np.empty(HEAD_LINES, real), np.empty(HEAD_LINES, real), np.zeros(ROW_LINES, real)
     offsets, square = np.empty(LINE, np.uint32), np.empty(4 * LINE, sources[0].dtype)
     last = heads.shape[1] - 1
+    ahead = 4 + int(min(limits.displacement * limits.scale_y, MOST_AHEAD))
     for tile in range(columns.tiles.shape[0] - 1):
         x0 = tile * TILE
         n = min(TILE, group.width - x0)
@@ -90,6 +94,7 @@ def fuse_band(group, heads, reduced, first_plane, planes, has_gain, first_row, e
             for plane in range(planes):
                 source = sources[plane][y * stride + x0 : y * stride + x0 + n]
                 if not (opaque or still):
+                    _request(sources[plane], (y + ahead) * stride + x0, n)
                     _fetch(sources[plane], offsets, n, stride, square)
                     _interpolate(square, line, n)
                 elif still:
@@ -265,6 +270,28 @@ def _fetch(flat, offsets, n, stride, square):
         square[4 * x + 1] = b
         square[4 * x + 2] = c
         square[4 * x + 3] = d
+
+
+@_kernel
+def _request(flat, first, n):
+    """Ask for samples to be brought near, without waiting: where fetches will go is not for hardware to guess."""
+    for x in range(0, n, CACHE_LINE_BYTES // flat.itemsize):
+        _prefetch(flat, min(first + x, flat.shape[0] - 1))  # type: ignore[call-arg]
+
+
+@intrinsic
+def _prefetch(_typing: Any, flat: Any, _at: Any) -> Any:
+    """Ask for one sample to be brought into the cache; Numba has no such function of its own."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer, index = builder.gep(data, [arguments[1]]), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, index, index, index])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, index(0), index(3), index(1)])  # to read, to the nearest cache, data
+        return context.get_dummy_value()
+
+    return types.void(flat, types.intp), generate
 
 
 @_kernel
