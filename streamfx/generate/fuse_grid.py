@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.fuse_kernels import MOST_ALIKE, RUN, TILE
+from streamfx.generate.fuse_kernels import MOST_ALIKE, TILE
+from streamfx.generate.fuse_llvm import RUN
 
 Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 

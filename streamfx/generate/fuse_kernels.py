@@ -1,17 +1,13 @@
 """The fused step of `fuse.py` as Numba kernels: one pass over the rows, no temporary of full size.
 
-A band of rows is done in tiles of `TILE` columns, so that all but the planes stays in the first-level cache:
+A band of rows is done in tiles of `TILE` columns, so that all but the planes stays in cache:
 
-1. Two rows of the heads, above and below, are enlarged along the columns, once per row of the heads
-   (`_expand`).
-2. Per output row, the displacement is interpolated between the two and gives a position per pixel
-   (`_positions`);
-   the four samples around it are fetched, the one step that does not vectorise (`_fetch`), then
-   `_interpolate`.
-3. The translated picture and the mask are interpolated likewise, and all is blended, rounded and stored
-   (`_blend`).
+1. Two rows of the heads, above and below, are enlarged along the columns, once per row of the heads: `_expand`.
+2. Per output row, the displacement is interpolated between the two and gives a position per pixel: `_positions`.
+   The four samples around it are fetched, the one step that does not vectorise: `_fetch`; then `_interpolate`.
+3. The translated picture and the mask are interpolated likewise; all is blended, rounded and stored: `_blend`.
 
-Where the mask is 1 all over a tile or the displacement 0, step 2 is left out. Positions are kept as whole
+Where the mask is 1 all over a tile, or the displacement 0, step 2 is left out. Positions are kept as whole
 samples and a fraction, because a float32 coordinate is too coarse on a wide frame. Loops are short and
 separate because the compiler then vectorises each; their lines lie at constant distances in one array for
 the same reason.
@@ -22,18 +18,14 @@ the same reason.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
-# All numbers the kernels are compiled with are in this file: Numba's cache sees no change of another.
+from streamfx.generate.fuse_llvm import RUN, prefetch, store_ramp
+
+# Other numbers the kernels are compiled with are in this file: Numba's cache sees no change of another.
 TILE = 1920  # columns done at once; few enough for the second-level cache, many enough to make calls cheap
 MOST_ALIKE = 4  # largest whole ratio with a loop of its own
-RUN = 8  # columns enlarged by one vector operation
 LINE = TILE + 2 * RUN
 CACHE_LINE_BYTES = 64
 MOST_AHEAD = 8  # rows; of larger displacements most are smaller too
@@ -201,38 +193,7 @@ def _expand_runs(row, columns, first, end, x0, line):
     for run in range(first, end):
         start, left = np.int64(columns.at[run]), np.uint64(columns.left[run])
         base, right = real(row[left]), real(row[left + np.uint64(1)])
-        _store_ramp(line, start - x0, columns.along, start, base, right - base)  # type: ignore[call-arg]
-
-
-@intrinsic
-def _store_ramp(_typing: Any, lines: Any, _at: Any, along: Any, _start: Any, _base: Any, _slope: Any) -> Any:
-    """``lines[at : at + RUN] = base + slope · along[start : start + RUN]``, as one vector operation each.
-
-    The loop vectoriser needs long loops and the compiler's other vectoriser is off in Numba, hence by hand;
-    it is generic LLVM, not tied to a CPU.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lines_type, _, along_type, _, real, _ = signature.args
-        vector = ir.VectorType(context.get_value_type(real), RUN)
-        undefined = ir.Constant(vector, ir.Undefined)
-        index = ir.IntType(32)
-
-        def everywhere(value: Any) -> Any:
-            one = builder.insert_element(undefined, value, index(0))
-            return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(index, RUN), [0] * RUN))
-
-        def pointer(array_type: Any, array: Any, position: Any) -> Any:
-            data = context.make_array(array_type)(context, builder, array).data
-            return builder.bitcast(builder.gep(data, [position]), vector.as_pointer())
-
-        weights = builder.load(pointer(along_type, arguments[2], arguments[3]), align=real.bitwidth // 8)
-        rise = builder.fmul(everywhere(arguments[5]), weights, flags=("contract",))
-        value = builder.fadd(everywhere(arguments[4]), rise, flags=("contract",))
-        builder.store(value, pointer(lines_type, arguments[0], arguments[1]), align=real.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(lines, types.intp, along, types.intp, lines.dtype, lines.dtype), generate
+        store_ramp(line, start - x0, columns.along, start, base, right - base)  # type: ignore[call-arg]
 
 
 @_kernel
@@ -274,24 +235,9 @@ def _fetch(flat, offsets, n, stride, square):
 
 @_kernel
 def _request(flat, first, n):
-    """Ask for samples to be brought near, without waiting: where fetches will go is not for hardware to guess."""
+    """Ask for samples to be brought near, without waiting: fetches follow no line hardware could guess."""
     for x in range(0, n, CACHE_LINE_BYTES // flat.itemsize):
-        _prefetch(flat, min(first + x, flat.shape[0] - 1))  # type: ignore[call-arg]
-
-
-@intrinsic
-def _prefetch(_typing: Any, flat: Any, _at: Any) -> Any:
-    """Ask for one sample to be brought into the cache; Numba has no such function of its own."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        pointer, index = builder.gep(data, [arguments[1]]), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, index, index, index])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, index(0), index(3), index(1)])  # to read, to the nearest cache, data
-        return context.get_dummy_value()
-
-    return types.void(flat, types.intp), generate
+        prefetch(flat, min(first + x, flat.shape[0] - 1))  # type: ignore[call-arg]
 
 
 @_kernel
