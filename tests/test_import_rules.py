@@ -15,7 +15,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "av": ("capture/", "encode/", "extras.py", "av_planes.py", "completeness.py"),
     "cv2": (),
-    "numba": ("generate/fuse_kernels.py", "generate/reduce_cpu.py"),
+    "numba": ("generate/fuse_kernels.py", "generate/fuse_llvm.py", "generate/reduce_cpu.py"),
     "onnxruntime": (),
     "openvino": ("backends/openvino.py",),
     "platformdirs": ("backends/store.py", "generate/library.py"),
