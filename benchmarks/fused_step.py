@@ -155,6 +155,7 @@ def candidates(given: Material, threads: int) -> dict[str, Callable[[], Any]]:
     rgb_1 = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None]
     out = (np.empty_like(planes[0]), np.empty_like(planes[1]), np.empty_like(planes[2]))
     with_gain = np.concatenate([heads, np.full_like(heads[:1], 0.5)])
+    torch.compiler.reset()  # else sizes add up, and beyond a few torch falls back to eager
     compiled = torch.compile(torch_fuse, dynamic=False)
     return {
         "streamfx": partial(fuse, planes, heads, None, out=out, threads=threads, **SETTINGS),

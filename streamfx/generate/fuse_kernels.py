@@ -2,10 +2,10 @@
 
 A band of rows is done in tiles of `TILE` columns, so that all but the planes stays in cache:
 
-1. Two rows of the heads, above and below, are enlarged along the columns, once per row of the heads: `_expand`.
-2. Per output row, the displacement is interpolated between the two and gives a position per pixel: `_positions`.
-   The four samples around it are fetched, the one step that does not vectorise: `_fetch`; then `_interpolate`.
-3. The translated picture and the mask are interpolated likewise; all is blended, rounded and stored: `_blend`.
+1. Two rows of the heads, above and below, are enlarged along the columns, once per row of heads: `_expand`.
+2. Per output row, the displacement interpolated between the two gives a position per pixel: `_positions`. The
+   samples around it are fetched, the one step that does not vectorise: `_fetch`; then `_interpolate`.
+3. Translated picture and mask are interpolated likewise; all is blended, rounded and stored: `_blend`.
 
 Where the mask is 1 all over a tile, or the displacement 0, step 2 is left out. Positions are kept as whole
 samples and a fraction, because a float32 coordinate is too coarse on a wide frame. Loops are short and
