@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import shutil
+import select
 import signal
 import subprocess
 import sys
@@ -387,7 +388,9 @@ def test_a_terminal_gets_a_bar_with_rate_time_left_and_stage_times() -> None:
     with open(follower, "w") as stream:
         with progress(stream) as show:
             show(Snapshot(10, 9, 0, 0, 100, 0.5, 18.0, 5.0, {}, times))
-        shown = os.read(leader, 100_000).decode()
+        shown = b""
+        while select.select([leader], [], [], 1.0)[0]:  # one read gives what one write has brought
+            shown += os.read(leader, 100_000)
     os.close(leader)
-    plain = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).split())
+    plain = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).split())
     assert "9 of 100 frames, 18.0 fps, 0:05 left, generate 12.3 ms" in plain
