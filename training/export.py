@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.backends.backend import Golden
+from streamfx.backends.golden import Golden
 from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine, fold_batch_norm
 from training.fused import FROM_YUV, TO_YUV

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.backends.golden import Array
-from streamfx.backends.golden import Golden as Golden
+from streamfx.backends.golden import Array, Golden
 from streamfx.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:

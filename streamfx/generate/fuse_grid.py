@@ -93,6 +93,7 @@ def _between(full: int, small: int, shift: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=32)
 def rows_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Rows:
+    """Return the table for a plane ``full`` high, heads ``small`` high, shifted by so many samples."""
     position = _between(full, small, shift)
     above = position.astype(np.int64)
     return Rows(above, (position - above).astype(real))
