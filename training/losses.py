@@ -6,17 +6,38 @@ Legend of shapes: B pictures, C channels, H x W picture, h x w features or reduc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
+class _Gram(torch.autograd.Function):
+    """Products of all pairs of rows of BCN, float32. The gradient takes one product, where that of a general
+    product takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, flat_BCN: Tensor) -> Tensor:
+        ctx.save_for_backward(flat_BCN)
+        return (flat_BCN @ flat_BCN.transpose(1, 2)).float()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (flat_BCN,) = ctx.saved_tensors
+        (gradient_BCC,) = gradients
+        both_BCC = gradient_BCC + gradient_BCC.transpose(1, 2)
+        product_BCN: Tensor = both_BCC.to(flat_BCN.dtype) @ flat_BCN
+        return product_BCN
+
+
 def gram(features_BChw: Tensor) -> Tensor:
     """Gram matrices BCC, float32, divided by h*w: which features occur together (Gatys, Ecker, Bethge,
-    "Image Style Transfer Using Convolutional Neural Networks", 2016)."""
-    flat_BCN = features_BChw.float().flatten(2)
-    return flat_BCN @ flat_BCN.transpose(1, 2) / flat_BCN.shape[2]
+    "Image Style Transfer Using Convolutional Neural Networks", 2016). Features of bfloat16 are multiplied
+    as such and summed in float32."""
+    flat_BCN = features_BChw.flatten(2)
+    products_BCC: Tensor = _Gram.apply(flat_BCN)  # type: ignore[no-untyped-call]
+    return products_BCC / flat_BCN.shape[2]
 
 
 def relative_gram(gram_BCC: Tensor, style_gram_1CC: Tensor) -> Tensor:

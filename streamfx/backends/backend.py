@@ -96,8 +96,8 @@ class CompiledEngine(Protocol):
             factor: how many times smaller the picture is than the full one, 1 or more.
         """
 
-    def warm_up(self, size: tuple[int, int]) -> None:
-        """Do now what the first call with a (h, w) picture would do besides computing; on every lane."""
+    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        """Do now what the first such call with a (h, w) picture would do besides computing; on every lane."""
 
     def close(self) -> None:
         """Give everything back; calls are an error from here on. May be called twice."""

@@ -157,7 +157,10 @@ class Effect:
 
     def warm_up(self, video: VideoFormat) -> None:
         """Do now what the first frame of such a video would do besides computing; nothing is measured."""
-        self.compiled.warm_up(small_size(video.size, self._controls.factor, self.engine.stride))
+        factor = self._controls.factor
+        _, to_rgb, from_rgb = _colour(video.colour, video.depth, video.size[0])
+        small = small_size(video.size, factor, self.engine.stride)
+        self.compiled.warm_up(small, to_rgb, from_rgb, factor)
         replace(self, measure=None).process(_grey(video))
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class Recorded:
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return self.heads
 
-    def warm_up(self, size: tuple[int, int]) -> None: ...
+    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
 
     def close(self) -> None: ...
 
@@ -177,7 +177,7 @@ def test_eager_gives_the_golden_heads_and_says_what_it_is(engine: Engine) -> Non
     heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
     assert difference(heads, golden).largest < 1e-3
     assert (compiled.backend, compiled.precision) == ("eager", Precision.F32)
-    compiled.warm_up((8, 12))
+    compiled.warm_up((8, 12), golden.to_rgb, golden.from_rgb, 2.0)
     compiled.close()
     compiled.close()
     with pytest.raises(RuntimeError, match="closed"):

@@ -224,7 +224,7 @@ class Told:
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return self.heads(reduced)
 
-    def warm_up(self, size: tuple[int, int]) -> None: ...
+    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
 
     def close(self) -> None:
         self.closed = True
