@@ -49,6 +49,24 @@ class EffectFacts(BaseModel):
     controls: dict[str, float]
 
 
+class FactorFacts(BaseModel):
+    """How the factor was chosen, where nobody gave one.
+
+    Attributes:
+        factor: that was chosen at the start.
+        reason: one line.
+        budget_seconds: time for one frame; None where the source states no rate.
+        predicted_seconds: time per frame by factor.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    factor: float
+    reason: str
+    budget_seconds: float | None
+    predicted_seconds: dict[str, float]
+
+
 class OutputFacts(BaseModel):
     """What was written; the size is None when there is no such file."""
 
@@ -65,6 +83,7 @@ class Report(BaseModel):
         source: what was read.
         output: what was written.
         effects: what was done.
+        factor: how the factor was chosen; None where it was given.
         config: the settings in full, defaults included.
         versions: of streamfx, Python and the libraries that did the work.
         machine: processor and cores.
@@ -89,6 +108,7 @@ class Report(BaseModel):
     result: RunResult
     differences: tuple[str, ...]
     notes: tuple[str, ...]
+    factor: FactorFacts | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike, fspath
 from pathlib import Path
 
+from streamfx.backends.store import CompiledStore
 from streamfx.capture.source import Source, open_source
 from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import cpu, usable_cores
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import StageFailedError
+from streamfx.factor import FactorChoice, fit_factor
 from streamfx.flow import Flow, RunResult
 from streamfx.frame_queue import Policy
-from streamfx.generate.effect import Chain, EffectSettings, open_chain
+from streamfx.generate.effect import (
+    Chain,
+    Effect,
+    EffectRequest,
+    EffectSettings,
+    open_chain,
+    parse_effect,
+)
 from streamfx.pipeline import Pipeline
-from streamfx.report import EffectFacts, OutputFacts, Report, check_report_path, describe_source
+from streamfx.report import EffectFacts, FactorFacts, OutputFacts, Report, check_report_path, describe_source
 from streamfx.stats import Snapshot, Stats
 from streamfx.version import __version__
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[Snapshot], None]
 _MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
@@ -38,6 +50,7 @@ def transcode(
     *,
     effects: Sequence[str] = (),
     factor: float | str = "auto",
+    speed: float = 1.0,
     backend: str = "auto",
     codec: str | None = None,
     preset: str | None = None,
@@ -55,7 +68,9 @@ def transcode(
         input: what to read: a video file, ``-``, pictures, ``test:bars``.
         output: what to write: a video file, ``null:``.
         effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
-        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto".
+        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
+            that keeps up with the source, or with ``speed``.
+        speed: how many times faster than real time a file is to be done, for the factor "auto".
         backend: what runs the network; "auto" takes the fastest that can run here.
         codec: video codec of the output; None takes one that fits.
         preset: speed against size, as the codec names it.
@@ -85,6 +100,7 @@ def transcode(
         "output": fspath(output),
         "effects": tuple(effects),
         "factor": factor,
+        "speed": speed,
         "backend": backend,
         "codec": codec,
         "preset": preset,
@@ -129,12 +145,21 @@ def run_config(config: TranscodeConfig, progress: Progress | None = None) -> Rep
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Everything a run needs, open; ``workers`` is the number of frames generated at a time."""
+    """Everything a run needs, open.
+
+    Attributes:
+        source: read from.
+        chain: the effects.
+        sink: written to.
+        workers: frames generated at a time.
+        choice: of the factor; None where it was given.
+    """
 
     source: Source
     chain: Chain
     sink: Sink
     workers: int
+    choice: FactorChoice | None
 
 
 @contextmanager
@@ -168,10 +193,43 @@ def _open(config: TranscodeConfig, stats: Stats) -> Iterator[_Parts]:
             workers=workers,
             measure=stats.add,
         )
-        chain = open_chain(config.effects, settings)
+        requests = [parse_effect(text) for text in config.effects]
+        chain = open_chain(requests, settings)
         opened.callback(chain.close)
+        automatic = _automatic(config, requests, chain)
+        choice = _choose(automatic, chain, source, config, settings) if automatic else None
         chain.warm_up(source.format)
-        yield _Parts(source, chain, sink, workers)
+        yield _Parts(source, chain, sink, workers, choice)
+
+
+def _automatic(config: TranscodeConfig, requests: Sequence[EffectRequest], chain: Chain) -> list[Effect]:
+    """Return the effects whose factor nobody gave."""
+    if config.factor != "auto":
+        return []
+    return [effect for effect, request in zip(chain.effects, requests, strict=True) if request.factor is None]
+
+
+def _choose(
+    automatic: Sequence[Effect],
+    chain: Chain,
+    source: Source,
+    config: TranscodeConfig,
+    settings: EffectSettings,
+) -> FactorChoice:
+    """Choose the factor, give it to the effects and log why."""
+    choice = fit_factor(
+        automatic,
+        [effect for effect in chain.effects if effect not in automatic],
+        source.format,
+        config,
+        settings.store or CompiledStore(),
+        live=source.live,
+        threads=settings.threads or usable_cores(),
+    )
+    for effect in automatic:
+        effect.controls = replace(effect.controls, factor=choice.factor)
+    log.info("%s", choice.reason)
+    return choice
 
 
 def _flow(config: TranscodeConfig, parts: _Parts) -> Flow:
@@ -220,6 +278,16 @@ def _report(
         result=result,
         differences=tuple(wrong),
         notes=(*source.notes, *sink.notes, *worth_knowing),
+        factor=None if parts.choice is None else _factor_facts(parts.choice),
+    )
+
+
+def _factor_facts(choice: FactorChoice) -> FactorFacts:
+    return FactorFacts(
+        factor=choice.factor,
+        reason=choice.reason,
+        budget_seconds=choice.budget_seconds,
+        predicted_seconds={f"{found.factor:g}": found.frame_seconds for found in choice.predictions},
     )
 
 

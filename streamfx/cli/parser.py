@@ -101,9 +101,14 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         help="effect and its controls ('streamfx effects' lists them); repeat for a chain, applied in order",
     )
     look.add_argument(
-        "--factor", metavar="N", help="how many times smaller the network's picture is; auto by default"
+        "--factor",
+        metavar="N",
+        help="how many times smaller the network's picture is; auto by default: the sharpest that keeps up",
     )
     speed = command.add_argument_group("speed")
+    speed.add_argument(
+        "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
+    )
     speed.add_argument(
         "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
     )

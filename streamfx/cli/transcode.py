@@ -18,7 +18,8 @@ from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
 
 _SETTINGS = (
-    "input", "output", "factor", "backend", "codec", "preset", "quality", "threads", "overwrite", "report",
+    "input", "output", "factor", "speed", "backend", "codec", "preset", "quality", "threads", "overwrite",
+    "report",
 )  # fmt: skip
 
 

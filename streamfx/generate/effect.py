@@ -246,9 +246,7 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         settings.precision, settings.threads, settings.workers, settings.store or CompiledStore()
     )
     compiled = choose(settings.backend).compile(engine, options)
-    log.info(
-        "effect %s runs with %s in %s at factor %g", engine.name, compiled.backend, compiled.precision, factor
-    )
+    log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
     return Effect(engine, compiled, settings.threads, settings.measure, controls)
 
 
