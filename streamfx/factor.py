@@ -7,9 +7,10 @@ times faster as was asked for.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamfx import rates
@@ -19,10 +20,12 @@ from streamfx.config import TranscodeConfig
 from streamfx.device import cpu
 from streamfx.estimate import EffectCost, Machine, Prediction, Workload, predict
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import DEFAULT_FACTOR, Effect
+from streamfx.generate.effect import DEFAULT_FACTOR, Chain, Effect, EffectSettings, parse_effect
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
 from streamfx.gpu import gpus
+
+log = logging.getLogger(__name__)
 
 LIVE_SHARE = 0.85  # of the time between two live frames: what is left takes up what prediction cannot know
 _GPU_BACKENDS = ("inductor", "tensorrt")
@@ -72,31 +75,38 @@ def choose_factor(
     )
 
 
+def automatic_effects(config: TranscodeConfig, chain: Chain) -> tuple[Effect, ...]:
+    """Return the effects whose factor nobody gave."""
+    if config.factor != "auto":
+        return ()
+    pairs = zip(config.effects, chain.effects, strict=True)
+    return tuple(effect for text, effect in pairs if parse_effect(text).factor is None)
+
+
 def fit_factor(
+    chain: Chain,
     automatic: Sequence[Effect],
-    fixed: Sequence[Effect],
     video: VideoFormat,
     config: TranscodeConfig,
-    store: CompiledStore,
+    settings: EffectSettings,
     *,
     live: bool,
-    threads: int,
 ) -> FactorChoice:
-    """Return the factor for the effects whose factor nobody gave; measures their engines at first use.
+    """Choose the factor for effects, give it to them and log why; measures their engines at first use.
 
     Args:
-        automatic: effects to choose for; at least one.
-        fixed: the other effects of the chain, which take their time, too.
+        chain: all effects, each of which takes its time.
+        automatic: those to choose for; at least one.
         video: format of the frames.
         config: of the run; says what is decoded and encoded, and how fast it should go.
-        store: where calibrations are kept.
+        settings: that the chain was opened with.
         live: whether the source is.
-        threads: that one call of an engine uses.
     """
     gpu = next(iter(gpus()), None) if automatic[0].compiled.backend in _GPU_BACKENDS else None
-    processor = cpu()
+    processor, store = cpu(), settings.store or CompiledStore()
     machine = Machine(processor.name, processor, gpu)
     workload = workload_of(config, video, live=live)
+    threads = settings.threads or processor.usable_cores
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
     costs = [
@@ -104,17 +114,21 @@ def fit_factor(
             effect.engine,
             calibration(effect.engine, effect.compiled, threads, store),
             share,
-            effect.controls.factor if effect in fixed else None,
+            None if effect in automatic else effect.controls.factor,
         )
-        for effect in (*automatic, *fixed)
+        for effect in chain.effects
     ]
     budget_seconds, purpose = budget(video, config.speed, live=live)
-    return choose_factor(
+    choice = choose_factor(
         common_factors([effect.engine for effect in automatic]),
         lambda factor: predict(machine, workload, costs, factor),
         budget_seconds,
         purpose,
     )
+    for effect in automatic:
+        effect.controls = replace(effect.controls, factor=choice.factor)
+    log.info("%s", choice.reason)
+    return choice
 
 
 def effect_cost(

@@ -49,6 +49,17 @@ class EffectFacts(BaseModel):
     controls: dict[str, float]
 
 
+class FactorDecision(BaseModel):
+    """A change of the factor while a live source ran; before and after are the same where none would help."""
+
+    model_config = ConfigDict(frozen=True)
+
+    time_seconds: float
+    before: float
+    after: float
+    why: str
+
+
 class FactorFacts(BaseModel):
     """How the factor was chosen, where nobody gave one.
 
@@ -57,6 +68,7 @@ class FactorFacts(BaseModel):
         reason: one line.
         budget_seconds: time for one frame; None where the source states no rate.
         predicted_seconds: time per frame by factor.
+        decisions: what the governor decided while a live source ran.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +77,7 @@ class FactorFacts(BaseModel):
     reason: str
     budget_seconds: float | None
     predicted_seconds: dict[str, float]
+    decisions: tuple[FactorDecision, ...] = ()
 
 
 class OutputFacts(BaseModel):

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike, fspath
 from pathlib import Path
 
-from streamfx.backends.store import CompiledStore
 from streamfx.capture.source import Source, open_source
 from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import cpu, usable_cores
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import StageFailedError
-from streamfx.factor import FactorChoice, fit_factor
+from streamfx.factor import FactorChoice, automatic_effects, fit_factor
+from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.flow import Flow, RunResult
 from streamfx.frame_queue import Policy
-from streamfx.generate.effect import (
-    Chain,
-    Effect,
-    EffectRequest,
-    EffectSettings,
-    open_chain,
-    parse_effect,
-)
+from streamfx.generate.effect import Chain, EffectSettings, open_chain
 from streamfx.pipeline import Pipeline
-from streamfx.report import EffectFacts, FactorFacts, OutputFacts, Report, check_report_path, describe_source
+from streamfx.report import (
+    EffectFacts,
+    FactorDecision,
+    FactorFacts,
+    OutputFacts,
+    Report,
+    check_report_path,
+    describe_source,
+)
 from streamfx.stats import Snapshot, Stats
 from streamfx.version import __version__
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[Snapshot], None]
 _MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
@@ -129,7 +127,7 @@ def run_config(config: TranscodeConfig, progress: Progress | None = None) -> Rep
         opening_seconds = time.monotonic() - started
         failure: StageFailedError | KeyboardInterrupt | None = None
         try:
-            pipeline.run(progress)
+            pipeline.run(lambda snapshot: parts.look(snapshot, progress))
         except (StageFailedError, KeyboardInterrupt) as error:
             failure = error
         assert pipeline.result is not None
@@ -153,6 +151,7 @@ class _Parts:
         sink: written to.
         workers: frames generated at a time.
         choice: of the factor; None where it was given.
+        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
     """
 
     source: Source
@@ -160,6 +159,14 @@ class _Parts:
     sink: Sink
     workers: int
     choice: FactorChoice | None
+    watch: FactorWatch | None
+
+    def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
+        """Take the state of the run; called now and then, in one thread."""
+        if self.watch is not None:
+            self.watch.look(snapshot)
+        if progress is not None:
+            progress(snapshot)
 
 
 @contextmanager
@@ -193,43 +200,16 @@ def _open(config: TranscodeConfig, stats: Stats) -> Iterator[_Parts]:
             workers=workers,
             measure=stats.add,
         )
-        requests = [parse_effect(text) for text in config.effects]
-        chain = open_chain(requests, settings)
+        chain = open_chain(config.effects, settings)
         opened.callback(chain.close)
-        automatic = _automatic(config, requests, chain)
-        choice = _choose(automatic, chain, source, config, settings) if automatic else None
+        choice = watch = None
+        if automatic := automatic_effects(config, chain):
+            choice = fit_factor(chain, automatic, source.format, config, settings, live=source.live)
+            watch = watch_factor(choice, automatic, source.format) if source.live else None
+        if watch is not None:
+            opened.callback(watch.close)
         chain.warm_up(source.format)
-        yield _Parts(source, chain, sink, workers, choice)
-
-
-def _automatic(config: TranscodeConfig, requests: Sequence[EffectRequest], chain: Chain) -> list[Effect]:
-    """Return the effects whose factor nobody gave."""
-    if config.factor != "auto":
-        return []
-    return [effect for effect, request in zip(chain.effects, requests, strict=True) if request.factor is None]
-
-
-def _choose(
-    automatic: Sequence[Effect],
-    chain: Chain,
-    source: Source,
-    config: TranscodeConfig,
-    settings: EffectSettings,
-) -> FactorChoice:
-    """Choose the factor, give it to the effects and log why."""
-    choice = fit_factor(
-        automatic,
-        [effect for effect in chain.effects if effect not in automatic],
-        source.format,
-        config,
-        settings.store or CompiledStore(),
-        live=source.live,
-        threads=settings.threads or usable_cores(),
-    )
-    for effect in automatic:
-        effect.controls = replace(effect.controls, factor=choice.factor)
-    log.info("%s", choice.reason)
-    return choice
+        yield _Parts(source, chain, sink, workers, choice, watch)
 
 
 def _flow(config: TranscodeConfig, parts: _Parts) -> Flow:
@@ -278,16 +258,20 @@ def _report(
         result=result,
         differences=tuple(wrong),
         notes=(*source.notes, *sink.notes, *worth_knowing),
-        factor=None if parts.choice is None else _factor_facts(parts.choice),
+        factor=None if parts.choice is None else _factor_facts(parts.choice, parts.watch),
     )
 
 
-def _factor_facts(choice: FactorChoice) -> FactorFacts:
+def _factor_facts(choice: FactorChoice, watch: FactorWatch | None) -> FactorFacts:
     return FactorFacts(
         factor=choice.factor,
         reason=choice.reason,
         budget_seconds=choice.budget_seconds,
         predicted_seconds={f"{found.factor:g}": found.frame_seconds for found in choice.predictions},
+        decisions=tuple(
+            FactorDecision(time_seconds=made.at_seconds, before=made.before, after=made.factor, why=made.why)
+            for made in (watch.decisions if watch else ())
+        ),
     )
 
 
