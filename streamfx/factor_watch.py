@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from streamfx.errors import StreamfxError
@@ -38,7 +37,6 @@ class FactorWatch:
         governor: decides.
         effects: whose factor it governs.
         video: format of the frames.
-        clock: seconds, only going forward.
 
     Attributes:
         decisions: made so far; times are seconds since the start of the run.
@@ -49,11 +47,9 @@ class FactorWatch:
         governor: Governor,
         effects: Sequence[Effect],
         video: VideoFormat,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.decisions: list[Decision] = []
-        self._governor, self._effects, self._video, self._clock = governor, effects, video, clock
-        self._started = clock()
+        self._governor, self._effects, self._video = governor, effects, video
         self._ready = {governor.factor}
         self._failed: set[float] = set()
         self._before: dict[str, Times] = {}
@@ -72,7 +68,7 @@ class FactorWatch:
         if busy or not all(name in times for name in (*STAGES, _TRANSLATE)):
             return
         stages = {name: times[name] for name in STAGES}
-        decision = self._governor.observe(stages, self._clock() - self._started, self._ready)
+        decision = self._governor.observe(stages, snapshot.elapsed_seconds, self._ready)
         if decision is not None:
             self._act(decision)
 

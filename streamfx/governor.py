@@ -42,9 +42,9 @@ class Rules:
     late_seconds: float = 1.0
     room_seconds: float = 5.0
     room_share: float = 0.75
-    fit_share: float = 0.85
+    fit_share: float = 0.9
     settle_seconds: float = 0.5
-    trial_seconds: float = 10.0
+    trial_seconds: float = 60.0
     retry_seconds: float = 60.0
     most_retry_seconds: float = 960.0
 
@@ -81,8 +81,12 @@ class Governor:
     def __init__(self, predictions: Sequence[Prediction], factor: float, rules: Rules) -> None:
         self.factor = factor
         self._rules = rules
-        self._predictions = {found.factor: found for found in predictions}
-        self._factors = sorted(self._predictions)
+        self._frame_seconds = {found.factor: found.frame_seconds for found in predictions}
+        self._generate_seconds = {
+            found.factor: sum(found.seconds(stage) for stage in ("reduce", "translate", "fuse"))
+            for found in predictions
+        }
+        self._factors = sorted(self._frame_seconds)
         self._looks: deque[tuple[float, float, float]] = deque()  # time, generate, slowest stage
         self._changed_at: float | None = None
         self._went_back_at: float | None = None
@@ -154,8 +158,8 @@ class Governor:
         expected = generate * self._ratio(target)
         # Stages share the processor, so the whole frame must fit, too, by prediction; which counts for less
         # where the network turns out faster than predicted.
-        faster = min(1.0, generate / _generate_seconds(self._predictions[self.factor]))
-        whole = self._predictions[target].frame_seconds * faster
+        faster = min(1.0, generate / self._generate_seconds[self.factor])
+        whole = self._frame_seconds[target] * faster
         if (
             expected > rules.room_share * rules.budget_seconds
             or whole > rules.fit_share * rules.budget_seconds
@@ -185,9 +189,7 @@ class Governor:
 
     def _ratio(self, target: float) -> float:
         """Return how much longer generate takes at ``target`` than now, by prediction."""
-        return _generate_seconds(self._predictions[target]) / _generate_seconds(
-            self._predictions[self.factor]
-        )
+        return self._generate_seconds[target] / self._generate_seconds[self.factor]
 
     def _middle(self, now: float, span_seconds: float, *, slowest: bool) -> float | None:
         """Return the median over the last ``span_seconds``; None where that was not watched long enough."""
@@ -208,7 +210,3 @@ class Governor:
 
     def _of_budget(self, seconds: float) -> str:
         return f"a stage takes {seconds * 1e3:.3g} ms a frame of {self._rules.budget_seconds * 1e3:.3g}"
-
-
-def _generate_seconds(prediction: Prediction) -> float:
-    return sum(prediction.seconds(stage) for stage in ("reduce", "translate", "fuse"))
