@@ -123,7 +123,8 @@ class Governor:
         late = self._middle(now_seconds, rules.late_seconds, slowest=True)
         if late is not None and late > rules.budget_seconds:
             return self._larger(stages, late, now_seconds, ready)
-        self._said = None
+        if late is not None and late < rules.room_share * rules.budget_seconds:
+            self._said = None
         return self._smaller(now_seconds, ready)
 
     def _larger(

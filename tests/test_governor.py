@@ -89,7 +89,7 @@ def turns(decisions: Sequence[Decision]) -> int:
 # ---------------------------------------------------------------- steadiness
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     load=st.floats(0.05, 20),
     wrong=st.floats(0.85, 1.15),
@@ -110,15 +110,16 @@ def test_under_a_constant_load_it_goes_one_way_and_stays(
     assert turns(simulation.decisions) <= 1
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(load=st.floats(0.2, 5), wrong=st.floats(0.4, 2.5), seed=st.integers(0, 9))
 def test_where_the_prediction_is_far_off_it_tries_ever_more_rarely(
     load: float, wrong: float, seed: int
 ) -> None:
     simulation = Simulation(4, 0.2, wrong, noise=0.05, seed=seed)
     simulation.run(60, load)
-    # Half an hour leaves room for trials after 1, 2, 4 and 8 minutes, and one more, each there and back.
-    assert len(simulation.run(1800, load)) <= 2 * 5
+    # A quarter of an hour leaves room for trials after 1, 2, 4 and 8 minutes, each there, back
+    # and a step more where back went too far.
+    assert len(simulation.run(900, load)) <= 3 * 4 + 1
 
 
 def test_one_slow_frame_or_a_short_burst_changes_nothing() -> None:
@@ -140,7 +141,7 @@ def test_one_slow_frame_or_a_short_burst_changes_nothing() -> None:
 def test_a_load_that_comes_is_answered_within_seconds_and_undone_after_it_ends(
     load: float, seed: int
 ) -> None:
-    simulation = Simulation(4, 0.2, noise=0.05, seed=seed)
+    simulation = Simulation(4, 0.15, noise=0.05, seed=seed)
     simulation.run(60)
     normal = simulation.governor.factor
     answered = simulation.run(2, load)
@@ -150,7 +151,7 @@ def test_a_load_that_comes_is_answered_within_seconds_and_undone_after_it_ends(
     at_work = simulation.true_seconds(simulation.governor.factor) * load
     assert at_work <= BUDGET_SECONDS or simulation.governor.factor == FACTORS[-1]
     simulation.run(60)
-    assert simulation.governor.factor <= normal
+    assert simulation.governor.factor == normal
 
 
 def test_it_goes_as_far_as_needed_at_once_where_that_is_ready() -> None:
@@ -176,7 +177,7 @@ def test_a_trial_that_fails_is_not_repeated_for_a_minute_but_then_it_is() -> Non
     assert [each.factor for each in simulation.run(10, load=0.8)] == [2, 3]
     assert simulation.run(55, load=0.8) == []
     assert [each.factor for each in simulation.run(20, load=0.8)] == [2, 3]
-    assert simulation.run(110, load=0.8) == []
+    assert simulation.run(90, load=0.8) == []
 
 
 def test_the_whole_frame_must_fit_before_it_goes_back_not_only_the_network() -> None:
