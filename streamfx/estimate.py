@@ -89,6 +89,7 @@ class EffectCost:
         name: of the effect.
         layers: of its network, see `streamfx.generate.operations`.
         stride: what both sides of the reduced picture are multiples of.
+        factors: to choose from.
         detail: whether its heads hold a detail gain, which the fused step then applies.
         fixed_factor: the factor that was asked for; None: the one to be chosen.
         measured: seconds for a reduced picture of so many pixels, on all cores; None where not calibrated.
@@ -97,6 +98,7 @@ class EffectCost:
     name: str
     layers: tuple[Layer, ...]
     stride: int
+    factors: tuple[float, ...] = ()
     detail: bool = False
     fixed_factor: float | None = None
     measured: Callable[[int], float] | None = None

@@ -146,6 +146,7 @@ def effect_cost(
         name=engine.name,
         layers=layers_of(engine.folder, engine.spec),
         stride=engine.stride,
+        factors=engine.spec.factors,
         detail="detail" in engine.spec.heads,
         fixed_factor=fixed_factor,
         measured=None if measured is None else lambda pixels: share * measured.seconds(pixels),

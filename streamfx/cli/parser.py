@@ -150,7 +150,13 @@ def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser(
-        "devices", help="show the processor and which backends can run here, and why others cannot"
+        "devices", help="show this machine, what can run on it, and the factor each effect gets"
+    )
+    command.add_argument(
+        "--for",
+        dest="device",
+        metavar="DEVICE",
+        help="estimate for a device that need not be here, T4 or 'Raspberry Pi 5' for instance",
     )
     command.add_argument("--json", action="store_true", help="for programs")
     command.set_defaults(run=_devices)
@@ -188,7 +194,7 @@ def _effects(options: argparse.Namespace) -> int:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    from streamfx.cli.show import devices
+    from streamfx.cli.devices import devices
 
     return devices(options)
 
