@@ -1,4 +1,4 @@
-"""The command ``streamfx devices``: what there is here, and the factor each effect gets on it or elsewhere."""
+"""The command ``streamfx devices``: what there is here, and the factor each effect gets here or elsewhere."""
 
 from __future__ import annotations
 
@@ -148,7 +148,8 @@ def _gpu(gpu: Gpu) -> str:
         f"GPU         {gpu.name}: compute capability {capability}, {_known(gpu.multiprocessors)} "
         f"multiprocessors, {_scaled(gpu.clock_hz, 1e9, 'GHz')}, "
         f"{_scaled(gpu.memory_bytes, 2**30, 'GiB')} at "
-        f"{_scaled(gpu.bandwidth_bytes_per_second, 1e9, 'GB/s')}, decoders {_known(gpu.decoders)}, encoders {_known(gpu.encoders)}"
+        f"{_scaled(gpu.bandwidth_bytes_per_second, 1e9, 'GB/s')}, decoders {_known(gpu.decoders)}, "
+        f"encoders {_known(gpu.encoders)}"
     )
 
 
