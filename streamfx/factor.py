@@ -104,8 +104,10 @@ def fit_factor(
     """
     gpu = next(iter(gpus()), None) if automatic[0].compiled.backend in _GPU_BACKENDS else None
     processor, store = cpu(), settings.store or CompiledStore()
+    if config.threads is not None:
+        processor = replace(processor, usable_cores=min(config.threads, processor.usable_cores))
     machine = Machine(processor.name, processor, gpu)
-    workload = workload_of(config, video, live=live)
+    workload = workload_of(config, video, one_at_a_time=live or settings.workers == 1)
     threads = settings.threads or processor.usable_cores
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
@@ -174,8 +176,8 @@ def budget(video: VideoFormat, speed: float, *, live: bool) -> tuple[float | Non
     return 1 / (fps * speed), f"{at} at {fps:.4g} fps"
 
 
-def workload_of(config: TranscodeConfig, video: VideoFormat, *, live: bool) -> Workload:
-    """Return what a run has to do for each frame, effects apart."""
+def workload_of(config: TranscodeConfig, video: VideoFormat, *, one_at_a_time: bool) -> Workload:
+    """Return what a run has to do for each frame, effects apart; see `Workload` for the arguments."""
     codec, preset = _encoding(config)
     return Workload(
         video.size,
@@ -184,7 +186,7 @@ def workload_of(config: TranscodeConfig, video: VideoFormat, *, live: bool) -> W
         decode="raw" if config.input.startswith(("test:", "camera:")) else "h264",
         encode=codec,
         preset=preset,
-        one_at_a_time=live,
+        one_at_a_time=one_at_a_time,
     )
 
 

@@ -79,6 +79,14 @@ class FactorFacts(BaseModel):
     predicted_seconds: dict[str, float]
     decisions: tuple[FactorDecision, ...] = ()
 
+    def summary(self) -> str:
+        """Return the reason for the choice, and how often it was changed since, in one line."""
+        changes = [made for made in self.decisions if made.after != made.before]
+        if not changes:
+            return self.reason
+        times = "once" if len(changes) == 1 else f"{len(changes)} times"
+        return f"{self.reason}; changed {times} while running, at last to {changes[-1].after:g}"
+
 
 class OutputFacts(BaseModel):
     """What was written; the size is None when there is no such file."""
@@ -160,6 +168,8 @@ class Report(BaseModel):
                 f"speed: {speed.fps:.1f} fps in {speed.wall_seconds:.1f} s, "
                 f"{speed.share_of_bound:.0%} of {speed.cores} cores"
             )
+        if self.factor is not None:
+            lines.append(self.factor.summary())
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
 

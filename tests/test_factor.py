@@ -102,7 +102,7 @@ def test_a_live_source_leaves_the_time_between_its_frames_and_a_file_what_was_as
 def test_what_is_read_and_written_counts(
     options: dict[str, object], decode: str, encode: str | None, preset: str | None
 ) -> None:
-    work = workload_of(settings(**options), VIDEO, live=False)
+    work = workload_of(settings(**options), VIDEO, one_at_a_time=False)
     assert (work.decode, work.encode, work.preset) == (decode, encode, preset)
     assert not work.one_at_a_time
 
