@@ -65,9 +65,10 @@ def layers_of(folder: Path, spec: EngineSpec) -> tuple[Layer, ...]:
     reductions = _REDUCTIONS.get(spec.family, {})
     found = []
     for name, shape in weight_shapes(folder / WEIGHTS).items():
-        if len(shape) != _CONVOLUTION_AXES:
+        if len(shape) < _CONVOLUTION_AXES:
             continue  # vectors, and what is computed once for a frame: next to nothing
-        outputs, inputs, height, width = shape
+        # Sets of weights for several factors come first; they are mixed into one before the first frame.
+        outputs, inputs, height, width = shape[-_CONVOLUTION_AXES:]
         read, written = reductions.get(name.partition(".")[0], (1, 1))
         found.append(
             Layer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamfx.errors import EngineCorruptError
-from streamfx.generate.engine import WEIGHTS, Engine, read_engine
+from streamfx.generate.engine import WEIGHTS, Engine, EngineSpec, read_engine
 from streamfx.generate.library import list_engines
 from streamfx.generate.operations import layers_of, weight_shapes
 from tests.engines import make_engine
@@ -47,11 +46,9 @@ def test_the_count_of_a_shipped_engine_is_the_one_of_torch(folder: Path) -> None
 # ---------------------------------------------------------------- what is in the file
 
 
-@dataclass(frozen=True)
-class Described:
-    """The part of a description that the count looks at."""
-
-    family: str
+def described(family: str = "warp_mask") -> EngineSpec:
+    """Return a description of which only the family is stated, which is what the count looks at."""
+    return EngineSpec.model_construct(family=family)
 
 
 def write_weights(folder: Path, shapes: dict[str, list[int]]) -> Path:
@@ -64,18 +61,24 @@ def write_weights(folder: Path, shapes: dict[str, list[int]]) -> Path:
 def test_a_layer_counts_at_the_size_it_is_applied_at(tmp_path: Path) -> None:
     shapes = {"down.weight": [8, 4, 3, 3], "skip.weight": [6, 4, 1, 1], "down.bias": [8]}
     folder = write_weights(tmp_path, {**shapes, "modulate.0.weight": [9, 2]})
-    down, skip = layers_of(folder, Described("warp_mask"))  # type: ignore[arg-type]
+    down, skip = layers_of(folder, described())
     assert (down.name, skip.name) == ("down", "skip")
     assert down.operations == 2 * 8 * 4 * 9 / 16
     assert down.values == 4 / 4 + 8 / 16
     assert skip.operations == 2 * 6 * 4 / 4
 
 
+def test_sets_of_weights_that_are_mixed_into_one_count_once(tmp_path: Path) -> None:
+    (one,) = layers_of(write_weights(tmp_path, {"down.weight": [8, 4, 3, 3]}), described())
+    (sets,) = layers_of(write_weights(tmp_path, {"down.weight": [3, 8, 4, 3, 3]}), described())
+    assert sets == one
+
+
 def test_a_layer_or_family_that_is_not_known_counts_at_every_pixel_the_most_it_can_be(tmp_path: Path) -> None:
     folder = write_weights(tmp_path, {"extra.weight": [2, 3, 5, 5], "down.weight": [8, 4, 3, 3]})
-    extra = layers_of(folder, Described("warp_mask"))[1]  # type: ignore[arg-type]
+    extra = layers_of(folder, described())[1]
     assert extra.operations == 2 * 2 * 3 * 25
-    down = layers_of(folder, Described("from the future"))[0]  # type: ignore[arg-type]
+    down = layers_of(folder, described("from the future"))[0]
     assert down.operations == 2 * 8 * 4 * 9
 
 
