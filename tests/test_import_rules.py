@@ -17,7 +17,7 @@ HOMES = {
     "cv2": (),
     "numba": ("generate/fuse_kernels.py", "generate/fuse_llvm.py", "generate/reduce_cpu.py"),
     "onnxruntime": (),
-    "openvino": ("backends/openvino.py",),
+    "openvino": ("backends/openvino_model.py",),
     "platformdirs": ("backends/store.py", "generate/library.py"),
     "rich": ("cli/progress.py",),
     "safetensors": ("generate/networks/build.py",),
