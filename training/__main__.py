@@ -1,4 +1,4 @@
-"""Command line of the training: `python -m training style | evaluate`."""
+"""Command line of the training: `python -m training style | distil | evaluate`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
+from streamfx.generate.engine import CARD
 from training import evaluate
-from training.card import style_card, with_figures
-from training.export import document, export
+from training.card import distilled_card, style_card, with_figures
+from training.distil import distil, read_teacher
+from training.export import document, export, export_distilled
 from training.features import Encoder
-from training.options import EvaluateOptions, StyleOptions
+from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.pictures import find_stills, read_clip, read_still
 from training.sheet import jpeg
 from training.style import style_features, train
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
-    run = {"style": _style, "evaluate": _evaluate}[given.pop("command")]
+    run = {"style": _style, "distil": _distil, "evaluate": _evaluate}[given.pop("command")]
     try:
         return run(given)
     except WrongOptions as error:
@@ -53,6 +55,17 @@ def _style(given: dict[str, Any]) -> int:
     options = _options(StyleOptions, given)
     torch.set_num_threads(options.threads)
     engine = export(train(options), options, style_card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+    return 0
+
+
+def _distil(given: dict[str, Any]) -> int:
+    options = _options(DistilOptions, given)
+    torch.set_num_threads(options.threads)
+    teacher, network = read_teacher(options)
+    card = (teacher.folder / CARD).read_text(encoding="utf-8")
+    described = distilled_card(card, f"version {teacher.spec.version} of {teacher.name}", options)
+    engine = export_distilled(distil(options, network), teacher, options, described)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
     return 0
 
@@ -125,9 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and judge engines.")
     commands = parser.add_subparsers(dest="command", required=True)
     style = commands.add_parser("style", help="train an engine on one style picture")
-    style.add_argument("--content", type=Path, nargs="+", help="folders of photographs, and clips")
-    style.add_argument("--out", type=Path, help="engine folder to write")
     style.add_argument("--init", type=Path, help="weights.safetensors of a finished engine to start from")
+    pupil = commands.add_parser("distil", help="train a faster network to do what an engine does")
+    pupil.add_argument("--teacher", type=Path, help="engine folder to imitate")
+    for command in (style, pupil):
+        command.add_argument("--content", type=Path, nargs="+", help="folders of photographs, and clips")
+        command.add_argument("--out", type=Path, help="engine folder to write")
     judge = commands.add_parser("evaluate", help="judge an engine on held-out pictures and clips")
     judge.add_argument("engine", type=Path, nargs="?", help="engine folder")
     judge.add_argument(
@@ -138,8 +154,9 @@ def _parser() -> argparse.ArgumentParser:
         "--document", action="store_const", const=True, help="write figures and sheet into the folder"
     )
     for command in (style, judge):
-        command.add_argument("--config", type=Path, help="YAML file with any of the settings")
         command.add_argument("--style", type=Path, help="style picture")
+    for command in (style, pupil, judge):
+        command.add_argument("--config", type=Path, help="YAML file with any of the settings")
         command.add_argument(
             "--work", type=Path, help="folder for what is not shipped; .work/NAME by default"
         )

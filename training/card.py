@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from textwrap import fill
 
-from training.options import StyleOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions
 from training.pictures import CLIPS, find_stills
 
 _LINE = 110
@@ -17,15 +17,24 @@ _NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 def style_card(options: StyleOptions) -> str:
     """Card of a freshly trained style engine; `with_figures` fills in what evaluation found."""
     name = options.name or options.out.name
+    growth = f" times the factor to the power {options.content_growth:g}" if options.content_growth else ""
+    weights = {
+        "channel means and deviations": options.moments_weight,
+        f"content{growth} (relu4_1, against the source's features with the style's moments)": (
+            options.content_weight
+        ),
+        "structure (relu3_1 normalised)": options.structure_weight,
+        "tone (luma of cells of 16 pixels, normalised)": options.tone_weight,
+        "grid of pixels": options.grid_weight,
+        "total variation": options.variation_weight,
+        "temporal term": options.temporal_weight,
+        "price of the mask": options.mask_price,
+        "of the displacement": options.displacement_price,
+        "of the detail gain": options.detail_price,
+    }
     losses = (
-        "Style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19, weight 1 each; "
-        f"channel means and deviations, weight {options.moments_weight:g}), content (relu4_1, "
-        "against the source's features with the style's moments, "
-        f"weight {options.content_weight:g} times the factor to the power {options.content_growth:g}), "
-        f"structure (relu3_1 normalised, {options.structure_weight:g}), "
-        f"total variation ({options.variation_weight:g}), prices of mask ({options.mask_price:g}), "
-        f"displacement ({options.displacement_price:g}) and detail gain ({options.detail_price:g}), "
-        f"temporal term ({options.temporal_weight:g})."
+        "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
+        "1 each, " + ", ".join(f"{what} {weight:g}" for what, weight in weights.items() if weight) + "."
     )
     start = "the weights of another engine" if options.init is not None else "random weights"
     phases = {
@@ -39,11 +48,10 @@ def style_card(options: StyleOptions) -> str:
         + ", ".join(f"{steps} steps of {phase}" for phase, steps in phases.items() if steps)
         + f". {losses}"
     )
-    network = options.network
     return f"""# {name}
 
 Repaints pictures and video in the manner of {options.title or options.style.stem}.
-Family `warp_mask`: stem {network.stem}, width {network.width}, {network.blocks} blocks, norm {network.norm}.
+{_family(options.network)}
 Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 ## Training
@@ -56,6 +64,25 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 {_NOT_MEASURED}
 """
+
+
+def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
+    """The teacher's card, made that of the network that was distilled from it; figures are to be measured."""
+    how = (
+        f"Distilled by `python -m training distil` from {teacher}, whose training is described below: "
+        f"{options.steps} steps with Adam at {options.learning_rate:g}, seed {options.seed}, in which the "
+        "network learned to give the teacher's heads for reduced pictures at random factors."
+    )
+    card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
+    card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)
+    return with_figures(card, _NOT_MEASURED)
+
+
+def _family(network: NetworkOptions) -> str:
+    return (
+        f"Family `warp_mask`: stem {network.stem}, width {network.width}, {network.blocks} blocks, "
+        f"joined {network.joined}, norm {network.norm}."
+    )
 
 
 def with_figures(card: str, figures: str) -> str:

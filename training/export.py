@@ -9,23 +9,22 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from streamfx.backends.golden import Golden
 from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
-from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine, fold_batch_norm
+from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine
 from training.fused import FROM_YUV, TO_YUV
-from training.options import StyleOptions
+from training.options import DistilOptions, StyleOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
 
 
 def weights(network: WarpMask) -> dict[str, Tensor]:
-    """Weights to ship, float32, batch norms folded away."""
-    folded = fold_batch_norm(network.eval()) if isinstance(network.norm, nn.BatchNorm2d) else network
-    return {name: tensor.detach().float().contiguous() for name, tensor in folded.state_dict().items()}
+    """Weights to ship, float32."""
+    return {name: tensor.detach().float().contiguous() for name, tensor in network.state_dict().items()}
 
 
 def code_matrices() -> tuple[Tensor, Tensor]:
@@ -52,13 +51,12 @@ def golden(network: WarpMask, seed: int = 11, factor: float = 4.0) -> Golden:
 
 def description(options: StyleOptions) -> dict[str, object]:
     """Fields of engine.yaml, the hashes apart."""
-    folded = {"norm": "none"} if options.network.norm == "batch" else {}
     return {
         "format": 1,
         "name": options.name or options.out.name,
         "version": options.version,
         "family": "warp_mask",
-        "options": options.network.model_dump() | folded,
+        "options": options.network.model_dump(),
         "stride": STRIDE,
         "factors": list(FACTORS),
         "heads": list(HEADS),
@@ -77,6 +75,17 @@ def export(network: WarpMask, options: StyleOptions, card: str, sheet: Path | No
     return write_engine(
         options.out, description(options), weights=data, golden=golden(network), card=card, sheet=picture
     )
+
+
+def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions, card: str) -> Engine:
+    """Write the engine folder of a network distilled from `teacher` and return it as read back."""
+    spec = teacher.spec.model_dump() | {
+        "name": options.out.name,
+        "version": options.version or teacher.spec.version,
+        "options": options.network.model_dump(),
+    }
+    data = safetensors.torch.save(weights(network))
+    return write_engine(options.out, spec, weights=data, golden=golden(network), card=card)
 
 
 def document(folder: Path, card: str, sheet: bytes | None) -> Engine:

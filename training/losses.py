@@ -102,6 +102,27 @@ def structure(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
     return (normal_BChw - source_normal_BChw).square().mean()
 
 
+def tone(picture_B3HW: Tensor, source_B3HW: Tensor, cell_pixels: int = 16) -> Tensor:
+    """Mean squared difference of coarse luma (means of cells), each picture's set to mean 0 and deviation 1;
+    scalar.
+
+    Keeps light parts light and dark parts dark, so that the scene stays readable; says nothing about palette,
+    contrast or whatever is finer than a cell. Without it strokes drift away from the scene: neither Gram
+    matrices nor content with the style's moments see absolute brightness.
+    """
+    normal_Bhw, source_normal_Bhw = (
+        functional.instance_norm(functional.avg_pool2d(luma(rgb_B3HW), cell_pixels), eps=1e-3)
+        for rgb_B3HW in (picture_B3HW, source_B3HW)
+    )
+    return (normal_Bhw - source_normal_Bhw).square().mean()
+
+
+def luma(rgb_B3HW: Tensor) -> Tensor:
+    """Luma B1HW (ITU-R BT.601 weights) of RGB in [0, 1]."""
+    weights_3 = rgb_B3HW.new_tensor([0.299, 0.587, 0.114])
+    return (rgb_B3HW * weights_3[:, None, None]).sum(1, keepdim=True)
+
+
 def total_variation(picture_BCHW: Tensor) -> Tensor:
     """Mean absolute step between neighbouring pixels, rows plus columns; scalar."""
     rows = (picture_BCHW[:, :, 1:] - picture_BCHW[:, :, :-1]).abs().mean()
@@ -124,6 +145,20 @@ def detail_price(gain_B1hw: Tensor) -> Tensor:
     return gain_B1hw.abs().mean()
 
 
+def grid(translated_B3hw: Tensor, region_pixels: int = 8) -> Tensor:
+    """Mean variance among the four positions within squares of 2 x 2 reduced pixels, of their means over
+    regions; scalar.
+
+    The squares come out of one pixel of the layer before (pixel shuffle). A pattern that repeats in all of
+    them raises style cheaply, and is a grid of dots at full size. Strokes do not repeat so, and cost little.
+    """
+    shuffled_B12hw = functional.pixel_unshuffle(translated_B3hw, 2)
+    means_B12hw = functional.avg_pool2d(shuffled_B12hw, max(region_pixels // 2, 1))
+    batch, _, height, width = means_B12hw.shape
+    means_B34hw = means_B12hw.reshape(batch, 3, 4, height, width)
+    return means_B34hw.var(dim=2, unbiased=False).mean()
+
+
 def imitation(picture_B3HW: Tensor, teacher_B3HW: Tensor) -> Tensor:
     """Mean absolute difference to the teacher's pictures; scalar."""
     return (picture_B3HW - teacher_B3HW.float()).abs().mean()
@@ -133,3 +168,21 @@ def temporal(moved_B3HW: Tensor, reference_B3HW: Tensor) -> Tensor:
     """Mean squared difference between the output of a displaced, noisy input and the displaced output;
     scalar."""
     return (moved_B3HW - reference_B3HW).square().mean()
+
+
+def same_heads(
+    heads_B7hw: Tensor, wanted_B7hw: Tensor, lowest: Sequence[float], highest: Sequence[float]
+) -> Tensor:
+    """Mean absolute difference of heads between their bounds, plus half that of their steps from pixel to
+    pixel, which keeps strokes sharp; scalar.
+
+    Displacement and gain count less: what they change is smaller."""
+    weights, low, high = (
+        heads_B7hw.new_tensor(values).reshape(1, 7, 1, 1)
+        for values in ((1, 1, 1, 1, 0.15, 0.15, 0.4), lowest, highest)
+    )
+    bounded_B7hw = heads_B7hw.clamp(low, high)
+    # Beyond the bounds a faint pull remains, so that a head can come back.
+    pulled_B7hw = bounded_B7hw + 0.02 * (heads_B7hw - bounded_B7hw)
+    difference_B7hw = weights * (pulled_B7hw - wanted_B7hw.clamp(low, high))
+    return difference_B7hw.abs().mean() + 0.5 * total_variation(difference_B7hw)

@@ -15,9 +15,10 @@ class NetworkOptions(BaseModel):
 
     stem: int = Field(default=16, ge=1)
     width: int = Field(default=48, ge=1)
-    blocks: int = Field(default=5, ge=1)
+    blocks: int = Field(default=4, ge=1)
+    joined: int = Field(default=32, ge=1)
     detail: bool = True
-    norm: Literal["none", "batch", "instance"] = "none"
+    norm: Literal["none", "instance"] = "instance"
 
 
 class StyleOptions(BaseModel):
@@ -43,13 +44,13 @@ class StyleOptions(BaseModel):
     licence: str = "Apache-2.0"
 
     network: NetworkOptions = Field(default_factory=NetworkOptions)
-    teacher_steps: int = Field(default=200, ge=0)
+    teacher_steps: int = Field(default=300, ge=0)
     translation_steps: int = Field(default=500, ge=0)
-    released_steps: int = Field(default=900, ge=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    released_steps: int = Field(default=1900, ge=0)
+    learning_rate: float = Field(default=1.2e-3, gt=0)
     warm_up_steps: int = Field(default=40, ge=1, description="at the start of every phase")
     tail: float = Field(
-        default=0.35, gt=0, le=1, description="share of all steps in which the rate falls to zero"
+        default=0.5, gt=0, le=1, description="share of all steps in which the rate falls to zero"
     )
     batch: int = Field(default=4, ge=1)
     crop: int = Field(
@@ -63,11 +64,13 @@ class StyleOptions(BaseModel):
 
     content_weight: float = Field(default=0.1, ge=0)
     content_growth: float = Field(
-        default=0.5, description="the content weight is multiplied by the factor to this power"
+        default=0.0, description="the content weight is multiplied by the factor to this power"
     )
-    structure_weight: float = Field(default=0.3, ge=0)
-    moments_weight: float = Field(default=1.0, ge=0)
+    structure_weight: float = Field(default=0.12, ge=0)
+    tone_weight: float = Field(default=0.5, ge=0)
+    moments_weight: float = Field(default=0.0, ge=0)
     variation_weight: float = Field(default=0.05, ge=0)
+    grid_weight: float = Field(default=200.0, ge=0)
     mask_price: float = Field(default=0.2, ge=0)
     displacement_price: float = Field(default=0.02, ge=0)
     detail_price: float = Field(default=0.05, ge=0)
@@ -75,19 +78,19 @@ class StyleOptions(BaseModel):
 
     temporal_weight: float = Field(default=10.0, ge=0)
     temporal_crops: int = Field(
-        default=2, ge=1, description="crops of each batch that the temporal term looks at"
+        default=1, ge=1, description="crops of each batch that the temporal term looks at"
     )
-    temporal_shift: int = Field(default=6, ge=0, description="largest displacement, in full-size pixels")
+    temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
     temporal_noise: float = Field(
         default=0.01, ge=0, description="deviation of the added noise, of full scale 1"
     )
 
     translation_factors: dict[float, float] = Field(
-        default={1.0: 0.6, 1.5: 0.1, 2.0: 0.15, 3.0: 0.05, 4.0: 0.1},
+        default={1.0: 0.6, 1.5: 0.08, 2.0: 0.14, 3.0: 0.06, 4.0: 0.12},
         description="how often each factor is drawn",
     )
     factors: dict[float, float] = Field(
-        default={1.0: 0.22, 1.5: 0.1, 2.0: 0.2, 3.0: 0.15, 4.0: 0.27, 6.0: 0.03, 8.0: 0.03},
+        default={1.0: 0.25, 1.5: 0.1, 2.0: 0.2, 3.0: 0.15, 4.0: 0.25, 6.0: 0.03, 8.0: 0.02},
         description="how often each factor is drawn once the heads are released",
     )
 
@@ -120,6 +123,42 @@ class StyleOptions(BaseModel):
             wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
         if wrong:
             raise ValueError("; ".join(wrong))
+        return self
+
+
+class DistilOptions(BaseModel):
+    """Settings of `python -m training distil`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    teacher: Path = Field(description="engine folder whose heads are imitated")
+    content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
+    out: Path = Field(description="engine folder to write")
+    work: Path = Field(description="not used: everything is written to the out folder")
+    exclude: list[str] = Field(
+        default=[], description="leave out pictures whose path contains one of these words"
+    )
+    version: str = Field(default="", description="of the new engine; the teacher's by default")
+    network: NetworkOptions = Field(default_factory=NetworkOptions)
+    steps: int = Field(default=2500, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    side: int = Field(default=384, ge=64, description="of the pictures, in full-size pixels")
+    crops: int = Field(default=600, ge=1, description="how many pictures to train on")
+    clip_share: float = Field(
+        0.2, ge=0, le=1, description="share of pictures that come from clips, where there are any"
+    )
+    factors: dict[float, float] = Field(
+        default={1.0: 0.22, 1.5: 0.12, 2.0: 0.22, 3.0: 0.14, 4.0: 0.22, 6.0: 0.05, 8.0: 0.03},
+        description="how often each factor is drawn",
+    )
+    bfloat16: bool = True
+    threads: int = Field(default=2, ge=1)
+    seed: int = 7
+
+    @model_validator(mode="after")
+    def _check(self) -> DistilOptions:
+        if missing := [str(path) for path in (self.teacher, *self.content) if not path.exists()]:
+            raise ValueError(f"do not exist: {', '.join(missing)}")
         return self
 
 

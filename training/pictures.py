@@ -222,6 +222,22 @@ class Pool:
         return chosen
 
 
+def open_pool(
+    content: Sequence[Path], exclude: Sequence[str], size: int, side: int, clip_share: float, seed: int
+) -> Pool:
+    """Pool of crops from folders of photographs, held-out sources apart, and from clips.
+
+    Raises:
+        ValueError: Nothing readable was found.
+    """
+    folders = [path for path in content if path.is_dir()]
+    clips = [path for path in content if path.suffix.lower() in CLIPS]
+    stills = [still for still in find_stills(folders, exclude) if not still.held_out]
+    sources = len({still.source for still in stills})
+    log.info("%d training stills of %d sources, %d clips", len(stills), sources, len(clips))
+    return Pool(stills, clips, size, side, clip_share, seed)
+
+
 def _cut(picture: Picture, side: int, rng: np.random.Generator) -> Crop:
     """A random crop; a third touch the picture's border, so that the network learns what a border looks
     like."""

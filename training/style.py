@@ -30,7 +30,7 @@ from training import checkpoint, losses
 from training.features import Decoder, Encoder, adain
 from training.fused import fuse_rgb, reduce
 from training.options import StyleOptions
-from training.pictures import CLIPS, Pool, find_stills, read_still, to_short_side, to_tensor
+from training.pictures import Pool, open_pool, read_still, to_short_side, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,9 @@ def open_studio(options: StyleOptions) -> Studio:
     Raises:
         ValueError: The style picture cannot be read, or there is no training picture.
     """
-    folders = [path for path in options.content if path.is_dir()]
-    clips = [path for path in options.content if path.suffix.lower() in CLIPS]
-    stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
-    log.info(
-        "%d training stills of %d sources, %d clips", len(stills), len({s.source for s in stills}), len(clips)
+    pool = open_pool(
+        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.seed
     )
-    pool = Pool(stills, clips, options.crops, options.crop, options.clip_share, options.seed)
     encoder = Encoder()
     features = style_features(encoder, options.style)
     return Studio(options, pool, encoder, Decoder(), features, [losses.gram(f) for f in features])
@@ -115,7 +111,6 @@ def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None
     network = WarpMask(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
     state = checkpoint.load(options.work, network, optimiser) or {"step": 0}
     started = time.monotonic()
@@ -185,6 +180,7 @@ def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: in
     windows = [crop.window(factor) for crop in crops]
     output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
     terms = _looks(studio, output_B3SS, indices, factor)
+    terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3])
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
         terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
@@ -208,8 +204,10 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
     moments = losses.moments(features, grams, studio.style_features, studio.style_grams)
     content_weight = options.content_weight * factor**options.content_growth
+    sources_B3SS = torch.stack([studio.pool.crops[index].rgb() for index in indices])
     return {
         "style": losses.style(grams, studio.style_grams),
+        "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
         "moments": options.moments_weight * moments,
         "content": content_weight * losses.content(features[-1], source[-1]),
         "structure": options.structure_weight * losses.structure(features[-2], source[-2]),
@@ -230,19 +228,40 @@ def fused_crops(
     studio: Studio, network: WarpMask, windows: list[tuple[Tensor, int, int]], factor: float, released: bool
 ) -> tuple[Tensor, Tensor]:
     """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
-    side = studio.options.crop
     rgb_B3WW = torch.stack([window for window, _, _ in windows])
     with studio.precision():
-        heads_B7ww = network.translate(reduce(rgb_B3WW, factor), torch.tensor([factor])).float()
+        reduced_B3ww = reduce(rgb_B3WW, factor).contiguous(memory_format=torch.channels_last)
+        heads_B7ww = network.translate(reduced_B3ww, torch.tensor([factor])).float()
     used_B7ww = heads_B7ww if released else functional.pad(heads_B7ww[:, :3], (0, 0, 0, 0, 0, 4))
     if not released:
         used_B7ww = used_B7ww + torch.tensor([0, 0, 0, 1.0, 0, 0, 0]).reshape(1, 7, 1, 1)
-    output_B3WW = fuse_rgb(rgb_B3WW, used_B7ww, factor, studio.options.max_displacement_pixels)
     parts = [
-        output_B3WW[index, :, top : top + side, left : left + side]
-        for index, (_, top, left) in enumerate(windows)
+        _fused_crop(studio.options, rgb_3WW, used_7ww, top, left, factor)
+        for (rgb_3WW, top, left), used_7ww in zip(windows, used_B7ww, strict=True)
     ]
     return torch.stack(parts), heads_B7ww
+
+
+def _fused_crop(
+    options: StyleOptions, rgb_3WW: Tensor, heads_7ww: Tensor, top: int, left: int, factor: float
+) -> Tensor:
+    """Fused full-size crop 3SS at (top, left) of a window: only what the crop can depend on is fused."""
+    reach = math.ceil(options.max_displacement_pixels) + 2  # reduced pixels
+
+    def span(start: int) -> slice:
+        # Even numbers of reduced pixels are whole numbers of full-size pixels, also at factor 1.5.
+        first = max(int(start / factor) - reach, 0) // 2 * 2
+        past = -(-(math.ceil((start + options.crop) / factor) + reach) // 2) * 2
+        return slice(first, min(past, heads_7ww.shape[2]))
+
+    rows, columns = span(top), span(left)
+    above, before = round(rows.start * factor), round(columns.start * factor)
+    full_13HW = rgb_3WW[None, :, above : round(rows.stop * factor), before : round(columns.stop * factor)]
+    fused_13HW = fuse_rgb(
+        full_13HW, heads_7ww[None, :, rows, columns], factor, options.max_displacement_pixels
+    )
+    side = options.crop
+    return fused_13HW[0, :, top - above : top - above + side, left - before : left - before + side]
 
 
 def _noisy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,3 +76,54 @@ def test_imitation_and_temporal_compare_pictures() -> None:
     one, other = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5)
     assert losses.imitation(one, other).item() == pytest.approx(0.5)
     assert losses.temporal(one, other).item() == pytest.approx(0.25)
+
+
+def test_tone_is_zero_for_another_palette_and_contrast_and_two_where_nothing_agrees() -> None:
+    cells = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(5))
+    grey = cells.repeat_interleave(16, 2).repeat_interleave(16, 3).expand(-1, 3, -1, -1)
+    assert losses.tone(0.2 + 0.5 * grey, grey).item() < 1e-3
+    assert losses.tone(1 - grey, grey).item() == pytest.approx(
+        4, abs=0.2
+    )  # opposite: (a - -a)² of deviation 1
+    blue = torch.stack([torch.zeros(2, 64, 64), torch.zeros(2, 64, 64), grey[:, 0]], dim=1)
+    assert losses.tone(blue, grey).item() < 0.5
+
+
+def test_tone_does_not_see_what_is_finer_than_a_cell() -> None:
+    grey = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(5)).repeat_interleave(16, 2)
+    grey = grey.repeat_interleave(16, 3).expand(-1, 3, -1, -1)
+    stripes = 0.2 * torch.tensor([1.0, -1.0]).repeat(32)
+    assert losses.tone(grey + stripes, grey).item() < 1e-9
+
+
+def test_luma_weighs_green_most() -> None:
+    pure = torch.eye(3).reshape(3, 3, 1, 1)
+    np.testing.assert_allclose(losses.luma(pure).flatten(), [0.299, 0.587, 0.114], rtol=1e-6)
+
+
+def test_same_heads_is_zero_for_equal_heads_and_counts_differences_and_their_steps() -> None:
+    lowest, highest = (-1.0,) * 7, (2.0,) * 7
+    wanted = torch.zeros(1, 7, 2, 2)
+    assert losses.same_heads(wanted, wanted, lowest, highest).item() == 0
+    found = wanted.clone()
+    found[0, 0] = 0.5  # flat: no steps
+    assert losses.same_heads(found, wanted, lowest, highest).item() == pytest.approx(0.5 / 7)
+    found[0, 0] = torch.tensor([[0.5, 0.0], [0.5, 0.0]])  # a step of 0.5 along every row
+    assert losses.same_heads(found, wanted, lowest, highest).item() == pytest.approx((0.25 + 0.25) / 7)
+
+
+def test_same_heads_hardly_minds_what_lies_beyond_the_bounds() -> None:
+    found, wanted = torch.full((1, 7, 2, 2), 12.0), torch.full((1, 7, 2, 2), 5.0)
+    bounded = losses.same_heads(found, wanted, (-1.0,) * 7, (2.0,) * 7).item()
+    assert bounded == pytest.approx(0.02 * 10 * (4 + 0.15 * 2 + 0.4) / 7)
+
+
+def test_grid_is_the_variance_of_the_four_positions_and_blind_to_what_does_not_repeat() -> None:
+    flat = torch.full((1, 3, 16, 16), 0.5)
+    assert losses.grid(flat).item() == 0
+    dots = flat.clone()
+    dots[:, :, ::2, ::2] += 0.4  # means 0.9, 0.5, 0.5, 0.5: variance 0.03
+    assert losses.grid(dots).item() == pytest.approx(0.03)
+    stroke = flat.clone()
+    stroke[:, :, 3:7, :] += 0.4  # two rows of each parity
+    assert losses.grid(stroke).item() == pytest.approx(0)

@@ -11,14 +11,16 @@ import pytest
 import torch
 
 from streamfx.generate.engine import read_engine
+from streamfx.generate.networks.warp_mask import WarpMask
 from training.__main__ import main
 from training.card import style_card, with_figures
 from training.export import export
 from training.features import Encoder
+from training.fused import fuse_rgb
 from training.options import StyleOptions
-from training.style import learning_rate, train
+from training.style import fused_crops, learning_rate, open_studio, train
 
-NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "batch"}
+NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "instance"}
 
 
 def toy_options(folder: Path, **changes: object) -> StyleOptions:
@@ -56,6 +58,28 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.style.STYLE_SHORT_SIDE", 40)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5, 2.0, 3.0])
+def test_a_crop_is_fused_as_if_the_whole_window_were(
+    tmp_path: Path, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.pictures.SHORT_SIDES", (176,))
+    studio = open_studio(toy_options(tmp_path))
+    network = WarpMask(stem=4, width=8, blocks=1).eval()
+    torch.manual_seed(2)
+    windows = [
+        crop.window(factor, shift) for crop, shift in zip(studio.pool.crops, [(3, -5), (0, 0)], strict=False)
+    ]
+    with torch.no_grad():
+        network.heads.weight.normal_(0, 3)  # displacements to the limit, and gains
+        crops, heads = fused_crops(studio, network, windows, factor, released=True)
+        whole = fuse_rgb(torch.stack([rgb for rgb, _, _ in windows]), heads, factor, 4.0)
+    assert heads[:, 4:6].abs().max() > 4
+    assert whole.shape[-1] > 32
+    for index, (_, top, left) in enumerate(windows):
+        expected = whole[index, :, top : top + 32, left : left + 32]
+        np.testing.assert_allclose(crops[index], expected, atol=1e-4)
+
+
 class Interruption(Exception):
     pass
 
@@ -91,7 +115,7 @@ def test_the_export_is_an_engine_whose_golden_frame_holds(tmp_path: Path) -> Non
     options = toy_options(tmp_path)
     network = train(options)
     engine = export(network, options, style_card(options))
-    assert engine.spec.options["norm"] == "none"
+    assert engine.spec.options["norm"] == "instance"
     golden = read_engine(options.out).golden
     heads = engine.network()(
         torch.from_numpy(golden.planes)[None],

@@ -1,11 +1,12 @@
 """Warp-and-mask translation: a reduced picture becomes the heads of the fused full-size step.
 
-Legend of shapes: B pictures, H x W reduced picture (multiples of 4), S stem channels, C trunk channels.
+Legend of shapes: B pictures, H x W reduced picture (multiples of 4), S stem channels, C trunk channels,
+J joined channels, A anchor factors, O x I outputs and inputs of a convolution.
 
-    planes B3HW --to_rgb--> rgb B3HW --+ factor plane--> stem   BS(H/2)(W/2)
-    stem --stride 2--> trunk BC(H/4)(W/4) --residual blocks, modulated by the factor--> same
-    trunk --nearest x2, joined with the stem--> B(2S)(H/2)(W/2) --pixel shuffle--> heads B7HW (T in RGB)
-    heads B7HW --from_rgb--> heads B7HW
+    planes B3HW --stem, of the colour matrix--> BS(H/2)(W/2)
+    stem --stride 2--> trunk BC(H/4)(W/4) --residual blocks--> same
+    trunk --narrow, bilinear x2, plus the stem--> joined BJ(H/2)(W/2)
+    joined --heads, of the colour matrix--> B28(H/2)(W/2) --pixel shuffle--> B7HW
 """
 
 from __future__ import annotations
@@ -16,19 +17,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Norm = Literal["none", "batch", "instance"]
+Norm = Literal["none", "instance"]
 
 HEADS = ("translated", "mask", "displacement", "detail")
 HEAD_CHANNELS = 7
 STRIDE = 4
+ANCHORS = (1.0, 2.0, 4.0)
+"""Factors, each twice the one before, that have weights of their own; in between weights are mixed."""
 
 
-class FrameNorm(nn.Module):
-    """Instance norm (Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016) without weights; unlike the
-    one of torch it accepts a single pixel, which becomes 0."""
+class FactorConv(nn.Module):
+    """Convolution whose weights depend on the factor: a mix of one set for each anchor.
 
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        return torch.instance_norm(features_BCHW, None, None, None, None, True, 0.1, 1e-5, False)
+    Weights as a mix of sets, in the manner of Yang, Bender, Le, Ngiam, "CondConv: Conditionally Parameterized
+    Convolutions for Efficient Inference" (2019). The factor is known before the first frame, so that a
+    backend mixes once and frames cost what they would with one set.
+    """
+
+    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.margin = side // 2
+        start = nn.Conv2d(inputs, outputs, side)
+        assert start.bias is not None
+        self.weight = nn.Parameter(start.weight.detach().repeat(len(ANCHORS), 1, 1, 1, 1))
+        self.bias = nn.Parameter(start.bias.detach().repeat(len(ANCHORS), 1))
+
+    def mixed(self, mix_A: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight OIss and bias O for a mix of the anchors."""
+        weight_OIss = (mix_A[:, None, None, None, None] * self.weight).sum(0)
+        return weight_OIss, (mix_A[:, None] * self.bias).sum(0)
+
+    def forward(self, features_BIhw: Tensor, mix_A: Tensor) -> Tensor:
+        return convolve(features_BIhw, *self.mixed(mix_A), self.stride, self.margin)
 
 
 class Block(nn.Module):
@@ -36,31 +57,35 @@ class Block(nn.Module):
 
     def __init__(self, width: int, norm: Norm) -> None:
         super().__init__()
-        self.first = _conv(width, width)
-        self.norm = _norm(norm, width)
-        self.second = _conv(width, width)
+        self.norm = norm
+        self.first = FactorConv(width, width)
+        self.gain = nn.Parameter(torch.ones(len(ANCHORS), width))
+        self.shift = nn.Parameter(torch.zeros(len(ANCHORS), width))
+        self.second = FactorConv(width, width)
 
-    def forward(self, features_BCHW: Tensor, scale_1C11: Tensor, shift_1C11: Tensor) -> Tensor:
-        inner_BCHW = self.norm(self.first(features_BCHW)) * scale_1C11 + shift_1C11
-        out_BCHW: Tensor = features_BCHW + self.second(functional.relu(inner_BCHW))
-        return out_BCHW
+    def forward(self, features_BChw: Tensor, mix_A: Tensor) -> Tensor:
+        gain_C11, shift_C11 = (
+            (mix_A[:, None] * values_AC).sum(0)[:, None, None] for values_AC in (self.gain, self.shift)
+        )
+        inner_BChw = normalise(self.first(features_BChw, mix_A), self.norm) * gain_C11 + shift_C11
+        out_BChw: Tensor = features_BChw + self.second(functional.relu(inner_BChw), mix_A)
+        return out_BChw
 
 
 class WarpMask(nn.Module):
     """Small convolutional generator that gives translated picture, mask, displacement and detail gain.
 
     The clamps of the heads belong to the fused step, after upsampling: clamped there, a steep head gives an
-    edge that is crisp at full size. One set of weights serves all factors: the factor modulates every block,
-    a conditional affine in the manner of Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic
-    Style" (2017), but without the normalisation.
+    edge that is crisp at full size. Colour matrices and factor only change weights, so that a backend which
+    knows them in advance computes those once.
 
     Args:
         stem: Channels at half the reduced size.
         width: Channels of the trunk, at a quarter of the reduced size.
         blocks: Residual blocks of the trunk.
+        joined: Channels in which trunk and stem meet, at half the reduced size.
         detail: Whether the network decides the detail gain; without it that head is 0.
-        norm: Normalisation inside the blocks. "batch" is for training and is folded away on export
-            (`fold_batch_norm`); "instance" stays, costs time and has statistics of the whole frame.
+        norm: Normalisation in the trunk; "instance" has statistics of the whole frame.
 
     Example:
         >>> import torch
@@ -70,18 +95,23 @@ class WarpMask(nn.Module):
     """
 
     def __init__(
-        self, stem: int = 16, width: int = 48, blocks: int = 5, detail: bool = True, norm: Norm = "none"
+        self,
+        stem: int = 16,
+        width: int = 48,
+        blocks: int = 4,
+        joined: int = 32,
+        detail: bool = True,
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
         self.detail = detail
-        self.stem = _conv(4, stem, stride=2)
-        self.down = _conv(stem, width, stride=2)
-        self.norm = _norm(norm, width)
+        self.norm = norm
+        self.stem = FactorConv(3, stem)
+        self.down = FactorConv(stem, width, stride=2)
         self.blocks = nn.ModuleList(Block(width, norm) for _ in range(blocks))
-        self.modulate = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, blocks * 2 * width))
-        self.narrow = nn.Conv2d(width, stem, 1)
-        self.join = _conv(2 * stem, 2 * stem)
-        self.heads = _conv(2 * stem, 4 * HEAD_CHANNELS)
+        self.narrow = FactorConv(width, joined, side=1)
+        self.skip = FactorConv(stem, joined, side=1)
+        self.heads = FactorConv(joined, 4 * HEAD_CHANNELS)
         self._start_as_pure_translation()
 
     def forward(
@@ -99,73 +129,83 @@ class WarpMask(nn.Module):
             B7HW: translated Y, U, V (code values), mask, displacement x, y (reduced pixels), detail gain;
             unclamped.
         """
-        heads_B7HW = self.translate(affine(planes_B3HW, to_rgb_34), factor_1)
-        translated_B3HW = affine(heads_B7HW[:, :3], from_rgb_34)
-        return torch.cat([translated_B3HW, heads_B7HW[:, 3:]], dim=1)
+        mix_A = anchor_mix(factor_1)
+        stem = functional.relu(convolve(planes_B3HW, *self._stem(mix_A, to_rgb_34), stride=2))
+        trunk = functional.relu(normalise(self.down(stem, mix_A), self.norm))
+        for block in self.blocks:
+            trunk = block(trunk, mix_A)
+        wide = functional.interpolate(
+            self.narrow(trunk, mix_A), scale_factor=2.0, mode="bilinear", align_corners=False
+        )
+        joined = functional.relu(wide + self.skip(stem, mix_A))
+        return functional.pixel_shuffle(convolve(joined, *self._heads(mix_A, from_rgb_34)), 2)
 
     def translate(self, rgb_B3HW: Tensor, factor_1: Tensor) -> Tensor:
-        """Heads with the translated picture still in RGB: `forward` without the colour matrices."""
-        plane_B1HW = torch.ones_like(rgb_B3HW[:, :1]) / factor_1.reshape(1, 1, 1, 1)
-        stem = functional.relu(self.stem(torch.cat([rgb_B3HW - 0.5, plane_B1HW], dim=1)))
-        trunk = functional.relu(self.norm(self.down(stem)))
-        hints_12 = torch.stack([torch.log2(factor_1) / 3, 1 / factor_1], dim=1)
-        scales = self.modulate(hints_12).reshape(len(self.blocks), 2, 1, -1, 1, 1)
-        for index, block in enumerate(self.blocks):
-            trunk = block(trunk, scales[index, 0], scales[index, 1])
-        narrow = functional.interpolate(functional.relu(self.narrow(trunk)), scale_factor=2.0, mode="nearest")
-        joined = functional.relu(self.join(torch.cat([narrow, stem], dim=1)))
-        heads_B7HW: Tensor = functional.pixel_shuffle(self.heads(joined), 2)
-        if not self.detail:
-            heads_B7HW = torch.cat([heads_B7HW[:, :6], torch.zeros_like(heads_B7HW[:, 6:])], dim=1)
+        """Heads of a picture in RGB, in [0, 1], with the translated picture in RGB as well."""
+        unchanged_34 = torch.eye(3, 4)
+        heads_B7HW: Tensor = self(rgb_B3HW, unchanged_34, unchanged_34, factor_1)
         return heads_B7HW
 
+    def _stem(self, mix_A: Tensor, to_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight S333 and bias S of the stem for planes."""
+        weight_S333, bias_S = self.stem.mixed(mix_A)
+        offsets_3 = to_rgb_34[:, 3] - 0.5
+        return (
+            torch.einsum("scyx,cp->spyx", weight_S333, to_rgb_34[:, :3]),
+            bias_S + (weight_S333.sum((2, 3)) * offsets_3).sum(1),
+        )
+
+    def _heads(self, mix_A: Tensor, from_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the heads, those of the translated picture for planes."""
+        weight, bias = self.heads.mixed(mix_A)
+        weight_74J33 = weight.reshape(HEAD_CHANNELS, 4, *weight.shape[1:])
+        bias_74 = bias.reshape(HEAD_CHANNELS, 4)
+        planes_34J33 = torch.einsum("pc,cnjyx->pnjyx", from_rgb_34[:, :3], weight_74J33[:3])
+        offsets_34 = torch.einsum("pc,cn->pn", from_rgb_34[:, :3], bias_74[:3]) + from_rgb_34[:, 3:]
+        detail = float(self.detail)
+        return (
+            torch.cat([planes_34J33, weight_74J33[3:6], detail * weight_74J33[6:]]).flatten(0, 1),
+            torch.cat([offsets_34, bias_74[3:6], detail * bias_74[6:]]).flatten(),
+        )
+
     def _start_as_pure_translation(self) -> None:
-        """Begin with mask 1, displacement 0 and gain 0, and with a factor that changes nothing."""
-        last = self.modulate[2]
-        assert isinstance(last, nn.Linear)
-        unchanged = torch.tensor([1.0, 0.0]).repeat_interleave(self.down.out_channels)
+        """Begin with mask 1, displacement 0 and gain 0, and the four pixels of each shuffled square alike
+        (Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017)."""
         with torch.no_grad():
-            last.weight.zero_()
-            last.bias.copy_(unchanged.repeat(len(self.blocks)))
-            self.heads.weight[12:].zero_()
+            alike = self.heads.weight[:, :12:4].repeat_interleave(4, dim=1)
+            self.heads.weight[:, :12] = alike
+            self.heads.weight[:, 12:] = 0
             start = torch.tensor([0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 0.0])
-            self.heads.load_state_dict({"bias": start.repeat_interleave(4)}, strict=False)
+            self.heads.bias.copy_(start.repeat_interleave(4))
+
+
+def anchor_mix(factor_1: Tensor) -> Tensor:
+    """Share of each anchor, A, in the weights for a factor: linear in its logarithm, the last one from there
+    on."""
+    steps_1 = torch.log2(factor_1).clamp(0, len(ANCHORS) - 1)
+    away_A = steps_1 - torch.arange(len(ANCHORS), dtype=torch.float32)
+    # Not abs(): OpenVINO 2026.4.1 leaves it out when it computes constants.
+    return (1 - torch.maximum(away_A, -away_A)).clamp(min=0)
+
+
+def convolve(
+    features_BIhw: Tensor, weight_OIss: Tensor, bias_O: Tensor, stride: int = 1, margin: int = 1
+) -> Tensor:
+    """Convolution whose border repeats: zeros there would show as a frame around the picture."""
+    bordered_BIhw = functional.pad(features_BIhw, (margin,) * 4, mode="replicate")
+    return functional.conv2d(bordered_BIhw, weight_OIss, bias_O, stride)
+
+
+def normalise(features_BChw: Tensor, norm: Norm) -> Tensor:
+    """Features as they are, or each channel of each picture with mean 0 and deviation 1: instance norm
+    (Ulyanov, Vedaldi, Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization",
+    2016). Unlike that of torch it accepts a single pixel, which becomes 0."""
+    if norm == "none":
+        return features_BChw
+    return torch.instance_norm(features_BChw, None, None, None, None, True, 0.1, 1e-5, False)
 
 
 def affine(picture_B3HW: Tensor, matrix_34: Tensor) -> Tensor:
     """Picture with each pixel's three values multiplied by a 3x4 affine matrix (last column: offset)."""
     linear_B3N = matrix_34[:, :3] @ picture_B3HW.flatten(2)
     return (linear_B3N + matrix_34[:, 3:]).reshape(picture_B3HW.shape)
-
-
-def fold_batch_norm(network: WarpMask) -> WarpMask:
-    """Same network with batch norms (frozen statistics) absorbed by the convolutions before them.
-
-    Raises:
-        TypeError: The normalisation depends on the frame and cannot be folded.
-    """
-    if isinstance(network.norm, nn.Identity):
-        return network
-    if not isinstance(network.norm, nn.BatchNorm2d):
-        raise TypeError(f"only batch norm can be folded, not {type(network.norm).__name__}")
-    network.down = nn.utils.fuse_conv_bn_eval(network.down.eval(), network.norm.eval())
-    network.norm = nn.Identity()
-    for block in network.blocks:
-        assert isinstance(block, Block)
-        assert isinstance(block.norm, nn.BatchNorm2d)
-        block.first = nn.utils.fuse_conv_bn_eval(block.first.eval(), block.norm.eval())
-        block.norm = nn.Identity()
-    return network
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """3x3 convolution whose border repeats: zeros there would show as a frame around the picture."""
-    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="replicate")
-
-
-def _norm(kind: Norm, channels: int) -> nn.Module:
-    if kind == "batch":
-        return nn.BatchNorm2d(channels)
-    if kind == "instance":
-        return FrameNorm()
-    return nn.Identity()

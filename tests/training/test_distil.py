@@ -1,0 +1,96 @@
+"""Distillation: the pupil comes to give the teacher's heads, and is an engine of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from streamfx.generate.engine import read_engine
+from tests.engines import make_engine
+from training.__main__ import main
+from training.distil import distil, learning_rate, read_teacher
+from training.options import DistilOptions
+
+PUPIL: dict[str, bool | int | float | str] = {"stem": 4, "width": 8, "blocks": 1, "joined": 8, "norm": "none"}
+
+
+def toy_options(folder: Path, **changes: object) -> DistilOptions:
+    rng = np.random.default_rng(4)
+    (folder / "photos").mkdir(exist_ok=True)
+    for number in range(4):
+        blocks = rng.integers(0, 256, (12, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        cv2.imwrite(str(folder / "photos" / f"{number}.png"), blocks)
+    teacher = folder / "tiny"
+    values: dict[str, object] = {
+        "teacher": teacher if teacher.exists() else make_engine(folder, options={**PUPIL, "blocks": 2}),
+        "content": [folder / "photos"],
+        "out": folder / "pupil",
+        "work": folder / "work",
+        "network": PUPIL,
+        "steps": 60,
+        "learning_rate": 0.003,
+        "side": 96,
+        "crops": 4,
+        "bfloat16": False,
+        "threads": 1,
+    }
+    return DistilOptions.model_validate(values | changes)
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.pictures.SHORT_SIDES", (96,))
+
+
+def test_the_pupil_comes_closer_to_the_teacher(tmp_path: Path) -> None:
+    rgb = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+
+    def distance(steps: int, factor: float) -> float:
+        options = toy_options(tmp_path, steps=steps)
+        _, teacher = read_teacher(options)
+        pupil = distil(options, teacher)
+        with torch.no_grad():
+            factor_1 = torch.tensor([factor])
+            difference = pupil.translate(rgb, factor_1) - teacher.translate(rgb, factor_1)
+        return difference[:, :3].abs().mean().item()
+
+    for factor in (1.0, 4.0):
+        assert distance(150, factor) < 0.7 * distance(1, factor)
+
+
+def test_the_same_seed_gives_the_same_pupil(tmp_path: Path) -> None:
+    options = toy_options(tmp_path, steps=3)
+    _, teacher = read_teacher(options)
+    first, second = (distil(options, teacher).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_learning_rate_warms_up_and_falls(tmp_path: Path) -> None:
+    options = toy_options(tmp_path, steps=1000, learning_rate=1.0)
+    rates = [learning_rate(options, step) for step in (0, 100, 700, 999)]
+    assert rates == [pytest.approx(0.02), 1.0, pytest.approx(0.5), pytest.approx(0.01)]
+
+
+def test_the_command_writes_an_engine_with_a_card_that_names_the_teacher(tmp_path: Path) -> None:
+    toy_options(tmp_path)
+    config = tmp_path / "distil.yaml"
+    config.write_text(
+        f"teacher: {tmp_path}/tiny\ncontent: [{tmp_path}/photos]\nout: {tmp_path}/pupil\nwork: {tmp_path}/w\n"
+        "network: {stem: 4, width: 8, blocks: 1, joined: 8, norm: none}\nversion: '2.0'\n"
+        "steps: 1\nside: 96\ncrops: 4\nbfloat16: false\nthreads: 1\n"
+    )
+    assert main(["distil", "--config", str(config)]) == 0
+    engine = read_engine(tmp_path / "pupil")
+    assert engine.spec.version == "2.0"
+    assert engine.spec.options["blocks"] == 1
+    assert engine.spec.controls == read_engine(tmp_path / "tiny").spec.controls
+
+
+def test_a_teacher_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["distil", "--teacher", str(tmp_path / "none"), "--content", str(tmp_path)]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    assert "none" in capsys.readouterr().err
