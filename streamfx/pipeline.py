@@ -203,6 +203,9 @@ class Pipeline:
             self.abort()
         elif stages.stop_requests and reading_seconds > flow.stop_grace_seconds:
             self._give_up_source()
+        elif stages.time_is_up() and reading_seconds > flow.stop_grace_seconds and not self._source_closed:
+            stages.source_ended = True
+            self._give_up_source()
         limit_seconds = flow.read_limit_seconds
         if limit_seconds is not None and reading_seconds > limit_seconds and not self._source_closed:
             message = f"{self._source.name}: no frame came within {limit_seconds:g} s"

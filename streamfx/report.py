@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.config import TranscodeConfig
+from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
@@ -58,12 +59,52 @@ class OutputFacts(BaseModel):
     size_bytes: int | None
 
 
+class OutputAccount(BaseModel):
+    """What became of the frames that one of several outputs was given.
+
+    Attributes:
+        name: how a user would write it, without credentials.
+        frames_given: frames it should have written.
+        frames_written: frames it took.
+        dropped: frames it was spared, by cause.
+        failure: why it ended before the run did; None when it did not.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    frames_given: int
+    frames_written: int
+    dropped: dict[str, int]
+    failure: str | None
+
+
+class Interruption(BaseModel):
+    """One time that a live source was away.
+
+    Attributes:
+        at_seconds: time of the output at which it began.
+        seconds: how long it lasted.
+        reason: why, in words.
+        repeated: pictures repeated, or shown black, meanwhile.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at_seconds: float
+    seconds: float
+    reason: str
+    repeated: int
+
+
 class Report(BaseModel):
     """The account of one run.
 
     Attributes:
         source: what was read.
         output: what was written.
+        outputs: the account of each output of a live run.
+        interruptions: when a live source was away.
         effects: what was done.
         config: the settings in full, defaults included.
         versions: of streamfx, Python and the libraries that did the work.
@@ -80,8 +121,10 @@ class Report(BaseModel):
 
     source: SourceFacts
     output: OutputFacts
+    outputs: tuple[OutputAccount, ...] = ()
+    interruptions: tuple[Interruption, ...] = ()
     effects: tuple[EffectFacts, ...]
-    config: TranscodeConfig
+    config: TranscodeConfig | LiveConfig
     versions: dict[str, str]
     machine: dict[str, Any]
     started_at: str
@@ -103,7 +146,9 @@ class Report(BaseModel):
         """What is missing or wrong, one sentence each; empty when everything is there."""
         found = [self.result.failure] if self.result.failure else []
         account = self.result.account
-        if decode_failures := account.failed.get("decode"):  # those of other stages end the run: the failure
+        # Those of other stages end the run, and are its failure; a live stream that comes damaged is no fault
+        # of the run: it is in the account.
+        if (decode_failures := account.failed.get("decode")) and not self.source.live:
             reason = next((failed.reason for failed in account.failures if failed.stage == "decode"), "")
             found.append(f"{_frames(decode_failures)} failed to decode; the first: {reason}")
         return found + list(self.differences)
@@ -113,7 +158,9 @@ class Report(BaseModel):
         account, speed = self.result.account, self.result.speed
         what = {
             Ending.COMPLETE: "finished, but not everything is there" if self.losses else "complete",
-            Ending.STOPPED: "stopped before the end; the output is playable",
+            Ending.STOPPED: "stopped"
+            if self.source.live
+            else "stopped before the end; the output is playable",
             Ending.FAILED: "failed",
             Ending.ABORTED: "given up; no output was kept",
         }[self.result.ending]
@@ -127,8 +174,25 @@ class Report(BaseModel):
                 f"speed: {speed.fps:.1f} fps in {speed.wall_seconds:.1f} s, "
                 f"{speed.share_of_bound:.0%} of {speed.cores} cores"
             )
+        lines += self._live_lines()
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
+
+    def _live_lines(self) -> list[str]:
+        lines = []
+        if self.source.live and (latency := self.result.stages.get("latency")) and latency.count:
+            parts = ((latency.p50_seconds, "50"), (latency.p95_seconds, "95"), (latency.p99_seconds, "99"))
+            shown = ", ".join(f"p{name} {(seconds or 0) * 1000:.0f} ms" for seconds, name in parts)
+            lines.append(f"latency, captured to written: {shown}")
+        if self.interruptions:
+            away = sum(each.seconds for each in self.interruptions)
+            lines.append(f"source away: {_times(len(self.interruptions))}, {away:.1f} s altogether")
+        for output in self.outputs:
+            parts_of = [f"{output.frames_written} of {output.frames_given} written"]
+            parts_of += [f"{count} dropped ({cause})" for cause, count in output.dropped.items()]
+            parts_of += [f"ended early: {output.failure}"] if output.failure else []
+            lines.append(f"output {output.name}: " + ", ".join(parts_of))
+        return lines
 
     def write(self, path: str | Path) -> None:
         """Write the report as JSON, whole or not at all.
@@ -180,6 +244,10 @@ def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:
         duration_seconds=form.duration_seconds,
         live=live,
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _frames(count: int) -> str:

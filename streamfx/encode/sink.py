@@ -31,8 +31,10 @@ class Sink(Protocol):
     frames_written: int
     packets_written: int
 
-    def write(self, frame: Frame) -> None:
-        """Encode one frame, in order of presentation.
+    def write(self, frame: Frame) -> str | None:
+        """Encode one frame, in order of presentation; return why it was dropped, None when it was not.
+
+        Only sinks whose other end can be away for a while drop frames.
 
         Raises:
             SinkError: cannot write (disk full, peer gone). What was written so far stays usable.

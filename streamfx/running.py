@@ -1,0 +1,171 @@
+"""Running: opened parts in, one run of the pipeline, its report out. What transcoding and streaming share."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from streamfx.capture.source import Source
+from streamfx.completeness import differences
+from streamfx.config import TranscodeConfig
+from streamfx.config_live import LiveConfig
+from streamfx.device import cpu, usable_cores
+from streamfx.encode.sink import Sink
+from streamfx.errors import StageFailedError
+from streamfx.flow import Flow, RunResult
+from streamfx.frame import Frame
+from streamfx.generate.effect import Chain, EffectSettings, open_chain
+from streamfx.pipeline import Pipeline
+from streamfx.report import (
+    EffectFacts,
+    Interruption,
+    OutputAccount,
+    OutputFacts,
+    Report,
+    check_report_path,
+    describe_source,
+)
+from streamfx.stats import Snapshot, Stats
+from streamfx.version import __version__
+
+Progress = Callable[[Snapshot], None]
+_LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a run needs, open.
+
+    Attributes:
+        source: what is read.
+        chain: the effects.
+        sink: what is written.
+        flow: settings of the flow.
+        process: what is done to a frame; None: the effects.
+        workers: number of frames generated at a time.
+        file: the output when it is a single file; None otherwise.
+        interruptions: called after the run: when the source was away.
+        accounts: called after the run: the account of each output, when there are several.
+    """
+
+    source: Source
+    chain: Chain
+    sink: Sink
+    flow: Flow
+    process: Callable[[Frame], Frame] | None = None
+    workers: int = 1
+    file: Path | None = None
+    interruptions: Callable[[], tuple[Interruption, ...]] = tuple
+    accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
+
+
+def run_parts(
+    config: TranscodeConfig | LiveConfig,
+    opened: Callable[[Stats], AbstractContextManager[Parts]],
+    progress: Progress | None = None,
+) -> Report:
+    """Run what ``opened`` gives, write the report where the configuration says, and return it.
+
+    A Ctrl-C while it runs finishes the output; the report says so. A second one gives up and is raised.
+
+    Args:
+        config: the settings in full, for the report.
+        opened: opens everything, and closes it again; what it measures goes into the stats it is given.
+        progress: called now and then, in this thread, with the state of the run.
+
+    Raises:
+        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+        ConfigError, SinkError: the report cannot be written where it should.
+    """
+    if config.report is not None:
+        for output in (config.output,) if isinstance(config, TranscodeConfig) else config.outputs:
+            check_report_path(config.report, output=output, source=config.input)
+    started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    stats = Stats()
+    with opened(stats) as parts:
+        workers = [parts.process or parts.chain.process] * parts.workers
+        pipeline = Pipeline(parts.source, workers, parts.sink, parts.flow, stats)
+        opening_seconds = time.monotonic() - started
+        failure: StageFailedError | KeyboardInterrupt | None = None
+        try:
+            pipeline.run(progress)
+        except (StageFailedError, KeyboardInterrupt) as error:
+            failure = error
+        assert pipeline.result is not None
+        report = _report(config, parts, pipeline.result, started_at, opening_seconds)
+    if config.report is not None:
+        report.write(config.report)
+    if isinstance(failure, StageFailedError):
+        failure.report = report
+    if failure is not None:
+        raise failure
+    return report
+
+
+def open_effects(config: TranscodeConfig | LiveConfig, workers: int, stats: Stats) -> Chain:
+    """Return the effects asked for, compiled for so many frames at a time; the processors are shared out."""
+    settings = EffectSettings(
+        backend=config.backend,
+        factor=None if config.factor == "auto" else config.factor,
+        threads=max(1, (config.threads or usable_cores()) // workers),
+        workers=workers,
+        measure=stats.add,
+    )
+    return open_chain(config.effects, settings)
+
+
+def _report(
+    config: TranscodeConfig | LiveConfig,
+    parts: Parts,
+    result: RunResult,
+    started_at: str,
+    opening_seconds: float,
+) -> Report:
+    source, sink, first = parts.source, parts.sink, result.first_frame_seconds
+    limits = config.limits
+    whole = limits.frames is None and not source.live
+    wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
+    file = parts.file
+    return Report(
+        source=describe_source(source.name, source.format, live=source.live),
+        output=OutputFacts(
+            name=sink.name,
+            size_bytes=file.stat().st_size if file and result.packets_written and file.is_file() else None,
+        ),
+        outputs=parts.accounts(),
+        interruptions=parts.interruptions(),
+        effects=tuple(
+            EffectFacts(
+                name=effect.engine.name,
+                version=effect.engine.spec.version,
+                digest=effect.engine.digest,
+                backend=effect.compiled.backend,
+                precision=effect.compiled.precision.value,
+                controls=asdict(effect.controls),
+            )
+            for effect in parts.chain.effects
+        ),
+        config=config if isinstance(config, TranscodeConfig) else config.without_credentials(),
+        versions=_versions(),
+        machine=asdict(cpu()),
+        started_at=started_at,
+        seconds_to_first_frame=None if first is None else opening_seconds + first,
+        result=result,
+        differences=tuple(wrong),
+        notes=(*source.notes, *sink.notes, *worth_knowing),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"streamfx": __version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found
