@@ -102,14 +102,22 @@ def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
     return None
 
 
-def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[ExtraStream]:
+def streams_to_copy(
+    plan: OutputPlan, extras: Extras, notes: list[str], *, must_hold: bool = True
+) -> list[ExtraStream]:
     """Return the streams that go into the output; what is left out without harm goes into ``notes``.
+
+    Args:
+        plan: of the output.
+        extras: of the source.
+        notes: where to say what is left out.
+        must_hold: refuse an output that cannot hold sound or subtitles; else they are left out too.
 
     Raises:
         ConfigError: sound or subtitles that the container cannot hold; the message names a container that
             can.
     """
-    ending = plan.path.suffix
+    ending = plan.ending
     if not plan.container.sound:
         if extras.streams:
             notes.append(f"{ending} holds pictures only; left out: {', '.join(map(str, extras.streams))}")
@@ -119,9 +127,9 @@ def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[
         problem = stream_problem(plan.container.muxer, stream)
         if problem is None:
             copied.append(stream)
-        elif _is_vital(stream):
+        elif must_hold and _is_vital(stream):
             better = _better_container(plan.codec, extras)
-            raise ConfigError(f"{plan.path}: {ending} cannot hold {stream} of the source; {better}")
+            raise ConfigError(f"{plan.name}: {ending} cannot hold {stream} of the source; {better}")
         else:
             notes.append(f"{stream} is left out: {problem}")
     return copied
@@ -170,8 +178,8 @@ class StreamCopier:
 
     def packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets that have come in, ready to be muxed."""
-        for packet in self._extras.take():
-            copied = self.streams.get(packet.stream_index)
+        for index, packet in self._extras.take():
+            copied = self.streams.get(index)
             if copied is None:
                 continue
             if not self._set_times(packet, copied):
