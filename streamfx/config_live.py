@@ -72,7 +72,9 @@ class LiveQueueConfig(BaseModel):
     capture: Annotated[int, Field(ge=1, le=3)] = Field(
         default=2, description="most frames waiting for generate, 1 to 3"
     )
-    output: Count = Field(default=8, description="most frames waiting for each output, when there are several")
+    output: Count = Field(
+        default=8, description="most frames waiting for each output, when there are several"
+    )
 
 
 class LiveLimitsConfig(BaseModel):

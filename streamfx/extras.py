@@ -77,12 +77,12 @@ class Extras:
     _started: bool = False
 
     def claim(self) -> None:
-        """Say that somebody takes the packets.
+        """Say that somebody takes the packets. Whoever has done so may do so again.
 
         Raises:
             ConfigError: the source is being read already, so packets are gone.
         """
-        if self._started:
+        if self._started and not self._claimed:
             raise ConfigError(
                 "the output must be opened before the first frame is read, or its sound is incomplete"
             )

@@ -137,6 +137,7 @@ class Pipeline:
             queue_fill={name: queue.fill for name, queue in self._queues.items()},
             stages=stats.stages(),
             stopping=stages.stop_requests > 0,
+            frames_repeated=account.repeated,
         )
 
     def _start(self) -> list[threading.Thread]:

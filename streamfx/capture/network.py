@@ -112,7 +112,8 @@ class NetworkSource:
             DecodeError: a packet cannot be decoded; the next call goes on after it.
             SourceLostError: the source is gone, and the attempts to get it back are used up.
         """
-        self.extras.start()
+        if self.extras is not None:
+            self.extras.start()
         while not self._closed.is_set():
             try:
                 event = self._next_event()
@@ -181,7 +182,7 @@ class NetworkSource:
         )
         self._refit = Refit(self.format, planarizer)
         self._timeline = Timeline(joined.rate_fps)
-        self.extras = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
+        self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
         if self._paced is None:
             self._paced = joined.finite or self._scheme.startswith("http")
         self.notes.extend(joined.notes)
@@ -261,7 +262,7 @@ class NetworkSource:
     def _pass_on(self, event: CameBeside) -> None:
         """Give sound the shift of the pictures; before the first picture of a connection it has none."""
         shift_seconds, packet = self._timeline.shift_seconds, event.packet
-        if shift_seconds is None:
+        if shift_seconds is None or self.extras is None:
             return
         ticks = round(shift_seconds / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts + ticks

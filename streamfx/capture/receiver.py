@@ -238,4 +238,3 @@ def _key(stream: Stream) -> tuple[object, ...]:
     context: object = stream.codec_context
     rate, layout = getattr(context, "sample_rate", None), getattr(context, "layout", None)
     return stream.type, getattr(context, "name", None), rate, getattr(layout, "name", None)
-

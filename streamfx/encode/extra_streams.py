@@ -42,6 +42,13 @@ _MPEGTS_CODECS = {
     ),
     *("dvbsub", "dvb_subtitle", "klv", "scte_35"),
 }
+# Muxers that cannot be tried out without writing somewhere, and what they carry for real.
+_KNOWN_CODECS = {
+    "mpegts": _MPEGTS_CODECS,
+    "hls": _MPEGTS_CODECS,
+    "rtsp": {"aac", "opus", "libopus", "mp2", "mp2float", "mp3", "mp3float", "pcm_alaw", "pcm_mulaw", "ac3"},
+}
+_UNTRIED = {"hls", "rtsp"}
 _BARE_AAC = {"mp4", "mov", "ipod"}  # containers that hold AAC without ADTS headers
 _STALE_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STALE_VIDEO_TAGS = {
@@ -88,8 +95,10 @@ def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
         return "of an unknown kind"  # a QuickTime timecode track among them: its muxer makes it from the tag
     if stream.kind == "video":
         return "a cover picture"  # FFmpeg adds an empty track for it to an MP4 written in fragments
-    if muxer == "mpegts" and stream.codec not in _MPEGTS_CODECS:
-        return "not a coding that MPEG-TS carries"
+    if muxer in _KNOWN_CODECS and stream.codec not in _KNOWN_CODECS[muxer]:
+        return f"not a coding that {'MPEG-TS' if muxer == 'mpegts' else muxer.upper()} carries"
+    if muxer in _UNTRIED:
+        return None
     out = av.open(io.BytesIO(), "w", format=muxer)
     try:
         out.add_stream_from_template(stream.template, opaque=True)
