@@ -15,7 +15,6 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamfx.addresses import scheme_of, without_credentials
-from streamfx.capture.clock import PacketClock
 from streamfx.capture.container import best_video
 from streamfx.capture.live_settings import LiveSettings
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
@@ -40,7 +39,7 @@ class Connection(Protocol):
     notes: list[str]
 
     def packet(self) -> Packet[Stream] | None:
-        """Return the next packet, times set right; None at an end that is meant.
+        """Return the next packet; None at an end that is meant.
 
         Raises:
             SourceLostError: nothing more will come, or nothing came within the time limit.
@@ -58,7 +57,7 @@ class Connection(Protocol):
 
 
 class NetworkConnection:
-    """A connection through FFmpeg. Its clock may be set anew at any time; see ``Connection``.
+    """A connection through FFmpeg; see ``Connection``.
 
     Raises:
         SourceOpenError: nobody there, nothing came in time, or no video in it.
@@ -84,14 +83,9 @@ class NetworkConnection:
         except SourceOpenError:
             self._container.close()
             raise
-        context = self.video.codec_context
-        # Frame threads hold as many pictures back as there are threads; slices hold none.
-        self.video.thread_type = "SLICE"
-        context.thread_count = threads or os.cpu_count() or 1
-        context.flags |= Flags.low_delay
+        decode_without_delay(self.video, threads)
         self.others = [stream for stream in self._container.streams if stream.type != "video"]
         self.finite = bool(self._container.duration and self._container.duration > 0)
-        self._clock = PacketClock(discontinuous=True)
         self._packets: Iterator[Packet[Stream]] = self._container.demux()
         self._awaiting_keyframe = _WITHOUT_KEYFRAME
         self._count = 0
@@ -106,7 +100,6 @@ class NetworkConnection:
             if self.finite:
                 return None
             raise SourceLostError(f"{self._name}: the other side ended the stream")
-        self._clock.correct(packet)
         return packet
 
     def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
@@ -116,12 +109,7 @@ class NetworkConnection:
             if self._awaiting_keyframe:
                 return []
         self._count += 1
-        try:
-            return [picture for picture in packet.decode() if isinstance(picture, VideoFrame)]
-        except av.FFmpegError as error:
-            raise DecodeError(
-                f"{self._name}: video packet {self._count} cannot be decoded: {error.strerror}"
-            ) from _bare(error)
+        return decoded(packet, self._name, self._count)
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
@@ -137,8 +125,8 @@ class NetworkConnection:
 def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
     """Return FFmpeg's options for reading ``address`` with little delay and under time limits.
 
-    FFmpeg's ``fflags=nobuffer`` is not among them: it throws away what was read to find the streams, the
-    first key picture with it. Nothing here waits for that buffer: old pictures in it are dropped as any other.
+    FFmpeg's ``fflags=nobuffer`` is not among them: it throws away what was read to find the streams, and
+    the first key picture with it. Nothing here waits for that buffer: old pictures in it are dropped as any other.
     """
     scheme = scheme_of(address) or ""
     read_us = str(round(settings.read_seconds * 1_000_000))
@@ -156,6 +144,28 @@ def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
     elif scheme in ("srt", "tcp"):
         options |= {"timeout": read_us}
     return options
+
+
+def decode_without_delay(video: VideoStream, threads: int | None) -> None:
+    """Set a decoder up to give each picture out as soon as it can."""
+    # Frame threads hold as many pictures back as there are threads; slices hold none.
+    video.thread_type = "SLICE"
+    video.codec_context.thread_count = threads or os.cpu_count() or 1
+    video.codec_context.flags |= Flags.low_delay
+
+
+def decoded(packet: Packet[Stream], name: str, number: int) -> list[VideoFrame]:
+    """Return the pictures that packet ``number`` of a source completes.
+
+    Raises:
+        DecodeError: it is broken.
+    """
+    try:
+        return [picture for picture in packet.decode() if isinstance(picture, VideoFrame)]
+    except av.FFmpegError as error:
+        raise DecodeError(f"{name}: video packet {number} cannot be decoded: {error.strerror}") from _bare(
+            error
+        )
 
 
 def rate_of(video: VideoStream) -> Fraction | None:

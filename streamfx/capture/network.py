@@ -38,6 +38,7 @@ from streamfx.frame import Frame, Planes, VideoFormat
 log = logging.getLogger(__name__)
 
 _STALL_SECONDS, _STALL_STEPS = 0.5, 4  # without a picture for so long, and for so many steps: stand-ins begin
+_STALE_SECONDS = 0.2  # a picture that waited longer for the first read is not shown
 _LATE_SECONDS = 0.5  # a paced picture later than this is not waited up for: the pace starts anew with it
 _EXTRAS_WAITING = 5000  # packets of sound: a minute and a half
 
@@ -54,9 +55,9 @@ class Absence:
 
 
 class NetworkSource:
-    """A network stream as a source: read by a thread of its own, got back when it is lost.
+    """A network stream as a source: read by a thread of its own, got back when lost.
 
-    While it is away, ``read`` gives what ``LiveSettings.gap`` says, at the source's rate. A picture of another
+    While it is away, ``read`` gives what ``LiveSettings.gap`` says, at the source's rate. Pictures of another
     size, shape or format after a reconnect is brought into the format of the first.
 
     Args:
@@ -66,6 +67,7 @@ class NetworkSource:
         connect: opens a connection; None: through FFmpeg, to ``address``.
         paced: hand pictures out at their times; None: where they do not come at their times by themselves
             (HTTP and HLS, and whatever has an end).
+        closed: set by ``close``, for what waits in a connection of one's own; None for none.
 
     Attributes:
         absences: when it was away.
@@ -83,13 +85,14 @@ class NetworkSource:
         threads: int | None = None,
         connect: Callable[[], Connection] | None = None,
         paced: bool | None = None,
+        closed: threading.Event | None = None,
     ) -> None:
         self.name, self.live, self.shortfall = without_credentials(address), True, 0
         self.notes: list[str] = []
         self.absences: list[Absence] = []
         self._settings = settings = settings or LiveSettings()
         self._paced, self._scheme = paced, scheme_of(address) or ""
-        self._closed = threading.Event()
+        self._closed = closed or threading.Event()
         self._early: deque[Event] = deque()
         self._index = 0
         self._away: Absence | None = None
@@ -101,6 +104,8 @@ class NetworkSource:
         try:
             joined, first = self._first_picture()
             self._describe(joined, first)
+            if not self._paced:
+                self._receiver.hold()  # until the first read: effects and outputs are still to be opened
         except BaseException:
             self.close()
             raise
@@ -112,8 +117,8 @@ class NetworkSource:
             DecodeError: a packet cannot be decoded; the next call goes on after it.
             SourceLostError: the source is gone, and the attempts to get it back are used up.
         """
-        if self.extras is not None:
-            self.extras.start()
+        if not self._index:
+            self._begin()
         while not self._closed.is_set():
             try:
                 event = self._next_event()
@@ -137,10 +142,21 @@ class NetworkSource:
         self._closed.set()
         self._receiver.stop()
 
+    def _begin(self) -> None:
+        """At the first read: start with what comes now."""
+        if self.extras is not None:
+            self.extras.start()
+        self._receiver.resume()
+        first = self._early[0] if self._early else None
+        if isinstance(first, Came) and not self._paced:
+            waited_seconds = (time.monotonic_ns() - first.arrived_ns) / 1e9
+            if waited_seconds > _STALE_SECONDS:
+                self._early.popleft()
+
     # -- opening --
 
     def _first_picture(self) -> tuple[Joined, Came]:
-        """Wait for the first picture, which tells what the stream is, and keep all events for ``read``."""
+        """Wait for the first picture, which tells what the stream is, and keep it for ``read``."""
         settings = self._settings
         # FFmpeg's own limits come first, and say more; looking up a name in the network is under none of them.
         deadline = time.monotonic() + settings.open_seconds + 2 * settings.read_seconds
@@ -197,7 +213,7 @@ class NetworkSource:
         if self._settings.gap is Gap.PAUSE or not self._index:
             return self._receiver.events.get()
         now, timeline = time.monotonic(), self._timeline
-        wait_seconds = timeline.stand_in_wait_seconds(now)
+        wait_seconds = timeline.next_due_seconds(now)
         if not self._standing_in:
             step_seconds = float(timeline.step * TIME_BASE)
             wait_seconds += max(_STALL_SECONDS, _STALL_STEPS * step_seconds) - step_seconds

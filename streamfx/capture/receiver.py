@@ -1,4 +1,4 @@
-"""Receiver: the thread that reads a source that may go away, and gets it back. What happened comes as events."""
+"""Receiver: the thread that reads a source that may go away, and gets it back; what happened comes as events."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import av
 
 from streamfx.backoff import Backoff
+from streamfx.capture.clock import PacketClock
 from streamfx.capture.connection import Connection, rate_of
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.extras import ExtraStream
@@ -109,8 +110,17 @@ class Receiver:
         self._keys: list[tuple[object, ...]] = []
         self._failed = 0  # attempts in a row that brought no picture
         self._stopping = threading.Event()
+        self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamfx-receive", daemon=True)
         self._thread.start()
+
+    def hold(self) -> None:
+        """Throw pictures and sound away until ``resume``: a live picture that waits is an old one."""
+        self._unwanted.set()
+
+    def resume(self) -> None:
+        """Deliver again."""
+        self._unwanted.clear()
 
     def stop(self) -> None:
         """Ask the thread to end; it does when what it waits for has come, or its time limit is over."""
@@ -168,6 +178,7 @@ class Receiver:
     def _read(self, connection: Connection) -> None:
         video = connection.video
         streams = self._streams_of(connection)
+        clock = PacketClock(discontinuous=True)
         self.events.put(
             Joined(
                 rate_of(video),
@@ -183,9 +194,10 @@ class Receiver:
             if packet is None:
                 self.events.put(Ended())
                 break
+            clock.correct(packet)
             if packet.stream_index == video.index:
                 self._decode(connection, packet, arrived_ns)
-            elif packet.size and packet.stream_index in streams:
+            elif packet.size and packet.stream_index in streams and not self._unwanted.is_set():
                 self.events.put(CameBeside(streams[packet.stream_index], packet))
 
     def _decode(self, connection: Connection, packet: Packet[Stream], arrived_ns: int) -> None:
@@ -196,7 +208,8 @@ class Receiver:
             return
         for picture in pictures:
             self._failed = 0
-            self.events.put(Came(picture, arrived_ns))
+            if not self._unwanted.is_set():
+                self.events.put(Came(picture, arrived_ns))
 
     def _streams_of(self, connection: Connection) -> dict[int, int]:
         """Return which of the first connection's streams each of this one's carries on."""

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from streamfx.capture.live_settings import LiveSettings
     from streamfx.extras import Extras
 
-_LATER = ("camera", "fault")
+_LATER = ("camera",)
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), a test picture (test:bars)"
+    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), a test picture (test:bars), fault:SCENARIO:SOURCE"
 )
 
 
@@ -76,6 +76,10 @@ def open_source(text: str, *, threads: int | None = None, live: LiveSettings | N
         from streamfx.capture.pattern import PatternSource
 
         return PatternSource(text)
+    if kind and kind[1] == "fault":
+        from streamfx.capture.faults import open_fault
+
+        return open_fault(text, live, threads=threads)
     if kind and kind[1] in _LATER:
         raise ConfigError(f"{kind[1]}: sources are not supported yet; a source can be {_KINDS}")
     if scheme_of(text) is not None:

@@ -1,10 +1,11 @@
-"""Timeline: the times of a live output. They start at zero and go forward, whatever the source's clock does."""
+"""Timeline: the times of a live output: from zero and forward, whatever the source's clock does."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
 TIME_BASE = Fraction(1, 90_000)  # that of RTP and MPEG-TS; the milliseconds of RTMP fit in
+_CATCH_UP_SECONDS = 1.0
 _USUAL_FPS = Fraction(25)  # for the pace of stand-ins only, where a source states no rate
 
 
@@ -23,6 +24,7 @@ class Timeline:
         self._last: int | None = None
         self._last_came_at = 0.0  # wall clock of the last picture that came
         self._last_came = 0  # and its time
+        self._late_since: float | None = None
         self.set_rate(rate_fps)
 
     def set_rate(self, rate_fps: Fraction | None) -> None:
@@ -57,12 +59,29 @@ class Timeline:
         else:
             time = round((seconds + self.shift_seconds) / TIME_BASE)
             if self._last is not None and time <= self._last:
-                # The source's clock stood still, or went back, while the output went on.
-                self.shift_seconds += (earliest - time) * TIME_BASE
-                time = earliest
+                time = self._after_late(time, now)
+            else:
+                self._late_since = None
         self._last = self._last_came = time
         self.came(now)
         return time
+
+    def _after_late(self, time: int, now: float) -> int:
+        """Return the time of a picture whose own time the output has passed already.
+
+        Pictures that were held up on their way come in a burst: they follow in small steps until they have
+        caught up. Where they do not, the source's clock stood still, or was set back: it is shifted.
+        """
+        assert self._last is not None
+        assert self.shift_seconds is not None
+        if self._late_since is None:
+            self._late_since = now
+        if now - self._late_since < _CATCH_UP_SECONDS:
+            return self._last + max(self.step // 4, 1)
+        self._late_since = None
+        earliest = self._last + self.step
+        self.shift_seconds += (earliest - time) * TIME_BASE
+        return earliest
 
     def came(self, now: float) -> None:
         """Say that the last picture is handed out now: the wall clock counts from here."""
@@ -80,7 +99,7 @@ class Timeline:
             return 0
         return self._last_came + round((now - self._last_came_at) / float(TIME_BASE))
 
-    def stand_in_wait_seconds(self, now: float) -> float:
-        """Return how long it is until a stand-in after the last picture is due; 0 when it is."""
+    def next_due_seconds(self, now: float) -> float:
+        """Return how long it is until the picture after the last is due; negative when it is overdue."""
         assert self._last is not None
-        return max(float((self._last + self.step - self.due(now)) * TIME_BASE), 0.0)
+        return float((self._last + self.step - self.due(now)) * TIME_BASE)
