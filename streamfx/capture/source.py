@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from streamfx.capture.live_settings import LiveSettings
     from streamfx.extras import Extras
 
-_LATER = ("camera",)
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), a test picture (test:bars), fault:SCENARIO:SOURCE"
+    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, a test picture (test:bars), "
+    "fault:SCENARIO:SOURCE"
 )
 
 
@@ -58,7 +58,7 @@ def open_source(text: str, *, threads: int | None = None, live: LiveSettings | N
 
     Args:
         text: a video file, ``-`` for standard input, ``frames/%05d.png?rate=25``, a folder of pictures, one
-            picture, an address, or ``test:bars?size=1280x720&fps=30``.
+            picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
         live: time limits and more of sources that may go away; None: the usual ones.
 
@@ -80,8 +80,10 @@ def open_source(text: str, *, threads: int | None = None, live: LiveSettings | N
         from streamfx.capture.faults import open_fault
 
         return open_fault(text, live, threads=threads)
-    if kind and kind[1] in _LATER:
-        raise ConfigError(f"{kind[1]}: sources are not supported yet; a source can be {_KINDS}")
+    if kind and kind[1] == "camera":
+        from streamfx.capture.camera import CameraSource
+
+        return CameraSource(text, live)
     if scheme_of(text) is not None:
         from streamfx.capture.network import NetworkSource
 

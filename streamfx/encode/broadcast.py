@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import os
 import select
 import subprocess
@@ -58,8 +60,7 @@ class Broadcast:
         self._relay: Relay | None = None
         try:
             if route.relayed:
-                task = Task(route.address, plan.container.muxer, plan.container.options)
-                self._relay = Relay(task, write_seconds)
+                self._relay = Relay(write_seconds)
                 options = {"flush_packets": "1", "max_interleave_delta": "500000"}
                 self._out = av.open(self._relay, "w", format="nut", container_options=options)
             else:
@@ -75,7 +76,9 @@ class Broadcast:
             )
             self._out.start_encoding()
             if self._relay is not None:
-                self._relay.wait_until_ready(open_seconds)
+                sample = base64.b64encode(sample_of(self._out)).decode()
+                task = Task(route.address, plan.container.muxer, plan.container.options, sample)
+                self._relay.connect(task, open_seconds)
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = self.problem(error)
             self.abort()
@@ -133,18 +136,31 @@ class Broadcast:
             self.packets_written += 1
 
 
+def sample_of(out: av.container.OutputContainer) -> bytes:
+    """Return a stream of the same kind as ``out`` with one packet of nothing in it."""
+    data = io.BytesIO()
+    with av.open(data, "w", format="nut") as sample:
+        for stream in out.streams:
+            sample.add_stream_from_template(stream, opaque=True)
+        packet = av.Packet(bytes(8))
+        packet.stream, packet.time_base = sample.streams[0], Fraction(1, 1000)
+        packet.pts = packet.dts = 0
+        sample.mux_one(packet)
+    return data.getvalue()
+
+
 class Relay:
     """The process that holds the connection (see ``relay.py``), as a file that is written to.
 
     Args:
-        task: what it is to do.
         write_seconds: how long a write may wait.
     """
 
-    def __init__(self, task: Task, write_seconds: float) -> None:
+    def __init__(self, write_seconds: float) -> None:
         self.name = "relay"  # PyAV puts it into its messages
         self._write_seconds = write_seconds
         self._said = b""
+        self._header: bytearray | None = bytearray()  # what is written before it connects
         self._process = subprocess.Popen(
             [sys.executable, "-m", "streamfx.encode.relay"],
             stdin=subprocess.PIPE,
@@ -158,7 +174,6 @@ class Relay:
         self._output: IO[bytes] = self._process.stdout
         os.set_blocking(self._input.fileno(), False)
         os.set_blocking(self._output.fileno(), False)
-        self.write(task.line())
 
     def write(self, data: bytes) -> int:
         """Hand ``data`` over and return its length.
@@ -167,6 +182,9 @@ class Relay:
             TimeoutError: it was not taken in time.
             OSError: the process has ended.
         """
+        if self._header is not None:
+            self._header += data
+            return len(data)
         rest = memoryview(data)
         deadline = time.monotonic() + self._write_seconds
         while rest:
@@ -179,12 +197,20 @@ class Relay:
                     raise TimeoutError(message) from None
         return len(data)
 
-    def wait_until_ready(self, limit_seconds: float) -> None:
-        """Wait until the server has accepted the stream.
+    def connect(self, task: Task, limit_seconds: float) -> None:
+        """Let it connect, and wait until the server has accepted the stream.
+
+        Args:
+            task: where to, and what will be sent.
+            limit_seconds: how long that may take.
 
         Raises:
             OSError: it has not; the message says why.
         """
+        assert self._header is not None
+        header, self._header = bytes(self._header), None
+        self.write(task.line())
+        self.write(header)
         deadline = time.monotonic() + limit_seconds
         while not self._said.startswith(b"ready"):
             left_seconds = deadline - time.monotonic()

@@ -11,6 +11,8 @@ server has accepted the stream, or ``error REASON`` before it ends.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import signal
@@ -21,11 +23,20 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a relay is to do: ``muxer`` and ``options`` as FFmpeg spells them."""
+    """What a relay is to do.
+
+    Attributes:
+        address: where to.
+        muxer: FFmpeg's name.
+        options: of the muxer.
+        sample: a stream of the same kind with next to nothing in it, base64. The relay connects on the
+            strength of it, before there is a picture.
+    """
 
     address: str
     muxer: str
     options: dict[str, str]
+    sample: str
 
     def line(self) -> bytes:
         """Return the task as the first line of a relay's input."""
@@ -40,15 +51,14 @@ def relay(task: Task, stream: IO[bytes], say: IO[str]) -> None:
     """
     import av
 
+    out = av.open(task.address, "w", format=task.muxer, container_options=task.options)
+    with av.open(io.BytesIO(base64.b64decode(task.sample)), "r", format="nut") as sample:
+        targets = [out.add_stream_from_template(each, opaque=True) for each in sample.streams]
+        out.start_encoding()
+    print("ready", file=say, flush=True)
     # Everything is known from the header: nothing is read ahead to find out.
     options = {"analyzeduration": "0", "probesize": "32", "fpsprobesize": "0"}
     with av.open(stream, "r", format="nut", options=options, buffer_size=4096) as source:
-        out = av.open(task.address, "w", format=task.muxer, container_options=task.options)
-        targets = {each.index: out.add_stream_from_template(each, opaque=True) for each in source.streams}
-        for number, target in targets.items():
-            target.metadata.update(source.streams[number].metadata)
-        out.start_encoding()
-        print("ready", file=say, flush=True)
         for packet in source.demux():
             if packet.size:
                 packet.stream = targets[packet.stream_index]

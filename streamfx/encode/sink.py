@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LATER = ("web",)
 _KINDS = (
     "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp://, udp:// or srt:// addresses, "
-    "hls:FOLDER, or null: (nothing is kept)"
+    "hls:FOLDER, virtual: (a camera for other programs), window:, or null: (nothing is kept)"
 )
 
 
@@ -70,7 +70,8 @@ def open_sink(
     """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
 
     Args:
-        text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, or ``null:``.
+        text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, ``virtual:``,
+            ``window:``, or ``null:``.
         format: what the frames are.
         extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
             and not be read yet. None for none.
@@ -98,6 +99,14 @@ def open_sink(
         return NullSink()
     if kind and kind[1] in _LATER:
         raise ConfigError(f"{kind[1]}: outputs are not supported yet; an output can be {_KINDS}")
+    if kind and kind[1] == "virtual":
+        from streamfx.encode.virtual_camera import VirtualCameraSink
+
+        return VirtualCameraSink(text, format)
+    if kind and kind[1] == "window":
+        from streamfx.encode.window import WindowSink
+
+        return WindowSink(text, format)
     from streamfx.encode.pictures import PictureSink, is_pictures
     from streamfx.encode.routes import is_route
 
