@@ -40,7 +40,7 @@ def _shown(found: re.Match[str]) -> str:
     # Punctuation of the sentence around the address is no part of it.
     tail = rest[len(rest.rstrip(".,;:!)")) :]
     rest = rest[: len(rest) - len(tail)]
-    # A password may hold a slash or a question mark: everything up to the last @ before the path ends is hidden.
+    # A password may hold a slash or a question mark: everything up to the last @ is hidden.
     if "@" in rest:
         rest = f"{_HIDDEN}@{rest.rpartition('@')[2]}"
     place, mark, query = rest.partition("?")

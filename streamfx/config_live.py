@@ -95,10 +95,10 @@ class LiveConfig(BaseModel):
     model_config = CLOSED
 
     input: Text = Field(
-        description="what to read: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a video file in real time"
+        description="what to read: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in its pace"
     )
     outputs: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)] = Field(
-        description="what to write: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:, window:, null:"
+        description="what to write: rtmp:// rtsp:// udp://, hls:FOLDER, a file, virtual:, window:, null:"
     )
     effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"

@@ -1,4 +1,4 @@
-"""Cameras, through OpenCV (the extra ``camera``). Compressed pictures are asked for first, and decoded here."""
+"""Cameras, through OpenCV (the extra ``camera``). Compressed pictures are asked for first."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ OpenDevice = Callable[[int | str], Device]
 
 
 class CameraSource:
-    """A camera as a source: ``camera:0``, ``camera:/dev/video0``, ``camera:0?size=1280x720&fps=30&format=mjpg``.
+    """A camera as a source: ``camera:0``, ``camera:/dev/video0``, ``camera:0?size=1280x720&fps=30``.
 
-    Raw pictures over USB are slow (5 a second at full size, often), so motion JPEG is asked for first; what the
-    camera agreed to is in ``notes``. It is opened in a thread: drivers may take twenty seconds, or for ever.
+    Raw pictures over USB are slow (5 a second at full size, often), so motion JPEG is asked for first
+    (``format=mjpg``; nv12, yuyv, any); what the camera agreed to is in ``notes``. It is opened in a thread:
+    drivers may take twenty seconds, or for ever.
 
     Args:
         text: as the user wrote it.
@@ -254,7 +255,11 @@ def _opencv(text: str) -> OpenDevice:
         raise SourceOpenError(
             f"{text}: cameras need OpenCV: pip install 'streamfx[camera]'; {_cameras_here()}"
         ) from error
-    return lambda device: cv2.VideoCapture(device)
+
+    def opened(device: int | str) -> Device:
+        return cv2.VideoCapture(device)
+
+    return opened
 
 
 def _device(text: str, head: str) -> int | str:

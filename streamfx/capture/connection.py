@@ -126,7 +126,7 @@ def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
     """Return FFmpeg's options for reading ``address`` with little delay and under time limits.
 
     FFmpeg's ``fflags=nobuffer`` is not among them: it throws away what was read to find the streams, and
-    the first key picture with it. Nothing here waits for that buffer: old pictures in it are dropped as any other.
+    the first key picture with it. Nothing waits for that buffer: old pictures in it are dropped as any other.
     """
     scheme = scheme_of(address) or ""
     read_us = str(round(settings.read_seconds * 1_000_000))

@@ -164,8 +164,8 @@ def _parsed(text: str) -> tuple[str, Scenario, dict[str, str], str]:
     if scenario is None or not colon or not inner:
         known = "; ".join(f"{key}: {each.what}" for key, each in SCENARIOS.items())
         raise ConfigError(
-            f"{name}: write fault:SCENARIO:SOURCE or fault:SCENARIO?KEY=VALUE&KEY=VALUE:SOURCE; the scenarios "
-            f"are {known}"
+            f"{name}: write fault:SCENARIO:SOURCE or fault:SCENARIO?KEY=VALUE&KEY=VALUE:SOURCE; the "
+            f"scenarios are {known}"
         )
     _, options = split_options(head, scenario.options)
     return name, scenario, options, inner

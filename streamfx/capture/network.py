@@ -158,7 +158,7 @@ class NetworkSource:
     def _first_picture(self) -> tuple[Joined, Came]:
         """Wait for the first picture, which tells what the stream is, and keep it for ``read``."""
         settings = self._settings
-        # FFmpeg's own limits come first, and say more; looking up a name in the network is under none of them.
+        # FFmpeg's own limits come first, and say more; looking up a host's name is under none of them.
         deadline = time.monotonic() + settings.open_seconds + 2 * settings.read_seconds
         joined: Joined | None = None
         while True:
@@ -229,7 +229,8 @@ class NetworkSource:
             self._note_size(picture.height, picture.width)
         base = picture.time_base
         seconds = None if picture.pts is None or base is None else Fraction(picture.pts) * base
-        time_ticks = self._timeline.place(seconds, now, keep_pace=self._settings.gap is not Gap.PAUSE)
+        keep_pace = self._settings.gap is not Gap.PAUSE and not self._paced
+        time_ticks = self._timeline.place(seconds, now, keep_pace=keep_pace)
         arrived_ns = event.arrived_ns
         if self._paced:
             self._keep_pace(time_ticks)

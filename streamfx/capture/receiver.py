@@ -1,4 +1,4 @@
-"""Receiver: the thread that reads a source that may go away, and gets it back; what happened comes as events."""
+"""Receiver: the thread that reads a source that may go away and gets it back; what happens are events."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _RANGES = {CodeRange.LIMITED: ColorRange.MPEG, CodeRange.FULL: ColorRange.JPEG}
 
 
 class Refit:
-    """Turns any picture into planes of one format: scaled as a whole, black beside it where the shape differs.
+    """Turns any picture into planes of one format: scaled as a whole, black beside it for another shape.
 
     Args:
         video: what the planes must be.

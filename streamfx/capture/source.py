@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, a test picture (test:bars), "
-    "fault:SCENARIO:SOURCE"
+    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, "
+    "a test picture (test:bars), fault:SCENARIO:SOURCE"
 )
 
 
@@ -58,7 +58,8 @@ def open_source(text: str, *, threads: int | None = None, live: LiveSettings | N
 
     Args:
         text: a video file, ``-`` for standard input, ``frames/%05d.png?rate=25``, a folder of pictures, one
-            picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or ``test:bars?size=1280x720&fps=30``.
+            picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
+            ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
         live: time limits and more of sources that may go away; None: the usual ones.
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 TIME_BASE = Fraction(1, 90_000)  # that of RTP and MPEG-TS; the milliseconds of RTMP fit in
 _CATCH_UP_SECONDS = 1.0
+_AHEAD_SECONDS = 0.5
 _USUAL_FPS = Fraction(25)  # for the pace of stand-ins only, where a source states no rate
 
 
@@ -25,6 +26,7 @@ class Timeline:
         self._last_came_at = 0.0  # wall clock of the last picture that came
         self._last_came = 0  # and its time
         self._late_since: float | None = None
+        self._origin: float | None = None  # wall clock at time zero of the output
         self.set_rate(rate_fps)
 
     def set_rate(self, rate_fps: Fraction | None) -> None:
@@ -62,6 +64,9 @@ class Timeline:
                 time = self._after_late(time, now)
             else:
                 self._late_since = None
+                time = self._held_back(time, now)
+        if self._origin is None or not keep_pace:
+            self._origin = now - float(time * TIME_BASE)
         self._last = self._last_came = time
         self.came(now)
         return time
@@ -82,6 +87,19 @@ class Timeline:
         earliest = self._last + self.step
         self.shift_seconds += (earliest - time) * TIME_BASE
         return earliest
+
+    def _held_back(self, time: int, now: float) -> int:
+        """Return the time of a picture, and bring an output that is ahead of the wall clock back slowly.
+
+        It comes to be ahead by pictures that were held up, after their places were taken by stand-ins.
+        """
+        assert self._last is not None
+        assert self.shift_seconds is not None
+        if self._origin is None or float(time * TIME_BASE) - (now - self._origin) < _AHEAD_SECONDS:
+            return time
+        back = min(self.step // 4, time - self._last - 1)
+        self.shift_seconds -= back * TIME_BASE
+        return time - back
 
     def came(self, now: float) -> None:
         """Say that the last picture is handed out now: the wall clock counts from here."""

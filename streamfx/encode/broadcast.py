@@ -1,4 +1,4 @@
-"""One connection of a network sink: an encoder of its own, a muxer, and the process that holds the connection."""
+"""One connection of a network sink: encoder, muxer, and the process that holds the connection."""
 
 from __future__ import annotations
 
@@ -69,8 +69,10 @@ class Broadcast:
                     route.address, "w", format=container.muxer, container_options=container.options
                 )
             self._video = add_video_stream(self._out, plan)
+            # NUT, which goes to the relay, lets no two packets of a stream have the same time.
+            equal_times = plan.container.equal_times and not route.relayed
             self._copier = (
-                StreamCopier(self._out, streams, extras, equal_times=plan.container.equal_times)
+                StreamCopier(self._out, streams, extras, equal_times=equal_times)
                 if extras is not None
                 else None
             )
@@ -221,11 +223,8 @@ class Relay:
 
     def reason(self) -> str | None:
         """Return why the process ended, as it said itself; None while it has not said."""
-        if b"error" not in self._said and not self._output.closed:
-            # What it has to say comes a moment after the pipe to it has broken.
-            if self._process.poll() is not None or select.select((self._output,), (), (), 0)[0]:
-                while self._listen():
-                    pass
+        while b"error" not in self._said and not self._output.closed and self._listen():
+            pass
         _, error, reason = self._said.decode(errors="replace").partition("error ")
         return reason.strip() if error else None
 

@@ -1,4 +1,4 @@
-"""Network sinks: RTMP, RTSP, UDP, SRT and HLS folders. Lost, they are opened anew while frames go past them."""
+"""Network sinks: RTMP, RTSP, UDP, SRT, HLS folders. Lost, they are opened anew while frames go past them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Relay: the process that holds the connection of a network sink.
 
-FFmpeg, called through PyAV 18.1, connects to a server while it holds the interpreter's lock: a server that does
-not answer would bring the whole program to a halt. In a process of its own it halts nobody, and can be ended at
-any time. It reads coded streams (NUT) from standard input and muxes them to the server.
+FFmpeg, called through PyAV 18.1, connects to a server while it holds the interpreter's lock: a server that
+does not answer would bring the whole program to a halt. In a process of its own it halts nobody, and can be
+ended at any time. It reads coded streams (NUT) from standard input and muxes them to the server.
 
-Run as ``python -m streamfx.encode.relay``. The first line of standard input is what to do, as JSON (an address
-on the command line could be read by every user of the machine). On standard output it says ``ready`` when the
-server has accepted the stream, or ``error REASON`` before it ends.
+Run as ``python -m streamfx.encode.relay``. The first line of standard input is what to do, as JSON (every
+user of the machine could read an address on the command line). On standard output it says ``ready`` when
+the server has accepted the stream, or ``error REASON`` before it ends.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def relay(task: Task, stream: IO[bytes], say: IO[str]) -> None:
     with av.open(io.BytesIO(base64.b64decode(task.sample)), "r", format="nut") as sample:
         targets = [out.add_stream_from_template(each, opaque=True) for each in sample.streams]
         out.start_encoding()
-    print("ready", file=say, flush=True)
+    say.write("ready\n")
+    say.flush()
     # Everything is known from the header: nothing is read ahead to find out.
     options = {"analyzeduration": "0", "probesize": "32", "fpsprobesize": "0"}
     with av.open(stream, "r", format="nut", options=options, buffer_size=4096) as source:
@@ -83,7 +84,8 @@ def main() -> int:
     except (av.FFmpegError, OSError, ValueError) as error:
         # Never the error itself: it holds the address, with its password.
         reason = getattr(error, "strerror", None) or type(error).__name__
-        print(f"error {reason}", flush=True)
+        sys.stdout.write(f"error {reason}\n")
+        sys.stdout.flush()
         os._exit(1)  # closing would try once more to reach the server
     return 0
 

@@ -1,4 +1,4 @@
-"""Several outputs at once. Each has a queue and a thread of its own: a slow or failed one never holds the others."""
+"""Several outputs at once, each with a queue and a thread of its own: none holds the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The virtual camera: what is written shows as a camera in every meeting program. The extra ``virtual-camera``."""
+"""The virtual camera: what is written shows as a camera in every meeting program (pyvirtualcam)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class VirtualCameraSink:
         module: pyvirtualcam; None: import it.
 
     Raises:
-        SinkError: pyvirtualcam is missing, or there is no virtual camera here; the message says what to install.
+        SinkError: pyvirtualcam is missing, or there is no virtual camera here; it says what to install.
     """
 
     def __init__(self, text: str, video: VideoFormat, module: Any = None) -> None:

@@ -16,7 +16,7 @@ _ESCAPE, _Q = 27, ord("q")
 
 
 class WindowSink:
-    """Shows frames in a window: ``window:`` or ``window:TITLE``. Closing it, or q or Esc in it, ends the output.
+    """Shows frames in a window: ``window:`` or ``window:TITLE``. Closing it, q or Esc ends the output.
 
     Args:
         text: the output as the user wrote it.
@@ -83,8 +83,8 @@ def _opencv(text: str) -> Any:
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         raise SinkError(
-            f"{text}: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set); on a machine without "
-            "one, write hls:FOLDER or an address instead"
+            f"{text}: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set); there, "
+            "write hls:FOLDER or an address instead"
         )
     try:
         import cv2
@@ -95,7 +95,7 @@ def _opencv(text: str) -> Any:
         cv2.destroyWindow("streamfx-probe")
     except cv2.error as error:
         raise SinkError(
-            f"{text}: this OpenCV shows no windows (opencv-python-headless?): pip uninstall "
+            f"{text}: this OpenCV shows no windows (opencv-python-headless?): remove "
             f"opencv-python-headless, then {_EXTRA}; it says: {_first_line(error)}"
         ) from error
     return cv2
