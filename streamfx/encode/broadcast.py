@@ -25,6 +25,8 @@ from streamfx.encode.video_stream import add_video_stream
 from streamfx.errors import SinkError
 from streamfx.extras import Extras, ExtraStream
 
+_ROUNDING = 1e-6
+
 
 class Broadcast:
     """A connection to an output, open and ready. It is not used again once something has failed.
@@ -97,7 +99,7 @@ class Broadcast:
         assert picture.pts is not None
         assert picture.time_base is not None
         now = picture.pts * picture.time_base
-        if self._last_keyframe is None or now - self._last_keyframe >= keyframe_seconds:
+        if self._last_keyframe is None or float(now - self._last_keyframe) > keyframe_seconds - _ROUNDING:
             picture.pict_type = PictureType.I
             self._last_keyframe = now
         self._mux(self._video.encode(picture))
