@@ -1,9 +1,10 @@
-"""Sources that misbehave on purpose: what is delivered stays in order, and every absence is in the account."""
+"""Sources that misbehave on purpose: frames stay in order, and every absence is in the account."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,11 @@ PATTERN = "test:bars?size=96x64&fps=25"
 QUICK = Backoff(first_seconds=0.02, longest_seconds=0.05)
 
 
-def opened(text: str, gap: Gap = Gap.LAST, **limits: float) -> NetworkSource:
-    source = open_source(text, threads=1, live=LiveSettings(gap=gap, reconnect=QUICK, **limits))
+def opened(
+    text: str, gap: Gap = Gap.LAST, open_seconds: float = 10.0, read_seconds: float = 5.0
+) -> NetworkSource:
+    settings = LiveSettings(open_seconds, read_seconds, gap, QUICK)
+    source = open_source(text, threads=1, live=settings)
     assert isinstance(source, NetworkSource)
     return source
 
@@ -45,7 +49,7 @@ def read_until(source: NetworkSource, enough: Callable[[list[Frame]], bool]) -> 
 
 def check_order(frames: list[Frame]) -> None:
     assert [frame.index for frame in frames] == list(range(len(frames)))
-    assert all(early.pts < late.pts for early, late in zip(frames, frames[1:], strict=False))
+    assert all(early.pts < late.pts for early, late in pairwise(frames))
 
 
 def test_a_freeze_is_bridged_with_the_last_picture() -> None:
@@ -71,7 +75,7 @@ def test_a_gap_can_be_a_pause_in_which_the_output_stands_still() -> None:
     frames, _ = read_until(source, lambda f: len(f) > 25)
     check_order(frames)
     assert not any(frame.repeated for frame in frames)
-    assert max(late.pts - early.pts for early, late in zip(frames, frames[1:], strict=False)) == 3600
+    assert max(late.pts - early.pts for early, late in pairwise(frames)) == 3600
 
 
 def test_pictures_of_another_size_are_fitted_into_the_first_with_black_beside_them() -> None:
@@ -97,11 +101,11 @@ def test_a_reconnect_storm_is_weathered_and_every_absence_counted() -> None:
 def test_a_source_that_does_not_come_back_is_lost_in_the_end() -> None:
     settings = LiveSettings(gap=Gap.PAUSE, reconnect=Backoff(attempts=3, first_seconds=0.01))
     source = open_source(f"fault:storm?every=0.2&times=1&refused=99:{PATTERN}", threads=1, live=settings)
+    assert isinstance(source, NetworkSource)
     with pytest.raises(
         SourceLostError, match=r"lost, and not back after 3 attempts; the last: cannot be opened"
     ):
-        while source.read() is not None:
-            pass
+        read_until(source, lambda _: False)
     source.close()
 
 
@@ -113,7 +117,7 @@ def test_a_clock_that_jumps_leaves_the_output_as_it_would_be_without(scenario: s
     source.extras.claim()
     frames, _ = read_until(source, lambda f: len(f) == 30)
     check_order(frames)
-    assert max(late.pts - early.pts for early, late in zip(frames, frames[1:], strict=False)) < 3 * 3600
+    assert max(late.pts - early.pts for early, late in pairwise(frames)) < 3 * 3600
     sound = [
         float(packet.pts * packet.time_base) for _, packet in source.extras.take() if packet.pts is not None
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,4 +107,4 @@ def test_whatever_happens_every_time_is_later_than_the_one_before(
             times.append(timeline.stand_in(now))
         else:
             times.append(timeline.place(clock, now, keep_pace=keep_pace))
-    assert all(early < late for early, late in zip(times, times[1:], strict=False))
+    assert all(early < late for early, late in pairwise(times))

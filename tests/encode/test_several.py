@@ -51,9 +51,13 @@ def test_an_output_that_fails_is_left_out_and_says_why() -> None:
 
 def test_when_every_output_has_failed_the_run_ends() -> None:
     sinks = SeveralSinks([FakeSink(fail_at=0), FakeSink(fail_at=1)], capacity=1)
-    with pytest.raises(SinkError, match="every output has failed: fake-out: no space left on device"):
+
+    def write_on() -> None:
         for index in range(100):
             sinks.write(small_frame(index))
+
+    with pytest.raises(SinkError, match="every output has failed: fake-out: no space left on device"):
+        write_on()
 
 
 def test_the_quickest_output_sets_the_pace() -> None:
