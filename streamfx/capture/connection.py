@@ -20,6 +20,7 @@ from streamfx.capture.live_settings import LiveSettings
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 
 _PROBE_SECONDS = 2  # FFmpeg looks 5 s at a stream to learn its rate; sound and size show in less
+_END_SECONDS = 2  # an end this close to the one that was promised is meant
 _WITHOUT_KEYFRAME = 250  # packets after which a picture is tried without one (streams with intra refresh)
 
 
@@ -85,7 +86,10 @@ class NetworkConnection:
             raise
         decode_without_delay(self.video, threads)
         self.others = [stream for stream in self._container.streams if stream.type != "video"]
-        self.finite = bool(self._container.duration and self._container.duration > 0)
+        self._duration = Fraction(self._container.duration or 0, av.time_base)
+        self.finite = self._duration > 0
+        self._began: Fraction | None = None
+        self._reached = Fraction(0)  # seconds since the first packet
         self._packets: Iterator[Packet[Stream]] = self._container.demux()
         self._awaiting_keyframe = _WITHOUT_KEYFRAME
         self._count = 0
@@ -97,9 +101,13 @@ class NetworkConnection:
         except (av.FFmpegError, OSError) as error:
             raise SourceLostError(f"{self._name}: {self._read_problem(error)}") from _bare(error)
         if packet is None or (not packet.size and packet.dts is None and packet.pts is None):
-            if self.finite:
+            if self.finite and self._reached >= self._duration - _END_SECONDS:
                 return None
             raise SourceLostError(f"{self._name}: the other side ended the stream")
+        if packet.dts is not None:
+            seconds = packet.dts * packet.time_base
+            self._began = seconds if self._began is None else self._began
+            self._reached = max(self._reached, seconds - self._began)
         return packet
 
     def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:

@@ -66,7 +66,7 @@ class NetworkSource:
         threads: decoder threads; None for one per processor.
         connect: opens a connection; None: through FFmpeg, to ``address``.
         paced: hand pictures out at their times; None: where they do not come at their times by themselves
-            (HTTP and HLS, and whatever has an end).
+            (HTTP and HLS).
         closed: set by ``close``, for what waits in a connection of one's own; None for none.
 
     Attributes:
@@ -200,7 +200,7 @@ class NetworkSource:
         self._timeline = Timeline(joined.rate_fps)
         self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
         if self._paced is None:
-            self._paced = joined.finite or self._scheme.startswith("http")
+            self._paced = self._scheme.startswith("http")
         self.notes.extend(joined.notes)
         missing = assumptions(self.format.colour, self.format.size[0])
         self.notes.extend(filter(None, (layout.note, missing)))
