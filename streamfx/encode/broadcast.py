@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 from typing import IO
 
 import av
@@ -153,6 +154,12 @@ def sample_of(out: av.container.OutputContainer) -> bytes:
     return data.getvalue()
 
 
+def _import_path() -> str:
+    """Return where the process must look for what it imports: where this one found it."""
+    home = str(Path(__file__).parents[2])
+    return os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 class Relay:
     """The process that holds the connection (see ``relay.py``), as a file that is written to.
 
@@ -166,7 +173,8 @@ class Relay:
         self._said = b""
         self._header: bytearray | None = bytearray()  # what is written before it connects
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamfx.encode.relay"],
+            [sys.executable, "-P", "-m", "streamfx.encode.relay"],
+            env=os.environ | {"PYTHONPATH": _import_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
