@@ -14,6 +14,7 @@ from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
+from streamfx.stats import Times
 
 EXIT_ALL_THERE = 0
 EXIT_WITH_LOSSES = 1
@@ -68,6 +69,7 @@ class OutputAccount(BaseModel):
         frames_written: frames it took.
         dropped: frames it was spared, by cause.
         failure: why it ended before the run did; None when it did not.
+        latency: from capture to written here; the run's own ends where the outputs are handed a frame.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,6 +79,7 @@ class OutputAccount(BaseModel):
     frames_written: int
     dropped: dict[str, int]
     failure: str | None
+    latency: Times
 
 
 class Interruption(BaseModel):
@@ -190,6 +193,9 @@ class Report(BaseModel):
         for output in self.outputs:
             parts_of = [f"{output.frames_written} of {output.frames_given} written"]
             parts_of += [f"{count} dropped ({cause})" for cause, count in output.dropped.items()]
+            if output.latency.p50_seconds is not None and output.latency.p99_seconds is not None:
+                p50_ms, p99_ms = output.latency.p50_seconds * 1000, output.latency.p99_seconds * 1000
+                parts_of.append(f"latency p50 {p50_ms:.0f} ms p99 {p99_ms:.0f} ms")
             parts_of += [f"ended early: {output.failure}"] if output.failure else []
             lines.append(f"output {output.name}: " + ", ".join(parts_of))
         return lines

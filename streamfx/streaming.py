@@ -220,6 +220,7 @@ def _accounts(sink: Sink) -> tuple[OutputAccount, ...]:
             frames_written=lane.written,
             dropped=dict(lane.drops),
             failure=lane.failure,
+            latency=lane.latency.times(),
         )
         for lane in sink.lanes
     )

@@ -136,6 +136,7 @@ def test_several_outputs_have_an_account_each() -> None:
     ]  # fmt: skip
     for each in report.outputs:
         assert each.frames_written + sum(each.dropped.values()) == encoded
+        assert each.latency.count == each.frames_written
     assert f"output out.mp4: {report.outputs[1].frames_written} of {encoded} written" in report.summary()
     assert heard.packets["video"] > 0
     with av.open("out.mp4") as container:

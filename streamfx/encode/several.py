@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame
 from streamfx.frame_queue import DropCause, FrameQueue, Policy
+from streamfx.stats import Timing
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ class Lane:
         given: frames it was handed.
         written: frames it took.
         drops: frames it did not get or take, by cause.
+        latency: from capture to written here.
         failure: why it ended early; None while it goes on.
         finished: whether it was completed.
     """
@@ -32,6 +35,7 @@ class Lane:
         self.name, self.sink = sink.name, sink
         self.given = self.written = 0
         self.drops: Counter[str] = Counter()
+        self.latency = Timing()
         self.failure: str | None = None
         self.finished = False
         self._capacity, self._room = capacity, room
@@ -73,6 +77,8 @@ class Lane:
                 cause = self.sink.write(frame)
                 if cause is None:
                     self.written += 1
+                    if frame.captured_ns:
+                        self.latency.add((time.monotonic_ns() - frame.captured_ns) / 1e9)
                 else:
                     self.drops[cause] += 1
             if not self._aborting:
