@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, Strict, ValidationError, WithJsonSchema
 
+from streamfx.addresses import without_credentials
 from streamfx.config_text import KeyPath, Problem, Settings, read_overrides, read_yaml
 from streamfx.errors import ConfigError
 
@@ -105,6 +106,11 @@ class TranscodeConfig(BaseModel):
     )
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+
+    def without_credentials(self) -> TranscodeConfig:
+        """Return the configuration as it may be stored and shown."""
+        shown = {"input": without_credentials(self.input), "output": without_credentials(self.output)}
+        return self.model_copy(update=shown)
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -152,7 +152,7 @@ def _report(
             )
             for effect in parts.chain.effects
         ),
-        config=config if isinstance(config, TranscodeConfig) else config.without_credentials(),
+        config=config.without_credentials(),
         versions=_versions(),
         machine=asdict(cpu()),
         started_at=started_at,
