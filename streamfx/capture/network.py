@@ -95,6 +95,7 @@ class NetworkSource:
         self._closed = closed or threading.Event()
         self._early: deque[Event] = deque()
         self._index = 0
+        self._fresh_from_ns = 0
         self._away: Absence | None = None
         self._standing_in = False
         self._pace_origin: float | None = None
@@ -125,6 +126,8 @@ class NetworkSource:
             except TimeoutError:
                 return self._stand_in()
             if isinstance(event, Came):
+                if event.arrived_ns < self._fresh_from_ns:
+                    continue  # it came while effects and outputs were still being opened
                 return self._frame(event)
             if isinstance(event, Broken):
                 raise event.error
@@ -147,11 +150,8 @@ class NetworkSource:
         if self.extras is not None:
             self.extras.start()
         self._receiver.resume()
-        first = self._early[0] if self._early else None
-        if isinstance(first, Came) and not self._paced:
-            waited_seconds = (time.monotonic_ns() - first.arrived_ns) / 1e9
-            if waited_seconds > _STALE_SECONDS:
-                self._early.popleft()
+        if not self._paced and not self._fresh_from_ns:
+            self._fresh_from_ns = time.monotonic_ns() - round(_STALE_SECONDS * 1e9)
 
     # -- opening --
 
