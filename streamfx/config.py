@@ -32,6 +32,22 @@ def _check_factor(value: object) -> int | float | Literal["auto"]:
 Factor = Annotated[
     int | float | Literal["auto"], PlainValidator(_check_factor), WithJsonSchema({"enum": ["auto", *FACTORS]})
 ]
+
+
+def _check_speed(value: object) -> float:
+    """Return how many times real time ``2``, ``1.5`` or ``2x`` is."""
+    try:
+        number = float(value.removesuffix("x")) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 1000:
+        raise ValueError("must be how many times faster than real time, 2 or 2x for instance")
+    return float(number)
+
+
+Speed = Annotated[
+    float, PlainValidator(_check_speed), WithJsonSchema({"type": ["number", "string"], "default": 1.0})
+]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -82,7 +98,14 @@ class TranscodeConfig(BaseModel):
     effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
     )
-    factor: Factor = Field(default="auto", description="how many times smaller the network's picture is")
+    factor: Factor = Field(
+        default="auto",
+        description="how many times smaller the network's picture is; auto: the smallest that keeps up",
+    )
+    speed: Speed = Field(
+        default=1.0,
+        description="how many times faster than real time a file is to be done, for factor auto",
+    )
     backend: Literal["auto", "eager", "openvino", "inductor", "tensorrt"] = Field(
         default="auto", description="what runs the network"
     )
@@ -106,6 +129,11 @@ class TranscodeConfig(BaseModel):
     )
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What to write, as in the configuration of a live run."""
+        return (self.output,)
 
     def without_credentials(self) -> TranscodeConfig:
         """Return the configuration as it may be stored and shown."""

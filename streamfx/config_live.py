@@ -103,7 +103,10 @@ class LiveConfig(BaseModel):
     effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
     )
-    factor: Factor = Field(default="auto", description="how many times smaller the network's picture is")
+    factor: Factor = Field(
+        default="auto",
+        description="how many times smaller the network's picture is; auto: the smallest that keeps up",
+    )
     backend: Literal["auto", "eager", "openvino", "inductor", "tensorrt"] = Field(
         default="auto", description="what runs the network"
     )
@@ -124,6 +127,11 @@ class LiveConfig(BaseModel):
     sink: SinkConfig = Field(default_factory=SinkConfig)
     queue: LiveQueueConfig = Field(default_factory=LiveQueueConfig)
     limits: LiveLimitsConfig = Field(default_factory=LiveLimitsConfig)
+
+    @property
+    def speed(self) -> float:
+        """How many times real time, as in the configuration of a file run: a live source has its own pace."""
+        return 1.0
 
     def without_credentials(self) -> LiveConfig:
         """Return the configuration as it may be stored and shown.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
+_PROCESSORS = Path("/sys/devices/system/cpu")
 
 # Linux's name for a processor flag, and the name people know it by. In order of what they give.
 _EXTENSIONS = {
@@ -30,14 +31,17 @@ _EXTENSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """A processor.
+    """A processor. What is not known is None.
 
     Attributes:
         name: as the system reports it.
         architecture: x86_64, aarch64, ….
         usable_cores: processors this process can keep busy; containers and `taskset` can make it fewer.
         extensions: vector and matrix extensions that matter for networks and pixels; empty where unknown.
-        memory_bytes: size of the main memory; None where unknown.
+        memory_bytes: size of the main memory.
+        vendor: who made it, as the processor says: GenuineIntel, AuthenticAMD.
+        physical_cores: cores behind ``usable_cores``: two processors that share a core count once.
+        clock_hz: the highest clock where the system says it, else the one it runs at.
     """
 
     name: str
@@ -45,19 +49,39 @@ class Cpu:
     usable_cores: int
     extensions: tuple[str, ...]
     memory_bytes: int | None
+    vendor: str | None = None
+    physical_cores: int | None = None
+    clock_hz: float | None = None
 
 
 def cpu() -> Cpu:
     """Return the facts about this machine's processor."""
     facts = _read_facts(Path("/proc/cpuinfo"))
     flags = set((facts.get("flags") or facts.get("Features") or "").split())
+    cores = usable_cores()
+    physical = physical_cores()
     return Cpu(
         name=facts.get("model name") or platform.processor() or "unknown processor",
         architecture=platform.machine(),
-        usable_cores=usable_cores(),
+        usable_cores=cores,
         extensions=tuple(name for flag, name in _EXTENSIONS.items() if flag in flags),
         memory_bytes=_memory_bytes(_read_facts(Path("/proc/meminfo")).get("MemTotal")),
+        vendor=facts.get("vendor_id"),
+        physical_cores=None if physical is None else min(physical, cores),
+        clock_hz=_highest_clock_hz(_PROCESSORS) or _megahertz(facts.get("cpu MHz")),
     )
+
+
+def physical_cores(root: Path = _PROCESSORS) -> int | None:
+    """Return how many cores the processors that this process may run on belong to; None where unknown."""
+    found = set()
+    for number in _allowed():
+        topology = root / f"cpu{number}" / "topology"
+        try:
+            found.add(((topology / "physical_package_id").read_text(), (topology / "core_id").read_text()))
+        except OSError:
+            return None
+    return len(found)
 
 
 def usable_cores() -> int:
@@ -65,11 +89,7 @@ def usable_cores() -> int:
 
     That is how many it may run on; or the share of time that its container grants it, rounded up, if less.
     """
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
-    quota = cgroup_cores()
+    allowed, quota = len(_allowed()), cgroup_cores()
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
 
@@ -96,6 +116,30 @@ def cgroup_cores(root: Path = _CGROUPS, membership: Path = _OWN_CGROUP) -> float
             limits.append(_cgroup_limit(group))
             group = group.parent
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _allowed() -> set[int]:
+    """Return the numbers of the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _highest_clock_hz(root: Path) -> float | None:
+    clocks = []
+    for number in _allowed():
+        try:
+            clocks.append(float((root / f"cpu{number}/cpufreq/cpuinfo_max_freq").read_text()) * 1e3)
+        except (OSError, ValueError):
+            return None
+    return max(clocks)
+
+
+def _megahertz(text: str | None) -> float | None:
+    try:
+        return float(text or "") * 1e6
+    except ValueError:
+        return None
 
 
 def _cgroup_limit(group: Path) -> float | None:

@@ -51,6 +51,45 @@ class EffectFacts(BaseModel):
     controls: dict[str, float]
 
 
+class FactorDecision(BaseModel):
+    """A change of the factor while a live source ran; before and after are the same where none would help."""
+
+    model_config = ConfigDict(frozen=True)
+
+    time_seconds: float
+    before: float
+    after: float
+    why: str
+
+
+class FactorFacts(BaseModel):
+    """How the factor was chosen, where nobody gave one.
+
+    Attributes:
+        factor: that was chosen at the start.
+        reason: one line.
+        budget_seconds: time for one frame; None where the source states no rate.
+        predicted_seconds: time per frame by factor.
+        decisions: what the governor decided while a live source ran.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    factor: float
+    reason: str
+    budget_seconds: float | None
+    predicted_seconds: dict[str, float]
+    decisions: tuple[FactorDecision, ...] = ()
+
+    def summary(self) -> str:
+        """Return the reason for the choice, and how often it was changed since, in one line."""
+        changes = [made for made in self.decisions if made.after != made.before]
+        if not changes:
+            return self.reason
+        times = "once" if len(changes) == 1 else f"{len(changes)} times"
+        return f"{self.reason}; changed {times} while running, at last to {changes[-1].after:g}"
+
+
 class OutputFacts(BaseModel):
     """What was written; the size is None when there is no such file."""
 
@@ -109,6 +148,7 @@ class Report(BaseModel):
         outputs: the account of each output of a live run.
         interruptions: when a live source was away.
         effects: what was done.
+        factor: how the factor was chosen; None where it was given.
         config: the settings in full, defaults included.
         versions: of streamfx, Python and the libraries that did the work.
         machine: processor and cores.
@@ -135,6 +175,7 @@ class Report(BaseModel):
     result: RunResult
     differences: tuple[str, ...]
     notes: tuple[str, ...]
+    factor: FactorFacts | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -177,6 +218,8 @@ class Report(BaseModel):
                 f"speed: {speed.fps:.1f} fps in {speed.wall_seconds:.1f} s, "
                 f"{speed.share_of_bound:.0%} of {speed.cores} cores"
             )
+        if self.factor is not None:
+            lines.append(self.factor.summary())
         lines += self._live_lines()
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)

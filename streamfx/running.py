@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,12 +19,16 @@ from streamfx.config_live import LiveConfig
 from streamfx.device import cpu, usable_cores
 from streamfx.encode.sink import Sink
 from streamfx.errors import StageFailedError
+from streamfx.factor import FactorChoice, automatic_effects, fit_factor
+from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
 from streamfx.generate.effect import Chain, EffectSettings, open_chain
 from streamfx.pipeline import Pipeline
 from streamfx.report import (
     EffectFacts,
+    FactorDecision,
+    FactorFacts,
     Interruption,
     OutputAccount,
     OutputFacts,
@@ -40,12 +44,27 @@ _LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
 
 
 @dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects of a run, and what became of the factor that nobody gave.
+
+    Attributes:
+        chain: the effects, ready for the first frame.
+        choice: of the factor; None where it was given.
+        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
+    """
+
+    chain: Chain
+    choice: FactorChoice | None = None
+    watch: FactorWatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a run needs, open.
 
     Attributes:
         source: what is read.
-        chain: the effects.
+        effects: what is done.
         sink: what is written.
         flow: settings of the flow.
         process: what is done to a frame; None: the effects.
@@ -56,7 +75,7 @@ class Parts:
     """
 
     source: Source
-    chain: Chain
+    effects: Effects
     sink: Sink
     flow: Flow
     process: Callable[[Frame], Frame] | None = None
@@ -64,6 +83,13 @@ class Parts:
     file: Path | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
+
+    def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
+        """Take the state of the run; called now and then, in one thread."""
+        if self.effects.watch is not None:
+            self.effects.watch.look(snapshot)
+        if progress is not None:
+            progress(snapshot)
 
 
 def run_parts(
@@ -85,17 +111,17 @@ def run_parts(
         ConfigError, SinkError: the report cannot be written where it should.
     """
     if config.report is not None:
-        for output in (config.output,) if isinstance(config, TranscodeConfig) else config.outputs:
+        for output in config.outputs:
             check_report_path(config.report, output=output, source=config.input)
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     stats = Stats()
     with opened(stats) as parts:
-        workers = [parts.process or parts.chain.process] * parts.workers
+        workers = [parts.process or parts.effects.chain.process] * parts.workers
         pipeline = Pipeline(parts.source, workers, parts.sink, parts.flow, stats)
         opening_seconds = time.monotonic() - started
         failure: StageFailedError | KeyboardInterrupt | None = None
         try:
-            pipeline.run(progress)
+            pipeline.run(lambda snapshot: parts.look(snapshot, progress))
         except (StageFailedError, KeyboardInterrupt) as error:
             failure = error
         assert pipeline.result is not None
@@ -109,8 +135,14 @@ def run_parts(
     return report
 
 
-def open_effects(config: TranscodeConfig | LiveConfig, workers: int, stats: Stats) -> Chain:
-    """Return the effects asked for, compiled for so many frames at a time; the processors are shared out."""
+@contextmanager
+def open_effects(
+    config: TranscodeConfig | LiveConfig, source: Source, workers: int, stats: Stats
+) -> Iterator[Effects]:
+    """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
+
+    The processors are shared out among the workers. While a live source runs, the factor is watched.
+    """
     settings = EffectSettings(
         backend=config.backend,
         factor=None if config.factor == "auto" else config.factor,
@@ -118,7 +150,17 @@ def open_effects(config: TranscodeConfig | LiveConfig, workers: int, stats: Stat
         workers=workers,
         measure=stats.add,
     )
-    return open_chain(config.effects, settings)
+    with contextlib.ExitStack() as opened:
+        chain = open_chain(config.effects, settings)
+        opened.callback(chain.close)
+        choice = watch = None
+        if automatic := automatic_effects(config, chain):
+            choice = fit_factor(chain, automatic, source.format, config, settings, live=source.live)
+            watch = watch_factor(choice, automatic, source.format) if source.live else None
+        if watch is not None:
+            opened.callback(watch.close)
+        chain.warm_up(source.format)
+        yield Effects(chain, choice, watch)
 
 
 def _report(
@@ -150,7 +192,7 @@ def _report(
                 precision=effect.compiled.precision.value,
                 controls=asdict(effect.controls),
             )
-            for effect in parts.chain.effects
+            for effect in parts.effects.chain.effects
         ),
         config=config.without_credentials(),
         versions=_versions(),
@@ -160,6 +202,23 @@ def _report(
         result=result,
         differences=tuple(wrong),
         notes=(*source.notes, *sink.notes, *worth_knowing),
+        factor=_factor_facts(parts.effects),
+    )
+
+
+def _factor_facts(effects: Effects) -> FactorFacts | None:
+    choice, watch = effects.choice, effects.watch
+    if choice is None:
+        return None
+    return FactorFacts(
+        factor=choice.factor,
+        reason=choice.reason,
+        budget_seconds=choice.budget_seconds,
+        predicted_seconds={f"{found.factor:g}": found.frame_seconds for found in choice.predictions},
+        decisions=tuple(
+            FactorDecision(time_seconds=made.at_seconds, before=made.before, after=made.factor, why=made.why)
+            for made in (watch.decisions if watch else ())
+        ),
     )
 
 

@@ -44,6 +44,7 @@ class Stages:
     """What the stages do and share. Each loop returns at its end and raises what broke it.
 
     Whoever takes a frame out of a queue settles it in the ledger; what a queue drops, ``on_drop`` settles.
+    Frames that stand in for pictures that did not come do not count in the times of generate and encode.
     """
 
     def __init__(self, source: Source, sink: Sink, flow: Flow, stats: Stats) -> None:
@@ -131,7 +132,9 @@ class Stages:
                 raise
             finally:
                 slot.done.set()
-            self.stats.add("generate", time.monotonic() - started)
+            # What stands in for a picture costs next to nothing, which would make the stage look quick.
+            if not frame.repeated:
+                self.stats.add("generate", time.monotonic() - started)
 
     def encode(self, position: Position) -> None:
         """Write frames in order; then finish the output, or remove it when aborting."""
@@ -167,7 +170,8 @@ class Stages:
             self.ledger.dropped(slot.index, cause)
             return
         ended = time.monotonic()
-        self.stats.add("encode", ended - started)
+        if not frame.repeated:
+            self.stats.add("encode", ended - started)
         if self.first_written_at is None:
             self.first_written_at = ended
         if slot.captured_ns:

@@ -52,7 +52,8 @@ def live(
             which is played in real time.
         output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``.
         effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
-        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto".
+        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
+            that keeps up with the source, changed while it runs where that turns out wrong.
         backend: what runs the network; "auto" takes the fastest that can run here.
         codec: video codec of the outputs; None takes what fits each.
         preset: speed against size, as the codec names it.
@@ -109,16 +110,14 @@ def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)
-        chain = open_effects(config, 1, stats)
-        opened.callback(chain.close)
-        chain.warm_up(source.format)
+        effects = opened.enter_context(open_effects(config, source, 1, stats))
         sink = _sink(config, source, opened)
         yield Parts(
             source,
-            chain,
+            effects,
             sink,
             _flow(config),
-            process=StandIns(chain.process),
+            process=StandIns(effects.chain.process),
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
             accounts=partial(_accounts, sink),

@@ -28,6 +28,7 @@ def transcode(
     *,
     effects: Sequence[str] = (),
     factor: float | str = "auto",
+    speed: float = 1.0,
     backend: str = "auto",
     codec: str | None = None,
     preset: str | None = None,
@@ -45,7 +46,9 @@ def transcode(
         input: what to read: a video file, ``-``, pictures, ``test:bars``.
         output: what to write: a video file, ``null:``.
         effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
-        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto".
+        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
+            that keeps up with the source, or with ``speed``.
+        speed: how many times faster than real time a file is to be done, for the factor "auto".
         backend: what runs the network; "auto" takes the fastest that can run here.
         codec: video codec of the output; None takes one that fits.
         preset: speed against size, as the codec names it.
@@ -75,6 +78,7 @@ def transcode(
         "output": fspath(output),
         "effects": tuple(effects),
         "factor": factor,
+        "speed": speed,
         "backend": backend,
         "codec": codec,
         "preset": preset,
@@ -120,11 +124,9 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         )
         opened.callback(sink.abort)  # does nothing once the output is finished
         workers = config.workers or (1 if source.live else min(total, _MOST_WORKERS))
-        chain = open_effects(config, workers, stats)
-        opened.callback(chain.close)
-        chain.warm_up(source.format)
+        effects = opened.enter_context(open_effects(config, source, workers, stats))
         flow = _flow(config, source, workers)
-        yield Parts(source, chain, sink, flow, workers=workers, file=Path(config.output))
+        yield Parts(source, effects, sink, flow, workers=workers, file=Path(config.output))
 
 
 def _flow(config: TranscodeConfig, source: Source, workers: int) -> Flow:

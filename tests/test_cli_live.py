@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -96,6 +97,7 @@ def test_status_comes_in_lines_and_the_summary_on_stdout(environment: dict[str, 
         ([SOURCE, "null:", "--seconds", "soon"], ["limits.seconds", "soon"]),
         ([SOURCE, "null:", "--gap", "blak"], ["source.gap", "did you mean 'black'"]),
         (["rtsp://me:hidden@127.0.0.1:9/1", "null:"], ["rtsp://***@127.0.0.1:9/1: cannot be opened"]),
+        ([SOURCE, "null:", "--speed", "2"], ["'--speed' is not an option or argument of 'live'"]),
         (["fault:frost:x", "null:"], ["write fault:SCENARIO:SOURCE"]),
     ],
 )
@@ -115,6 +117,21 @@ def test_what_cannot_be_is_refused_without_secrets(
     for part in parts:
         assert part in shown.err
     assert "hidden" not in shown.err + shown.out
+
+
+def test_the_schema_of_live_configurations_is_printed_when_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    described = {}
+    for command in ("live", "transcode"):
+        assert main(["schema", "--for", command]) == 0
+        described[command] = json.loads(capsys.readouterr().out)["properties"]
+    assert "outputs" in described["live"]
+    assert "output" in described["transcode"]
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"] == described["transcode"]
+    assert main(["schema", "--for", "liv"]) == 2
+    assert "did you mean 'live'?" in capsys.readouterr().err
 
 
 def test_without_an_effect_the_ones_there_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,10 +83,14 @@ def test_every_problem_of_a_file_is_named_at_once_with_line_column_key_and_hint(
         ("threads: 1.5", "c.yaml:3:10: threads: must be a whole number, found 1.5"),
         ("threads: -1", "c.yaml:3:10: threads: must be greater than or equal to 1, found -1"),
         ("factor: true", "c.yaml:3:9: factor: must be 'auto' or one of 1, 1.5, 2, 3, 4, 6, 8, found True"),
+        ("speed: fast", "c.yaml:3:8: speed: must be how many times faster than real time, 2 or 2x for "
+                        "instance, found 'fast'"),
+        ("speed: 0", "c.yaml:3:8: speed: must be how many times faster than real time, 2 or 2x for "
+                     "instance, found 0"),
         ("effects: [wave, 3]", "c.yaml:3:17: effects.1: must be text, found 3"),
         ("effects:\n  - wave\n  - a: 1", "c.yaml:5:5: effects.1: must be text, found {'a': 1}"),
         ("1: 2", "c.yaml:3:1: unknown key '1'; there is backend, codec, effects, factor, input, limits, "
-                 "output, overwrite, preset, quality, queue, report, threads, verify, workers"),
+                 "output, overwrite, preset, quality, queue, report, speed, threads, verify, workers"),
         ("? [a, b]\n: 1", "c.yaml:3:3: a key must be one word"),
         ("limits:\n  <<: {frames: 1}", "c.yaml:4:3: a key must be one word"),
         ("limits: &l {frames: 1}\nqueue: *l",
@@ -210,6 +214,7 @@ CONFIGS = st.builds(
     output=st.text(min_size=1),
     effects=st.lists(st.text(min_size=1), max_size=3).map(tuple),
     factor=st.sampled_from(("auto", *FACTORS)),
+    speed=st.floats(0.01, 1000),
     backend=st.sampled_from(("auto", "eager", "openvino")),
     quality=st.none() | st.integers(0, 100),
     codec=st.none() | st.text(min_size=1),
@@ -264,3 +269,8 @@ def test_the_schema_knows_every_key_and_refuses_others() -> None:
         detail.get("description") for detail in described["properties"].values() if "$ref" not in detail
     )
     json.dumps(described)
+
+
+@pytest.mark.parametrize("given", ["2x", "2", 2, 2.0])
+def test_a_speed_may_be_written_with_its_x(given: object) -> None:
+    assert load_config(options={"input": "a.mp4", "output": "b.mp4", "speed": given}).speed == 2

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.device import cgroup_cores, cpu, usable_cores
+from streamfx import device
+from streamfx.device import cgroup_cores, cpu, physical_cores, usable_cores
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says")
 
@@ -79,3 +80,36 @@ def test_limits_of_version_1_are_read(groups: Path) -> None:
 def test_a_limit_that_cannot_be_read_is_no_limit(groups: Path, text: str) -> None:
     limit(groups, "outer", cpu__max=text)
     assert cores(groups) is None
+
+
+@linux_only
+def test_processors_that_share_a_core_count_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 5})
+    assert physical_cores(tmp_path) is None
+    for number, (package, core) in {0: (0, 0), 1: (0, 1), 2: (0, 0), 5: (1, 0)}.items():
+        topology = tmp_path / f"cpu{number}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / "physical_package_id").write_text(f"{package}\n")
+        (topology / "core_id").write_text(f"{core}\n")
+    assert physical_cores(tmp_path) == 3
+
+
+@linux_only
+def test_the_highest_clock_counts_where_the_system_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert device._highest_clock_hz(tmp_path) is None
+    for number, kilohertz in ((0, "3400000\n"), (1, "4700000\n")):
+        folder = tmp_path / f"cpu{number}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "cpuinfo_max_freq").write_text(kilohertz)
+    assert device._highest_clock_hz(tmp_path) == 4.7e9
+
+
+def test_a_quota_also_limits_the_physical_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "physical_cores", lambda: 16)
+    monkeypatch.setattr(device, "usable_cores", lambda: 3)
+    assert cpu().physical_cores == 3
+    monkeypatch.setattr(device, "physical_cores", lambda: None)
+    assert cpu().physical_cores is None

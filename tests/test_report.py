@@ -13,7 +13,7 @@ from streamfx.errors import SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import Colour, Subsampling, VideoFormat
 from streamfx.ledger import Account, FailedFrame
-from streamfx.report import OutputFacts, Report, describe_source
+from streamfx.report import FactorDecision, FactorFacts, OutputFacts, Report, describe_source
 from streamfx.stats import Speed
 
 ALL_THERE = RunResult(
@@ -125,3 +125,16 @@ def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Pa
     with pytest.raises(SinkError, match=r"report\.json: cannot write the report: Is a directory"):
         report(ALL_THERE).write(tmp_path / "report.json")
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_the_summary_says_why_the_factor_and_how_often_it_was_changed() -> None:
+    def decision(before: float, after: float) -> FactorDecision:
+        return FactorDecision(time_seconds=1.0, before=before, after=after, why="late")
+
+    chosen = FactorFacts(factor=2, reason="factor 2: it fits", budget_seconds=0.04, predicted_seconds={})
+    lines = report(ALL_THERE).model_copy(update={"factor": chosen}).summary().splitlines()
+    assert lines[-1] == "factor 2: it fits"
+    swung = chosen.model_copy(update={"decisions": (decision(2, 3), decision(3, 3), decision(3, 4))})
+    assert swung.summary() == "factor 2: it fits; changed 2 times while running, at last to 4"
+    once = chosen.model_copy(update={"decisions": (decision(2, 3),)})
+    assert once.summary() == "factor 2: it fits; changed once while running, at last to 3"

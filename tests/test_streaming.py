@@ -19,6 +19,7 @@ from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.flow import Ending
 from streamfx.frame import Frame
+from streamfx.generate.effect import Effect
 from streamfx.stats import Snapshot
 from streamfx.streaming import StandIns
 from tests import engines, media
@@ -94,6 +95,8 @@ def test_what_a_storm_took_is_repeated_and_told_in_the_report() -> None:
     account = report.result.account
     assert account.differences(report.result.packets_written) == []
     assert account.repeated > 0
+    for stage in ("generate", "encode"):  # a picture shown again costs nothing, and would look like speed
+        assert report.result.stages[stage].count <= account.frames_in - account.repeated
     stored = json.loads(Path("report.json").read_text())
     assert "the server ended the connection" in stored["interruptions"][-1]["reason"]
     assert sum(each["repeated"] for each in stored["interruptions"]) >= account.repeated
@@ -122,6 +125,41 @@ def test_a_picture_that_stands_in_for_another_is_not_generated_again() -> None:
     assert calls == [7]
     assert np.array_equal(again.planes[0], done.planes[0])
     assert int(unchanged.planes[0].max()) == 0
+
+
+def test_the_factor_of_a_live_run_is_chosen_and_the_report_says_why() -> None:
+    report = streamfx.live(
+        f"{LIVE}&frames=10", ["one.mp4", "null:"], effects=["tiny"], threads=1, report="report.json"
+    )
+    assert report.factor is not None
+    assert report.factor.factor == report.effects[0].controls["factor"]
+    assert "live at 50 fps" in report.factor.reason
+    assert "encode" in report.factor.reason
+    assert report.factor.reason in report.summary()
+    assert json.loads(Path("report.json").read_text())["factor"]["reason"] == report.factor.reason
+    given = streamfx.live(f"{LIVE}&frames=10", "null:", effects=["tiny"], threads=1, factor=2)
+    assert given.factor is None
+    assert given.effects[0].controls["factor"] == 2
+
+
+def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = Effect.process
+
+    def overloaded(effect: Effect, frame: Frame) -> Frame:
+        if effect.measure is not None and effect.controls.factor < 8:  # not while a factor is prepared
+            time.sleep(0.06)  # of the 20 ms there are
+        return process(effect, frame)
+
+    monkeypatch.setattr(Effect, "process", overloaded)
+    report = streamfx.live(f"{LIVE}&frames=0", "null:", effects=["tiny"], threads=1, seconds=6)
+    assert report.factor is not None
+    assert report.factor.factor < 8
+    first = report.factor.decisions[0]
+    assert first.before == report.factor.factor < first.after
+    assert "ms a frame of 20" in first.why
+    assert "while running, at last to" in report.summary()
 
 
 def test_several_outputs_have_an_account_each() -> None:

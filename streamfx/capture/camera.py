@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
+from streamfx.capture.cameras import cameras
 from streamfx.capture.live_settings import LiveSettings
 from streamfx.capture.options import frame_rate, picture_size, split_options
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
@@ -283,12 +283,10 @@ def _wanted(text: str, options: dict[str, str]) -> tuple[tuple[int, int], Fracti
 
 def _cameras_here() -> str:
     """Return a sentence on the cameras that the system shows."""
-    found = sorted(
-        Path("/dev").glob("video*"), key=lambda path: [int(n) for n in re.findall(r"\d+", path.name)]
-    )
+    found = cameras()
     if not found:
         return "this system shows no camera (there is no /dev/video*)"
-    return f"this system shows {', '.join(map(str, found))}"
+    return f"this system shows {', '.join(f'{path} ({name})' for path, name in found.items())}"
 
 
 def _fourcc(code: str) -> int:

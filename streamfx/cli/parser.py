@@ -99,7 +99,10 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
-    _add_run_options(command)
+    speed = _add_run_options(command)
+    speed.add_argument(
+        "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
+    )
     command.set_defaults(run=_transcode)
     return command
 
@@ -130,8 +133,8 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
     return command
 
 
-def _add_run_options(command: Parser) -> None:
-    """Add the options of every command that changes video."""
+def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
+    """Add the options of every command that changes video; return the group of those on speed."""
     look = command.add_argument_group("look")
     look.add_argument(
         "--effect",
@@ -140,7 +143,9 @@ def _add_run_options(command: Parser) -> None:
         help="effect and its controls ('streamfx effects' lists them); repeat for a chain, applied in order",
     )
     look.add_argument(
-        "--factor", metavar="N", help="how many times smaller the network's picture is; auto by default"
+        "--factor",
+        metavar="N",
+        help="how many times smaller the network's picture is; auto by default: the sharpest that keeps up",
     )
     speed = command.add_argument_group("speed")
     speed.add_argument(
@@ -170,6 +175,7 @@ def _add_run_options(command: Parser) -> None:
         metavar="KEY=VALUE",
         help="override one setting by its name in the configuration",
     )
+    return speed
 
 
 def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
@@ -182,7 +188,13 @@ def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser(
-        "devices", help="show the processor and which backends can run here, and why others cannot"
+        "devices", help="show this machine, what can run on it, and the factor each effect gets"
+    )
+    command.add_argument(
+        "--for",
+        dest="device",
+        metavar="DEVICE",
+        help="estimate for a device that need not be here, T4 or 'Raspberry Pi 5' for instance",
     )
     command.add_argument("--json", action="store_true", help="for programs")
     command.set_defaults(run=_devices)
@@ -191,6 +203,13 @@ def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser("schema", help="print the JSON schema of configuration files")
+    command.add_argument(
+        "--for",
+        dest="configured",
+        choices=("transcode", "live"),
+        default="transcode",
+        help="the command that is configured; transcode by default",
+    )
     command.set_defaults(run=_schema)
     return command
 
@@ -226,7 +245,7 @@ def _effects(options: argparse.Namespace) -> int:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    from streamfx.cli.show import devices
+    from streamfx.cli.devices import devices
 
     return devices(options)
 

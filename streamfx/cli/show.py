@@ -1,11 +1,10 @@
-"""The commands that only show something: effects, devices, the configuration schema, compiled engines."""
+"""The commands that only show something: effects, the configuration schema, compiled engines."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,36 +36,14 @@ def effects(options: Namespace) -> int:
     return 0
 
 
-def devices(options: Namespace) -> int:
-    """Print the processor and the backends, with the reason where one cannot run."""
-    from streamfx.backends.backend import backends, choose
-    from streamfx.device import cpu
-
-    processor = cpu()
-    reasons = {backend.name: backend.availability() for backend in backends()}
-    usable = [name for name, reason in reasons.items() if reason is None]
-    chosen = choose("auto").name if usable else None
-    if options.json:
-        facts = {"cpu": asdict(processor), "backends": reasons, "auto": chosen}
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
-        return 0
-    memory = "unknown" if processor.memory_bytes is None else f"{processor.memory_bytes / 2**30:.1f} GiB"
-    print(f"processor   {processor.name} ({processor.architecture})")
-    print(f"cores       {processor.usable_cores} usable by this process")
-    print(f"extensions  {', '.join(processor.extensions) or 'unknown'}")
-    print(f"memory      {memory}")
-    print("\nbackends, the fastest first:")
-    for name, reason in reasons.items():
-        state = "used unless another is asked for" if name == chosen else "can run here"
-        print(f"  {name:<10}{state if reason is None else f'cannot run here: {reason}'}")
-    return 0
-
-
-def schema(_options: Namespace) -> int:
-    """Print the JSON schema of configuration files."""
+def schema(options: Namespace) -> int:
+    """Print the JSON schema of configuration files, of the command that ``--for`` names."""
+    from streamfx.config import TranscodeConfig
     from streamfx.config import schema as config_schema
+    from streamfx.config_live import LiveConfig
 
-    print(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+    model = LiveConfig if options.configured == "live" else TranscodeConfig
+    print(json.dumps(config_schema(model), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from streamfx.report import Report
 
 _SETTINGS = (
-    "input", "output", "factor", "backend", "codec", "preset", "quality", "threads", "overwrite", "report",
+    "input", "output", "factor", "speed", "backend", "codec", "preset", "quality", "threads", "overwrite",
+    "report",
 )  # fmt: skip
 
 

@@ -155,13 +155,22 @@ class Effect:
             self.measure("fuse", (time.perf_counter_ns() - translated_ns) / 1e9)
         return frame.with_planes(planes)
 
-    def warm_up(self, video: VideoFormat) -> None:
-        """Do now what the first frame of such a video would do besides computing; nothing is measured."""
-        factor = self._controls.factor
+    def warm_up(self, video: VideoFormat, factor: float | None = None) -> None:
+        """Do now what the first frame of such a video would do besides computing; nothing is measured.
+
+        Safe while frames are processed.
+
+        Args:
+            video: format of the frames.
+            factor: to prepare for; None: the one in force.
+        """
+        controls = self._controls if factor is None else replace(self._controls, factor=factor)
+        check_controls(controls, self.engine)
+        factor = controls.factor
         _, to_rgb, from_rgb = _colour(video.colour, video.depth, video.size[0])
         small = small_size(video.size, factor, self.engine.stride)
         self.compiled.warm_up(small, to_rgb, from_rgb, factor)
-        replace(self, measure=None).process(_grey(video))
+        replace(self, measure=None, _controls=controls).process(_grey(video))
 
     def close(self) -> None:
         """Give the compiled engine back. May be called twice."""
@@ -246,9 +255,7 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         settings.precision, settings.threads, settings.workers, settings.store or CompiledStore()
     )
     compiled = choose(settings.backend).compile(engine, options)
-    log.info(
-        "effect %s runs with %s in %s at factor %g", engine.name, compiled.backend, compiled.precision, factor
-    )
+    log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
     return Effect(engine, compiled, settings.threads, settings.measure, controls)
 
 

@@ -119,8 +119,11 @@ def test_a_camera_that_opens_too_late_is_given_up_and_released() -> None:
     wait_until(lambda: device.released)
 
 
-def test_a_camera_that_is_not_there_is_refused_with_those_there_are() -> None:
+def test_a_camera_that_is_not_there_is_refused_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceOpenError, match=r"camera:7: cannot be opened; this system shows "):
+        CameraSource("camera:7", QUICK, open_device=lambda _: FakeDevice([], opens=False))
+    monkeypatch.setattr("streamfx.capture.camera.cameras", lambda: {"/dev/video2": "Webcam"})
+    with pytest.raises(SourceOpenError, match=r"this system shows /dev/video2 \(Webcam\)"):
         CameraSource("camera:7", QUICK, open_device=lambda _: FakeDevice([], opens=False))
     with pytest.raises(SourceOpenError, match=r"the camera opened, but gave no picture in 0\.2 s"):
         CameraSource("camera:7", QUICK, open_device=lambda _: FakeDevice([]))

@@ -1,0 +1,197 @@
+"""Models of OpenVINO: a network converted, compiled for one setting, and run. Nothing else uses OpenVINO."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import queue
+import tempfile
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
+from streamfx.backends.golden import Array
+from streamfx.backends.store import Stored
+from streamfx.device import cpu
+from streamfx.errors import BackendUnavailableError
+
+_MODEL, _WEIGHTS = "model.xml", "model.bin"
+_BLOB = "model.blob"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What stays the same from frame to frame: the colour matrices, as bytes of float32, and the factor.
+
+    A model is compiled for one setting. Both only change weights of the network, so weights are computed once
+    and frames cost less.
+    """
+
+    to_rgb: bytes
+    from_rgb: bytes
+    factor: float
+
+    @classmethod
+    def of(cls, to_rgb: Array, from_rgb: Array, factor: float) -> Setting:
+        """Return the setting of these (3, 4) matrices and this factor."""
+        return cls(to_rgb.astype(np.float32).tobytes(), from_rgb.astype(np.float32).tobytes(), factor)
+
+    @property
+    def values(self) -> tuple[Array, Array, Array]:
+        """The network's inputs but the picture."""
+        to_rgb, from_rgb = (np.frombuffer(m, np.float32).reshape(3, 4) for m in (self.to_rgb, self.from_rgb))
+        return to_rgb, from_rgb, np.array([self.factor], np.float32)
+
+    @property
+    def flag(self) -> str:
+        """What tells it from others in the store."""
+        colours = hashlib.sha256(self.to_rgb + self.from_rgb).hexdigest()[:8]
+        return f"colours {colours}, factor {self.factor:g}"
+
+
+def convert(engine: CompilableEngine) -> dict[str, bytes]:
+    """Return the network as a model of OpenVINO, float32, for any size of the picture: its two files.
+
+    This does what ``openvino.convert_model`` does, but for one thing: that one reports its use to the makers
+    of OpenVINO over the network without asking.
+
+    Raises:
+        BackendUnavailableError: torch is missing, or OpenVINO lacks what the network needs.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise BackendUnavailableError(
+            f"backend openvino must convert engine {engine.name!r} once, which needs torch: pip install torch"
+        )
+    import openvino as ov
+    import torch
+    from openvino import frontend
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    golden = engine.golden
+    example = (
+        torch.from_numpy(golden.planes)[None],
+        torch.from_numpy(golden.to_rgb),
+        torch.from_numpy(golden.from_rgb),
+        torch.tensor([golden.factor], dtype=torch.float32),
+    )
+    with warnings.catch_warnings():
+        # OpenVINO 2026.4 still traces; torch 2.13 says that tracing will go one day.
+        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            engine.network(), example, check_trace=False
+        )
+        decoder = TorchScriptPythonDecoder(traced)
+    reader = FrontEndManager().load_by_framework("pytorch")
+    try:
+        model = reader.convert(reader.load(decoder))
+    except (frontend.GeneralFailure, frontend.NotImplementedFailure, frontend.OpConversionFailure) as error:
+        raise BackendUnavailableError(
+            f"backend openvino cannot convert engine {engine.name!r}; use backend eager: {error}"
+        ) from error
+    shapes = ([1, 3, -1, -1], [3, 4], [3, 4], [1])
+    model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
+    with tempfile.TemporaryDirectory(prefix="streamfx-") as folder:
+        path = Path(folder) / _MODEL
+        ov.save_model(model, path, compress_to_fp16=False)
+        return {name: path.with_name(name).read_bytes() for name in (_MODEL, _WEIGHTS)}
+
+
+def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> Stored:
+    """Return the model with everything but the picture made constant, compiled."""
+    from openvino import opset13
+
+    model = _core().read_model(stored.payload[_MODEL], stored.payload[_WEIGHTS])
+    for parameter, value in zip(model.get_parameters()[1:], setting.values, strict=True):
+        constant = opset13.constant(value, dtype=np.float32)
+        parameter.output(0).replace(constant.output(0))
+        model.remove_parameter(parameter)
+    precision = Precision(str(stored.notes["precision"]))
+    compiled = _core().compile_model(model, "CPU", _settings(precision, options))
+    notes = {name: stored.notes[name] for name in ("precision", "channels")}
+    return Stored({_BLOB: compiled.export_model().getvalue()}, notes)
+
+
+class Lanes:
+    """Models of one setting; a call takes a free one or waits for it.
+
+    A lane is the only request of a model of its own: two requests of one model are not safe side by side
+    (OpenVINO 2026.4.1 corrupted its memory; see also its issues 20633 and 23376).
+    """
+
+    def __init__(self, stored: Stored, options: CompileOptions) -> None:
+        precision = Precision(str(stored.notes["precision"]))
+        self._channels = int(stored.notes["channels"])
+        self._count = options.lanes
+        # None in the queue stands for "closed"; it stays there for whoever comes next.
+        self._free: queue.SimpleQueue[Any | None] = queue.SimpleQueue()
+        for _ in range(options.lanes):
+            model = _core().import_model(stored.payload[_BLOB], "CPU", _settings(precision, options))
+            self._free.put(model.create_infer_request())
+
+    def run(self, reduced: Array) -> Array:
+        lane = self._free.get()
+        try:
+            if lane is None:
+                raise RuntimeError("this compiled engine is closed")
+            return self._run(lane, reduced)
+        finally:
+            self._free.put(lane)
+
+    def _run(self, lane: Any, reduced: Array) -> Array:
+        import openvino as ov
+
+        # A request does not keep the memory alive that it shares, so these must outlive the call.
+        picture = np.ascontiguousarray(reduced[None])
+        lane.set_input_tensor(ov.Tensor(picture, shared_memory=True))
+        # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
+        heads = np.empty((1, self._channels, *reduced.shape[1:]), np.float32)
+        lane.set_output_tensor(ov.Tensor(heads, shared_memory=True))
+        lane.infer()
+        result: Array = heads[0]
+        return result
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """Run every lane once with an empty (h, w) picture."""
+        taken = [self._free.get() for _ in range(self._count)]
+        try:
+            for lane in taken:
+                if lane is not None:
+                    self._run(lane, np.zeros((3, *size), np.float32))
+        finally:
+            for lane in taken:
+                self._free.put(lane)
+
+    def close(self) -> None:
+        for _ in range(self._count):
+            self._free.get()
+        self._count = 1
+        self._free.put(None)
+
+
+def _settings(precision: Precision, options: CompileOptions) -> dict[str, object]:
+    """Return the settings of one lane."""
+    threads = options.threads or max(1, cpu().usable_cores // options.lanes)
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": str(precision),
+        "ENABLE_CPU_PINNING": False,  # decoder, encoder and fuse need the same cores
+    }
+
+
+@cache
+def _core() -> Any:
+    """Return OpenVINO's entry; call it under ``_compile_lock``."""
+    import openvino as ov
+
+    # pybind11 sets up its view of NumPy in the first conversion. When two threads make that at once, each may
+    # wait for what the other holds, for ever (OpenVINO 2026.4.1: 5 of 120 starts). So it is made here.
+    ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
+    return ov.Core()

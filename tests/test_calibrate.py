@@ -1,0 +1,171 @@
+"""Calibration: fitted to what was measured, measured once, kept, and not trusted blindly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfx import calibrate
+from streamfx.backends.backend import CompileOptions, Precision
+from streamfx.backends.eager import EagerBackend
+from streamfx.backends.golden import Array
+from streamfx.backends.store import CompiledStore
+from streamfx.calibrate import calibration, fit, measure_bandwidth, memory_bandwidth, stored_calibration
+from streamfx.generate.engine import Engine, read_engine
+from tests.engines import make_engine
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return read_engine(make_engine(tmp_path_factory.mktemp("engines")))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CompiledStore:
+    return CompiledStore(tmp_path)
+
+
+@dataclass
+class Clock:
+    """A clock that a fake engine moves."""
+
+    now: float = 100.0
+
+    def read(self) -> float:
+        return self.now
+
+
+@dataclass
+class Timed:
+    """An engine that takes as long as told, by a fake clock."""
+
+    clock: Clock
+    fixed_seconds: float
+    seconds_per_pixel: float
+    backend: str = "told"
+    precision: Precision = Precision.F32
+    sizes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+        self.sizes.append(reduced.shape[1:])
+        self.clock.now += self.fixed_seconds + self.seconds_per_pixel * reduced[0].size
+        return np.zeros((7, *reduced.shape[1:]), np.float32)
+
+    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("streamfx.calibrate.time.perf_counter", clock.read)
+    return clock
+
+
+# ---------------------------------------------------------------- the fit
+
+
+@given(
+    fixed=st.floats(0, 0.002),
+    slope=st.floats(1e-8, 1e-6),
+    noise=st.lists(st.floats(-0.02, 0.02), min_size=3, max_size=3),
+)
+def test_the_fit_predicts_what_it_was_made_from(fixed: float, slope: float, noise: list[float]) -> None:
+    points = [
+        (pixels, (fixed + slope * pixels) * (1 + error))
+        for pixels, error in zip((14_400, 57_600, 129_600), noise, strict=True)
+    ]
+    fitted = fit(points)
+    assert fitted.fixed_seconds >= 0
+    assert fitted.seconds_per_pixel >= 0
+    for pixels, seconds in points:
+        assert fitted.seconds(pixels) == pytest.approx(seconds, rel=0.15)
+
+
+def test_one_point_gives_a_cost_in_proportion_to_the_pixels() -> None:
+    assert fit([(1000, 0.002)]).seconds(3000) == pytest.approx(0.006)
+
+
+def test_a_small_picture_that_took_longer_than_a_large_one_is_a_mistake_of_the_moment() -> None:
+    fitted = fit([(1000, 0.020), (4000, 0.008)])
+    assert fitted.fixed_seconds == 0
+    assert fitted.seconds(4000) == pytest.approx(0.008)
+
+
+# ---------------------------------------------------------------- measuring and keeping
+
+
+def test_what_an_engine_takes_is_found_out(engine: Engine, store: CompiledStore, clock: Clock) -> None:
+    found = calibration(engine, Timed(clock, 0.001, 2e-8), 2, store)
+    assert found.fixed_seconds == pytest.approx(0.001)
+    assert found.seconds_per_pixel == pytest.approx(2e-8)
+
+
+def test_it_is_measured_once_for_a_device_and_kept(
+    engine: Engine, store: CompiledStore, clock: Clock
+) -> None:
+    first, second = Timed(clock, 0.001, 2e-8), Timed(clock, 0.5, 1e-6)
+    found = calibration(engine, first, 2, store)
+    assert first.sizes
+    assert calibration(engine, second, 2, store) == found
+    assert second.sizes == []
+    assert calibration(engine, second, 1, store) != found, "other threads, other times"
+    assert stored_calibration(engine, "told", "bf16", 2, store) is None
+    store.clear()
+    assert stored_calibration(engine, "told", "f32", 2, store) is None
+
+
+def test_a_slow_engine_is_measured_at_fewer_sizes_so_that_nobody_waits_long(
+    engine: Engine, store: CompiledStore, clock: Clock
+) -> None:
+    slow = Timed(clock, 0.0, 0.4 / 14_720)  # 0.4 s for the smallest picture
+    began = clock.now
+    found = calibration(engine, slow, 2, store)
+    assert clock.now - began < 2
+    assert len(set(slow.sizes)) == 1
+    assert found.seconds(14_720) == pytest.approx(0.4)
+
+
+def test_sizes_are_multiples_of_the_stride(engine: Engine, store: CompiledStore, clock: Clock) -> None:
+    timed = Timed(clock, 0.001, 1e-9)
+    calibration(engine, timed, 2, store)
+    assert len(set(timed.sizes)) == 3
+    assert all(side % engine.stride == 0 for size in timed.sizes for side in size)
+
+
+def test_a_calibration_that_cannot_be_read_is_made_again(
+    engine: Engine, store: CompiledStore, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    calibration(engine, Timed(clock, 0.001, 2e-8), 2, store)
+    (entry,) = store.entries()
+    entry.path.write_bytes(entry.path.read_bytes().replace(b'"fixed_seconds": ', b'"fixed_minutes": '))
+    again = calibration(engine, Timed(clock, 0.003, 2e-8), 2, store)
+    assert again.fixed_seconds == pytest.approx(0.003)
+    assert "the calibration of engine 'tiny' cannot be used, measuring again" in caplog.text
+
+
+def test_a_real_engine_takes_more_time_for_more_pixels(engine: Engine, store: CompiledStore) -> None:
+    compiled = EagerBackend().compile(engine, CompileOptions(threads=1))
+    found = calibration(engine, compiled, 1, store)
+    assert 0 < found.seconds(10_000) < found.seconds(1_000_000)
+
+
+def test_the_bandwidth_of_the_memory_is_measured_once_and_kept(
+    store: CompiledStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "measure_bandwidth", lambda cores: 12e9 + cores)
+    first = memory_bandwidth(store)
+    assert first > 12e9
+    monkeypatch.setattr(calibrate, "measure_bandwidth", lambda cores: 1.0)
+    assert memory_bandwidth(store) == first
+
+
+def test_memory_moves_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "_BUFFER_BYTES", 1 << 20)
+    assert measure_bandwidth(2) > 1e6
