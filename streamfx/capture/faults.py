@@ -16,10 +16,10 @@ from typing import TypeAlias
 from av import VideoFrame
 from av.packet import Packet
 from av.stream import Stream
-from av.video.stream import VideoStream
 
 from streamfx.addresses import scheme_of, without_credentials
 from streamfx.capture.connection import Connection, NetworkConnection
+from streamfx.capture.faulty import FaultyConnection, damaged, shift
 from streamfx.capture.live_settings import LiveSettings
 from streamfx.capture.network import NetworkSource
 from streamfx.capture.options import picture_size, split_options
@@ -81,51 +81,6 @@ class Faults:
         self.closed.wait(min(seconds, limit_seconds))
         if seconds > limit_seconds:
             raise SourceLostError(f"{self.text}: nothing came within {limit_seconds:g} s")
-
-
-class FaultyConnection:
-    """A connection whose packets and pictures pass through ``alter`` and ``repaint``; see ``Connection``.
-
-    Args:
-        inner: the good connection; owned from here on.
-        alter: gets each packet and its time in seconds since the first; returns it, or None to lose it.
-        repaint: gets each picture and the same time; returns the picture to deliver.
-    """
-
-    def __init__(
-        self,
-        inner: Connection,
-        alter: Callable[[Packet[Stream], float], Packet[Stream] | None] | None = None,
-        repaint: Callable[[VideoFrame], VideoFrame] | None = None,
-    ) -> None:
-        self._inner, self._alter, self._repaint = inner, alter, repaint
-        self.video: VideoStream = inner.video
-        self.others, self.finite, self.notes = inner.others, inner.finite, inner.notes
-        self._first: Fraction | None = None
-
-    def packet(self) -> Packet[Stream] | None:
-        """Return the next packet that is not lost."""
-        while (packet := self._inner.packet()) is not None:
-            altered = packet if self._alter is None else self._alter(packet, self._seconds(packet))
-            if altered is not None:
-                return altered
-        return None
-
-    def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
-        """Return the pictures that a packet completes."""
-        pictures = self._inner.pictures(packet)
-        return pictures if self._repaint is None else list(map(self._repaint, pictures))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._inner.close()
-
-    def _seconds(self, packet: Packet[Stream]) -> float:
-        if packet.dts is None:
-            return 0.0
-        seconds = packet.dts * packet.time_base
-        self._first = seconds if self._first is None else self._first
-        return float(seconds - self._first)
 
 
 def open_fault(
@@ -199,7 +154,7 @@ def _jump(faults: Faults) -> Spoil:
 
     def alter(packet: Packet[Stream], at_seconds: float) -> Packet[Stream] | None:
         if at_seconds >= after:
-            _shift(packet, Fraction(by))
+            shift(packet, Fraction(by))
         return packet
 
     return lambda connection, _number: FaultyConnection(connection, alter)
@@ -210,9 +165,9 @@ def _wrap(faults: Faults) -> Spoil:
 
     def alter(packet: Packet[Stream], _at_seconds: float) -> Packet[Stream] | None:
         wrap_seconds = Fraction(_WRAP_TICKS, 90_000)
-        _shift(packet, wrap_seconds - after)
+        shift(packet, wrap_seconds - after)
         if packet.dts is not None and packet.dts * packet.time_base >= wrap_seconds:
-            _shift(packet, -wrap_seconds)
+            shift(packet, -wrap_seconds)
         return packet
 
     return lambda connection, _number: FaultyConnection(connection, alter)
@@ -245,7 +200,7 @@ def _corrupt(faults: Faults) -> Spoil:
     def spoil(connection: Connection, _number: int) -> Connection:
         def alter(packet: Packet[Stream], at_seconds: float) -> Packet[Stream] | None:
             hit = packet.stream_index == connection.video.index and at_seconds > 0 and luck.random() < share
-            return _damaged(packet, luck) if hit else packet
+            return damaged(packet, luck) if hit else packet
 
         return FaultyConnection(connection, alter)
 
@@ -295,22 +250,6 @@ def _storm(faults: Faults) -> Spoil:
         return FaultyConnection(connection, alter)
 
     return spoil
-
-
-def _shift(packet: Packet[Stream], seconds: Fraction) -> None:
-    ticks = round(seconds / packet.time_base)
-    packet.pts = None if packet.pts is None else packet.pts + ticks
-    packet.dts = None if packet.dts is None else packet.dts + ticks
-
-
-def _damaged(packet: Packet[Stream], luck: random.Random) -> Packet[Stream]:
-    """Overwrite the middle of a packet, as a lossy line would."""
-    data = bytearray(bytes(packet))
-    begin = len(data) // 4
-    end = min(begin + max(len(data) // 2, 1), len(data))
-    data[begin:end] = luck.randbytes(end - begin)
-    memoryview(packet)[:] = bytes(data)
-    return packet
 
 
 SCENARIOS = {

@@ -7,13 +7,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
 import av
 
 from streamfx.addresses import scheme_of, without_credentials
+from streamfx.capture.absences import Absence, Absences
 from streamfx.capture.connection import Connection, NetworkConnection
 from streamfx.capture.live_settings import Gap, LiveSettings
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
@@ -43,17 +43,6 @@ _LATE_SECONDS = 0.5  # a paced picture later than this is not waited up for: the
 _EXTRAS_WAITING = 5000  # packets of sound: a minute and a half
 
 
-@dataclass(slots=True)
-class Absence:
-    """One time that a source was away; ``seconds`` and ``repeated`` grow until it is back."""
-
-    at_seconds: float
-    began_at: float
-    reason: str
-    seconds: float = 0.0
-    repeated: int = 0
-
-
 class NetworkSource:
     """A network stream as a source: read by a thread of its own, got back when lost.
 
@@ -68,10 +57,6 @@ class NetworkSource:
         paced: hand pictures out at their times; None: where they do not come at their times by themselves
             (HTTP and HLS).
         closed: set by ``close``, for what waits in a connection of one's own; None for none.
-
-    Attributes:
-        absences: when it was away.
-        (the others are those of ``Source``)
 
     Raises:
         SourceOpenError: nobody there, nothing came in time, or no picture in it.
@@ -89,14 +74,13 @@ class NetworkSource:
     ) -> None:
         self.name, self.live, self.shortfall = without_credentials(address), True, 0
         self.notes: list[str] = []
-        self.absences: list[Absence] = []
         self._settings = settings = settings or LiveSettings()
         self._paced, self._scheme = paced, scheme_of(address) or ""
         self._closed = closed or threading.Event()
         self._early: deque[Event] = deque()
         self._index = 0
         self._fresh_from_ns = 0
-        self._away: Absence | None = None
+        self._absences = Absences(self.name)
         self._standing_in = False
         self._pace_origin: float | None = None
         self._last_planes: Planes | None = None
@@ -110,6 +94,11 @@ class NetworkSource:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def absences(self) -> list[Absence]:
+        """When it was away."""
+        return self._absences.all
 
     def read(self) -> Frame | None:
         """Return the next frame, or None at the end or once closed.
@@ -132,12 +121,12 @@ class NetworkSource:
             if isinstance(event, Broken):
                 raise event.error
             if isinstance(event, GaveUp):
-                self._summed_up()
+                self._absences.end()
                 raise SourceLostError(str(event.error)) from event.error
             if isinstance(event, Ended) or event is None:
                 break
             self._note(event)
-        self._summed_up()
+        self._absences.end()
         return None
 
     def close(self) -> None:
@@ -236,15 +225,15 @@ class NetworkSource:
             self._keep_pace(time_ticks)
             arrived_ns = time.monotonic_ns()
         self._timeline.came(time.monotonic())
-        self._back()
+        self._absences.back()
+        self._standing_in = False
         self._last_planes = planes
         return self._made(planes, time_ticks, arrived_ns)
 
     def _stand_in(self) -> Frame:
         now = time.monotonic()
-        absence = self._gone("nothing came")
+        self._absences.gone(self._timeline.last_seconds, "nothing came").repeated += 1
         self._standing_in = True
-        absence.repeated += 1
         black = self._settings.gap is Gap.BLACK
         planes = self._refit.black() if black or self._last_planes is None else self._last_planes
         return self._made(planes, self._timeline.stand_in(now), time.monotonic_ns(), repeated=True)
@@ -269,7 +258,7 @@ class NetworkSource:
         if isinstance(event, CameBeside):
             self._pass_on(event)
         elif isinstance(event, Lost):
-            self._gone(event.reason).reason = event.reason
+            self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
             self._timeline.leave()
         else:
             self._timeline.leave()
@@ -295,29 +284,8 @@ class NetworkSource:
             self._pace_origin = now - seconds
         self._closed.wait(max(self._pace_origin + seconds - now, 0.0))
 
-    # -- the account of absences --
-
-    def _gone(self, reason: str) -> Absence:
-        if self._away is None:
-            self._away = Absence(self._timeline.last_seconds, time.monotonic(), reason)
-            self.absences.append(self._away)
-        self._away.seconds = time.monotonic() - self._away.began_at
-        return self._away
-
-    def _back(self) -> None:
-        if self._away is not None:
-            self._gone("")
-            log.info("%s: back after %.1f s", self.name, self._away.seconds)
-        self._away, self._standing_in = None, False
-
     def _note_size(self, height: int, width: int) -> None:
         note = f"pictures came as {width}x{height} too; they are scaled into {self.format.size[1]}x"
         note += f"{self.format.size[0]}"
         if note not in self.notes:
             self.notes.append(note)
-
-    def _summed_up(self) -> None:
-        """At the end: close the account of an absence that goes on."""
-        if self._away is not None:
-            self._gone("")
-            self._away = None
