@@ -41,8 +41,9 @@ def _place_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
     monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
     monkeypatch.chdir(tmp_path)
+    before = set(threading.enumerate())  # what other tests left behind is not looked at here
     yield
-    wait_until(lambda: not [t.name for t in threading.enumerate() if t.name.startswith("streamfx")])
+    wait_until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("streamfx")])
 
 
 def test_a_live_run_is_accounted_for_with_latency_at_every_stage() -> None:
