@@ -16,30 +16,38 @@ from streamfx.version import __version__
 
 if TYPE_CHECKING:
     from streamfx.config import TranscodeConfig, load_config
+    from streamfx.config_live import LiveConfig
     from streamfx.errors import StreamfxError
     from streamfx.pipeline import Pipeline
     from streamfx.report import Report
+    from streamfx.streaming import live, run_live
     from streamfx.transcoding import run_config, transcode
 
 __all__ = [
+    "LiveConfig",
     "Pipeline",
     "Report",
     "StreamfxError",
     "TranscodeConfig",
     "__version__",
+    "live",
     "load_config",
     "run_config",
+    "run_live",
     "transcode",
 ]
 
 # Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
 _HOMES = {
+    "LiveConfig": "streamfx.config_live",
     "Pipeline": "streamfx.pipeline",
     "Report": "streamfx.report",
     "StreamfxError": "streamfx.errors",
     "TranscodeConfig": "streamfx.config",
     "load_config": "streamfx.config",
+    "live": "streamfx.streaming",
     "run_config": "streamfx.transcoding",
+    "run_live": "streamfx.streaming",
     "transcode": "streamfx.transcoding",
 }
 

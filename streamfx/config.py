@@ -6,12 +6,15 @@ The model is what ``streamfx.transcode`` takes, what ``streamfx schema`` prints 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, Strict, ValidationError, WithJsonSchema
 
+from streamfx.addresses import without_credentials
 from streamfx.config_text import KeyPath, Problem, Settings, read_overrides, read_yaml
 from streamfx.errors import ConfigError
 
@@ -47,13 +50,14 @@ Speed = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
-_CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
 
 class LimitsConfig(BaseModel):
     """When to give up."""
 
-    model_config = _CLOSED
+    model_config = CLOSED
 
     frames: Count | None = Field(default=None, description="end after this many frames of the source")
     decode_failures_in_a_row: Count = Field(
@@ -62,7 +66,7 @@ class LimitsConfig(BaseModel):
     decode_failures: Count | None = Field(
         default=1000, description="give up after this many broken frames altogether"
     )
-    read_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    read_seconds: Seconds | None = Field(
         default=60.0, description="give up when the source delivers nothing for so many seconds"
     )
 
@@ -70,7 +74,7 @@ class LimitsConfig(BaseModel):
 class QueueConfig(BaseModel):
     """The bounded queues between the stages."""
 
-    model_config = _CLOSED
+    model_config = CLOSED
 
     policy: Literal["auto", "wait", "drop_oldest", "drop_newest"] = Field(
         default="auto",
@@ -87,7 +91,7 @@ class QueueConfig(BaseModel):
 class TranscodeConfig(BaseModel):
     """Everything that ``streamfx transcode`` can be told."""
 
-    model_config = _CLOSED
+    model_config = CLOSED
 
     input: Text = Field(description="what to read: a video file, '-' for standard input, pictures, test:bars")
     output: Text = Field(description="what to write: a video file (its ending picks the container), null:")
@@ -126,12 +130,45 @@ class TranscodeConfig(BaseModel):
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What to write, as in the configuration of a live run."""
+        return (self.output,)
+
+    def without_credentials(self) -> TranscodeConfig:
+        """Return the configuration as it may be stored and shown."""
+        shown = {"input": without_credentials(self.input), "output": without_credentials(self.output)}
+        return self.model_copy(update=shown)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@overload
+def load_config(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+) -> TranscodeConfig: ...
+
+
+@overload
+def load_config(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+    *,
+    model: type[Model],
+) -> Model: ...
+
 
 def load_config(
     path: str | Path | None = None,
     overrides: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
-) -> TranscodeConfig:
+    *,
+    model: type[BaseModel] = TranscodeConfig,
+) -> BaseModel:
     """Return the configuration: the file, then ``overrides``, then ``options``; the later wins.
 
     Args:
@@ -140,6 +177,7 @@ def load_config(
             value is read as YAML.
         options: settings by name, as given to command-line options or as Python arguments; None values are
             not set. Text is turned into what the setting needs ("4" into 4).
+        model: what is configured: ``TranscodeConfig`` or ``LiveConfig``.
 
     Raises:
         ConfigError: with every problem there is, one per line, each with file, line, column and key.
@@ -155,30 +193,30 @@ def load_config(
         streamfx.errors.ConfigError: --set qualty=20: unknown key 'qualty'; did you mean 'quality'?
     """
     settings = read_yaml(Path(path)) if path is not None else Settings()
-    read_overrides(settings, overrides, _accepts)
+    read_overrides(settings, overrides, partial(_accepts, model))
     for name, value in (options or {}).items():
         if value is not None:
-            settings.set((name,), _typed((name,), value), "")
-    return _validate(settings)
+            settings.set((name,), _typed(model, (name,), value), "")
+    return _validate(model, settings)
 
 
-def schema() -> dict[str, Any]:
+def schema(model: type[BaseModel] = TranscodeConfig) -> dict[str, Any]:
     """Return the JSON schema of configuration files, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TranscodeConfig.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
 
 
-def _validate(settings: Settings) -> TranscodeConfig:
+def _validate(model: type[Model], settings: Settings) -> Model:
     problems = list(settings.problems)
     config = None
     try:
-        config = TranscodeConfig.model_validate(settings.values)
+        config = model.model_validate(settings.values)
     except ValidationError as error:
         refused = {problem.path for problem in problems}
         for detail in error.errors(include_url=False):
             path = detail["loc"]
             if path not in refused:
                 problems.append(
-                    Problem(settings.place(path, key=_is_about_key(detail)), _explain(detail), path)
+                    Problem(settings.place(path, key=_is_about_key(detail)), _explain(model, detail), path)
                 )
     if config is None or problems:
         ordered = sorted(problems, key=lambda problem: problem.place.order)
@@ -190,13 +228,13 @@ def _is_about_key(detail: Mapping[str, Any]) -> bool:
     return detail["type"] in {"extra_forbidden", "missing"}
 
 
-def _explain(detail: Mapping[str, Any]) -> str:
+def _explain(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
     path, kind, value = cast(KeyPath, detail["loc"]), detail["type"], detail["input"]
     name = ".".join(str(part) for part in path)
     if kind == "missing":
         return f"{name!r} is missing"
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
+        known = _known_keys(model, path[:-1])
         near = difflib.get_close_matches(str(path[-1]), known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(sorted(known))}"
         return f"unknown key {name!r}; {hint}"
@@ -215,12 +253,10 @@ def _plain(text: str) -> str:
         ("a valid string", "text"),
         ("a valid boolean", "true or false"),
         ("a valid tuple", "a list"),
-        ("a valid dictionary or instance of LimitsConfig", "a section of settings"),
-        ("a valid dictionary or instance of QueueConfig", "a section of settings"),
         ("String should have at least 1 character", "must not be empty"),
     ):
         text = text.replace(technical, plain)
-    return text
+    return re.sub(r"a valid dictionary( or instance of \w+)?", "a section of settings", text)
 
 
 def _choices(detail: Mapping[str, Any]) -> list[str]:
@@ -228,8 +264,7 @@ def _choices(detail: Mapping[str, Any]) -> list[str]:
     return [choice.strip(" '") for choice in expected.split(",")]
 
 
-def _known_keys(path: KeyPath) -> list[str]:
-    model: type[BaseModel] = TranscodeConfig
+def _known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     for part in path:
         annotation = model.model_fields[str(part)].annotation
         assert isinstance(
@@ -239,21 +274,21 @@ def _known_keys(path: KeyPath) -> list[str]:
     return list(model.model_fields)
 
 
-def _typed(path: KeyPath, value: object) -> object:
+def _typed(model: type[BaseModel], path: KeyPath, value: object) -> object:
     """Return what a text from the command line means for the setting at ``path``."""
-    if not isinstance(value, str) or _accepts(path, value):
+    if not isinstance(value, str) or _accepts(model, path, value):
         return value
     probe = Settings()
-    read_overrides(probe, [f"{'.'.join(str(part) for part in path)}={value}"], _accepts)
+    read_overrides(probe, [f"{'.'.join(str(part) for part in path)}={value}"], partial(_accepts, model))
     return value if probe.problems else probe.get(path)
 
 
-def _accepts(path: KeyPath, value: object) -> bool:
+def _accepts(model: type[BaseModel], path: KeyPath, value: object) -> bool:
     """Return whether the setting at ``path`` takes ``value`` as it is."""
     probe = Settings()
     probe.set(path, value, "")
     try:
-        TranscodeConfig.model_validate(probe.values)
+        model.model_validate(probe.values)
     except ValidationError as error:
         return all(tuple(detail["loc"][: len(path)]) != path for detail in error.errors(include_url=False))
     return True

@@ -10,7 +10,7 @@ estimated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamfx import rates
 from streamfx.device import Cpu
@@ -45,6 +45,19 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoding:
+    """How one output is encoded.
+
+    Attributes:
+        codec: of the output.
+        preset: of that codec.
+    """
+
+    codec: str = "h264"
+    preset: str | None = "veryfast"
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """What has to be done for each frame, effects apart.
 
@@ -53,8 +66,7 @@ class Workload:
         subsampling: of the planes.
         depth: bits per sample.
         decode: codec of the source, a key of `rates.DECODE_CYCLES`; None: nothing to decode.
-        encode: codec of the output; None: nothing to encode.
-        preset: of that codec.
+        encodings: of the outputs that are encoded; empty: nothing to encode.
         one_at_a_time: whether all cores work on one frame (live) or on one each (files).
     """
 
@@ -62,8 +74,7 @@ class Workload:
     subsampling: Subsampling = Subsampling.YUV420
     depth: int = 8
     decode: str | None = "h264"
-    encode: str | None = "h264"
-    preset: str | None = "veryfast"
+    encodings: tuple[Encoding, ...] = (Encoding(),)
     one_at_a_time: bool = True
 
     @property
@@ -114,6 +125,7 @@ class Term:
         seconds: how long it keeps the whole resource busy.
         alone_seconds: how long the thread of its stage is held, however many cores are idle.
         how: the arithmetic, for people.
+        output: number of the output among those encoded, each of which has a thread of its own.
     """
 
     stage: str
@@ -121,6 +133,7 @@ class Term:
     seconds: float
     alone_seconds: float
     how: str
+    output: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,8 @@ class Prediction:
         """The resource, or the thread of a stage, that is busy longest for a frame; and the seconds."""
         busy: dict[str, float] = {}
         for term in self.terms:
-            thread = f"{'generate' if term.stage in _GENERATE else term.stage} alone"
+            stage = "generate" if term.stage in _GENERATE else term.stage
+            thread = f"{stage} {term.output + 1} alone" if term.output else f"{stage} alone"
             busy[term.resource] = busy.get(term.resource, 0.0) + term.seconds
             busy[thread] = busy.get(thread, 0.0) + term.alone_seconds
         name = max(busy, key=busy.__getitem__)
@@ -161,7 +175,7 @@ def predict(machine: Machine, workload: Workload, effects: Sequence[EffectCost],
 
     Example:
         >>> from streamfx.device import cpu
-        >>> job = Workload((720, 1280), encode=None)
+        >>> job = Workload((720, 1280), encodings=())
         >>> [term.stage for term in predict(Machine("here", cpu()), job, (), 4).terms]
         ['decode']
     """
@@ -185,14 +199,21 @@ def _decode(machine: Machine, workload: Workload) -> list[Term]:
 
 
 def _encode(machine: Machine, workload: Workload) -> list[Term]:
-    gpu, codec = machine.gpu, workload.encode
-    if codec is None:
-        return []
+    terms = [
+        replace(_encoding(machine, workload, encoding), output=number)
+        for number, encoding in enumerate(workload.encodings)
+    ]
+    if machine.gpu is not None and any(term.resource == "cpu" for term in terms):
+        terms.insert(0, _copy("download", workload))  # once, however many outputs
+    return terms
+
+
+def _encoding(machine: Machine, workload: Workload, encoding: Encoding) -> Term:
+    gpu, codec = machine.gpu, encoding.codec
     if gpu is not None and gpu.encoders and codec in ("h264", "hevc"):
-        return [_video_engine("encode", workload, gpu.encoders, rates.ENCODER_PIXELS_PER_SECOND)]
-    cycles = rates.encode_cycles(codec, workload.preset)
-    term = _coding("encode", f"{codec} {workload.preset or ''}".strip(), machine, workload, cycles)
-    return [term] if gpu is None else [_copy("download", workload), term]
+        return _video_engine("encode", workload, gpu.encoders, rates.ENCODER_PIXELS_PER_SECOND)
+    cycles = rates.encode_cycles(codec, encoding.preset)
+    return _coding("encode", f"{codec} {encoding.preset or ''}".strip(), machine, workload, cycles)
 
 
 def _video_engine(stage: str, workload: Workload, engines: int, pixels_per_second: float) -> Term:

@@ -8,7 +8,7 @@ twice.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class ExtraStream:
         index: its number in the source file.
         kind: audio, subtitle, data, attachment or video (a cover picture).
         codec: FFmpeg's name of the coding; "unknown" where there is none.
-        template: the stream itself; valid while the source is open.
+        template: the stream itself, or a copy of its parameters; valid while the source is open.
     """
 
     index: int
@@ -59,6 +59,8 @@ class Extras:
         shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does
             not start at zero (MPEG-TS); ``take`` does so with the packets.
         display_matrix: nine fixed-point numbers, rotation and mirroring asked of the player; None without.
+        most_waiting: most packets that wait for a sink; the oldest go when there are more. None: no limit, as
+            for files, where nothing may be lost and the sink sets the pace.
     """
 
     streams: tuple[ExtraStream, ...] = ()
@@ -68,17 +70,19 @@ class Extras:
     chapters: list[Chapter] = field(default_factory=list)
     shift_seconds: Fraction = Fraction(0)
     display_matrix: tuple[int, ...] | None = None
-    _tray: deque[av.Packet[Stream]] = field(default_factory=deque, repr=False)
+    most_waiting: int | None = None
+    _tray: deque[tuple[int, av.Packet[Stream]]] = field(default_factory=deque, repr=False)
+    _branches: list[Extras] = field(default_factory=list, repr=False)
     _claimed: bool = False
     _started: bool = False
 
     def claim(self) -> None:
-        """Say that somebody takes the packets.
+        """Say that somebody takes the packets. Whoever has done so may do so again.
 
         Raises:
             ConfigError: the source is being read already, so packets are gone.
         """
-        if self._started:
+        if self._started and not self._claimed:
             raise ConfigError(
                 "the output must be opened before the first frame is read, or its sound is incomplete"
             )
@@ -89,18 +93,50 @@ class Extras:
         self._started = True
         if not self._claimed:
             self._tray.clear()
+        for branch in self._branches:
+            branch.start()
 
-    def put(self, packet: av.Packet[Stream]) -> None:
-        """Called by the source with each packet of ``streams``, in file order."""
+    def branch(self) -> Extras:
+        """Return the same streams with a tray of their own, for one of several sinks."""
+        branch = replace(self, _tray=deque(), _branches=[], _claimed=False)
+        self._branches.append(branch)
+        return branch
+
+    def put(self, packet: av.Packet[Stream], index: int | None = None) -> None:
+        """Called by the source with each packet of ``streams``, in file order.
+
+        Args:
+            packet: of one of the streams.
+            index: which stream of ``streams``; None: the packet's own number says so.
+        """
+        index = packet.stream_index if index is None else index
+        for branch in self._branches:
+            branch.put(_copy(packet), index)
         if self._claimed or not self._started:
-            self._tray.append(packet)
+            self._tray.append((index, packet))
+            if self.most_waiting is not None and len(self._tray) > self.most_waiting:
+                self._tray.popleft()
 
-    def take(self) -> list[av.Packet[Stream]]:
-        """Return the packets that came in since the last call, in file order, their times shifted."""
+    def take(self) -> list[tuple[int, av.Packet[Stream]]]:
+        """Return the packets that came in since the last call, in file order, their times shifted.
+
+        Each comes with the number of its stream in ``streams``.
+        """
         packets = [self._tray.popleft() for _ in range(len(self._tray))]
         if self.shift_seconds:
-            for packet in packets:
+            for _, packet in packets:
                 ticks = round(self.shift_seconds / packet.time_base)
                 packet.pts = None if packet.pts is None else packet.pts - ticks
                 packet.dts = None if packet.dts is None else packet.dts - ticks
         return packets
+
+
+def _copy(packet: av.Packet[Stream]) -> av.Packet[Stream]:
+    """Return a packet of its own for one of several sinks: each sets times and stream as it needs them."""
+    import av
+
+    copy: av.Packet[Stream] = av.Packet(bytes(packet))
+    copy.time_base = packet.time_base
+    copy.pts, copy.dts = packet.pts, packet.dts
+    copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+    return copy

@@ -8,17 +8,16 @@ times faster as was asked for.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, Protocol
 
 from streamfx import rates
 from streamfx.backends.store import CompiledStore
 from streamfx.calibrate import Calibration, calibration
-from streamfx.config import TranscodeConfig
 from streamfx.device import cpu
-from streamfx.estimate import EffectCost, Machine, Prediction, Workload, predict
+from streamfx.estimate import EffectCost, Encoding, Machine, Prediction, Workload, predict
 from streamfx.frame import VideoFormat
 from streamfx.generate.effect import DEFAULT_FACTOR, Chain, Effect, EffectSettings, parse_effect
 from streamfx.generate.engine import Engine
@@ -29,7 +28,28 @@ log = logging.getLogger(__name__)
 
 LIVE_SHARE = 0.85  # of the time between two live frames: what is left takes up what prediction cannot know
 _GPU_BACKENDS = ("inductor", "tensorrt")
-_ENCODING_SINKS = ("rtmp", "rtsp", "udp", "srt", "hls", "http", "https", "web")
+_KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
+
+
+class RunSettings(Protocol):
+    """What the choice follows from in the configuration of a run, of a file or live."""
+
+    @property
+    def input(self) -> str: ...
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def effects(self) -> tuple[str, ...]: ...
+    @property
+    def factor(self) -> int | float | Literal["auto"]: ...
+    @property
+    def speed(self) -> float: ...
+    @property
+    def codec(self) -> str | None: ...
+    @property
+    def preset(self) -> str | None: ...
+    @property
+    def threads(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,7 @@ def choose_factor(
     )
 
 
-def automatic_effects(config: TranscodeConfig, chain: Chain) -> tuple[Effect, ...]:
+def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
     """Return the effects whose factor nobody gave."""
     if config.factor != "auto":
         return ()
@@ -87,7 +107,7 @@ def fit_factor(
     chain: Chain,
     automatic: Sequence[Effect],
     video: VideoFormat,
-    config: TranscodeConfig,
+    config: RunSettings,
     settings: EffectSettings,
     *,
     live: bool,
@@ -176,34 +196,43 @@ def budget(video: VideoFormat, speed: float, *, live: bool) -> tuple[float | Non
     return 1 / (fps * speed), f"{at} at {fps:.4g} fps"
 
 
-def workload_of(config: TranscodeConfig, video: VideoFormat, *, one_at_a_time: bool) -> Workload:
+def workload_of(config: RunSettings, video: VideoFormat, *, one_at_a_time: bool) -> Workload:
     """Return what a run has to do for each frame, effects apart; see `Workload` for the arguments."""
-    codec, preset = _encoding(config)
+    encodings = (_encoding(output, config.codec, config.preset) for output in config.outputs)
     return Workload(
         video.size,
         video.subsampling,
         video.depth,
-        decode="raw" if config.input.startswith(("test:", "camera:")) else "h264",
-        encode=codec,
-        preset=preset,
+        decode=_decoding(config.input),
+        encodings=tuple(encoding for encoding in encodings if encoding is not None),
         one_at_a_time=one_at_a_time,
     )
 
 
-def _encoding(config: TranscodeConfig) -> tuple[str | None, str | None]:
-    """Return codec and preset of the output; None where nothing is encoded."""
+def _decoding(source: str) -> str:
+    """Return the codec that a source most likely comes in: nothing of it is open yet."""
+    if source.startswith("camera:"):
+        return "raw" if "format=" in source else "mjpeg"  # what cameras are asked for first
+    return "raw" if source.startswith("test:") else "h264"
+
+
+def _encoding(output: str, codec_name: str | None, preset: str | None) -> Encoding | None:
+    """Return how an output is encoded; None where nothing is."""
     from streamfx.encode.codecs import find_codec
     from streamfx.encode.containers import CONTAINERS, codec_for
+    from streamfx.encode.routes import is_route
 
-    scheme = re.match(r"([a-z][a-z0-9+]*):", config.output)
-    container = CONTAINERS.get(Path(config.output).suffix.lower())
-    if container is not None and not scheme:
-        codec = codec_for(Path(config.output), container, config.codec)
-    elif scheme and scheme[1] in _ENCODING_SINKS:
-        codec = find_codec(config.codec or "h264")
+    ending = Path(output).suffix.lower()
+    container = CONTAINERS.get(ending)
+    if is_route(output):
+        codec = find_codec(codec_name or "h264")
+    elif output.startswith(_KEPT_AS_THEY_ARE):
+        return None
+    elif container is not None:
+        codec = codec_for(output, ending, container, codec_name)
     else:
-        return (None, None) if scheme else ("png", None)
-    return codec.name, config.preset or (codec.preset.default if codec.preset else None)
+        return Encoding("png", None)
+    return Encoding(codec.name, preset or (codec.preset.default if codec.preset else None))
 
 
 def _reason(

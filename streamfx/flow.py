@@ -28,6 +28,7 @@ class Flow:
         capture_capacity: most frames waiting for generate; keep it at 1 to 3 for live sources.
         encode_capacity: most frames generated, or being generated, and not yet encoded.
         frame_limit: end after this many frames came in; None for all.
+        seconds_limit: end after this time, whatever came in; None for no limit.
         decode_failures_in_a_row: give up after this many broken frames without a good one between them.
         decode_failures: give up after this many broken frames altogether; None for no limit.
         read_limit_seconds: give up when the source delivers nothing for that long; None for no limit.
@@ -40,6 +41,7 @@ class Flow:
     capture_capacity: int = 3
     encode_capacity: int = 4
     frame_limit: int | None = None
+    seconds_limit: float | None = None
     decode_failures_in_a_row: int = 50
     decode_failures: int | None = 1000
     read_limit_seconds: float | None = 60.0

@@ -158,6 +158,7 @@ class Frame:
         time_base: seconds per unit of pts.
         duration: in units of ``time_base``; None when not known.
         captured_ns: monotonic clock when capture handed the frame over.
+        repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -172,6 +173,7 @@ class Frame:
     time_base: Fraction
     duration: int | None = None
     captured_ns: int = 0
+    repeated: bool = False
 
     def __post_init__(self) -> None:
         if len(self.planes) != 3:

@@ -137,6 +137,7 @@ class Pipeline:
             queue_fill={name: queue.fill for name, queue in self._queues.items()},
             stages=stats.stages(),
             stopping=stages.stop_requests > 0,
+            frames_repeated=account.repeated,
         )
 
     def _start(self) -> list[threading.Thread]:
@@ -202,6 +203,9 @@ class Pipeline:
         if stages.stop_requests > 1 and not stages.aborting.is_set():
             self.abort()
         elif stages.stop_requests and reading_seconds > flow.stop_grace_seconds:
+            self._give_up_source()
+        elif stages.time_is_up() and reading_seconds > flow.stop_grace_seconds and not self._source_closed:
+            stages.source_ended = True
             self._give_up_source()
         limit_seconds = flow.read_limit_seconds
         if limit_seconds is not None and reading_seconds > limit_seconds and not self._source_closed:

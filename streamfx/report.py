@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.config import TranscodeConfig
+from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
+from streamfx.stats import Times
 
 EXIT_ALL_THERE = 0
 EXIT_WITH_LOSSES = 1
@@ -97,12 +99,54 @@ class OutputFacts(BaseModel):
     size_bytes: int | None
 
 
+class OutputAccount(BaseModel):
+    """What became of the frames that one of several outputs was given.
+
+    Attributes:
+        name: how a user would write it, without credentials.
+        frames_given: frames it should have written.
+        frames_written: frames it took.
+        dropped: frames it was spared, by cause.
+        failure: why it ended before the run did; None when it did not.
+        latency: from capture to written here; the run's own ends where the outputs are handed a frame.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    frames_given: int
+    frames_written: int
+    dropped: dict[str, int]
+    failure: str | None
+    latency: Times
+
+
+class Interruption(BaseModel):
+    """One time that a live source was away.
+
+    Attributes:
+        at_seconds: time of the output at which it began.
+        seconds: how long it lasted.
+        reason: why, in words.
+        repeated: pictures repeated, or shown black, meanwhile.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at_seconds: float
+    seconds: float
+    reason: str
+    repeated: int
+
+
 class Report(BaseModel):
     """The account of one run.
 
     Attributes:
         source: what was read.
         output: what was written.
+        outputs: the account of each output of a live run.
+        interruptions: when a live source was away.
         effects: what was done.
         factor: how the factor was chosen; None where it was given.
         config: the settings in full, defaults included.
@@ -120,8 +164,10 @@ class Report(BaseModel):
 
     source: SourceFacts
     output: OutputFacts
+    outputs: tuple[OutputAccount, ...] = ()
+    interruptions: tuple[Interruption, ...] = ()
     effects: tuple[EffectFacts, ...]
-    config: TranscodeConfig
+    config: TranscodeConfig | LiveConfig
     versions: dict[str, str]
     machine: dict[str, Any]
     started_at: str
@@ -144,7 +190,9 @@ class Report(BaseModel):
         """What is missing or wrong, one sentence each; empty when everything is there."""
         found = [self.result.failure] if self.result.failure else []
         account = self.result.account
-        if decode_failures := account.failed.get("decode"):  # those of other stages end the run: the failure
+        # Those of other stages end the run, and are its failure; a live stream that comes damaged is no fault
+        # of the run: it is in the account.
+        if (decode_failures := account.failed.get("decode")) and not self.source.live:
             reason = next((failed.reason for failed in account.failures if failed.stage == "decode"), "")
             found.append(f"{_frames(decode_failures)} failed to decode; the first: {reason}")
         return found + list(self.differences)
@@ -154,7 +202,9 @@ class Report(BaseModel):
         account, speed = self.result.account, self.result.speed
         what = {
             Ending.COMPLETE: "finished, but not everything is there" if self.losses else "complete",
-            Ending.STOPPED: "stopped before the end; the output is playable",
+            Ending.STOPPED: "stopped"
+            if self.source.live
+            else "stopped before the end; the output is playable",
             Ending.FAILED: "failed",
             Ending.ABORTED: "given up; no output was kept",
         }[self.result.ending]
@@ -170,8 +220,28 @@ class Report(BaseModel):
             )
         if self.factor is not None:
             lines.append(self.factor.summary())
+        lines += self._live_lines()
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
+
+    def _live_lines(self) -> list[str]:
+        lines = []
+        if self.source.live and (latency := self.result.stages.get("latency")) and latency.count:
+            parts = ((latency.p50_seconds, "50"), (latency.p95_seconds, "95"), (latency.p99_seconds, "99"))
+            shown = ", ".join(f"p{name} {(seconds or 0) * 1000:.0f} ms" for seconds, name in parts)
+            lines.append(f"latency, captured to written: {shown}")
+        if self.interruptions:
+            away = sum(each.seconds for each in self.interruptions)
+            lines.append(f"source away: {_times(len(self.interruptions))}, {away:.1f} s altogether")
+        for output in self.outputs:
+            parts_of = [f"{output.frames_written} of {output.frames_given} written"]
+            parts_of += [f"{count} dropped ({cause})" for cause, count in output.dropped.items()]
+            if output.latency.p50_seconds is not None and output.latency.p99_seconds is not None:
+                p50_ms, p99_ms = output.latency.p50_seconds * 1000, output.latency.p99_seconds * 1000
+                parts_of.append(f"latency p50 {p50_ms:.0f} ms p99 {p99_ms:.0f} ms")
+            parts_of += [f"ended early: {output.failure}"] if output.failure else []
+            lines.append(f"output {output.name}: " + ", ".join(parts_of))
+        return lines
 
     def write(self, path: str | Path) -> None:
         """Write the report as JSON, whole or not at all.
@@ -223,6 +293,10 @@ def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:
         duration_seconds=form.duration_seconds,
         live=live,
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _frames(count: int) -> str:

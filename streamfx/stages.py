@@ -44,6 +44,7 @@ class Stages:
     """What the stages do and share. Each loop returns at its end and raises what broke it.
 
     Whoever takes a frame out of a queue settles it in the ledger; what a queue drops, ``on_drop`` settles.
+    Frames that stand in for pictures that did not come do not count in the times of generate and encode.
     """
 
     def __init__(self, source: Source, sink: Sink, flow: Flow, stats: Stats) -> None:
@@ -84,7 +85,7 @@ class Stages:
         """Read frames until the source ends, the frame limit is reached, or a stop is asked for."""
         in_a_row = 0
         while not self.stop_requests:
-            if self.ledger.frames_in == self.flow.frame_limit:
+            if self.ledger.frames_in == self.flow.frame_limit or self.time_is_up():
                 self.source_ended = True
                 return
             position.index = self.ledger.frames_in
@@ -106,6 +107,11 @@ class Stages:
             if not self.captured.put(frame):
                 return
 
+    def time_is_up(self) -> bool:
+        """Return whether the run has lasted as long as it should."""
+        limit = self.flow.seconds_limit
+        return limit is not None and self.stats.elapsed_seconds >= limit
+
     def generate(self, process: Generate, position: Position) -> None:
         """Take frames and generate them; several threads may run this at once."""
         while True:
@@ -116,6 +122,8 @@ class Stages:
                 position.index, slot = frame.index, Slot(frame)
                 if not self.generated.put(slot):
                     return
+            if self.source.live and frame.captured_ns:
+                self.stats.add("waiting", (time.monotonic_ns() - frame.captured_ns) / 1e9)
             started = time.monotonic()
             try:
                 slot.frame = process(frame)
@@ -124,7 +132,9 @@ class Stages:
                 raise
             finally:
                 slot.done.set()
-            self.stats.add("generate", time.monotonic() - started)
+            # What stands in for a picture costs next to nothing, which would make the stage look quick.
+            if not frame.repeated:
+                self.stats.add("generate", time.monotonic() - started)
 
     def encode(self, position: Position) -> None:
         """Write frames in order; then finish the output, or remove it when aborting."""
@@ -152,17 +162,24 @@ class Stages:
     def _write(self, slot: Slot, frame: Frame) -> None:
         started = time.monotonic()
         try:
-            self.sink.write(frame)
+            cause = self.sink.write(frame)
         except BaseException as error:
             self.ledger.failed(slot.index, "encode", str(error))
             raise
+        if cause is not None:
+            self.ledger.dropped(slot.index, cause)
+            return
         ended = time.monotonic()
-        self.stats.add("encode", ended - started)
+        if not frame.repeated:
+            self.stats.add("encode", ended - started)
         if self.first_written_at is None:
             self.first_written_at = ended
         if slot.captured_ns:
             self.stats.add("latency", (time.monotonic_ns() - slot.captured_ns) / 1e9)
-        self.ledger.encoded(slot.index)
+        if frame.repeated:
+            self.ledger.repeated(slot.index)
+        else:
+            self.ledger.encoded(slot.index)
 
     def _finish(self) -> None:
         if self.stop_requests > 1:

@@ -116,6 +116,7 @@ class Snapshot:
         queue_fill: items waiting in each queue, by name.
         stages: times by stage: decode, generate, encode, and what generate reports (reduce, translate, fuse).
         stopping: True once a stop was asked for.
+        frames_repeated: frames out that stand in for pictures that did not come.
     """
 
     frames_in: int
@@ -129,6 +130,7 @@ class Snapshot:
     queue_fill: dict[str, int]
     stages: dict[str, Times]
     stopping: bool = False
+    frames_repeated: int = 0
 
 
 def process_cpu_seconds() -> float:

@@ -13,6 +13,7 @@ import yaml
 
 import streamfx
 from streamfx.config import load_config
+from streamfx.config_live import LiveConfig
 from tests import media
 
 ROOT = Path(__file__).parent.parent
@@ -60,8 +61,23 @@ CONFIGS = sorted(
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_a_configuration_is_ready_to_run_and_says_how(path: Path) -> None:
-    load_config(path, options={"input": "in.mp4", "output": "out.mp4"})
+    if path.name.startswith("live"):
+        load_config(path, options={"input": "test:bars", "outputs": ("out.mp4",)}, model=LiveConfig)
+    else:
+        load_config(path, options={"input": "in.mp4", "output": "out.mp4"})
     assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
+
+
+def test_the_live_configuration_shows_every_setting_with_its_default() -> None:
+    files: dict[str, object] = {"input": "test:bars", "outputs": ("out.mp4",)}
+    path = ROOT / "configs" / "live.yaml"
+    shown = load_config(path, options=files, model=LiveConfig).model_dump()
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    defaults = load_config(options=files, model=LiveConfig).model_dump()
+    assert shown | {"effects": ()} == defaults
+    assert written.keys() | files.keys() == defaults.keys()
+    for section in ("source", "sink", "queue", "limits"):
+        assert written[section].keys() == defaults[section].keys()
 
 
 def test_the_full_configuration_shows_every_setting_with_its_default() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamfx import rates
 from streamfx.device import Cpu
 from streamfx.errors import ConfigError
-from streamfx.estimate import EffectCost, Machine, Prediction, Term, Workload, predict
+from streamfx.estimate import EffectCost, Encoding, Machine, Prediction, Term, Workload, predict
 from streamfx.frame import Subsampling
 from streamfx.generate.operations import Layer
 from streamfx.gpu import Gpu
@@ -106,9 +106,20 @@ def test_a_larger_factor_never_takes_longer(
 
 
 def test_nothing_to_encode_and_nothing_to_decode_costs_nothing() -> None:
-    bare = replace(JOB, decode=None, encode=None)
+    bare = replace(JOB, decode=None, encodings=())
     terms = predict(Machine("m", CPU), bare, [EFFECT], 4).terms
     assert [term.stage for term in terms] == ["reduce", "translate", "fuse"]
+
+
+def test_every_output_that_is_encoded_costs_and_has_a_thread_of_its_own() -> None:
+    slow, quick = Encoding("h264", "slow"), Encoding("h264", "ultrafast")
+    many = Machine("m", replace(CPU, usable_cores=64, physical_cores=64))
+    both = predict(many, replace(JOB, encodings=(quick, slow)), [], 4)
+    one = predict(many, replace(JOB, encodings=(slow,)), [], 4)
+    first, second = (term for term in both.terms if term.stage == "encode")
+    assert both.seconds("encode") == pytest.approx(first.seconds + one.seconds("encode"))
+    assert one.busiest == ("encode alone", second.alone_seconds)
+    assert both.busiest == ("encode 2 alone", second.alone_seconds)
 
 
 # ---------------------------------------------------------------- GPUs
@@ -125,6 +136,9 @@ def test_a_gpu_decodes_and_encodes_itself_where_it_has_engines_for_that() -> Non
 def test_without_an_encoder_frames_go_to_the_processor_over_the_bus() -> None:
     terms = predict(known_machine("H100"), JOB, [EFFECT], 2).terms
     assert [(term.stage, term.resource) for term in terms][-2:] == [("download", "bus"), ("encode", "cpu")]
+    several = replace(JOB, encodings=(Encoding("hevc", None), Encoding()))
+    terms = predict(known_machine("H100"), several, [EFFECT], 2).terms
+    assert [term.stage for term in terms][-3:] == ["download", "encode", "encode"]
     blind = Machine("m", CPU, Gpu("no engines", (7, 5), 40, 1.5e9, 300e9))
     assert [term.stage for term in predict(blind, JOB, [EFFECT], 2).terms][:2] == ["decode", "upload"]
 

@@ -11,7 +11,8 @@ import pytest
 
 import streamfx
 from streamfx.config import TranscodeConfig, load_config
-from streamfx.estimate import Prediction, Term
+from streamfx.config_live import LiveConfig
+from streamfx.estimate import Encoding, Prediction, Term
 from streamfx.factor import LIVE_SHARE, budget, choose_factor, common_factors, workload_of
 from streamfx.frame import Colour, Subsampling, VideoFormat
 from streamfx.generate.engine import Engine, read_engine
@@ -96,15 +97,28 @@ def test_a_live_source_leaves_the_time_between_its_frames_and_a_file_what_was_as
         ({"output": "null:"}, "h264", None, None),
         ({"output": "rtmp://host/live"}, "h264", "h264", "veryfast"),
         ({"output": "frames/%05d.png"}, "h264", "png", None),
+        ({"output": "hls:web"}, "h264", "h264", "veryfast"),
+        ({"output": "web/live.m3u8", "preset": "fast"}, "h264", "h264", "fast"),
+        ({"output": "window:"}, "h264", None, None),
         ({"input": "test:bars"}, "raw", "h264", "veryfast"),
+        ({"input": "camera:0"}, "mjpeg", "h264", "veryfast"),
+        ({"input": "camera:0?format=nv12"}, "raw", "h264", "veryfast"),
     ],
 )
 def test_what_is_read_and_written_counts(
     options: dict[str, object], decode: str, encode: str | None, preset: str | None
 ) -> None:
     work = workload_of(settings(**options), VIDEO, one_at_a_time=False)
-    assert (work.decode, work.encode, work.preset) == (decode, encode, preset)
+    assert work.decode == decode
+    assert work.encodings == (() if encode is None else (Encoding(encode, preset),))
     assert not work.one_at_a_time
+
+
+def test_each_output_of_a_live_run_that_is_encoded_counts() -> None:
+    outputs = ("rtmp://host/live", "null:", "out.webm", "virtual:")
+    config = load_config(options={"input": "test:bars", "outputs": outputs}, model=LiveConfig)
+    work = workload_of(config, VIDEO, one_at_a_time=True)
+    assert work.encodings == (Encoding("h264", "veryfast"), Encoding("vp9", "5"))
 
 
 @pytest.fixture(scope="module")

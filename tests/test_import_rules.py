@@ -14,9 +14,10 @@ ROOT = Path(__file__).parent.parent / "streamfx"
 MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "av": ("capture/", "encode/", "extras.py", "av_planes.py", "completeness.py"),
-    "cv2": (),
+    "cv2": ("capture/camera.py", "encode/window.py"),
     "numba": ("generate/fuse_kernels.py", "generate/fuse_llvm.py", "generate/reduce_cpu.py"),
     "onnxruntime": (),
+    "pyvirtualcam": ("encode/virtual_camera.py",),
     "openvino": ("backends/openvino_model.py",),
     "platformdirs": ("backends/store.py", "generate/library.py"),
     "rich": ("cli/progress.py",),
@@ -25,7 +26,10 @@ HOMES = {
     "yaml": ("config_text.py", "generate/engine.py"),
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
-JOINERS = ("cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "stages", "transcoding")
+JOINERS = (
+    "cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "running", "stages", "streaming",
+    "transcoding",
+)  # fmt: skip
 
 
 def imports(module: Path) -> set[str]:

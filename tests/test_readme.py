@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streamfx.cli.parser import parse
 from tests import media
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,8 @@ def test_a_command_too_long_to_run_here_names_what_exists(command: str) -> None:
     program, *arguments = shlex.split(command, comments=True)
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif program == "streamfx":
+        parse(arguments)  # refuses what is no command or option
     else:
         assert program == "python"
         assert arguments[0] == "-m"

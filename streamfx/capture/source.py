@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
+from streamfx.addresses import scheme_of
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
+    from streamfx.capture.live_settings import LiveSettings
     from streamfx.extras import Extras
 
-_LATER = ("rtsp", "rtmp", "http", "https", "udp", "srt", "hls", "camera", "fault")
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "a test picture (test:bars)"
+    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, "
+    "a test picture (test:bars), fault:SCENARIO:SOURCE"
 )
 
 
@@ -51,13 +53,15 @@ class Source(Protocol):
         """Release everything. Safe to call twice and from another thread."""
 
 
-def open_source(text: str, *, threads: int | None = None) -> Source:
+def open_source(text: str, *, threads: int | None = None, live: LiveSettings | None = None) -> Source:
     """Return the source that ``text`` names, open and ready to read.
 
     Args:
         text: a video file, ``-`` for standard input, ``frames/%05d.png?rate=25``, a folder of pictures, one
-            picture, or ``test:bars?size=1280x720&fps=30``.
+            picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
+            ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
+        live: time limits and more of sources that may go away; None: the usual ones.
 
     Raises:
         ConfigError: no such kind of source, or an option of it is wrong.
@@ -73,8 +77,18 @@ def open_source(text: str, *, threads: int | None = None) -> Source:
         from streamfx.capture.pattern import PatternSource
 
         return PatternSource(text)
-    if kind and kind[1] in _LATER:
-        raise ConfigError(f"{kind[1]}: sources are not supported yet; a source can be {_KINDS}")
+    if kind and kind[1] == "fault":
+        from streamfx.capture.faults import open_fault
+
+        return open_fault(text, live, threads=threads)
+    if kind and kind[1] == "camera":
+        from streamfx.capture.camera import CameraSource
+
+        return CameraSource(text, live)
+    if scheme_of(text) is not None:
+        from streamfx.capture.network import NetworkSource
+
+        return NetworkSource(text, live, threads=threads)
     if is_pictures(text):
         return PictureSource(text)
     from streamfx.capture.file import FileSource

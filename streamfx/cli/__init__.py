@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(message: str, code: int, *, debug: bool = False) -> int:
     if debug:
-        traceback.print_exc()
+        say(traceback.format_exc(), sys.stderr)
     # Several problems in one message (a configuration file has them all reported at once) are a line each.
     for line in message.splitlines() or ["unknown"]:
         say(f"streamfx: error: {line.strip()}", sys.stderr)

@@ -6,11 +6,13 @@ import contextlib
 import os
 from typing import TextIO
 
+from streamfx.addresses import without_credentials
+
 
 def say(text: str, stream: TextIO) -> None:
-    """Print one line; where nobody reads any more, drop this line and all that follow."""
+    """Print one line, secrets hidden; where nobody reads any more, drop this line and all that follow."""
     try:
-        print(text, file=stream, flush=True)
+        print(without_credentials(text), file=stream, flush=True)
     except OSError:  # a broken pipe, or a terminal that was closed
         with contextlib.suppress(OSError, ValueError):
             silence(stream.fileno())

@@ -25,6 +25,12 @@ examples:
   streamfx transcode in.mkv out.mkv --effect wave:strength=0.7 --codec hevc --report report.json
 
 """
+LIVE_EXAMPLES = """\
+examples:
+  streamfx live rtsp://camera.local/1 rtmp://server/app/key --effect wave
+  streamfx live udp://0.0.0.0:5000 hls:web/stream recording.mp4 --effect wave --seconds 60
+
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,7 +76,7 @@ def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_add_transcode, _add_effects, _add_devices, _add_schema, _add_compile):
+    for add in (_add_transcode, _add_live, _add_effects, _add_devices, _add_schema, _add_compile):
         command = add(commands)
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         command.add_argument(
@@ -93,6 +99,42 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
+    speed = _add_run_options(command)
+    speed.add_argument(
+        "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
+    )
+    command.set_defaults(run=_transcode)
+    return command
+
+
+def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "live",
+        help="change a live video while it comes: network, camera; to network, files, a virtual camera",
+        description="Change a live video while it comes, until it ends, --seconds are over, or Ctrl-C.",
+        epilog=LIVE_EXAMPLES + EXIT_CODES,
+    )
+    command.add_argument(
+        "input", metavar="INPUT", nargs="?", help="rtsp:// rtmp:// http(s):// udp://, test:bars, a video file"
+    )
+    command.add_argument(
+        "outputs",
+        metavar="OUTPUT",
+        nargs="*",
+        help="rtmp:// rtsp:// udp://, hls:FOLDER, a video file; several go",
+    )
+    live = command.add_argument_group("live")
+    live.add_argument("--seconds", metavar="N", help="end after this time")
+    live.add_argument(
+        "--gap", metavar="WHAT", help="shown while the source is away: last (picture), black or pause"
+    )
+    _add_run_options(command)
+    command.set_defaults(run=_live)
+    return command
+
+
+def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
+    """Add the options of every command that changes video; return the group of those on speed."""
     look = command.add_argument_group("look")
     look.add_argument(
         "--effect",
@@ -106,9 +148,6 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         help="how many times smaller the network's picture is; auto by default: the sharpest that keeps up",
     )
     speed = command.add_argument_group("speed")
-    speed.add_argument(
-        "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
-    )
     speed.add_argument(
         "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
     )
@@ -136,8 +175,7 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         metavar="KEY=VALUE",
         help="override one setting by its name in the configuration",
     )
-    command.set_defaults(run=_transcode)
-    return command
+    return speed
 
 
 def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
@@ -165,6 +203,13 @@ def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser("schema", help="print the JSON schema of configuration files")
+    command.add_argument(
+        "--for",
+        dest="configured",
+        choices=("transcode", "live"),
+        default="transcode",
+        help="the command that is configured; transcode by default",
+    )
     command.set_defaults(run=_schema)
     return command
 
@@ -185,6 +230,12 @@ def _transcode(options: argparse.Namespace) -> int:
     from streamfx.cli.transcode import transcode
 
     return transcode(options)
+
+
+def _live(options: argparse.Namespace) -> int:
+    from streamfx.cli.live import live
+
+    return live(options)
 
 
 def _effects(options: argparse.Namespace) -> int:

@@ -28,7 +28,35 @@ def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
         with _bar(stream) as show:
             yield show
     else:
-        yield _lines(stream)
+        yield _lines(stream, describe)
+
+
+@contextmanager
+def status_lines(stream: TextIO | None = None) -> Iterator[ShowProgress]:
+    """Give a function that says every few seconds how a live run goes: lines, on a terminal too."""
+    yield _lines(sys.stderr if stream is None else stream, describe_live)
+
+
+def describe_live(snapshot: Snapshot) -> str:
+    """Return how long it runs, the rate, the latency, and what was lost, in words.
+
+    Example:
+        >>> from streamfx.stats import Times
+        >>> times = {"latency": Times(9, 0.04, 0.041, 0.052, 0.06, 0.07)}
+        >>> describe_live(Snapshot(12, 9, 2, 1, None, 65.0, 18.0, None, {}, times))
+        '1:05, 9 frames out, 18.0 fps, latency p50 41 ms p95 52 ms, 2 dropped, 1 broken'
+    """
+    parts = [clock(snapshot.elapsed_seconds), f"{snapshot.frames_out} frames out"]
+    if snapshot.fps is not None:
+        parts.append(f"{snapshot.fps:.1f} fps")
+    latency = snapshot.stages.get("latency")
+    if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
+        p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
+        parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
+    if snapshot.frames_repeated:
+        parts.append(f"{snapshot.frames_repeated} repeated")
+    parts += _losses(snapshot)
+    return ", ".join(parts)
 
 
 def describe(snapshot: Snapshot) -> str:
@@ -50,13 +78,18 @@ def describe(snapshot: Snapshot) -> str:
         times = snapshot.stages.get(stage)
         if times is not None and times.mean_seconds is not None:
             parts.append(f"{stage} {times.mean_seconds * 1000:.1f} ms")
+    return ", ".join(parts + _losses(snapshot))
+
+
+def _losses(snapshot: Snapshot) -> list[str]:
+    parts = []
     if snapshot.frames_dropped:
         parts.append(f"{snapshot.frames_dropped} dropped")
     if snapshot.frames_failed:
         parts.append(f"{snapshot.frames_failed} broken")
     if snapshot.stopping:
         parts.append("stopping, the output is being completed")
-    return ", ".join(parts)
+    return parts
 
 
 def clock(seconds: float) -> str:
@@ -71,7 +104,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _lines(stream: TextIO) -> ShowProgress:
+def _lines(stream: TextIO, describe: Callable[[Snapshot], str]) -> ShowProgress:
     shown_at: float | None = None
 
     def show(snapshot: Snapshot) -> None:

@@ -36,11 +36,14 @@ def effects(options: Namespace) -> int:
     return 0
 
 
-def schema(_options: Namespace) -> int:
-    """Print the JSON schema of configuration files."""
+def schema(options: Namespace) -> int:
+    """Print the JSON schema of configuration files, of the command that ``--for`` names."""
+    from streamfx.config import TranscodeConfig
     from streamfx.config import schema as config_schema
+    from streamfx.config_live import LiveConfig
 
-    print(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+    model = LiveConfig if options.configured == "live" else TranscodeConfig
+    print(json.dumps(config_schema(model), indent=2, ensure_ascii=False))
     return 0
 
 

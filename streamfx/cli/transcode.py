@@ -8,14 +8,19 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
+from streamfx.addresses import without_credentials
 from streamfx.cli.output import say, silence
-from streamfx.cli.progress import progress
+from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
+
+if TYPE_CHECKING:
+    from streamfx.report import Report
 
 _SETTINGS = (
     "input", "output", "factor", "speed", "backend", "codec", "preset", "quality", "threads", "overwrite",
@@ -26,18 +31,38 @@ _SETTINGS = (
 def transcode(options: Namespace) -> int:
     """Run ``streamfx transcode`` and return its exit code: 0, 1 or 130; what is refused is raised."""
     config = _configure(options)
-    # The log comes after the bar, which takes stderr over and puts other lines above itself.
-    with _termination_as_interrupt(), progress() as show, _log_to_stderr(debug=options.debug):
+
+    def run(show: ShowProgress) -> Report:
         # Imported here, after the settings were found right: a typing error should not wait for libraries.
         from streamfx.transcoding import run_config
 
+        return run_config(config, show)
+
+    return run_and_report(run, progress(), debug=options.debug)
+
+
+def run_and_report(
+    run: Callable[[ShowProgress], Report], shown: AbstractContextManager[ShowProgress], *, debug: bool
+) -> int:
+    """Run, say what came of it, and return the exit code.
+
+    Args:
+        run: what to run; it is given what shows its progress.
+        shown: gives what shows the progress.
+        debug: show detailed logs, and tracebacks.
+
+    Raises:
+        StageFailedError: it failed before one frame was written: that is a refusal.
+    """
+    # The log comes after the bar, which takes stderr over and puts other lines above itself.
+    with _termination_as_interrupt(), shown as show, _log_to_stderr(debug=debug):
         try:
-            report = run_config(config, show)
+            report = run(show)
         except StageFailedError as error:
             if error.report is None or not error.report.result.account.encoded:
-                raise  # not one frame was written: that is a refusal
-            if options.debug:
-                traceback.print_exc()
+                raise
+            if debug:
+                say(traceback.format_exc(), sys.stderr)
             report = error.report
     say(report.summary(), sys.stderr if report.exit_code else sys.stdout)
     return report.exit_code
@@ -47,12 +72,21 @@ def _configure(options: Namespace) -> TranscodeConfig:
     given = {name: getattr(options, name) for name in _SETTINGS}
     given["effects"] = options.effect
     config = load_config(options.config, options.set or (), given)
-    if not config.effects:
+    require_effects(config.effects)
+    return config
+
+
+def require_effects(effects: Sequence[str]) -> None:
+    """Refuse a run without effects.
+
+    Raises:
+        ConfigError: there are none; the message lists those installed.
+    """
+    if not effects:
         from streamfx.generate.library import list_engines
 
         names = ", ".join(engine.name for engine in list_engines()) or "none are installed"
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")
-    return config
 
 
 @contextmanager
@@ -73,8 +107,9 @@ def _log_to_stderr(*, debug: bool) -> Iterator[None]:
 
 
 def _name_level(record: logging.LogRecord) -> bool:
-    """Give the record its level in lower case, for the format; nothing is filtered out."""
+    """Give the record its level in lower case, for the format, and hide secrets; nothing is filtered out."""
     record.level = record.levelname.lower()
+    record.msg, record.args = without_credentials(record.getMessage()), None
     return True
 
 

@@ -98,7 +98,7 @@ def find_container(path: Path) -> Container:
     return found
 
 
-def codec_for(path: Path, container: Container, name: str | None) -> Codec:
+def codec_for(output: str, ending: str, container: Container, name: str | None) -> Codec:
     """Return the codec called ``name``, or the container's default for None.
 
     Raises:
@@ -106,15 +106,17 @@ def codec_for(path: Path, container: Container, name: str | None) -> Codec:
     """
     codec = find_codec(name or container.codecs[0])
     if codec.name not in container.codecs:
-        others = [ending for ending, other in CONTAINERS.items() if codec.name in other.codecs]
+        others = [known for known, other in CONTAINERS.items() if codec.name in other.codecs]
         raise ConfigError(
-            f"{path}: {path.suffix} does not hold {codec.name} video, but {', '.join(container.codecs)}; "
+            f"{output}: {ending} does not hold {codec.name} video, but {', '.join(container.codecs)}; "
             f"{codec.name} goes into: {' '.join(others)}"
         )
     return codec
 
 
-def check_pixel_shape(path: Path, container: Container, codec: Codec, video: VideoFormat) -> None:
+def check_pixel_shape(
+    output: str, ending: str, container: Container, codec: Codec, video: VideoFormat
+) -> None:
     """Refuse pixels that are not square where the output could not say so.
 
     Raises:
@@ -127,6 +129,6 @@ def check_pixel_shape(path: Path, container: Container, codec: Codec, video: Vid
     choices = [f"codec {' or '.join(others)}"] if others else []
     choices += [end for end, other in CONTAINERS.items() if other.pixel_shape and codec.name in other.codecs]
     raise ConfigError(
-        f"{path}: {path.suffix} with {codec.name} cannot state that pixels are {shape} wide to high, and the "
+        f"{output}: {ending} with {codec.name} cannot state that pixels are {shape} wide to high, and the "
         f"picture would show distorted; choose {', or '.join(choices) or '.mp4'}"
     )

@@ -42,6 +42,13 @@ _MPEGTS_CODECS = {
     ),
     *("dvbsub", "dvb_subtitle", "klv", "scte_35"),
 }
+# Muxers that cannot be tried out without writing somewhere, and what they carry for real.
+_KNOWN_CODECS = {
+    "mpegts": _MPEGTS_CODECS,
+    "hls": _MPEGTS_CODECS,
+    "rtsp": {"aac", "opus", "libopus", "mp2", "mp2float", "mp3", "mp3float", "pcm_alaw", "pcm_mulaw", "ac3"},
+}
+_UNTRIED = {"hls", "rtsp"}
 _BARE_AAC = {"mp4", "mov", "ipod"}  # containers that hold AAC without ADTS headers
 _STALE_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STALE_VIDEO_TAGS = {
@@ -88,8 +95,10 @@ def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
         return "of an unknown kind"  # a QuickTime timecode track among them: its muxer makes it from the tag
     if stream.kind == "video":
         return "a cover picture"  # FFmpeg adds an empty track for it to an MP4 written in fragments
-    if muxer == "mpegts" and stream.codec not in _MPEGTS_CODECS:
-        return "not a coding that MPEG-TS carries"
+    if muxer in _KNOWN_CODECS and stream.codec not in _KNOWN_CODECS[muxer]:
+        return f"not a coding that {'MPEG-TS' if muxer == 'mpegts' else muxer.upper()} carries"
+    if muxer in _UNTRIED:
+        return None
     out = av.open(io.BytesIO(), "w", format=muxer)
     try:
         out.add_stream_from_template(stream.template, opaque=True)
@@ -102,14 +111,22 @@ def stream_problem(muxer: str, stream: ExtraStream) -> str | None:
     return None
 
 
-def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[ExtraStream]:
+def streams_to_copy(
+    plan: OutputPlan, extras: Extras, notes: list[str], *, must_hold: bool = True
+) -> list[ExtraStream]:
     """Return the streams that go into the output; what is left out without harm goes into ``notes``.
+
+    Args:
+        plan: of the output.
+        extras: of the source.
+        notes: where to say what is left out.
+        must_hold: refuse an output that cannot hold sound or subtitles; else they are left out too.
 
     Raises:
         ConfigError: sound or subtitles that the container cannot hold; the message names a container that
             can.
     """
-    ending = plan.path.suffix
+    ending = plan.ending
     if not plan.container.sound:
         if extras.streams:
             notes.append(f"{ending} holds pictures only; left out: {', '.join(map(str, extras.streams))}")
@@ -119,9 +136,9 @@ def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[
         problem = stream_problem(plan.container.muxer, stream)
         if problem is None:
             copied.append(stream)
-        elif _is_vital(stream):
+        elif must_hold and _is_vital(stream):
             better = _better_container(plan.codec, extras)
-            raise ConfigError(f"{plan.path}: {ending} cannot hold {stream} of the source; {better}")
+            raise ConfigError(f"{plan.name}: {ending} cannot hold {stream} of the source; {better}")
         else:
             notes.append(f"{stream} is left out: {problem}")
     return copied
@@ -170,8 +187,8 @@ class StreamCopier:
 
     def packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets that have come in, ready to be muxed."""
-        for packet in self._extras.take():
-            copied = self.streams.get(packet.stream_index)
+        for index, packet in self._extras.take():
+            copied = self.streams.get(index)
             if copied is None:
                 continue
             if not self._set_times(packet, copied):

@@ -41,7 +41,8 @@ class OutputPlan:
     """Everything about an output that follows from its name, its frames and the settings.
 
     Attributes:
-        path: where to.
+        name: of the output, for messages.
+        ending: of the file, or what else the output is called in messages (RTMP).
         video: format of the frames.
         container: kind of file.
         codec: what the video is coded with.
@@ -49,9 +50,11 @@ class OutputPlan:
         colour: colour description of what is coded; differs from the video's where the codec holds one range.
         encoder_options: as FFmpeg spells them.
         threads: encoder threads; 0: the encoder chooses.
+        low_delay: the encoder keeps no picture back.
     """
 
-    path: Path
+    name: str
+    ending: str
     video: VideoFormat
     container: Container
     codec: Codec
@@ -59,6 +62,7 @@ class OutputPlan:
     colour: Colour
     encoder_options: dict[str, str]
     threads: int
+    low_delay: bool = False
 
     def conversions(self) -> list[str]:
         """Return what is done to the samples before they are coded, one sentence each, for the report."""
@@ -79,12 +83,29 @@ def plan_output(path: Path, video: VideoFormat, settings: EncodeSettings) -> Out
         ConfigError: codec, preset, quality, container and pictures do not go together; the message says what
             does.
     """
-    container = find_container(path)
-    codec = codec_for(path, container, settings.codec)
+    return plan(str(path), path.suffix, find_container(path), video, settings)
+
+
+def plan(
+    name: str, ending: str, container: Container, video: VideoFormat, settings: EncodeSettings
+) -> OutputPlan:
+    """Return how to write ``video`` into a container, to whatever output.
+
+    Args:
+        name: of the output, for messages.
+        ending: what the kind of output is called in messages.
+        container: what it is.
+        video: format of the frames.
+        settings: how to encode.
+
+    Raises:
+        ConfigError: see ``plan_output``.
+    """
+    codec = codec_for(name, ending, container, settings.codec)
     pix_fmt = choose_pixel_format(codec, video, settings.pixel_format, container.codecs)
-    check_pixel_shape(path, container, codec, video)
+    check_pixel_shape(name, ending, container, codec, video)
     options = codec.options(settings.preset, settings.quality) | dict(settings.options)
     colour = video.colour
     if codec.code_range is not None:
         colour = replace(colour, code_range=codec.code_range)
-    return OutputPlan(path, video, container, codec, pix_fmt, colour, options, settings.threads or 0)
+    return OutputPlan(name, ending, video, container, codec, pix_fmt, colour, options, settings.threads or 0)

@@ -10,10 +10,14 @@ from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
+    from streamfx.encode.network import Delivery
     from streamfx.extras import Extras
 
-_LATER = ("rtsp", "rtmp", "udp", "srt", "hls", "http", "https", "virtual", "window", "web")
-_KINDS = "a video file (out.mp4), pictures (out/%05d.png), or null: (nothing is kept)"
+_LATER = ("web",)
+_KINDS = (
+    "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp://, udp:// or srt:// addresses, "
+    "hls:FOLDER, virtual: (a camera for other programs), window:, or null: (nothing is kept)"
+)
 
 
 class Sink(Protocol):
@@ -31,8 +35,10 @@ class Sink(Protocol):
     frames_written: int
     packets_written: int
 
-    def write(self, frame: Frame) -> None:
-        """Encode one frame, in order of presentation.
+    def write(self, frame: Frame) -> str | None:
+        """Encode one frame, in order of presentation; return why it was dropped, None when it was not.
+
+        Only sinks whose other end can be away for a while drop frames.
 
         Raises:
             SinkError: cannot write (disk full, peer gone). What was written so far stays usable.
@@ -59,11 +65,13 @@ def open_sink(
     pixel_format: str | None = None,
     options: dict[str, str] | None = None,
     overwrite: bool = True,
+    delivery: Delivery | None = None,
 ) -> Sink:
     """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
 
     Args:
-        text: a video file, ``out/%05d.png`` for pictures, or ``null:``.
+        text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, ``virtual:``,
+            ``window:``, or ``null:``.
         format: what the frames are.
         extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
             and not be read yet. None for none.
@@ -75,6 +83,7 @@ def open_sink(
         pixel_format: FFmpeg's name of a format to convert to, which may lose detail; None: the frames' own.
         options: further encoder options, as FFmpeg spells them.
         overwrite: whether a file of that name may be replaced, which happens when the new one is complete.
+        delivery: time limits and more of network sinks; None: the usual ones.
 
     Raises:
         ConfigError: no such kind of sink, or the choices do not go together.
@@ -90,11 +99,21 @@ def open_sink(
         return NullSink()
     if kind and kind[1] in _LATER:
         raise ConfigError(f"{kind[1]}: outputs are not supported yet; an output can be {_KINDS}")
+    if kind and kind[1] == "virtual":
+        from streamfx.encode.virtual_camera import VirtualCameraSink
+
+        return VirtualCameraSink(text, format)
+    if kind and kind[1] == "window":
+        from streamfx.encode.window import WindowSink
+
+        return WindowSink(text, format)
     from streamfx.encode.pictures import PictureSink, is_pictures
+    from streamfx.encode.routes import is_route
 
     if is_pictures(text):
         return PictureSink(text, format, quality=quality, overwrite=overwrite)
     from streamfx.encode.file import FileSink
+    from streamfx.encode.network import NetworkSink
     from streamfx.encode.plan import EncodeSettings
 
     settings = EncodeSettings(
@@ -106,4 +125,6 @@ def open_sink(
         options=tuple((options or {}).items()),
         overwrite=overwrite,
     )
+    if is_route(text):
+        return NetworkSink(text, format, extras=extras, settings=settings, delivery=delivery)
     return FileSink(Path(text), format, extras=extras, source_path=source_path, settings=settings)

@@ -41,7 +41,8 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan) -> VideoStream:
     context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
     if video.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = video.sample_aspect_ratio
-    context.thread_type = "AUTO"  # PyAV's own default, slices, costs x264 compression
+    # PyAV's own default, slices, costs x264 compression; frame threads keep pictures back.
+    context.thread_type = "SLICE" if plan.low_delay else "AUTO"
     context.thread_count = plan.threads
     # Durations reach the packets only with this flag; without one for the last, MP4 ends before it is shown.
     context.flags |= Flags.frame_duration
@@ -68,7 +69,7 @@ def _start(stream: VideoStream, plan: OutputPlan) -> None:
             else ""
         )
         raise SinkError(
-            f"{plan.path}: encoder {plan.codec.encoder} does not start with {settings}: "
+            f"{plan.name}: encoder {plan.codec.encoder} does not start with {settings}: "
             f"{write_problem(error)}{hint}"
         ) from error
     if context.options:  # PyAV leaves here what the encoder did not take
@@ -88,7 +89,7 @@ def rotate(stream: VideoStream, plan: OutputPlan, matrix: tuple[int, ...] | None
     """
     degrees = plan.video.rotation_degrees
     if not plan.container.rotation:
-        return f"{plan.path.suffix} cannot ask players to rotate; it shows unrotated" if degrees else None
+        return f"{plan.ending} cannot ask players to rotate; it shows unrotated" if degrees else None
     if matrix is not None:
         stream.set_display_matrix(matrix)
     elif degrees:

@@ -246,7 +246,7 @@ def test_the_best_of_the_other_streams_wait_in_the_tray_only_when_claimed(tmp_pa
     assert list(frames_of(claimed))
     assert unclaimed.extras.take() == []
     packets = claimed.extras.take()
-    assert {packet.stream_index for packet in packets} == {1, 2, 3}
+    assert {index for index, _ in packets} == {1, 2, 3}
     with pytest.raises(ConfigError, match="must be opened before the first frame is read"):
         unclaimed.extras.claim()
 
@@ -340,11 +340,8 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
         open_source(str(clip))
 
 
-@pytest.mark.parametrize("kind", ["rtsp", "http", "camera", "udp"])
-def test_kinds_of_source_to_come_are_refused_with_those_there_are(kind: str) -> None:
-    with pytest.raises(ConfigError, match=f"{kind}: sources are not supported yet; a source can be a video"):
-        open_source(f"{kind}:whatever")
-    with pytest.raises(ConfigError, match="no source given"):
+def test_without_a_source_those_there_are_are_listed() -> None:
+    with pytest.raises(ConfigError, match=r"no source given; it can be a video file .* camera:0"):
         open_source("")
 
 

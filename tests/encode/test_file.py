@@ -342,7 +342,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         ConfigError,
         ".mp4 cannot hold stream 2 (subtitle, srt) of the source; .mkv holds all of it",
     ),
-    ("rtmp://host/x", {}, ConfigError, "rtmp: outputs are not supported yet; an output can be a video file"),
+    ("web:8080", {}, ConfigError, "web: outputs are not supported yet; an output can be a video file"),
     ("", {}, ConfigError, "no output given"),
 ]
 
@@ -356,7 +356,7 @@ def test_what_cannot_be_written_is_refused_before_the_first_frame(
     (tmp_path / "old.mp4").write_bytes(b"old")
     before = sorted(path.name for path in tmp_path.iterdir())
     source = FileSource(str(clip))
-    target = f"{tmp_path}/{name}" if name and "://" not in name else name
+    target = f"{tmp_path}/{name}" if name and not name.startswith("web:") else name
     extras = None if "settings" in name or settings else source.extras
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(kind) as caught:

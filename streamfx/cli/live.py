@@ -1,0 +1,37 @@
+"""The command ``streamfx live``: options in, one run until it is stopped, its summary out."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from streamfx.cli.progress import ShowProgress, status_lines
+from streamfx.cli.transcode import require_effects, run_and_report
+from streamfx.config import load_config
+from streamfx.config_live import LiveConfig
+
+if TYPE_CHECKING:
+    from streamfx.report import Report
+
+_SETTINGS = (
+    "input", "factor", "backend", "codec", "preset", "quality", "threads", "overwrite", "report",
+)  # fmt: skip
+_NESTED = {"seconds": "limits.seconds", "gap": "source.gap"}
+
+
+def live(options: Namespace) -> int:
+    """Run ``streamfx live`` and return its exit code: 0, 1 or 130; what is refused is raised."""
+    given = {name: getattr(options, name) for name in _SETTINGS}
+    given |= {"outputs": tuple(options.outputs) or None, "effects": options.effect}
+    nested = {key: getattr(options, name) for name, key in _NESTED.items()}
+    overrides = [f"{key}={value}" for key, value in nested.items() if value is not None]
+    config = load_config(options.config, [*(options.set or ()), *overrides], given, model=LiveConfig)
+    require_effects(config.effects)
+
+    def run(show: ShowProgress) -> Report:
+        # Imported here, after the settings were found right: a typing error should not wait for libraries.
+        from streamfx.streaming import run_live
+
+        return run_live(config, show)
+
+    return run_and_report(run, status_lines(), debug=options.debug)

@@ -1,0 +1,174 @@
+"""Several outputs at once, each with a queue and a thread of its own: none holds the others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+
+from streamfx.encode.sink import Sink
+from streamfx.errors import SinkError
+from streamfx.frame import Frame
+from streamfx.frame_queue import DropCause, FrameQueue, Policy
+from streamfx.stats import Timing
+
+log = logging.getLogger(__name__)
+
+_FAILED = "output failed"
+
+
+class Lane:
+    """One of the outputs, its queue, its thread, and the account of it.
+
+    Attributes:
+        name: of the output.
+        given: frames it was handed.
+        written: frames it took.
+        drops: frames it did not get or take, by cause.
+        latency: from capture to written here.
+        failure: why it ended early; None while it goes on.
+        finished: whether it was completed.
+    """
+
+    def __init__(self, sink: Sink, capacity: int, room: threading.Condition) -> None:
+        self.name, self.sink = sink.name, sink
+        self.given = self.written = 0
+        self.drops: Counter[str] = Counter()
+        self.latency = Timing()
+        self.failure: str | None = None
+        self.finished = False
+        self._capacity, self._room = capacity, room
+        self._aborting = False
+        # The oldest goes when it is full; an output that failed takes nothing, at no cost to the others.
+        self._queue = FrameQueue[Frame](capacity, Policy.DROP_OLDEST, self._dropped)
+        self._thread = threading.Thread(target=self._run, name=f"streamfx-output {sink.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a frame can be handed over without dropping another."""
+        return self.failure is None and self._queue.fill < self._capacity
+
+    def put(self, frame: Frame) -> None:
+        """Hand a frame over; never waits."""
+        self.given += 1
+        self._queue.put(frame)
+
+    def finish(self) -> None:
+        """Say that no more frames come; what waits is still written."""
+        self._queue.close()
+
+    def abort(self) -> None:
+        """Give up at once."""
+        self._aborting = True
+        self._queue.cancel()
+
+    def join(self, limit_seconds: float) -> bool:
+        """Wait until the thread has ended; False when it takes longer."""
+        self._thread.join(limit_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while (frame := self._queue.get()) is not None:
+                with self._room:
+                    self._room.notify_all()
+                cause = self.sink.write(frame)
+                if cause is None:
+                    self.written += 1
+                    if frame.captured_ns:
+                        self.latency.add((time.monotonic_ns() - frame.captured_ns) / 1e9)
+                else:
+                    self.drops[cause] += 1
+            if not self._aborting:
+                self.sink.finish()
+                self.finished = True
+        except Exception as error:  # the thread boundary: the account says so, the others go on
+            self.failure = str(error) or type(error).__name__
+            log.warning("%s", self.failure)
+        finally:
+            self._queue.cancel()
+            if not self.finished:
+                self.sink.abort()  # after a failure of its own, a sink keeps what is usable
+            with self._room:
+                self._room.notify_all()
+
+    def _dropped(self, _frame: Frame, cause: DropCause) -> None:
+        self.drops[_FAILED if cause is DropCause.CANCELLED else cause.value] += 1
+
+
+class SeveralSinks:
+    """Gives every frame to each of several sinks, at the pace of the quickest.
+
+    ``write`` waits while no output has room, because a frame that was generated is not thrown away; one that
+    is slower than the quickest loses frames of its own, which its account shows.
+
+    Args:
+        sinks: the open outputs; owned from here on.
+        capacity: most frames waiting for each.
+
+    Attributes:
+        lanes: the account of each.
+        (the others are those of ``Sink``; ``packets_written`` counts frames that at least one output got)
+    """
+
+    def __init__(self, sinks: list[Sink], capacity: int) -> None:
+        self.name = ", ".join(sink.name for sink in sinks)
+        self.frames_written = self.packets_written = 0
+        self._room = threading.Condition()
+        self.lanes = [Lane(sink, capacity, self._room) for sink in sinks]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the outputs noted, each under its name."""
+        return [
+            note if note.startswith(lane.name) else f"{lane.name}: {note}"
+            for lane in self.lanes
+            for note in lane.sink.notes
+        ]
+
+    @notes.setter
+    def notes(self, _notes: list[str]) -> None:  # the protocol has it as a plain attribute
+        raise AttributeError("the notes of several outputs are those of each")
+
+    def write(self, frame: Frame) -> None:
+        """Hand a frame to every output; waits while none has room.
+
+        Raises:
+            SinkError: every output has failed.
+        """
+        with self._room:
+            self._room.wait_for(self._any_ready)
+        if all(lane.failure is not None for lane in self.lanes):
+            reasons = "; ".join(dict.fromkeys(str(lane.failure) for lane in self.lanes))
+            raise SinkError(f"every output has failed: {reasons}")
+        for lane in self.lanes:
+            lane.put(frame)
+        self.frames_written += 1
+        self.packets_written += 1
+
+    def finish(self) -> None:
+        """Complete every output that can be.
+
+        Raises:
+            SinkError: not one could be.
+        """
+        for lane in self.lanes:
+            lane.finish()
+        for lane in self.lanes:
+            while not lane.join(0.5):
+                pass
+        if not any(lane.finished for lane in self.lanes):
+            reasons = "; ".join(dict.fromkeys(str(lane.failure) for lane in self.lanes))
+            raise SinkError(f"every output has failed: {reasons}")
+
+    def abort(self) -> None:
+        """Give every output up. Safe to call at any time."""
+        for lane in self.lanes:
+            lane.abort()
+        for lane in self.lanes:
+            lane.join(1.0)
+
+    def _any_ready(self) -> bool:
+        return any(lane.has_room for lane in self.lanes) or all(lane.failure for lane in self.lanes)

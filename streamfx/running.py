@@ -1,0 +1,230 @@
+"""Running: opened parts in, one run of the pipeline, its report out. What transcoding and streaming share."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from streamfx.capture.source import Source
+from streamfx.completeness import differences
+from streamfx.config import TranscodeConfig
+from streamfx.config_live import LiveConfig
+from streamfx.device import cpu, usable_cores
+from streamfx.encode.sink import Sink
+from streamfx.errors import StageFailedError
+from streamfx.factor import FactorChoice, automatic_effects, fit_factor
+from streamfx.factor_watch import FactorWatch, watch_factor
+from streamfx.flow import Flow, RunResult
+from streamfx.frame import Frame
+from streamfx.generate.effect import Chain, EffectSettings, open_chain
+from streamfx.pipeline import Pipeline
+from streamfx.report import (
+    EffectFacts,
+    FactorDecision,
+    FactorFacts,
+    Interruption,
+    OutputAccount,
+    OutputFacts,
+    Report,
+    check_report_path,
+    describe_source,
+)
+from streamfx.stats import Snapshot, Stats
+from streamfx.version import __version__
+
+Progress = Callable[[Snapshot], None]
+_LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects of a run, and what became of the factor that nobody gave.
+
+    Attributes:
+        chain: the effects, ready for the first frame.
+        choice: of the factor; None where it was given.
+        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
+    """
+
+    chain: Chain
+    choice: FactorChoice | None = None
+    watch: FactorWatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a run needs, open.
+
+    Attributes:
+        source: what is read.
+        effects: what is done.
+        sink: what is written.
+        flow: settings of the flow.
+        process: what is done to a frame; None: the effects.
+        workers: number of frames generated at a time.
+        file: the output when it is a single file; None otherwise.
+        interruptions: called after the run: when the source was away.
+        accounts: called after the run: the account of each output, when there are several.
+    """
+
+    source: Source
+    effects: Effects
+    sink: Sink
+    flow: Flow
+    process: Callable[[Frame], Frame] | None = None
+    workers: int = 1
+    file: Path | None = None
+    interruptions: Callable[[], tuple[Interruption, ...]] = tuple
+    accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
+
+    def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
+        """Take the state of the run; called now and then, in one thread."""
+        if self.effects.watch is not None:
+            self.effects.watch.look(snapshot)
+        if progress is not None:
+            progress(snapshot)
+
+
+def run_parts(
+    config: TranscodeConfig | LiveConfig,
+    opened: Callable[[Stats], AbstractContextManager[Parts]],
+    progress: Progress | None = None,
+) -> Report:
+    """Run what ``opened`` gives, write the report where the configuration says, and return it.
+
+    A Ctrl-C while it runs finishes the output; the report says so. A second one gives up and is raised.
+
+    Args:
+        config: the settings in full, for the report.
+        opened: opens everything, and closes it again; what it measures goes into the stats it is given.
+        progress: called now and then, in this thread, with the state of the run.
+
+    Raises:
+        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+        ConfigError, SinkError: the report cannot be written where it should.
+    """
+    if config.report is not None:
+        for output in config.outputs:
+            check_report_path(config.report, output=output, source=config.input)
+    started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    stats = Stats()
+    with opened(stats) as parts:
+        workers = [parts.process or parts.effects.chain.process] * parts.workers
+        pipeline = Pipeline(parts.source, workers, parts.sink, parts.flow, stats)
+        opening_seconds = time.monotonic() - started
+        failure: StageFailedError | KeyboardInterrupt | None = None
+        try:
+            pipeline.run(lambda snapshot: parts.look(snapshot, progress))
+        except (StageFailedError, KeyboardInterrupt) as error:
+            failure = error
+        assert pipeline.result is not None
+        report = _report(config, parts, pipeline.result, started_at, opening_seconds)
+    if config.report is not None:
+        report.write(config.report)
+    if isinstance(failure, StageFailedError):
+        failure.report = report
+    if failure is not None:
+        raise failure
+    return report
+
+
+@contextmanager
+def open_effects(
+    config: TranscodeConfig | LiveConfig, source: Source, workers: int, stats: Stats
+) -> Iterator[Effects]:
+    """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
+
+    The processors are shared out among the workers. While a live source runs, the factor is watched.
+    """
+    settings = EffectSettings(
+        backend=config.backend,
+        factor=None if config.factor == "auto" else config.factor,
+        threads=max(1, (config.threads or usable_cores()) // workers),
+        workers=workers,
+        measure=stats.add,
+    )
+    with contextlib.ExitStack() as opened:
+        chain = open_chain(config.effects, settings)
+        opened.callback(chain.close)
+        choice = watch = None
+        if automatic := automatic_effects(config, chain):
+            choice = fit_factor(chain, automatic, source.format, config, settings, live=source.live)
+            watch = watch_factor(choice, automatic, source.format) if source.live else None
+        if watch is not None:
+            opened.callback(watch.close)
+        chain.warm_up(source.format)
+        yield Effects(chain, choice, watch)
+
+
+def _report(
+    config: TranscodeConfig | LiveConfig,
+    parts: Parts,
+    result: RunResult,
+    started_at: str,
+    opening_seconds: float,
+) -> Report:
+    source, sink, first = parts.source, parts.sink, result.first_frame_seconds
+    limits = config.limits
+    whole = limits.frames is None and not source.live
+    wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
+    file = parts.file
+    return Report(
+        source=describe_source(source.name, source.format, live=source.live),
+        output=OutputFacts(
+            name=sink.name,
+            size_bytes=file.stat().st_size if file and result.packets_written and file.is_file() else None,
+        ),
+        outputs=parts.accounts(),
+        interruptions=parts.interruptions(),
+        effects=tuple(
+            EffectFacts(
+                name=effect.engine.name,
+                version=effect.engine.spec.version,
+                digest=effect.engine.digest,
+                backend=effect.compiled.backend,
+                precision=effect.compiled.precision.value,
+                controls=asdict(effect.controls),
+            )
+            for effect in parts.effects.chain.effects
+        ),
+        config=config.without_credentials(),
+        versions=_versions(),
+        machine=asdict(cpu()),
+        started_at=started_at,
+        seconds_to_first_frame=None if first is None else opening_seconds + first,
+        result=result,
+        differences=tuple(wrong),
+        notes=(*source.notes, *sink.notes, *worth_knowing),
+        factor=_factor_facts(parts.effects),
+    )
+
+
+def _factor_facts(effects: Effects) -> FactorFacts | None:
+    choice, watch = effects.choice, effects.watch
+    if choice is None:
+        return None
+    return FactorFacts(
+        factor=choice.factor,
+        reason=choice.reason,
+        budget_seconds=choice.budget_seconds,
+        predicted_seconds={f"{found.factor:g}": found.frame_seconds for found in choice.predictions},
+        decisions=tuple(
+            FactorDecision(time_seconds=made.at_seconds, before=made.before, after=made.factor, why=made.why)
+            for made in (watch.decisions if watch else ())
+        ),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"streamfx": __version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found

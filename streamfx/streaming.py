@@ -1,0 +1,248 @@
+"""Streaming: one call from a live source to one or several outputs, and its report. Joins all the parts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from os import PathLike, fspath
+from pathlib import Path
+
+from streamfx.backoff import Backoff
+from streamfx.capture.live_settings import Gap, LiveSettings
+from streamfx.capture.network import NetworkSource
+from streamfx.capture.paced import PacedSource
+from streamfx.capture.source import Source, open_source
+from streamfx.config import load_config
+from streamfx.config_live import LiveConfig, ReconnectConfig
+from streamfx.encode.network import Delivery
+from streamfx.encode.several import SeveralSinks
+from streamfx.encode.sink import Sink, open_sink
+from streamfx.extras import Extras
+from streamfx.flow import Flow
+from streamfx.frame import Frame, Planes
+from streamfx.frame_queue import Policy
+from streamfx.report import Interruption, OutputAccount, Report
+from streamfx.running import Parts, Progress, open_effects, run_parts
+from streamfx.stats import Stats
+
+
+def live(
+    input: str | PathLike[str],
+    output: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    effects: Sequence[str] = (),
+    factor: float | str = "auto",
+    backend: str = "auto",
+    codec: str | None = None,
+    preset: str | None = None,
+    quality: int | None = None,
+    threads: int | None = None,
+    seconds: float | None = None,
+    overwrite: bool = False,
+    report: str | PathLike[str] | None = None,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Change how a live video looks while it comes; return the report of what came of it.
+
+    Args:
+        input: what to read: an address (``rtsp://`` and so on), ``camera:0``, ``test:bars``, or a video file,
+            which is played in real time.
+        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``.
+        effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
+        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
+            that keeps up with the source, changed while it runs where that turns out wrong.
+        backend: what runs the network; "auto" takes the fastest that can run here.
+        codec: video codec of the outputs; None takes what fits each.
+        preset: speed against size, as the codec names it.
+        quality: constant quality, as the codec counts it (lower is better).
+        threads: processor threads to use; None for all. All work on one frame.
+        seconds: end after this time; None: when the source ends, or with Ctrl-C.
+        overwrite: replace output files that exist.
+        report: write the report to this file too, as JSON.
+        settings: everything else, each ``key=value`` as for ``--set`` (``source.gap=black``).
+        progress: called now and then, in this thread, with the state of the run.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        SourceOpenError: the input cannot be opened.
+        SinkError: an output cannot be opened.
+        EngineNotFoundError: there is no such effect.
+        BackendUnavailableError: the backend cannot run here.
+        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+
+    Example:
+        >>> report = live("test:bars?size=320x180&frames=10", "null:")
+        >>> report.exit_code, report.result.account.frames_in
+        (0, 10)
+    """
+    several = (output,) if isinstance(output, str | PathLike) else output
+    limits = [] if seconds is None else [f"limits.seconds={float(seconds)}"]
+    options = {
+        "input": fspath(input),
+        "outputs": tuple(fspath(each) for each in several),
+        "effects": tuple(effects),
+        "factor": factor,
+        "backend": backend,
+        "codec": codec,
+        "preset": preset,
+        "quality": quality,
+        "threads": threads,
+        "overwrite": overwrite,
+        "report": None if report is None else fspath(report),
+    }
+    return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress)
+
+
+def run_live(config: LiveConfig, progress: Progress | None = None) -> Report:
+    """Run what the configuration says; returns and raises as ``live``.
+
+    A Ctrl-C while it runs finishes the outputs; the report says so. A second one gives up and is raised.
+    """
+    return run_parts(config, partial(_opened, config), progress)
+
+
+@contextmanager
+def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
+    """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
+    with contextlib.ExitStack() as opened:
+        source = _source(config)
+        opened.callback(source.close)
+        effects = opened.enter_context(open_effects(config, source, 1, stats))
+        sink = _sink(config, source, opened)
+        yield Parts(
+            source,
+            effects,
+            sink,
+            _flow(config),
+            process=StandIns(effects.chain.process),
+            file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
+            interruptions=partial(_interruptions, source),
+            accounts=partial(_accounts, sink),
+        )
+
+
+def _source(config: LiveConfig) -> Source:
+    given = config.source
+    settings = LiveSettings(
+        open_seconds=given.open_seconds,
+        read_seconds=given.read_seconds,
+        gap=Gap(given.gap),
+        reconnect=_backoff(given.reconnect),
+        options=tuple(given.options.items()),
+    )
+    source = open_source(config.input, threads=config.threads, live=settings)
+    return source if source.live else PacedSource(source)
+
+
+def _sink(config: LiveConfig, source: Source, opened: contextlib.ExitStack) -> Sink:
+    """Open every output; with several, each has a queue and a thread of its own."""
+    extras = source.extras
+    sinks: list[Sink] = []
+    for output in config.outputs:
+        share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
+        sinks.append(_open_one(config, output, source, share))
+        opened.callback(sinks[-1].abort)  # does nothing once the output is finished
+    if len(sinks) == 1:
+        return sinks[0]
+    several = SeveralSinks(sinks, capacity=config.queue.output)
+    opened.callback(several.abort)
+    return several
+
+
+def _open_one(config: LiveConfig, output: str, source: Source, extras: Extras | None) -> Sink:
+    given = config.sink
+    return open_sink(
+        output,
+        format=source.format,
+        extras=extras,
+        source_path=Path(config.input),
+        codec=config.codec,
+        preset=config.preset,
+        quality=config.quality,
+        threads=config.threads,
+        overwrite=config.overwrite,
+        delivery=Delivery(
+            open_seconds=config.source.open_seconds,
+            write_seconds=given.write_seconds,
+            bitrate_kbps=given.bitrate_kbps,
+            keyframe_seconds=given.keyframe_seconds,
+            reconnect=_backoff(given.reconnect),
+        ),
+    )
+
+
+def _backoff(given: ReconnectConfig) -> Backoff:
+    return Backoff(
+        attempts=given.attempts,
+        first_seconds=given.first_seconds,
+        longest_seconds=given.longest_seconds,
+        jitter=given.jitter,
+    )
+
+
+def _flow(config: LiveConfig) -> Flow:
+    return Flow(
+        policy=Policy(config.queue.policy),
+        capture_capacity=config.queue.capture,
+        encode_capacity=2,  # one being generated, one being written
+        frame_limit=config.limits.frames,
+        seconds_limit=config.limits.seconds,
+        decode_failures_in_a_row=config.limits.decode_failures_in_a_row,
+        decode_failures=None,
+        read_limit_seconds=None,  # live sources have their own, and may be away for longer
+    )
+
+
+def _interruptions(source: Source) -> tuple[Interruption, ...]:
+    absences = source.absences if isinstance(source, NetworkSource) else ()
+    return tuple(
+        Interruption(
+            at_seconds=round(each.at_seconds, 3),
+            seconds=round(each.seconds, 3),
+            reason=each.reason,
+            repeated=each.repeated,
+        )
+        for each in absences
+    )
+
+
+def _accounts(sink: Sink) -> tuple[OutputAccount, ...]:
+    if not isinstance(sink, SeveralSinks):
+        return ()
+    return tuple(
+        OutputAccount(
+            name=lane.name,
+            frames_given=lane.given,
+            frames_written=lane.written,
+            dropped=dict(lane.drops),
+            failure=lane.failure,
+            latency=lane.latency.times(),
+        )
+        for lane in sink.lanes
+    )
+
+
+class StandIns:
+    """Spares the effects the pictures that stand in for those that did not come.
+
+    The last picture again gives what it gave before; a black one stays black. Called by one thread.
+
+    Args:
+        process: the effects.
+    """
+
+    def __init__(self, process: Callable[[Frame], Frame]) -> None:
+        self._process = process
+        self._last: tuple[Planes, Planes] | None = None
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Return the frame as it goes to the output."""
+        if frame.repeated:
+            again = self._last is not None and self._last[0][0] is frame.planes[0]
+            return frame.with_planes(self._last[1]) if again and self._last is not None else frame
+        done = self._process(frame)
+        self._last = (frame.planes, done.planes)
+        return done

@@ -1,0 +1,139 @@
+"""Tiny servers and listeners on this machine, for sources and sinks of the network."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+
+from tests.media import video_frame
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def sending(address: str, size: tuple[int, int] = (96, 160), fps: int = 25) -> Iterator[None]:
+    """Send the stamped test picture to a UDP address in real time, until the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_send, args=(address, size, fps, stop), name="sender")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _send(address: str, size: tuple[int, int], fps: int, stop: threading.Event) -> None:
+    with av.open(f"{address}?pkt_size=1316", "w", format="mpegts") as out:
+        options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
+        video: Any = out.add_stream("libx264", rate=fps, options=options)
+        video.codec_context.height, video.codec_context.width = size
+        video.codec_context.pix_fmt = "yuv420p"
+        number, started = 0, time.monotonic()
+        while not stop.wait(max(started + number / fps - time.monotonic(), 0)):
+            picture = video_frame(size, number, "yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, fps)
+            out.mux(video.encode(picture))
+            number += 1
+
+
+@contextmanager
+def offering(folder: Path) -> Iterator[str]:
+    """Offer a folder over HTTP; gives the address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """Accept connections and never answer; gives the port."""
+    server = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def accept() -> None:
+        try:
+            while True:
+                held.append(server.accept()[0])
+        except OSError:
+            return
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+        for each in held:
+            each.close()
+
+
+@dataclass
+class Listener:
+    """What somebody who listens has received."""
+
+    packets: dict[str, int] = field(default_factory=dict)
+    times: list[float] = field(default_factory=list)
+    problem: str | None = None
+
+
+@contextmanager
+def listening(address: str, options: dict[str, str] | None = None) -> Iterator[Listener]:
+    """Read what comes to an address until nothing more does."""
+    heard = Listener()
+    thread = threading.Thread(target=_listen, args=(address, options or {}, heard), name="listener")
+    thread.start()
+    try:
+        yield heard
+    finally:
+        thread.join()
+
+
+def _listen(address: str, options: dict[str, str], heard: Listener) -> None:
+    try:
+        with av.open(address, "r", options=options, timeout=(60, 3)) as container:
+            for packet in container.demux():
+                kind = packet.stream.type
+                if packet.size:
+                    heard.packets[kind] = heard.packets.get(kind, 0) + 1
+                    if kind == "video" and packet.pts is not None:
+                        heard.times.append(float(packet.pts * packet.time_base))
+    except av.FFmpegError as error:
+        heard.problem = str(error)
+
+
+def wait_until(happened: Callable[[], bool], limit_seconds: float = 60) -> None:
+    """Wait for something that must happen."""
+    deadline = time.monotonic() + limit_seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)

@@ -1,0 +1,211 @@
+"""Live runs as a whole: real sources and sinks, a tiny engine, the report of it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import streamfx
+from streamfx.config import load_config
+from streamfx.config_live import LiveConfig
+from streamfx.errors import ConfigError, SinkError, SourceOpenError
+from streamfx.flow import Ending
+from streamfx.frame import Frame
+from streamfx.generate.effect import Effect
+from streamfx.stats import Snapshot
+from streamfx.streaming import StandIns
+from tests import engines, media
+from tests.fakes import plus_one, small_frame
+from tests.servers import free_port, listening, wait_until
+
+LIVE = "test:bars?size=96x64&fps=50&live=1"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("streaming")
+    engines.make_engine(folder, "tiny")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _place_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
+    monkeypatch.chdir(tmp_path)
+    before = set(threading.enumerate())  # what other tests left behind is not looked at here
+    yield
+    wait_until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("streamfx")])
+
+
+def test_a_live_run_is_accounted_for_with_latency_at_every_stage() -> None:
+    seen: list[Snapshot] = []
+    report = streamfx.live(f"{LIVE}&frames=20", "out.mp4", effects=["tiny"], threads=1, progress=seen.append)
+    account = report.result.account
+    assert report.exit_code == 0, report.summary()
+    assert account.frames_in == 20 == account.encoded + account.frames_dropped
+    assert {"waiting", "generate", "encode", "latency"} <= set(report.result.stages)
+    latency = report.result.stages["latency"]
+    assert latency.count == account.encoded
+    assert latency.p99_seconds is not None
+    assert "latency, captured to written: p50 " in report.summary()
+    assert report.source.live
+    assert seen
+    with av.open("out.mp4") as container:
+        assert sum(1 for _ in container.decode(video=0)) == account.encoded
+
+
+def test_it_ends_after_the_seconds_asked_for() -> None:
+    report = streamfx.live(f"{LIVE}&frames=0", "null:", seconds=0.3)
+    assert report.exit_code == 0
+    assert report.result.ending is Ending.COMPLETE
+    assert report.result.account.frames_in > 0
+
+
+def test_it_ends_in_time_although_the_source_is_away() -> None:
+    settings = ["source.gap=pause"]
+    report = streamfx.live(f"fault:freeze?after=0.2&for=4:{LIVE}", "null:", seconds=0.5, settings=settings)
+    assert report.result.ending is Ending.COMPLETE
+    assert report.exit_code == 0
+
+
+def test_a_file_is_played_in_its_own_pace() -> None:
+    media.make_clip(Path("in.mkv"), frames=15, codec="mpeg4")
+    started = time.monotonic()
+    report = streamfx.live("in.mkv", "out.mkv")
+    assert time.monotonic() - started > 14 / 25
+    assert report.result.account.frames_in == 15
+    with av.open("out.mkv") as container:
+        assert {stream.type for stream in container.streams} == {"video", "audio"}
+
+
+def test_what_a_storm_took_is_repeated_and_told_in_the_report() -> None:
+    settings = ["source.reconnect.first_seconds=0.3", "source.reconnect.jitter=0"]
+    source = "fault:storm?every=0.6&times=99&refused=1:test:bars?size=96x64&fps=25"
+    report = streamfx.live(
+        source, "out.mp4", effects=["tiny"], threads=1, seconds=5, settings=settings, report="report.json"
+    )
+    account = report.result.account
+    assert account.differences(report.result.packets_written) == []
+    assert account.repeated > 0
+    for stage in ("generate", "encode"):  # a picture shown again costs nothing, and would look like speed
+        assert report.result.stages[stage].count <= account.frames_in - account.repeated
+    stored = json.loads(Path("report.json").read_text())
+    assert "the server ended the connection" in stored["interruptions"][-1]["reason"]
+    assert sum(each["repeated"] for each in stored["interruptions"]) >= account.repeated
+    assert "source away: " in report.summary()
+    with av.open("out.mp4") as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == sorted(times)
+
+
+def test_a_picture_that_stands_in_for_another_is_not_generated_again() -> None:
+    calls = []
+
+    def generate(frame: Frame) -> Frame:
+        calls.append(frame.index)
+        return plus_one(frame)
+
+    process, first = StandIns(generate), small_frame(7)
+    done = process(first)
+    again = process(
+        Frame(first.planes, first.subsampling, 8, first.colour, 8, 8, first.time_base, repeated=True)
+    )
+    black = small_frame(0)
+    unchanged = process(
+        Frame(black.planes, black.subsampling, 8, black.colour, 9, 9, black.time_base, repeated=True)
+    )
+    assert calls == [7]
+    assert np.array_equal(again.planes[0], done.planes[0])
+    assert int(unchanged.planes[0].max()) == 0
+
+
+def test_the_factor_of_a_live_run_is_chosen_and_the_report_says_why() -> None:
+    report = streamfx.live(
+        f"{LIVE}&frames=10", ["one.mp4", "null:"], effects=["tiny"], threads=1, report="report.json"
+    )
+    assert report.factor is not None
+    assert report.factor.factor == report.effects[0].controls["factor"]
+    assert "live at 50 fps" in report.factor.reason
+    assert "encode" in report.factor.reason
+    assert report.factor.reason in report.summary()
+    assert json.loads(Path("report.json").read_text())["factor"]["reason"] == report.factor.reason
+    given = streamfx.live(f"{LIVE}&frames=10", "null:", effects=["tiny"], threads=1, factor=2)
+    assert given.factor is None
+    assert given.effects[0].controls["factor"] == 2
+
+
+def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = Effect.process
+
+    def overloaded(effect: Effect, frame: Frame) -> Frame:
+        if effect.measure is not None and effect.controls.factor < 8:  # not while a factor is prepared
+            time.sleep(0.06)  # of the 20 ms there are
+        return process(effect, frame)
+
+    monkeypatch.setattr(Effect, "process", overloaded)
+    report = streamfx.live(f"{LIVE}&frames=0", "null:", effects=["tiny"], threads=1, seconds=6)
+    assert report.factor is not None
+    assert report.factor.factor < 8
+    first = report.factor.decisions[0]
+    assert first.before == report.factor.factor < first.after
+    assert "ms a frame of 20" in first.why
+    assert "while running, at last to" in report.summary()
+
+
+def test_several_outputs_have_an_account_each() -> None:
+    address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    media.make_clip(Path("in.mkv"), frames=40)
+    with listening(address) as heard:
+        report = streamfx.live("in.mkv", [address, "out.mp4", "null:"], preset="ultrafast", threads=1)
+    assert report.exit_code == 0, report.summary()
+    encoded = report.result.account.encoded
+    assert [(each.name, each.frames_given) for each in report.outputs] == [
+        (address, encoded), ("out.mp4", encoded), ("null:", encoded)
+    ]  # fmt: skip
+    for each in report.outputs:
+        assert each.frames_written + sum(each.dropped.values()) == encoded
+        assert each.latency.count == each.frames_written
+    assert f"output out.mp4: {report.outputs[1].frames_written} of {encoded} written" in report.summary()
+    assert heard.packets["video"] > 0
+    with av.open("out.mp4") as container:
+        assert sum(1 for packet in container.demux(audio=0) if packet.size) > 30
+
+
+def test_secrets_are_in_no_report() -> None:
+    config = load_config(
+        None,
+        ["source.options.headers=top-secret"],
+        {"input": "rtsp://me:pass@host/1?token=abc", "outputs": ("rtmp://host/app/key", "out.mp4")},
+        model=LiveConfig,
+    )
+    shown = config.without_credentials().model_dump_json()
+    assert not [word for word in ("me:pass", "abc", 'key"', "top-secret") if word in shown]
+    assert config.input == "rtsp://me:pass@host/1?token=abc"
+
+
+def test_what_cannot_work_is_refused() -> None:
+    with pytest.raises(SourceOpenError, match=r"none\.mp4: no such file"):
+        streamfx.live("none.mp4", "null:")
+    with pytest.raises(SinkError, match=r"nowhere/out\.mp4: there is no folder"):
+        streamfx.live(LIVE, "nowhere/out.mp4")
+    with pytest.raises(ConfigError, match=r"outputs: .*at least 1"):
+        streamfx.live(LIVE, [])
+    with pytest.raises(ConfigError, match=r"source\.gap: must be 'last', 'black' or 'pause' .*found 'blak'"):
+        streamfx.live(LIVE, "null:", settings=["source.gap=blak"])
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'source\.reconnect\.attemps'; did you mean 'attempts'"
+    ):
+        streamfx.live(LIVE, "null:", settings=["source.reconnect.attemps=3"])
+    with pytest.raises(ConfigError, match=r"queue\.capture: .*3, found 4"):
+        streamfx.live(LIVE, "null:", settings=["queue.capture=4"])
