@@ -124,9 +124,9 @@ def _options(model: type[Options], given: dict[str, Any]) -> Options:
             raise WrongOptions(f"--set {pair}: write KEY=VALUE")
         values[key] = yaml.safe_load(value)
     values |= {key: value for key, value in given.items() if value is not None}
-    values.setdefault(
-        "work", Path(".work") / Path(values.get("out") or values.get("engine") or "engine").name
-    )
+    if "work" in model.model_fields:
+        name = Path(values.get("out") or values.get("engine") or "engine").name
+        values.setdefault("work", Path(".work") / name)
     try:
         return model(**values)
     except ValidationError as error:
@@ -155,11 +155,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (style, judge):
         command.add_argument("--style", type=Path, help="style picture")
-    for command in (style, pupil, judge):
-        command.add_argument("--config", type=Path, help="YAML file with any of the settings")
         command.add_argument(
             "--work", type=Path, help="folder for what is not shipped; .work/NAME by default"
         )
+    for command in (style, pupil, judge):
+        command.add_argument("--config", type=Path, help="YAML file with any of the settings")
         command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="any other setting")
     return parser
 

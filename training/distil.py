@@ -21,7 +21,7 @@ from streamfx.generate.networks.warp_mask import WarpMask
 from training import losses
 from training.fused import reduce
 from training.options import DistilOptions
-from training.pictures import Pool, open_pool, to_tensor
+from training.pictures import Pool, draw_factor, open_pool, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,7 @@ def learning_rate(options: DistilOptions, step: int) -> float:
 
 def _step_loss(options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool, step: int) -> Tensor:
     rng = np.random.default_rng([options.seed, 4, step])
-    shares = np.array(list(options.factors.values()))
-    factor = float(rng.choice(list(options.factors), p=shares / shares.sum()))
+    factor = draw_factor(options.factors, rng)
     rgb_B3SS = _pictures(pool, factor, options.side, rng)
     factor_1 = torch.tensor([factor])
     with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):

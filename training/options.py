@@ -134,7 +134,6 @@ class DistilOptions(BaseModel):
     teacher: Path = Field(description="engine folder whose heads are imitated")
     content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
     out: Path = Field(description="engine folder to write")
-    work: Path = Field(description="not used: everything is written to the out folder")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
     )

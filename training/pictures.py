@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -236,6 +236,11 @@ def open_pool(
     sources = len({still.source for still in stills})
     log.info("%d training stills of %d sources, %d clips", len(stills), sources, len(clips))
     return Pool(stills, clips, size, side, clip_share, seed)
+
+
+def draw_factor(shares: Mapping[float, float], rng: np.random.Generator) -> float:
+    """One of the factors, as often as its share says."""
+    return float(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
 
 def _cut(picture: Picture, side: int, rng: np.random.Generator) -> Crop:

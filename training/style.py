@@ -30,7 +30,7 @@ from training import checkpoint, losses
 from training.features import Decoder, Encoder, adain
 from training.fused import fuse_rgb, reduce
 from training.options import StyleOptions
-from training.pictures import Pool, open_pool, read_still, to_short_side, to_tensor
+from training.pictures import Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def learning_rate(options: StyleOptions, step: int) -> float:
 def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
     """Imitation of the teacher by the bare translation."""
     indices = [index % min(studio.options.teacher_crops, len(studio.pool.crops)) for index in indices]
-    factor = _draw(studio.options.translation_factors, _random(studio.options, step))
+    factor = draw_factor(studio.options.translation_factors, _random(studio.options, step))
     windows = [studio.pool.crops[index].window(factor) for index in indices]
     output_B3SS, _ = fused_crops(studio, network, windows, factor, released=False)
     target_B3SS = torch.cat([studio.teacher(index) for index in indices])
@@ -175,7 +175,7 @@ def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: in
     """Style, content and temporal terms and, once the heads are released, their prices."""
     options, rng = studio.options, _random(studio.options, step)
     released = step >= options.phase_starts[2]
-    factor = _draw(options.factors if released else options.translation_factors, rng)
+    factor = draw_factor(options.factors if released else options.translation_factors, rng)
     crops = [studio.pool.crops[index] for index in indices]
     windows = [crop.window(factor) for crop in crops]
     output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
@@ -217,11 +217,6 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
 
 def _random(options: StyleOptions, step: int) -> np.random.Generator:
     return np.random.default_rng([options.seed, 3, step])
-
-
-def _draw(shares: dict[float, float], rng: np.random.Generator) -> float:
-    """One of the factors, as often as its share says."""
-    return float(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
 
 def fused_crops(

@@ -29,7 +29,6 @@ def toy_options(folder: Path, **changes: object) -> DistilOptions:
         "teacher": teacher if teacher.exists() else make_engine(folder, options={**PUPIL, "blocks": 2}),
         "content": [folder / "photos"],
         "out": folder / "pupil",
-        "work": folder / "work",
         "network": PUPIL,
         "steps": 60,
         "learning_rate": 0.003,
@@ -79,7 +78,7 @@ def test_the_command_writes_an_engine_with_a_card_that_names_the_teacher(tmp_pat
     toy_options(tmp_path)
     config = tmp_path / "distil.yaml"
     config.write_text(
-        f"teacher: {tmp_path}/tiny\ncontent: [{tmp_path}/photos]\nout: {tmp_path}/pupil\nwork: {tmp_path}/w\n"
+        f"teacher: {tmp_path}/tiny\ncontent: [{tmp_path}/photos]\nout: {tmp_path}/pupil\n"
         "network: {stem: 4, width: 8, blocks: 1, joined: 8, norm: none}\nversion: '2.0'\n"
         "steps: 1\nside: 96\ncrops: 4\nbfloat16: false\nthreads: 1\n"
     )
