@@ -160,7 +160,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     for command in (style, pupil, judge):
         command.add_argument("--config", type=Path, help="YAML file with any of the settings")
-        command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="any other setting")
+        command.add_argument(
+            "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="any other setting"
+        )
     return parser
 
 
