@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -20,7 +21,7 @@ from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.extras import Extras
-from streamfx.flow import Flow
+from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
@@ -96,16 +97,21 @@ def live(
     return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress)
 
 
-def run_live(config: LiveConfig, progress: Progress | None = None) -> Report:
+def run_live(config: LiveConfig, progress: Progress | None = None, watch: Watch | None = None) -> Report:
     """Run what the configuration says; returns and raises as ``live``.
 
     A Ctrl-C while it runs finishes the outputs; the report says so. A second one gives up and is raised.
+
+    Args:
+        config: the settings in full.
+        progress: called now and then, in this thread, with the state of the run.
+        watch: sees every frame that is taken up or written.
     """
-    return run_parts(config, partial(_opened, config), progress)
+    return run_parts(config, partial(_opened, config, watch), progress)
 
 
 @contextmanager
-def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
+def _opened(config: LiveConfig, watch: Watch | None, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
     with contextlib.ExitStack() as opened:
         source = _source(config)
@@ -116,7 +122,7 @@ def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
             source,
             effects,
             sink,
-            _flow(config),
+            replace(_flow(config), watch=watch),
             process=StandIns(effects.chain.process),
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
