@@ -17,7 +17,6 @@ from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow, RunResult
-from streamfx.frame import Frame
 from streamfx.frame_queue import FrameQueue
 from streamfx.stages import Captured, Generate, Position, Slot, Stages
 from streamfx.stats import Snapshot, Stats

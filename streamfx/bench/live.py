@@ -1,9 +1,10 @@
-"""The whole way live: the test picture in its own pace through effects to an output, latency read from pixels."""
+"""The whole way live, measured: the test picture in its own pace through effects to an output."""
 
 from __future__ import annotations
 
 import itertools
 import re
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,8 @@ class LiveFigures:
         report: of the run; its stages tell where the time goes.
         rate_fps: of the source.
         at_output: what was read of the pictures when the output had taken them.
-        at_far_end: what was read behind the output: decoded by a receiver of what was sent, or from the file that
-            was written, which has no latency; None where nothing can be read there.
+        at_far_end: what was read behind the output: by a receiver of what was sent, or from the file that was
+            written, which has no latency; None where nothing can be read there.
         rows: of spans of the run; their latency is that of a receiver where there is one, else of the output.
     """
 
@@ -92,6 +93,13 @@ def measure_live(
     return LiveFigures(report, rate_fps, output.readings(), far_end, with_factors(rows.end(), report))
 
 
+def here_and_free() -> str:
+    """Return a UDP address on this machine that nobody uses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return f"udp://127.0.0.1:{found.getsockname()[1]}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Watch:
     """Tells the meters what is taken up, and has what was written read; see ``Watch``."""
@@ -117,7 +125,8 @@ def _check(config: LiveConfig) -> float:
     source = open_source(config.input) if config.input.startswith("test:") else None
     if source is None or not source.live or source.format.rate_fps is None:
         raise ConfigError(
-            f"input: latency is read from the test picture in its own pace, test:bars?live=1; found {config.input}"
+            f"input: what can be measured is the test picture in its own pace, test:bars?live=1; "
+            f"found {config.input}"
         )
     return float(source.format.rate_fps)
 

@@ -1,8 +1,8 @@
 """Meter: which picture of the test source arrives at the end, read from its pixels, and how long it took.
 
 The number that the source stamps into each picture is looked for among those of the last pictures taken up
-(``nearest_stamp``): it can be read after every effect, at every factor, and after a lossy codec. So the latency
-is that of the picture that is really shown, whatever times and numbers travel along beside it.
+(``nearest_stamp``): it can be read after every effect, at every factor, and after a lossy codec. So it is the
+latency of the picture that is really shown, whatever times and numbers travel along beside it.
 """
 
 from __future__ import annotations
