@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,7 +89,8 @@ class Parts:
         if self.effects.watch is not None:
             self.effects.watch.look(snapshot)
         if progress is not None:
-            progress(snapshot)
+            factors = tuple(effect.controls.factor for effect in self.effects.chain.effects)
+            progress(replace(snapshot, factors=factors))
 
 
 def run_parts(

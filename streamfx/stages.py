@@ -54,8 +54,8 @@ class Stages:
 
     Whoever takes a frame out of a queue settles it in the ledger; what a queue drops, ``on_drop`` settles.
     Frames that stand in for pictures that did not come do not count in the times of generate and encode.
-    The times of a live frame add up to its latency: capture (from when it was there until it is in the
-    queue), waiting, generate, waiting to encode, encode.
+    The times of a live frame add up to its latency (``LATENCY_STAGES``); that of capture is from when it was
+    there until it is in the queue.
     """
 
     def __init__(self, source: Source, sink: Sink, flow: Flow, stats: Stats) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,22 +14,10 @@ import av
 import pytest
 
 from streamfx.cli import main
-from tests import engines
 from tests.servers import wait_until
 
 ROOT = Path(__file__).parent.parent
 SOURCE = "test:bars?size=320x180&fps=30&frames=0&live=1"
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("live")
-    engines.make_engine(folder / "engines")
-    return os.environ | {
-        "STREAMFX_ENGINES": str(folder / "engines"),
-        "STREAMFX_CACHE": str(folder / "cache"),
-        "PYTHONPATH": str(ROOT),
-    }
 
 
 @contextlib.contextmanager
@@ -102,16 +89,8 @@ def test_status_comes_in_lines_and_the_summary_on_stdout(environment: dict[str, 
     ],
 )
 def test_what_cannot_be_is_refused_without_secrets(
-    arguments: list[str],
-    parts: list[str],
-    environment: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], parts: list[str], at_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("STREAMFX_ENGINES", "STREAMFX_CACHE"):
-        monkeypatch.setenv(name, environment[name])
     assert main(["--debug", "live", *arguments, "--effect", "tiny"]) == 2
     shown = capsys.readouterr()
     for part in parts:

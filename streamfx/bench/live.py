@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from streamfx.bench.far_end import Listener, read_file
 from streamfx.bench.meter import PictureMeter, Readings
-from streamfx.bench.rows import Row, Rows, with_factors
+from streamfx.bench.rows import Row, Rows
 from streamfx.capture.source import open_source
 from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError
@@ -80,7 +81,7 @@ def measure_live(
     rate_fps = _check(config)
     output, received = PictureMeter(), PictureMeter()
     listener = Listener(config.outputs[0], received) if _HERE.fullmatch(config.outputs[0]) else None
-    rows = Rows(_cuts(cuts_seconds), received if listener else output)
+    rows = Rows(_cuts(cuts_seconds, config.limits.seconds), received if listener else output)
     try:
         report = run_live(config, _both(rows.look, progress), _Watch((output, received), output, see))
     finally:
@@ -90,7 +91,7 @@ def measure_live(
     file = Path(config.outputs[0])
     if far_end is None and report.output.size_bytes is not None:
         far_end = read_file(file, rate_fps)
-    return LiveFigures(report, rate_fps, output.readings(), far_end, with_factors(rows.end(), report))
+    return LiveFigures(report, rate_fps, output.readings(), far_end, rows.end())
 
 
 def here_and_free() -> str:
@@ -131,10 +132,11 @@ def _check(config: LiveConfig) -> float:
     return float(source.format.rate_fps)
 
 
-def _cuts(given: Sequence[float] | float) -> Iterator[float]:
+def _cuts(given: Sequence[float] | float, end_seconds: float | None) -> Iterator[float]:
     if isinstance(given, Sequence):
         return iter(given)
-    return itertools.count(given, given)
+    last = math.inf if end_seconds is None else end_seconds - given / 2  # no row that is only a few frames
+    return itertools.takewhile(lambda cut: cut < last, itertools.count(given, given))
 
 
 def _both(first: Progress, second: Progress | None) -> Progress:

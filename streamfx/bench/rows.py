@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from streamfx.bench.meter import PictureMeter
-from streamfx.report import Report
 from streamfx.stats import Snapshot
 
 
@@ -42,7 +41,7 @@ class Row:
     latency_p99_ms: float | None
     latency_max_ms: float | None
     memory_mib: float | None
-    factor: float | None = None
+    factor: float | None
 
 
 class Rows:
@@ -63,7 +62,11 @@ class Rows:
     def look(self, snapshot: Snapshot) -> None:
         """Take the state of the run; cut where it is time to."""
         self._now = _Counts(
-            snapshot.elapsed_seconds, snapshot.frames_in, snapshot.frames_out, snapshot.frames_dropped
+            snapshot.elapsed_seconds,
+            snapshot.frames_in,
+            snapshot.frames_out,
+            snapshot.frames_dropped,
+            snapshot.factors[0] if snapshot.factors else None,
         )
         if self._now.seconds >= self._next:
             self._cut()
@@ -92,6 +95,7 @@ class Rows:
                 latency_p99_ms=_ms(latency.p99_seconds),
                 latency_max_ms=_ms(latency.max_seconds),
                 memory_mib=memory_mib(),
+                factor=now.factor,
             )
         )
         self._before = now
@@ -105,21 +109,7 @@ class _Counts:
     frames_in: int = 0
     frames_out: int = 0
     dropped: int = 0
-
-
-def with_factors(rows: Sequence[Row], report: Report) -> tuple[Row, ...]:
-    """Return the rows with the factor that was in force at the end of each."""
-    if not report.effects:
-        return tuple(rows)
-    first = report.effects[0].controls["factor"]
-    decisions = report.factor.decisions if report.factor else ()
-    if decisions:
-        first = decisions[0].before
-    made = []
-    for row in rows:
-        so_far = [each.after for each in decisions if each.time_seconds <= row.to_seconds]
-        made.append(replace(row, factor=so_far[-1] if so_far else first))
-    return tuple(made)
+    factor: float | None = None
 
 
 def growth_per_minute(rows: Sequence[Row], of: str) -> float | None:

@@ -122,8 +122,8 @@ def _words(figures: LiveFigures) -> list[str]:
     if latency.p50_seconds is not None and latency.p99_seconds is not None:
         p50, p99 = latency.p50_seconds, latency.p99_seconds
         lines.append(
-            f"latency read from the pictures: p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms; that is "
-            f"{p50 / interval:.2f} and {p99 / interval:.2f} times the {interval * 1e3:.1f} ms between two pictures"
+            f"latency read from the pictures: p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms: "
+            f"{p50 / interval:.2f} and {p99 / interval:.2f} of {interval * 1e3:.1f} ms, the time of a picture"
         )
     growth = [
         f"{name} {slope:+.2f} {unit}"

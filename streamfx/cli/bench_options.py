@@ -48,8 +48,8 @@ def _add_live(
     command = measured.add_parser(
         "live",
         help="the whole way live: latency, drops and memory over time",
-        description="Run the test picture in its own pace through an effect to an output. Latency is read from\n"
-        "the pictures: each has its number in its pixels.",
+        description="Run the test picture in its own pace through an effect to an output.\n"
+        "Latency is read from the pictures: each has its number in its pixels.",
         epilog=LIVE_EXAMPLES + EXIT_CODES,
     )
     live = command.add_argument_group("measurement")
