@@ -1,10 +1,10 @@
-"""Every fault of a live source, one after the other: what the report says, how long it took, what is left over.
+"""Every fault of a live source, one after the other: what the report says, and what is left behind.
 
     python -m benchmarks.faults [--seconds 8] [--scenario NAME] [--effect wave]
 
-Each scenario runs over the test picture through ``streamfx.live``, into a file that is checked afterwards. What
-must hold: every run ends in about the time it was given, every frame is accounted for, and neither threads nor
-open files are left behind.
+Each scenario runs over the test picture through ``streamfx.live``, into a file that is checked afterwards.
+What must hold: every run ends in about the time it was given, every frame is accounted for, and neither
+threads nor open files are left behind.
 """
 
 from __future__ import annotations

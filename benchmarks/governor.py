@@ -3,10 +3,10 @@
     python -m benchmarks.governor [--before 60] [--load 60] [--after 120] [--size 1280x720] [--frames FOLDER]
 
 The test picture runs live through an effect, as in ``streamfx bench live``. After ``--before`` seconds
-processes start that only compute, one for each processor but one, each bound to its own; after ``--load`` more
-they end. What must hold: the factor becomes larger under load, the rate holds, and the factor is back
-afterwards. Figures are by phase; each decision of the governor is told with its time; a picture at every factor
-that was in force is kept as PNG.
+processes start that only compute, one for each processor but one, each bound to its own; after ``--load``
+more they end. What must hold: the factor becomes larger under load, the rate holds, and the factor is back
+afterwards. Figures are by phase; each decision of the governor is told with its time; a picture at every
+factor that was in force is kept as PNG.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def tell(figures: LiveFigures) -> list[dict[str, Any]]:
     for row in rows:
         print(
             f"{row['phase']:7}{row['from_seconds']:5.0f} to {row['to_seconds']:4.0f} s: "
-            f"{row['fps']:5.1f} fps, {row['dropped']} dropped, latency p50 {row['latency_p50_ms']} p99 {row['latency_p99_ms']} ms, "
+            f"{row['fps']:5.1f} fps, {row['dropped']} dropped, "
+            f"latency p50 {row['latency_p50_ms']} p99 {row['latency_p99_ms']} ms, "
             f"factor {row['factor']:g} at its end"
         )
     factor = figures.report.factor

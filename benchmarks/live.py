@@ -3,8 +3,8 @@
     python -m benchmarks.live [--seconds 600] [--effect wave] [--sink null:] [--quick]
 
 What must hold on two cores: at 720p30 no frame is dropped, latency is at most one frame interval at p50 and
-two at p99, and neither latency nor memory grows from minute to minute; at 1080p30 a factor is chosen that holds
-the rate. One size and more options: ``streamfx bench live``.
+two at p99, and neither latency nor memory grows from minute to minute; at 1080p30 a factor is chosen that
+holds the rate. One size and more options: ``streamfx bench live``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def measure(size: str, effect: str, sink: str, seconds: float) -> list[dict[str,
     figures = measure_live(config, ROW_SECONDS)
     for row in figures.rows:
         print(
-            f"  {row.from_seconds:5.0f} to {row.to_seconds:4.0f} s: {row.fps:5.1f} fps, {row.dropped} dropped, "
+            f"  {row.from_seconds:5.0f} to {row.to_seconds:4.0f} s: {row.fps:5.1f} fps, "
+            f"{row.dropped} dropped, "
             f"latency p50 {row.latency_p50_ms} p99 {row.latency_p99_ms} ms, {row.memory_mib} MiB, "
             f"factor {row.factor}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from streamfx.capture.source import Source
@@ -60,17 +61,19 @@ class Stages:
 
     def __init__(self, source: Source, sink: Sink, flow: Flow, stats: Stats) -> None:
         self.source, self.sink, self.flow, self.stats = source, sink, flow, stats
-        self.ledger = Ledger()
+        self.ledger, self.aborting = Ledger(), threading.Event()
+        # The queues must not hold the stages: such a circle would keep codecs, their threads and pictures
+        # until Python looks for circles.
+        self._dropped = dropped = partial(_settle_drop, self.ledger, self.aborting)
         policy = flow.policy or (Policy.DROP_OLDEST if source.live else Policy.WAIT)
         self.captured = FrameQueue[Captured](
-            flow.capture_capacity, policy, lambda item, cause: self._dropped(item.frame.index, cause)
+            flow.capture_capacity, policy, lambda item, cause: dropped(item.frame.index, cause)
         )
         self.generated = FrameQueue[Slot](
-            flow.encode_capacity, Policy.WAIT, lambda slot, cause: self._dropped(slot.index, cause)
+            flow.encode_capacity, Policy.WAIT, lambda slot, cause: dropped(slot.index, cause)
         )
         # A plain number, because a signal handler counts it up: an Event's lock could be held already there.
         self.stop_requests = 0
-        self.aborting = threading.Event()
         self.source_ended = False
         self.read_since: float | None = None
         self.finished = False
@@ -222,6 +225,7 @@ class Stages:
         if self.source.live and in_a_row > 1:  # do not hammer a device that gives nothing but errors
             self.aborting.wait(min(0.01 * in_a_row, 0.25))
 
-    def _dropped(self, index: int, cause: DropCause) -> None:
-        aborted = cause is DropCause.CANCELLED and self.aborting.is_set()
-        self.ledger.dropped(index, "aborted" if aborted else cause.value)
+
+def _settle_drop(ledger: Ledger, aborting: threading.Event, index: int, cause: DropCause) -> None:
+    aborted = cause is DropCause.CANCELLED and aborting.is_set()
+    ledger.dropped(index, "aborted" if aborted else cause.value)

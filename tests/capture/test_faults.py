@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from streamfx.backoff import Backoff
 from streamfx.capture.live_settings import Gap, LiveSettings
 from streamfx.capture.network import NetworkSource
+from streamfx.capture.receiver import Receiver
 from streamfx.capture.source import open_source
 from streamfx.errors import ConfigError, DecodeError, SourceLostError, SourceOpenError
 from streamfx.frame import Frame
@@ -137,6 +140,21 @@ def test_a_slow_server_is_waited_for_within_the_limit() -> None:
     check_order(read_until(source, lambda f: len(f) == 15)[0])
     with pytest.raises(SourceOpenError, match=r"cannot be opened: no answer within 0\.2 s"):
         opened(f"fault:slow?opening=9:{PATTERN}", open_seconds=0.2)
+
+
+def test_a_source_that_was_lost_now_and_then_is_free_as_soon_as_it_is_closed() -> None:
+    def received_through_a_storm() -> weakref.ref[Receiver]:
+        source = opened(f"fault:storm?every=0.1&times=2&refused=1:{PATTERN}", Gap.PAUSE)
+        read_until(source, lambda f: len(source.absences) == 2 and len(f) > 8)
+        return weakref.ref(source._receiver)
+
+    gc.disable()
+    try:
+        receiver = received_through_a_storm()
+        wait_until(lambda: not any(each.name == "streamfx-receive" for each in threading.enumerate()))
+        assert receiver() is None
+    finally:
+        gc.enable()
 
 
 def test_closing_ends_a_fault_and_the_thread_that_reads() -> None:
