@@ -98,6 +98,20 @@ def test_what_cannot_be_is_refused_without_secrets(
     assert "hidden" not in shown.err + shown.out
 
 
+def test_a_configuration_alone_says_what_is_read_and_written(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (at_home / "scene.yaml").write_text(
+        "input: test:bars?size=96x64&fps=50&live=1&frames=10\n"
+        "outputs: [one.mp4, 'null:']\neffects: [tiny]\nfactor: 2\nthreads: 1\nreport: report.json\n"
+    )
+    assert main(["live", "--config", "scene.yaml"]) == 0, capsys.readouterr().err
+    assert {path.name for path in at_home.iterdir()} == {"scene.yaml", "one.mp4", "report.json"}
+    assert "one.mp4, null:: complete" in capsys.readouterr().out
+    assert main(["live", "--config", "scene.yaml", "--overwrite", "--set", "outputs=['null:']"]) == 0
+    assert "null:: complete" in capsys.readouterr().out
+
+
 def test_the_schema_of_live_configurations_is_printed_when_asked_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
