@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 from tests import engines
-from tests.asserts import assert_no_stage_thread_is_left
+from tests.asserts import assert_no_thread_is_left
 
 # A time limit per example would make tests fail on a busy machine; no test here asserts times.
 hypothesis.settings.register_profile("streamfx", deadline=None)
@@ -18,9 +18,9 @@ hypothesis.settings.load_profile("streamfx")
 
 
 @pytest.fixture(autouse=True)
-def _no_stage_thread_outlives_a_test() -> Iterator[None]:
+def _no_thread_outlives_a_test() -> Iterator[None]:
     yield
-    assert_no_stage_thread_is_left()
+    assert_no_thread_is_left()
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_HASTY = 3
+_STOP_SECONDS = 0.2
 _EVENTS_WAITING = 32  # pictures are large; a consumer that does not come makes the thread wait
 
 
@@ -124,9 +125,11 @@ class Receiver:
         self._unwanted.clear()
 
     def stop(self) -> None:
-        """Ask the thread to end; it does when what it waits for has come, or its time limit is over."""
+        """End the thread. Inside FFmpeg it notices when something comes, or its time limit is over: it is not
+        waited for that long."""
         self._stopping.set()
         self.events.cancel()
+        self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
         try:

@@ -114,7 +114,7 @@ def test_a_source_that_does_not_come_back_is_lost_in_the_end() -> None:
 
 @pytest.mark.parametrize("scenario", ["jump?after=0.4&by=50", "jump?after=0.4&by=-50", "wrap?after=0.4"])
 def test_a_clock_that_jumps_leaves_the_output_as_it_would_be_without(scenario: str, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", frames=40, codec="mpeg4")
+    clip = make_clip(tmp_path / "clip.mkv", frames=60, rate=50, codec="mpeg4")
     source = opened(f"fault:{scenario}:{clip}", Gap.PAUSE)
     assert source.extras is not None
     source.extras.claim()
@@ -129,7 +129,7 @@ def test_a_clock_that_jumps_leaves_the_output_as_it_would_be_without(scenario: s
 
 
 def test_lost_and_damaged_packets_end_nothing(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.ts", frames=30, audio=False)
+    clip = make_clip(tmp_path / "clip.ts", frames=30, rate=50, audio=False)
     for scenario in ("loss?share=0.2", "corrupt?share=0.3"):
         frames, _ = read_until(opened(f"fault:{scenario}:{clip}", Gap.PAUSE), lambda f: len(f) == 20)
         check_order(frames)
