@@ -218,7 +218,8 @@ def _open_page(config: LiveConfig, output: str, source: Source, desk: Desk) -> P
             overwrite=False,
         )
 
-    return PageSink(output, source.name, source.format, desk, config.web, open_file)
+    title = Path(source.name).name if Path(source.name).is_file() else source.name
+    return PageSink(output, title, source.format, desk, config.web, open_file)
 
 
 def _log_address(address: str) -> None:

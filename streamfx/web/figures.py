@@ -10,7 +10,7 @@ from typing import Any
 from streamfx.desk import Desk
 from streamfx.stats import Snapshot, Times
 
-STAGES = ("waiting", "decode", "generate", "reduce", "translate", "fuse", "encode")
+STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "encode")
 _SPAN_SECONDS = 2.5
 _LATENCIES = 150
 

@@ -55,7 +55,7 @@ class Viewer:
 
     @property
     def screen_ms(self) -> float | None:
-        """What passes from capture to where this viewer says that the picture is shown; median of the last."""
+        """From capture to where this viewer says that the picture is shown, median of the last ones."""
         return median(self._delays) * 1000 if self._delays else None
 
     def offer(self, number: int, captured_ns: int, picture: bytes | None) -> None:

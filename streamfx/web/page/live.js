@@ -247,14 +247,14 @@ function figures(message) {
   at("latency-p50").textContent = ms(message.latency_ms?.p50);
   at("latency-p95").textContent = ms(message.latency_ms?.p95);
   at("screen").textContent = ms(message.screen_ms);
-  const causes = Object.entries(message.drops).map(([cause, count]) => `${whole.format(count)} ${cause}`);
+  const causes = Object.entries(message.drops).map(([cause, count]) => `${cause} (${whole.format(count)})`);
   const dropped = Object.values(message.drops).reduce((sum, count) => sum + count, 0);
-  if (message.failed) causes.push(`${whole.format(message.failed)} broken`);
-  if (message.repeated) causes.push(`${whole.format(message.repeated)} repeated while the source was away`);
-  if (message.skipped) causes.push(`${whole.format(message.skipped)} skipped for this page alone`);
+  if (message.failed) causes.push(`broken (${whole.format(message.failed)})`);
+  if (message.repeated) causes.push(`repeated while the source was away (${whole.format(message.repeated)})`);
+  if (message.skipped) causes.push(`skipped on this page alone (${whole.format(message.skipped)})`);
   at("dropped").textContent = whole.format(dropped);
   at("frames-in").textContent = whole.format(message.frames_in);
-  at("causes").textContent = causes.join(", ") || "every frame came through";
+  at("causes").textContent = causes.join("; ") || "every frame came through";
   at("factor").textContent = message.factor ? String(message.factor.factor) : "–";
   at("factor-why").textContent = message.factor?.why ?? "no effect runs";
   showStages(message.stages_ms);
@@ -266,6 +266,11 @@ function figures(message) {
 }
 
 const INNER = new Set(["reduce", "translate", "fuse"]);
+const NAMES = { decode: "capture", waiting: "queue" };
+const MEANING = {
+  decode: "Decoding a frame, and waiting for the source to deliver it",
+  waiting: "From the capture of a frame to where its generation begins",
+};
 
 function showStages(stages) {
   const rows = at("stages"), longest = Math.max(1, ...Object.values(stages));
@@ -277,7 +282,7 @@ function showStages(stages) {
       const bar = make("td");
       bar.append(make("meter", "", { min: 0 }));
       bar.firstChild.setAttribute("aria-hidden", "true");
-      row.append(make("th", name, { scope: "row" }), bar, make("td"));
+      row.append(make("th", NAMES[name] ?? name, { scope: "row", title: MEANING[name] ?? "" }), bar, make("td"));
       return row;
     }));
   }
