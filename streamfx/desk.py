@@ -10,9 +10,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_over
 from streamfx.errors import ConfigError, StreamfxError
 from streamfx.factor_watch import FactorWatch
 from streamfx.frame import Frame
@@ -24,73 +25,8 @@ from streamfx.stats import Snapshot
 
 log = logging.getLogger(__name__)
 
-_FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
 _ONE_MOVE_SECONDS = 1.0  # a slider that is dragged sends many values: they are one change
 _MOST_CHANGES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A control of a running effect that its engine declares, and where it stands."""
-
-    name: str
-    low: float
-    high: float
-    default: float
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class EffectState:
-    """An effect as it runs now.
-
-    Attributes:
-        name: of the engine.
-        backend: what runs it.
-        precision: what it computes in.
-        factor: in force.
-        controls: what can be set, in the order in which the engine declares it.
-    """
-
-    name: str
-    backend: str
-    precision: str
-    factor: float
-    controls: tuple[Control, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeskState:
-    """How everything stands.
-
-    Attributes:
-        effects: in the order they are applied.
-        bypass: whether frames pass unchanged.
-        opening: the effect that is being opened to take another's place; None when none is.
-        problem: why the last effect asked for could not be had; None when it could.
-        available: names of the effects there are.
-    """
-
-    effects: tuple[EffectState, ...]
-    bypass: bool
-    opening: str | None
-    problem: str | None
-    available: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something that was changed while the run went on.
-
-    Attributes:
-        at_seconds: since the start of the run.
-        after_frame: the last frame taken up before it; None before the first.
-        what: one line.
-    """
-
-    at_seconds: float
-    after_frame: int | None
-    what: str
 
 
 class Desk:
@@ -184,7 +120,7 @@ class Desk:
     def state(self) -> DeskState:
         """Return how everything stands."""
         return DeskState(
-            effects=tuple(map(_state_of, self._effects.chain.effects)),
+            effects=tuple(map(state_of, self._effects.chain.effects)),
             bypass=self._bypass,
             opening=self._opening,
             problem=self._problem,
@@ -208,7 +144,7 @@ class Desk:
         """
         with self._turning:
             effect = self._effect_at(position)
-            if name not in {control.name for control in _controls_of(effect)}:
+            if name not in {control.name for control in controls_of(effect)}:
                 raise ConfigError(f"effect {effect.engine.name!r} has no control {name!r}")
             before = getattr(effect.controls, name)
             effect.controls = replace(effect.controls, **{name: value})
@@ -264,7 +200,7 @@ class Desk:
                 if before.watch is not None:
                     self._past_decisions += tuple(before.watch.decisions)
                 for old in replaced:
-                    _take_over(old, after.chain.effects[position])
+                    take_over(old, after.chain.effects[position])
                 self._effects = after
                 was = replaced[0].engine.name if replaced else "none"
                 self._note(f"effect {was} → {name}")
@@ -311,33 +247,3 @@ def _give_back(old: Effects, kept: Effects | None) -> None:
     for effect in old.chain.effects:
         if kept is None or all(effect is not other for other in kept.chain.effects):
             effect.close()
-
-
-def _take_over(old: Effect, new: Effect) -> None:
-    """Set the controls of an effect to where those of another stand, as far as its engine allows."""
-    stand = {control.name: control.value for control in _controls_of(old)}
-    taken = {
-        control.name: min(max(stand[control.name], control.low), control.high)
-        for control in _controls_of(new)
-        if control.name in stand
-    }
-    new.controls = replace(new.controls, **taken)
-
-
-def _controls_of(effect: Effect) -> tuple[Control, ...]:
-    """Return the controls that the engine declares and that can be set while it runs."""
-    return tuple(
-        Control(name, found.low, found.high, found.default, float(getattr(effect.controls, name)))
-        for name, found in effect.engine.spec.controls.items()
-        if name != _FACTOR and hasattr(effect.controls, name)
-    )
-
-
-def _state_of(effect: Effect) -> EffectState:
-    return EffectState(
-        name=effect.engine.name,
-        backend=effect.compiled.backend,
-        precision=effect.compiled.precision.value,
-        factor=effect.controls.factor,
-        controls=_controls_of(effect),
-    )

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ import numpy as np
 import pytest
 
 import streamfx
-from streamfx.capture.pattern import read_stamp
+from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.config_live import LiveConfig, WebConfig
+from streamfx.encode.several import Lane
 from streamfx.encode.sink import open_sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame
@@ -136,6 +138,24 @@ def go(script: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
+def written(lane: Lane, count: int) -> bool:
+    """Return whether so many frames are in a recording."""
+    return lane.written == count
+
+
+def counted(shown: Page, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that the number of each frame is put into of which a JPEG is made."""
+    made: list[int] = []
+    jpeg = shown.sink._maker.jpeg
+
+    def counting(frame: Frame) -> bytes:
+        made.append(frame.index)
+        return jpeg(frame)
+
+    monkeypatch.setattr(shown.sink._maker, "jpeg", counting)
+    return made
+
+
 def luma(jpeg: bytes) -> Any:
     """Return the luma of a picture."""
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -176,18 +196,18 @@ def test_pictures_are_no_wider_than_asked_for_and_colours_are_right() -> None:
         go(visit(shown))
 
 
-def test_without_viewers_no_picture_is_made_and_frames_count_as_taken() -> None:
+def test_without_viewers_no_picture_is_made_and_frames_count_as_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with page("tiny") as shown:
-        made: list[int] = []
-        jpeg = shown.sink._maker.jpeg
-        shown.sink._maker.jpeg = lambda frame: (made.append(frame.index), jpeg(frame))[1]  # type: ignore[method-assign]
+        made = counted(shown, monkeypatch)
         for _ in range(3):
             shown.step()
         assert shown.sink.frames_written == shown.sink.packets_written == 3
         assert made == []
 
 
-def test_a_picture_is_made_once_however_many_look() -> None:
+def test_a_picture_is_made_once_however_many_look(monkeypatch: pytest.MonkeyPatch) -> None:
     async def visit(shown: Page, made: list[int]) -> None:
         async with visiting(shown) as one, visiting(shown) as other:
             shown.step()
@@ -201,9 +221,7 @@ def test_a_picture_is_made_once_however_many_look() -> None:
             assert made == [0, 0, 1], "nobody wants to see what it was before"
 
     with page("tiny") as shown:
-        made: list[int] = []
-        jpeg = shown.sink._maker.jpeg
-        shown.sink._maker.jpeg = lambda frame: (made.append(frame.index), jpeg(frame))[1]  # type: ignore[method-assign]
+        made = counted(shown, monkeypatch)
         go(visit(shown, made))
 
 
@@ -240,7 +258,7 @@ def test_what_one_viewer_changes_acts_between_two_frames_and_all_viewers_are_tol
         async with visiting(shown) as one, visiting(shown) as other:
             old = shown.step()
             source = shown.table.source
-            assert isinstance(source, streamfx.capture.pattern.PatternSource)
+            assert isinstance(source, PatternSource)
             await one.send(type="control", effect=0, name="strength", value=0.0)
             for visitor in (one, other):
                 state = await visitor.told(
@@ -363,7 +381,7 @@ def test_a_recording_is_started_and_stopped_by_hand_and_plays(tmp_path: Path) ->
             assert lane is not None
             for count in range(1, 6):
                 shown.step()
-                await asyncio.to_thread(wait_until, lambda count=count: lane.written == count)
+                await asyncio.to_thread(wait_until, partial(written, lane, count))
             await one.told("state", lambda told: bool(told["recording"]["on"]))
             await other.send(type="record", on=False)
             await one.told("state", lambda told: not told["recording"]["on"])
@@ -420,9 +438,8 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
         await asyncio.to_thread(wait_until, lambda: shown.table.desk._watchers == 0)
         site = shown.sink._site
         tasks: list[int] = []
-        counted = threading.Event()
-        site.call(lambda: (tasks.append(len(asyncio.all_tasks(site.loop))), counted.set()))
-        await asyncio.to_thread(counted.wait, 60)
+        site.call(lambda: tasks.append(len(asyncio.all_tasks(site.loop))))
+        await asyncio.to_thread(wait_until, lambda: bool(tasks))
         assert tasks == [1], "only the server's own is left"
         assert shown.sink._telling is None
 
