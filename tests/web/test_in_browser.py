@@ -21,7 +21,10 @@ from tests import engines
 from tests.browser import Tab, browser, chromium
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed (apt install chromium)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="no Chromium is installed (apt install chromium)"),
+]
 
 SIZE = (160, 96)
 NUMBER = "Number(document.querySelector('#stage')?.dataset.number ?? -1)"
