@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_over
-from streamfx.errors import ConfigError, StreamfxError
+from streamfx.errors import ConfigError
 from streamfx.factor_watch import FactorWatch
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
@@ -177,6 +177,11 @@ class Desk:
             self._switching.start()
         self._tell()
 
+    def note(self, what: str) -> None:
+        """Keep account of something else that was done by hand: a recording, a snapshot."""
+        with self._turning:
+            self._note(what)
+
     def close(self) -> None:
         """Wait for what is being opened and give back what the desk opened. May be called twice."""
         with self._turning:
@@ -191,8 +196,8 @@ class Desk:
         try:
             stages = self.snapshot.stages if self.snapshot else {}
             after = exchanged(before, position, name, stages)
-        except (StreamfxError, RuntimeError, ValueError, OSError) as error:
-            problem = str(error)
+        except Exception as error:  # the thread boundary: the old effects go on, and the page says why
+            problem = str(error) or type(error).__name__
             log.warning("effect %s cannot be had, the one before stays: %s", name, error)
         with self._turning:
             if after is not None:
@@ -229,11 +234,6 @@ class Desk:
         if len(self.changes) < _MOST_CHANGES:
             self.changes.append(change)
         self._moved = (move, now)
-
-    def note(self, what: str) -> None:
-        """Keep account of something else that was done by hand: a recording, a snapshot."""
-        with self._turning:
-            self._note(what)
 
     def _tell(self) -> None:
         for told in tuple(self._listeners):

@@ -30,6 +30,7 @@ from streamfx.frame import Frame
 from streamfx.web.sink import PageSink
 from tests import engines
 from tests.desks import Bench, bench
+from tests.fakes import FakeSink
 from tests.servers import wait_until
 
 
@@ -411,6 +412,33 @@ def test_a_recording_that_goes_on_at_the_end_is_completed(tmp_path: Path) -> Non
     (file,) = tmp_path.glob("*.mkv")
     with av.open(str(file)) as recorded:
         assert len(list(recorded.decode(video=0))) == 1
+
+
+def test_a_recording_that_breaks_is_told_and_another_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def visit(shown: Page) -> None:
+        async with visiting(shown) as visitor:
+            await visitor.send(type="record", on=True)
+            await visitor.told("state", lambda told: bool(told["recording"]["on"]))
+            lane = shown.sink._recorder._lane
+            assert lane is not None
+            lane.sink.abort()
+            monkeypatch.setattr(lane, "sink", FakeSink(fail_at=0))
+            shown.step()
+            told = await visitor.told("state", lambda told: not told["recording"]["on"])
+            assert told["recording"]["problem"] == "fake-out: no space left on device"
+            await visitor.send(type="record", on=True)
+            await visitor.told("state", lambda told: bool(told["recording"]["on"]))
+            shown.step()
+
+    with page("tiny", recordings=str(tmp_path)) as shown:
+        go(visit(shown))
+    assert [note.partition(" to ")[0] for note in shown.sink.notes[1:]] == [
+        "recorded 0 frames",
+        "recorded 1 frames",
+    ]
+    assert "it ended early: fake-out: no space left" in shown.sink.notes[1]
 
 
 def test_a_recording_that_cannot_be_written_is_told_and_the_page_goes_on(tmp_path: Path) -> None:
