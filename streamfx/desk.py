@@ -15,7 +15,6 @@ from functools import cached_property
 
 from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_over
 from streamfx.errors import ConfigError
-from streamfx.factor_watch import FactorWatch
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.generate.library import list_engines
@@ -54,6 +53,7 @@ class Desk:
         self._in_frame = threading.Lock()
         self._turning = threading.RLock()  # one hand at the knobs at a time, the governor's included
         self._sources: deque[Frame] = deque(maxlen=kept_frames)
+        self._keeping = threading.Lock()
         self._watchers = 0
         self._listeners: list[Callable[[], None]] = []
         self._past_decisions: tuple[Decision, ...] = ()
@@ -67,11 +67,6 @@ class Desk:
     def effects(self) -> Effects:
         """The effects in force."""
         return self._effects
-
-    @property
-    def watch(self) -> FactorWatch | None:
-        """What keeps the factor right now."""
-        return self._effects.watch
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -90,19 +85,22 @@ class Desk:
             chain, bypass = self._effects.chain, self._bypass
             self._last_index = frame.index
             if self._watchers:
-                self._sources.append(frame)
+                with self._keeping:
+                    self._sources.append(frame)
             return frame if bypass else chain.process(frame)
 
     def source_of(self, index: int) -> Frame | None:
         """Return what frame ``index`` was before the effects; None when that was not kept."""
-        return next((frame for frame in tuple(self._sources) if frame.index == index), None)
+        with self._keeping:
+            return next((frame for frame in self._sources if frame.index == index), None)
 
     def watch_sources(self, *, on: bool) -> None:
         """Say that somebody wants to see what frames were before, or does no more. Calls must pair up."""
         with self._turning:
             self._watchers += 1 if on else -1
             if not self._watchers:
-                self._sources.clear()
+                with self._keeping:
+                    self._sources.clear()
 
     def listen(self, told: Callable[[], None]) -> Callable[[], None]:
         """Have ``told`` called after every change, in any thread; return what ends that."""
