@@ -125,6 +125,7 @@ class Snapshot:
         stopping: True once a stop was asked for.
         frames_repeated: frames out that stand in for pictures that did not come.
         factors: of each effect, in force now.
+        drops: frames given up so far, by cause.
     """
 
     frames_in: int
@@ -140,6 +141,7 @@ class Snapshot:
     stopping: bool = False
     frames_repeated: int = 0
     factors: tuple[float, ...] = ()
+    drops: dict[str, int] = field(default_factory=dict)
 
 
 def process_cpu_seconds() -> float:

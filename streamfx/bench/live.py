@@ -83,7 +83,7 @@ def measure_live(
     listener = Listener(config.outputs[0], received) if _HERE.fullmatch(config.outputs[0]) else None
     rows = Rows(_cuts(cuts_seconds, config.limits.seconds), received if listener else output)
     try:
-        report = run_live(config, _both(rows.look, progress), _Watch((output, received), output, see))
+        report = run_live(config, _both(rows.look, progress), watch=_Watch((output, received), output, see))
     finally:
         if listener is not None:
             listener.close(output.last)
