@@ -14,7 +14,7 @@ from streamfx.capture.source import Source, open_source
 from streamfx.errors import SourceLostError, SourceOpenError
 from streamfx.frame import Plane
 
-_SETTINGS = LiveSettings(open_seconds=3.0, read_seconds=3.0, gap=Gap.PAUSE, reconnect=Backoff(attempts=1))
+_SETTINGS = LiveSettings(open_seconds=1.5, read_seconds=1.5, gap=Gap.PAUSE, reconnect=Backoff(attempts=1))
 _UNDER_WAY_SECONDS = 1.0
 
 
