@@ -113,13 +113,13 @@ class _Counts:
 
 
 def growth_per_minute(rows: Sequence[Row], of: str) -> float | None:
-    """Return by how much a figure grows per minute, by least squares; None of fewer than three rows.
+    """Return by how much a figure grows per minute, by least squares; None of fewer than four rows.
 
     The first row is left out: caches fill and memory is taken then. So is a last one that is shorter.
     """
     whole = [row for row in rows[1:] if row.to_seconds - row.from_seconds >= 0.9 * _usual_seconds(rows)]
     points = [((row.from_seconds + row.to_seconds) / 120, getattr(row, of)) for row in whole]
-    if len(points) < 2 or any(value is None for _, value in points):
+    if len(points) < 3 or any(value is None for _, value in points):
         return None
     minutes = sum(minute for minute, _ in points) / len(points)
     figure = sum(value for _, value in points) / len(points)

@@ -64,8 +64,8 @@ def test_growth_is_the_slope_of_whole_rows_after_the_first() -> None:
     rows = [row(0, 900.0), row(1, 20.0), row(2, 23.0), row(3, 26.0), row(4, 500.0, seconds=6.0)]
     assert growth_per_minute(rows, "latency_p50_ms") == pytest.approx(3.0)
     assert growth_per_minute(rows, "memory_mib") == pytest.approx(0.0)
-    assert growth_per_minute(rows[:2], "latency_p50_ms") is None
-    assert growth_per_minute([row(0), row(1), row(2, None)], "latency_p50_ms") is None
+    assert growth_per_minute(rows[:3], "latency_p50_ms") is None
+    assert growth_per_minute([row(0), row(1), row(2, None), row(3)], "latency_p50_ms") is None
 
 
 def test_memory_is_that_of_this_process() -> None:
