@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Protocol
@@ -15,6 +16,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamfx.addresses import scheme_of, without_credentials
+from streamfx.capture.backlog import Backlog
 from streamfx.capture.container import best_video
 from streamfx.capture.live_settings import LiveSettings
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
@@ -92,6 +94,9 @@ class NetworkConnection:
         self._reached = Fraction(0)  # seconds since the first packet
         self._packets: Iterator[Packet[Stream]] = self._container.demux()
         self._awaiting_keyframe = _WITHOUT_KEYFRAME
+        # HTTP and HLS come in bursts all the time, and are handed out at their pace.
+        in_bursts = self.finite or (scheme_of(address) or "").startswith("http")
+        self._backlog = None if in_bursts else Backlog()
         self._count = 0
 
     def packet(self) -> Packet[Stream] | None:
@@ -111,13 +116,20 @@ class NetworkConnection:
         return packet
 
     def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
-        """Return the pictures that a packet completes; none before the first that can be joined at."""
+        """Return the pictures that a packet completes; none before the first that can be joined at, and none
+        that waited while the connection was being opened.
+        """
+        arrived = time.monotonic()
         if self._awaiting_keyframe:
             self._awaiting_keyframe = 0 if packet.is_keyframe else self._awaiting_keyframe - 1
             if self._awaiting_keyframe:
                 return []
         self._count += 1
-        return decoded(packet, self._name, self._count)
+        pictures = decoded(packet, self._name, self._count)  # of old ones too: later ones follow from them
+        ticks = packet.pts if packet.dts is None else packet.dts
+        seconds = None if ticks is None else ticks * packet.time_base
+        old = self._backlog is not None and self._backlog.holds(seconds, arrived)
+        return [] if old else pictures
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
@@ -143,7 +155,9 @@ def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
         # Over TCP nothing is lost to full socket buffers, and it passes where UDP is filtered.
         options |= {"rtsp_transport": "tcp", "timeout": read_us, "max_delay": "200000", "tcp_nodelay": "1"}
     elif scheme.startswith("rtmp"):
-        # Not "timeout": with RTMP that means to wait for somebody to connect.
+        # Not "timeout": with RTMP that means to wait for somebody to connect. Without sound, FFmpeg looks for
+        # it to the end of the time; with RTMP it comes at once.
+        options |= {"analyzeduration": "1000000"}
         options |= {"rtmp_live": "live", "rtmp_buffer": "100", "rw_timeout": read_us}
     elif scheme == "udp":
         options |= {"timeout": read_us, "overrun_nonfatal": "1", "fifo_size": "50000"}
