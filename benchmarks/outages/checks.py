@@ -115,14 +115,16 @@ def timeline(seen: Sequence[Seen], rate_fps: int) -> dict[str, Any]:
         for before, after in pairwise(seen)
         if _together(before, after)
     ]
-    lags = [each.at_seconds - each.stamp / rate_fps for each in seen if each.stamp is not None]
-    stamps = [each.stamp for each in seen if each.stamp is not None]
+    numbered = [(each.at_seconds, each.stamp) for each in seen if each.stamp is not None]
+    stamps = [stamp for _, stamp in numbered]
+    new = [now for before, now in pairwise(numbered) if now[1] != before[1]]  # not one that is shown again
+    lags = [at_seconds - stamp / rate_fps for at_seconds, stamp in new]
     share = max(len(lags) // 10, 1)
     return {
         "forward": all(step > 0 for step in steps),
         "largest_gap_seconds": round(max(steps, default=0.0), 3),
         "pictures_in_order": all(before <= after for before, after in pairwise(stamps)),
-        "share_numbered": round(len(lags) / max(len(seen), 1), 3),
+        "share_numbered": round(len(stamps) / max(len(seen), 1), 3),
         "lag_grew_seconds": round(statistics.median(lags[-share:]) - statistics.median(lags[:share]), 3)
         if lags
         else None,
