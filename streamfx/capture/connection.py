@@ -94,13 +94,13 @@ class NetworkConnection:
         self._reached = Fraction(0)  # seconds since the first packet
         self._packets: Iterator[Packet[Stream]] = self._container.demux()
         self._awaiting_keyframe = _WITHOUT_KEYFRAME
-        # HTTP and HLS come in bursts all the time, and are handed out at their pace.
-        in_bursts = self.finite or (scheme_of(address) or "").startswith("http")
-        self._backlog = None if in_bursts else Backlog()
+        self._backlog = Backlog() if has_backlog(address, finite=self.finite) else None
+        self._came = self._waited_seconds = 0.0  # of the last packet
         self._count = 0
 
     def packet(self) -> Packet[Stream] | None:
         """Return the next packet; see ``Connection``."""
+        asked = time.monotonic()
         try:
             packet = next(self._packets, None)
         except (av.FFmpegError, OSError) as error:
@@ -109,6 +109,8 @@ class NetworkConnection:
             if self.finite and self._reached >= self._duration - _END_SECONDS:
                 return None
             raise SourceLostError(f"{self._name}: the other side ended the stream")
+        self._came = time.monotonic()
+        self._waited_seconds = self._came - asked
         if packet.dts is not None:
             seconds = packet.dts * packet.time_base
             self._began = seconds if self._began is None else self._began
@@ -119,7 +121,6 @@ class NetworkConnection:
         """Return the pictures that a packet completes; none before the first that can be joined at, and none
         that waited while the connection was being opened.
         """
-        arrived = time.monotonic()
         if self._awaiting_keyframe:
             self._awaiting_keyframe = 0 if packet.is_keyframe else self._awaiting_keyframe - 1
             if self._awaiting_keyframe:
@@ -128,7 +129,8 @@ class NetworkConnection:
         pictures = decoded(packet, self._name, self._count)  # of old ones too: later ones follow from them
         ticks = packet.pts if packet.dts is None else packet.dts
         seconds = None if ticks is None else ticks * packet.time_base
-        old = self._backlog is not None and self._backlog.holds(seconds, arrived)
+        backlog = self._backlog
+        old = backlog is not None and backlog.holds(seconds, self._came, self._waited_seconds)
         return [] if old else pictures
 
     def close(self) -> None:
@@ -166,6 +168,14 @@ def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
     elif scheme in ("srt", "tcp"):
         options |= {"timeout": read_us}
     return options
+
+
+def has_backlog(address: str, *, finite: bool) -> bool:
+    """Return whether pictures of ``address`` that come faster than they were made are old ones.
+
+    Recordings, and HTTP with HLS, come in bursts all the time, and are handed out at their pace.
+    """
+    return not finite and not (scheme_of(address) or "").startswith("http")
 
 
 def decode_without_delay(video: VideoStream, threads: int | None) -> None:
