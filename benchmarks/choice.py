@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def picture(size: tuple[int, int]) -> Frame:
     with av.open(str(CLIP)) as container:
         first = next(container.decode(video=0)).reformat(width=size[1], height=size[0], format="yuv420p")
     y, u, v = (plane_array(plane, 8).copy() for plane in first.planes)
-    return Frame((y, u, v), Subsampling.YUV420, 8, Colour(), 0, 0, first.time_base)
+    return Frame((y, u, v), Subsampling.YUV420, 8, Colour(), 0, 0, Fraction(1, 25))
 
 
 def off(rows: Sequence[dict[str, Any]], way: str) -> tuple[float, float]:

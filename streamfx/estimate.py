@@ -81,9 +81,9 @@ class Prediction:
 
 
 class _Work(NamedTuple):
-    """So many times so many cycles of one core."""
+    """So many of something, at so many cycles of one core."""
 
-    count: int
+    number: int
     cycles: float
     what: str
 
@@ -236,12 +236,12 @@ def _cpu_work(
     stage: str, machine: Machine, workload: Workload, works: Sequence[_Work], moved_bytes: int
 ) -> Term:
     cores, cycles_per_second = rates.real_cores(machine.cpu), rates.cycles_per_second(machine.cpu)
-    computing = sum(work.count * work.cycles for work in works) / cycles_per_second
+    computing = sum(work.number * work.cycles for work in works) / cycles_per_second
     moving = _over(moved_bytes, machine.bandwidth_bytes_per_second)
     if moving > computing:
         how = f"{_count(moved_bytes)}B / {_count(machine.bandwidth_bytes_per_second or 0)}B/s"
         return Term(stage, "cpu", moving, moving, how)
-    parts = " + ".join(f"{_count(work.count)} {work.what} x {work.cycles:.3g}" for work in works)
+    parts = " + ".join(f"{_count(work.number)} {work.what} x {work.cycles:.3g}" for work in works)
     parts = parts if len(works) == 1 else f"({parts})"
     how = f"{parts} cycles / ({_count(cycles_per_second)}Hz of {cores} cores)"
     return Term(stage, "cpu", computing, computing * _spread(stage, machine, workload), how)

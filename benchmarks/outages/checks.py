@@ -103,12 +103,13 @@ def read_file(path: Path) -> tuple[list[Seen], set[str]]:
     return seen, sizes
 
 
-def timeline(seen: Sequence[Seen], rate_fps: int) -> dict[str, Any]:
+def timeline(seen: Sequence[Seen], rate_fps: int, *, retimed: bool = False) -> dict[str, Any]:
     """Return whether times go forward, the largest step, and whether the pictures fell behind.
 
     Args:
         seen: in the order they came; for a viewer, of all its connections.
         rate_fps: at which numbers were given to the pictures.
+        retimed: the server gives times anew, by when it got a picture; two that meet get the same.
     """
     steps = [
         after.time_seconds - before.time_seconds
@@ -121,7 +122,7 @@ def timeline(seen: Sequence[Seen], rate_fps: int) -> dict[str, Any]:
     lags = [at_seconds - stamp / rate_fps for at_seconds, stamp in new]
     share = max(len(lags) // 10, 1)
     return {
-        "forward": all(step > 0 for step in steps),
+        "forward": all(step >= 0 if retimed else step > 0 for step in steps),
         "largest_gap_seconds": round(max(steps, default=0.0), 3),
         "pictures_in_order": all(before <= after for before, after in pairwise(stamps)),
         "share_numbered": round(len(stamps) / max(len(seen), 1), 3),
