@@ -8,7 +8,12 @@ import sys
 
 from benchmarks import report
 
-QUICK = {"fused_step": ("--quick",), "generator": ("--rounds", "5"), "pipeline": ("--quick",)}
+QUICK = {
+    "fused_step": ("--quick",),
+    "generator": ("--rounds", "5"),
+    "pipeline": ("--quick",),
+    "choice": ("--rounds", "3"),
+}  # outages is not among them: it needs servers that are to be installed, and half an hour
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from streamfx.version import __version__
 
 log = logging.getLogger(__name__)
 
-_HEIGHTS_WIDTHS = ((90, 160), (180, 320), (270, 480))  # of 720p at factors 8 and 4; of 1080p at factor 4
+_HEIGHTS_WIDTHS = ((90, 160), (180, 320), (360, 640))  # of 720p at factors 8, 4 and 2
 _LIMIT_SECONDS = 1.5
 _ROUNDS = 5
 _CPU_BACKENDS = ("eager", "openvino")

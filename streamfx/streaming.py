@@ -111,7 +111,7 @@ def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
         source = _source(config)
         opened.callback(source.close)
         effects = opened.enter_context(open_effects(config, source, 1, stats))
-        sink = _sink(config, source, opened)
+        sink = _sink(config, source, opened, stats)
         yield Parts(
             source,
             effects,
@@ -137,7 +137,7 @@ def _source(config: LiveConfig) -> Source:
     return source if source.live else PacedSource(source)
 
 
-def _sink(config: LiveConfig, source: Source, opened: contextlib.ExitStack) -> Sink:
+def _sink(config: LiveConfig, source: Source, opened: contextlib.ExitStack, stats: Stats) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
     extras = source.extras
     sinks: list[Sink] = []
@@ -147,7 +147,7 @@ def _sink(config: LiveConfig, source: Source, opened: contextlib.ExitStack) -> S
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
-    several = SeveralSinks(sinks, capacity=config.queue.output)
+    several = SeveralSinks(sinks, config.queue.output, stats.add)
     opened.callback(several.abort)
     return several
 
