@@ -138,7 +138,9 @@ def cases(name: str) -> list[Case]:
             predicted = {}
             for way, cost in costs.items():
                 made = predict(machine, job, [cost], factor)
-                predicted[way] = {stage: made.seconds(stage) for stage in STAGES}
+                predicted[way] = {
+                    term.stage: term.alone_seconds for term in made.terms if term.stage in STAGES
+                }
             found.append(Case(effect, factor, frame, predicted))
             found[-1].run()
             found[-1].seconds.clear()  # the first time is no measurement

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from streamfx import rates
 from streamfx.generate.operations import Layer
-from streamfx.generate.reduce import small_size
+from streamfx.generate.reduce import small_size, threads_of_use
 from streamfx.gpu import Gpu
 from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
@@ -218,11 +218,13 @@ def _network(
 def _spread(stage: str, machine: Machine, workload: Workload) -> float:
     """Return how many times longer one frame takes than its share of all cores.
 
-    Coders and one small picture keep a few cores busy. Files are generated many frames at a time.
+    Coders and one small picture keep a few cores busy, reducing fewer. Files are generated many frames at a
+    time.
     """
     if stage in _GENERATE and not workload.one_at_a_time:
         return 1.0
-    return max(1.0, rates.real_cores(machine.cpu) / _MOST_CORES_PER_FRAME)
+    most = threads_of_use(workload.samples) if stage == "reduce" else _MOST_CORES_PER_FRAME
+    return max(1.0, rates.real_cores(machine.cpu) / most)
 
 
 def _full_size(cycles: rates.Cycles, workload: Workload, reduced_pixels: int) -> tuple[_Work, ...]:
