@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from streamfx.capture.paced import PacedSource
 from streamfx.capture.source import Source, open_source
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig, ReconnectConfig
+from streamfx.desk import Desk
 from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, open_sink
@@ -24,8 +26,15 @@ from streamfx.flow import Flow
 from streamfx.frame import Frame, Planes
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
-from streamfx.running import Parts, Progress, open_effects, run_parts
+from streamfx.run_effects import open_effects
+from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
+from streamfx.web import check_page, is_page, open_page
+
+log = logging.getLogger(__name__)
+
+Announce = Callable[[str], None]
+_ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
 
 
 def live(
@@ -44,13 +53,15 @@ def live(
     report: str | PathLike[str] | None = None,
     settings: Sequence[str] = (),
     progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> Report:
     """Change how a live video looks while it comes; return the report of what came of it.
 
     Args:
         input: what to read: an address (``rtsp://`` and so on), ``camera:0``, ``test:bars``, or a video file,
             which is played in real time.
-        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``.
+        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``,
+            ``web:8080``.
         effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
         factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
             that keeps up with the source, changed while it runs where that turns out wrong.
@@ -64,6 +75,8 @@ def live(
         report: write the report to this file too, as JSON.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.gap=black``).
         progress: called now and then, in this thread, with the state of the run.
+        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers in;
+            None: it is logged.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -93,31 +106,38 @@ def live(
         "overwrite": overwrite,
         "report": None if report is None else fspath(report),
     }
-    return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress)
+    return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress, announce)
 
 
-def run_live(config: LiveConfig, progress: Progress | None = None) -> Report:
+def run_live(
+    config: LiveConfig, progress: Progress | None = None, announce: Announce | None = None
+) -> Report:
     """Run what the configuration says; returns and raises as ``live``.
 
     A Ctrl-C while it runs finishes the outputs; the report says so. A second one gives up and is raised.
     """
-    return run_parts(config, partial(_opened, config), progress)
+    return run_parts(config, partial(_opened, config, announce or _log_address), progress)
 
 
 @contextmanager
-def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
+def _opened(config: LiveConfig, announce: Announce, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
+    for page in filter(is_page, config.outputs):
+        check_page(page)
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)
         effects = opened.enter_context(open_effects(config, source, 1, stats))
-        sink = _sink(config, source, opened, stats)
+        desk = Desk(effects, lambda: stats.elapsed_seconds, config.queue.output + _ON_THE_WAY)
+        opened.callback(desk.close)
+        sink = _sink(config, source, desk, announce, opened, stats)
         yield Parts(
             source,
             effects,
             sink,
             _flow(config),
-            process=StandIns(effects.chain.process),
+            process=StandIns(desk.process),
+            desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
             accounts=partial(_accounts, sink),
@@ -137,13 +157,25 @@ def _source(config: LiveConfig) -> Source:
     return source if source.live else PacedSource(source)
 
 
-def _sink(config: LiveConfig, source: Source, opened: contextlib.ExitStack, stats: Stats) -> Sink:
+def _sink(
+    config: LiveConfig,
+    source: Source,
+    desk: Desk,
+    announce: Announce,
+    opened: contextlib.ExitStack,
+    stats: Stats,
+) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
     extras = source.extras
     sinks: list[Sink] = []
     for output in config.outputs:
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
-        sinks.append(_open_one(config, output, source, share))
+        if is_page(output):
+            page = open_page(output, source, desk, config)
+            announce(page.address)
+            sinks.append(page)
+        else:
+            sinks.append(_open_one(config, output, source, share))
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
@@ -172,6 +204,10 @@ def _open_one(config: LiveConfig, output: str, source: Source, extras: Extras | 
             reconnect=_backoff(given.reconnect),
         ),
     )
+
+
+def _log_address(address: str) -> None:
+    log.warning("the page is at %s", address)
 
 
 def _backoff(given: ReconnectConfig) -> Backoff:

@@ -16,6 +16,7 @@ from streamfx.stats import Timing
 
 log = logging.getLogger(__name__)
 
+Measure = Callable[[str, float], None]
 OUTPUT_STAGE = "output "  # before the name of an output: its stage in the measurements
 _FAILED = "output failed"
 
@@ -34,7 +35,7 @@ class Lane:
     """
 
     def __init__(
-        self, sink: Sink, capacity: int, room: threading.Condition, measure: Callable[[str, float], None]
+        self, sink: Sink, capacity: int, room: threading.Condition, measure: Measure | None = None
     ) -> None:
         self.name, self.sink = sink.name, sink
         self.given = self.written = 0
@@ -81,7 +82,7 @@ class Lane:
                 started = time.monotonic()
                 cause = self.sink.write(frame)
                 if cause is None:
-                    if not frame.repeated:
+                    if self._measure is not None and not frame.repeated:
                         self._measure(f"{OUTPUT_STAGE}{self.name}", time.monotonic() - started)
                     self.written += 1
                     if frame.captured_ns:
@@ -122,12 +123,7 @@ class SeveralSinks:
         (the others are those of ``Sink``; ``packets_written`` counts frames that at least one output got)
     """
 
-    def __init__(
-        self,
-        sinks: list[Sink],
-        capacity: int,
-        measure: Callable[[str, float], None] = lambda _stage, _seconds: None,
-    ) -> None:
+    def __init__(self, sinks: list[Sink], capacity: int, measure: Measure | None = None) -> None:
         self.name = ", ".join(sink.name for sink in sinks)
         self.frames_written = self.packets_written = 0
         self._room = threading.Condition()
