@@ -26,7 +26,8 @@ def seen(times: Sequence[float], stamps: Sequence[int | None]) -> list[Seen]:
 def test_a_good_run_passes() -> None:
     assert checks.problems(SOUND, kills=2) == []
     assert checks.recovery([Outage(3, 1, 1, 2.0, 100.0), Outage(3, 1, 2, 4.0, 101.5)]) == {
-        "kills": 3, "outages": 2, "recovered": 2, "median_seconds": 3.0, "longest_seconds": 4.0,
+        "kills": 3, "outages": 2, "recovered": 2, "recovered_median_seconds": 3.0,
+        "recovered_longest_seconds": 4.0,
         "memory_grew_mib": 1.5,
     }  # fmt: skip
 

@@ -66,8 +66,8 @@ def recovery(outages: Sequence[Outage]) -> dict[str, Any]:
         "kills": sum(each.kills for each in outages),
         "outages": len(outages),
         "recovered": len(took),
-        "median_seconds": statistics.median(took) if took else None,
-        "longest_seconds": max(took, default=None),
+        "recovered_median_seconds": round(statistics.median(took), 2) if took else None,
+        "recovered_longest_seconds": max(took, default=None),
         "memory_grew_mib": round(outages[-1].memory_mib - outages[0].memory_mib, 1) if outages else None,
     }
 
