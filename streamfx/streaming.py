@@ -116,7 +116,7 @@ def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
             source,
             effects,
             sink,
-            _flow(config),
+            flow_of(config),
             process=StandIns(effects.chain.process),
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
@@ -183,7 +183,8 @@ def _backoff(given: ReconnectConfig) -> Backoff:
     )
 
 
-def _flow(config: LiveConfig) -> Flow:
+def flow_of(config: LiveConfig) -> Flow:
+    """Return the settings of the flow that a live configuration asks for."""
     return Flow(
         policy=Policy(config.queue.policy),
         capture_capacity=config.queue.capture,

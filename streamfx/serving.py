@@ -1,0 +1,93 @@
+"""Serving: each visitor's camera is one ordinary live run, from the browser and back to it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from streamfx.capture.browser import Arrivals, BrowserSource
+from streamfx.config_live import LiveConfig
+from streamfx.encode.browser import BrowserSink
+from streamfx.running import Parts, Progress, open_effects, run_parts
+from streamfx.stats import Stats
+from streamfx.streaming import flow_of
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+    from streamfx.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What a browser says of its camera.
+
+    Attributes:
+        size: (height, width) in pixels; None where it does not say.
+        rate_fps: None where it does not say.
+    """
+
+    size: tuple[int, int] | None = None
+    rate_fps: Fraction | None = None
+
+
+class Connection(Protocol):
+    """The way back to a browser.
+
+    Attributes:
+        measure: called with "send" and the seconds that a picture took to be compressed and sent.
+    """
+
+    measure: Callable[[str, float], None]
+
+    def give(self, picture: VideoFrame) -> str | None:
+        """Hand a picture over, as soon as the one before is sent; return why it was not taken, or None."""
+
+
+def run_visitor(
+    config: LiveConfig,
+    camera: Camera,
+    arrivals: Arrivals,
+    connection: Connection,
+    progress: Progress | None = None,
+) -> Report:
+    """Change the pictures that arrive, and give them back, until no more come; return the report.
+
+    Args:
+        config: of the run; ``input`` is the visitor's name.
+        camera: whose pictures they are.
+        arrivals: the pictures; ended by whoever fills it.
+        connection: takes the changed pictures.
+        progress: called now and then, in this thread, with the state of the run.
+
+    Raises:
+        SourceOpenError: no picture came in time.
+        EngineNotFoundError: there is no such effect.
+        BackendUnavailableError: the backend cannot run here.
+        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+    """
+    return run_parts(config, partial(_opened, config, camera, arrivals, connection), progress)
+
+
+@contextmanager
+def _opened(
+    config: LiveConfig, camera: Camera, arrivals: Arrivals, connection: Connection, stats: Stats
+) -> Iterator[Parts]:
+    with contextlib.ExitStack() as opened:
+        source = BrowserSource(
+            config.input,
+            arrivals,
+            size=camera.size,
+            rate_fps=camera.rate_fps,
+            wait_seconds=config.source.read_seconds,
+        )
+        opened.callback(source.close)
+        effects = opened.enter_context(open_effects(config, source, 1, stats))
+        connection.measure = stats.add
+        sink = BrowserSink(config.outputs[0], source.format, connection.give)
+        yield Parts(source, effects, sink, flow_of(config))

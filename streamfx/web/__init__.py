@@ -1,0 +1,1 @@
+"""The parts that face a browser."""
