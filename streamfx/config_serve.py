@@ -33,8 +33,8 @@ class ServeConfig(BaseModel):
 
     model_config = CLOSED
 
-    effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
-        default=(), description="what a visitor sees first, each NAME or NAME:KEY=VALUE,KEY=VALUE"
+    effect: Text | None = Field(
+        default=None, description="what visitors see first, NAME or NAME:KEY=VALUE,KEY=VALUE; null: any"
     )
     host: Text = Field(
         default="127.0.0.1", description="address to listen at; 127.0.0.1: only this machine can come"

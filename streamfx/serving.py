@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from streamfx.capture.browser import Arrivals, BrowserSource
 from streamfx.config_live import LiveConfig
 from streamfx.encode.browser import BrowserSink
-from streamfx.running import Parts, Progress, open_effects, run_parts
+from streamfx.desk import Desk
+from streamfx.run_effects import open_effects
+from streamfx.running import Parts, run_parts
 from streamfx.stats import Stats
 from streamfx.streaming import flow_of
 
@@ -54,7 +56,7 @@ def run_visitor(
     camera: Camera,
     arrivals: Arrivals,
     connection: Connection,
-    progress: Progress | None = None,
+    ready: Callable[[Desk], None] = lambda desk: None,
 ) -> Report:
     """Change the pictures that arrive, and give them back, until no more come; return the report.
 
@@ -63,7 +65,7 @@ def run_visitor(
         camera: whose pictures they are.
         arrivals: the pictures; ended by whoever fills it.
         connection: takes the changed pictures.
-        progress: called now and then, in this thread, with the state of the run.
+        ready: called with what the run is changed and watched by, before its first frame, in this thread.
 
     Raises:
         SourceOpenError: no picture came in time.
@@ -71,12 +73,17 @@ def run_visitor(
         BackendUnavailableError: the backend cannot run here.
         StageFailedError: something failed on the way; its ``report`` is the account up to there.
     """
-    return run_parts(config, partial(_opened, config, camera, arrivals, connection), progress)
+    return run_parts(config, partial(_opened, config, camera, arrivals, connection, ready))
 
 
 @contextmanager
 def _opened(
-    config: LiveConfig, camera: Camera, arrivals: Arrivals, connection: Connection, stats: Stats
+    config: LiveConfig,
+    camera: Camera,
+    arrivals: Arrivals,
+    connection: Connection,
+    ready: Callable[[Desk], None],
+    stats: Stats,
 ) -> Iterator[Parts]:
     with contextlib.ExitStack() as opened:
         source = BrowserSource(
@@ -88,6 +95,9 @@ def _opened(
         )
         opened.callback(source.close)
         effects = opened.enter_context(open_effects(config, source, 1, stats))
+        desk = Desk(effects, lambda: stats.elapsed_seconds)
+        opened.callback(desk.close)
         connection.measure = stats.add
         sink = BrowserSink(config.outputs[0], source.format, connection.give)
-        yield Parts(source, effects, sink, flow_of(config))
+        ready(desk)
+        yield Parts(source, effects, sink, flow_of(config), process=desk.process, desk=desk)

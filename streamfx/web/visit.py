@@ -1,0 +1,258 @@
+"""Visit: one browser from its first message to its report; its camera's run, its knobs and its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated
+
+from aiohttp import WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streamfx.capture.browser import Arrivals
+from streamfx.config_live import LiveConfig
+from streamfx.config_serve import VisitorsConfig
+from streamfx.desk import Desk
+from streamfx.errors import ConfigError, SourceOpenError, StageFailedError, StreamfxError
+from streamfx.report import Report
+from streamfx.serving import Camera, run_visitor
+from streamfx.web.figures import Figures
+from streamfx.web.peer import Peer
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 1 << 16  # of a message; an offer has about 8 kB
+_OFFER_SECONDS = 15.0
+_SHOW_SECONDS = 0.5
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+Side = Annotated[int, Field(ge=64, le=8192)]
+Name = Annotated[str, Field(max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class CameraSays(BaseModel):
+    """What a page says of its camera, or what the browser makes of it."""
+
+    model_config = _STRICT
+
+    width: Side
+    height: Side
+    fps: Annotated[float, Field(ge=1, le=240)] | None = None
+
+
+class Offer(BaseModel):
+    """The first message of a page: it wants in."""
+
+    model_config = _STRICT
+
+    offer: Annotated[str, Field(max_length=MOST_BYTES)]
+    effect: Name
+    strength: Share = 1.0
+    bypass: bool = False
+    camera: CameraSays | None = None
+
+
+class Turn(BaseModel):
+    """A later message of a page: a knob was turned. What is not in it stays."""
+
+    model_config = _STRICT
+
+    effect: Name | None = None
+    strength: Share | None = None
+    bypass: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a visit needs of the house.
+
+    Attributes:
+        limits: for each visitor.
+        stun: addresses of STUN servers.
+        config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
+        pool: where the run is waited for; has a thread for each visitor.
+        tell: called with a line when the visitor comes, and leaves.
+    """
+
+    limits: VisitorsConfig
+    stun: tuple[str, ...]
+    config_of: Callable[[int, Offer], LiveConfig]
+    pool: ThreadPoolExecutor
+    tell: Callable[[str], None]
+
+
+class Visit:
+    """One visitor. For the thread of the event loop; the run has threads of its own."""
+
+    def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
+        self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
+        self._desk: Desk | None = None
+
+    async def stay(self) -> None:
+        """Answer the offer and run until either side ends; then everything that belonged to it is free."""
+        arrivals = Arrivals()
+        peer = Peer(arrivals.put, arrivals.end, stun=self._host.stun)
+        run: asyncio.Future[Report] | None = None
+        beside: list[asyncio.Task[None]] = []
+        try:
+            offer = await self._offer()
+            config = self._host.config_of(self._number, offer)
+            camera = camera_of(offer.camera, self._host.limits.largest)
+            await self._say(answer=await peer.answer(offer.offer))
+            self._host.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
+            run = asyncio.get_running_loop().run_in_executor(
+                self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
+            )
+            beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
+            await asyncio.wait({run, beside[0]}, return_when=asyncio.FIRST_COMPLETED)
+        except StreamfxError as error:
+            self._host.tell(f"{self._name} was refused: {error}")
+            await self._say(problem=str(error))
+        finally:
+            arrivals.end()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(peer.close(), *beside, return_exceptions=True)
+            if run is not None:
+                await self._see_off(run)
+            await self._socket.close()
+
+    async def _offer(self) -> Offer:
+        """Wait for the first message.
+
+        Raises:
+            SourceOpenError: it did not come, or is no offer.
+        """
+        try:
+            message = await self._socket.receive(_OFFER_SECONDS)
+        except TimeoutError as error:
+            raise SourceOpenError(f"no offer came within {_OFFER_SECONDS:g} s") from error
+        if message.type is not WSMsgType.TEXT:
+            raise SourceOpenError("it left, or sent no offer")
+        try:
+            return Offer.model_validate_json(message.data)
+        except ValidationError as error:
+            raise SourceOpenError(f"the page's first message is no offer: {_first(error)}") from error
+
+    def _opened(self, offer: Offer) -> Callable[[Desk], None]:
+        """Return what takes the knobs of the run when it has been opened, in its thread."""
+
+        def ready(desk: Desk) -> None:
+            if offer.bypass:
+                desk.set_bypass(True)
+            self._desk = desk
+
+        return ready
+
+    async def _listen(self) -> None:
+        """Turn the knobs as the page says, until it goes."""
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT:
+                return
+            try:
+                turn = Turn.model_validate_json(message.data)
+                if self._desk is None:
+                    raise ConfigError("the effect is not ready yet")
+                _turn(self._desk, turn)
+            except ValidationError as error:
+                await self._say(refused=f"the page sent what is no setting: {_first(error)}")
+            except ConfigError as error:
+                await self._say(refused=str(error))
+
+    async def _show(self) -> None:
+        """Tell the page now and then how its run stands."""
+        figures = Figures()
+        while True:
+            await asyncio.sleep(_SHOW_SECONDS)
+            desk = self._desk
+            if desk is not None and desk.snapshot is not None:
+                await self._say(figures=figures.of(desk.snapshot), state=_state(desk))
+
+    async def _see_off(self, run: asyncio.Future[Report]) -> None:
+        """Wait for the end of the run; tell what came of it, here and on the page if it is still there."""
+        try:
+            report = await run
+        except StageFailedError as error:
+            self._host.tell(f"{self._name} left: {error}" + (f"; {_told(error.report)}" if error.report else ""))
+            await self._say(problem=str(error))
+        except StreamfxError as error:
+            self._host.tell(f"{self._name} left: {error}")
+            await self._say(problem=str(error))
+        else:
+            self._host.tell(f"{self._name} left: {_told(report)}")
+            await self._say(ended=_told(report))
+
+    async def _say(self, **message: object) -> None:
+        if not self._socket.closed:
+            try:
+                await self._socket.send_json(message)
+            except ConnectionError:
+                log.debug("%s: gone before it could be told: %s", self._name, message)
+
+
+def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
+    """Return the camera as it is taken: its size reduced to the largest, whichever way it is turned.
+
+    Example:
+        >>> camera_of(CameraSays(width=1440, height=2560, fps=30), (720, 1280))
+        Camera(size=(1280, 720), rate_fps=Fraction(30, 1))
+    """
+    if says is None:
+        return Camera()
+    short, long = sorted(largest)
+    scale = min(1.0, short / min(says.width, says.height), long / max(says.width, says.height))
+    height, width = (max(round(side * scale / 2) * 2, 2) for side in (says.height, says.width))
+    rate_fps = None if says.fps is None else Fraction(says.fps).limit_denominator(1001)
+    return Camera((height, width), rate_fps)
+
+
+def _turn(desk: Desk, turn: Turn) -> None:
+    if turn.bypass is not None:
+        desk.set_bypass(turn.bypass)
+    if turn.strength is not None:
+        desk.set_control(0, "strength", turn.strength)
+    if turn.effect is not None and turn.effect != desk.state().effects[0].name:
+        desk.switch(0, turn.effect)
+
+
+def _state(desk: Desk) -> dict[str, object]:
+    state = desk.state()
+    effect = state.effects[0]
+    return {
+        "effect": effect.name,
+        "factor": effect.factor,
+        "backend": effect.backend,
+        "controls": {control.name: control.value for control in effect.controls},
+        "bypass": state.bypass,
+        "opening": state.opening,
+        "problem": state.problem,
+    }
+
+
+def _describe(camera: Camera) -> str:
+    if camera.size is None:
+        return "a camera that says nothing of itself"
+    rate = "" if camera.rate_fps is None else f" at {float(camera.rate_fps):.4g} fps"
+    return f"{camera.size[1]}x{camera.size[0]}{rate}"
+
+
+def _told(report: Report) -> str:
+    """Return what came of a run in one line."""
+    account, latency = report.result.account, report.result.stages.get("latency")
+    parts = [f"{account.encoded} of {account.frames_in} frames changed in {report.result.speed.wall_seconds:.0f} s"]
+    if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
+        parts.append(f"latency p50 {latency.p50_seconds * 1e3:.0f} ms p95 {latency.p95_seconds * 1e3:.0f} ms")
+    parts += [f"{count} dropped ({cause})" for cause, count in account.dropped.items()]
+    return ", ".join(parts)
+
+
+def _first(error: ValidationError) -> str:
+    """Return the first thing that is wrong, without repeating what a stranger sent."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place}: {found['msg']}" if place else str(found["msg"])
