@@ -19,12 +19,17 @@ log = logging.getLogger(__name__)
 _TRANSLATE = "translate"
 
 
-def watch_factor(choice: FactorChoice, effects: Sequence[Effect], video: VideoFormat) -> FactorWatch | None:
+def watch_factor(
+    choice: FactorChoice,
+    effects: Sequence[Effect],
+    video: VideoFormat,
+    before: Mapping[str, Times] | None = None,
+) -> FactorWatch | None:
     """Return what keeps a chosen factor right; None where there is no rate to keep up with, or no choice."""
     if video.rate_fps is None or len(choice.predictions) < 2:
         return None
     rules = Rules(budget_seconds=float(1 / video.rate_fps))
-    return FactorWatch(Governor(choice.predictions, choice.factor, rules), effects, video)
+    return FactorWatch(Governor(choice.predictions, choice.factor, rules), effects, video, before)
 
 
 class FactorWatch:
@@ -37,6 +42,7 @@ class FactorWatch:
         governor: decides.
         effects: whose factor it governs.
         video: format of the frames.
+        before: times of the stages up to now, which do not count: they tell of other effects.
 
     Attributes:
         decisions: made so far; times are seconds since the start of the run.
@@ -47,12 +53,13 @@ class FactorWatch:
         governor: Governor,
         effects: Sequence[Effect],
         video: VideoFormat,
+        before: Mapping[str, Times] | None = None,
     ) -> None:
         self.decisions: list[Decision] = []
         self._governor, self._effects, self._video = governor, effects, video
         self._ready = {governor.factor}
         self._failed: set[float] = set()
-        self._before: dict[str, Times] = {}
+        self._before: dict[str, Times] = dict(before or {})
         self._preparing: threading.Thread | None = None
         self._closed = threading.Event()
 

@@ -90,6 +90,22 @@ class FactorFacts(BaseModel):
         return f"{self.reason}; changed {times} while running, at last to {changes[-1].after:g}"
 
 
+class ControlChange(BaseModel):
+    """Something that was changed by hand while a live run went on, on its web page for instance.
+
+    Attributes:
+        at_seconds: since the start of the run.
+        after_frame: the last frame that was taken up before; None before the first.
+        what: one line.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at_seconds: float
+    after_frame: int | None
+    what: str
+
+
 class OutputFacts(BaseModel):
     """What was written; the size is None when there is no such file."""
 
@@ -147,7 +163,8 @@ class Report(BaseModel):
         output: what was written.
         outputs: the account of each output of a live run.
         interruptions: when a live source was away.
-        effects: what was done.
+        effects: what was done; where that was changed while it ran, at last.
+        changes: what was changed by hand while a live run went on.
         factor: how the factor was chosen; None where it was given.
         config: the settings in full, defaults included.
         versions: of streamfx, Python and the libraries that did the work.
@@ -176,6 +193,7 @@ class Report(BaseModel):
     differences: tuple[str, ...]
     notes: tuple[str, ...]
     factor: FactorFacts | None = None
+    changes: tuple[ControlChange, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -230,6 +248,9 @@ class Report(BaseModel):
             parts = ((latency.p50_seconds, "50"), (latency.p95_seconds, "95"), (latency.p99_seconds, "99"))
             shown = ", ".join(f"p{name} {(seconds or 0) * 1000:.0f} ms" for seconds, name in parts)
             lines.append(f"latency, captured to written: {shown}")
+        if self.changes:
+            last = self.changes[-1]
+            lines.append(f"changed while running: {_times(len(self.changes))}, at last {last.what}")
         if self.interruptions:
             away = sum(each.seconds for each in self.interruptions)
             lines.append(f"source away: {_times(len(self.interruptions))}, {away:.1f} s altogether")

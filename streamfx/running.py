@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,16 +16,15 @@ from streamfx.capture.source import Source
 from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
-from streamfx.device import cpu, usable_cores
+from streamfx.desk import Desk
+from streamfx.device import cpu
 from streamfx.encode.sink import Sink
 from streamfx.errors import StageFailedError
-from streamfx.factor import FactorChoice, automatic_effects, fit_factor
-from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
-from streamfx.generate.effect import Chain, EffectSettings, open_chain
 from streamfx.pipeline import Pipeline
 from streamfx.report import (
+    ControlChange,
     EffectFacts,
     FactorDecision,
     FactorFacts,
@@ -36,26 +35,12 @@ from streamfx.report import (
     check_report_path,
     describe_source,
 )
+from streamfx.run_effects import Effects
 from streamfx.stats import Snapshot, Stats
 from streamfx.version import __version__
 
 Progress = Callable[[Snapshot], None]
 _LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """The effects of a run, and what became of the factor that nobody gave.
-
-    Attributes:
-        chain: the effects, ready for the first frame.
-        choice: of the factor; None where it was given.
-        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
-    """
-
-    chain: Chain
-    choice: FactorChoice | None = None
-    watch: FactorWatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +55,7 @@ class Parts:
         process: what is done to a frame; None: the effects.
         workers: number of frames generated at a time.
         file: the output when it is a single file; None otherwise.
+        desk: where the effects are changed while the run goes on; None where they stay as they are.
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
     """
@@ -81,12 +67,15 @@ class Parts:
     process: Callable[[Frame], Frame] | None = None
     workers: int = 1
     file: Path | None = None
+    desk: Desk | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
 
     def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
         """Take the state of the run; called now and then, in one thread."""
-        if self.effects.watch is not None:
+        if self.desk is not None:
+            self.desk.look(snapshot)
+        elif self.effects.watch is not None:
             self.effects.watch.look(snapshot)
         if progress is not None:
             progress(snapshot)
@@ -135,34 +124,6 @@ def run_parts(
     return report
 
 
-@contextmanager
-def open_effects(
-    config: TranscodeConfig | LiveConfig, source: Source, workers: int, stats: Stats
-) -> Iterator[Effects]:
-    """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
-
-    The processors are shared out among the workers. While a live source runs, the factor is watched.
-    """
-    settings = EffectSettings(
-        backend=config.backend,
-        factor=None if config.factor == "auto" else config.factor,
-        threads=max(1, (config.threads or usable_cores()) // workers),
-        workers=workers,
-        measure=stats.add,
-    )
-    with contextlib.ExitStack() as opened:
-        chain = open_chain(config.effects, settings)
-        opened.callback(chain.close)
-        choice = watch = None
-        if automatic := automatic_effects(config, chain):
-            choice = fit_factor(chain, automatic, source.format, config, settings, live=source.live)
-            watch = watch_factor(choice, automatic, source.format) if source.live else None
-        if watch is not None:
-            opened.callback(watch.close)
-        chain.warm_up(source.format)
-        yield Effects(chain, choice, watch)
-
-
 def _report(
     config: TranscodeConfig | LiveConfig,
     parts: Parts,
@@ -171,6 +132,8 @@ def _report(
     opening_seconds: float,
 ) -> Report:
     source, sink, first = parts.source, parts.sink, result.first_frame_seconds
+    desk = parts.desk
+    effects = desk.effects if desk else parts.effects
     limits = config.limits
     whole = limits.frames is None and not source.live
     wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
@@ -192,7 +155,7 @@ def _report(
                 precision=effect.compiled.precision.value,
                 controls=asdict(effect.controls),
             )
-            for effect in parts.effects.chain.effects
+            for effect in effects.chain.effects
         ),
         config=config.without_credentials(),
         versions=_versions(),
@@ -202,14 +165,16 @@ def _report(
         result=result,
         differences=tuple(wrong),
         notes=(*source.notes, *sink.notes, *worth_knowing),
-        factor=_factor_facts(parts.effects),
+        factor=_factor_facts(parts),
+        changes=tuple(ControlChange(**asdict(change)) for change in (desk.changes if desk else ())),
     )
 
 
-def _factor_facts(effects: Effects) -> FactorFacts | None:
-    choice, watch = effects.choice, effects.watch
+def _factor_facts(parts: Parts) -> FactorFacts | None:
+    choice, watch = parts.effects.choice, parts.effects.watch
     if choice is None:
         return None
+    decisions = parts.desk.decisions if parts.desk else (watch.decisions if watch else ())
     return FactorFacts(
         factor=choice.factor,
         reason=choice.reason,
@@ -217,7 +182,7 @@ def _factor_facts(effects: Effects) -> FactorFacts | None:
         predicted_seconds={f"{found.factor:g}": found.frame_seconds for found in choice.predictions},
         decisions=tuple(
             FactorDecision(time_seconds=made.at_seconds, before=made.before, after=made.factor, why=made.why)
-            for made in (watch.decisions if watch else ())
+            for made in decisions
         ),
     )
 

@@ -24,7 +24,8 @@ from streamfx.flow import Flow
 from streamfx.frame import Frame, Planes
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
-from streamfx.running import Parts, Progress, open_effects, run_parts
+from streamfx.run_effects import open_effects
+from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
 
 

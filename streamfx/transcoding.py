@@ -16,7 +16,8 @@ from streamfx.encode.sink import open_sink
 from streamfx.flow import Flow
 from streamfx.frame_queue import Policy
 from streamfx.report import Report
-from streamfx.running import Parts, Progress, open_effects, run_parts
+from streamfx.run_effects import open_effects
+from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
 
 _MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more

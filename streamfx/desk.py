@@ -1,0 +1,343 @@
+"""Desk: where a live run is changed while it goes on: bypass, controls, another effect; and what was changed.
+
+It stands between the pipeline, which hands it frames, and whoever turns the knobs (a web page, say). A change
+acts between two frames: a frame is done the old way or the new way, never half of each.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from streamfx.errors import ConfigError, StreamfxError
+from streamfx.factor_watch import FactorWatch
+from streamfx.frame import Frame
+from streamfx.generate.effect import Effect
+from streamfx.generate.library import list_engines
+from streamfx.governor import Decision
+from streamfx.run_effects import Effects, exchanged
+from streamfx.stats import Snapshot
+
+log = logging.getLogger(__name__)
+
+_FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
+_ONE_MOVE_SECONDS = 1.0  # a slider that is dragged sends many values: they are one change
+_MOST_CHANGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control of a running effect that its engine declares, and where it stands."""
+
+    name: str
+    low: float
+    high: float
+    default: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class EffectState:
+    """An effect as it runs now.
+
+    Attributes:
+        name: of the engine.
+        backend: what runs it.
+        precision: what it computes in.
+        factor: in force.
+        controls: what can be set, in the order in which the engine declares it.
+    """
+
+    name: str
+    backend: str
+    precision: str
+    factor: float
+    controls: tuple[Control, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskState:
+    """How everything stands.
+
+    Attributes:
+        effects: in the order they are applied.
+        bypass: whether frames pass unchanged.
+        opening: the effect that is being opened to take another's place; None when none is.
+        problem: why the last effect asked for could not be had; None when it could.
+        available: names of the effects there are.
+    """
+
+    effects: tuple[EffectState, ...]
+    bypass: bool
+    opening: str | None
+    problem: str | None
+    available: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was changed while the run went on.
+
+    Attributes:
+        at_seconds: since the start of the run.
+        after_frame: the last frame taken up before it; None before the first.
+        what: one line.
+    """
+
+    at_seconds: float
+    after_frame: int | None
+    what: str
+
+
+class Desk:
+    """Runs the effects on frames and lets them be changed meanwhile.
+
+    `process` is for one thread; everything else may be called from any. Close it after the run.
+
+    Args:
+        effects: to begin with; they belong to the caller, those that come later to the desk.
+        elapsed_seconds: time since the start of the run.
+        kept_frames: how many sources of frames on their way to the outputs are kept while somebody watches.
+
+    Attributes:
+        snapshot: the latest state of the run; None before the first.
+        changes: what was changed, in order.
+    """
+
+    def __init__(self, effects: Effects, elapsed_seconds: Callable[[], float], kept_frames: int = 12) -> None:
+        self.snapshot: Snapshot | None = None
+        self.changes: list[Change] = []
+        self._effects, self._first = effects, effects
+        self._elapsed_seconds = elapsed_seconds
+        self._bypass = False
+        self._last_index: int | None = None
+        self._in_frame = threading.Lock()
+        self._turning = threading.RLock()  # one hand at the knobs at a time, the governor's included
+        self._sources: deque[Frame] = deque(maxlen=kept_frames)
+        self._watchers = 0
+        self._listeners: list[Callable[[], None]] = []
+        self._past_decisions: tuple[Decision, ...] = ()
+        self._opening: str | None = None
+        self._problem: str | None = None
+        self._switching: threading.Thread | None = None
+        self._closed = False
+        self._moved: tuple[str, float] = ("", 0.0)
+
+    @property
+    def effects(self) -> Effects:
+        """The effects in force."""
+        return self._effects
+
+    @property
+    def watch(self) -> FactorWatch | None:
+        """What keeps the factor right now."""
+        return self._effects.watch
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided on the factor since the start, whatever effects ran."""
+        now = self._effects.watch
+        return (*self._past_decisions, *(now.decisions if now else ()))
+
+    @cached_property
+    def available(self) -> tuple[str, ...]:
+        """Names of the effects there are; looked for once."""
+        return tuple(found.name for found in list_engines() if found.spec is not None)
+
+    def process(self, frame: Frame) -> Frame:
+        """Return the frame with the effects applied, or as it is when bypassed."""
+        with self._in_frame:
+            chain, bypass = self._effects.chain, self._bypass
+            self._last_index = frame.index
+            if self._watchers:
+                self._sources.append(frame)
+            return frame if bypass else chain.process(frame)
+
+    def source_of(self, index: int) -> Frame | None:
+        """Return what frame ``index`` was before the effects; None when that was not kept."""
+        return next((frame for frame in tuple(self._sources) if frame.index == index), None)
+
+    def watch_sources(self, *, on: bool) -> None:
+        """Say that somebody wants to see what frames were before, or does no more. Calls must pair up."""
+        with self._turning:
+            self._watchers += 1 if on else -1
+            if not self._watchers:
+                self._sources.clear()
+
+    def listen(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Have ``told`` called after every change, in any thread; return what ends that."""
+        self._listeners.append(told)
+        return lambda: self._listeners.remove(told) if told in self._listeners else None
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Take the state of the run; let the governor of the effects in force act on it."""
+        self.snapshot = snapshot
+        with self._turning:
+            # While an effect is opened the stages are slow because of that.
+            if self._effects.watch is not None and self._opening is None:
+                self._effects.watch.look(snapshot)
+
+    def state(self) -> DeskState:
+        """Return how everything stands."""
+        return DeskState(
+            effects=tuple(map(_state_of, self._effects.chain.effects)),
+            bypass=self._bypass,
+            opening=self._opening,
+            problem=self._problem,
+            available=self.available,
+        )
+
+    def set_bypass(self, on: bool) -> None:
+        """Let frames pass unchanged from the next one on, or have the effects applied again."""
+        with self._turning:
+            if on == self._bypass:
+                return
+            self._bypass = on
+            self._note("bypass on" if on else "bypass off")
+        self._tell()
+
+    def set_control(self, position: int, name: str, value: float) -> None:
+        """Set a control of the effect at ``position`` of the chain, from its next frame on.
+
+        Raises:
+            ConfigError: there is no such effect or control, or the value is out of the engine's range.
+        """
+        with self._turning:
+            effect = self._effect_at(position)
+            if name not in {control.name for control in _controls_of(effect)}:
+                raise ConfigError(f"effect {effect.engine.name!r} has no control {name!r}")
+            before = getattr(effect.controls, name)
+            effect.controls = replace(effect.controls, **{name: value})
+            if value != before:
+                self._note(f"{effect.engine.name}: {name} {value:g}", move=f"{position} {name}")
+        self._tell()
+
+    def switch(self, position: int, name: str) -> None:
+        """Open another effect in the background, and put it in the place of the one at ``position``.
+
+        Until it is ready the old one goes on; where it cannot be opened, the old one stays and `state` says
+        why. ``position`` may be one past the last, for a further effect.
+
+        Raises:
+            ConfigError: there is no such effect or place, or another is being opened already.
+        """
+        with self._turning:
+            if name not in self.available:
+                raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(self.available)}")
+            if not 0 <= position <= len(self._effects.chain.effects):
+                raise ConfigError(f"there is no effect number {position}")
+            if self._opening is not None:
+                raise ConfigError(f"{self._opening} is being opened; {name} can be taken after that")
+            if self._closed:
+                raise ConfigError("the run has ended")
+            self._opening, self._problem = name, None
+            self._switching = threading.Thread(
+                target=self._switch, args=(position, name), name="streamfx-switch", daemon=True
+            )
+            self._switching.start()
+        self._tell()
+
+    def close(self) -> None:
+        """Wait for what is being opened and give back what the desk opened. May be called twice."""
+        with self._turning:
+            self._closed = True
+        if self._switching is not None:
+            self._switching.join()
+        if self._effects is not self._first:
+            _give_back(self._effects, None)
+
+    def _switch(self, position: int, name: str) -> None:
+        before, after, problem = self._effects, None, None
+        try:
+            stages = self.snapshot.stages if self.snapshot else {}
+            after = exchanged(before, position, name, stages)
+        except (StreamfxError, RuntimeError, ValueError, OSError) as error:
+            problem = str(error)
+            log.warning("effect %s cannot be had, the one before stays: %s", name, error)
+        with self._turning:
+            if after is not None:
+                replaced = before.chain.effects[position : position + 1]
+                if before.watch is not None:
+                    self._past_decisions += tuple(before.watch.decisions)
+                for old in replaced:
+                    _take_over(old, after.chain.effects[position])
+                self._effects = after
+                was = replaced[0].engine.name if replaced else "none"
+                self._note(f"effect {was} → {name}")
+            else:
+                self._note(f"effect {name} asked for, and not to be had: {problem}")
+            self._opening, self._problem = None, problem
+        self._tell()
+        if after is not None:
+            with self._in_frame:
+                pass  # the last frame that is in the old effects is done when this can be had
+            _give_back(before, after)
+
+    def _effect_at(self, position: int) -> Effect:
+        effects = self._effects.chain.effects
+        if not 0 <= position < len(effects):
+            raise ConfigError(f"there is no effect number {position}; there are {len(effects)}")
+        return effects[position]
+
+    def _note(self, what: str, move: str = "") -> None:
+        """Keep account of a change; a further value of the same move takes the place of the last."""
+        now = self._elapsed_seconds()
+        change = Change(round(now, 3), self._last_index, what)
+        last, last_at = self._moved
+        if move and move == last and now - last_at < _ONE_MOVE_SECONDS and self.changes:
+            change = replace(self.changes.pop(), what=what)
+        if len(self.changes) < _MOST_CHANGES:
+            self.changes.append(change)
+        self._moved = (move, now)
+
+    def note(self, what: str) -> None:
+        """Keep account of something else that was done by hand: a recording, a snapshot."""
+        with self._turning:
+            self._note(what)
+
+    def _tell(self) -> None:
+        for told in tuple(self._listeners):
+            told()
+
+
+def _give_back(old: Effects, kept: Effects | None) -> None:
+    """Close the watch and those effects that are not among the kept ones."""
+    if old.watch is not None:
+        old.watch.close()
+    for effect in old.chain.effects:
+        if kept is None or all(effect is not other for other in kept.chain.effects):
+            effect.close()
+
+
+def _take_over(old: Effect, new: Effect) -> None:
+    """Set the controls of an effect to where those of another stand, as far as its engine allows."""
+    stand = {control.name: control.value for control in _controls_of(old)}
+    taken = {
+        control.name: min(max(stand[control.name], control.low), control.high)
+        for control in _controls_of(new)
+        if control.name in stand
+    }
+    new.controls = replace(new.controls, **taken)
+
+
+def _controls_of(effect: Effect) -> tuple[Control, ...]:
+    """Return the controls that the engine declares and that can be set while it runs."""
+    return tuple(
+        Control(name, found.low, found.high, found.default, float(getattr(effect.controls, name)))
+        for name, found in effect.engine.spec.controls.items()
+        if name != _FACTOR and hasattr(effect.controls, name)
+    )
+
+
+def _state_of(effect: Effect) -> EffectState:
+    return EffectState(
+        name=effect.engine.name,
+        backend=effect.compiled.backend,
+        precision=effect.compiled.precision.value,
+        factor=effect.controls.factor,
+        controls=_controls_of(effect),
+    )

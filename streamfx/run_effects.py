@@ -1,0 +1,114 @@
+"""Run effects: the effects of a run, opened, their factor chosen and watched; and one in another's place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from streamfx.capture.source import Source
+from streamfx.config import TranscodeConfig
+from streamfx.config_live import LiveConfig
+from streamfx.device import usable_cores
+from streamfx.factor import FactorChoice, automatic_effects, common_factors, fit_factor
+from streamfx.factor_watch import FactorWatch, watch_factor
+from streamfx.frame import VideoFormat
+from streamfx.generate.effect import Chain, Effect, EffectRequest, EffectSettings, open_chain, open_effect
+from streamfx.generate.library import load_engine
+from streamfx.stats import Stats, Times
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects of a run, and what became of the factor that nobody gave.
+
+    Attributes:
+        chain: the effects, ready for the first frame.
+        settings: they were opened with.
+        video: format of the frames.
+        automatic: those whose factor nobody gave.
+        choice: of the factor; None where it was given.
+        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
+    """
+
+    chain: Chain
+    settings: EffectSettings
+    video: VideoFormat
+    automatic: tuple[Effect, ...] = ()
+    choice: FactorChoice | None = None
+    watch: FactorWatch | None = None
+
+
+@contextmanager
+def open_effects(
+    config: TranscodeConfig | LiveConfig, source: Source, workers: int, stats: Stats
+) -> Iterator[Effects]:
+    """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
+
+    The processors are shared out among the workers. While a live source runs, the factor is watched.
+    """
+    settings = EffectSettings(
+        backend=config.backend,
+        factor=None if config.factor == "auto" else config.factor,
+        threads=max(1, (config.threads or usable_cores()) // workers),
+        workers=workers,
+        measure=stats.add,
+    )
+    video = source.format
+    with contextlib.ExitStack() as opened:
+        chain = open_chain(config.effects, settings)
+        opened.callback(chain.close)
+        choice = watch = None
+        if automatic := automatic_effects(config, chain):
+            choice = fit_factor(chain, automatic, video, config, settings, live=source.live)
+            watch = watch_factor(choice, automatic, video) if source.live else None
+        if watch is not None:
+            opened.callback(watch.close)
+        chain.warm_up(video)
+        yield Effects(chain, settings, video, automatic, choice, watch)
+
+
+def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, Times]) -> Effects:
+    """Return the effects with that called ``name`` at ``position``, open and warm; the others are shared.
+
+    It takes over the factor of the one it replaces, as far as its engine allows. The factor is watched on
+    with the predictions made for the old one: networks differ in what they cost, but the governor goes by how
+    that changes with the factor, and measuring while frames are processed would tell of the frames.
+
+    Args:
+        effects: in force; they stay as they are.
+        position: whose place is taken; one past the last for a further effect.
+        name: of the engine.
+        stages: times so far, which say nothing about the new one.
+
+    Raises:
+        EngineNotFoundError, EngineCorruptError, EngineMismatchError, BackendUnavailableError: see
+            `open_effect`.
+    """
+    old = next(iter(effects.chain.effects[position : position + 1]), None)
+    engine = load_engine(name)
+    factors = common_factors([engine, *(each.engine for each in effects.automatic if each is not old)])
+    low, high = engine.factor_range
+    factor = effects.settings.factor if old is None else old.controls.factor
+    governed = old in effects.automatic
+    if factor is not None:
+        nearest = factor
+        factor = min(factors, key=lambda other: abs(other - nearest)) if governed else factor
+        factor = min(max(factor, low), high)
+    new = open_effect(EffectRequest(name, factor=factor), effects.settings)
+    try:
+        new.warm_up(effects.video)
+    except BaseException:
+        new.close()
+        raise
+    chain = Chain((*effects.chain.effects[:position], new, *effects.chain.effects[position + 1 :]))
+    automatic = tuple(new if each is old else each for each in effects.automatic)
+    watch = None
+    if effects.watch is not None and effects.choice is not None:
+        predictions = tuple(found for found in effects.choice.predictions if found.factor in factors)
+        now = automatic[0].controls.factor
+        if now in {found.factor for found in predictions}:
+            choice = replace(effects.choice, factor=now, predictions=predictions)
+            watch = watch_factor(choice, automatic, effects.video, stages)
+    return replace(effects, chain=chain, automatic=automatic, watch=watch)

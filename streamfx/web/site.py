@@ -1,0 +1,207 @@
+"""Site: a small web server in a thread of its own: who may come in, the files of a page, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources.abc import Traversable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from streamfx.errors import SinkError
+from streamfx.web.place import Place
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+_LAST_REQUESTS_SECONDS = 0.5
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+# Nothing from elsewhere, nothing inline, no frame around it, no address passed on; what a page shows is not
+# for other sites, and nothing of it stays on the disk.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+
+
+class Site:
+    """Serves files and whatever routes it is given, to those that may come in.
+
+    Everything that is asked for passes the guard first: the page must be meant (`Place.answers_to`), the
+    request must come from a page of this site, and the visitor must know the token where there is one. It is
+    in the address that is shown; from there it goes into a cookie.
+
+    Args:
+        name: of the site in messages.
+        place: where it listens.
+        files: folders whose files it offers, ``index.html`` as ``/``; the first that has a name wins.
+        routes: further things it answers.
+        before_stop: told in the loop that the site ends, so that lasting answers (WebSockets) end.
+
+    Attributes:
+        address: what to open in a browser, token included; empty before `start`.
+        loop: the event loop of its thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        place: Place,
+        files: Sequence[Traversable],
+        routes: Sequence[web.RouteDef] = (),
+        before_stop: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name, self.place = name, place
+        self.address = ""
+        self.loop = asyncio.new_event_loop()
+        self._files, self._routes, self._before_stop = files, routes, before_stop
+        self._started = threading.Event()
+        self._stopping: asyncio.Event | None = None
+        self._problem: OSError | None = None
+        self._cookie = "streamfx"
+        self._thread = threading.Thread(target=self._run, name=f"streamfx-site {name}", daemon=True)
+
+    def start(self) -> None:
+        """Listen; returns once visitors can come.
+
+        Raises:
+            SinkError: the address cannot be listened at.
+        """
+        self._thread.start()
+        if not self._started.wait(_START_SECONDS):
+            raise SinkError(f"{self.name}: the page did not come up within {_START_SECONDS:g} s")
+        if self._problem is not None:
+            place = self.place
+            reason = os.strerror(self._problem.errno) if self._problem.errno else str(self._problem)
+            raise SinkError(
+                f"{self.name}: cannot listen at {place.host}, port {place.port}: {reason}; "
+                "choose another port, or 0 for any that is free"
+            ) from self._problem
+
+    def stop(self) -> None:
+        """End at once: tell the visitors, close what they hold, stop listening. May be called twice."""
+        if self._thread.is_alive() and self._stopping is not None:
+            self.call(self._stopping.set)
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_SECONDS)
+            if self._thread.is_alive():
+                log.warning("%s: the thread of the page hangs; it is left behind", self.name)
+
+    def call(self, what: Callable[[], object]) -> None:
+        """Have something called in the loop, from any thread; does nothing once the site has ended."""
+        try:
+            self.loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            return  # the loop is closed
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_until_complete(self._serve())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            self.loop.close()
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._stopping = asyncio.Event()
+        application = web.Application(middlewares=[self._guard], client_max_size=1 << 16)
+        application.on_response_prepare.append(_add_headers)
+        application.add_routes([*self._routes, *self._file_routes()])
+        runner = web.AppRunner(
+            application, handle_signals=False, access_log=None, shutdown_timeout=_LAST_REQUESTS_SECONDS
+        )
+        await runner.setup()
+        try:
+            listening = web.TCPSite(runner, self.place.host, self.place.port)
+            try:
+                await listening.start()
+            except OSError as error:
+                self._problem = error
+                return
+            port = int(runner.addresses[0][1])
+            self.address, self._cookie = self.place.address(port), f"streamfx-{port}"
+            self._started.set()
+            await self._stopping.wait()
+            if self._before_stop is not None:
+                await self._before_stop()
+        finally:
+            await runner.cleanup()
+
+    def _file_routes(self) -> list[web.RouteDef]:
+        found: dict[str, Traversable] = {}
+        for folder in self._files:
+            for file in folder.iterdir():
+                if "." + file.name.rpartition(".")[2] in _TYPES:
+                    found.setdefault("/" if file.name == "index.html" else f"/{file.name}", file)
+        return [web.get(path, _answering(file)) for path, file in found.items()]
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if not self.place.answers_to(request.host):
+            raise web.HTTPMisdirectedRequest(
+                text=f"This page does not answer to the name {request.host!r}. Use its address in numbers, "
+                "or allow the name in the setting web.names.\n"
+            )
+        if not _is_from_here(request):
+            raise web.HTTPForbidden(text="This page takes nothing from pages of other sites.\n")
+        given = request.query.get("token")
+        knows = self.place.admits(given)
+        if not knows and not self.place.admits(request.cookies.get(self._cookie)):
+            raise web.HTTPForbidden(
+                text="Open the whole address that streamfx printed, with ?token= and what follows.\n"
+            )
+        response = await handler(request)
+        if self.place.token is not None and knows and not response.prepared:
+            response.set_cookie(self._cookie, self.place.token, httponly=True, samesite="Strict", path="/")
+        return response
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """Return whether a request comes from a page of this site, from the address bar, or from a program.
+
+    Browsers say where a request comes from and pages cannot change that. Opening the page itself is allowed
+    from anywhere: a link to it does no harm.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        return False
+    opening = request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return opening or request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
+
+
+def _answering(file: Traversable) -> Callable[[web.Request], Awaitable[web.Response]]:
+    content, kind = file.read_bytes(), _TYPES["." + file.name.rpartition(".")[2]]
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=content, content_type=kind, charset="utf-8")
+
+    return answer
+
+
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "streamfx"
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
