@@ -42,6 +42,9 @@ class ServeConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="port of the page; 0: any free one"
     )
+    names: Annotated[tuple[Text, ...], Strict(False)] = Field(
+        default=(), description="names the page may be asked for by, beside addresses and the machine's own"
+    )
     certificate: Text | None = Field(
         default=None, description="TLS certificate (PEM); browsers give a camera only to https or localhost"
     )

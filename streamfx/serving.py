@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from streamfx.capture.browser import Arrivals, BrowserSource
 from streamfx.config_live import LiveConfig
-from streamfx.encode.browser import BrowserSink
+from streamfx.config_serve import ServeConfig
 from streamfx.desk import Desk
+from streamfx.encode.browser import BrowserSink
+from streamfx.errors import ConfigError
 from streamfx.run_effects import open_effects
 from streamfx.running import Parts, run_parts
 from streamfx.stats import Stats
@@ -23,6 +26,28 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
     from streamfx.report import Report
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def serving(config: ServeConfig, tell: Callable[[str], None] = log.info) -> Iterator[str]:
+    """Let visitors in while in the context, whose value is the address to open in a browser.
+
+    Args:
+        config: settings.
+        tell: called with a line for each visitor who comes or leaves, in a thread of the site.
+
+    Raises:
+        ConfigError: a library is missing, there is no such effect, or a file of the settings is no good.
+        SinkError: the address cannot be listened at.
+    """
+    try:
+        from streamfx.web.welcome import open_site
+    except ImportError as error:
+        raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
+    with open_site(config, tell) as site:
+        yield site.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +81,7 @@ def run_visitor(
     camera: Camera,
     arrivals: Arrivals,
     connection: Connection,
-    ready: Callable[[Desk], None] = lambda desk: None,
+    ready: Callable[[Desk], None] = lambda _desk: None,
 ) -> Report:
     """Change the pictures that arrive, and give them back, until no more come; return the report.
 

@@ -41,9 +41,10 @@ def schema(options: Namespace) -> int:
     from streamfx.config import TranscodeConfig
     from streamfx.config import schema as config_schema
     from streamfx.config_live import LiveConfig
+    from streamfx.config_serve import ServeConfig
 
-    model = LiveConfig if options.configured == "live" else TranscodeConfig
-    print(json.dumps(config_schema(model), indent=2, ensure_ascii=False))
+    models = {"transcode": TranscodeConfig, "live": LiveConfig, "serve": ServeConfig}
+    print(json.dumps(config_schema(models[options.configured]), indent=2, ensure_ascii=False))
     return 0
 
 

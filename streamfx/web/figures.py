@@ -1,40 +1,102 @@
-"""Figures: what a page shows of a run, from one snapshot to the next."""
+"""Figures: how a run goes just now, as a page shows it."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from streamfx.desk import Desk
 from streamfx.stats import Snapshot, Times
+
+STAGES = ("waiting", "decode", "generate", "reduce", "translate", "fuse", "encode", "latency", "send")
+_SPAN_SECONDS = 2.5
+_LATENCIES = 150
 
 
 class Figures:
-    """Turns snapshots into figures of what happened since the one before."""
+    """Makes figures of the last seconds out of what is counted since the start.
 
-    def __init__(self) -> None:
-        self._before: dict[str, Times] = {}
+    `took` may be called from any thread, `now` from one.
 
-    def of(self, snapshot: Snapshot) -> dict[str, float | int | None]:
-        """Return the figures, times in milliseconds: means since the snapshot before; None where nothing is
-        known."""
-        shown: dict[str, float | int | None] = {
-            "fps": None if snapshot.fps is None else round(snapshot.fps, 1),
+    Args:
+        desk: knows the state of the run.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lock = threading.Lock()
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._looks: deque[Snapshot] = deque()
+
+    def took(self, seconds: float) -> None:
+        """Note how long a frame took from capture to where its picture was handed to the viewers."""
+        with self._lock:
+            self._latencies.append(seconds)
+
+    def now(self) -> dict[str, Any] | None:
+        """Return the figures; None before the run has told anything."""
+        snapshot = self._desk.snapshot
+        if snapshot is None:
+            return None
+        looks = self._looks
+        if not looks or snapshot is not looks[-1]:
+            looks.append(snapshot)
+        while len(looks) > 2 and snapshot.elapsed_seconds - looks[1].elapsed_seconds > _SPAN_SECONDS:
+            looks.popleft()
+        first = looks[0]
+        span_seconds = snapshot.elapsed_seconds - first.elapsed_seconds
+        known = span_seconds > 0
+        return {
+            "elapsed_seconds": snapshot.elapsed_seconds,
+            "fps_in": (snapshot.frames_in - first.frames_in) / span_seconds if known else None,
+            "fps_out": (snapshot.frames_out - first.frames_out) / span_seconds if known else None,
             "frames_in": snapshot.frames_in,
             "frames_out": snapshot.frames_out,
-            "dropped": snapshot.frames_dropped,
-            "seconds": round(snapshot.elapsed_seconds, 1),
+            "repeated": snapshot.frames_repeated,
+            "failed": snapshot.frames_failed,
+            "drops": snapshot.drops,
+            "latency_ms": self._latency_ms(),
+            "stages_ms": _recent_ms(snapshot.stages, first.stages),
+            "factor": self._factor(),
         }
-        for stage in ("waiting", "generate", "latency", "send"):
-            shown[f"{stage}_ms"] = self._mean_ms(stage, snapshot.stages.get(stage))
-        self._before = dict(snapshot.stages)
-        return shown
 
-    def _mean_ms(self, stage: str, now: Times | None) -> float | None:
-        if now is None:
+    def _latency_ms(self) -> dict[str, float] | None:
+        with self._lock:
+            ordered = sorted(self._latencies)
+        if not ordered:
             return None
-        before = self._before.get(stage)
-        count = now.count - (before.count if before else 0)
-        if count <= 0:
+        return {
+            f"p{percent}": ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] * 1000
+            for percent in (50, 95)
+        }
+
+    def _factor(self) -> dict[str, Any] | None:
+        desk = self._desk
+        effects = desk.effects
+        if not effects.chain.effects:
             return None
-        return round((_total(now) - (_total(before) if before else 0.0)) / count * 1000, 1)
+        decisions = desk.decisions
+        if decisions:
+            why = f"{decisions[-1].why} (at {decisions[-1].at_seconds:.0f} s)"
+        else:
+            why = effects.choice.reason if effects.choice else "as asked for"
+        return {"factor": effects.chain.effects[0].controls.factor, "why": why}
 
 
-def _total(times: Times) -> float:
-    return times.count * (times.mean_seconds or 0.0)
+def _recent_ms(now: Mapping[str, Times], before: Mapping[str, Times]) -> dict[str, float]:
+    """Return the mean milliseconds of each stage between two looks."""
+    means = {}
+    for name in STAGES:
+        times, earlier = now.get(name), before.get(name)
+        if times is None or not times.count:
+            continue
+        count, total = times.count, times.count * (times.mean_seconds or 0.0)
+        if earlier is not None and earlier.count < count:
+            count -= earlier.count
+            total -= earlier.count * (earlier.mean_seconds or 0.0)
+        elif earlier is not None and now is not before:
+            continue  # it did nothing lately: bypassed, say
+        means[name] = total / count * 1000
+    return means

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,7 @@ from streamfx.desk import Desk
 from streamfx.errors import ConfigError, SourceOpenError, StageFailedError, StreamfxError
 from streamfx.report import Report
 from streamfx.serving import Camera, run_visitor
+from streamfx.web.commands import Bypass, Command, SetControl, SwitchEffect, read_command
 from streamfx.web.figures import Figures
 from streamfx.web.peer import Peer
 
@@ -50,21 +52,12 @@ class Offer(BaseModel):
 
     model_config = _STRICT
 
-    offer: Annotated[str, Field(max_length=MOST_BYTES)]
+    type: Literal["offer"]
+    sdp: Annotated[str, Field(max_length=MOST_BYTES)]
     effect: Name
     strength: Share = 1.0
     bypass: bool = False
     camera: CameraSays | None = None
-
-
-class Turn(BaseModel):
-    """A later message of a page: a knob was turned. What is not in it stays."""
-
-    model_config = _STRICT
-
-    effect: Name | None = None
-    strength: Share | None = None
-    bypass: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ class Visit:
             offer = await self._offer()
             config = self._host.config_of(self._number, offer)
             camera = camera_of(offer.camera, self._host.limits.largest)
-            await self._say(answer=await peer.answer(offer.offer))
+            await self._say("answer", sdp=await peer.answer(offer.sdp))
             self._host.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
             run = asyncio.get_running_loop().run_in_executor(
                 self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
@@ -112,7 +105,7 @@ class Visit:
             await asyncio.wait({run, beside[0]}, return_when=asyncio.FIRST_COMPLETED)
         except StreamfxError as error:
             self._host.tell(f"{self._name} was refused: {error}")
-            await self._say(problem=str(error))
+            await self._say("problem", text=str(error))
         finally:
             arrivals.end()
             for task in beside:
@@ -155,44 +148,48 @@ class Visit:
             if message.type is not WSMsgType.TEXT:
                 return
             try:
-                turn = Turn.model_validate_json(message.data)
-                if self._desk is None:
-                    raise ConfigError("the effect is not ready yet")
-                _turn(self._desk, turn)
-            except ValidationError as error:
-                await self._say(refused=f"the page sent what is no setting: {_first(error)}")
-            except ConfigError as error:
-                await self._say(refused=str(error))
+                await self._turn(read_command(message.data))
+            except StreamfxError as error:
+                await self._say("refused", text=str(error))
+
+    async def _turn(self, command: Command) -> None:
+        desk = self._desk
+        if desk is None:
+            raise ConfigError("the effect is not ready yet")
+        if isinstance(command, Bypass):
+            desk.set_bypass(command.on)
+        elif isinstance(command, SetControl):
+            desk.set_control(command.effect, command.name, command.value)
+        elif isinstance(command, SwitchEffect) and command.effect == 0:
+            await asyncio.to_thread(desk.switch, 0, command.name)
+        else:
+            raise ConfigError("this page has no such command")
 
     async def _show(self) -> None:
         """Tell the page now and then how its run stands."""
-        figures = Figures()
+        figures: Figures | None = None
         while True:
             await asyncio.sleep(_SHOW_SECONDS)
-            desk = self._desk
-            if desk is not None and desk.snapshot is not None:
-                await self._say(figures=figures.of(desk.snapshot), state=_state(desk))
+            if self._desk is not None:
+                figures = figures or Figures(self._desk)
+                await self._say("state", **asdict(self._desk.state()))
+                await self._say("figures", **(figures.now() or {}))
 
     async def _see_off(self, run: asyncio.Future[Report]) -> None:
         """Wait for the end of the run; tell what came of it, here and on the page if it is still there."""
         try:
-            report = await run
-        except StageFailedError as error:
-            self._host.tell(f"{self._name} left: {error}" + (f"; {_told(error.report)}" if error.report else ""))
-            await self._say(problem=str(error))
+            told = summary_of(await run)
         except StreamfxError as error:
-            self._host.tell(f"{self._name} left: {error}")
-            await self._say(problem=str(error))
-        else:
-            self._host.tell(f"{self._name} left: {_told(report)}")
-            await self._say(ended=_told(report))
+            told = str(error)
+            if isinstance(error, StageFailedError) and error.report is not None:
+                told += f"; {summary_of(error.report)}"
+        self._host.tell(f"{self._name} left: {told}")
+        await self._say("ended", text=told)
 
-    async def _say(self, **message: object) -> None:
-        if not self._socket.closed:
-            try:
-                await self._socket.send_json(message)
-            except ConnectionError:
-                log.debug("%s: gone before it could be told: %s", self._name, message)
+    async def _say(self, kind: str, **content: object) -> None:
+        with contextlib.suppress(ConnectionError):  # it has just gone; whoever listens to it notices
+            if not self._socket.closed:
+                await self._socket.send_json({"type": kind, **content})
 
 
 def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
@@ -211,29 +208,6 @@ def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
     return Camera((height, width), rate_fps)
 
 
-def _turn(desk: Desk, turn: Turn) -> None:
-    if turn.bypass is not None:
-        desk.set_bypass(turn.bypass)
-    if turn.strength is not None:
-        desk.set_control(0, "strength", turn.strength)
-    if turn.effect is not None and turn.effect != desk.state().effects[0].name:
-        desk.switch(0, turn.effect)
-
-
-def _state(desk: Desk) -> dict[str, object]:
-    state = desk.state()
-    effect = state.effects[0]
-    return {
-        "effect": effect.name,
-        "factor": effect.factor,
-        "backend": effect.backend,
-        "controls": {control.name: control.value for control in effect.controls},
-        "bypass": state.bypass,
-        "opening": state.opening,
-        "problem": state.problem,
-    }
-
-
 def _describe(camera: Camera) -> str:
     if camera.size is None:
         return "a camera that says nothing of itself"
@@ -241,12 +215,14 @@ def _describe(camera: Camera) -> str:
     return f"{camera.size[1]}x{camera.size[0]}{rate}"
 
 
-def _told(report: Report) -> str:
-    """Return what came of a run in one line."""
-    account, latency = report.result.account, report.result.stages.get("latency")
-    parts = [f"{account.encoded} of {account.frames_in} frames changed in {report.result.speed.wall_seconds:.0f} s"]
+def summary_of(report: Report) -> str:
+    """Return what came of a visitor's run in one line."""
+    result = report.result
+    account, latency = result.account, result.stages.get("latency")
+    parts = [f"{account.encoded} of {account.frames_in} frames changed in {result.speed.wall_seconds:.0f} s"]
     if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
-        parts.append(f"latency p50 {latency.p50_seconds * 1e3:.0f} ms p95 {latency.p95_seconds * 1e3:.0f} ms")
+        p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
+        parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
     parts += [f"{count} dropped ({cause})" for cause, count in account.dropped.items()]
     return ", ".join(parts)
 

@@ -103,6 +103,7 @@ class Visitors:
                 "most": self._shares.visitors,
                 "room": self.here < self._shares.visitors,
                 "stun": self._config.stun,
+                "bitrate_kbps": self._config.visitors.bitrate_kbps,
             }
         )
 
@@ -110,7 +111,7 @@ class Visitors:
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MOST_BYTES)
         await socket.prepare(request)
         if self.here >= self._shares.visitors:
-            await socket.send_json({"full": self._shares.visitors})
+            await socket.send_json({"type": "full", "most": self._shares.visitors})
             await socket.close(code=1013, message=b"no room")
             return socket
         self._count += 1

@@ -1,0 +1,97 @@
+"""Commands: what a page may ask for, checked before anything is done."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from streamfx.errors import ConfigError
+
+_CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+Place = Annotated[int, Field(ge=0, le=99)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Bypass(BaseModel):
+    """Let frames pass unchanged, or not."""
+
+    model_config = _CLOSED
+    type: Literal["bypass"]
+    on: bool
+
+
+class SetControl(BaseModel):
+    """Set a control of the effect at a place of the chain."""
+
+    model_config = _CLOSED
+    type: Literal["control"]
+    effect: Place
+    name: Name
+    value: float
+
+
+class SwitchEffect(BaseModel):
+    """Put another effect in a place of the chain."""
+
+    model_config = _CLOSED
+    type: Literal["effect"]
+    effect: Place
+    name: Name
+
+
+class Record(BaseModel):
+    """Start or stop a recording on the machine that runs streamfx."""
+
+    model_config = _CLOSED
+    type: Literal["record"]
+    on: bool
+
+
+class TakeSnapshot(BaseModel):
+    """Keep the picture of now, full size, for the viewer to fetch."""
+
+    model_config = _CLOSED
+    type: Literal["snapshot"]
+
+
+class View(BaseModel):
+    """What the viewer looks at: a page in the background needs no pictures."""
+
+    model_config = _CLOSED
+    type: Literal["view"]
+    pictures: bool
+    before: bool
+
+
+class Shown(BaseModel):
+    """The viewer has a picture on its screen, and is ready for another."""
+
+    model_config = _CLOSED
+    type: Literal["shown"]
+    number: Annotated[int, Field(ge=0)]
+
+
+Command = Bypass | SetControl | SwitchEffect | Record | TakeSnapshot | View | Shown
+_COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
+
+
+def read_command(text: str) -> Command:
+    """Return the command that a page sent as JSON.
+
+    Raises:
+        ConfigError: it is none; says what is wrong.
+
+    Example:
+        >>> read_command('{"type": "bypass", "on": true}')
+        Bypass(type='bypass', on=True)
+    """
+    try:
+        return _COMMANDS.validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'message'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigError(f"the page sent what is no command: {problems}") from error
