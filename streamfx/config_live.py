@@ -61,6 +61,23 @@ class SinkConfig(BaseModel):
     reconnect: ReconnectConfig = Field(default_factory=ReconnectConfig)
 
 
+class WebConfig(BaseModel):
+    """A page that shows the pictures and changes the run (``web:8080``)."""
+
+    model_config = CLOSED
+
+    width: Annotated[int, Field(ge=64, le=8192)] = Field(
+        default=1280, description="most pixels in a row of the pictures on the page"
+    )
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=80, description="of the pictures on the page, JPEG: 100 is best"
+    )
+    recordings: Text = Field(default=".", description="folder for what is recorded from the page")
+    names: Annotated[tuple[Text, ...], Strict(False)] = Field(
+        default=(), description="names the page may be asked for by, beside addresses and the machine's own"
+    )
+
+
 class LiveQueueConfig(BaseModel):
     """The bounded queues of a live run."""
 
@@ -98,7 +115,7 @@ class LiveConfig(BaseModel):
         description="what to read: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in its pace"
     )
     outputs: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)] = Field(
-        description="what to write: rtmp:// rtsp:// udp://, hls:FOLDER, a file, virtual:, window:, null:"
+        description="what to write: rtmp:// rtsp:// udp://, hls:FOLDER, a file, virtual:, window:, web:PORT"
     )
     effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
@@ -125,6 +142,7 @@ class LiveConfig(BaseModel):
     )
     source: SourceConfig = Field(default_factory=SourceConfig)
     sink: SinkConfig = Field(default_factory=SinkConfig)
+    web: WebConfig = Field(default_factory=WebConfig)
     queue: LiveQueueConfig = Field(default_factory=LiveQueueConfig)
     limits: LiveLimitsConfig = Field(default_factory=LiveLimitsConfig)
 

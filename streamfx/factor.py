@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 LIVE_SHARE = 0.85  # of the time between two live frames: what is left takes up what prediction cannot know
 _GPU_BACKENDS = ("inductor", "tensorrt")
 _KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
+_PAGE = "web:"
 
 
 class RunSettings(Protocol):
@@ -226,6 +227,8 @@ def _encoding(output: str, codec_name: str | None, preset: str | None) -> Encodi
 
     ending = Path(output).suffix.lower()
     container = CONTAINERS.get(ending)
+    if output.startswith(_PAGE):
+        return Encoding("mjpeg", None)  # while somebody looks, before and after; the governor sees the rest
     if is_route(output):
         codec = find_codec(codec_name or "h264")
     elif output.startswith(_KEPT_AS_THEY_ARE):

@@ -138,6 +138,7 @@ class Pipeline:
             stages=stats.stages(),
             stopping=stages.stop_requests > 0,
             frames_repeated=account.repeated,
+            drops=account.dropped,
         )
 
     def _start(self) -> list[threading.Thread]:

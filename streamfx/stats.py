@@ -117,6 +117,7 @@ class Snapshot:
         stages: times by stage: decode, generate, encode, and what generate reports (reduce, translate, fuse).
         stopping: True once a stop was asked for.
         frames_repeated: frames out that stand in for pictures that did not come.
+        drops: frames given up so far, by cause.
     """
 
     frames_in: int
@@ -131,6 +132,7 @@ class Snapshot:
     stages: dict[str, Times]
     stopping: bool = False
     frames_repeated: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
 
 
 def process_cpu_seconds() -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamfx.backoff import Backoff
 from streamfx.capture.live_settings import Gap, LiveSettings
@@ -16,6 +18,7 @@ from streamfx.capture.paced import PacedSource
 from streamfx.capture.source import Source, open_source
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig, ReconnectConfig
+from streamfx.desk import Desk
 from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, open_sink
@@ -27,6 +30,15 @@ from streamfx.report import Interruption, OutputAccount, Report
 from streamfx.run_effects import open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
+from streamfx.web import is_page, require_libraries
+
+if TYPE_CHECKING:
+    from streamfx.web.sink import PageSink
+
+log = logging.getLogger(__name__)
+
+Announce = Callable[[str], None]
+_ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
 
 
 def live(
@@ -45,13 +57,15 @@ def live(
     report: str | PathLike[str] | None = None,
     settings: Sequence[str] = (),
     progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> Report:
     """Change how a live video looks while it comes; return the report of what came of it.
 
     Args:
         input: what to read: an address (``rtsp://`` and so on), ``camera:0``, ``test:bars``, or a video file,
             which is played in real time.
-        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``.
+        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``,
+            ``web:8080``.
         effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
         factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
             that keeps up with the source, changed while it runs where that turns out wrong.
@@ -65,6 +79,8 @@ def live(
         report: write the report to this file too, as JSON.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.gap=black``).
         progress: called now and then, in this thread, with the state of the run.
+        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers in;
+            None: it is logged.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -94,31 +110,36 @@ def live(
         "overwrite": overwrite,
         "report": None if report is None else fspath(report),
     }
-    return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress)
+    return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress, announce)
 
 
-def run_live(config: LiveConfig, progress: Progress | None = None) -> Report:
+def run_live(
+    config: LiveConfig, progress: Progress | None = None, announce: Announce | None = None
+) -> Report:
     """Run what the configuration says; returns and raises as ``live``.
 
     A Ctrl-C while it runs finishes the outputs; the report says so. A second one gives up and is raised.
     """
-    return run_parts(config, partial(_opened, config), progress)
+    return run_parts(config, partial(_opened, config, announce or _log_address), progress)
 
 
 @contextmanager
-def _opened(config: LiveConfig, stats: Stats) -> Iterator[Parts]:
+def _opened(config: LiveConfig, announce: Announce, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)
         effects = opened.enter_context(open_effects(config, source, 1, stats))
-        sink = _sink(config, source, opened)
+        desk = Desk(effects, lambda: stats.elapsed_seconds, config.queue.output + _ON_THE_WAY)
+        opened.callback(desk.close)
+        sink = _sink(config, source, desk, announce, opened)
         yield Parts(
             source,
             effects,
             sink,
             flow_of(config),
-            process=StandIns(effects.chain.process),
+            process=StandIns(desk.process),
+            desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
             accounts=partial(_accounts, sink),
@@ -138,13 +159,20 @@ def _source(config: LiveConfig) -> Source:
     return source if source.live else PacedSource(source)
 
 
-def _sink(config: LiveConfig, source: Source, opened: contextlib.ExitStack) -> Sink:
+def _sink(
+    config: LiveConfig, source: Source, desk: Desk, announce: Announce, opened: contextlib.ExitStack
+) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
     extras = source.extras
     sinks: list[Sink] = []
     for output in config.outputs:
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
-        sinks.append(_open_one(config, output, source, share))
+        if is_page(output):
+            page = _open_page(config, output, source, desk)
+            announce(page.address)
+            sinks.append(page)
+        else:
+            sinks.append(_open_one(config, output, source, share))
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
@@ -173,6 +201,29 @@ def _open_one(config: LiveConfig, output: str, source: Source, extras: Extras | 
             reconnect=_backoff(given.reconnect),
         ),
     )
+
+
+def _open_page(config: LiveConfig, output: str, source: Source, desk: Desk) -> PageSink:
+    require_libraries(output)
+    from streamfx.web.sink import PageSink
+
+    def open_file(path: Path) -> Sink:
+        return open_sink(
+            str(path),
+            format=source.format,
+            codec=config.codec,
+            preset=config.preset,
+            quality=config.quality,
+            threads=config.threads,
+            overwrite=False,
+        )
+
+    title = Path(source.name).name if Path(source.name).is_file() else source.name
+    return PageSink(output, title, source.format, desk, config.web, open_file)
+
+
+def _log_address(address: str) -> None:
+    log.warning("the page is at %s", address)
 
 
 def _backoff(given: ReconnectConfig) -> Backoff:

@@ -13,8 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "streamfx"
 MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
-    "av": ("capture/", "encode/", "extras.py", "av_planes.py", "completeness.py"),
-    "cv2": ("capture/camera.py", "encode/window.py"),
+    "aiohttp": ("web/",),
+    "av": ("capture/", "encode/", "extras.py", "av_planes.py", "completeness.py", "web/pictures.py"),
+    "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
     "numba": ("generate/fuse_kernels.py", "generate/fuse_llvm.py", "generate/reduce_cpu.py"),
     "onnxruntime": (),
     "pyvirtualcam": ("encode/virtual_camera.py",),
@@ -28,7 +29,7 @@ HOMES = {
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "running", "stages", "streaming",
-    "transcoding",
+    "transcoding", "desk", "run_effects", "web",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,12 @@ from streamfx.config_live import LiveConfig
 
 if TYPE_CHECKING:
     from streamfx.report import Report
+
+
+def _say_address(address: str) -> None:
+    # Printed with its secret: whoever sees the terminal may see the page. It goes nowhere else.
+    print(f"streamfx: the page is at {address}", file=sys.stderr, flush=True)
+
 
 _SETTINGS = (
     "input", "factor", "backend", "codec", "preset", "quality", "threads", "overwrite", "report",
@@ -32,6 +39,6 @@ def live(options: Namespace) -> int:
         # Imported here, after the settings were found right: a typing error should not wait for libraries.
         from streamfx.streaming import run_live
 
-        return run_live(config, show)
+        return run_live(config, show, _say_address)
 
     return run_and_report(run, status_lines(), debug=options.debug)

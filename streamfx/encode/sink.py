@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from streamfx.encode.network import Delivery
     from streamfx.extras import Extras
 
-_LATER = ("web",)
 _KINDS = (
     "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp://, udp:// or srt:// addresses, "
     "hls:FOLDER, virtual: (a camera for other programs), window:, or null: (nothing is kept)"
@@ -97,8 +96,8 @@ def open_sink(
         from streamfx.encode.null import NullSink
 
         return NullSink()
-    if kind and kind[1] in _LATER:
-        raise ConfigError(f"{kind[1]}: outputs are not supported yet; an output can be {_KINDS}")
+    if kind and kind[1] == "web":
+        raise ConfigError(f"{text}: a page shows what is live; write: streamfx live INPUT {text}")
     if kind and kind[1] == "virtual":
         from streamfx.encode.virtual_camera import VirtualCameraSink
 

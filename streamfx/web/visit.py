@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 1 << 16  # of a message; an offer has about 8 kB
 _OFFER_SECONDS = 15.0
 _SHOW_SECONDS = 0.5
+_STAGES = ("waiting", "generate", "latency", "send")
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Side = Annotated[int, Field(ge=64, le=8192)]
@@ -102,7 +103,7 @@ class Visit:
                 self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
             )
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
-            await asyncio.wait({run, beside[0]}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({run, *beside}, return_when=asyncio.FIRST_COMPLETED)
         except StreamfxError as error:
             self._host.tell(f"{self._name} was refused: {error}")
             await self._say("problem", text=str(error))
@@ -110,10 +111,13 @@ class Visit:
             arrivals.end()
             for task in beside:
                 task.cancel()
-            await asyncio.gather(peer.close(), *beside, return_exceptions=True)
+            await peer.close()
             if run is not None:
                 await self._see_off(run)
             await self._socket.close()
+            for task in beside:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     async def _offer(self) -> Offer:
         """Wait for the first message.
@@ -171,7 +175,7 @@ class Visit:
         while True:
             await asyncio.sleep(_SHOW_SECONDS)
             if self._desk is not None:
-                figures = figures or Figures(self._desk)
+                figures = figures or Figures(self._desk, _STAGES)
                 await self._say("state", **asdict(self._desk.state()))
                 await self._say("figures", **(figures.now() or {}))
 

@@ -106,7 +106,7 @@ class Browser:
 
 @asynccontextmanager
 async def browser(address: str, *pictures: str) -> AsyncIterator[Browser]:
-    """Give a browser on the page at ``address`` whose camera shows ``pictures``; at the end its tab closes."""
+    """Give a browser on the page at ``address`` whose camera shows ``pictures``; its tab closes at last."""
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(f"{address}visit")
         connection = RTCPeerConnection(RTCConfiguration([]))

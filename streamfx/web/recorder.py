@@ -1,0 +1,116 @@
+"""Recorder: a recording that is started and stopped while the run goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from streamfx.encode.several import Lane
+from streamfx.encode.sink import Sink
+from streamfx.errors import SinkError
+from streamfx.frame import Frame
+
+_CAPACITY = 8  # frames that may wait; the oldest goes where encoding is slower than the run
+_FINISH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingState:
+    """How a recording stands.
+
+    Attributes:
+        on: whether one goes on.
+        file: it is written to, or the last one was; None before the first.
+        problem: why it could not be started, or ended early.
+    """
+
+    on: bool
+    file: str | None
+    problem: str | None
+
+
+class Recorder:
+    """Writes the frames of some time to a Matroska file, in a thread of its own: it never holds the run.
+
+    `write` is for the thread that writes the output; `start` and `stop` wait for the file, and may be called
+    from any other.
+
+    Args:
+        folder: where recordings go.
+        open_file: opens a file for the frames.
+
+    Attributes:
+        folder: where recordings go.
+        notes: what was recorded, for the report.
+    """
+
+    def __init__(self, folder: Path, open_file: Callable[[Path], Sink]) -> None:
+        self.notes: list[str] = []
+        self.folder, self._open_file = folder, open_file
+        self._lock = threading.Lock()
+        self._lane: Lane | None = None
+        self._first_pts: int | None = None
+        self._file: Path | None = None
+        self._problem: str | None = None
+
+    @property
+    def state(self) -> RecordingState:
+        """How it stands."""
+        lane = self._lane
+        failure = lane.failure if lane else None
+        on = lane is not None and failure is None
+        return RecordingState(on, str(self._file) if self._file else None, failure or self._problem)
+
+    def start(self) -> Path:
+        """Start a recording, unless one goes on; return its file.
+
+        Raises:
+            SinkError: the file cannot be written.
+        """
+        with self._lock:
+            if self._lane is not None and self._file is not None:
+                return self._file
+            path = self._free_name()
+            try:
+                sink = self._open_file(path)
+            except (SinkError, ValueError) as error:
+                self._problem = str(error)
+                raise SinkError(f"the recording cannot be started: {error}") from error
+            self._file, self._problem, self._first_pts = path, None, None
+            self._lane = Lane(sink, _CAPACITY, threading.Condition())
+            return path
+
+    def stop(self) -> None:
+        """Complete the recording, if one goes on."""
+        with self._lock:
+            lane, self._lane = self._lane, None
+            if lane is None:
+                return
+            lane.finish()
+            ended = lane.join(_FINISH_SECONDS)
+            self._problem = lane.failure or (None if ended else "the file could not be completed in time")
+            lost = sum(lane.drops.values())
+            self.notes.append(
+                f"recorded {lane.written} frames to {self._file}"
+                + (f", {lost} were dropped" if lost else "")
+                + (f"; it ended early: {self._problem}" if self._problem else "")
+            )
+
+    def write(self, frame: Frame) -> None:
+        """Record a frame, if a recording goes on; never waits."""
+        lane = self._lane
+        if lane is None:
+            return
+        if self._first_pts is None:
+            self._first_pts = frame.pts
+        lane.put(replace(frame, pts=frame.pts - self._first_pts))
+
+    def _free_name(self) -> Path:
+        stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+        path, number = self.folder / f"streamfx_{stamp}.mkv", 2
+        while path.exists():
+            path, number = self.folder / f"streamfx_{stamp}_{number}.mkv", number + 1
+        return path

@@ -1,0 +1,254 @@
+"""The web page as an output: ``web:8080`` shows the pictures and has the knobs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from streamfx.config_live import WebConfig
+from streamfx.desk import Desk
+from streamfx.encode.sink import Sink
+from streamfx.errors import SinkError
+from streamfx.frame import Frame, VideoFormat
+from streamfx.version import __version__
+from streamfx.web.commands import Bypass, Command, Record, SetControl, SwitchEffect, TakeSnapshot
+from streamfx.web.figures import Figures
+from streamfx.web.pictures import PictureMaker
+from streamfx.web.place import place_of
+from streamfx.web.recorder import Recorder
+from streamfx.web.site import Site
+from streamfx.web.viewers import Viewer, Viewers
+
+# A picture's message: its number, how many bytes the picture after the effects has and how many the one
+# before; then both as JPEG. None before: nothing changed it, or nobody wants to see it.
+_HEADER = struct.Struct(">III")
+_NUMBERS = 0xFFFFFFFF
+_FIGURES_SECONDS = 0.5
+_MOST_SNAPSHOTS = 4
+
+
+class PageSink:
+    """Shows frames on a page that several viewers can have open, with what changes the run.
+
+    A frame counts as written when it was taken: with nobody looking it costs nothing, with any number of
+    viewers it is made a JPEG once. That is done in the thread that writes, so it is part of the encode time;
+    handing it to the viewers is not, and a slow one only misses pictures.
+
+    Args:
+        text: the output as the user wrote it, ``web:[HOST:]PORT``.
+        title: what the page says is shown.
+        video: format of the frames.
+        desk: where the run is changed.
+        settings: of pages.
+        open_file: opens a file for a recording.
+
+    Attributes:
+        address: what to open in a browser, token included.
+        (the others are those of ``Sink``)
+
+    Raises:
+        ConfigError: the address cannot be read.
+        SinkError: it cannot be listened at.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        title: str,
+        video: VideoFormat,
+        desk: Desk,
+        settings: WebConfig,
+        open_file: Callable[[Path], Sink],
+    ) -> None:
+        self.name = text
+        self.frames_written = self.packets_written = 0
+        self._title, self._video, self._desk = title, video, desk
+        self._maker = PictureMaker(video, settings.width, settings.quality)
+        self._recorder = Recorder(Path(settings.recordings), open_file)
+        self._figures = Figures(desk)
+        self._viewers = Viewers(self._greeting, self._act, self._viewers_changed)
+        self._latest: tuple[Frame, Frame | None] | None = None
+        self._snapshots: dict[str, bytes] = {}
+        self._telling: asyncio.Task[None] | None = None
+        self._watching = self._ended = False
+        routes = [
+            web.get("/live", self._viewers.serve),
+            web.get("/snapshots/{name}", self._fetch_snapshot),
+        ]
+        page = files("streamfx.web") / "page"
+        self._site = Site(text, place_of(text, settings.names), [page], routes, self._end)
+        self._site.start()
+        self.address = self._site.address
+        self._stop_listening = desk.listen(self._changed)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the report says of the page: its viewers and recordings."""
+        viewers = self._viewers
+        seen = f"{viewers.most} at a time" if viewers.most else "none"
+        return [
+            f"viewers of the page: {seen}, {viewers.sent} pictures sent, {viewers.skipped} skipped for those "
+            "that were not ready",
+            *self._recorder.notes,
+        ]
+
+    @notes.setter
+    def notes(self, _notes: list[str]) -> None:  # the protocol has it as a plain attribute
+        raise AttributeError("the notes of a page are its own")
+
+    def write(self, frame: Frame) -> None:
+        """Take a frame: show it to whoever looks, record it where that is wanted.
+
+        Raises:
+            SinkError: the frame is not of the stream's format.
+        """
+        before = self._before(frame)
+        self._latest = frame, before
+        self._recorder.write(frame)
+        if self._viewers.wanted:
+            picture = self._picture(frame, before) if self._viewers.ready else None
+            self._site.call(partial(self._viewers.offer, frame.index & _NUMBERS, frame.captured_ns, picture))
+        if frame.captured_ns:
+            self._figures.took((time.monotonic_ns() - frame.captured_ns) / 1e9)
+        self.frames_written += 1
+        self.packets_written += 1
+
+    def finish(self) -> None:
+        """Complete a recording that goes on, tell the viewers, and close the page."""
+        if self._ended:
+            return
+        self._ended = True
+        self._stop_listening()
+        self._recorder.stop()
+        self._site.stop()
+        if self._watching:
+            self._watching = False
+            self._desk.watch_sources(on=False)
+
+    def abort(self) -> None:
+        """Close the page. A recording that goes on is completed all the same: somebody asked for it."""
+        self.finish()
+
+    def _before(self, frame: Frame) -> Frame | None:
+        """Return what a frame was before the effects; None where nothing changed it, or it was not kept."""
+        source = self._desk.source_of(frame.index)
+        if source is None and frame.repeated and self._latest is not None:
+            shown, source = self._latest
+            if shown.planes[0] is not frame.planes[0]:
+                return None
+        if source is None or source.planes[0] is frame.planes[0]:
+            return None
+        return source
+
+    def _picture(self, frame: Frame, before: Frame | None) -> bytes:
+        after = self._maker.jpeg(frame)
+        earlier = self._maker.jpeg(before) if before is not None and self._viewers.before else b""
+        return _HEADER.pack(frame.index & _NUMBERS, len(after), len(earlier)) + after + earlier
+
+    # From here on in the loop of the site.
+
+    def _greeting(self) -> list[dict[str, Any]]:
+        (height, width), (shown_height, shown_width) = self._video.size, self._maker.size
+        hello = {
+            "type": "hello",
+            "title": self._title,
+            "version": __version__,
+            "width": width,
+            "height": height,
+            "shown_width": shown_width,
+            "shown_height": shown_height,
+            "folder": str(Path(self._recorder.folder).absolute()),
+        }
+        return [hello, self._state()]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "type": "state",
+            **asdict(self._desk.state()),
+            "recording": asdict(self._recorder.state),
+            "viewers": len(self._viewers),
+        }
+
+    def _changed(self) -> None:
+        """Tell every viewer how things stand, whoever changed them, so that their controls agree."""
+        self._site.call(lambda: self._viewers.tell(self._state()))
+
+    def _viewers_changed(self) -> None:
+        if self._viewers.wanted is not self._watching:
+            self._watching = not self._watching
+            self._desk.watch_sources(on=self._watching)
+        if len(self._viewers) and self._telling is None:
+            self._telling = asyncio.create_task(self._tell_figures())
+        elif not len(self._viewers) and self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        self._viewers.tell(self._state())
+
+    async def _tell_figures(self) -> None:
+        while True:
+            figures = self._figures.now()
+            if figures is not None:
+                self._viewers.tell_figures(figures)
+            await asyncio.sleep(_FIGURES_SECONDS)
+
+    async def _act(self, viewer: Viewer, command: Command) -> None:
+        if isinstance(command, Bypass):
+            self._desk.set_bypass(command.on)
+        elif isinstance(command, SetControl):
+            self._desk.set_control(command.effect, command.name, command.value)
+        elif isinstance(command, SwitchEffect):
+            await asyncio.to_thread(self._desk.switch, command.effect, command.name)
+        elif isinstance(command, Record):
+            await self._record(on=command.on)
+        elif isinstance(command, TakeSnapshot):
+            await self._take_snapshot(viewer)
+
+    async def _record(self, *, on: bool) -> None:
+        recorder = self._recorder
+        try:
+            if on:
+                path = await asyncio.to_thread(recorder.start)
+                self._desk.note(f"recording to {path} started")
+            elif recorder.state.on:
+                await asyncio.to_thread(recorder.stop)
+                self._desk.note(f"recording to {recorder.state.file} stopped")
+        finally:
+            self._viewers.tell(self._state())
+
+    async def _take_snapshot(self, viewer: Viewer) -> None:
+        if self._latest is None:
+            raise SinkError("there is no picture yet")
+        frame, before = self._latest
+        key = secrets.token_hex(8)
+        pictures = {"after": frame} | ({"before": before} if before is not None else {})
+        for what, picture in pictures.items():
+            maker = PictureMaker(self._video, self._video.size[1], 100)
+            self._snapshots[f"{key}-{what}.png"] = await asyncio.to_thread(maker.png, picture)
+        while len(self._snapshots) > 2 * _MOST_SNAPSHOTS:
+            del self._snapshots[next(iter(self._snapshots))]
+        links = {
+            what: {"url": f"/snapshots/{key}-{what}.png", "file": f"streamfx_frame{frame.index}_{what}.png"}
+            for what in pictures
+        }
+        viewer.tell({"type": "snapshot", "frame": frame.index, "pictures": links}, latest_only=False)
+
+    async def _fetch_snapshot(self, request: web.Request) -> web.Response:
+        content = self._snapshots.get(request.match_info["name"])
+        if content is None:
+            raise web.HTTPNotFound(text="This picture is not kept any more; take another.\n")
+        return web.Response(body=content, content_type="image/png")
+
+    async def _end(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+        await self._viewers.end()
