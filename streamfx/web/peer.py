@@ -19,6 +19,7 @@ from streamfx.errors import SourceOpenError
 log = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 1.0  # a connection that takes no picture for so long is away
+_LOOK_SECONDS, _CHECKING_LOOKS = 0.05, 10
 _FIRST_SHARE = 0.5  # of the most bits a second, to begin with: the browser then says what it can take
 # What aiortc raises for a description that is not one; it parses without checking.
 _NOT_AN_OFFER = (
@@ -90,6 +91,12 @@ class Peer:
     async def close(self) -> None:
         """Close the connection and free all that belongs to it. May be called twice."""
         self._returned.stop()
+        # aioice 0.13 leaves a task behind, for half a minute, where it is closed in the moment between its
+        # checks and the connection; so a connection that is about to open may.
+        for _ in range(_CHECKING_LOOKS):
+            if self._connection.iceConnectionState != "checking":
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
         await self._connection.close()
         for task in tuple(self._tasks):
             task.cancel()

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamfx.capture.browser import Arrivals
@@ -81,11 +81,16 @@ class Host:
 
 
 class Visit:
-    """One visitor. For the thread of the event loop; the run has threads of its own."""
+    """One visitor. For the thread of the event loop; the run has threads of its own.
+
+    Attributes:
+        leaving: whether it has ended but for what is still to be freed.
+    """
 
     def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
         self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
         self._desk: Desk | None = None
+        self.leaving = False
 
     async def stay(self) -> None:
         """Answer the offer and run until either side ends; then everything that belonged to it is free."""
@@ -108,6 +113,7 @@ class Visit:
             self._host.tell(f"{self._name} was refused: {error}")
             await self._say("problem", text=str(error))
         finally:
+            self.leaving = True
             arrivals.end()
             for task in beside:
                 task.cancel()
@@ -118,6 +124,10 @@ class Visit:
             for task in beside:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+
+    async def send_away(self) -> None:
+        """Have the visit end; `stay` returns when it has."""
+        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
 
     async def _offer(self) -> Offer:
         """Wait for the first message.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from streamfx.config_live import LiveConfig, SourceConfig
 from streamfx.config_serve import ServeConfig
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 5.0  # a browser that does not answer for half of it is gone
 _CORES_FOR_ONE = 2
+_LEAVING_SECONDS = 15.0  # a run that ends may have to wait for an engine that is being built
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,7 @@ class Visitors:
         self._host = Host(config.visitors, config.stun, self._config_of, self._pool, tell)
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._count = 0
-        self._here: dict[int, web.WebSocketResponse] = {}
-        self._empty = asyncio.Event()
+        self._here: dict[int, Visit] = {}
 
     @property
     def here(self) -> int:
@@ -86,11 +87,9 @@ class Visitors:
 
     async def close(self) -> None:
         """Send everybody away, and wait until their runs have ended."""
-        for socket in tuple(self._here.values()):
-            await socket.close(code=1001, message=b"the server ends")
+        await asyncio.gather(*(visit.send_away() for visit in tuple(self._here.values())))
         while self._here:
-            self._empty.clear()
-            await self._empty.wait()
+            await asyncio.sleep(_LOOK_SECONDS)
         self._pool.shutdown()
 
     async def _about(self, _request: web.Request) -> web.Response:
@@ -110,19 +109,31 @@ class Visitors:
     async def _visit(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MOST_BYTES)
         await socket.prepare(request)
-        if self.here >= self._shares.visitors:
+        if not await self._room():
             await socket.send_json({"type": "full", "most": self._shares.visitors})
-            await socket.close(code=1013, message=b"no room")
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"no room")
             return socket
         self._count += 1
         number = self._count
-        self._here[number] = socket
+        visit = self._here[number] = Visit(number, socket, self._host)
         try:
-            await Visit(number, socket, self._host).stay()
+            await visit.stay()
         finally:
             del self._here[number]
-            self._empty.set()
         return socket
+
+    async def _room(self) -> bool:
+        """Return whether there is room, after a while if somebody is leaving.
+
+        A page that is loaded anew comes back before its own run has ended.
+        """
+        for _ in range(round(_LEAVING_SECONDS / _LOOK_SECONDS)):
+            if self.here < self._shares.visitors:
+                return True
+            if not any(visit.leaving for visit in self._here.values()):
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
 
     def _config_of(self, number: int, offer: Offer) -> LiveConfig:
         """Return the settings of one visitor's run.

@@ -59,12 +59,16 @@ class Browser:
 
     async def join(self, **offer: object) -> None:
         """Send the offer and take the answer, as the page does."""
+        await self.offer(**offer)
+        answer = await self.heard("answer")
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+
+    async def offer(self, **offer: object) -> None:
+        """Send the offer, and listen from then on."""
         await self.connection.setLocalDescription(await self.connection.createOffer())
         sdp = self.connection.localDescription.sdp
         await self.socket.send_json({"type": "offer", "sdp": sdp, "effect": "tiny"} | offer)
         self.tasks.append(asyncio.create_task(self._hear()))
-        answer = await self.heard("answer")
-        await self.connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
 
     async def heard(self, name: str) -> dict[str, Any]:
         """Return the latest message of that type, waiting for one where there is none."""
