@@ -30,7 +30,7 @@ from streamfx.report import Interruption, OutputAccount, Report
 from streamfx.run_effects import open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
-from streamfx.web import is_page, require_libraries
+from streamfx.web import check_page, is_page
 
 if TYPE_CHECKING:
     from streamfx.web.sink import PageSink
@@ -126,6 +126,8 @@ def run_live(
 @contextmanager
 def _opened(config: LiveConfig, announce: Announce, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
+    for page in filter(is_page, config.outputs):
+        check_page(page)
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)
@@ -204,7 +206,6 @@ def _open_one(config: LiveConfig, output: str, source: Source, extras: Extras | 
 
 
 def _open_page(config: LiveConfig, output: str, source: Source, desk: Desk) -> PageSink:
-    require_libraries(output)
     from streamfx.web.sink import PageSink
 
     def open_file(path: Path) -> Sink:

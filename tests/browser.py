@@ -102,7 +102,9 @@ class Tab:
         await self._socket.close()
 
     async def _mouse(self, kind: str, x: float, y: float) -> None:
-        await self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+        await self.ask(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1
+        )
 
     async def _box(self, selector: str) -> tuple[float, float, float, float]:
         found = await self.run(

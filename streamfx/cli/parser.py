@@ -29,6 +29,7 @@ LIVE_EXAMPLES = """\
 examples:
   streamfx live rtsp://camera.local/1 rtmp://server/app/key --effect wave
   streamfx live udp://0.0.0.0:5000 hls:web/stream recording.mp4 --effect wave --seconds 60
+  streamfx live camera:0 web:8080 --effect wave
 
 """
 SERVE_EXAMPLES = """\
@@ -127,7 +128,7 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "outputs",
         metavar="OUTPUT",
         nargs="*",
-        help="rtmp:// rtsp:// udp://, hls:FOLDER, a video file; several go",
+        help="rtmp:// rtsp:// udp://, hls:FOLDER, a video file, web:8080 (a page); several go",
     )
     live = command.add_argument_group("live")
     live.add_argument("--seconds", metavar="N", help="end after this time")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _KINDS = (
     "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp://, udp:// or srt:// addresses, "
-    "hls:FOLDER, virtual: (a camera for other programs), window:, or null: (nothing is kept)"
+    "hls:FOLDER, virtual: (a camera for other programs), window:, web:PORT (a page, live), or null: (nothing "
+    "is kept)"
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamfx.errors import SinkError
+from streamfx.web.place import place_of
 
 _EXTRA = "pip install 'streamfx[web]'"
 _NEEDED = {"aiohttp": "aiohttp", "cv2": "OpenCV"}
@@ -13,12 +14,14 @@ def is_page(output: str) -> bool:
     return output.startswith("web:")
 
 
-def require_libraries(output: str) -> None:
-    """Refuse an output that is a page where a library is missing.
+def check_page(output: str) -> None:
+    """Refuse an output that is a page and cannot be one, before anything is opened.
 
     Raises:
-        SinkError: says which, and how to install it.
+        ConfigError: its address cannot be read.
+        SinkError: a library is missing; says which, and how to install it.
     """
+    place_of(output)
     for module, library in _NEEDED.items():
         try:
             __import__(module)

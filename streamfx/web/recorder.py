@@ -52,6 +52,7 @@ class Recorder:
         self.folder, self._open_file = folder, open_file
         self._lock = threading.Lock()
         self._lane: Lane | None = None
+        self._taking: Lane | None = None  # the lane, until it is to be completed
         self._first_pts: int | None = None
         self._file: Path | None = None
         self._problem: str | None = None
@@ -80,17 +81,18 @@ class Recorder:
                 self._problem = str(error)
                 raise SinkError(f"the recording cannot be started: {error}") from error
             self._file, self._problem, self._first_pts = path, None, None
-            self._lane = Lane(sink, _CAPACITY, threading.Condition())
+            self._lane = self._taking = Lane(sink, _CAPACITY, threading.Condition())
             return path
 
     def stop(self) -> None:
         """Complete the recording, if one goes on."""
         with self._lock:
-            lane, self._lane = self._lane, None
+            lane, self._taking = self._lane, None
             if lane is None:
                 return
             lane.finish()
             ended = lane.join(_FINISH_SECONDS)
+            self._lane = None
             self._problem = lane.failure or (None if ended else "the file could not be completed in time")
             lost = sum(lane.drops.values())
             self.notes.append(
@@ -101,7 +103,7 @@ class Recorder:
 
     def write(self, frame: Frame) -> None:
         """Record a frame, if a recording goes on; never waits."""
-        lane = self._lane
+        lane = self._taking
         if lane is None:
             return
         if self._first_pts is None:

@@ -342,7 +342,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[Exception], str]] = [
         ConfigError,
         ".mp4 cannot hold stream 2 (subtitle, srt) of the source; .mkv holds all of it",
     ),
-    ("web:8080", {}, ConfigError, "web: outputs are not supported yet; an output can be a video file"),
+    ("web:8080", {}, ConfigError, "web:8080: a page shows what is live; write: streamfx live INPUT web:8080"),
     ("", {}, ConfigError, "no output given"),
 ]
 

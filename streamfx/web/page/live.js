@@ -130,7 +130,7 @@ function state(message) {
   if (on && recordingSince === null) recordingSince = Date.now();
   if (!on && recordingSince !== null) {
     recordingSince = null;
-    say(problem ? `The recording ended early: ${problem}` : `Recorded to ${file}`, problem ? "problem" : "");
+    say(problem ? `The recording ended early: ${problem}` : `Recorded to ${file.split(/[\\/]/).pop()}`, problem ? "problem" : "");
   }
   at("record").setAttribute("aria-pressed", String(on));
   at("record-label").textContent = on ? "Stop" : "Record";
@@ -297,6 +297,13 @@ function showStages(stages) {
 // The token came in through the address, and is in a cookie now: it need not stay in the history.
 if (location.search) history.replaceState(null, "", location.pathname);
 wipe.addEventListener("input", showWipe);
+wipe.addEventListener("keydown", (event) => {
+  const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+  if (!way) return; // the step that suits a hand is too small for a key
+  event.preventDefault();
+  wipe.value = Number(wipe.value) + way * (event.shiftKey ? 10 : 2);
+  showWipe();
+});
 document.addEventListener("visibilitychange", look);
 at("bypass").addEventListener("change", () => send({ type: "bypass", on: at("bypass").checked }));
 at("snapshot").addEventListener("click", () => send({ type: "snapshot" }));

@@ -1,0 +1,76 @@
+"""A desk over real effects and the test picture, for tests of what changes a run while it goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from streamfx.backends.backend import CompiledEngine
+from streamfx.backends.golden import Array
+from streamfx.capture.source import Source, open_source
+from streamfx.config import load_config
+from streamfx.config_live import LiveConfig
+from streamfx.desk import Desk
+from streamfx.frame import Frame
+from streamfx.run_effects import open_effects
+from streamfx.stats import Stats
+
+BARS = "test:bars?size=160x96&fps=30&frames=0"
+
+
+@dataclass
+class Bench:
+    """A desk, the source of its frames, and a clock that a test sets."""
+
+    desk: Desk
+    source: Source
+    seconds: list[float] = field(default_factory=lambda: [0.0])
+
+    def frame(self) -> Frame:
+        """Return the next frame of the source."""
+        frame = self.source.read()
+        assert frame is not None
+        return frame
+
+
+@dataclass
+class Gate:
+    """A compiled engine that waits where it is told to, and counts its closings."""
+
+    inner: CompiledEngine
+    closes: int = 0
+    entered: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.backend, self.precision = self.inner.backend, self.inner.precision
+
+    def __call__(self, planes: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+        self.entered.set()
+        assert self.opened.wait(60)
+        return self.inner(planes, to_rgb, from_rgb, factor)
+
+    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        self.inner.warm_up(size, to_rgb, from_rgb, factor)
+
+    def close(self) -> None:
+        self.closes += 1
+        self.inner.close()
+
+
+@contextmanager
+def bench(*effects: str, factor: str = "2", source: str = BARS) -> Iterator[Bench]:
+    """Open effects for the test picture, with a desk over them."""
+    options = {"input": source, "outputs": ("null:",), "effects": effects, "factor": factor, "threads": 1}
+    config = load_config(None, [], options, model=LiveConfig)
+    opened = open_source(source)
+    with open_effects(config, opened, 1, Stats()) as running:
+        seconds = [0.0]
+        desk = Desk(running, lambda: seconds[0])
+        try:
+            yield Bench(desk, opened, seconds)
+        finally:
+            desk.close()
+            opened.close()
