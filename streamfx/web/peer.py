@@ -19,6 +19,7 @@ from streamfx.errors import SourceOpenError
 log = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 1.0  # a connection that takes no picture for so long is away
+_LEAST = 250_000  # bits a second
 _LOOK_SECONDS, _CHECKING_LOOKS = 0.05, 10
 _FIRST_SHARE = 0.5  # of the most bits a second, to begin with: the browser then says what it can take
 # What aiortc raises for a description that is not one; it parses without checking.
@@ -136,7 +137,8 @@ class _Returned(MediaStreamTrack):
 
     def __init__(self, sent: Callable[[float], None]) -> None:
         super().__init__()
-        self._loop, self._sent = asyncio.get_running_loop(), sent
+        self._in_loop: Callable[..., object] = asyncio.get_running_loop().call_soon_threadsafe
+        self._sent = sent
         self._wanted = threading.Event()  # the sender has nothing to do
         self._given: asyncio.Queue[VideoFrame | None] = asyncio.Queue()
         self._taken_at: float | None = None
@@ -159,7 +161,7 @@ class _Returned(MediaStreamTrack):
         if self.readyState != "live":
             return "the connection has ended"
         self._wanted.clear()
-        self._loop.call_soon_threadsafe(self._given.put_nowait, picture)
+        self._in_loop(self._given.put_nowait, picture)
         return None
 
     def stop(self) -> None:
@@ -175,7 +177,8 @@ def allow_bitrate(most_kbps: int) -> None:
     aiortc's own limits (1.5 Mbit/s in VP8) are for small pictures of faces, and are constants of its modules;
     within them, each connection sends what the browser says it can take.
     """
+    most = most_kbps * 1000
     for codec in (vpx, h264):
-        most = most_kbps * 1000
-        codec.MAX_BITRATE, codec.DEFAULT_BITRATE = most, round(most * _FIRST_SHARE)
-        codec.MIN_BITRATE = min(codec.MIN_BITRATE, most)
+        limits = {"MAX": most, "DEFAULT": round(most * _FIRST_SHARE), "MIN": min(_LEAST, most)}
+        for name, value in limits.items():
+            setattr(codec, f"{name}_BITRATE", value)

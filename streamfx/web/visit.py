@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -108,7 +108,8 @@ class Visit:
                 self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
             )
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
-            await asyncio.wait({run, *beside}, return_when=asyncio.FIRST_COMPLETED)
+            first: set[asyncio.Future[Any]] = {run, *beside}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         except StreamfxError as error:
             self._host.tell(f"{self._name} was refused: {error}")
             await self._say("problem", text=str(error))

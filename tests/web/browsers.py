@@ -12,13 +12,13 @@ from typing import Any
 
 import aiohttp
 import av
-import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from streamfx.av_planes import plane_array
 from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.encode.pixels import Packer
-from streamfx.frame import CodeRange
+from streamfx.frame import CodeRange, Plane
 
 LIMIT_SECONDS = 60.0
 
@@ -72,7 +72,8 @@ class Browser:
 
     async def heard(self, name: str) -> dict[str, Any]:
         """Return the latest message of that type, waiting for one where there is none."""
-        return await self.until(lambda: self.latest(name), name)
+        found: dict[str, Any] = await self.until(lambda: self.latest(name), name)
+        return found
 
     def latest(self, name: str) -> dict[str, Any]:
         """Return the latest message of that type; empty where there is none."""
@@ -134,6 +135,6 @@ def stamp_of(picture: av.VideoFrame) -> int | None:
     return read_stamp(luma_of(picture))
 
 
-def luma_of(picture: av.VideoFrame) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def luma_of(picture: av.VideoFrame) -> Plane:
     """Return the luma plane."""
-    return picture.to_ndarray()[: picture.height]
+    return plane_array(picture.planes[0], 8)
