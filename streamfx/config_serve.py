@@ -21,7 +21,7 @@ class VisitorsConfig(BaseModel):
         default=(1080, 1920), description="largest picture (height, width) in pixels; larger ones are reduced"
     )
     bitrate_kbps: Annotated[int, Field(ge=300, le=100_000)] = Field(
-        default=6000, description="most bits for the video that goes back to a visitor"
+        default=6000, description="most bits for the video, there and back"
     )
     away_seconds: Seconds = Field(
         default=10.0, description="a visitor from whom no picture came for so long is sent away"

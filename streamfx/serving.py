@@ -15,7 +15,7 @@ from streamfx.capture.browser import Arrivals, BrowserSource
 from streamfx.config_live import LiveConfig
 from streamfx.config_serve import ServeConfig
 from streamfx.desk import Desk
-from streamfx.encode.browser import BrowserSink
+from streamfx.encode.browser import BrowserSink, Give
 from streamfx.errors import ConfigError
 from streamfx.run_effects import open_effects
 from streamfx.running import Parts, run_parts
@@ -23,8 +23,6 @@ from streamfx.stats import Stats
 from streamfx.streaming import flow_of
 
 if TYPE_CHECKING:
-    from av import VideoFrame
-
     from streamfx.report import Report
 
 log = logging.getLogger(__name__)
@@ -72,8 +70,9 @@ class Connection(Protocol):
 
     measure: Callable[[str, float], None]
 
-    def give(self, picture: VideoFrame) -> str | None:
-        """Hand a picture over, as soon as the one before is sent; return why it was not taken, or None."""
+    @property
+    def give(self) -> Give:
+        """Hands a picture over, as soon as the one before is sent; see `BrowserSink`."""
 
 
 def run_visitor(
