@@ -51,6 +51,9 @@ Speed = Annotated[
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Backend = Literal["auto", "eager", "openvino", "inductor", "tensorrt"]
+Quality = Annotated[int, Field(ge=0, le=100)]
+Texts = Annotated[tuple[Text, ...], Strict(False)]
 CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
 
@@ -95,7 +98,7 @@ class TranscodeConfig(BaseModel):
 
     input: Text = Field(description="what to read: a video file, '-' for standard input, pictures, test:bars")
     output: Text = Field(description="what to write: a video file (its ending picks the container), null:")
-    effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
+    effects: Texts = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
     )
     factor: Factor = Field(
@@ -106,14 +109,12 @@ class TranscodeConfig(BaseModel):
         default=1.0,
         description="how many times faster than real time a file is to be done, for factor auto",
     )
-    backend: Literal["auto", "eager", "openvino", "inductor", "tensorrt"] = Field(
-        default="auto", description="what runs the network"
-    )
+    backend: Backend = Field(default="auto", description="what runs the network")
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
     )
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
-    quality: Annotated[int, Field(ge=0, le=100)] | None = Field(
+    quality: Quality | None = Field(
         default=None, description="constant quality, as the codec counts it (lower is better)"
     )
     threads: Count | None = Field(default=None, description="processor threads to use; null for all")

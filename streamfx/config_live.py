@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, Strict
+from pydantic import BaseModel, Field
 
 from streamfx.addresses import without_credentials
-from streamfx.config import CLOSED, Count, Factor, Seconds, Text
+from streamfx.config import CLOSED, Backend, Count, Factor, Quality, Seconds, Text, Texts
 
 
 class ReconnectConfig(BaseModel):
@@ -73,7 +73,7 @@ class WebConfig(BaseModel):
         default=80, description="of the pictures on the page, JPEG: 100 is best"
     )
     recordings: Text = Field(default=".", description="folder for what is recorded from the page")
-    names: Annotated[tuple[Text, ...], Strict(False)] = Field(
+    names: Texts = Field(
         default=(), description="names the page may be asked for by, beside addresses and the machine's own"
     )
 
@@ -114,22 +114,20 @@ class LiveConfig(BaseModel):
     input: Text = Field(
         description="what to read: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in its pace"
     )
-    outputs: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)] = Field(
-        description="what to write: rtmp:// rtsp:// udp://, hls:FOLDER, a file, virtual:, window:, web:PORT"
+    outputs: Annotated[Texts, Field(min_length=1)] = Field(
+        description="what to write: rtmp:// udp:// …, hls:FOLDER, a file, virtual:, window:, web:PORT, null:"
     )
-    effects: Annotated[tuple[Text, ...], Strict(False)] = Field(
+    effects: Texts = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
     )
     factor: Factor = Field(
         default="auto",
         description="how many times smaller the network's picture is; auto: the smallest that keeps up",
     )
-    backend: Literal["auto", "eager", "openvino", "inductor", "tensorrt"] = Field(
-        default="auto", description="what runs the network"
-    )
+    backend: Backend = Field(default="auto", description="what runs the network")
     codec: Text | None = Field(default=None, description="video codec of the outputs; null picks what fits")
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
-    quality: Annotated[int, Field(ge=0, le=100)] | None = Field(
+    quality: Quality | None = Field(
         default=None, description="constant quality, as the codec counts it (lower is better)"
     )
     threads: Count | None = Field(default=None, description="processor threads to use; null for all")

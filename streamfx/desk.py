@@ -10,11 +10,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
-from streamfx.errors import ConfigError, StreamfxError
-from streamfx.factor_watch import FactorWatch
+from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_over
+from streamfx.errors import ConfigError
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.generate.library import list_engines
@@ -24,73 +24,8 @@ from streamfx.stats import Snapshot
 
 log = logging.getLogger(__name__)
 
-_FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
 _ONE_MOVE_SECONDS = 1.0  # a slider that is dragged sends many values: they are one change
 _MOST_CHANGES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A control of a running effect that its engine declares, and where it stands."""
-
-    name: str
-    low: float
-    high: float
-    default: float
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class EffectState:
-    """An effect as it runs now.
-
-    Attributes:
-        name: of the engine.
-        backend: what runs it.
-        precision: what it computes in.
-        factor: in force.
-        controls: what can be set, in the order in which the engine declares it.
-    """
-
-    name: str
-    backend: str
-    precision: str
-    factor: float
-    controls: tuple[Control, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeskState:
-    """How everything stands.
-
-    Attributes:
-        effects: in the order they are applied.
-        bypass: whether frames pass unchanged.
-        opening: the effect that is being opened to take another's place; None when none is.
-        problem: why the last effect asked for could not be had; None when it could.
-        available: names of the effects there are.
-    """
-
-    effects: tuple[EffectState, ...]
-    bypass: bool
-    opening: str | None
-    problem: str | None
-    available: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something that was changed while the run went on.
-
-    Attributes:
-        at_seconds: since the start of the run.
-        after_frame: the last frame taken up before it; None before the first.
-        what: one line.
-    """
-
-    at_seconds: float
-    after_frame: int | None
-    what: str
 
 
 class Desk:
@@ -118,6 +53,7 @@ class Desk:
         self._in_frame = threading.Lock()
         self._turning = threading.RLock()  # one hand at the knobs at a time, the governor's included
         self._sources: deque[Frame] = deque(maxlen=kept_frames)
+        self._keeping = threading.Lock()
         self._watchers = 0
         self._listeners: list[Callable[[], None]] = []
         self._past_decisions: tuple[Decision, ...] = ()
@@ -131,11 +67,6 @@ class Desk:
     def effects(self) -> Effects:
         """The effects in force."""
         return self._effects
-
-    @property
-    def watch(self) -> FactorWatch | None:
-        """What keeps the factor right now."""
-        return self._effects.watch
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -154,19 +85,22 @@ class Desk:
             chain, bypass = self._effects.chain, self._bypass
             self._last_index = frame.index
             if self._watchers:
-                self._sources.append(frame)
+                with self._keeping:
+                    self._sources.append(frame)
             return frame if bypass else chain.process(frame)
 
     def source_of(self, index: int) -> Frame | None:
         """Return what frame ``index`` was before the effects; None when that was not kept."""
-        return next((frame for frame in tuple(self._sources) if frame.index == index), None)
+        with self._keeping:
+            return next((frame for frame in self._sources if frame.index == index), None)
 
     def watch_sources(self, *, on: bool) -> None:
         """Say that somebody wants to see what frames were before, or does no more. Calls must pair up."""
         with self._turning:
             self._watchers += 1 if on else -1
             if not self._watchers:
-                self._sources.clear()
+                with self._keeping:
+                    self._sources.clear()
 
     def listen(self, told: Callable[[], None]) -> Callable[[], None]:
         """Have ``told`` called after every change, in any thread; return what ends that."""
@@ -184,7 +118,7 @@ class Desk:
     def state(self) -> DeskState:
         """Return how everything stands."""
         return DeskState(
-            effects=tuple(map(_state_of, self._effects.chain.effects)),
+            effects=tuple(map(state_of, self._effects.chain.effects)),
             bypass=self._bypass,
             opening=self._opening,
             problem=self._problem,
@@ -208,7 +142,7 @@ class Desk:
         """
         with self._turning:
             effect = self._effect_at(position)
-            if name not in {control.name for control in _controls_of(effect)}:
+            if name not in {control.name for control in controls_of(effect)}:
                 raise ConfigError(f"effect {effect.engine.name!r} has no control {name!r}")
             before = getattr(effect.controls, name)
             effect.controls = replace(effect.controls, **{name: value})
@@ -241,6 +175,11 @@ class Desk:
             self._switching.start()
         self._tell()
 
+    def note(self, what: str) -> None:
+        """Keep account of something else that was done by hand: a recording, a snapshot."""
+        with self._turning:
+            self._note(what)
+
     def close(self) -> None:
         """Wait for what is being opened and give back what the desk opened. May be called twice."""
         with self._turning:
@@ -255,8 +194,8 @@ class Desk:
         try:
             stages = self.snapshot.stages if self.snapshot else {}
             after = exchanged(before, position, name, stages)
-        except (StreamfxError, RuntimeError, ValueError, OSError) as error:
-            problem = str(error)
+        except Exception as error:  # the thread boundary: the old effects go on, and the page says why
+            problem = str(error) or type(error).__name__
             log.warning("effect %s cannot be had, the one before stays: %s", name, error)
         with self._turning:
             if after is not None:
@@ -264,7 +203,7 @@ class Desk:
                 if before.watch is not None:
                     self._past_decisions += tuple(before.watch.decisions)
                 for old in replaced:
-                    _take_over(old, after.chain.effects[position])
+                    take_over(old, after.chain.effects[position])
                 self._effects = after
                 was = replaced[0].engine.name if replaced else "none"
                 self._note(f"effect {was} → {name}")
@@ -294,11 +233,6 @@ class Desk:
             self.changes.append(change)
         self._moved = (move, now)
 
-    def note(self, what: str) -> None:
-        """Keep account of something else that was done by hand: a recording, a snapshot."""
-        with self._turning:
-            self._note(what)
-
     def _tell(self) -> None:
         for told in tuple(self._listeners):
             told()
@@ -311,33 +245,3 @@ def _give_back(old: Effects, kept: Effects | None) -> None:
     for effect in old.chain.effects:
         if kept is None or all(effect is not other for other in kept.chain.effects):
             effect.close()
-
-
-def _take_over(old: Effect, new: Effect) -> None:
-    """Set the controls of an effect to where those of another stand, as far as its engine allows."""
-    stand = {control.name: control.value for control in _controls_of(old)}
-    taken = {
-        control.name: min(max(stand[control.name], control.low), control.high)
-        for control in _controls_of(new)
-        if control.name in stand
-    }
-    new.controls = replace(new.controls, **taken)
-
-
-def _controls_of(effect: Effect) -> tuple[Control, ...]:
-    """Return the controls that the engine declares and that can be set while it runs."""
-    return tuple(
-        Control(name, found.low, found.high, found.default, float(getattr(effect.controls, name)))
-        for name, found in effect.engine.spec.controls.items()
-        if name != _FACTOR and hasattr(effect.controls, name)
-    )
-
-
-def _state_of(effect: Effect) -> EffectState:
-    return EffectState(
-        name=effect.engine.name,
-        backend=effect.compiled.backend,
-        precision=effect.compiled.precision.value,
-        factor=effect.controls.factor,
-        controls=_controls_of(effect),
-    )

@@ -143,6 +143,30 @@ class VideoFormat:
     duration_seconds: float | None = None
     hdr: HdrMetadata | None = None
 
+    def frame(
+        self,
+        planes: Planes,
+        *,
+        index: int,
+        pts: int,
+        duration: int | None = None,
+        captured_ns: int = 0,
+        repeated: bool = False,
+    ) -> Frame:
+        """Return a frame of this stream; see ``Frame`` for what each argument is and what is checked."""
+        return Frame(
+            planes=planes,
+            subsampling=self.subsampling,
+            depth=self.depth,
+            colour=self.colour,
+            index=index,
+            pts=pts,
+            time_base=self.time_base,
+            duration=duration,
+            captured_ns=captured_ns,
+            repeated=repeated,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:

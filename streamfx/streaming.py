@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from streamfx.backoff import Backoff
 from streamfx.capture.live_settings import Gap, LiveSettings
@@ -30,10 +29,7 @@ from streamfx.report import Interruption, OutputAccount, Report
 from streamfx.run_effects import open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
-from streamfx.web import check_page, is_page
-
-if TYPE_CHECKING:
-    from streamfx.web.sink import PageSink
+from streamfx.web import check_page, is_page, open_page
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +166,7 @@ def _sink(
     for output in config.outputs:
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
         if is_page(output):
-            page = _open_page(config, output, source, desk)
+            page = open_page(output, source, desk, config)
             announce(page.address)
             sinks.append(page)
         else:
@@ -203,24 +199,6 @@ def _open_one(config: LiveConfig, output: str, source: Source, extras: Extras | 
             reconnect=_backoff(given.reconnect),
         ),
     )
-
-
-def _open_page(config: LiveConfig, output: str, source: Source, desk: Desk) -> PageSink:
-    from streamfx.web.sink import PageSink
-
-    def open_file(path: Path) -> Sink:
-        return open_sink(
-            str(path),
-            format=source.format,
-            codec=config.codec,
-            preset=config.preset,
-            quality=config.quality,
-            threads=config.threads,
-            overwrite=False,
-        )
-
-    title = Path(source.name).name if Path(source.name).is_file() else source.name
-    return PageSink(output, title, source.format, desk, config.web, open_file)
 
 
 def _log_address(address: str) -> None:

@@ -42,7 +42,8 @@ class Tab:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         async with asyncio.timeout(_WAIT_SECONDS):
-            return await answer
+            found: dict[str, Any] = await answer
+            return found
 
     async def run(self, script: str) -> Any:
         """Return what a script gives, waiting for it where it is a promise."""

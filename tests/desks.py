@@ -47,10 +47,10 @@ class Gate:
     def __post_init__(self) -> None:
         self.backend, self.precision = self.inner.backend, self.inner.precision
 
-    def __call__(self, planes: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+    def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         self.entered.set()
         assert self.opened.wait(60)
-        return self.inner(planes, to_rgb, from_rgb, factor)
+        return self.inner(reduced, to_rgb, from_rgb, factor)
 
     def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
         self.inner.warm_up(size, to_rgb, from_rgb, factor)

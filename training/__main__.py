@@ -23,7 +23,7 @@ from training.features import Encoder
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.pictures import find_stills, read_clip, read_still
 from training.sheet import jpeg
-from training.style import style_features, train
+from training.style import open_style, style_features, train
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ def _evaluate(given: dict[str, Any]) -> int:
     judge = evaluate.Judge(style_features(encoder, options.style), encoder)
     chosen = evaluate.choose(find_stills(options.pictures, options.exclude), options.count)
     figures = evaluate.judge_pictures(stylizers["engine"], judge, chosen)
+    figures += evaluate.judge_style(judge, open_style(options.style))
     flicker = [
         row
         for clip in options.videos
@@ -160,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     for command in (style, pupil, judge):
         command.add_argument("--config", type=Path, help="YAML file with any of the settings")
-        command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="any other setting")
+        command.add_argument(
+            "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="any other setting"
+        )
     return parser
 
 

@@ -34,7 +34,9 @@ def style_card(options: StyleOptions) -> str:
     }
     losses = (
         "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
-        "1 each, " + ", ".join(f"{what} {weight:g}" for what, weight in weights.items() if weight) + "."
+        f"1 each, of which {options.style_pooling:g} for the crops of a batch together, "
+        + ", ".join(f"{what} {weight:g}" for what, weight in weights.items() if weight)
+        + "."
     )
     start = "the weights of another engine" if options.init is not None else "random weights"
     phases = {

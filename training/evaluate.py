@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from streamfx.errors import EngineMismatchError
 from streamfx.generate.engine import read_engine
@@ -76,8 +77,8 @@ class Figures:
     factor: float | None
     style: float
     layers: tuple[float, ...]
-    content: float
-    sharpness: float
+    content: float | None
+    sharpness: float | None
     pictures: int
 
 
@@ -122,10 +123,14 @@ class Judge:
     @torch.no_grad()
     def measure(self, features: Sequence[Tensor], source_1Chw: Tensor) -> tuple[list[float], float]:
         """Relative Gram distance of each layer, and content distance to the source's last layer."""
-        layers = [
+        return self.style_layers(features), losses.content(features[-1], source_1Chw).item()
+
+    @torch.no_grad()
+    def style_layers(self, features: Sequence[Tensor]) -> list[float]:
+        """Relative Gram distance of each layer."""
+        return [
             losses.relative_gram(losses.gram(f), g).item() for f, g in zip(features, self.grams, strict=True)
         ]
-        return layers, losses.content(features[-1], source_1Chw).item()
 
     @torch.no_grad()
     def features(self, picture: Picture) -> list[Tensor]:
@@ -168,6 +173,24 @@ def judge_pictures(stylizer: Stylizer, judge: Judge, stills: Sequence[Still]) ->
     return [_mean(method, factor, values) for (method, factor), values in measured.items()]
 
 
+def judge_style(judge: Judge, style: Picture, short_side: int = SHORT_SIDE) -> list[Figures]:
+    """Figures of the style picture itself, reduced and enlarged as a bare translation is.
+
+    They say what a factor costs a network that translates perfectly: only the detail gain can win it back.
+    """
+    picture = to_whole_strides(to_short_side(style, short_side))
+    rgb_13HW, figures = to_tensor(picture)[None], []
+    for factor in FACTORS[1:]:
+        reduced_13hw = reduce(rgb_13HW, factor)
+        heads_17hw = functional.pad(reduced_13hw, (0, 0, 0, 0, 0, 4))
+        heads_17hw[:, 3] = 1.0  # the mask: nothing of the full-size picture passes
+        fused = to_picture(fuse_rgb(rgb_13HW, heads_17hw, factor, 1.0)[0])
+        layers = judge.style_layers(judge.features(fused))
+        rounded = tuple(round(value, 4) for value in layers)
+        figures.append(Figures("the style itself", factor, float(np.mean(layers)), rounded, None, None, 1))
+    return figures
+
+
 def _mean(method: str, factor: float | None, values: Sequence[tuple[list[float], float, float]]) -> Figures:
     layers = np.mean([layer for layer, _, _ in values], axis=0)
     content, sharpness = (float(np.mean([value[index] for value in values])) for index in (1, 2))
@@ -202,7 +225,9 @@ def tables(figures: Sequence[Figures], flicker: Sequence[Flicker]) -> str:
         f"Held-out pictures ({figures[0].pictures if figures else 0}) and clips only: no crop of their",
         "sources was in the training. Short side 480. Style: mean relative Gram distance, lower is closer to",
         "the style. Content: mean squared difference at relu4_1, lower is closer to the source. Sharpness:",
-        "gradient energy against the same network at factor 1. Warping error in code values.",
+        "gradient energy against the same network at factor 1. The style itself: its picture, reduced and",
+        "enlarged, which is as close as a network without detail gain could come. Warping error in code",
+        "values.",
         "",
         "| method | factor | style (relative Gram distance) | relu1_1, 2_1, 3_1, 4_1 | content | sharpness |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -210,7 +235,8 @@ def tables(figures: Sequence[Figures], flicker: Sequence[Flicker]) -> str:
     for f in figures:
         layers = ", ".join(f"{value:.3f}" for value in f.layers)
         start = f"| {f.method} | {_number(f.factor)} | {f.style:.3f} | {layers} |"
-        lines.append(f"{start} {f.content:.2f} | {f.sharpness:.2f} |")
+        content, sharpness = ("" if value is None else f"{value:.2f}" for value in (f.content, f.sharpness))
+        lines.append(f"{start} {content} | {sharpness} |")
     if flicker:
         lines += [
             "",

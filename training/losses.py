@@ -46,9 +46,18 @@ def relative_gram(gram_BCC: Tensor, style_gram_1CC: Tensor) -> Tensor:
     return difference_BCC.square().mean(dim=(1, 2)) / style_gram_1CC.square().mean()
 
 
-def style(grams: Sequence[Tensor], style_grams: Sequence[Tensor]) -> Tensor:
-    """Sum over layers of the batch's mean relative Gram distance; scalar."""
-    return torch.stack([relative_gram(g, s).mean() for g, s in zip(grams, style_grams, strict=True)]).sum()
+def style(grams: Sequence[Tensor], style_grams: Sequence[Tensor], pooling: float = 0.0) -> Tensor:
+    """Sum over layers of the relative Gram distance; scalar.
+
+    A share `pooling`, 0 to 1, is the distance of the batch's mean matrix, the rest the mean distance of each
+    picture's: crops of the style itself differ, so small crops need not all be like the whole.
+    """
+    layers = list(zip(grams, style_grams, strict=True))
+    each = torch.stack([relative_gram(matrix, target).mean() for matrix, target in layers]).sum()
+    if pooling == 0:
+        return each
+    pooled = torch.stack([relative_gram(matrix.mean(0, True), target).mean() for matrix, target in layers])
+    return pooling * pooled.sum() + (1 - pooling) * each
 
 
 def moments(

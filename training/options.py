@@ -66,6 +66,9 @@ class StyleOptions(BaseModel):
     content_growth: float = Field(
         default=0.0, description="the content weight is multiplied by the factor to this power"
     )
+    style_pooling: float = Field(
+        default=0.8, ge=0, le=1, description="share of the style term that looks at a batch as one picture"
+    )
     structure_weight: float = Field(default=0.12, ge=0)
     tone_weight: float = Field(default=0.5, ge=0)
     moments_weight: float = Field(default=0.0, ge=0)

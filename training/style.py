@@ -30,7 +30,7 @@ from training import checkpoint, losses
 from training.features import Decoder, Encoder, adain
 from training.fused import fuse_rgb, reduce
 from training.options import StyleOptions
-from training.pictures import Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
+from training.pictures import Picture, Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ def open_studio(options: StyleOptions) -> Studio:
     return Studio(options, pool, encoder, Decoder(), features, [losses.gram(f) for f in features])
 
 
-def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
-    """Features of the style picture at short side 480, float32.
+def open_style(path: Path) -> Picture:
+    """The style picture.
 
     Raises:
         ValueError: The picture cannot be read.
@@ -99,8 +99,18 @@ def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
     picture = read_still(path)
     if picture is None:
         raise ValueError(f"style picture {path} cannot be read: not a picture file, or no permission")
+    return picture
+
+
+def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
+    """Features of the style picture at short side 480, float32.
+
+    Raises:
+        ValueError: The picture cannot be read.
+    """
+    picture = to_short_side(open_style(path), STYLE_SHORT_SIDE)
     with torch.no_grad():
-        features: list[Tensor] = encoder(to_tensor(to_short_side(picture, STYLE_SHORT_SIDE))[None])
+        features: list[Tensor] = encoder(to_tensor(picture)[None])
     return features
 
 
@@ -206,7 +216,7 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     content_weight = options.content_weight * factor**options.content_growth
     sources_B3SS = torch.stack([studio.pool.crops[index].rgb() for index in indices])
     return {
-        "style": losses.style(grams, studio.style_grams),
+        "style": losses.style(grams, studio.style_grams, options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
         "moments": options.moments_weight * moments,
         "content": content_weight * losses.content(features[-1], source[-1]),

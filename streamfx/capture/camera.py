@@ -232,14 +232,10 @@ class CameraSource:
         self._started_ns = captured_ns if self._started_ns is None else self._started_ns
         ticks = round((captured_ns - self._started_ns) / (float(TIME_BASE) * 1e9))
         self._last_pts = max(ticks, self._last_pts + 1)
-        return Frame(
-            planes=self._planarizer.planes(picture),
-            subsampling=self.format.subsampling,
-            depth=self.format.depth,
-            colour=self.format.colour,
+        return self.format.frame(
+            self._planarizer.planes(picture),
             index=self._index,
             pts=self._last_pts,
-            time_base=TIME_BASE,
             captured_ns=captured_ns,
         )
 

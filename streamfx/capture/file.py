@@ -260,14 +260,10 @@ class FileSource:
         next_pts = self._pictures[0].pts if self._pictures else None
         pts, duration = self._times.time_of(picture, next_pts, self._shift)
         try:
-            return Frame(
-                planes=self._planarizer.planes(picture),
-                subsampling=self.format.subsampling,
-                depth=self.format.depth,
-                colour=self.format.colour,
+            return self.format.frame(
+                self._planarizer.planes(picture),
                 index=self._index,
                 pts=pts,
-                time_base=self.format.time_base,
                 duration=duration,
                 captured_ns=time.monotonic_ns(),
             )

@@ -239,14 +239,10 @@ class NetworkSource:
         return self._made(planes, self._timeline.stand_in(now), time.monotonic_ns(), repeated=True)
 
     def _made(self, planes: Planes, pts: int, captured_ns: int, *, repeated: bool = False) -> Frame:
-        frame = Frame(
-            planes=planes,
-            subsampling=self.format.subsampling,
-            depth=self.format.depth,
-            colour=self.format.colour,
+        frame = self.format.frame(
+            planes,
             index=self._index,
             pts=pts,
-            time_base=TIME_BASE,
             duration=self._timeline.step,
             captured_ns=captured_ns,
             repeated=repeated,

@@ -178,14 +178,10 @@ class PatternSource:
         if self.live and not self._wait_until_due(index):
             return None
         self._index += 1
-        return Frame(
-            planes=self.planes(index),
-            subsampling=self.format.subsampling,
-            depth=self.format.depth,
-            colour=self.format.colour,
+        return self.format.frame(
+            self.planes(index),
             index=index,
             pts=index,
-            time_base=self.format.time_base,
             duration=1,
             captured_ns=time.monotonic_ns(),
         )

@@ -88,14 +88,10 @@ class PictureSource:
             planes = self._planarizer.planes(picture)
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{path}: cannot be used: {error}") from error
-        frame = Frame(
-            planes=planes,
-            subsampling=self.format.subsampling,
-            depth=self.format.depth,
-            colour=self.format.colour,
+        frame = self.format.frame(
+            planes,
             index=self._index,
             pts=pts,
-            time_base=self.format.time_base,
             duration=1,
             captured_ns=time.monotonic_ns(),
         )

@@ -317,4 +317,4 @@ def _grey(video: VideoFormat) -> Frame:
 
     chroma_size = video.subsampling.chroma_size(video.size)
     planes: Planes = (plane(video.size), plane(chroma_size), plane(chroma_size))
-    return Frame(planes, video.subsampling, video.depth, video.colour, 0, 0, video.time_base)
+    return video.frame(planes, index=0, pts=0)

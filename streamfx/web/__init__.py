@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamfx.capture.source import Source
+from streamfx.config_live import LiveConfig
+from streamfx.desk import Desk
+from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import SinkError
 from streamfx.web.place import place_of
+
+if TYPE_CHECKING:
+    from streamfx.web.sink import PageSink
 
 _EXTRA = "pip install 'streamfx[web]'"
 _NEEDED = {"aiohttp": "aiohttp", "cv2": "OpenCV"}
@@ -27,3 +37,32 @@ def check_page(output: str) -> None:
             __import__(module)
         except ImportError as error:
             raise SinkError(f"{output}: pages need {library}: {_EXTRA}") from error
+
+
+def open_page(output: str, source: Source, desk: Desk, config: LiveConfig) -> PageSink:
+    """Return the page that shows what comes from ``source``, listening; see `PageSink`.
+
+    Args:
+        output: as the user wrote it.
+        source: open; its name is what the page says is shown.
+        desk: where the run is changed.
+        config: of the run; recordings are encoded like its other outputs.
+
+    Raises:
+        SinkError: the address cannot be listened at.
+    """
+    from streamfx.web.sink import PageSink  # checked before: its libraries are there
+
+    def open_file(path: Path) -> Sink:
+        return open_sink(
+            str(path),
+            format=source.format,
+            codec=config.codec,
+            preset=config.preset,
+            quality=config.quality,
+            threads=config.threads,
+            overwrite=False,
+        )
+
+    title = Path(source.name).name if Path(source.name).is_file() else source.name
+    return PageSink(output, title, source.format, desk, config.web, open_file)

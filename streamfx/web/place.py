@@ -8,7 +8,6 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from streamfx.errors import ConfigError
 
@@ -54,7 +53,7 @@ class Place:
         A name that some web site gave this machine's address (DNS rebinding) is not; an address is, because
         no web site can come from it. The port does not matter: it may have been forwarded.
         """
-        host = urlsplit(f"//{host_header}").hostname or ""
+        host = _host_of(host_header)
         if host in self.names or host == "localhost":
             return True
         try:
@@ -98,6 +97,12 @@ def place_of(text: str, names: tuple[str, ...] = ()) -> Place:
     host = _LOOPBACK if host == "localhost" else host
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     return Place(host, int(found["port"]), tuple(name.lower() for name in names), token)
+
+
+def _host_of(header: str) -> str:
+    """Return the host of a Host header without port and brackets, in lower case; empty where it is none."""
+    found = re.fullmatch(r"\[([0-9a-f:.]+)\](:\d+)?|([a-z0-9._-]+)(:\d+)?", header.lower())
+    return (found[1] or found[3]) if found else ""
 
 
 def is_loopback(host: str) -> bool:

@@ -72,8 +72,9 @@ class Recorder:
             SinkError: the file cannot be written.
         """
         with self._lock:
-            if self._lane is not None and self._file is not None:
+            if self._lane is not None and self._lane.failure is None and self._file is not None:
                 return self._file
+            self._complete()  # one that failed
             path = self._free_name()
             try:
                 sink = self._open_file(path)
@@ -87,19 +88,7 @@ class Recorder:
     def stop(self) -> None:
         """Complete the recording, if one goes on."""
         with self._lock:
-            lane, self._taking = self._lane, None
-            if lane is None:
-                return
-            lane.finish()
-            ended = lane.join(_FINISH_SECONDS)
-            self._lane = None
-            self._problem = lane.failure or (None if ended else "the file could not be completed in time")
-            lost = sum(lane.drops.values())
-            self.notes.append(
-                f"recorded {lane.written} frames to {self._file}"
-                + (f", {lost} were dropped" if lost else "")
-                + (f"; it ended early: {self._problem}" if self._problem else "")
-            )
+            self._complete()
 
     def write(self, frame: Frame) -> None:
         """Record a frame, if a recording goes on; never waits."""
@@ -109,6 +98,21 @@ class Recorder:
         if self._first_pts is None:
             self._first_pts = frame.pts
         lane.put(replace(frame, pts=frame.pts - self._first_pts))
+
+    def _complete(self) -> None:
+        lane, self._taking = self._lane, None
+        if lane is None:
+            return
+        lane.finish()
+        ended = lane.join(_FINISH_SECONDS)
+        self._lane = None
+        self._problem = lane.failure or (None if ended else "the file could not be completed in time")
+        lost = sum(lane.drops.values())
+        self.notes.append(
+            f"recorded {lane.written} frames to {self._file}"
+            + (f", {lost} were dropped" if lost else "")
+            + (f"; it ended early: {self._problem}" if self._problem else "")
+        )
 
     def _free_name(self) -> Path:
         stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")

@@ -195,7 +195,10 @@ class PageSink:
         self._viewers.tell(self._state())
 
     async def _tell_figures(self) -> None:
+        recording = self._recorder.state
         while True:
+            if recording != (recording := self._recorder.state):
+                self._viewers.tell(self._state())  # one that failed ends by itself
             figures = self._figures.now()
             if figures is not None:
                 self._viewers.tell_figures(figures)
@@ -219,9 +222,10 @@ class PageSink:
             if on:
                 path = await asyncio.to_thread(recorder.start)
                 self._desk.note(f"recording to {path} started")
-            elif recorder.state.on:
+            else:
                 await asyncio.to_thread(recorder.stop)
-                self._desk.note(f"recording to {recorder.state.file} stopped")
+                if recorder.state.file is not None:
+                    self._desk.note(f"recording to {recorder.state.file} stopped")
         finally:
             self._viewers.tell(self._state())
 

@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources.abc import Traversable
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -78,7 +77,7 @@ class Site:
         self._files, self._routes, self._before_stop, self._tls = files, routes, before_stop, tls
         self._started = threading.Event()
         self._stopping: asyncio.Event | None = None
-        self._problem: OSError | None = None
+        self._problem: Exception | None = None
         self._cookie = "streamfx"
         self._thread = threading.Thread(target=self._run, name=f"streamfx-site {name}", daemon=True)
 
@@ -93,7 +92,8 @@ class Site:
             raise SinkError(f"{self.name}: the page did not come up within {_START_SECONDS:g} s")
         if self._problem is not None:
             place = self.place
-            reason = os.strerror(self._problem.errno) if self._problem.errno else str(self._problem)
+            number = getattr(self._problem, "errno", None) or 0
+            reason = os.strerror(number) if number > 0 else str(self._problem)
             raise SinkError(
                 f"{self.name}: cannot listen at {place.host}, port {place.port}: {reason}; "
                 "choose another port, or 0 for any that is free"
@@ -139,7 +139,7 @@ class Site:
             listening = web.TCPSite(runner, self.place.host, self.place.port, ssl_context=self._tls)
             try:
                 await listening.start()
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
                 self._problem = error
                 return
             port = int(runner.addresses[0][1])
@@ -192,7 +192,7 @@ def _is_from_here(request: web.Request) -> bool:
     from anywhere: a link to it does no harm.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and origin not in (f"http://{request.host}", f"https://{request.host}"):
         return False
     opening = request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
     return opening or request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")

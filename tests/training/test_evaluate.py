@@ -5,13 +5,24 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from streamfx.generate.networks.warp_mask import WarpMask
-from training.evaluate import Flicker, Stylizer, choose, gradient_energy, tables, to_whole_strides
-from training.pictures import Still
+from training.evaluate import (
+    Flicker,
+    Judge,
+    Stylizer,
+    choose,
+    gradient_energy,
+    judge_style,
+    tables,
+    to_whole_strides,
+)
+from training.features import Encoder
+from training.pictures import Still, to_tensor
 from training.sheet import jpeg, sheet
 from training.temporal import motion, warping_error
 
@@ -51,6 +62,20 @@ def test_an_untrained_engine_paints_grey_at_every_factor() -> None:
     for factor in (1.0, 2.0, 4.0):
         painted = Stylizer(network, 4.0)(picture, factor)
         assert np.abs(painted.astype(int) - 128).max() <= 1
+
+
+def test_reducing_costs_a_fine_style_much_and_a_coarse_one_little() -> None:
+    encoder = Encoder()
+
+    def costs(style: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[float]:
+        with torch.no_grad():
+            judge = Judge(encoder(to_tensor(style)[None]), encoder)
+        return [found.style for found in judge_style(judge, style, 96)]
+
+    fine = np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8)
+    coarse = cv2.GaussianBlur(fine, (0, 0), 10).astype(np.uint8)
+    (fine_at_2, fine_at_4), (coarse_at_2, coarse_at_4) = costs(fine), costs(coarse)
+    assert max(coarse_at_2, coarse_at_4) < 0.05 < 0.2 < fine_at_2 < fine_at_4
 
 
 def test_tables_and_sheets_hold_what_they_are_given() -> None:

@@ -31,6 +31,13 @@ def test_style_sums_the_layers_and_is_zero_for_the_style_itself() -> None:
     assert losses.style([GRAM], [GRAM]).item() == 0.0
 
 
+def test_pooled_style_forgives_pictures_that_are_like_the_style_together() -> None:
+    half_and_more = torch.cat([0.5 * GRAM, 1.5 * GRAM])  # each a quarter away, their mean not at all
+    assert losses.style([half_and_more], [GRAM]).item() == pytest.approx(0.25)
+    assert losses.style([half_and_more], [GRAM], pooling=1.0).item() == pytest.approx(0.0)
+    assert losses.style([half_and_more], [GRAM], pooling=0.8).item() == pytest.approx(0.05)
+
+
 def test_moments_compare_means_and_deviations() -> None:
     mean, deviation = losses.channel_moments(FEATURES, losses.gram(FEATURES))
     assert mean.tolist() == [[0.5, 1.0]]

@@ -153,10 +153,9 @@ def test_wrong_options_are_all_named_and_exit_with_2(
     said = capsys.readouterr().err
     assert "none.png does not exist" in said
     assert "nowhere does not exist" in said
-    assert main(["style", "--set", "batch=0", "colour=red"]) == 2
+    assert main(["style", "--set", "batch=0", "crop=1", "--set", "colour=red"]) == 2
     said = capsys.readouterr().err
-    assert "batch" in said
-    assert "colour" in said
+    assert all(key in said for key in ("batch", "crop", "colour"))
 
 
 def test_the_encoder_gives_four_layers_of_falling_size() -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ import numpy as np
 import pytest
 
 import streamfx
-from streamfx.capture.pattern import read_stamp
+from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.config_live import LiveConfig, WebConfig
+from streamfx.encode.several import Lane
 from streamfx.encode.sink import open_sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame
 from streamfx.web.sink import PageSink
 from tests import engines
 from tests.desks import Bench, bench
+from tests.fakes import FakeSink
 from tests.servers import wait_until
 
 
@@ -136,6 +139,24 @@ def go(script: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
+def written(lane: Lane, count: int) -> bool:
+    """Return whether so many frames are in a recording."""
+    return lane.written == count
+
+
+def counted(shown: Page, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that the number of each frame is put into of which a JPEG is made."""
+    made: list[int] = []
+    jpeg = shown.sink._maker.jpeg
+
+    def counting(frame: Frame) -> bytes:
+        made.append(frame.index)
+        return jpeg(frame)
+
+    monkeypatch.setattr(shown.sink._maker, "jpeg", counting)
+    return made
+
+
 def luma(jpeg: bytes) -> Any:
     """Return the luma of a picture."""
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -176,18 +197,18 @@ def test_pictures_are_no_wider_than_asked_for_and_colours_are_right() -> None:
         go(visit(shown))
 
 
-def test_without_viewers_no_picture_is_made_and_frames_count_as_taken() -> None:
+def test_without_viewers_no_picture_is_made_and_frames_count_as_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with page("tiny") as shown:
-        made: list[int] = []
-        jpeg = shown.sink._maker.jpeg
-        shown.sink._maker.jpeg = lambda frame: (made.append(frame.index), jpeg(frame))[1]  # type: ignore[method-assign]
+        made = counted(shown, monkeypatch)
         for _ in range(3):
             shown.step()
         assert shown.sink.frames_written == shown.sink.packets_written == 3
         assert made == []
 
 
-def test_a_picture_is_made_once_however_many_look() -> None:
+def test_a_picture_is_made_once_however_many_look(monkeypatch: pytest.MonkeyPatch) -> None:
     async def visit(shown: Page, made: list[int]) -> None:
         async with visiting(shown) as one, visiting(shown) as other:
             shown.step()
@@ -201,9 +222,7 @@ def test_a_picture_is_made_once_however_many_look() -> None:
             assert made == [0, 0, 1], "nobody wants to see what it was before"
 
     with page("tiny") as shown:
-        made: list[int] = []
-        jpeg = shown.sink._maker.jpeg
-        shown.sink._maker.jpeg = lambda frame: (made.append(frame.index), jpeg(frame))[1]  # type: ignore[method-assign]
+        made = counted(shown, monkeypatch)
         go(visit(shown, made))
 
 
@@ -240,7 +259,7 @@ def test_what_one_viewer_changes_acts_between_two_frames_and_all_viewers_are_tol
         async with visiting(shown) as one, visiting(shown) as other:
             old = shown.step()
             source = shown.table.source
-            assert isinstance(source, streamfx.capture.pattern.PatternSource)
+            assert isinstance(source, PatternSource)
             await one.send(type="control", effect=0, name="strength", value=0.0)
             for visitor in (one, other):
                 state = await visitor.told(
@@ -363,7 +382,7 @@ def test_a_recording_is_started_and_stopped_by_hand_and_plays(tmp_path: Path) ->
             assert lane is not None
             for count in range(1, 6):
                 shown.step()
-                await asyncio.to_thread(wait_until, lambda count=count: lane.written == count)
+                await asyncio.to_thread(wait_until, partial(written, lane, count))
             await one.told("state", lambda told: bool(told["recording"]["on"]))
             await other.send(type="record", on=False)
             await one.told("state", lambda told: not told["recording"]["on"])
@@ -395,6 +414,33 @@ def test_a_recording_that_goes_on_at_the_end_is_completed(tmp_path: Path) -> Non
         assert len(list(recorded.decode(video=0))) == 1
 
 
+def test_a_recording_that_breaks_is_told_and_another_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def visit(shown: Page) -> None:
+        async with visiting(shown) as visitor:
+            await visitor.send(type="record", on=True)
+            await visitor.told("state", lambda told: bool(told["recording"]["on"]))
+            lane = shown.sink._recorder._lane
+            assert lane is not None
+            lane.sink.abort()
+            monkeypatch.setattr(lane, "sink", FakeSink(fail_at=0))
+            shown.step()
+            told = await visitor.told("state", lambda told: not told["recording"]["on"])
+            assert told["recording"]["problem"] == "fake-out: no space left on device"
+            await visitor.send(type="record", on=True)
+            await visitor.told("state", lambda told: bool(told["recording"]["on"]))
+            shown.step()
+
+    with page("tiny", recordings=str(tmp_path)) as shown:
+        go(visit(shown))
+    assert [note.partition(" to ")[0] for note in shown.sink.notes[1:]] == [
+        "recorded 0 frames",
+        "recorded 1 frames",
+    ]
+    assert "it ended early: fake-out: no space left" in shown.sink.notes[1]
+
+
 def test_a_recording_that_cannot_be_written_is_told_and_the_page_goes_on(tmp_path: Path) -> None:
     async def visit(shown: Page) -> None:
         async with visiting(shown) as visitor:
@@ -420,9 +466,8 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
         await asyncio.to_thread(wait_until, lambda: shown.table.desk._watchers == 0)
         site = shown.sink._site
         tasks: list[int] = []
-        counted = threading.Event()
-        site.call(lambda: (tasks.append(len(asyncio.all_tasks(site.loop))), counted.set()))
-        await asyncio.to_thread(counted.wait, 60)
+        site.call(lambda: tasks.append(len(asyncio.all_tasks(site.loop))))
+        await asyncio.to_thread(wait_until, lambda: bool(tasks))
         assert tasks == [1], "only the server's own is left"
         assert shown.sink._telling is None
 

@@ -81,6 +81,8 @@ def test_what_is_no_place_is_refused_with_what_would_be(text: str) -> None:
         (Place(), "127.0.0.1.evil.example", False),
         (Place(), "192.168.1.5", False),
         (Place(), "", False),
+        (Place(), "[::1", False),
+        (Place(), "localhost@evil.example", False),
         (Place(names=("box.example",)), "box.example", True),
         (Place("0.0.0.0", token="t"), "192.168.1.5:8080", True),
         (Place("0.0.0.0", token="t"), "evil.example", False),
@@ -148,6 +150,14 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path: Path) -> None
         with pytest.raises(SinkError, match=f"web:{port}: cannot listen at 127.0.0.1, port {port}: .*in use"):
             other.start()
         other.stop()
+
+
+def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    for host in ("nowhere.invalid", "a..b"):
+        nowhere = Site("web:x", Place(host, 0, token="t"), [tmp_path])
+        with pytest.raises(SinkError, match="web:x: cannot listen at "):
+            nowhere.start()
+        nowhere.stop()
 
 
 def test_a_site_that_was_stopped_leaves_no_thread_and_no_port(tmp_path: Path) -> None:

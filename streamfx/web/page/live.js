@@ -46,6 +46,7 @@ function connect() {
     if (!ended) status("lost", "connection lost, trying again");
     curtain.textContent = ended ? "The run has ended" : "Connection lost";
     curtain.hidden = false;
+    stage.dataset.same = "yes"; // no slider over a picture that stands
     enable(false);
     setTimeout(connect, waitMs);
     waitMs = Math.min(waitMs * 1.7, 5000);
