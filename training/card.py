@@ -34,11 +34,13 @@ def style_card(options: StyleOptions) -> str:
     }
     losses = (
         "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
-        f"1 each, of which {options.style_pooling:g} for the crops of a batch together, "
+        f"1 each, of which {options.style_pooling:g} for the crops of a batch together, a share of "
+        f"{options.style_reach:g} against the style reduced as the picture is, "
         + ", ".join(f"{what} {weight:g}" for what, weight in weights.items() if weight)
         + "."
     )
     start = "the weights of another engine" if options.init is not None else "random weights"
+    start += ", those for factor 1 at every factor" if options.spread else ""
     phases = {
         "imitating AdaIN": options.teacher_steps,
         "style and content on the bare translation": options.translation_steps,

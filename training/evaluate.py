@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from streamfx.errors import EngineMismatchError
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
 from training import losses
 from training.features import Decoder, Encoder, adain
-from training.fused import fuse_rgb, reduce
+from training.fused import bare, fuse_rgb, reduce
 from training.pictures import Picture, Still, read_clip, read_still, to_picture, to_short_side, to_tensor
 from training.sheet import cell, centre, sheet
 from training.temporal import motion, warping_error
@@ -178,14 +177,9 @@ def judge_style(judge: Judge, style: Picture, short_side: int = SHORT_SIDE) -> l
 
     They say what a factor costs a network that translates perfectly: only the detail gain can win it back.
     """
-    picture = to_whole_strides(to_short_side(style, short_side))
-    rgb_13HW, figures = to_tensor(picture)[None], []
+    rgb_13HW, figures = to_tensor(to_short_side(style, short_side))[None], []
     for factor in FACTORS[1:]:
-        reduced_13hw = reduce(rgb_13HW, factor)
-        heads_17hw = functional.pad(reduced_13hw, (0, 0, 0, 0, 0, 4))
-        heads_17hw[:, 3] = 1.0  # the mask: nothing of the full-size picture passes
-        fused = to_picture(fuse_rgb(rgb_13HW, heads_17hw, factor, 1.0)[0])
-        layers = judge.style_layers(judge.features(fused))
+        layers = judge.style_layers(judge.features(to_picture(bare(rgb_13HW, factor)[0])))
         rounded = tuple(round(value, 4) for value in layers)
         figures.append(Figures("the style itself", factor, float(np.mean(layers)), rounded, None, None, 1))
     return figures

@@ -153,3 +153,15 @@ def fuse_rgb(
         strength=strength,
     )
     return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0)
+
+
+def bare(rgb_13HW: Tensor, factor: float) -> Tensor:
+    """The picture reduced and enlarged again, as the fused step does with a bare translation, in [0, 1].
+
+    Sides are cut to multiples of four reduced pixels.
+    """
+    height, width = (int(side // (4 * factor) * 4 * factor) for side in rgb_13HW.shape[2:])
+    full_13HW = rgb_13HW[:, :, :height, :width]
+    heads_17hw = functional.pad(reduce(full_13HW, factor), (0, 0, 0, 0, 0, 4))
+    heads_17hw[:, 3] = 1.0  # the mask: nothing of the full-size picture passes
+    return fuse_rgb(full_13HW, heads_17hw, factor, 1.0).clamp(0, 1)

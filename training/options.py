@@ -33,6 +33,9 @@ class StyleOptions(BaseModel):
     init: Path | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
+    spread: bool = Field(
+        default=False, description="start every factor from the weights of init for factor 1"
+    )
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
     )
@@ -68,6 +71,12 @@ class StyleOptions(BaseModel):
     )
     style_pooling: float = Field(
         default=0.8, ge=0, le=1, description="share of the style term that looks at a batch as one picture"
+    )
+    style_reach: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="share of the style's fine detail that a factor above 1 is spared",
     )
     structure_weight: float = Field(default=0.12, ge=0)
     tone_weight: float = Field(default=0.5, ge=0)

@@ -28,7 +28,7 @@ from torch.nn import functional
 from streamfx.generate.networks.warp_mask import WarpMask
 from training import checkpoint, losses
 from training.features import Decoder, Encoder, adain
-from training.fused import fuse_rgb, reduce
+from training.fused import bare, fuse_rgb, reduce
 from training.options import StyleOptions
 from training.pictures import Picture, Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
 
@@ -46,9 +46,27 @@ class Studio:
     encoder: Encoder
     decoder: Decoder
     style_features: list[Tensor]
+    style_rgb_13HW: Tensor
     style_grams: list[Tensor]
+    grams_at: dict[float, list[Tensor]] = field(default_factory=dict)
     source_features: dict[int, list[Tensor]] = field(default_factory=dict)
     teacher_pictures: dict[int, Tensor] = field(default_factory=dict)
+
+    def grams(self, factor: float) -> list[Tensor]:
+        """Gram matrices 1CC that outputs at a factor are compared with; computed once.
+
+        A share `style_reach` is of the style picture reduced and enlarged. What is finer than reduced pixels
+        cannot be painted everywhere; a network asked for it stamps the same dark marks all over the picture.
+        """
+        if factor not in self.grams_at:
+            with torch.no_grad(), self.precision():
+                reduced = [losses.gram(layer) for layer in self.encoder(bare(self.style_rgb_13HW, factor))]
+            reach = self.options.style_reach
+            self.grams_at[factor] = [
+                reach * near + (1 - reach) * whole
+                for near, whole in zip(reduced, self.style_grams, strict=True)
+            ]
+        return self.grams_at[factor]
 
     def source(self, index: int) -> list[Tensor]:
         """What the output's features at relu3_1 and relu4_1 are compared with, 1Css each; computed once.
@@ -87,7 +105,9 @@ def open_studio(options: StyleOptions) -> Studio:
     )
     encoder = Encoder()
     features = style_features(encoder, options.style)
-    return Studio(options, pool, encoder, Decoder(), features, [losses.gram(f) for f in features])
+    style_rgb_13HW = to_tensor(to_short_side(open_style(options.style), STYLE_SHORT_SIDE))[None]
+    grams = [losses.gram(layer) for layer in features]
+    return Studio(options, pool, encoder, Decoder(), features, style_rgb_13HW, grams)
 
 
 def open_style(path: Path) -> Picture:
@@ -121,6 +141,8 @@ def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None
     network = WarpMask(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
+    if options.spread:
+        spread(network)
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
     state = checkpoint.load(options.work, network, optimiser) or {"step": 0}
     started = time.monotonic()
@@ -135,6 +157,13 @@ def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None
         if on_step is not None:
             on_step(state["step"], network)
     return network.eval()
+
+
+def spread(network: WarpMask) -> None:
+    """Let every factor start from the weights for factor 1: its strokes, as many reduced pixels wide."""
+    with torch.no_grad():
+        for values_A in network.parameters():
+            values_A.copy_(values_A[:1].clone().expand_as(values_A))
 
 
 def train_step(
@@ -216,7 +245,7 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     content_weight = options.content_weight * factor**options.content_growth
     sources_B3SS = torch.stack([studio.pool.crops[index].rgb() for index in indices])
     return {
-        "style": losses.style(grams, studio.style_grams, options.style_pooling),
+        "style": losses.style(grams, studio.grams(factor), options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
         "moments": options.moments_weight * moments,
         "content": content_weight * losses.content(features[-1], source[-1]),

@@ -18,7 +18,7 @@ from training.export import export
 from training.features import Encoder
 from training.fused import fuse_rgb
 from training.options import StyleOptions
-from training.style import fused_crops, learning_rate, open_studio, train
+from training.style import fused_crops, learning_rate, open_studio, spread, train
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "instance"}
 
@@ -164,3 +164,21 @@ def test_the_encoder_gives_four_layers_of_falling_size() -> None:
     assert [tuple(layer.shape[1:]) for layer in features] == [
         (64, 24, 40), (128, 12, 20), (256, 6, 10), (512, 3, 5),
     ]  # fmt: skip
+
+
+def test_spread_weights_do_at_every_factor_what_those_for_factor_1_do() -> None:
+    torch.manual_seed(2)
+    network = WarpMask(stem=4, width=8, blocks=1).eval()
+    for values in network.parameters():
+        torch.nn.init.normal_(values, std=0.1)
+    picture = torch.rand(1, 3, 16, 16)
+
+    def heads(factor: float) -> torch.Tensor:
+        with torch.no_grad():
+            return network.translate(picture, torch.tensor([factor]))
+
+    before = heads(1.0)
+    assert not torch.allclose(heads(3.0), before)
+    spread(network)
+    assert torch.equal(heads(1.0), before)
+    assert torch.allclose(heads(3.0), before, atol=1e-4)
