@@ -181,7 +181,10 @@ class Site:
             )
         response = await handler(request)
         if self.place.token is not None and knows and not response.prepared:
-            response.set_cookie(self._cookie, self.place.token, httponly=True, samesite="Strict", path="/")
+            secure = self._tls is not None
+            response.set_cookie(
+                self._cookie, self.place.token, httponly=True, samesite="Strict", path="/", secure=secure
+            )
         return response
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
+import signal
+import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +23,9 @@ import av
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from streamfx.capture.pattern import PatternSource
 from streamfx.config import load_config
@@ -159,6 +168,7 @@ def test_who_leaves_frees_the_place_and_everything_that_belonged_to_the_visit(vi
 
     counts: list[dict[str, int]] = []
     with serving(settings()) as address:
+        gc.collect()
         before = counted()
         asyncio.run(come_and_go(address))
     assert len(counts) == visits
@@ -296,10 +306,87 @@ def test_what_cannot_work_is_refused_before_anybody_comes(tmp_path: Path) -> Non
             pass
 
 
+def test_with_a_certificate_the_page_comes_by_https(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+
+    async def fetch(address: str) -> tuple[int, str]:
+        trust = ssl.create_default_context(cafile=certificate)
+        async with aiohttp.ClientSession() as session, session.get(address, ssl=trust) as response:
+            return response.status, await response.text()
+
+    with serving(settings(certificate=str(certificate))) as address:
+        assert address.startswith("https://127.0.0.1:")
+        status, text = asyncio.run(fetch(address))
+    assert status == 200
+    assert "camera.js" in text
+
+
+def test_from_other_machines_nobody_comes_without_the_token() -> None:
+    async def fetch(plain: str, token: str) -> list[int]:
+        found = []
+        async with aiohttp.ClientSession() as session:
+            for asked in (plain, f"{plain}about", f"{plain}visit", f"{plain}?{token}"):
+                async with session.get(asked) as response:
+                    found.append(response.status)
+        return found
+
+    with serving(settings(host="0.0.0.0")) as address:
+        shown = urlsplit(address)
+        assert asyncio.run(fetch(f"http://127.0.0.1:{shown.port}/", shown.query)) == [403, 403, 403, 200]
+
+
+def test_the_command_says_where_the_page_is_and_ends_well_with_ctrl_c() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "streamfx",
+        "serve",
+        "--port",
+        "0",
+        "--effect",
+        "tiny",
+        "--visitors",
+        "2",
+    ]
+    where = Path(__file__).parent.parent.parent
+    with subprocess.Popen(
+        command, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        line = running.stdout.readline()
+        assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", line)
+        told = asyncio.run(about(line.split()[1]))
+        assert (told["most"], told["effect"], told["room"]) == (2, "tiny", True)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert said == "streamfx: visitors are sent away\n"
+
+
 def test_without_the_libraries_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "streamfx.web.welcome", None)
     with pytest.raises(ConfigError, match=r"pip install 'streamfx\[web\]'"), serving(settings()):
         pass
+
+
+def self_signed(folder: Path) -> Path:
+    """Write a certificate for 127.0.0.1 with its key, and return its path."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(private + built.public_bytes(encoding))
+    return path
 
 
 async def about(address: str) -> dict[str, Any]:
