@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, vpx
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from streamfx.errors import SourceOpenError
@@ -152,7 +152,10 @@ class _Returned(MediaStreamTrack):
         picture = await self._given.get()
         if picture is None or self.readyState != "live":
             raise MediaStreamError
-        self._taken_at = time.monotonic()
+        # The time it is sent, not that of the camera: by the camera's, a browser takes the time that a picture
+        # spends here for an unsteady network, and holds pictures back (0.1 to 0.2 s more, there and back).
+        now = self._taken_at = time.monotonic()
+        picture.pts, picture.time_base = round(now / VIDEO_TIME_BASE), VIDEO_TIME_BASE
         return picture
 
     def give(self, picture: VideoFrame) -> str | None:

@@ -75,6 +75,7 @@ class Visitors:
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._count = 0
         self._here: dict[int, Visit] = {}
+        self._ending = False
 
     @property
     def here(self) -> int:
@@ -87,6 +88,7 @@ class Visitors:
 
     async def close(self) -> None:
         """Send everybody away, and wait until their runs have ended."""
+        self._ending = True
         await asyncio.gather(*(visit.send_away() for visit in tuple(self._here.values())))
         while self._here:
             await asyncio.sleep(_LOOK_SECONDS)
@@ -128,7 +130,7 @@ class Visitors:
         A page that is loaded anew comes back before its own run has ended.
         """
         for _ in range(round(_LEAVING_SECONDS / _LOOK_SECONDS)):
-            if self.here < self._shares.visitors:
+            if self.here < self._shares.visitors and not self._ending:
                 return True
             if not any(visit.leaving for visit in self._here.values()):
                 return False

@@ -6,7 +6,7 @@ const stage = at("stage"), curtain = at("curtain");
 const SEND_EVERY_MS = 50; // a slider that is dragged
 const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
 const GATHER_MS = 3000;
-const CONNECT_MS = 15000;
+const CONNECT_MS = 8000; // streamfx itself waits a little longer, and knows less of why
 
 let about = { stun: [], effects: [] };
 let visit = null; // { socket, peer, stream, sender, timer }
