@@ -152,7 +152,7 @@ class _Returned(MediaStreamTrack):
         picture = await self._given.get()
         if picture is None or self.readyState != "live":
             raise MediaStreamError
-        # The time it is sent, not that of the camera: by the camera's, a browser takes the time that a picture
+        # The time it is sent, not the camera's: by that one, a browser takes the time that a picture
         # spends here for an unsteady network, and holds pictures back (0.1 to 0.2 s more, there and back).
         now = self._taken_at = time.monotonic()
         picture.pts, picture.time_base = round(now / VIDEO_TIME_BASE), VIDEO_TIME_BASE
