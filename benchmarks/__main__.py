@@ -8,7 +8,12 @@ import sys
 
 from benchmarks import report
 
-QUICK = {"fused_step": ("--quick",), "generator": ("--rounds", "5"), "pipeline": ("--quick",)}
+QUICK = {
+    "fused_step": ("--quick",),
+    "generator": ("--rounds", "5"),
+    "pipeline": ("--quick",),
+    "live": ("--quick",),
+}
 
 
 def main() -> None:

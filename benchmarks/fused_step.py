@@ -14,7 +14,6 @@ displacements of a few small pixels; ``noise``, the worst case for memory; ``opa
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,9 +26,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.options import kernel_options
 from benchmarks.record import record
 from benchmarks.turns import take_turns
-from streamfx.device import usable_cores
 from streamfx.frame import ChromaLocation, CodeRange, Planes, Subsampling
 from streamfx.generate.fuse import fuse, fuse_reference
 
@@ -201,15 +200,7 @@ def measure(size: tuple[int, int], kind: str, rounds: int, threads: int) -> list
 
 def main() -> None:
     """Measure, print and record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="1080p with trained heads only")
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--threads", type=int, default=usable_cores())
-    options = parser.parse_args()
-    cv2.setNumThreads(options.threads)
-    torch.set_num_threads(options.threads)
+    options = kernel_options(__doc__, quick="1080p with trained heads only", rounds=25)
     cases = [(SIZES[1], "trained")]
     if not options.quick:
         cases += [(SIZES[0], "trained"), (SIZES[2], "trained"), (SIZES[1], "noise"), (SIZES[1], "opaque")]

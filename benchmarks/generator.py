@@ -8,7 +8,6 @@ say what several pictures at once give: one lane with all threads, or as many la
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from benchmarks.options import option_parser
 from benchmarks.record import record
 from benchmarks.turns import take_turns
 from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision
@@ -182,9 +182,7 @@ def engine_to_measure(name: str, folder: Path) -> Engine:
 
 def main() -> None:
     """Measure, print and record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--engine", default="wave")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--threads", type=int, default=usable_cores())

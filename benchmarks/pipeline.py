@@ -16,7 +16,6 @@ processors allow: fps ÷ (cores ÷ processor seconds per frame).
 
 from __future__ import annotations
 
-import argparse
 import resource
 import shutil
 import statistics
@@ -34,6 +33,7 @@ import numpy as np
 
 import streamfx
 from benchmarks.generator import engine_to_measure
+from benchmarks.options import option_parser
 from benchmarks.record import record
 from streamfx.config import load_config
 from streamfx.device import usable_cores
@@ -57,9 +57,7 @@ class Sample:
 
 def main() -> None:
     """Measure, print and record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = option_parser(__doc__)
     parser.add_argument("--clip", type=Path, default=CLIP, help="video to take the pictures from")
     parser.add_argument("--engine", default="wave", help="name or folder of the engine")
     parser.add_argument("--frames", type=int, default=264, help="length of the clips made from it")

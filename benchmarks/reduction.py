@@ -8,7 +8,6 @@ planes (streamfx float32), and neither it nor torch minds where chroma lies.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -21,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.options import kernel_options
 from benchmarks.record import record
 from benchmarks.turns import take_turns
-from streamfx.device import usable_cores
 from streamfx.frame import Colour, Planes, Subsampling
 from streamfx.generate.reduce import reduce_planes, small_size
 
@@ -63,15 +62,7 @@ def candidates(size: tuple[int, int], factor: float, threads: int) -> dict[str, 
 
 def main() -> None:
     """Measure, print and record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="720p and factor 4 only")
-    parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=usable_cores())
-    options = parser.parse_args()
-    cv2.setNumThreads(options.threads)
-    torch.set_num_threads(options.threads)
+    options = kernel_options(__doc__, quick="720p and factor 4 only", rounds=50)
     rows: list[dict[str, Any]] = []
     for size in SIZES[:1] if options.quick else SIZES:
         for factor in FACTORS[:1] if options.quick else FACTORS:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
+from streamfx.frame import Frame
 from streamfx.frame_queue import Policy
 from streamfx.ledger import Account
 from streamfx.stats import Speed, Times
@@ -17,6 +19,16 @@ class Ending(StrEnum):
     STOPPED = "stopped"  # a stop was asked for; the output was finished properly
     FAILED = "failed"  # a stage failed; the output holds the good frames before it, if it could be finished
     ABORTED = "aborted"  # given up at once; the output was removed
+
+
+class Watch(Protocol):
+    """Sees frames at both ends of the way. What it does takes time from the stage that calls it."""
+
+    def taken(self, frame: Frame) -> None:
+        """See a frame of the source that is taken up; called by the thread that generates it."""
+
+    def written(self, frame: Frame, at_seconds: float) -> None:
+        """See a frame that the sink took, and when (monotonic clock); called by the encode thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class Flow:
         stop_grace_seconds: how long a stop waits for a source that is blocked in a read before closing it.
         abort_limit_seconds: how long an abort waits for threads to end.
         progress_seconds: time between two progress snapshots.
+        watch: sees every frame that is taken up or written; None for nobody.
     """
 
     policy: Policy | None = None
@@ -48,6 +61,7 @@ class Flow:
     stop_grace_seconds: float = 1.0
     abort_limit_seconds: float = 10.0
     progress_seconds: float = 0.25
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)

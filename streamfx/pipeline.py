@@ -17,9 +17,8 @@ from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow, RunResult
-from streamfx.frame import Frame
 from streamfx.frame_queue import FrameQueue
-from streamfx.stages import Generate, Position, Slot, Stages
+from streamfx.stages import Captured, Generate, Position, Slot, Stages
 from streamfx.stats import Snapshot, Stats
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class Pipeline:
         self._source_closed = False
         self._threads_left = 0
         self._all_ended = threading.Event()
-        self._queues: dict[str, FrameQueue[Frame] | FrameQueue[Slot]] = {
+        self._queues: dict[str, FrameQueue[Captured] | FrameQueue[Slot]] = {
             "captured": self._stages.captured,
             "generated": self._stages.generated,
         }

@@ -14,7 +14,7 @@ from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
-from streamfx.stats import Times
+from streamfx.stats import LATENCY_STAGES, Times
 
 EXIT_ALL_THERE = 0
 EXIT_WITH_LOSSES = 1
@@ -248,6 +248,7 @@ class Report(BaseModel):
             parts = ((latency.p50_seconds, "50"), (latency.p95_seconds, "95"), (latency.p99_seconds, "99"))
             shown = ", ".join(f"p{name} {(seconds or 0) * 1000:.0f} ms" for seconds, name in parts)
             lines.append(f"latency, captured to written: {shown}")
+            lines.append(f"of it, p50 and p99 in ms: {self._where_latency_goes()}")
         if self.changes:
             last = self.changes[-1]
             lines.append(f"changed while running: {_times(len(self.changes))}, at last {last.what}")
@@ -263,6 +264,14 @@ class Report(BaseModel):
             parts_of += [f"ended early: {output.failure}"] if output.failure else []
             lines.append(f"output {output.name}: " + ", ".join(parts_of))
         return lines
+
+    def _where_latency_goes(self) -> str:
+        parts = []
+        for name in LATENCY_STAGES:
+            times = self.result.stages.get(name)
+            if times is not None and times.p50_seconds is not None and times.p99_seconds is not None:
+                parts.append(f"{name} {times.p50_seconds * 1e3:.3g} and {times.p99_seconds * 1e3:.3g}")
+        return ", ".join(parts)
 
     def write(self, path: str | Path) -> None:
         """Write the report as JSON, whole or not at all.

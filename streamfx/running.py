@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -78,7 +78,9 @@ class Parts:
         elif self.effects.watch is not None:
             self.effects.watch.look(snapshot)
         if progress is not None:
-            progress(snapshot)
+            effects = self.desk.effects if self.desk is not None else self.effects
+            factors = tuple(effect.controls.factor for effect in effects.chain.effects)
+            progress(replace(snapshot, factors=factors))
 
 
 def run_parts(

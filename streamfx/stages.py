@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
@@ -27,10 +29,17 @@ class Position:
         self.index: int | None = None
 
 
+class Captured(NamedTuple):
+    """A frame that waits to be generated, and since when (monotonic clock)."""
+
+    frame: Frame
+    since_seconds: float
+
+
 class Slot:
     """A place in the output order, taken when a frame is taken up and filled when it is generated."""
 
-    __slots__ = ("captured_ns", "done", "error", "frame", "index")
+    __slots__ = ("captured_ns", "done", "done_at", "error", "frame", "index")
 
     def __init__(self, frame: Frame) -> None:
         self.index = frame.index
@@ -38,6 +47,7 @@ class Slot:
         self.frame: Frame | None = None
         self.error: BaseException | None = None
         self.done = threading.Event()
+        self.done_at = 0.0  # monotonic clock, seconds
 
 
 class Stages:
@@ -45,21 +55,25 @@ class Stages:
 
     Whoever takes a frame out of a queue settles it in the ledger; what a queue drops, ``on_drop`` settles.
     Frames that stand in for pictures that did not come do not count in the times of generate and encode.
+    The times of a live frame add up to its latency (``LATENCY_STAGES``); that of capture is from when it was
+    there until it is in the queue.
     """
 
     def __init__(self, source: Source, sink: Sink, flow: Flow, stats: Stats) -> None:
         self.source, self.sink, self.flow, self.stats = source, sink, flow, stats
-        self.ledger = Ledger()
+        self.ledger, self.aborting = Ledger(), threading.Event()
+        # The queues must not hold the stages: such a circle would keep codecs, their threads and pictures
+        # until Python looks for circles.
+        self._dropped = dropped = partial(_settle_drop, self.ledger, self.aborting)
         policy = flow.policy or (Policy.DROP_OLDEST if source.live else Policy.WAIT)
-        self.captured = FrameQueue[Frame](
-            flow.capture_capacity, policy, lambda frame, cause: self._dropped(frame.index, cause)
+        self.captured = FrameQueue[Captured](
+            flow.capture_capacity, policy, lambda item, cause: dropped(item.frame.index, cause)
         )
         self.generated = FrameQueue[Slot](
-            flow.encode_capacity, Policy.WAIT, lambda slot, cause: self._dropped(slot.index, cause)
+            flow.encode_capacity, Policy.WAIT, lambda slot, cause: dropped(slot.index, cause)
         )
         # A plain number, because a signal handler counts it up: an Event's lock could be held already there.
         self.stop_requests = 0
-        self.aborting = threading.Event()
         self.source_ended = False
         self.read_since: float | None = None
         self.finished = False
@@ -101,10 +115,12 @@ class Stages:
             if frame is None:
                 self.source_ended = not self.stop_requests
                 return
-            self.stats.add("decode", time.monotonic() - started)
+            now = time.monotonic()
+            self.stats.add("decode", now - started)
+            self._add_live(frame, "capture", now - frame.captured_ns / 1e9)
             in_a_row = 0
             self.ledger.enter(frame.index)
-            if not self.captured.put(frame):
+            if not self.captured.put(Captured(frame, now)):
                 return
 
     def time_is_up(self) -> bool:
@@ -116,25 +132,28 @@ class Stages:
         """Take frames and generate them; several threads may run this at once."""
         while True:
             with self._intake:
-                frame = self.captured.get()
-                if frame is None:
+                item = self.captured.get()
+                if item is None:
                     return
+                frame = item.frame
                 position.index, slot = frame.index, Slot(frame)
                 if not self.generated.put(slot):
                     return
-            if self.source.live and frame.captured_ns:
-                self.stats.add("waiting", (time.monotonic_ns() - frame.captured_ns) / 1e9)
             started = time.monotonic()
+            self._add_live(frame, "waiting", started - item.since_seconds)
+            if self.flow.watch is not None:
+                self.flow.watch.taken(frame)
             try:
                 slot.frame = process(frame)
             except BaseException as error:
                 slot.error = error
                 raise
             finally:
+                slot.done_at = time.monotonic()
                 slot.done.set()
             # What stands in for a picture costs next to nothing, which would make the stage look quick.
             if not frame.repeated:
-                self.stats.add("generate", time.monotonic() - started)
+                self.stats.add("generate", slot.done_at - started)
 
     def encode(self, position: Position) -> None:
         """Write frames in order; then finish the output, or remove it when aborting."""
@@ -161,6 +180,7 @@ class Stages:
 
     def _write(self, slot: Slot, frame: Frame) -> None:
         started = time.monotonic()
+        self._add_live(frame, "waiting to encode", started - slot.done_at)
         try:
             cause = self.sink.write(frame)
         except BaseException as error:
@@ -175,11 +195,18 @@ class Stages:
         if self.first_written_at is None:
             self.first_written_at = ended
         if slot.captured_ns:
-            self.stats.add("latency", (time.monotonic_ns() - slot.captured_ns) / 1e9)
+            self.stats.add("latency", ended - slot.captured_ns / 1e9)
+        if self.flow.watch is not None:
+            self.flow.watch.written(frame, ended)
         if frame.repeated:
             self.ledger.repeated(slot.index)
         else:
             self.ledger.encoded(slot.index)
+
+    def _add_live(self, frame: Frame, stage: str, seconds: float) -> None:
+        """Add a time that only says something where frames come at their own pace."""
+        if self.source.live and frame.captured_ns:
+            self.stats.add(stage, seconds)
 
     def _finish(self) -> None:
         if self.stop_requests > 1:
@@ -198,6 +225,7 @@ class Stages:
         if self.source.live and in_a_row > 1:  # do not hammer a device that gives nothing but errors
             self.aborting.wait(min(0.01 * in_a_row, 0.25))
 
-    def _dropped(self, index: int, cause: DropCause) -> None:
-        aborted = cause is DropCause.CANCELLED and self.aborting.is_set()
-        self.ledger.dropped(index, "aborted" if aborted else cause.value)
+
+def _settle_drop(ledger: Ledger, aborting: threading.Event, index: int, cause: DropCause) -> None:
+    aborted = cause is DropCause.CANCELLED and aborting.is_set()
+    ledger.dropped(index, "aborted" if aborted else cause.value)

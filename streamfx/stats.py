@@ -10,6 +10,13 @@ from dataclasses import dataclass, field
 
 from streamfx.device import usable_cores
 
+LATENCY_STAGES = (
+    "capture",
+    "waiting",
+    "generate",
+    "waiting to encode",
+    "encode",
+)  # of a live frame, in order
 _SMALLEST_SECONDS = 1e-6
 _GROWTH = 1.02  # bins grow by 2 %, so a percentile is within 1 % of the true one
 
@@ -117,6 +124,7 @@ class Snapshot:
         stages: times by stage: decode, generate, encode, and what generate reports (reduce, translate, fuse).
         stopping: True once a stop was asked for.
         frames_repeated: frames out that stand in for pictures that did not come.
+        factors: of each effect, in force now.
         drops: frames given up so far, by cause.
     """
 
@@ -132,6 +140,7 @@ class Snapshot:
     stages: dict[str, Times]
     stopping: bool = False
     frames_repeated: int = 0
+    factors: tuple[float, ...] = ()
     drops: dict[str, int] = field(default_factory=dict)
 
 

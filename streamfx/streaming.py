@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -22,7 +23,7 @@ from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.extras import Extras
-from streamfx.flow import Flow
+from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
@@ -110,17 +111,26 @@ def live(
 
 
 def run_live(
-    config: LiveConfig, progress: Progress | None = None, announce: Announce | None = None
+    config: LiveConfig,
+    progress: Progress | None = None,
+    announce: Announce | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Run what the configuration says; returns and raises as ``live``.
 
     A Ctrl-C while it runs finishes the outputs; the report says so. A second one gives up and is raised.
+
+    Args:
+        config: the settings in full.
+        progress: called now and then, in this thread, with the state of the run.
+        announce: called with the address of each page that is an output.
+        watch: sees every frame that is taken up or written.
     """
-    return run_parts(config, partial(_opened, config, announce or _log_address), progress)
+    return run_parts(config, partial(_opened, config, announce or _log_address, watch), progress)
 
 
 @contextmanager
-def _opened(config: LiveConfig, announce: Announce, stats: Stats) -> Iterator[Parts]:
+def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
     for page in filter(is_page, config.outputs):
         check_page(page)
@@ -135,7 +145,7 @@ def _opened(config: LiveConfig, announce: Announce, stats: Stats) -> Iterator[Pa
             source,
             effects,
             sink,
-            flow_of(config),
+            replace(flow_of(config), watch=watch),
             process=StandIns(desk.process),
             desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,

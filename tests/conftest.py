@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
-from tests.asserts import assert_no_stage_thread_is_left
+from tests import engines
+from tests.asserts import assert_no_thread_is_left
 
 # A time limit per example would make tests fail on a busy machine; no test here asserts times.
 hypothesis.settings.register_profile("streamfx", deadline=None)
@@ -15,6 +18,27 @@ hypothesis.settings.load_profile("streamfx")
 
 
 @pytest.fixture(autouse=True)
-def _no_stage_thread_outlives_a_test() -> Iterator[None]:
+def _no_thread_outlives_a_test() -> Iterator[None]:
     yield
-    assert_no_stage_thread_is_left()
+    assert_no_thread_is_left()
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a process sees of the command: a tiny engine called "tiny", a cache of its own, the checkout."""
+    folder = tmp_path_factory.mktemp("command")
+    engines.make_engine(folder / "engines")
+    return os.environ | {
+        "STREAMFX_ENGINES": str(folder / "engines"),
+        "STREAMFX_CACHE": str(folder / "cache"),
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+    }
+
+
+@pytest.fixture
+def at_home(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the test runs in, one of its own; engine and cache are those of ``environment``."""
+    for name in ("STREAMFX_ENGINES", "STREAMFX_CACHE"):
+        monkeypatch.setenv(name, environment[name])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

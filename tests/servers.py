@@ -108,27 +108,40 @@ class Listener:
 
 @contextmanager
 def listening(address: str, options: dict[str, str] | None = None) -> Iterator[Listener]:
-    """Read what comes to an address until nothing more does."""
-    heard = Listener()
-    thread = threading.Thread(target=_listen, args=(address, options or {}, heard), name="listener")
+    """Read what comes to an address, and after the block what is still under way."""
+    heard, sent = Listener(), threading.Event()
+    thread = threading.Thread(target=_listen, args=(address, options or {}, heard, sent), name="listener")
     thread.start()
     try:
         yield heard
     finally:
+        sent.set()
         thread.join()
 
 
-def _listen(address: str, options: dict[str, str], heard: Listener) -> None:
-    try:
-        with av.open(address, "r", options=options, timeout=(60, 3)) as container:
-            for packet in container.demux():
-                kind = packet.stream.type
-                if packet.size:
-                    heard.packets[kind] = heard.packets.get(kind, 0) + 1
-                    if kind == "video" and packet.pts is not None:
-                        heard.times.append(float(packet.pts * packet.time_base))
-    except av.FFmpegError as error:
-        heard.problem = str(error)
+def _listen(address: str, options: dict[str, str], heard: Listener, sent: threading.Event) -> None:
+    """Read to the end of a connection; what comes by UDP has none, and is read until nothing more comes."""
+    without_end = address.startswith("udp:")
+    options = {"analyzeduration": "500000", **options}  # FFmpeg looks at a stream for 5 s else
+    while True:
+        try:
+            with av.open(
+                address, "r", options=options, timeout=(60, 0.5 if without_end else 10)
+            ) as container:
+                _hear(container, heard)
+        except av.FFmpegError as error:
+            heard.problem = str(error)
+        if sent.is_set() or not without_end:
+            return
+
+
+def _hear(container: Any, heard: Listener) -> None:
+    for packet in container.demux():
+        kind = packet.stream.type
+        if packet.size:
+            heard.packets[kind] = heard.packets.get(kind, 0) + 1
+            if kind == "video" and packet.pts is not None:
+                heard.times.append(float(packet.pts * packet.time_base))
 
 
 def wait_until(happened: Callable[[], bool], limit_seconds: float = 60) -> None:

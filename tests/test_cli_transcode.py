@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,35 +22,16 @@ from streamfx.cli import main
 from streamfx.cli.progress import progress
 from streamfx.stats import Snapshot, Times
 from tests import engines, media
+from tests.servers import wait_until
 
 ROOT = Path(__file__).parent.parent
 FRAMES = 20
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the command sees: a tiny engine called "tiny", a cache of its own, the checkout."""
-    folder = tmp_path_factory.mktemp("command")
-    engines.make_engine(folder / "engines")
-    return os.environ | {
-        "STREAMFX_ENGINES": str(folder / "engines"),
-        "STREAMFX_CACHE": str(folder / "cache"),
-        "PYTHONPATH": str(ROOT),
-    }
-
-
 @pytest.fixture
-def run(
-    environment: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
+def run(at_home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("STREAMFX_ENGINES", "STREAMFX_CACHE"):
-        monkeypatch.setenv(name, environment[name])
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         code = main(arguments)
@@ -321,13 +301,6 @@ def start(environment: dict[str, str], folder: Path, *arguments: str) -> subproc
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-
-
-def wait_until(happened: Callable[[], bool], limit_seconds: float = 200) -> None:
-    deadline = time.monotonic() + limit_seconds
-    while not happened():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -6,15 +6,19 @@ import doctest
 import importlib
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 import streamfx
+from streamfx.cli.live import live_config
+from streamfx.cli.parser import parse
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig
 from streamfx.config_serve import ServeConfig
+from streamfx.generate.effect import parse_effect
 from tests import media
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +73,29 @@ def test_a_configuration_is_ready_to_run_and_says_how(path: Path) -> None:
     else:
         load_config(path, options={"input": "in.mp4", "output": "out.mp4"})
     assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
+
+
+SCENES = sorted((ROOT / "configs").glob("live_*.yaml"))
+
+
+@pytest.mark.parametrize("path", SCENES, ids=lambda path: path.name)
+def test_a_scene_says_all_by_itself_and_its_effects_exist(path: Path) -> None:
+    options = parse(["live", "--config", str(path)])
+    config = live_config(options)
+    assert config.input.startswith(("camera:", "rtsp://"))
+    assert config.outputs
+    for effect in config.effects:
+        name = parse_effect(effect).engine
+        assert (ROOT / "engines" / name / "engine.yaml").exists(), f"there is no effect {name}"
+    needed = re.findall(r"streamfx\[([\w,-]+)\]", path.read_text(encoding="utf-8"))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert all(extra in extras for names in needed for extra in names.split(","))
+
+
+def test_every_scene_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(SCENES) >= 3
+    assert [path.name for path in SCENES if f"configs/{path.name}" not in text] == []
 
 
 def test_the_live_configuration_shows_every_setting_with_its_default() -> None:

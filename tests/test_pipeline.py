@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamfx.encode.several import SeveralSinks
+from streamfx.encode.sink import Sink
 from streamfx.errors import DecodeError, SinkError, SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow
 from streamfx.frame import Frame
@@ -372,6 +376,21 @@ def test_what_generate_measures_is_in_the_result() -> None:
 
     result = Pipeline(FakeSource(5), generate, FakeSink(), stats=stats).run()
     assert result.stages["translate"].count == 5
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_what_a_run_used_is_free_as_soon_as_it_is_over(outputs: int) -> None:
+    # Objects that hold one another in a circle would keep codecs, their threads and pictures for a while.
+    sinks = [FakeSink() for _ in range(outputs)]
+    refs = [weakref.ref(sink) for sink in sinks]
+    gc.disable()
+    try:
+        several: list[Sink] = [*sinks]
+        Pipeline(FakeSource(5), plus_one, sinks[0] if outputs == 1 else SeveralSinks(several, 3)).run()
+        del sinks, several
+        assert [ref() for ref in refs] == [None] * outputs
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

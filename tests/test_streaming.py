@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -20,30 +19,26 @@ from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.flow import Ending
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
-from streamfx.stats import Snapshot
+from streamfx.stats import LATENCY_STAGES, Snapshot
 from streamfx.streaming import StandIns
-from tests import engines, media
+from tests import media
 from tests.fakes import plus_one, small_frame
-from tests.servers import free_port, listening, wait_until
+from tests.servers import free_port, listening
 
 LIVE = "test:bars?size=96x64&fps=50&live=1"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("streaming")
-    engines.make_engine(folder, "tiny")
-    return folder
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
-@pytest.fixture(autouse=True)
-def _place_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
-    monkeypatch.chdir(tmp_path)
-    before = set(threading.enumerate())  # what other tests left behind is not looked at here
-    yield
-    wait_until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("streamfx")])
+def until(happened: Callable[[Snapshot], bool]) -> Callable[[Snapshot], None]:
+    """Return what ends a run, as Ctrl-C does, as soon as something has happened in it."""
+
+    def look(snapshot: Snapshot) -> None:
+        if happened(snapshot) and not snapshot.stopping:
+            raise KeyboardInterrupt
+
+    return look
 
 
 def test_a_live_run_is_accounted_for_with_latency_at_every_stage() -> None:
@@ -52,11 +47,12 @@ def test_a_live_run_is_accounted_for_with_latency_at_every_stage() -> None:
     account = report.result.account
     assert report.exit_code == 0, report.summary()
     assert account.frames_in == 20 == account.encoded + account.frames_dropped
-    assert {"waiting", "generate", "encode", "latency"} <= set(report.result.stages)
+    assert {*LATENCY_STAGES, "latency"} <= set(report.result.stages)
     latency = report.result.stages["latency"]
     assert latency.count == account.encoded
     assert latency.p99_seconds is not None
     assert "latency, captured to written: p50 " in report.summary()
+    assert all(f"{stage} " in report.summary() for stage in LATENCY_STAGES)
     assert report.source.live
     assert seen
     with av.open("out.mp4") as container:
@@ -89,9 +85,16 @@ def test_a_file_is_played_in_its_own_pace() -> None:
 
 def test_what_a_storm_took_is_repeated_and_told_in_the_report() -> None:
     settings = ["source.reconnect.first_seconds=0.3", "source.reconnect.jitter=0"]
-    source = "fault:storm?every=0.6&times=99&refused=1:test:bars?size=96x64&fps=25"
+    source = "fault:storm?every=0.3&times=99&refused=1:test:bars?size=96x64&fps=25"
     report = streamfx.live(
-        source, "out.mp4", effects=["tiny"], threads=1, seconds=5, settings=settings, report="report.json"
+        source,
+        "out.mp4",
+        effects=["tiny"],
+        threads=1,
+        seconds=60,
+        settings=settings,
+        report="report.json",
+        progress=until(lambda snapshot: snapshot.frames_repeated > 3),
     )
     account = report.result.account
     assert account.differences(report.result.packets_written) == []
@@ -154,7 +157,14 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
         return process(effect, frame)
 
     monkeypatch.setattr(Effect, "process", overloaded)
-    report = streamfx.live(f"{LIVE}&frames=0", "null:", effects=["tiny"], threads=1, seconds=6)
+    seen: set[float] = set()
+
+    def changed(snapshot: Snapshot) -> bool:
+        seen.update(snapshot.factors)
+        return len(seen) > 1
+
+    source, progress = f"{LIVE}&frames=0", until(changed)
+    report = streamfx.live(source, "null:", effects=["tiny"], threads=1, seconds=60, progress=progress)
     assert report.factor is not None
     assert report.factor.factor < 8
     first = report.factor.decisions[0]
@@ -165,7 +175,7 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
 
 def test_several_outputs_have_an_account_each() -> None:
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
-    media.make_clip(Path("in.mkv"), frames=40)
+    media.make_clip(Path("in.mkv"), frames=40, rate=50)
     with listening(address) as heard:
         report = streamfx.live("in.mkv", [address, "out.mp4", "null:"], preset="ultrafast", threads=1)
     assert report.exit_code == 0, report.summary()

@@ -23,26 +23,19 @@ from streamfx.flow import Ending
 from streamfx.generate.effect import Chain
 from streamfx.report import Report
 from streamfx.stats import Snapshot
-from tests import engines, media
+from tests import media
 from tests.fakes import failing_at
 
 FRAMES = 24
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a clip with sound and a tiny engine."""
+    """A folder with a clip with sound."""
     folder = tmp_path_factory.mktemp("transcoding")
-    engines.make_engine(folder, "tiny")
     media.make_clip(folder / "in.mkv", frames=FRAMES, codec="ffv1", pix_fmt="yuv420p")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _cache_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
-    monkeypatch.chdir(tmp_path)
 
 
 def pixels(path: Path | str) -> list[NDArray[Any]]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_HASTY = 3
+_STOP_SECONDS = 0.2
 _EVENTS_WAITING = 32  # pictures are large; a consumer that does not come makes the thread wait
 
 
@@ -108,6 +109,7 @@ class Receiver:
         self.connections = 0
         self._connect, self._reconnect, self._name = connect, reconnect, name
         self._keys: list[tuple[object, ...]] = []
+        self._last_error: Exception | None = None
         self._failed = 0  # attempts in a row that brought no picture
         self._stopping = threading.Event()
         self._unwanted = threading.Event()
@@ -123,9 +125,11 @@ class Receiver:
         self._unwanted.clear()
 
     def stop(self) -> None:
-        """Ask the thread to end; it does when what it waits for has come, or its time limit is over."""
+        """End the thread. Inside FFmpeg it notices when something comes, or its time limit is over: it is not
+        waited for that long."""
         self._stopping.set()
         self.events.cancel()
+        self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -134,6 +138,7 @@ class Receiver:
             self.events.put(GaveUp(error))
         finally:
             self.events.close()
+            self._last_error = None  # its traceback holds the connection it came from
 
     def _receive(self) -> None:
         hasty = 0  # connections in a row that were soon lost: a server that does so is not hammered
@@ -143,9 +148,9 @@ class Receiver:
                 self._read(connection)
                 return  # at an end that is meant, or because a stop was asked for
             except SourceLostError as error:
-                log.warning("%s", error)
+                log.warning("%s", str(error))  # text: a log may keep what it is given
                 self.events.put(Lost(self._reason(error)))
-                self._last_error: Exception = error
+                self._last_error = error
             finally:
                 connection.close()
             steady = time.monotonic() - started >= self._reconnect.steady_seconds
@@ -165,14 +170,14 @@ class Receiver:
             except SourceOpenError as error:
                 if not self.connections:
                     raise  # what could never be opened is refused, not waited for
-                log.warning("%s (attempt %d)", error, self._failed)
+                log.warning("%s (attempt %d)", str(error), self._failed)
                 self._last_error = error
                 continue
             self.connections += 1
             return connection
         return None
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: Exception | None) -> str:
         return str(error).removeprefix(f"{self._name}: ")
 
     def _read(self, connection: Connection) -> None:

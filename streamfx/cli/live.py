@@ -28,12 +28,7 @@ _NESTED = {"seconds": "limits.seconds", "gap": "source.gap"}
 
 def live(options: Namespace) -> int:
     """Run ``streamfx live`` and return its exit code: 0, 1 or 130; what is refused is raised."""
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    given |= {"outputs": tuple(options.outputs) or None, "effects": options.effect}
-    nested = {key: getattr(options, name) for name, key in _NESTED.items()}
-    overrides = [f"{key}={value}" for key, value in nested.items() if value is not None]
-    config = load_config(options.config, [*(options.set or ()), *overrides], given, model=LiveConfig)
-    require_effects(config.effects)
+    config = live_config(options)
 
     def run(show: ShowProgress) -> Report:
         # Imported here, after the settings were found right: a typing error should not wait for libraries.
@@ -42,3 +37,18 @@ def live(options: Namespace) -> int:
         return run_live(config, show, _say_address)
 
     return run_and_report(run, status_lines(), debug=options.debug)
+
+
+def live_config(options: Namespace) -> LiveConfig:
+    """Return what file and options configure.
+
+    Raises:
+        ConfigError: a setting is wrong, or there is no effect.
+    """
+    given = {name: getattr(options, name) for name in _SETTINGS}
+    given |= {"outputs": tuple(options.outputs) or None, "effects": options.effect}
+    nested = {key: getattr(options, name) for name, key in _NESTED.items()}
+    overrides = [f"{key}={value}" for key, value in nested.items() if value is not None]
+    config = load_config(options.config, [*(options.set or ()), *overrides], given, model=LiveConfig)
+    require_effects(config.effects)
+    return config

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
+from streamfx.cli.bench_options import add_bench
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -68,23 +69,25 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         >>> options.input, options.effect
         ('in.mp4', ['wave:strength=0.7'])
     """
-    parser, commands = _build()
-    options, unknown = parser.parse_known_args(arguments)
+    options, unknown = _build().parse_known_args(arguments)
     if unknown:
-        command = commands.choices[options.command]
+        command: Parser = options.parser
         near = difflib.get_close_matches(unknown[0].partition("=")[0], _option_names(command), n=1)
         did_you_mean = f"; did you mean {near[0]}?" if near else ""
-        command.error(f"'{unknown[0]}' is not an option or argument of '{options.command}'{did_you_mean}")
+        name = command.prog.partition(" ")[2]
+        command.error(f"'{unknown[0]}' is not an option or argument of '{name}'{did_you_mean}")
     return options
 
 
-def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
+def _build() -> Parser:
     parser = Parser(prog="streamfx", description=DESCRIPTION, epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile):
-        command = add(commands)
+    adders = (
+        _add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile
+    )  # fmt: skip
+    for command in (*(add(commands) for add in adders), *add_bench(commands, _add_run_options)):
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         command.add_argument(
             "--debug",
@@ -92,7 +95,8 @@ def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
             default=argparse.SUPPRESS,
             help="show tracebacks and detailed logs",
         )
-    return parser, commands
+        command.set_defaults(parser=command)
+    return parser
 
 
 def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:

@@ -53,6 +53,8 @@ def describe_live(snapshot: Snapshot) -> str:
     if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
         p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
         parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
+    if snapshot.factors:
+        parts.append("factor " + " and ".join(f"{factor:g}" for factor in snapshot.factors))
     if snapshot.frames_repeated:
         parts.append(f"{snapshot.frames_repeated} repeated")
     parts += _losses(snapshot)

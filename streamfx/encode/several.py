@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from functools import partial
 
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
@@ -41,7 +42,8 @@ class Lane:
         self._capacity, self._room = capacity, room
         self._aborting = False
         # The oldest goes when it is full; an output that failed takes nothing, at no cost to the others.
-        self._queue = FrameQueue[Frame](capacity, Policy.DROP_OLDEST, self._dropped)
+        # It is not to hold the lane: such a circle would keep the sink until Python looks for circles.
+        self._queue = FrameQueue[Frame](capacity, Policy.DROP_OLDEST, partial(_count_drop, self.drops))
         self._thread = threading.Thread(target=self._run, name=f"streamfx-output {sink.name}", daemon=True)
         self._thread.start()
 
@@ -94,8 +96,9 @@ class Lane:
             with self._room:
                 self._room.notify_all()
 
-    def _dropped(self, _frame: Frame, cause: DropCause) -> None:
-        self.drops[_FAILED if cause is DropCause.CANCELLED else cause.value] += 1
+
+def _count_drop(drops: Counter[str], _frame: Frame, cause: DropCause) -> None:
+    drops[_FAILED if cause is DropCause.CANCELLED else cause.value] += 1
 
 
 class SeveralSinks:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from streamfx.backoff import Backoff
 from streamfx.capture.live_settings import Gap, LiveSettings
 from streamfx.capture.network import NetworkSource
+from streamfx.capture.receiver import Receiver
 from streamfx.capture.source import open_source
 from streamfx.errors import ConfigError, DecodeError, SourceLostError, SourceOpenError
 from streamfx.frame import Frame
@@ -111,7 +114,7 @@ def test_a_source_that_does_not_come_back_is_lost_in_the_end() -> None:
 
 @pytest.mark.parametrize("scenario", ["jump?after=0.4&by=50", "jump?after=0.4&by=-50", "wrap?after=0.4"])
 def test_a_clock_that_jumps_leaves_the_output_as_it_would_be_without(scenario: str, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", frames=40, codec="mpeg4")
+    clip = make_clip(tmp_path / "clip.mkv", frames=60, rate=50, codec="mpeg4")
     source = opened(f"fault:{scenario}:{clip}", Gap.PAUSE)
     assert source.extras is not None
     source.extras.claim()
@@ -126,7 +129,7 @@ def test_a_clock_that_jumps_leaves_the_output_as_it_would_be_without(scenario: s
 
 
 def test_lost_and_damaged_packets_end_nothing(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.ts", frames=30, audio=False)
+    clip = make_clip(tmp_path / "clip.ts", frames=30, rate=50, audio=False)
     for scenario in ("loss?share=0.2", "corrupt?share=0.3"):
         frames, _ = read_until(opened(f"fault:{scenario}:{clip}", Gap.PAUSE), lambda f: len(f) == 20)
         check_order(frames)
@@ -137,6 +140,21 @@ def test_a_slow_server_is_waited_for_within_the_limit() -> None:
     check_order(read_until(source, lambda f: len(f) == 15)[0])
     with pytest.raises(SourceOpenError, match=r"cannot be opened: no answer within 0\.2 s"):
         opened(f"fault:slow?opening=9:{PATTERN}", open_seconds=0.2)
+
+
+def test_a_source_that_was_lost_now_and_then_is_free_as_soon_as_it_is_closed() -> None:
+    def received_through_a_storm() -> weakref.ref[Receiver]:
+        source = opened(f"fault:storm?every=0.1&times=2&refused=1:{PATTERN}", Gap.PAUSE)
+        read_until(source, lambda f: len(source.absences) == 2 and len(f) > 8)
+        return weakref.ref(source._receiver)
+
+    gc.disable()
+    try:
+        receiver = received_through_a_storm()
+        wait_until(lambda: not any(each.name == "streamfx-receive" for each in threading.enumerate()))
+        assert receiver() is None
+    finally:
+        gc.enable()
 
 
 def test_closing_ends_a_fault_and_the_thread_that_reads() -> None:

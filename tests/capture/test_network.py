@@ -69,7 +69,7 @@ def test_a_sender_that_comes_back_with_another_size_is_fitted_in_and_the_times_g
         while not any("96x96" in note for note in source.notes):
             frames += read(source, 1)
         frames += read(source, 3)
-    source.close()
+        source.close()
     assert {frame.size for frame in frames} == {(96, 160)}
     assert all(early.pts < late.pts for early, late in pairwise(frames))
     assert [frame.index for frame in frames] == list(range(len(frames)))
@@ -104,7 +104,7 @@ def test_a_recording_over_http_is_read_to_its_end_with_its_sound(tmp_path: Path)
 
 
 def test_hls_that_was_written_here_is_read_here(tmp_path: Path) -> None:
-    pattern = open_source("test:bars?size=96x64&fps=25&frames=40")
+    pattern = open_source("test:bars?size=96x64&fps=50&frames=40")
     sink = open_sink(f"hls:{tmp_path}", format=pattern.format, preset="ultrafast")
     while (frame := pattern.read()) is not None:
         assert sink.write(frame) is None
