@@ -143,16 +143,7 @@ class BrowserSource:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
         self._note_size((picture.height, picture.width))
         pts, _ = self._clock.time_of(picture, None, 0)
-        frame = Frame(
-            planes=planes,
-            subsampling=self.format.subsampling,
-            depth=self.format.depth,
-            colour=self.format.colour,
-            index=self._index,
-            pts=pts,
-            time_base=TIME_BASE,
-            captured_ns=arrived.arrived_ns,
-        )
+        frame = self.format.frame(planes, index=self._index, pts=pts, captured_ns=arrived.arrived_ns)
         self._index += 1
         return frame
 
