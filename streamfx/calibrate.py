@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from streamfx.version import __version__
 
 log = logging.getLogger(__name__)
 
-_HEIGHTS_WIDTHS = ((90, 160), (180, 320), (270, 480))  # of 720p at factors 8 and 4; of 1080p at factor 4
+_HEIGHTS_WIDTHS = ((90, 160), (180, 320), (360, 640))  # of 720p at factors 8, 4 and 2
 _LIMIT_SECONDS = 1.5
 _ROUNDS = 5
 _CPU_BACKENDS = ("eager", "openvino")
@@ -102,8 +103,8 @@ def stored_calibration(
 def measure(engine: CompilableEngine, compiled: CompiledEngine, threads: int) -> list[tuple[int, float]]:
     """Return (pixels, seconds) of one call for two or three sizes; for one where that takes long.
 
-    On a processor it is the time of that, shared among the threads: what other programs take at that
-    moment must not be kept. The shortest of a few rounds counts.
+    On a processor it is the time of that, shared among the threads, where that is less: what other programs
+    take at that moment must not be kept. The middle one of a few rounds counts, as it does for frames.
     """
     golden, stride = engine.golden, engine.stride
     started = time.perf_counter()
@@ -115,7 +116,7 @@ def measure(engine: CompilableEngine, compiled: CompiledEngine, threads: int) ->
             expected_seconds = points[-1][1] * picture.size / 3 / points[-1][0]
             if time.perf_counter() - started + 3 * expected_seconds > _LIMIT_SECONDS:
                 break
-        shortest = float("inf")
+        times: list[float] = []
         for number in range(1 + _ROUNDS):  # the first one prepares the size
             begun, begun_cpu = time.perf_counter(), time.process_time()
             compiled(picture, golden.to_rgb, golden.from_rgb, golden.factor)
@@ -124,10 +125,10 @@ def measure(engine: CompilableEngine, compiled: CompiledEngine, threads: int) ->
             if compiled.backend in _CPU_BACKENDS:
                 taken = min(taken, (ended_cpu - begun_cpu) / threads)
             if number:
-                shortest = min(shortest, taken)
+                times.append(taken)
                 if ended - started + (ended - begun) > _LIMIT_SECONDS:
                     break
-        points.append((height * width, shortest))
+        points.append((height * width, median(times)))
     return points
 
 

@@ -9,110 +9,20 @@ estimated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from streamfx import rates
-from streamfx.device import Cpu
-from streamfx.frame import Subsampling
 from streamfx.generate.operations import Layer
-from streamfx.generate.reduce import small_size
+from streamfx.generate.reduce import small_size, threads_of_use
 from streamfx.gpu import Gpu
+from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
 _MOST_CORES_PER_FRAME = 16  # that decoders, encoders and one small picture keep busy at a time
 _HEAD_BYTES = 4
 _GENERATE = ("reduce", "translate", "fuse")
 _KERNELS_PER_LAYER = 2  # a convolution, and what stands between it and the next
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What a pipeline runs on.
-
-    Attributes:
-        name: for people.
-        cpu: its processor.
-        gpu: where networks run; None: on the processor.
-        bandwidth_bytes_per_second: of the main memory; None where unknown: bytes then cost nothing.
-        source: where its figures are from; empty for the machine at hand.
-    """
-
-    name: str
-    cpu: Cpu
-    gpu: Gpu | None = None
-    bandwidth_bytes_per_second: float | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How one output is encoded.
-
-    Attributes:
-        codec: of the output.
-        preset: of that codec.
-    """
-
-    codec: str = "h264"
-    preset: str | None = "veryfast"
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What has to be done for each frame, effects apart.
-
-    Attributes:
-        size: (height, width) of the frames in pixels.
-        subsampling: of the planes.
-        depth: bits per sample.
-        decode: codec of the source, a key of `rates.DECODE_CYCLES`; None: nothing to decode.
-        encodings: of the outputs that are encoded; empty: nothing to encode.
-        one_at_a_time: whether all cores work on one frame (live) or on one each (files).
-    """
-
-    size: tuple[int, int]
-    subsampling: Subsampling = Subsampling.YUV420
-    depth: int = 8
-    decode: str | None = "h264"
-    encodings: tuple[Encoding, ...] = (Encoding(),)
-    one_at_a_time: bool = True
-
-    @property
-    def pixels(self) -> int:
-        return self.size[0] * self.size[1]
-
-    @property
-    def samples(self) -> int:
-        """Samples of all planes."""
-        height, width = self.subsampling.chroma_size(self.size)
-        return self.pixels + 2 * height * width
-
-    @property
-    def frame_bytes(self) -> int:
-        return self.samples * (1 if self.depth == 8 else 2)
-
-
-@dataclass(frozen=True, slots=True)
-class EffectCost:
-    """What is known of an effect's cost before it runs.
-
-    Attributes:
-        name: of the effect.
-        layers: of its network, see `streamfx.generate.operations`.
-        stride: what both sides of the reduced picture are multiples of.
-        factors: to choose from.
-        detail: whether its heads hold a detail gain, which the fused step then applies.
-        fixed_factor: the factor that was asked for; None: the one to be chosen.
-        measured: seconds for a reduced picture of so many pixels, on all cores; None where not calibrated.
-    """
-
-    name: str
-    layers: tuple[Layer, ...]
-    stride: int
-    factors: tuple[float, ...] = ()
-    detail: bool = False
-    fixed_factor: float | None = None
-    measured: Callable[[int], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +80,20 @@ class Prediction:
         return sum(term.seconds for term in self.terms if term.stage == stage)
 
 
+class _Work(NamedTuple):
+    """So many of something, at so many cycles of one core."""
+
+    number: int
+    cycles: float
+    what: str
+
+
 def predict(machine: Machine, workload: Workload, effects: Sequence[EffectCost], factor: float) -> Prediction:
     """Return what a frame takes with the effects, those without a factor of their own at ``factor``.
 
     Example:
         >>> from streamfx.device import cpu
+        >>> from streamfx.workload import Machine, Workload
         >>> job = Workload((720, 1280), encodings=())
         >>> [term.stage for term in predict(Machine("here", cpu()), job, (), 4).terms]
         ['decode']
@@ -225,9 +144,8 @@ def _video_engine(stage: str, workload: Workload, engines: int, pixels_per_secon
 def _coding(stage: str, codec: str, machine: Machine, workload: Workload, cycles: float) -> Term:
     # More chroma samples and more bits cost in proportion; 10 bit also halves what a vector holds.
     cycles *= workload.samples / workload.pixels / 1.5 * (1 if workload.depth == 8 else 1.5)
-    return _cpu_work(
-        stage, machine, workload, workload.pixels, cycles, f"pixels of {codec}", workload.frame_bytes
-    )
+    work = _Work(workload.pixels, cycles, f"pixels of {codec}")
+    return _cpu_work(stage, machine, workload, (work,), workload.frame_bytes)
 
 
 def _copy(stage: str, workload: Workload) -> Term:
@@ -243,7 +161,6 @@ def _effect(
     reduce_bytes = workload.frame_bytes + 3 * pixels * _HEAD_BYTES
     fuse_bytes = 2 * workload.frame_bytes + (10 if effect.detail else 6) * pixels * _HEAD_BYTES
     fuse_cycles = rates.FUSE_CYCLES_WITH_DETAIL if effect.detail else rates.FUSE_CYCLES
-    samples = workload.samples
     if machine.gpu is not None:
         return (
             _gpu_copy("reduce", machine.gpu, reduce_bytes),
@@ -251,73 +168,92 @@ def _effect(
             _gpu_copy("fuse", machine.gpu, fuse_bytes),
         )
     return (
-        _cpu_work("reduce", machine, workload, samples, rates.REDUCE_CYCLES, "samples", reduce_bytes),
+        _cpu_work(
+            "reduce", machine, workload, _full_size(rates.REDUCE_CYCLES, workload, pixels), reduce_bytes
+        ),
         _translate(machine, workload, effect, small),
-        _cpu_work("fuse", machine, workload, samples, fuse_cycles, "samples", fuse_bytes),
+        _cpu_work("fuse", machine, workload, _full_size(fuse_cycles, workload, pixels), fuse_bytes),
     )
 
 
 def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: tuple[int, int]) -> Term:
     pixels, gpu = small[0] * small[1], machine.gpu
-    resource = "cpu" if gpu is None else "gpu"
-    size = f"{small[1]}x{small[0]}"
     rate = rates.cpu_rate(machine.cpu) if gpu is None else rates.gpu_rate(gpu)
-    bandwidth = machine.bandwidth_bytes_per_second
-    if gpu is not None:
-        bandwidth = _scaled(gpu.bandwidth_bytes_per_second, rates.GPU_BANDWIDTH_SHARE)
     if effect.measured is not None:
-        seconds = effect.measured(pixels)
-        how = f"{size} pixels as measured here"
+        seconds, how = effect.measured(pixels), "pixels as measured here"
     elif rate is None:
         seconds, how = float("inf"), "the rate of this GPU is not known"
     else:
-        seconds = sum(
-            max(
-                layer.operations * pixels / rate.operations_per_second,
-                _over(layer.values * pixels * rate.value_bytes, bandwidth),
-            )
-            for layer in effect.layers
-        )
-        if gpu is not None:
-            seconds += len(effect.layers) * _KERNELS_PER_LAYER * rates.LAUNCH_SECONDS
-        operations = sum(layer.operations for layer in effect.layers) * pixels
-        values = sum(layer.values for layer in effect.layers) * pixels * rate.value_bytes
-        how = f"{size}: {_count(operations)} operations ({_count(values)}B) / ({rate.how})"
+        seconds, how = _network(machine, effect.layers, pixels, rate)
     spread = 1.0 if gpu is not None else _spread("translate", machine, workload)
-    return Term("translate", resource, seconds, seconds * spread, how)
+    resource = "cpu" if gpu is None else "gpu"
+    return Term("translate", resource, seconds, seconds * spread, f"{small[1]}x{small[0]}: {how}")
+
+
+def _network(
+    machine: Machine, layers: Sequence[Layer], pixels: int, rate: rates.ComputeRate
+) -> tuple[float, str]:
+    """Return the time of a network, each layer bound by what it computes or by what it moves; and how."""
+    gpu, bandwidth = machine.gpu, machine.bandwidth_bytes_per_second
+    if gpu is not None:
+        bandwidth = _scaled(gpu.bandwidth_bytes_per_second, rates.GPU_BANDWIDTH_SHARE)
+    operations = moved_bytes = 0.0
+    for layer in layers:
+        layer_bytes = layer.values * pixels * rate.value_bytes
+        if _over(layer_bytes, bandwidth) > layer.operations * pixels / rate.operations_per_second:
+            moved_bytes += layer_bytes
+        else:
+            operations += layer.operations * pixels
+    seconds, how = operations / rate.operations_per_second, f"{_count(operations)} operations / ({rate.how})"
+    if moved_bytes:
+        seconds += _over(moved_bytes, bandwidth)
+        how += f" + {_count(moved_bytes)}B / {_count(bandwidth or 0)}B/s"
+    if gpu is not None:
+        launches = len(layers) * _KERNELS_PER_LAYER
+        seconds += launches * rates.LAUNCH_SECONDS
+        how += f" + {launches} launches x {rates.LAUNCH_SECONDS * 1e6:g} us"
+    return seconds, how
 
 
 def _spread(stage: str, machine: Machine, workload: Workload) -> float:
     """Return how many times longer one frame takes than its share of all cores.
 
-    Coders and one small picture keep a few cores busy. Files are generated many frames at a time.
+    Coders and one small picture keep a few cores busy, reducing fewer. Files are generated many frames at a
+    time.
     """
     if stage in _GENERATE and not workload.one_at_a_time:
         return 1.0
-    return max(1.0, rates.real_cores(machine.cpu) / _MOST_CORES_PER_FRAME)
+    most = threads_of_use(workload.samples) if stage == "reduce" else _MOST_CORES_PER_FRAME
+    return max(1.0, rates.real_cores(machine.cpu) / most)
+
+
+def _full_size(cycles: rates.Cycles, workload: Workload, reduced_pixels: int) -> tuple[_Work, ...]:
+    return (
+        _Work(workload.samples, cycles.per_sample, "samples"),
+        _Work(reduced_pixels, cycles.per_reduced_pixel, "reduced pixels"),
+    )
 
 
 def _cpu_work(
-    stage: str, machine: Machine, workload: Workload, count: int, cycles: float, what: str, moved_bytes: int
+    stage: str, machine: Machine, workload: Workload, works: Sequence[_Work], moved_bytes: int
 ) -> Term:
-    cores = rates.real_cores(machine.cpu)
-    computing = count * cycles / rates.cycles_per_second(machine.cpu)
+    cores, cycles_per_second = rates.real_cores(machine.cpu), rates.cycles_per_second(machine.cpu)
+    computing = sum(work.number * work.cycles for work in works) / cycles_per_second
     moving = _over(moved_bytes, machine.bandwidth_bytes_per_second)
     if moving > computing:
         how = f"{_count(moved_bytes)}B / {_count(machine.bandwidth_bytes_per_second or 0)}B/s"
         return Term(stage, "cpu", moving, moving, how)
-    how = (
-        f"{_count(count)} {what} x {cycles:.3g} cycles / "
-        f"({_count(rates.cycles_per_second(machine.cpu))}Hz of {cores} cores)"
-    )
+    parts = " + ".join(f"{_count(work.number)} {work.what} x {work.cycles:.3g}" for work in works)
+    parts = parts if len(works) == 1 else f"({parts})"
+    how = f"{parts} cycles / ({_count(cycles_per_second)}Hz of {cores} cores)"
     return Term(stage, "cpu", computing, computing * _spread(stage, machine, workload), how)
 
 
 def _gpu_copy(stage: str, gpu: Gpu, moved_bytes: int) -> Term:
     bandwidth = _scaled(gpu.bandwidth_bytes_per_second, rates.GPU_BANDWIDTH_SHARE)
     seconds = _over(moved_bytes, bandwidth) + rates.LAUNCH_SECONDS
-    how = f"{_count(moved_bytes)}B / {_count(bandwidth or 0)}B/s" if bandwidth else "bandwidth not known"
-    return Term(stage, "gpu", seconds, seconds, how)
+    how = f"{_count(moved_bytes)}B / {_count(bandwidth)}B/s" if bandwidth else "bandwidth not known"
+    return Term(stage, "gpu", seconds, seconds, f"{how} + 1 launch x {rates.LAUNCH_SECONDS * 1e6:g} us")
 
 
 def _over(amount: float, rate: float | None) -> float:

@@ -17,12 +17,13 @@ from streamfx import rates
 from streamfx.backends.store import CompiledStore
 from streamfx.calibrate import Calibration, calibration
 from streamfx.device import cpu
-from streamfx.estimate import EffectCost, Encoding, Machine, Prediction, Workload, predict
+from streamfx.estimate import Prediction, predict
 from streamfx.frame import VideoFormat
 from streamfx.generate.effect import DEFAULT_FACTOR, Chain, Effect, EffectSettings, parse_effect
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
 from streamfx.gpu import gpus
+from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
 log = logging.getLogger(__name__)
 

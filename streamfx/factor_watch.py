@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from streamfx.encode.several import OUTPUT_STAGE
 from streamfx.errors import StreamfxError
 from streamfx.factor import FactorChoice
 from streamfx.frame import VideoFormat
@@ -75,6 +76,9 @@ class FactorWatch:
         if busy or not all(name in times for name in (*STAGES, _TRANSLATE)):
             return
         stages = {name: times[name] for name in STAGES}
+        # With several outputs, encode only hands over: what the slowest of them takes is what counts.
+        outputs = [seconds for name, seconds in times.items() if name.startswith(OUTPUT_STAGE)]
+        stages["encode"] = max([stages["encode"], *outputs])
         decision = self._governor.observe(stages, snapshot.elapsed_seconds, self._ready)
         if decision is not None:
             self._act(decision)

@@ -11,8 +11,8 @@ import difflib
 
 from streamfx.device import Cpu
 from streamfx.errors import ConfigError
-from streamfx.estimate import Machine
 from streamfx.gpu import Gpu
+from streamfx.workload import Machine
 
 _AVX2 = ("AVX2", "FMA", "F16C")
 _AVX512_AMX = (*_AVX2, "AVX-512", "AVX-512 VNNI", "AVX-512 BF16", "AMX BF16", "AMX INT8")

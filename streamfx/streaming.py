@@ -140,7 +140,7 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
         effects = opened.enter_context(open_effects(config, source, 1, stats))
         desk = Desk(effects, lambda: stats.elapsed_seconds, config.queue.output + _ON_THE_WAY)
         opened.callback(desk.close)
-        sink = _sink(config, source, desk, announce, opened)
+        sink = _sink(config, source, desk, announce, opened, stats)
         yield Parts(
             source,
             effects,
@@ -168,7 +168,12 @@ def _source(config: LiveConfig) -> Source:
 
 
 def _sink(
-    config: LiveConfig, source: Source, desk: Desk, announce: Announce, opened: contextlib.ExitStack
+    config: LiveConfig,
+    source: Source,
+    desk: Desk,
+    announce: Announce,
+    opened: contextlib.ExitStack,
+    stats: Stats,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
     extras = source.extras
@@ -184,7 +189,7 @@ def _sink(
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
-    several = SeveralSinks(sinks, capacity=config.queue.output)
+    several = SeveralSinks(sinks, config.queue.output, stats.add)
     opened.callback(several.abort)
     return several
 

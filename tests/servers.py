@@ -41,16 +41,50 @@ def sending(address: str, size: tuple[int, int] = (96, 160), fps: int = 25) -> I
 
 def _send(address: str, size: tuple[int, int], fps: int, stop: threading.Event) -> None:
     with av.open(f"{address}?pkt_size=1316", "w", format="mpegts") as out:
-        options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
-        video: Any = out.add_stream("libx264", rate=fps, options=options)
-        video.codec_context.height, video.codec_context.width = size
-        video.codec_context.pix_fmt = "yuv420p"
-        number, started = 0, time.monotonic()
-        while not stop.wait(max(started + number / fps - time.monotonic(), 0)):
-            picture = video_frame(size, number, "yuv420p")
-            picture.pts, picture.time_base = number, Fraction(1, fps)
-            out.mux(video.encode(picture))
-            number += 1
+        _send_pictures(out, size, fps, stop)
+
+
+def _send_pictures(
+    out: Any, size: tuple[int, int], fps: int, stop: threading.Event, waiting: int = 0
+) -> None:
+    """Send pictures at their times; so many of them, that are ``waiting``, at once."""
+    options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
+    video: Any = out.add_stream("libx264", rate=fps, options=options)
+    video.codec_context.height, video.codec_context.width = size
+    video.codec_context.pix_fmt = "yuv420p"
+    number, started = 0, time.monotonic()
+    while not stop.wait(max(started + (number - waiting) / fps - time.monotonic(), 0)):
+        picture = video_frame(size, number, "yuv420p")
+        picture.pts, picture.time_base = number, Fraction(1, fps)
+        out.mux(video.encode(picture))
+        number += 1
+
+
+@contextmanager
+def catching_up(waiting: int, fps: int) -> Iterator[str]:
+    """Send the test picture to whom connects, so many pictures at once and then in real time; the address."""
+    server, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        try:
+            with (
+                server.accept()[0] as joined,
+                joined.makefile("wb", buffering=0) as file,
+                av.open(file, "w", format="mpegts", options={"flush_packets": "1"}) as out,
+            ):
+                _send_pictures(out, (96, 160), fps, stop, waiting)
+        except OSError:
+            return  # the other side has gone
+
+    thread = threading.Thread(target=serve, name="server")
+    thread.start()
+    try:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        stop.set()
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
 
 
 @contextmanager

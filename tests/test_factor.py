@@ -12,10 +12,11 @@ import pytest
 import streamfx
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.config_live import LiveConfig
-from streamfx.estimate import Encoding, Prediction, Term
+from streamfx.estimate import Prediction, Term
 from streamfx.factor import LIVE_SHARE, budget, choose_factor, common_factors, workload_of
 from streamfx.frame import Colour, Subsampling, VideoFormat
 from streamfx.generate.engine import Engine, read_engine
+from streamfx.workload import Encoding
 from tests import engines, media
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)

@@ -57,11 +57,21 @@ class Run:
     def __init__(self, watch: FactorWatch) -> None:
         self.watch, self.now, self._totals, self._count = watch, 0.0, {"generate": 0.0, "encode": 0.0}, 0
 
-    def go(self, seconds: float, generate_ms: float, *, stopping: bool = False, network: bool = True) -> None:
+    def go(
+        self,
+        seconds: float,
+        generate_ms: float,
+        *,
+        output_ms: float = 0.0,
+        stopping: bool = False,
+        network: bool = True,
+    ) -> None:
         for _ in range(round(seconds * 4)):
             self.now, self._count = self.now + 0.25, self._count + 8
             self._totals["generate"] += 8 * generate_ms / 1e3
             self._totals["encode"] += 8 * 0.001
+            if output_ms:
+                self._totals["output slow"] = self._totals.get("output slow", 0.0) + 8 * output_ms / 1e3
             stages = {
                 name: Times(self._count, total / self._count, None, None, None, None)
                 for name, total in self._totals.items()
@@ -121,6 +131,16 @@ def test_a_change_sets_the_factor_and_nothing_else_and_is_noted(
     assert decision.why == "a stage takes 50 ms a frame of 33.3 for 1 s"
     assert f"factor 6 instead of 4: {decision.why}" in caplog.text
     assert compiled.factors == [6, 3, 8], "the next neighbour is prepared after the change"
+
+
+def test_of_several_outputs_the_slowest_counts_though_frames_are_only_handed_over_to_it(
+    run: Run, effect: Effect
+) -> None:
+    run.go(1.5, 20, output_ms=5)
+    assert run.watch.decisions == []
+    run.go(1.5, 20, output_ms=60)
+    assert run.watch.decisions[0].why == "a stage takes 60 ms a frame of 33.3 for 1 s"
+    assert effect.controls.factor > 4
 
 
 def test_there_and_back_again(run: Run, effect: Effect) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Protocol
@@ -15,6 +16,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamfx.addresses import scheme_of, without_credentials
+from streamfx.capture.backlog import Backlog
 from streamfx.capture.container import best_video
 from streamfx.capture.live_settings import LiveSettings
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
@@ -92,10 +94,13 @@ class NetworkConnection:
         self._reached = Fraction(0)  # seconds since the first packet
         self._packets: Iterator[Packet[Stream]] = self._container.demux()
         self._awaiting_keyframe = _WITHOUT_KEYFRAME
+        self._backlog = Backlog() if has_backlog(address, finite=self.finite) else None
+        self._came = self._waited_seconds = 0.0  # of the last packet
         self._count = 0
 
     def packet(self) -> Packet[Stream] | None:
         """Return the next packet; see ``Connection``."""
+        asked = time.monotonic()
         try:
             packet = next(self._packets, None)
         except (av.FFmpegError, OSError) as error:
@@ -104,6 +109,8 @@ class NetworkConnection:
             if self.finite and self._reached >= self._duration - _END_SECONDS:
                 return None
             raise SourceLostError(f"{self._name}: the other side ended the stream")
+        self._came = time.monotonic()
+        self._waited_seconds = self._came - asked
         if packet.dts is not None:
             seconds = packet.dts * packet.time_base
             self._began = seconds if self._began is None else self._began
@@ -111,13 +118,20 @@ class NetworkConnection:
         return packet
 
     def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
-        """Return the pictures that a packet completes; none before the first that can be joined at."""
+        """Return the pictures that a packet completes; none before the first that can be joined at, and none
+        that waited while the connection was being opened.
+        """
         if self._awaiting_keyframe:
             self._awaiting_keyframe = 0 if packet.is_keyframe else self._awaiting_keyframe - 1
             if self._awaiting_keyframe:
                 return []
         self._count += 1
-        return decoded(packet, self._name, self._count)
+        pictures = decoded(packet, self._name, self._count)  # of old ones too: later ones follow from them
+        ticks = packet.pts if packet.dts is None else packet.dts
+        seconds = None if ticks is None else ticks * packet.time_base
+        backlog = self._backlog
+        old = backlog is not None and backlog.holds(seconds, self._came, self._waited_seconds)
+        return [] if old else pictures
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
@@ -143,7 +157,9 @@ def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
         # Over TCP nothing is lost to full socket buffers, and it passes where UDP is filtered.
         options |= {"rtsp_transport": "tcp", "timeout": read_us, "max_delay": "200000", "tcp_nodelay": "1"}
     elif scheme.startswith("rtmp"):
-        # Not "timeout": with RTMP that means to wait for somebody to connect.
+        # Not "timeout": with RTMP that means to wait for somebody to connect. Without sound, FFmpeg looks for
+        # it to the end of the time; with RTMP it comes at once.
+        options |= {"analyzeduration": "1000000"}
         options |= {"rtmp_live": "live", "rtmp_buffer": "100", "rw_timeout": read_us}
     elif scheme == "udp":
         options |= {"timeout": read_us, "overrun_nonfatal": "1", "fifo_size": "50000"}
@@ -152,6 +168,14 @@ def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
     elif scheme in ("srt", "tcp"):
         options |= {"timeout": read_us}
     return options
+
+
+def has_backlog(address: str, *, finite: bool) -> bool:
+    """Return whether pictures of ``address`` that come faster than they were made are old ones.
+
+    Recordings, and HTTP with HLS, come in bursts all the time, and are handed out at their pace.
+    """
+    return not finite and not (scheme_of(address) or "").startswith("http")
 
 
 def decode_without_delay(video: VideoStream, threads: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 TIME_BASE = Fraction(1, 90_000)  # that of RTP and MPEG-TS; the milliseconds of RTMP fit in
+_LEAST_TICKS = 90  # between two pictures: a millisecond, which RTMP and Matroska count in
 _CATCH_UP_SECONDS = 1.0
 _AHEAD_SECONDS = 0.5
 _USUAL_FPS = Fraction(25)  # for the pace of stand-ins only, where a source states no rate
@@ -31,7 +32,7 @@ class Timeline:
 
     def set_rate(self, rate_fps: Fraction | None) -> None:
         """Take over the rate of a new connection."""
-        self.step = max(round(1 / (rate_fps or _USUAL_FPS) / TIME_BASE), 1)
+        self.step = max(round(1 / (rate_fps or _USUAL_FPS) / TIME_BASE), _LEAST_TICKS)
 
     @property
     def last_seconds(self) -> float:
@@ -43,7 +44,7 @@ class Timeline:
         self.shift_seconds = None
 
     def place(self, seconds: Fraction | None, now: float, *, keep_pace: bool) -> int:
-        """Return the time of a picture that came; always later than that of the one before.
+        """Return the time of a picture that came; a millisecond later than that of the one before, or more.
 
         Args:
             seconds: its time by the source's clock; None when it has none.
@@ -60,7 +61,7 @@ class Timeline:
             time = earliest
         else:
             time = round((seconds + self.shift_seconds) / TIME_BASE)
-            if self._last is not None and time <= self._last:
+            if self._last is not None and time < self._last + _LEAST_TICKS:
                 time = self._after_late(time, now)
             else:
                 self._late_since = None
@@ -82,7 +83,7 @@ class Timeline:
         if self._late_since is None:
             self._late_since = now
         if now - self._late_since < _CATCH_UP_SECONDS:
-            return self._last + max(self.step // 4, 1)
+            return self._last + max(self.step // 4, _LEAST_TICKS)
         self._late_since = None
         earliest = self._last + self.step
         self.shift_seconds += (earliest - time) * TIME_BASE
@@ -97,7 +98,7 @@ class Timeline:
         assert self.shift_seconds is not None
         if self._origin is None or float(time * TIME_BASE) - (now - self._origin) < _AHEAD_SECONDS:
             return time
-        back = min(self.step // 4, time - self._last - 1)
+        back = min(self.step // 4, time - self._last - _LEAST_TICKS)
         self.shift_seconds -= back * TIME_BASE
         return time - back
 

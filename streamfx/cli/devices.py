@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamfx.backends.store import CompiledStore
     from streamfx.device import Cpu
-    from streamfx.estimate import EffectCost, Machine
     from streamfx.factor import FactorChoice
     from streamfx.generate.engine import Engine
     from streamfx.gpu import Gpu
+    from streamfx.workload import EffectCost, Machine
 
 _SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 _FPS = 30.0
@@ -56,8 +56,8 @@ def _this_machine() -> tuple[Machine, dict[str, Any]]:
     from streamfx.capture.cameras import cameras
     from streamfx.device import cpu
     from streamfx.encode.available import encoders
-    from streamfx.estimate import Machine
     from streamfx.gpu import gpus
+    from streamfx.workload import Machine
 
     processor = cpu()
     reasons = {backend.name: backend.availability() for backend in backends()}
@@ -113,8 +113,9 @@ def _measured(engine: Engine, processor: Cpu, store: CompiledStore) -> tuple[Any
 
 
 def _choice(machine: Machine, cost: EffectCost, size: tuple[int, int]) -> FactorChoice:
-    from streamfx.estimate import Workload, predict
+    from streamfx.estimate import predict
     from streamfx.factor import LIVE_SHARE, choose_factor
+    from streamfx.workload import Workload
 
     predicted = partial(predict, machine, Workload(size), (cost,))
     return choose_factor(cost.factors, predicted, LIVE_SHARE / _FPS, f"live at {_FPS:g} fps")

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 from streamfx.encode.sink import Sink
@@ -16,6 +17,8 @@ from streamfx.stats import Timing
 
 log = logging.getLogger(__name__)
 
+Measure = Callable[[str, float], None]
+OUTPUT_STAGE = "output "  # before the name of an output: its stage in the measurements
 _FAILED = "output failed"
 
 
@@ -32,14 +35,16 @@ class Lane:
         finished: whether it was completed.
     """
 
-    def __init__(self, sink: Sink, capacity: int, room: threading.Condition) -> None:
+    def __init__(
+        self, sink: Sink, capacity: int, room: threading.Condition, measure: Measure | None = None
+    ) -> None:
         self.name, self.sink = sink.name, sink
         self.given = self.written = 0
         self.drops: Counter[str] = Counter()
         self.latency = Timing()
         self.failure: str | None = None
         self.finished = False
-        self._capacity, self._room = capacity, room
+        self._capacity, self._room, self._measure = capacity, room, measure
         self._aborting = False
         # The oldest goes when it is full; an output that failed takes nothing, at no cost to the others.
         # It is not to hold the lane: such a circle would keep the sink until Python looks for circles.
@@ -76,8 +81,11 @@ class Lane:
             while (frame := self._queue.get()) is not None:
                 with self._room:
                     self._room.notify_all()
+                started = time.monotonic()
                 cause = self.sink.write(frame)
                 if cause is None:
+                    if self._measure is not None and not frame.repeated:
+                        self._measure(f"{OUTPUT_STAGE}{self.name}", time.monotonic() - started)
                     self.written += 1
                     if frame.captured_ns:
                         self.latency.add((time.monotonic_ns() - frame.captured_ns) / 1e9)
@@ -110,17 +118,19 @@ class SeveralSinks:
     Args:
         sinks: the open outputs; owned from here on.
         capacity: most frames waiting for each.
+        measure: called with the stage of an output ("output NAME") and the seconds that writing a frame took,
+            in its thread; ``write`` itself only hands over.
 
     Attributes:
         lanes: the account of each.
         (the others are those of ``Sink``; ``packets_written`` counts frames that at least one output got)
     """
 
-    def __init__(self, sinks: list[Sink], capacity: int) -> None:
+    def __init__(self, sinks: list[Sink], capacity: int, measure: Measure | None = None) -> None:
         self.name = ", ".join(sink.name for sink in sinks)
         self.frames_written = self.packets_written = 0
         self._room = threading.Condition()
-        self.lanes = [Lane(sink, capacity, self._room) for sink in sinks]
+        self.lanes = [Lane(sink, capacity, self._room, measure) for sink in sinks]
 
     @property
     def notes(self) -> list[str]:

@@ -19,6 +19,8 @@ from streamfx.errors import FrameError
 from streamfx.frame import Colour, Planes, Subsampling
 from streamfx.generate.colour import chroma_shift
 
+_SAMPLES_PER_THREAD = 2_000_000  # fewer are done before another thread has woken up
+
 
 class AxisWeights(NamedTuple):
     """How samples along an axis make up small ones: ``small[i] = sum_j weights[i, j] · full[first[i] + j]``.
@@ -36,6 +38,11 @@ class AxisWeights(NamedTuple):
     weights: NDArray[np.float32]
     step: int
     alike: tuple[int, int]
+
+
+def threads_of_use(samples: int) -> int:
+    """Return how many threads a frame of so many samples is worth; at least 1."""
+    return max(1, samples // _SAMPLES_PER_THREAD)
 
 
 def small_size(size: tuple[int, int], factor: float, stride: int) -> tuple[int, int]:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from streamfx.frame import Planes
 from streamfx.generate.bands import available_threads, in_bands
 from streamfx.generate.flat import flat_view
-from streamfx.generate.reduce import AxisWeights
+from streamfx.generate.reduce import AxisWeights, threads_of_use
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath=True)
-SAMPLES_PER_THREAD = 2_000_000  # fewer are done before another thread has woken up
 FASTEST_STEP = 4  # largest whole ratio with a loop of its own
 
 
@@ -34,7 +33,7 @@ def reduce_all(
         for (samples, stride), plane, (rows, columns), small in zip(views, planes, weights, out, strict=True):
             _reduce_rows(samples, stride, plane.shape[1], rows, columns, first_row, end_row, small)
 
-    useful = max(1, sum(plane.size for plane in planes) // SAMPLES_PER_THREAD)
+    useful = threads_of_use(sum(plane.size for plane in planes))
     in_bands(work, out.shape[1], min(useful, available_threads() if threads is None else threads))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streamfx.encode.several import SeveralSinks
+from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.pipeline import Pipeline
 from tests.asserts import assert_balanced
@@ -34,6 +37,16 @@ def test_an_output_that_hangs_loses_its_own_frames_only() -> None:
     assert lane.given == 40 == lane.written + lane.drops["queue full, oldest dropped"]
     assert lane.failure is None
     assert stuck.written[-2:] == [38, 39]
+
+
+def test_what_each_output_takes_for_a_frame_is_measured_and_stand_ins_are_not() -> None:
+    measured: list[str] = []
+    outputs: list[Sink] = [FakeSink(name="one"), FakeSink(name="two")]
+    sinks = SeveralSinks(outputs, 60, lambda stage, seconds: measured.append(stage))
+    for index in range(10):
+        sinks.write(replace(small_frame(index), repeated=index >= 7))
+    sinks.finish()
+    assert sorted(measured) == ["output one"] * 7 + ["output two"] * 7
 
 
 def test_an_output_that_fails_is_left_out_and_says_why() -> None:

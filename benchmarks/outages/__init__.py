@@ -1,0 +1,1 @@
+"""Real servers, killed and started again while streamfx reads from them or writes to them."""
