@@ -24,7 +24,7 @@ LIMIT_SECONDS = 60.0
 
 
 class TestCamera(MediaStreamTrack):
-    """Sends a test picture, or several after each other."""
+    """Sends a test picture; `turn` goes on to the next one."""
 
     __test__ = False
     kind = "video"
@@ -34,14 +34,15 @@ class TestCamera(MediaStreamTrack):
         self._sources = [PatternSource(text) for text in pictures]
         self._sent = 0
 
+    def turn(self) -> None:
+        del self._sources[0]
+
     async def recv(self) -> av.VideoFrame:
-        frame = await asyncio.to_thread(self._sources[0].read)
-        if frame is None and len(self._sources) > 1:
-            del self._sources[0]
-            frame = await asyncio.to_thread(self._sources[0].read)
+        source = self._sources[0]
+        frame = await asyncio.to_thread(source.read)
         if frame is None or self.readyState != "live":
             raise MediaStreamError
-        picture = Packer(self._sources[0].format, "yuv420p", CodeRange.LIMITED).pack(frame)
+        picture = Packer(source.format, "yuv420p", CodeRange.LIMITED).pack(frame)
         picture.pts, picture.time_base = self._sent * 3000, Fraction(1, 90_000)
         self._sent += 1
         return picture
@@ -53,6 +54,7 @@ class Browser:
 
     socket: aiohttp.ClientWebSocketResponse
     connection: RTCPeerConnection
+    camera: TestCamera
     pictures: list[av.VideoFrame] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -111,12 +113,13 @@ class Browser:
 
 @asynccontextmanager
 async def browser(address: str, *pictures: str) -> AsyncIterator[Browser]:
-    """Give a browser on the page at ``address`` whose camera shows ``pictures``; its tab closes at last."""
+    """Give a browser on the page at ``address``; its camera shows the first of ``pictures``. Its tab closes at
+    the end."""
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(f"{address}visit")
         connection = RTCPeerConnection(RTCConfiguration([]))
-        tab = Browser(socket, connection)
-        connection.addTrack(TestCamera(*pictures))
+        tab = Browser(socket, connection, TestCamera(*pictures))
+        connection.addTrack(tab.camera)
         connection.add_listener(
             "track", lambda track: tab.tasks.append(asyncio.get_running_loop().create_task(tab._see(track)))
         )
