@@ -113,8 +113,8 @@ class Browser:
 
 @asynccontextmanager
 async def browser(address: str, *pictures: str) -> AsyncIterator[Browser]:
-    """Give a browser on the page at ``address``; its camera shows the first of ``pictures``. Its tab closes at
-    the end."""
+    """Give a browser on the page at ``address`` until its tab closes; its camera shows the first of
+    ``pictures``."""
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(f"{address}visit")
         connection = RTCPeerConnection(RTCConfiguration([]))
