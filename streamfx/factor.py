@@ -215,6 +215,8 @@ def _decoding(source: str) -> str:
     """Return the codec that a source most likely comes in: nothing of it is open yet."""
     if source.startswith("camera:"):
         return "raw" if "format=" in source else "mjpeg"  # what cameras are asked for first
+    if source.startswith("browser:"):
+        return "vp8"
     return "raw" if source.startswith("test:") else "h264"
 
 
@@ -232,6 +234,8 @@ def _encoding(output: str, codec_name: str | None, preset: str | None) -> Encodi
         codec = find_codec(codec_name or "h264")
     elif output.startswith(_KEPT_AS_THEY_ARE):
         return None
+    elif output.startswith("browser:"):
+        return Encoding("vp8", "5")  # compressed by aiortc, in real time
     elif container is not None:
         codec = codec_for(output, ending, container, codec_name)
     else:

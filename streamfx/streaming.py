@@ -145,7 +145,7 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
             source,
             effects,
             sink,
-            replace(_flow(config), watch=watch),
+            replace(flow_of(config), watch=watch),
             process=StandIns(desk.process),
             desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
@@ -229,7 +229,8 @@ def _backoff(given: ReconnectConfig) -> Backoff:
     )
 
 
-def _flow(config: LiveConfig) -> Flow:
+def flow_of(config: LiveConfig) -> Flow:
+    """Return the settings of the flow that a live configuration asks for."""
     return Flow(
         policy=Policy(config.queue.policy),
         capture_capacity=config.queue.capture,

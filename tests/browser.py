@@ -154,11 +154,12 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(folder: Path) -> AsyncIterator[Browser]:
+async def browser(folder: Path, camera: Path | None = None) -> AsyncIterator[Browser]:
     """Start Chromium without a window, and end it again.
 
     Args:
         folder: for its files; it should be empty.
+        camera: a video (y4m or mjpeg) that it has for a camera, allowed to every page; None: no camera.
     """
     program = chromium()
     assert program is not None
@@ -167,6 +168,12 @@ async def browser(folder: Path) -> AsyncIterator[Browser]:
         "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--hide-scrollbars",
         "--disable-component-update", "--window-size=1280,900",
     ]  # fmt: skip
+    if camera is not None:
+        options += [
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+            f"--use-file-for-fake-video-capture={camera}",
+        ]
     if os.geteuid() == 0:
         options.append("--no-sandbox")
     process = subprocess.Popen(

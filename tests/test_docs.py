@@ -17,6 +17,7 @@ from streamfx.cli.live import live_config
 from streamfx.cli.parser import parse
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig
+from streamfx.config_serve import ServeConfig
 from streamfx.generate.effect import parse_effect
 from tests import media
 
@@ -67,6 +68,8 @@ CONFIGS = sorted(
 def test_a_configuration_is_ready_to_run_and_says_how(path: Path) -> None:
     if path.name.startswith("live"):
         load_config(path, options={"input": "test:bars", "outputs": ("out.mp4",)}, model=LiveConfig)
+    elif path.name.startswith("serve"):
+        load_config(path, model=ServeConfig)
     else:
         load_config(path, options={"input": "in.mp4", "output": "out.mp4"})
     assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")
@@ -105,6 +108,15 @@ def test_the_live_configuration_shows_every_setting_with_its_default() -> None:
     assert written.keys() | files.keys() == defaults.keys()
     for section in ("source", "sink", "queue", "limits"):
         assert written[section].keys() == defaults[section].keys()
+
+
+def test_the_serve_configuration_shows_every_setting_with_its_default() -> None:
+    path = ROOT / "configs" / "serve.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    defaults = load_config(model=ServeConfig).model_dump()
+    assert load_config(path, model=ServeConfig).model_dump() | {"effect": None} == defaults
+    assert written.keys() == defaults.keys()
+    assert written["visitors"].keys() == defaults["visitors"].keys()
 
 
 def test_the_full_configuration_shows_every_setting_with_its_default() -> None:

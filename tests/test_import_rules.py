@@ -14,7 +14,16 @@ ROOT = Path(__file__).parent.parent / "streamfx"
 MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "aiohttp": ("web/",),
-    "av": ("capture/", "encode/", "extras.py", "av_planes.py", "completeness.py", "web/pictures.py"),
+    "aiortc": ("web/peer.py",),
+    "av": (
+        "capture/",
+        "encode/",
+        "extras.py",
+        "av_planes.py",
+        "completeness.py",
+        "web/pictures.py",
+        "web/peer.py",
+    ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
     "numba": ("generate/fuse_kernels.py", "generate/fuse_llvm.py", "generate/reduce_cpu.py"),
     "onnxruntime": (),
@@ -29,7 +38,7 @@ HOMES = {
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "running", "stages", "streaming",
-    "transcoding", "desk", "run_effects", "web",
+    "transcoding", "desk", "run_effects", "serving", "web",
 )  # fmt: skip
 
 

@@ -33,6 +33,12 @@ examples:
   streamfx live camera:0 web:8080 --effect wave
 
 """
+SERVE_EXAMPLES = """\
+examples:
+  streamfx serve --effect wave
+  streamfx serve --host 0.0.0.0 --certificate cert.pem --key key.pem
+
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,7 +84,9 @@ def _build() -> Parser:
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    adders = (_add_transcode, _add_live, _add_effects, _add_devices, _add_schema, _add_compile)
+    adders = (
+        _add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile
+    )  # fmt: skip
     for command in (*(add(commands) for add in adders), *add_bench(commands, _add_run_options)):
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         command.add_argument(
@@ -136,6 +144,49 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
     return command
 
 
+def _add_serve(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "serve",
+        help="offer a page: a visitor's browser sends its camera and gets it back, changed",
+        description="Offer a page that sends a visitor's camera here and shows it changed, until Ctrl-C.",
+        epilog=SERVE_EXAMPLES,
+    )
+    page = command.add_argument_group("page")
+    page.add_argument("--host", metavar="HOST", help="address to listen at; 127.0.0.1 by default")
+    page.add_argument("--port", metavar="N", help="port to listen at; 8080 by default, 0 for any free one")
+    page.add_argument("--certificate", metavar="FILE", help="TLS certificate (PEM), for other machines")
+    page.add_argument("--key", metavar="FILE", help="private key of the certificate (PEM)")
+    page.add_argument(
+        "--stun", action="append", metavar="ADDRESS", help="stun:HOST:PORT, where an address translator is"
+    )
+    look = command.add_argument_group("look")
+    look.add_argument("--effect", metavar="NAME[:KEY=VALUE,…]", help="what visitors see first")
+    look.add_argument(
+        "--factor", metavar="N", help="how many times smaller the network's picture is; auto by default"
+    )
+    speed = command.add_argument_group("speed")
+    speed.add_argument("--visitors", metavar="N", help="most at a time; one for two processors by default")
+    speed.add_argument("--backend", metavar="NAME", help="what runs the network")
+    speed.add_argument("--threads", metavar="N", help="processor threads for all visitors together")
+    run = command.add_argument_group("run")
+    run.add_argument("--report", metavar="FOLDER", help="write a report for each visitor into this folder")
+    _add_settings(run)
+    command.set_defaults(run=_serve)
+    return command
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--config", metavar="FILE", help="read settings from a YAML file; options here override it"
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="override one setting by its name in the configuration",
+    )
+
+
 def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     """Add the options of every command that changes video; return the group of those on speed."""
     look = command.add_argument_group("look")
@@ -169,15 +220,7 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     )
     run = command.add_argument_group("run")
     run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
-    run.add_argument(
-        "--config", metavar="FILE", help="read settings from a YAML file; options here override it"
-    )
-    run.add_argument(
-        "--set",
-        action="append",
-        metavar="KEY=VALUE",
-        help="override one setting by its name in the configuration",
-    )
+    _add_settings(run)
     return speed
 
 
@@ -209,7 +252,7 @@ def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "--for",
         dest="configured",
-        choices=("transcode", "live"),
+        choices=("transcode", "live", "serve"),
         default="transcode",
         help="the command that is configured; transcode by default",
     )
@@ -239,6 +282,12 @@ def _live(options: argparse.Namespace) -> int:
     from streamfx.cli.live import live
 
     return live(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from streamfx.cli.serve import serve
+
+    return serve(options)
 
 
 def _effects(options: argparse.Namespace) -> int:

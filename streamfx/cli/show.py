@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from streamfx.errors import EngineNotFoundError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from streamfx.generate.library import FoundEngine
 
 _WIDTH_COLUMNS = 100
@@ -41,9 +43,14 @@ def schema(options: Namespace) -> int:
     from streamfx.config import TranscodeConfig
     from streamfx.config import schema as config_schema
     from streamfx.config_live import LiveConfig
+    from streamfx.config_serve import ServeConfig
 
-    model = LiveConfig if options.configured == "live" else TranscodeConfig
-    print(json.dumps(config_schema(model), indent=2, ensure_ascii=False))
+    models: dict[str, type[BaseModel]] = {
+        "transcode": TranscodeConfig,
+        "live": LiveConfig,
+        "serve": ServeConfig,
+    }
+    print(json.dumps(config_schema(models[options.configured]), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -55,7 +55,7 @@ def run_and_report(
         StageFailedError: it failed before one frame was written: that is a refusal.
     """
     # The log comes after the bar, which takes stderr over and puts other lines above itself.
-    with _termination_as_interrupt(), shown as show, _log_to_stderr(debug=debug):
+    with termination_as_interrupt(), shown as show, log_to_stderr(debug=debug):
         try:
             report = run(show)
         except StageFailedError as error:
@@ -90,7 +90,7 @@ def require_effects(effects: Sequence[str]) -> None:
 
 
 @contextmanager
-def _log_to_stderr(*, debug: bool) -> Iterator[None]:
+def log_to_stderr(*, debug: bool) -> Iterator[None]:
     """Show what the library logs: warnings, or with ``debug`` everything."""
     logger = logging.getLogger("streamfx")
     handler = logging.StreamHandler()
@@ -114,7 +114,7 @@ def _name_level(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
+def termination_as_interrupt() -> Iterator[None]:
     """Treat a request to terminate, or a terminal that closes, like Ctrl-C: the output is completed."""
     before = {}
     for number, act in ((signal.SIGTERM, signal.default_int_handler), (signal.SIGHUP, _leave_terminal)):

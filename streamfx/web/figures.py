@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamfx.desk import Desk
@@ -22,10 +22,11 @@ class Figures:
 
     Args:
         desk: knows the state of the run.
+        stages: whose times are shown.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, stages: Sequence[str] = STAGES) -> None:
+        self._desk, self._stages = desk, stages
         self._lock = threading.Lock()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._looks: deque[Snapshot] = deque()
@@ -58,7 +59,7 @@ class Figures:
             "failed": snapshot.frames_failed,
             "drops": snapshot.drops,
             "latency_ms": self._latency_ms(),
-            "stages_ms": _recent_ms(snapshot.stages, first.stages),
+            "stages_ms": _recent_ms(self._stages, snapshot.stages, first.stages),
             "factor": self._factor(),
         }
 
@@ -85,10 +86,12 @@ class Figures:
         return {"factor": effects.chain.effects[0].controls.factor, "why": why}
 
 
-def _recent_ms(now: Mapping[str, Times], before: Mapping[str, Times]) -> dict[str, float]:
+def _recent_ms(
+    stages: Sequence[str], now: Mapping[str, Times], before: Mapping[str, Times]
+) -> dict[str, float]:
     """Return the mean milliseconds of each stage between two looks."""
     means = {}
-    for name in STAGES:
+    for name in stages:
         times, earlier = now.get(name), before.get(name)
         if times is None or not times.count:
             continue

@@ -36,15 +36,16 @@ class Place:
         """Whether only this machine can reach it."""
         return is_loopback(self.host)
 
-    def address(self, port: int) -> str:
+    def address(self, port: int, *, secure: bool = False) -> str:
         """Return what to open in a browser, with the token where there is one.
 
         Args:
             port: that is listened at.
+            secure: whether by https.
         """
         host = self.host if self.host not in ("0.0.0.0", "::") else own_address()
         shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{port}/" + (f"?token={self.token}" if self.token else "")
+        return f"http{'s' * secure}://{shown}:{port}/" + (f"?token={self.token}" if self.token else "")
 
     def answers_to(self, host_header: str) -> bool:
         """Return whether a request for that host is meant for this page.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources.abc import Traversable
@@ -54,6 +55,7 @@ class Site:
         files: folders whose files it offers, ``index.html`` as ``/``; the first that has a name wins.
         routes: further things it answers.
         before_stop: told in the loop that the site ends, so that lasting answers (WebSockets) end.
+        tls: certificate and key, for https; None: http.
 
     Attributes:
         address: what to open in a browser, token included; empty before `start`.
@@ -67,11 +69,12 @@ class Site:
         files: Sequence[Traversable],
         routes: Sequence[web.RouteDef] = (),
         before_stop: Callable[[], Awaitable[None]] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.name, self.place = name, place
         self.address = ""
         self.loop = asyncio.new_event_loop()
-        self._files, self._routes, self._before_stop = files, routes, before_stop
+        self._files, self._routes, self._before_stop, self._tls = files, routes, before_stop, tls
         self._started = threading.Event()
         self._stopping: asyncio.Event | None = None
         self._problem: Exception | None = None
@@ -133,14 +136,17 @@ class Site:
         )
         await runner.setup()
         try:
-            listening = web.TCPSite(runner, self.place.host, self.place.port)
+            listening = web.TCPSite(runner, self.place.host, self.place.port, ssl_context=self._tls)
             try:
                 await listening.start()
             except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
                 self._problem = error
                 return
             port = int(runner.addresses[0][1])
-            self.address, self._cookie = self.place.address(port), f"streamfx-{port}"
+            self.address, self._cookie = (
+                self.place.address(port, secure=self._tls is not None),
+                f"streamfx-{port}",
+            )
             self._started.set()
             await self._stopping.wait()
             if self._before_stop is not None:
@@ -175,7 +181,10 @@ class Site:
             )
         response = await handler(request)
         if self.place.token is not None and knows and not response.prepared:
-            response.set_cookie(self._cookie, self.place.token, httponly=True, samesite="Strict", path="/")
+            secure = self._tls is not None
+            response.set_cookie(
+                self._cookie, self.place.token, httponly=True, samesite="Strict", path="/", secure=secure
+            )
         return response
 
 

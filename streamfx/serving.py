@@ -1,0 +1,127 @@
+"""Serving: each visitor's camera is one ordinary live run, from the browser and back to it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from streamfx.capture.browser import Arrivals, BrowserSource
+from streamfx.config_live import LiveConfig
+from streamfx.config_serve import ServeConfig
+from streamfx.desk import Desk
+from streamfx.encode.browser import BrowserSink, Give
+from streamfx.errors import ConfigError
+from streamfx.run_effects import open_effects
+from streamfx.running import Parts, run_parts
+from streamfx.stats import Stats
+from streamfx.streaming import flow_of
+
+if TYPE_CHECKING:
+    from streamfx.report import Report
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def serving(config: ServeConfig, tell: Callable[[str], None] = log.info) -> Iterator[str]:
+    """Let visitors in while in the context, whose value is the address to open in a browser.
+
+    Args:
+        config: settings.
+        tell: called with a line for each visitor who comes or leaves, in a thread of the site.
+
+    Raises:
+        ConfigError: a library is missing, there is no such effect, or a file of the settings is no good.
+        SinkError: the address cannot be listened at.
+    """
+    try:
+        from streamfx.web.welcome import open_site
+    except ImportError as error:
+        raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
+    with open_site(config, tell) as site:
+        yield site.address
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What a browser says of its camera.
+
+    Attributes:
+        size: (height, width) in pixels; None where it does not say.
+        rate_fps: None where it does not say.
+    """
+
+    size: tuple[int, int] | None = None
+    rate_fps: Fraction | None = None
+
+
+class Connection(Protocol):
+    """The way back to a browser.
+
+    Attributes:
+        measure: called with "send" and the seconds that a picture took to be compressed and sent.
+    """
+
+    measure: Callable[[str, float], None]
+
+    @property
+    def give(self) -> Give:
+        """Hands a picture over, as soon as the one before is sent; see `BrowserSink`."""
+
+
+def run_visitor(
+    config: LiveConfig,
+    camera: Camera,
+    arrivals: Arrivals,
+    connection: Connection,
+    ready: Callable[[Desk], None] = lambda _desk: None,
+) -> Report:
+    """Change the pictures that arrive, and give them back, until no more come; return the report.
+
+    Args:
+        config: of the run; ``input`` is the visitor's name.
+        camera: whose pictures they are.
+        arrivals: the pictures; ended by whoever fills it.
+        connection: takes the changed pictures.
+        ready: called with what the run is changed and watched by, before its first frame, in this thread.
+
+    Raises:
+        SourceOpenError: no picture came in time.
+        EngineNotFoundError: there is no such effect.
+        BackendUnavailableError: the backend cannot run here.
+        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+    """
+    return run_parts(config, partial(_opened, config, camera, arrivals, connection, ready))
+
+
+@contextmanager
+def _opened(
+    config: LiveConfig,
+    camera: Camera,
+    arrivals: Arrivals,
+    connection: Connection,
+    ready: Callable[[Desk], None],
+    stats: Stats,
+) -> Iterator[Parts]:
+    with contextlib.ExitStack() as opened:
+        source = BrowserSource(
+            config.input,
+            arrivals,
+            size=camera.size,
+            rate_fps=camera.rate_fps,
+            wait_seconds=config.source.read_seconds,
+        )
+        opened.callback(source.close)
+        effects = opened.enter_context(open_effects(config, source, 1, stats))
+        desk = Desk(effects, lambda: stats.elapsed_seconds)
+        opened.callback(desk.close)
+        connection.measure = stats.add
+        sink = BrowserSink(config.outputs[0], source.format, connection.give)
+        ready(desk)
+        yield Parts(source, effects, sink, flow_of(config), process=desk.process, desk=desk)

@@ -1,0 +1,249 @@
+"""Visit: one browser from its first message to its report; its camera's run, its knobs and its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streamfx.capture.browser import Arrivals
+from streamfx.config_live import LiveConfig
+from streamfx.config_serve import VisitorsConfig
+from streamfx.desk import Desk
+from streamfx.errors import ConfigError, SourceOpenError, StageFailedError, StreamfxError
+from streamfx.report import Report
+from streamfx.serving import Camera, run_visitor
+from streamfx.web.commands import Bypass, Command, SetControl, SwitchEffect, read_command
+from streamfx.web.figures import Figures
+from streamfx.web.peer import Peer
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 1 << 16  # of a message; an offer has about 8 kB
+_OFFER_SECONDS = 15.0
+_SHOW_SECONDS = 0.5
+_STAGES = ("waiting", "generate", "latency", "send")
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+Side = Annotated[int, Field(ge=64, le=8192)]
+Name = Annotated[str, Field(max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class CameraSays(BaseModel):
+    """What a page says of its camera, or what the browser makes of it."""
+
+    model_config = _STRICT
+
+    width: Side
+    height: Side
+    fps: Annotated[float, Field(ge=1, le=240)] | None = None
+
+
+class Offer(BaseModel):
+    """The first message of a page: it wants in."""
+
+    model_config = _STRICT
+
+    type: Literal["offer"]
+    sdp: Annotated[str, Field(max_length=MOST_BYTES)]
+    effect: Name
+    strength: Share = 1.0
+    bypass: bool = False
+    camera: CameraSays | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a visit needs of the house.
+
+    Attributes:
+        limits: for each visitor.
+        stun: addresses of STUN servers.
+        config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
+        pool: where the run is waited for; has a thread for each visitor.
+        tell: called with a line when the visitor comes, and leaves.
+    """
+
+    limits: VisitorsConfig
+    stun: tuple[str, ...]
+    config_of: Callable[[int, Offer], LiveConfig]
+    pool: ThreadPoolExecutor
+    tell: Callable[[str], None]
+
+
+class Visit:
+    """One visitor. For the thread of the event loop; the run has threads of its own.
+
+    Attributes:
+        leaving: whether it has ended but for what is still to be freed.
+    """
+
+    def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
+        self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
+        self._desk: Desk | None = None
+        self.leaving = False
+
+    async def stay(self) -> None:
+        """Answer the offer and run until either side ends; then everything that belonged to it is free."""
+        arrivals = Arrivals()
+        peer = Peer(arrivals.put, arrivals.end, stun=self._host.stun)
+        run: asyncio.Future[Report] | None = None
+        beside: list[asyncio.Task[None]] = []
+        try:
+            offer = await self._offer()
+            config = self._host.config_of(self._number, offer)
+            camera = camera_of(offer.camera, self._host.limits.largest)
+            await self._say("answer", sdp=await peer.answer(offer.sdp))
+            self._host.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
+            run = asyncio.get_running_loop().run_in_executor(
+                self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
+            )
+            beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
+            first: set[asyncio.Future[Any]] = {run, *beside}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        except StreamfxError as error:
+            self._host.tell(f"{self._name} was refused: {error}")
+            await self._say("problem", text=str(error))
+        finally:
+            self.leaving = True
+            arrivals.end()
+            for task in beside:
+                task.cancel()
+            await peer.close()
+            if run is not None:
+                await self._see_off(run)
+            await self._socket.close()
+            for task in beside:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def send_away(self) -> None:
+        """Have the visit end; `stay` returns when it has."""
+        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+
+    async def _offer(self) -> Offer:
+        """Wait for the first message.
+
+        Raises:
+            SourceOpenError: it did not come, or is no offer.
+        """
+        try:
+            message = await self._socket.receive(_OFFER_SECONDS)
+        except TimeoutError as error:
+            raise SourceOpenError(f"no offer came within {_OFFER_SECONDS:g} s") from error
+        if message.type is not WSMsgType.TEXT:
+            raise SourceOpenError("it left, or sent no offer")
+        try:
+            return Offer.model_validate_json(message.data)
+        except ValidationError as error:
+            raise SourceOpenError(f"the page's first message is no offer: {_first(error)}") from error
+
+    def _opened(self, offer: Offer) -> Callable[[Desk], None]:
+        """Return what takes the knobs of the run when it has been opened, in its thread."""
+
+        def ready(desk: Desk) -> None:
+            if offer.bypass:
+                desk.set_bypass(True)
+            self._desk = desk
+
+        return ready
+
+    async def _listen(self) -> None:
+        """Turn the knobs as the page says, until it goes."""
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT:
+                return
+            try:
+                await self._turn(read_command(message.data))
+            except StreamfxError as error:
+                await self._say("refused", text=str(error))
+
+    async def _turn(self, command: Command) -> None:
+        desk = self._desk
+        if desk is None:
+            raise ConfigError("the effect is not ready yet")
+        if isinstance(command, Bypass):
+            desk.set_bypass(command.on)
+        elif isinstance(command, SetControl):
+            desk.set_control(command.effect, command.name, command.value)
+        elif isinstance(command, SwitchEffect) and command.effect == 0:
+            await asyncio.to_thread(desk.switch, 0, command.name)
+        else:
+            raise ConfigError("this page has no such command")
+
+    async def _show(self) -> None:
+        """Tell the page now and then how its run stands."""
+        figures: Figures | None = None
+        while True:
+            await asyncio.sleep(_SHOW_SECONDS)
+            if self._desk is not None:
+                figures = figures or Figures(self._desk, _STAGES)
+                await self._say("state", **asdict(self._desk.state()))
+                await self._say("figures", **(figures.now() or {}))
+
+    async def _see_off(self, run: asyncio.Future[Report]) -> None:
+        """Wait for the end of the run; tell what came of it, here and on the page if it is still there."""
+        try:
+            told = summary_of(await run)
+        except StreamfxError as error:
+            told = str(error)
+            if isinstance(error, StageFailedError) and error.report is not None:
+                told += f"; {summary_of(error.report)}"
+        self._host.tell(f"{self._name} left: {told}")
+        await self._say("ended", text=told)
+
+    async def _say(self, kind: str, **content: object) -> None:
+        with contextlib.suppress(ConnectionError):  # it has just gone; whoever listens to it notices
+            if not self._socket.closed:
+                await self._socket.send_json({"type": kind, **content})
+
+
+def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
+    """Return the camera as it is taken: its size reduced to the largest, whichever way it is turned.
+
+    Example:
+        >>> camera_of(CameraSays(width=1440, height=2560, fps=30), (720, 1280))
+        Camera(size=(1280, 720), rate_fps=Fraction(30, 1))
+    """
+    if says is None:
+        return Camera()
+    short, long = sorted(largest)
+    scale = min(1.0, short / min(says.width, says.height), long / max(says.width, says.height))
+    height, width = (max(round(side * scale / 2) * 2, 2) for side in (says.height, says.width))
+    rate_fps = None if says.fps is None else Fraction(says.fps).limit_denominator(1001)
+    return Camera((height, width), rate_fps)
+
+
+def _describe(camera: Camera) -> str:
+    if camera.size is None:
+        return "a camera that says nothing of itself"
+    rate = "" if camera.rate_fps is None else f" at {float(camera.rate_fps):.4g} fps"
+    return f"{camera.size[1]}x{camera.size[0]}{rate}"
+
+
+def summary_of(report: Report) -> str:
+    """Return what came of a visitor's run in one line."""
+    result = report.result
+    account, latency = result.account, result.stages.get("latency")
+    parts = [f"{account.encoded} of {account.frames_in} frames changed in {result.speed.wall_seconds:.0f} s"]
+    if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
+        p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
+        parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
+    parts += [f"{count} dropped ({cause})" for cause, count in account.dropped.items()]
+    return ", ".join(parts)
+
+
+def _first(error: ValidationError) -> str:
+    """Return the first thing that is wrong, without repeating what a stranger sent."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place}: {found['msg']}" if place else str(found["msg"])

@@ -1,0 +1,162 @@
+"""Visitors: who comes is let in up to a limit, and given a run of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import WSCloseCode, web
+
+from streamfx.config_live import LiveConfig, SourceConfig
+from streamfx.config_serve import ServeConfig
+from streamfx.device import usable_cores
+from streamfx.errors import ConfigError
+from streamfx.generate.effect import parse_effect
+from streamfx.generate.library import list_engines
+from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 5.0  # a browser that does not answer for half of it is gone
+_CORES_FOR_ONE = 2
+_LEAVING_SECONDS = 15.0  # a run that ends may have to wait for an engine that is being built
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What the processors allow: how many visitors at a time, and threads for each.
+
+    A visitor's share does not depend on who else is there, so that nobody's picture changes because somebody
+    came.
+    """
+
+    visitors: int
+    threads: int
+
+
+def shares(config: ServeConfig) -> Shares:
+    """Return how the processors are shared out.
+
+    Example:
+        >>> shares(ServeConfig(threads=8))
+        Shares(visitors=4, threads=2)
+    """
+    cores = config.threads or usable_cores()
+    visitors = config.visitors.most or max(1, cores // _CORES_FOR_ONE)
+    return Shares(visitors, max(1, cores // visitors))
+
+
+class Visitors:
+    """Lets visitors in and gives each a run. Everything here is for the thread of the site's event loop.
+
+    Args:
+        config: settings.
+        tell: called with a line for each visitor who comes or leaves.
+
+    Raises:
+        ConfigError: there is no such effect.
+    """
+
+    def __init__(self, config: ServeConfig, tell: Callable[[str], None] = log.info) -> None:
+        self._config, self._shares = config, shares(config)
+        self._effects = tuple(found.name for found in list_engines() if found.spec is not None)
+        self._first = parse_effect(config.effect or next(iter(self._effects), "none"))
+        if self._first.engine not in self._effects:
+            names = ", ".join(self._effects) or "none are installed"
+            raise ConfigError(f"there is no effect {self._first.engine!r}; there are: {names}")
+        self._pool = ThreadPoolExecutor(self._shares.visitors, "streamfx-visitor")
+        self._host = Host(config.visitors, config.stun, self._config_of, self._pool, tell)
+        self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        self._count = 0
+        self._here: dict[int, Visit] = {}
+        self._ending = False
+
+    @property
+    def here(self) -> int:
+        """How many visitors are here."""
+        return len(self._here)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what the page asks for."""
+        return [web.get("/about", self._about), web.get("/visit", self._visit)]
+
+    async def close(self) -> None:
+        """Send everybody away, and wait until their runs have ended."""
+        self._ending = True
+        await asyncio.gather(*(visit.send_away() for visit in tuple(self._here.values())))
+        while self._here:
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._pool.shutdown()
+
+    async def _about(self, _request: web.Request) -> web.Response:
+        strength = self._first.strength
+        return web.json_response(
+            {
+                "effects": self._effects,
+                "effect": self._first.engine,
+                "strength": 1.0 if strength is None else strength,
+                "most": self._shares.visitors,
+                "room": self.here < self._shares.visitors,
+                "stun": self._config.stun,
+                "bitrate_kbps": self._config.visitors.bitrate_kbps,
+            }
+        )
+
+    async def _visit(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MOST_BYTES)
+        await socket.prepare(request)
+        if not await self._room():
+            await socket.send_json({"type": "full", "most": self._shares.visitors})
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"no room")
+            return socket
+        self._count += 1
+        number = self._count
+        visit = self._here[number] = Visit(number, socket, self._host)
+        try:
+            await visit.stay()
+        finally:
+            del self._here[number]
+        return socket
+
+    async def _room(self) -> bool:
+        """Return whether there is room, after a while if somebody is leaving.
+
+        A page that is loaded anew comes back before its own run has ended.
+        """
+        for _ in range(round(_LEAVING_SECONDS / _LOOK_SECONDS)):
+            if self.here < self._shares.visitors and not self._ending:
+                return True
+            if not any(visit.leaving for visit in self._here.values()):
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
+
+    def _config_of(self, number: int, offer: Offer) -> LiveConfig:
+        """Return the settings of one visitor's run.
+
+        Raises:
+            ConfigError: there is no such effect. Nothing but the name of an installed one is taken.
+        """
+        if offer.effect not in self._effects:
+            raise ConfigError(f"there is no effect {offer.effect!r}; there are: {', '.join(self._effects)}")
+        given, name = self._config, f"browser:{number}"
+        effect = f"{offer.effect}:strength={offer.strength}"
+        if self._first.factor is not None and offer.effect == self._first.engine:
+            effect += f",factor={self._first.factor}"
+        report = given.report and str(Path(given.report) / f"visitor-{self._started}-{number:04}.json")
+        return LiveConfig(
+            input=name,
+            outputs=(name,),
+            effects=(effect,),
+            factor=given.factor,
+            backend=given.backend,
+            threads=self._shares.threads,
+            report=report,
+            source=SourceConfig(read_seconds=given.visitors.away_seconds),
+        )
