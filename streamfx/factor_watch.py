@@ -36,8 +36,10 @@ def watch_factor(
 class FactorWatch:
     """Lets a governor act on running effects. `look` is for one thread; close it after the run.
 
-    Engines for the factors that may come next are prepared in a thread of their own, so that a change costs
-    no stall; a factor is changed to only when it is ready. The change is made between two frames.
+    Engines are prepared for the factors that may come next, so that a change costs no stall; a factor is
+    changed to only when it is ready. The change is made between two frames. Every larger factor is prepared
+    before the run: once frames are late there is no time for that. What else may come next is prepared in
+    a thread of its own, while there is room.
 
     Args:
         governor: decides.
@@ -63,6 +65,11 @@ class FactorWatch:
         self._before: dict[str, Times] = dict(before or {})
         self._preparing: threading.Thread | None = None
         self._closed = threading.Event()
+
+    def prepare(self) -> None:
+        """Prepare the next smaller factor and all larger ones; to be called before the run."""
+        wanted = {*self._governor.neighbours, *self._governor.larger}
+        self._prepare_all(sorted(wanted - self._ready))
 
     def look(self, snapshot: Snapshot) -> None:
         """Take the state of the run; change the factor where that is decided."""

@@ -101,6 +101,11 @@ class Governor:
         smaller = self._factors[max(position - 1, 0) : position]
         return (*self._factors[position + 1 : position + 2], *smaller)
 
+    @property
+    def larger(self) -> tuple[float, ...]:
+        """All larger factors."""
+        return tuple(factor for factor in self._factors if factor > self.factor)
+
     def observe(
         self, stages: Mapping[str, float], now_seconds: float, ready: Collection[float]
     ) -> Decision | None:

@@ -66,6 +66,8 @@ def open_effects(
         if watch is not None:
             opened.callback(watch.close)
         chain.warm_up(video)
+        if watch is not None:
+            watch.prepare()
         yield Effects(chain, settings, video, automatic, choice, watch)
 
 

@@ -119,6 +119,16 @@ def test_neighbours_are_prepared_at_once_and_in_a_thread_of_their_own(run: Run, 
     assert compiled.threads == {"streamfx-prepare"}
 
 
+def test_before_the_run_every_larger_factor_and_the_next_smaller_one_are_prepared(
+    run: Run, compiled: Prepared
+) -> None:
+    run.watch.prepare()
+    assert compiled.factors == [3, 6, 8]
+    assert compiled.threads == {threading.current_thread().name}
+    run.go(10, 20)
+    assert compiled.factors == [3, 6, 8]
+
+
 def test_a_change_sets_the_factor_and_nothing_else_and_is_noted(
     run: Run, effect: Effect, compiled: Prepared, caplog: pytest.LogCaptureFixture
 ) -> None:
