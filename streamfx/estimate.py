@@ -9,6 +9,7 @@ estimated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -101,7 +102,7 @@ def predict(machine: Machine, workload: Workload, effects: Sequence[EffectCost],
     terms = [*_decode(machine, workload)]
     for effect in effects:
         own = factor if effect.fixed_factor is None else effect.fixed_factor
-        terms += _effect(machine, workload, effect, small_size(workload.size, own, effect.stride))
+        terms += _effect(machine, workload, effect, own)
     terms += _encode(machine, workload)
     return Prediction(factor, tuple(terms))
 
@@ -155,12 +156,15 @@ def _copy(stage: str, workload: Workload) -> Term:
 
 
 def _effect(
-    machine: Machine, workload: Workload, effect: EffectCost, small: tuple[int, int]
+    machine: Machine, workload: Workload, effect: EffectCost, factor: float
 ) -> tuple[Term, Term, Term]:
+    small = small_size(workload.size, factor, effect.stride)
     pixels = small[0] * small[1]
     reduce_bytes = workload.frame_bytes + 3 * pixels * _HEAD_BYTES
     fuse_bytes = 2 * workload.frame_bytes + (10 if effect.detail else 6) * pixels * _HEAD_BYTES
     fuse_cycles = rates.FUSE_CYCLES_WITH_DETAIL if effect.detail else rates.FUSE_CYCLES
+    if not math.log2(factor).is_integer():
+        fuse_cycles = fuse_cycles.times(rates.FUSE_UNEVEN)
     if machine.gpu is not None:
         return (
             _gpu_copy("reduce", machine.gpu, reduce_bytes),
@@ -172,7 +176,10 @@ def _effect(
             "reduce", machine, workload, _full_size(rates.REDUCE_CYCLES, workload, pixels), reduce_bytes
         ),
         _translate(machine, workload, effect, small),
-        _cpu_work("fuse", machine, workload, _full_size(fuse_cycles, workload, pixels), fuse_bytes),
+        _begun(
+            _cpu_work("fuse", machine, workload, _full_size(fuse_cycles, workload, pixels), fuse_bytes),
+            workload,
+        ),
     )
 
 
@@ -187,7 +194,20 @@ def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: 
         seconds, how = _network(machine, effect.layers, pixels, rate)
     spread = 1.0 if gpu is not None else _spread("translate", machine, workload)
     resource = "cpu" if gpu is None else "gpu"
-    return Term("translate", resource, seconds, seconds * spread, f"{small[1]}x{small[0]}: {how}")
+    term = Term("translate", resource, seconds, seconds * spread, f"{small[1]}x{small[0]}: {how}")
+    return term if gpu is not None else _begun(term, workload)
+
+
+def _begun(term: Term, workload: Workload) -> Term:
+    """Add the time until all threads are at work: others compute meanwhile, the thread of the stage waits."""
+    if not workload.one_at_a_time:
+        return term
+    seconds = rates.HAND_OVER_SECONDS
+    return replace(
+        term,
+        alone_seconds=term.alone_seconds + seconds,
+        how=f"{term.how}; alone {seconds * 1e6:g} us more to begin",
+    )
 
 
 def _network(

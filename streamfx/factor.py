@@ -27,7 +27,7 @@ from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
 log = logging.getLogger(__name__)
 
-LIVE_SHARE = 0.85  # of the time between two live frames: what is left takes up what prediction cannot know
+LIVE_SHARE = 0.75  # of the time between two live frames, as where the governor goes back to a smaller factor
 _GPU_BACKENDS = ("inductor", "tensorrt")
 _KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
 _PAGE = "web:"

@@ -76,6 +76,10 @@ class Cycles:
     per_sample: float
     per_reduced_pixel: float
 
+    def times(self, factor: float) -> Cycles:
+        """Return so many times the cycles."""
+        return Cycles(factor * self.per_sample, factor * self.per_reduced_pixel)
+
 
 def cpu_rate(cpu: Cpu) -> ComputeRate:
     """Return what a processor reaches, in the precision that is fastest on it."""
@@ -148,6 +152,8 @@ ENCODE_CYCLES = {
 REDUCE_CYCLES = Cycles(0.4, 6.4)
 FUSE_CYCLES = Cycles(3.6, 16.0)
 FUSE_CYCLES_WITH_DETAIL = Cycles(4.5, 26.0)
+FUSE_UNEVEN = 1.35  # times as many cycles where the factor is not a power of two
+HAND_OVER_SECONDS = 0.4e-3  # until the threads of the network, and those of the fused step, are all at work
 
 
 def encode_cycles(codec: str, preset: str | None) -> float:
