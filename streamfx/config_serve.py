@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, Field, Strict
 
-from streamfx.config import CLOSED, Count, Factor, Seconds, Text
+from streamfx.config import CLOSED, Backend, Count, Factor, Seconds, Text, Texts
 
 
 class VisitorsConfig(BaseModel):
@@ -42,23 +42,21 @@ class ServeConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="port of the page; 0: any free one"
     )
-    names: Annotated[tuple[Text, ...], Strict(False)] = Field(
+    names: Texts = Field(
         default=(), description="names the page may be asked for by, beside addresses and the machine's own"
     )
     certificate: Text | None = Field(
         default=None, description="TLS certificate (PEM); browsers give a camera only to https or localhost"
     )
     key: Text | None = Field(default=None, description="private key of the certificate (PEM)")
-    stun: Annotated[tuple[Text, ...], Strict(False)] = Field(
+    stun: Texts = Field(
         default=(), description="STUN servers, stun:HOST:PORT, where an address translator is in between"
     )
     factor: Factor = Field(
         default="auto",
         description="how many times smaller the network's picture is; auto: the smallest that keeps up",
     )
-    backend: Literal["auto", "eager", "openvino", "inductor", "tensorrt"] = Field(
-        default="auto", description="what runs the network"
-    )
+    backend: Backend = Field(default="auto", description="what runs the network")
     threads: Count | None = Field(
         default=None, description="processor threads for all visitors together; null for all"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from streamfx.desk import Desk
 from streamfx.errors import ConfigError
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -95,3 +97,20 @@ def read_command(text: str) -> Command:
             for problem in error.errors(include_url=False, include_input=False)
         )
         raise ConfigError(f"the page sent what is no command: {problems}") from error
+
+
+async def turn(desk: Desk, command: Command) -> bool:
+    """Have the desk do what was asked; return whether that is a matter of the desk at all.
+
+    Raises:
+        ConfigError: it cannot be done; says why.
+    """
+    if isinstance(command, Bypass):
+        desk.set_bypass(command.on)
+    elif isinstance(command, SetControl):
+        desk.set_control(command.effect, command.name, command.value)
+    elif isinstance(command, SwitchEffect):
+        await asyncio.to_thread(desk.switch, command.effect, command.name)
+    else:
+        return False
+    return True

@@ -21,7 +21,7 @@ from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame, VideoFormat
 from streamfx.version import __version__
-from streamfx.web.commands import Bypass, Command, Record, SetControl, SwitchEffect, TakeSnapshot
+from streamfx.web.commands import Command, Record, TakeSnapshot, turn
 from streamfx.web.figures import Figures
 from streamfx.web.pictures import PictureMaker
 from streamfx.web.place import place_of
@@ -205,13 +205,9 @@ class PageSink:
             await asyncio.sleep(_FIGURES_SECONDS)
 
     async def _act(self, viewer: Viewer, command: Command) -> None:
-        if isinstance(command, Bypass):
-            self._desk.set_bypass(command.on)
-        elif isinstance(command, SetControl):
-            self._desk.set_control(command.effect, command.name, command.value)
-        elif isinstance(command, SwitchEffect):
-            await asyncio.to_thread(self._desk.switch, command.effect, command.name)
-        elif isinstance(command, Record):
+        if await turn(self._desk, command):
+            return
+        if isinstance(command, Record):
             await self._record(on=command.on)
         elif isinstance(command, TakeSnapshot):
             await self._take_snapshot(viewer)

@@ -21,7 +21,7 @@ from streamfx.desk import Desk
 from streamfx.errors import ConfigError, SourceOpenError, StageFailedError, StreamfxError
 from streamfx.report import Report
 from streamfx.serving import Camera, run_visitor
-from streamfx.web.commands import Bypass, Command, SetControl, SwitchEffect, read_command
+from streamfx.web.commands import Command, SwitchEffect, read_command, turn
 from streamfx.web.figures import Figures
 from streamfx.web.peer import Peer
 
@@ -171,13 +171,8 @@ class Visit:
         desk = self._desk
         if desk is None:
             raise ConfigError("the effect is not ready yet")
-        if isinstance(command, Bypass):
-            desk.set_bypass(command.on)
-        elif isinstance(command, SetControl):
-            desk.set_control(command.effect, command.name, command.value)
-        elif isinstance(command, SwitchEffect) and command.effect == 0:
-            await asyncio.to_thread(desk.switch, 0, command.name)
-        else:
+        further = isinstance(command, SwitchEffect) and command.effect != 0  # a page of one effect
+        if further or not await turn(desk, command):
             raise ConfigError("this page has no such command")
 
     async def _show(self) -> None:

@@ -28,28 +28,11 @@ from streamfx.encode.sink import open_sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame
 from streamfx.web.sink import PageSink
-from tests import engines
 from tests.desks import Bench, bench
 from tests.fakes import FakeSink
 from tests.servers import wait_until
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    engines.make_engine(folder, "tiny")
-    engines.make_engine(folder, "other", seed=11)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _place_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
-    monkeypatch.chdir(tmp_path)
-    before = set(threading.enumerate())
-    yield
-    wait_until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("streamfx")])
+pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
 
 @dataclass

@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -35,30 +34,12 @@ from streamfx.generate.effect import Effect
 from streamfx.serving import serving
 from streamfx.web.peer import Peer
 from streamfx.web.visitors import Shares, shares
-from tests import engines
-from tests.servers import wait_until
 from tests.web.browsers import browser, luma_of, stamp_of
+
+pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
 CAMERA = "test:bars?size=160x96&fps=30&frames=0&live=1"
 SIZE = {"width": 160, "height": 96, "fps": 30.0}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("serve")
-    engines.make_engine(folder, "tiny")
-    engines.make_engine(folder, "other", seed=11)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _place_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
-    monkeypatch.chdir(tmp_path)
-    before = set(threading.enumerate())
-    yield
-    wait_until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("streamfx")])
 
 
 def settings(**options: object) -> ServeConfig:

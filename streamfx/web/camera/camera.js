@@ -45,17 +45,26 @@ async function start() {
   buttons();
   status("connecting", "waiting for the camera");
   cover("Allow the camera");
+  if (!(await takeCamera(mine))) return;
+  status("connecting", "connecting");
+  cover("Connecting");
+  await connect(mine);
+}
+
+// Whether the visit has a camera now; where it cannot be had, the visit has ended and the page says why.
+async function takeCamera(mine) {
   try {
     mine.stream = await openCamera();
   } catch (error) {
     if (visit === mine) end(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`);
-    return;
+    return false;
   }
-  if (visit !== mine) return letGo(mine.stream);
+  if (visit !== mine) {
+    letGo(mine.stream);
+    return false;
+  }
   show(mine.stream);
-  status("connecting", "connecting");
-  cover("Connecting");
-  await connect(mine);
+  return true;
 }
 
 async function openCamera() {
@@ -305,14 +314,7 @@ async function changeCamera() {
   if (!visit?.stream) return;
   const mine = visit, old = mine.stream;
   letGo(old); // many cameras open only once
-  try {
-    mine.stream = await openCamera();
-  } catch (error) {
-    if (visit === mine) end(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`);
-    return;
-  }
-  if (visit !== mine) return letGo(mine.stream);
-  show(mine.stream);
+  if (!(await takeCamera(mine))) return;
   await mine.sender?.replaceTrack(mine.stream.getVideoTracks()[0]);
 }
 
