@@ -76,10 +76,11 @@ def _evaluate(given: dict[str, Any]) -> int:
     stylizers = {"engine": evaluate.open_stylizer(options.engine)}
     stylizers |= {name: evaluate.open_stylizer(folder) for name, folder in options.against.items()}
     encoder = Encoder()
-    judge = evaluate.Judge(style_features(encoder, options.style), encoder)
+    style_13HW = open_style(options.style)
+    judge = evaluate.Judge(style_features(encoder, style_13HW), encoder)
     chosen = evaluate.choose(find_stills(options.pictures, options.exclude), options.count)
     figures = evaluate.judge_pictures(stylizers["engine"], judge, chosen)
-    figures += evaluate.judge_style(judge, open_style(options.style))
+    figures += evaluate.judge_style(judge, style_13HW)
     flicker = [
         row
         for clip in options.videos

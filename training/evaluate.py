@@ -172,14 +172,14 @@ def judge_pictures(stylizer: Stylizer, judge: Judge, stills: Sequence[Still]) ->
     return [_mean(method, factor, values) for (method, factor), values in measured.items()]
 
 
-def judge_style(judge: Judge, style: Picture, short_side: int = SHORT_SIDE) -> list[Figures]:
+def judge_style(judge: Judge, style_13HW: Tensor) -> list[Figures]:
     """Figures of the style picture itself, reduced and enlarged as a bare translation is.
 
     They say what a factor costs a network that translates perfectly: only the detail gain can win it back.
     """
-    rgb_13HW, figures = to_tensor(to_short_side(style, short_side))[None], []
+    figures = []
     for factor in FACTORS[1:]:
-        layers = judge.style_layers(judge.features(to_picture(bare(rgb_13HW, factor)[0])))
+        layers = judge.style_layers(judge.features(to_picture(bare(style_13HW, factor)[0])))
         rounded = tuple(round(value, 4) for value in layers)
         figures.append(Figures("the style itself", factor, float(np.mean(layers)), rounded, None, None, 1))
     return figures

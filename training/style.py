@@ -30,7 +30,7 @@ from training import checkpoint, losses
 from training.features import Decoder, Encoder, adain
 from training.fused import bare, fuse_rgb, reduce
 from training.options import StyleOptions
-from training.pictures import Picture, Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
+from training.pictures import Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -104,14 +104,14 @@ def open_studio(options: StyleOptions) -> Studio:
         options.content, options.exclude, options.crops, options.crop, options.clip_share, options.seed
     )
     encoder = Encoder()
-    features = style_features(encoder, options.style)
-    style_rgb_13HW = to_tensor(to_short_side(open_style(options.style), STYLE_SHORT_SIDE))[None]
+    style_rgb_13HW = open_style(options.style)
+    features = style_features(encoder, style_rgb_13HW)
     grams = [losses.gram(layer) for layer in features]
     return Studio(options, pool, encoder, Decoder(), features, style_rgb_13HW, grams)
 
 
-def open_style(path: Path) -> Picture:
-    """The style picture.
+def open_style(path: Path) -> Tensor:
+    """The style picture 13HW at short side 480, RGB in [0, 1].
 
     Raises:
         ValueError: The picture cannot be read.
@@ -119,18 +119,13 @@ def open_style(path: Path) -> Picture:
     picture = read_still(path)
     if picture is None:
         raise ValueError(f"style picture {path} cannot be read: not a picture file, or no permission")
-    return picture
+    return to_tensor(to_short_side(picture, STYLE_SHORT_SIDE))[None]
 
 
-def style_features(encoder: Encoder, path: Path) -> list[Tensor]:
-    """Features of the style picture at short side 480, float32.
-
-    Raises:
-        ValueError: The picture cannot be read.
-    """
-    picture = to_short_side(open_style(path), STYLE_SHORT_SIDE)
+def style_features(encoder: Encoder, style_13HW: Tensor) -> list[Tensor]:
+    """Features of the style picture, float32."""
     with torch.no_grad():
-        features: list[Tensor] = encoder(to_tensor(picture)[None])
+        features: list[Tensor] = encoder(style_13HW)
     return features
 
 

@@ -24,6 +24,7 @@ from training.evaluate import (
 from training.features import Encoder
 from training.pictures import Still, to_tensor
 from training.sheet import jpeg, sheet
+from training.style import style_features
 from training.temporal import motion, warping_error
 
 
@@ -68,9 +69,9 @@ def test_reducing_costs_a_fine_style_much_and_a_coarse_one_little() -> None:
     encoder = Encoder()
 
     def costs(style: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[float]:
-        with torch.no_grad():
-            judge = Judge(encoder(to_tensor(style)[None]), encoder)
-        return [found.style for found in judge_style(judge, style, 96)]
+        style_13HW = to_tensor(style)[None]
+        judge = Judge(style_features(encoder, style_13HW), encoder)
+        return [found.style for found in judge_style(judge, style_13HW)]
 
     fine = np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8)
     coarse = cv2.GaussianBlur(fine, (0, 0), 10).astype(np.uint8)
