@@ -9,6 +9,8 @@ Legend of shapes: B pictures, C channels, H x W picture, h x w patches.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
@@ -17,10 +19,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 class PatchCritic(nn.Module):
     """Judges overlapping patches, each by itself: texture and strokes rather than what the scene shows.
 
-    A PatchGAN (Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks",
-    2017) with spectral normalisation (Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative
-    Adversarial Networks", 2018), which needs no statistics of a batch and no second gradient. Patches are 22
-    pixels wide with two halvings, 46 with three.
+    A PatchGAN (Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial
+    Networks", 2017) with spectral normalisation (Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization
+    for Generative Adversarial Networks", 2018), which needs no statistics of a batch and no second gradient.
+    Patches are 22 pixels wide with two halvings, 46 with three.
 
     Args:
         channels: Of the pictures: 3, or more where a condition is laid beside them.
@@ -37,8 +39,7 @@ class PatchCritic(nn.Module):
         super().__init__()
         widths = [channels, *(width * 2**step for step in range(halvings))]
         self.halve = nn.ModuleList(
-            spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1))
-            for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
+            spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1)) for inputs, outputs in pairwise(widths)
         )
         self.judge = spectral_norm(nn.Conv2d(widths[-1], 1, 4, 1, 1))
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from streamfx.generate.networks.warp_mask import WarpMask
+
 # BT.709, full range, Y in [0, 1], U and V in [-0.5, 0.5]: the planes in which training fuses.
 _KR, _KB = 0.2126, 0.0722
 _TO_YUV = torch.tensor(
@@ -153,6 +155,19 @@ def fuse_rgb(
         strength=strength,
     )
     return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0)
+
+
+def paint(
+    network: WarpMask, rgb_B3HW: Tensor, factor: float, max_displacement_pixels: float, bfloat16: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Fused full-size output B3HW of a network for RGB pictures in [0, 1], and its heads B7hw.
+
+    Height and width are multiples of 4 times the factor; gradients pass through the reduction as well.
+    """
+    with torch.autocast(rgb_B3HW.device.type, torch.bfloat16, enabled=bfloat16):
+        factor_1 = torch.tensor([factor], device=rgb_B3HW.device)
+        heads_B7hw = network.translate(reduce(rgb_B3HW, factor), factor_1).float()
+    return fuse_rgb(rgb_B3HW, heads_B7hw, factor, max_displacement_pixels), heads_B7hw
 
 
 def bare(rgb_13HW: Tensor, factor: float) -> Tensor:

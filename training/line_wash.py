@@ -1,10 +1,10 @@
 """A slow operator that redraws a photograph in pen and watercolour ("line and wash").
 
 It makes the partners of the paired training: the same picture for the same photograph, always. All lengths
-are in pixels and grow with `weight_pixels`, the width of the pen. Legend of shapes: H x W picture, S sectors.
+are in pixels and grow with `weight_pixels`, the width of the pen. Legend of shapes: H x W picture.
 
-Sources of the parts: generalised Kuwahara filter (Papari, Petkov, Campisi, "Artistic Edge and Corner Enhancing
-Smoothing", 2007); smoothing along the flow of the structure tensor (Kyprianidis, Doellner, "Image Abstraction
+Sources of the parts: generalised Kuwahara filter (Papari, Petkov, Campisi, "Artistic Edge and Corner
+Enhancing Smoothing", 2007); smoothing along the flow of the structure tensor (Kyprianidis, Doellner, "Image Abstraction
 by Structure Adaptive Filtering", 2008; Kang, Lee, Chui, "Flow-Based Image Abstraction", 2009); lines by
 thresholded differences of Gaussians along that flow (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended
 Difference-of-Gaussians Compendium including Advanced Image Stylization", 2012); soft steps of lightness
@@ -130,7 +130,7 @@ def straight(plane: Plane, direction: Plane, deviation: float) -> Plane:
 
 
 def wash(smooth: Plane, weight_pixels: float) -> Plane:
-    """Watercolour of a smoothed picture: few soft steps of lightness, fresh colour, pigment gathered at edges,
+    """Watercolour of a smoothed picture: few steps of lightness, fresh colour, pigment gathered at edges, and
     bright parts left to the paper."""
     light = luma(smooth)[..., None]
     stepped = 0.85 * soft_steps(light, 6) + 0.15 * light
@@ -139,7 +139,8 @@ def wash(smooth: Plane, weight_pixels: float) -> Plane:
     bright = np.clip((stepped - 0.5) / 0.42, 0, 1)
     colour = 0.08 + 0.92 * colour.clip(0, 1) ** 0.72
     colour = colour + (paper - colour) * (0.85 * bright**1.3)
-    edge = np.hypot(cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.25))
+    steps = [cv2.Sobel(light, cv2.CV_32F, *axis, scale=0.25) for axis in ((1, 0), (0, 1))]
+    edge = np.hypot(*steps)
     density = 1 + 1.6 * blur(np.clip(edge * 4, 0, 1), weight_pixels)[..., None]
     return np.asarray(colour - (colour - colour * colour) * (density - 1), np.float32)
 

@@ -1,9 +1,9 @@
 """Training of a warp-and-mask engine on pairs: pictures, and what a slow operator makes of them.
 
-Generator and critic are corrected in turn from the two sets of probabilities that the critic gives, those for
-true partners and those for the generator's fused full-size outputs (Goodfellow et al., 2014; Isola, Zhu, Zhou,
-Efros, 2017), and the generator by its mean absolute difference to the partner. With `adversarial_weight` 0
-only that difference is left: the network to compare with.
+Generator and critic are corrected in turn from the two sets of probabilities that the critic gives, those
+for true partners and those for the generator's fused full-size outputs (Goodfellow et al., 2014; Isola, Zhu,
+Zhou, Efros, 2017), and the generator by its mean absolute difference to the partner. With
+`adversarial_weight` 0 only that difference is left: the network to compare with.
 
 Legend of shapes: B pairs, S side of a crop, W side of the window around it, w reduced window.
 """
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from streamfx.generate.networks.warp_mask import WarpMask
 from training import losses
 from training.critic import PatchCritic, belief_term, made_term, true_term
-from training.fused import fuse_rgb, reduce
+from training.fused import paint
 from training.line_wash import line_and_wash
 from training.options import NetworkOptions
 from training.pictures import Crop, Picture, Pool, draw_factor, to_tensor
@@ -169,7 +169,9 @@ class PairedTrainee:
         }
         if options.temporal_weight > 0:
             few = options.temporal_crops
-            terms["temporal"] = options.temporal_weight * self._temporal(crops[:few], output_B3SS, factor, rng)
+            terms["temporal"] = options.temporal_weight * self._temporal(
+                crops[:few], output_B3SS, factor, rng
+            )
         judged: dict[str, Tensor] = {}
         if options.adversarial_weight > 0 and index >= options.adversarial_from:
             judged = self._correct_critic(source_B3SS, partner_B3SS, output_B3SS.detach())
@@ -188,7 +190,7 @@ class PairedTrainee:
 
     def _judge(self, source_B3SS: Tensor, picture_B3SS: Tensor) -> Tensor:
         """Logits for pictures beside their sources."""
-        with self.precision():
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
             logits_B1hw: Tensor = self.critic(torch.cat([source_B3SS, picture_B3SS], dim=1))
         return logits_B1hw
 
@@ -210,19 +212,15 @@ class PairedTrainee:
     def fused(self, windows: list[tuple[Tensor, int, int]], factor: float) -> tuple[Tensor, Tensor]:
         """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
         rgb_B3WW = torch.stack([window for window, _, _ in windows])
-        with self.precision():
-            heads_B7ww = self.generator.translate(reduce(rgb_B3WW, factor), torch.tensor([factor])).float()
-        fused_B3WW = fuse_rgb(rgb_B3WW, heads_B7ww, factor, self.options.max_displacement_pixels)
+        fused_B3WW, heads_B7ww = paint(
+            self.generator, rgb_B3WW, factor, self.options.max_displacement_pixels, self.options.bfloat16
+        )
         side = self.options.crop
         parts = [
             fused_3WW[:, top : top + side, left : left + side]
             for fused_3WW, (_, top, left) in zip(fused_B3WW, windows, strict=True)
         ]
         return torch.stack(parts), heads_B7ww
-
-    def precision(self) -> torch.autocast:
-        """Context in which networks run."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16)
 
 
 def correct(optimiser: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
