@@ -14,8 +14,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import distil, evaluate, style
+from training import distil, evaluate, paired, style, unpaired
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.paired import PairedOptions
+from training.unpaired import UnpairedOptions
 
 
 class WrongOptions(ValueError):
@@ -56,6 +58,18 @@ COMMANDS: Mapping[str, Command] = {
         distil.run,
         {"teacher": "teacher", "content": "content", **_FOLDERS},
     ),
+    "paired": Command(
+        "train a warp_mask engine on pictures and what a slow operator makes of them",
+        PairedOptions,
+        paired.run,
+        {"content": "content", "partners": "partners", **_FOLDERS},
+    ),
+    "unpaired": Command(
+        "train two warp_mask engines on two sets of pictures, one per direction",
+        UnpairedOptions,
+        unpaired.run,
+        {"source": "source.content", "target": "target.content", **_FOLDERS},
+    ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",
         EvaluateOptions,
@@ -64,7 +78,7 @@ COMMANDS: Mapping[str, Command] = {
         positional="engine",
     ),
 }
-_LISTS = ("content", "pictures", "videos")
+_LISTS = ("content", "source", "target", "pictures", "videos")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 
 from training.options import DistilOptions, NetworkOptions, StyleOptions
-from training.pictures import CLIPS, find_stills
+from training.pictures import CLIPS, Still, find_stills
 
 _LINE = 110
 _FIGURES = "## Figures"
@@ -70,6 +72,25 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 """
 
 
+def plain_card(name: str, does: str, network: NetworkOptions, training: Sequence[str]) -> str:
+    """Card of a freshly trained warp_mask engine: what it does, and paragraphs on how it was trained."""
+    told = "\n\n".join(fill(paragraph, _LINE) for paragraph in training)
+    return f"""# {name}
+
+{fill(does, _LINE)}
+{_family(network)}
+Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
+
+## Training
+
+{told}
+
+{_FIGURES}
+
+{_NOT_MEASURED}
+"""
+
+
 def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     """The teacher's card, made that of the network that was distilled from it; figures are to be measured."""
     how = (
@@ -100,12 +121,17 @@ def with_figures(card: str, figures: str) -> str:
 def _pictures(options: StyleOptions) -> str:
     folders = [path for path in options.content if path.is_dir()]
     stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
+    return f"{options.crops} crops out of {sources(stills, options.content)}"
+
+
+def sources(stills: Sequence[Still], content: Sequence[Path]) -> str:
+    """How many pictures a training used, from how many sources, their licences, and the clips of
+    `content`."""
     licences = Counter(still.licence for still in stills)
-    clips = sorted(path.name for path in options.content if path.suffix.lower() in CLIPS)
+    clips = sorted(path.name for path in content if path.suffix.lower() in CLIPS)
     words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
     text = (
-        f"{options.crops} crops out of {len(stills)} photographs cut from "
-        f"{len({still.source for still in stills})} source pictures "
+        f"{len(stills)} photographs cut from {len({still.source for still in stills})} source pictures "
         f"(licences: {words or 'none'})"
     )
     return text + (f" and of frames of {', '.join(clips)}." if clips else ".")

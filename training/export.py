@@ -18,7 +18,7 @@ from streamfx.backends.golden import Golden
 from streamfx.generate.engine import FORMAT, WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine
 from training.fused import FROM_YUV, TO_YUV
-from training.options import DistilOptions, StyleOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
@@ -98,20 +98,37 @@ def export(
     return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
 
 
-def style_fields(options: StyleOptions) -> dict[str, Any]:
-    """Fields of engine.yaml of a warp_mask engine trained on a style picture."""
+def warp_mask_fields(
+    network: NetworkOptions,
+    *,
+    version: str,
+    max_displacement_pixels: float,
+    domains: tuple[str, str],
+    licence: str,
+) -> dict[str, Any]:
+    """Fields of engine.yaml of a warp_mask engine; `domains` are the source's and the target's."""
     return {
-        "name": options.name or options.out.name,
-        "version": options.version,
+        "version": version,
         "family": "warp_mask",
-        "options": options.network.model_dump(),
+        "options": network.model_dump(),
         "stride": STRIDE,
         "heads": list(HEADS),
-        "max_displacement_pixels": options.max_displacement_pixels,
-        "source_domain": "photo",
-        "target_domain": options.target_domain,
-        "licence": options.licence,
+        "max_displacement_pixels": max_displacement_pixels,
+        "source_domain": domains[0],
+        "target_domain": domains[1],
+        "licence": licence,
     }
+
+
+def style_fields(options: StyleOptions) -> dict[str, Any]:
+    """Fields of engine.yaml of a warp_mask engine trained on a style picture."""
+    return {"name": options.name or options.out.name} | warp_mask_fields(
+        options.network,
+        version=options.version,
+        max_displacement_pixels=options.max_displacement_pixels,
+        domains=("photo", options.target_domain),
+        licence=options.licence,
+    )
 
 
 def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions, card: str) -> Engine:

@@ -4,13 +4,13 @@ It makes the partners of the paired training: the same picture for the same phot
 are in pixels and grow with `weight_pixels`, the width of the pen. Legend of shapes: H x W picture.
 
 Sources of the parts: generalised Kuwahara filter (Papari, Petkov, Campisi, "Artistic Edge and Corner
-Enhancing Smoothing", 2007); smoothing along the flow of the structure tensor (Kyprianidis, Doellner, "Image Abstraction
-by Structure Adaptive Filtering", 2008; Kang, Lee, Chui, "Flow-Based Image Abstraction", 2009); lines by
-thresholded differences of Gaussians along that flow (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended
-Difference-of-Gaussians Compendium including Advanced Image Stylization", 2012); soft steps of lightness
-(Winnemoeller, Olsen, Gooch, "Real-Time Video Abstraction", 2006); density of pigment and darker edges of
-washes (Bousseau, Kaplan, Thollot, Sillion, "Interactive Watercolor Rendering with Temporal Coherence and
-Abstraction", 2006).
+Enhancing Smoothing", 2007); smoothing along the flow of the structure tensor (Kyprianidis, Doellner, "Image
+Abstraction by Structure Adaptive Filtering", 2008; Kang, Lee, Chui, "Flow-Based Image Abstraction", 2009);
+lines by thresholded differences of Gaussians along that flow (Winnemoeller, Kyprianidis, Olsen, "XDoG: An
+eXtended Difference-of-Gaussians Compendium including Advanced Image Stylization", 2012); soft steps of
+lightness (Winnemoeller, Olsen, Gooch, "Real-Time Video Abstraction", 2006); density of pigment and darker
+edges of washes (Bousseau, Kaplan, Thollot, Sillion, "Interactive Watercolor Rendering with Temporal Coherence
+and Abstraction", 2006).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 Plane = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
-INK = (0.13, 0.10, 0.14)
-PAPER = (1.0, 0.985, 0.95)
+INK = np.array([0.13, 0.10, 0.14], np.float32)
+PAPER = np.array([1.0, 0.985, 0.95], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SECTORS = 8
 
 
@@ -34,12 +35,12 @@ def line_and_wash(picture: Picture, weight_pixels: float = 1.0) -> Picture:
         picture: RGB, 8 bits.
         weight_pixels: Deviation of the Gaussian that sets the width of a pen line; washes grow with it.
     """
-    rgb = picture.astype(np.float32) / 255
+    rgb = np.asarray(picture / 255, np.float32)
     direction, straightness = flow(rgb, 2.0 * weight_pixels)
     smooth = along(kuwahara(rgb, round(4.5 * weight_pixels)), direction, 3 * weight_pixels)
     ink = lines(np.sqrt(luma(rgb)), direction, straightness, weight_pixels)[..., None]
     painted = wash(smooth, weight_pixels)
-    drawn = painted * (1 - ink) + np.float32(INK) * ink
+    drawn = painted * (1 - ink) + INK * ink
     return np.asarray((drawn.clip(0, 1) * 255).round(), np.uint8)
 
 
@@ -58,7 +59,7 @@ def flow(rgb: Plane, deviation: float) -> tuple[Plane, Plane]:
     upright = np.stack([xy, yy - larger], axis=-1)  # the same eigenvector, where the first form vanishes
     tangent = np.where((difference > 0)[..., None], upright, tangent)
     length = np.linalg.norm(tangent, axis=-1, keepdims=True)
-    unit = np.where(length > 1e-9, tangent / np.maximum(length, 1e-9), np.float32([1, 0]))
+    unit = np.where(length > 1e-9, tangent / np.maximum(length, 1e-9), np.array([1, 0], np.float32))
     return unit.astype(np.float32), (root / (xx + yy + 1e-5)).astype(np.float32)
 
 
@@ -135,10 +136,9 @@ def wash(smooth: Plane, weight_pixels: float) -> Plane:
     light = luma(smooth)[..., None]
     stepped = 0.85 * soft_steps(light, 6) + 0.15 * light
     colour = (smooth - light) * 1.4 + stepped
-    paper = np.float32(PAPER)
     bright = np.clip((stepped - 0.5) / 0.42, 0, 1)
     colour = 0.08 + 0.92 * colour.clip(0, 1) ** 0.72
-    colour = colour + (paper - colour) * (0.85 * bright**1.3)
+    colour = colour + (PAPER - colour) * (0.85 * bright**1.3)
     steps = [cv2.Sobel(light, cv2.CV_32F, *axis, scale=0.25) for axis in ((1, 0), (0, 1))]
     edge = np.hypot(*steps)
     density = 1 + 1.6 * blur(np.clip(edge * 4, 0, 1), weight_pixels)[..., None]
@@ -154,7 +154,7 @@ def soft_steps(light: Plane, steps: int) -> Plane:
 
 def luma(rgb: Plane) -> Plane:
     """Luma HW of an RGB picture."""
-    return np.asarray(rgb @ np.float32([0.299, 0.587, 0.114]), np.float32)
+    return np.asarray(rgb @ LUMA, np.float32)
 
 
 def blur(plane: Plane, deviation: float) -> Plane:

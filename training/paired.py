@@ -10,29 +10,30 @@ Legend of shapes: B pairs, S side of a crop, W side of the window around it, w r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import WarpMask
-from training import losses
+from training import losses, pairs
+from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
+from training.export import export, golden, warp_mask_fields
 from training.fused import paint
-from training.line_wash import line_and_wash
+from training.loop import LoopOptions, correct
+from training.loop import run as run_loop
 from training.options import NetworkOptions
-from training.pictures import Crop, Picture, Pool, draw_factor, to_tensor
+from training.pairs import OPERATORS, Pair, Pairs, stack
+from training.pictures import Crop, find_stills
+from training.pool import open_pool
 
-Operator = Callable[[Picture, float], Picture]
-
-OPERATORS: dict[str, Operator] = {"line_and_wash": line_and_wash}
-REACH = 28
-"""Pixels around a crop that its partner depends on, per pixel of pen."""
+log = logging.getLogger(__name__)
 
 
 class PairedOptions(BaseModel):
@@ -40,40 +41,43 @@ class PairedOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
-    out: Path = Field(description="engine folder to write")
-    work: Path = Field(description="folder for checkpoint, log and previews")
-    exclude: list[str] = Field(
-        default=[], description="leave out pictures whose path contains one of these words"
+    content: list[Path] = Field(
+        min_length=1, description="folders of photographs, and clips; one folder where partners are files"
     )
-    operator: Literal["line_and_wash"] = Field(
-        default="line_and_wash", description="what makes the partner of a picture"
+    operator: Literal["line_and_wash"] | None = Field(
+        default=None, description="what draws the partner of a picture"
+    )
+    partners: Path | None = Field(
+        default=None, description="instead: folder of partners with the pictures' names and sizes"
     )
     pen_pixels: float = Field(default=1.2, gt=0, description="width of the operator's pen at factor 1")
     pen_growth: float = Field(
-        default=0.5, ge=0, description="the pen is as wide as the factor to this power, times pen_pixels"
+        default=0.5,
+        ge=0,
+        description="the pen grows with the factor to this power: larger pictures, larger factors",
+    )
+    out: Path = Field(description="engine folder to write")
+    work: Path = Field(description="folder for checkpoint and log")
+    exclude: list[str] = Field(
+        default=[], description="leave out pictures whose path contains one of these words"
     )
 
-    name: str = Field(default="", description="name of the engine; the name of the out folder by default")
     version: str = "1.0.0"
-    title: str = Field(default="", description="what the engine paints, for the card")
-    target_domain: str = "line and wash"
+    title: str = Field(default="", description="what the engine makes of a picture, for the card")
+    source_domain: str = "photo"
+    target_domain: str = "painting"
     licence: str = "Apache-2.0"
 
     network: NetworkOptions = Field(default_factory=lambda: NetworkOptions(norm="none"))
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
-    steps: int = Field(default=3000, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
-    warm_up_steps: int = Field(default=40, ge=1)
-    tail: float = Field(
-        default=0.5, gt=0, le=1, description="share of all steps in which the rates fall to zero"
-    )
+    steps: int = Field(default=2200, ge=1)
+    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(checkpoint_every=200))
     batch: int = Field(default=3, ge=1)
     crop: int = Field(default=160, ge=32, multiple_of=8, description="side of the crops, in pixels")
     crops: int = Field(default=900, ge=1, description="how many pairs to train on")
-    clip_share: float = Field(default=0.25, ge=0, le=1)
+    clip_share: float = Field(default=0.25, ge=0, le=1, description="share of crops that come from clips")
     factors: dict[float, float] = Field(
         default={1.0: 0.25, 1.5: 0.1, 2.0: 0.25, 3.0: 0.15, 4.0: 0.25},
         description="how often each factor is drawn",
@@ -83,84 +87,85 @@ class PairedOptions(BaseModel):
     adversarial_weight: float = Field(
         default=0.03, ge=0, description="of the generator's adversarial term; 0: no critic at all"
     )
-    adversarial_from: int = Field(default=800, ge=0, description="step from which the critic corrects")
+    adversarial_from: int = Field(default=600, ge=0, description="step from which the critic corrects")
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
     temporal_weight: float = Field(default=10.0, ge=0)
     temporal_crops: int = Field(default=1, ge=1)
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
-    temporal_noise: float = Field(default=0.01, ge=0, description="of full scale 1")
-
-    bfloat16: bool = True
-    threads: int = Field(default=2, ge=1)
-    seed: int = 7
+    temporal_noise: float = Field(default=0.01, ge=0, description="deviation of the added noise, of 1")
 
     def pen(self, factor: float) -> float:
-        """Width of the pen, in pixels, of partners at a factor: larger pictures get larger factors."""
+        """Width of the pen of partners at a factor, in pixels."""
         return float(self.pen_pixels * factor**self.pen_growth)
 
-
-@dataclass
-class Pairs:
-    """Crops and their partners: every crop belongs to one factor, its partner is made when first needed."""
-
-    options: PairedOptions
-    pool: Pool
-    made: dict[int, Picture] = field(default_factory=dict)
-
-    def draw(self, rng: np.random.Generator) -> tuple[float, list[int]]:
-        """A factor, and which crops of that factor make the batch."""
-        factor = draw_factor(self.options.factors, rng)
-        factors = sorted(self.options.factors)
-        group = range(factors.index(factor) % len(self.pool.crops), len(self.pool.crops), len(factors))
-        return factor, [int(index) for index in rng.choice(group, self.options.batch)]
-
-    def partner(self, index: int, factor: float) -> Tensor:
-        """What the operator makes of a crop, RGB 3SS in [0, 1]."""
-        if index not in self.made:
-            crop, pen = self.pool.crops[index], self.options.pen(factor)
-            self.made[index] = drawn(crop, OPERATORS[self.options.operator], pen)
-        return to_tensor(self.made[index])
+    @model_validator(mode="after")
+    def _check(self) -> PairedOptions:
+        given = [*self.content, *([self.partners] if self.partners is not None else [])]
+        wrong = [f"{path} does not exist" for path in given if not path.exists()]
+        if (self.operator is None) == (self.partners is None):
+            wrong.append("give either operator, which draws partners, or partners, a folder")
+        if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):
+            wrong.append("with partners, content is one folder")
+        if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
+            wrong.append("factors: factors are at least 1, shares above 0")
+        if self.temporal_crops > self.batch:
+            wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
 
 
-def drawn(crop: Crop, operator: Operator, pen_pixels: float) -> Picture:
-    """The crop's part, SS3, of what the operator makes of its picture."""
-    reach = round(REACH * pen_pixels)
-    top, left = max(crop.top - reach, 0), max(crop.left - reach, 0)
-    around = crop.picture[top : crop.top + crop.side + reach, left : crop.left + crop.side + reach]
-    whole = operator(np.ascontiguousarray(around), pen_pixels)
-    down, right = crop.top - top, crop.left - left
-    return whole[down : down + crop.side, right : right + crop.side]
+def run(options: PairedOptions) -> None:
+    """Train and write the engine."""
+    trainee = train(options)
+    fields = warp_mask_fields(
+        options.network,
+        version=options.version,
+        max_displacement_pixels=options.max_displacement_pixels,
+        domains=(options.source_domain, options.target_domain),
+        licence=options.licence,
+    )
+    engine = export(trainee.generator, options.out, fields, golden(trainee.generator), card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) -> PairedTrainee:
+    """The trained networks, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
+    trainee = PairedTrainee(options)
+    try:
+        run_loop(trainee, options.loop, options.steps, options.work, on_step=on_step)
+    finally:
+        trainee.pairs.close()
+    return trainee
 
 
 class PairedTrainee:
-    """Generator and critic of a paired training, and how one step corrects them."""
+    """Generator and critic, and how one step corrects them."""
 
-    def __init__(self, options: PairedOptions, pool: Pool) -> None:
-        torch.manual_seed(options.seed)
+    def __init__(self, options: PairedOptions) -> None:
+        torch.manual_seed(options.loop.seed)
         self.options = options
-        self.pairs = Pairs(options, pool)
-        self.generator = WarpMask(**options.network.model_dump())
-        self.critic = PatchCritic(6, options.critic_width, options.critic_halvings)
-        self.networks: dict[str, nn.Module] = {"generator": self.generator, "critic": self.critic}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(
-                self.generator.parameters(), lr=options.learning_rate, betas=(0.5, 0.99)
-            ),
-            "critic": torch.optim.Adam(
-                self.critic.parameters(), lr=options.critic_learning_rate, betas=(0.5, 0.99)
-            ),
+        self.pairs = _open_pairs(options)
+        device = options.loop.device
+        self.generator = WarpMask(**options.network.model_dump()).to(device)
+        self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
+        self.networks = {"generator": self.generator, "critic": self.critic}
+        self.optimisers = {
+            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.99))
+            for (name, network), rate in zip(
+                self.networks.items(), (options.loop.learning_rate, options.critic_learning_rate), strict=True
+            )
         }
 
-    def step(self, index: int) -> dict[str, float]:
+    def step(self, number: int) -> dict[str, float]:
         """Correct the critic, then the generator, once; returns every weighted term."""
         options = self.options
-        rng = np.random.default_rng([options.seed, 3, index])
-        factor, chosen = self.pairs.draw(rng)
-        crops = [self.pairs.pool.crops[number] for number in chosen]
-        partner_B3SS = torch.stack([self.pairs.partner(number, factor) for number in chosen])
-        source_B3SS = torch.stack([crop.rgb() for crop in crops])
+        factor, chosen = self.pairs.draw(number)
+        crops = [pair.crop for pair in chosen]
+        partner_B3SS = stack([pair.partner for pair in chosen]).to(options.loop.device)
+        source_B3SS = torch.stack([crop.rgb() for crop in crops]).to(options.loop.device)
         output_B3SS, heads_B7ww = self.fused([crop.window(factor) for crop in crops], factor)
         terms = {
             "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
@@ -169,62 +174,89 @@ class PairedTrainee:
         }
         if options.temporal_weight > 0:
             few = options.temporal_crops
-            terms["temporal"] = options.temporal_weight * self._temporal(
-                crops[:few], output_B3SS, factor, rng
-            )
-        judged: dict[str, Tensor] = {}
-        if options.adversarial_weight > 0 and index >= options.adversarial_from:
-            judged = self._correct_critic(source_B3SS, partner_B3SS, output_B3SS.detach())
+            steadiness = self._temporal(crops[:few], output_B3SS[:few], factor, number)
+            terms["temporal"] = options.temporal_weight * steadiness
+        judged: dict[str, float] = {}
+        if options.adversarial_weight > 0 and number >= options.adversarial_from:
+            made_logits = self._judge(source_B3SS, output_B3SS.detach())
+            true_logits = self._judge(source_B3SS, partner_B3SS)
+            both = {"critic true": true_term(true_logits), "critic made": made_term(made_logits)}
+            judged = correct(self.optimisers["critic"], both)
             belief = belief_term(self._judge(source_B3SS, output_B3SS))
             terms["belief"] = options.adversarial_weight * belief
-        correct(self.optimisers["generator"], terms)
-        return {name: term.item() for name, term in (terms | judged).items()}
-
-    def _correct_critic(self, source_B3SS: Tensor, true_B3SS: Tensor, made_B3SS: Tensor) -> dict[str, Tensor]:
-        terms = {
-            "critic true": true_term(self._judge(source_B3SS, true_B3SS)),
-            "critic made": made_term(self._judge(source_B3SS, made_B3SS)),
-        }
-        correct(self.optimisers["critic"], terms)
-        return terms
-
-    def _judge(self, source_B3SS: Tensor, picture_B3SS: Tensor) -> Tensor:
-        """Logits for pictures beside their sources."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
-            logits_B1hw: Tensor = self.critic(torch.cat([source_B3SS, picture_B3SS], dim=1))
-        return logits_B1hw
-
-    def _temporal(
-        self, crops: list[Crop], output_B3SS: Tensor, factor: float, rng: np.random.Generator
-    ) -> Tensor:
-        """How much the output changes with the place of the window and light noise."""
-        options = self.options
-        down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
-        moved = [crop.window(factor, (int(down), int(right))) for crop in crops]
-        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        noisy = [
-            ((rgb + options.temporal_noise * torch.randn(rgb.shape, generator=noise)).clamp(0, 1), top, left)
-            for rgb, top, left in moved
-        ]
-        moved_B3SS, _ = self.fused(noisy, factor)
-        return losses.temporal(moved_B3SS, output_B3SS[: len(crops)])
+        return correct(self.optimisers["generator"], terms) | judged
 
     def fused(self, windows: list[tuple[Tensor, int, int]], factor: float) -> tuple[Tensor, Tensor]:
         """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
-        rgb_B3WW = torch.stack([window for window, _, _ in windows])
+        options = self.options
+        rgb_B3WW = torch.stack([window for window, _, _ in windows]).to(options.loop.device)
         fused_B3WW, heads_B7ww = paint(
-            self.generator, rgb_B3WW, factor, self.options.max_displacement_pixels, self.options.bfloat16
+            self.generator, rgb_B3WW, factor, options.max_displacement_pixels, options.loop.precision()
         )
-        side = self.options.crop
+        side = options.crop
         parts = [
             fused_3WW[:, top : top + side, left : left + side]
             for fused_3WW, (_, top, left) in zip(fused_B3WW, windows, strict=True)
         ]
         return torch.stack(parts), heads_B7ww
 
+    def _judge(self, source_B3SS: Tensor, picture_B3SS: Tensor) -> Tensor:
+        """Logits for pictures beside their sources."""
+        with self.options.loop.precision():
+            logits_B1hw: Tensor = self.critic(torch.cat([source_B3SS, picture_B3SS], dim=1))
+        return logits_B1hw
 
-def correct(optimiser: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
-    """One step of an optimiser against the sum of the terms."""
-    optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    def _temporal(self, crops: list[Crop], output_B3SS: Tensor, factor: float, number: int) -> Tensor:
+        """How much the output changes with the place of the window and light noise."""
+        options = self.options
+        rng = np.random.default_rng([options.loop.seed, 3, number])
+        down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
+        noisy = []
+        for crop in crops:
+            rgb_3WW, top, left = crop.window(factor, (int(down), int(right)))
+            noise = torch.from_numpy(rng.standard_normal(rgb_3WW.shape, np.float32))
+            noisy.append(((rgb_3WW + options.temporal_noise * noise).clamp(0, 1), top, left))
+        moved_B3SS, _ = self.fused(noisy, factor)
+        return losses.temporal(moved_B3SS, output_B3SS)
+
+
+def _open_pairs(options: PairedOptions) -> Pairs:
+    seed = options.loop.seed
+    make: Callable[[int, float], Pair]
+    if options.partners is not None:
+        make = pairs.read(options.content[0], options.partners, options.crop, options.exclude, seed)
+    else:
+        assert options.operator is not None
+        pool = open_pool(
+            options.content, options.exclude, options.crops, options.crop, options.clip_share, seed
+        )
+        make = pairs.drawn(pool, OPERATORS[options.operator], options.pen)
+    return Pairs(make, options.crops, options.factors, options.batch, seed)
+
+
+def card(options: PairedOptions) -> str:
+    """Card of a freshly trained engine."""
+    made = "read from files"
+    if options.operator is not None:
+        growth = f"times the factor to the power {options.pen_growth:g}"
+        made = f"drawn by the operator `{options.operator}`, pen {options.pen_pixels:g} pixels {growth}"
+    believed = ""
+    if options.adversarial_weight > 0:
+        believed = (
+            f"belief of a critic of patches that sees source and picture {options.adversarial_weight:g}, "
+            f"from step {options.adversarial_from} on (the critic's Adam at "
+            f"{options.critic_learning_rate:g}), "
+        )
+    how = (
+        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, "
+        f"batch {options.batch} of {options.crop} x {options.crop} pixels, Adam at "
+        f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
+        f"fused full-size output at random factors: mean absolute difference to the partner "
+        f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
+        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g}."
+    )
+    folders = [path for path in options.content if path.is_dir()]
+    stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
+    on = f"Pairs: {options.crops} crops out of {sources(stills, options.content)}"
+    does = f"Makes {options.title or options.target_domain} of pictures and video."
+    return plain_card(options.out.name, does, options.network, [how, on])
