@@ -5,7 +5,7 @@ for true partners and those for the generator's fused full-size outputs (Goodfel
 Zhou, Efros, 2017), and the generator by its mean absolute difference to the partner. With
 `adversarial_weight` 0 only that difference is left: the network to compare with.
 
-Legend of shapes: B pairs, S side of a crop, W side of the window around it, w reduced window.
+Legend of shapes: B pairs, S side of a crop, s reduced side.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses, pairs
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
@@ -29,11 +30,15 @@ from training.fused import paint
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.options import NetworkOptions
-from training.pairs import OPERATORS, Pair, Pairs, stack
-from training.pictures import Crop, find_stills
-from training.pool import open_pool
+from training.pairs import OPERATORS, Pairs, stack
+from training.pictures import CLIPS, Picture, Still, find_stills
+from training.shelf import Shelf
 
 log = logging.getLogger(__name__)
+
+Places: TypeAlias = NDArray[np.int64]  # (row, column), in pixels
+
+_SHORT_LIVED_BYTES = 64 << 20  # the squares themselves are kept
 
 
 class PairedOptions(BaseModel):
@@ -72,12 +77,13 @@ class PairedOptions(BaseModel):
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
-    steps: int = Field(default=2200, ge=1)
-    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(checkpoint_every=200))
-    batch: int = Field(default=3, ge=1)
-    crop: int = Field(default=160, ge=32, multiple_of=8, description="side of the crops, in pixels")
-    crops: int = Field(default=900, ge=1, description="how many pairs to train on")
-    clip_share: float = Field(default=0.25, ge=0, le=1, description="share of crops that come from clips")
+    steps: int = Field(default=3000, ge=1)
+    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
+    squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
+    square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
+    clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
+    batch: int = Field(default=4, ge=1)
+    crop: int = Field(default=96, ge=32, description="side of what a step sees of a square, in pixels")
     factors: dict[float, float] = Field(
         default={1.0: 0.25, 1.5: 0.1, 2.0: 0.25, 3.0: 0.15, 4.0: 0.25},
         description="how often each factor is drawn",
@@ -87,12 +93,11 @@ class PairedOptions(BaseModel):
     adversarial_weight: float = Field(
         default=0.03, ge=0, description="of the generator's adversarial term; 0: no critic at all"
     )
-    adversarial_from: int = Field(default=600, ge=0, description="step from which the critic corrects")
+    adversarial_from: int = Field(default=1000, ge=0, description="step from which the critic corrects")
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
     temporal_weight: float = Field(default=10.0, ge=0)
-    temporal_crops: int = Field(default=1, ge=1)
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
     temporal_noise: float = Field(default=0.01, ge=0, description="deviation of the added noise, of 1")
 
@@ -110,8 +115,12 @@ class PairedOptions(BaseModel):
             wrong.append("with partners, content is one folder")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             wrong.append("factors: factors are at least 1, shares above 0")
-        if self.temporal_crops > self.batch:
-            wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
+        if uneven := [factor for factor in self.factors if self.crop % (STRIDE * factor)]:
+            wrong.append(f"crop {self.crop} is no multiple of {STRIDE} times {uneven[0]:g}, a factor")
+        if self.square < self.crop + 2 * self.temporal_shift:
+            wrong.append(
+                f"square {self.square} leaves no room to move a crop of {self.crop} by {self.temporal_shift}"
+            )
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -162,43 +171,45 @@ class PairedTrainee:
     def step(self, number: int) -> dict[str, float]:
         """Correct the critic, then the generator, once; returns every weighted term."""
         options = self.options
-        factor, chosen = self.pairs.draw(number)
-        crops = [pair.crop for pair in chosen]
-        partner_B3SS = stack([pair.partner for pair in chosen]).to(options.loop.device)
-        source_B3SS = torch.stack([crop.rgb() for crop in crops]).to(options.loop.device)
-        output_B3SS, heads_B7ww = self.fused([crop.window(factor) for crop in crops], factor)
+        rng = np.random.default_rng([options.loop.seed, 3, number])
+        factor, drawn = self.pairs.draw(number)
+        squares = [square[:, :: int(rng.choice([1, -1]))] for square in drawn]
+        place_yx = rng.integers(
+            options.temporal_shift, options.square - options.crop - options.temporal_shift + 1, 2
+        )
+        both_B6SS = self._crops(squares, place_yx)
+        source_B3SS, partner_B3SS = both_B6SS[:, :3], both_B6SS[:, 3:]
+        output_B3SS, heads_B7ss = self._paint(source_B3SS, factor)
         terms = {
             "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
-            "grid": options.grid_weight * losses.grid(heads_B7ww[:, :3]),
-            "displacement": options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6]),
+            "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
+            "displacement": options.displacement_price * losses.displacement_price(heads_B7ss[:, 4:6]),
         }
         if options.temporal_weight > 0:
-            few = options.temporal_crops
-            steadiness = self._temporal(crops[:few], output_B3SS[:few], factor, number)
+            shift_yx = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
+            moved_13SS = self._crops(squares[:1], place_yx + shift_yx)[:, :3]
+            steadiness = self._temporal(moved_13SS, output_B3SS[:1], shift_yx, factor, rng)
             terms["temporal"] = options.temporal_weight * steadiness
         judged: dict[str, float] = {}
         if options.adversarial_weight > 0 and number >= options.adversarial_from:
             made_logits = self._judge(source_B3SS, output_B3SS.detach())
             true_logits = self._judge(source_B3SS, partner_B3SS)
-            both = {"critic true": true_term(true_logits), "critic made": made_term(made_logits)}
-            judged = correct(self.optimisers["critic"], both)
+            doubts = {"critic true": true_term(true_logits), "critic made": made_term(made_logits)}
+            judged = correct(self.optimisers["critic"], doubts)
             belief = belief_term(self._judge(source_B3SS, output_B3SS))
             terms["belief"] = options.adversarial_weight * belief
         return correct(self.optimisers["generator"], terms) | judged
 
-    def fused(self, windows: list[tuple[Tensor, int, int]], factor: float) -> tuple[Tensor, Tensor]:
-        """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
+    def _crops(self, squares: list[Picture], place_yx: Places) -> Tensor:
+        """Sources and partners B6SS at a place of the squares, in [0, 1]."""
+        (top, left), side = place_yx, self.options.crop
+        crops = [square[top : top + side, left : left + side] for square in squares]
+        return stack(crops).to(self.options.loop.device)
+
+    def _paint(self, rgb_B3SS: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         options = self.options
-        rgb_B3WW = torch.stack([window for window, _, _ in windows]).to(options.loop.device)
-        fused_B3WW, heads_B7ww = paint(
-            self.generator, rgb_B3WW, factor, options.max_displacement_pixels, options.loop.precision()
-        )
-        side = options.crop
-        parts = [
-            fused_3WW[:, top : top + side, left : left + side]
-            for fused_3WW, (_, top, left) in zip(fused_B3WW, windows, strict=True)
-        ]
-        return torch.stack(parts), heads_B7ww
+        precision = options.loop.precision()
+        return paint(self.generator, rgb_B3SS, factor, options.max_displacement_pixels, precision)
 
     def _judge(self, source_B3SS: Tensor, picture_B3SS: Tensor) -> Tensor:
         """Logits for pictures beside their sources."""
@@ -206,32 +217,41 @@ class PairedTrainee:
             logits_B1hw: Tensor = self.critic(torch.cat([source_B3SS, picture_B3SS], dim=1))
         return logits_B1hw
 
-    def _temporal(self, crops: list[Crop], output_B3SS: Tensor, factor: float, number: int) -> Tensor:
-        """How much the output changes with the place of the window and light noise."""
-        options = self.options
-        rng = np.random.default_rng([options.loop.seed, 3, number])
-        down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
-        noisy = []
-        for crop in crops:
-            rgb_3WW, top, left = crop.window(factor, (int(down), int(right)))
-            noise = torch.from_numpy(rng.standard_normal(rgb_3WW.shape, np.float32))
-            noisy.append(((rgb_3WW + options.temporal_noise * noise).clamp(0, 1), top, left))
-        moved_B3SS, _ = self.fused(noisy, factor)
-        return losses.temporal(moved_B3SS, output_B3SS)
+    def _temporal(
+        self,
+        moved_13SS: Tensor,
+        output_13SS: Tensor,
+        shift_yx: Places,
+        factor: float,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """How much the output changes with the place of the crop and light noise, in the middle of both."""
+        noise = torch.from_numpy(rng.standard_normal(moved_13SS.shape, np.float32)).to(moved_13SS.device)
+        noisy_13SS = (moved_13SS + self.options.temporal_noise * noise).clamp(0, 1)
+        moved_output_13SS, _ = self._paint(noisy_13SS, factor)
+        margin, side = self.options.crop // 6, self.options.crop
+        down, right = (int(shift) for shift in shift_yx)
+        rows, columns = (slice(margin + away, side - margin + away) for away in (down, right))
+        inner = slice(margin, side - margin)
+        return losses.temporal(moved_output_13SS[..., inner, inner], output_13SS[..., rows, columns])
 
 
 def _open_pairs(options: PairedOptions) -> Pairs:
     seed = options.loop.seed
-    make: Callable[[int, float], Pair]
     if options.partners is not None:
-        make = pairs.read(options.content[0], options.partners, options.crop, options.exclude, seed)
+        make = pairs.read(options.content[0], options.partners, options.square, options.exclude, seed)
     else:
         assert options.operator is not None
-        pool = open_pool(
-            options.content, options.exclude, options.crops, options.crop, options.clip_share, seed
-        )
-        make = pairs.drawn(pool, OPERATORS[options.operator], options.pen)
-    return Pairs(make, options.crops, options.factors, options.batch, seed)
+        clips = [path for path in options.content if path.suffix.lower() in CLIPS]
+        shelf = Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)
+        operator = OPERATORS[options.operator]
+        make = pairs.drawn(shelf, operator, options.pen, options.square, options.clip_share, seed)
+    return Pairs(make, options.squares, options.factors, options.batch, seed)
+
+
+def _stills(options: PairedOptions) -> list[Still]:
+    folders = [path for path in options.content if path.is_dir()]
+    return [still for still in find_stills(folders, options.exclude) if not still.held_out]
 
 
 def card(options: PairedOptions) -> str:
@@ -255,8 +275,6 @@ def card(options: PairedOptions) -> str:
         f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
         f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g}."
     )
-    folders = [path for path in options.content if path.is_dir()]
-    stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
-    on = f"Pairs: {options.crops} crops out of {sources(stills, options.content)}"
+    on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
     return plain_card(options.out.name, does, options.network, [how, on])

@@ -1,4 +1,4 @@
-"""Pairs: crops and what they are to become, drawn by an operator or read from files.
+"""Pairs: squares of pictures and what they are to become, drawn by an operator or read from files.
 
 A pair is made by another thread when it is first needed, and kept. Which pairs a step uses follows from the
 seed and its number alone.
@@ -8,37 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from training.line_wash import line_and_wash
-from training.pictures import Crop, Picture, draw_factor, find_stills, read_still, to_tensor
-from training.pool import Pool, cut
+from training.pictures import Picture, draw_factor, find_stills, read_still, to_tensor
+from training.pool import cut
+from training.shelf import Shelf
 
-Operator = Callable[[Picture, float], Picture]
+Operator: TypeAlias = Callable[[Picture, float], Picture]
+Maker: TypeAlias = Callable[[int, float], Picture]
+"""Makes the pair of an index and a factor, always the same: SS6, RGB of the source and of its partner."""
 
 OPERATORS: Mapping[str, Operator] = {"line_and_wash": line_and_wash}
-REACH = 28
-"""Pixels around a crop that its partner depends on, per pixel of pen."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A crop and its partner, RGB SS3, as large."""
-
-    crop: Crop
-    partner: Picture
 
 
 class Pairs:
     """A fixed, seeded set of pairs; each belongs to one factor, because a batch has one. Close it after use.
 
     Args:
-        make: The pair of an index and a factor, always the same.
+        make: See there.
         size: How many there are.
         factors: Factors, and how often each is drawn.
         batch: Pairs of a step.
@@ -47,7 +40,7 @@ class Pairs:
 
     def __init__(
         self,
-        make: Callable[[int, float], Pair],
+        make: Maker,
         size: int,
         factors: Mapping[float, float],
         batch: int,
@@ -55,9 +48,9 @@ class Pairs:
     ) -> None:
         self._make, self._size, self._factors, self._batch, self._seed = make, size, factors, batch, seed
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="streamfx-pairs")
-        self._made: dict[int, Future[Pair]] = {}
+        self._made: dict[int, Future[Picture]] = {}
 
-    def draw(self, number: int) -> tuple[float, list[Pair]]:
+    def draw(self, number: int) -> tuple[float, list[Picture]]:
         """Factor and pairs of step `number`; those of the next one are made meanwhile.
 
         Raises:
@@ -86,31 +79,26 @@ class Pairs:
 
 
 def drawn(
-    pool: Pool, operator: Operator, pen_pixels: Callable[[float], float]
-) -> Callable[[int, float], Pair]:
-    """How to make pairs of a pool's crops and what an operator draws with a pen as wide as `pen_pixels`
-    says for the factor."""
+    shelf: Shelf,
+    operator: Operator,
+    pen_pixels: Callable[[float], float],
+    side: int,
+    clip_share: float,
+    seed: int,
+) -> Maker:
+    """How to make pairs of squares by chance and what an operator draws of them, with a pen as wide as
+    `pen_pixels` says for the factor."""
 
-    def make(index: int, factor: float) -> Pair:
-        crop = pool.crop(index)
-        return Pair(crop, partner(crop, operator, pen_pixels(factor)))
+    def make(index: int, factor: float) -> Picture:
+        rng = np.random.default_rng([seed, 1, index])
+        crop = cut(shelf.take(rng, clip_share)[0], side, rng)
+        square = crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
+        return np.concatenate([square, operator(np.ascontiguousarray(square), pen_pixels(factor))], axis=2)
 
     return make
 
 
-def partner(crop: Crop, operator: Operator, pen_pixels: float) -> Picture:
-    """The crop's part, SS3, of what the operator makes of its picture."""
-    reach = round(REACH * pen_pixels)
-    top, left = max(crop.top - reach, 0), max(crop.left - reach, 0)
-    around = crop.picture[top : crop.top + crop.side + reach, left : crop.left + crop.side + reach]
-    whole = operator(np.ascontiguousarray(around), pen_pixels)
-    down, right = crop.top - top, crop.left - left
-    return whole[down : down + crop.side, right : right + crop.side]
-
-
-def read(
-    folder: Path, partners: Path, side: int, exclude: Sequence[str], seed: int
-) -> Callable[[int, float], Pair]:
+def read(folder: Path, partners: Path, side: int, exclude: Sequence[str], seed: int) -> Maker:
     """How to make pairs of the pictures below `folder`, held-out ones apart, and those below `partners` that
     have the same relative path.
 
@@ -125,14 +113,11 @@ def read(
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
 
-    def make(index: int, _: float) -> Pair:
+    def make(index: int, _: float) -> Picture:
         rng = np.random.default_rng([seed, 1, index])
         path = stills[int(rng.integers(len(stills)))].path
-        both = _stacked(path, paths[path])
-        crop = cut(both, side, rng)
-        inside = crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
-        source = np.ascontiguousarray(crop.picture[..., :3])
-        return Pair(Crop(source, crop.top, crop.left, side), np.ascontiguousarray(inside[..., 3:]))
+        crop = cut(_stacked(path, paths[path]), side, rng)
+        return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side].copy()
 
     return make
 
