@@ -11,7 +11,8 @@ Legend of shapes: B pairs, S side of a crop, s reduced side.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -142,21 +143,18 @@ def run(options: PairedOptions) -> None:
 
 def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) -> PairedTrainee:
     """The trained networks, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
-    trainee = PairedTrainee(options)
-    try:
+    with _open_pairs(options) as opened:
+        trainee = PairedTrainee(options, opened)
         run_loop(trainee, options.loop, options.steps, options.work, on_step=on_step)
-    finally:
-        trainee.pairs.close()
     return trainee
 
 
 class PairedTrainee:
     """Generator and critic, and how one step corrects them."""
 
-    def __init__(self, options: PairedOptions) -> None:
+    def __init__(self, options: PairedOptions, opened: Pairs) -> None:
         torch.manual_seed(options.loop.seed)
-        self.options = options
-        self.pairs = _open_pairs(options)
+        self.options, self.pairs = options, opened
         device = options.loop.device
         self.generator = WarpMask(**options.network.model_dump()).to(device)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
@@ -236,17 +234,20 @@ class PairedTrainee:
         return losses.temporal(moved_output_13SS[..., inner, inner], output_13SS[..., rows, columns])
 
 
-def _open_pairs(options: PairedOptions) -> Pairs:
+@contextmanager
+def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
-    if options.partners is not None:
-        make = pairs.read(options.content[0], options.partners, options.square, options.exclude, seed)
-    else:
-        assert options.operator is not None
-        clips = [path for path in options.content if path.suffix.lower() in CLIPS]
-        shelf = Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)
-        operator = OPERATORS[options.operator]
-        make = pairs.drawn(shelf, operator, options.pen, options.square, options.clip_share, seed)
-    return Pairs(make, options.squares, options.factors, options.batch, seed)
+    with ExitStack() as later:
+        if options.partners is not None:
+            make = pairs.read(options.content[0], options.partners, options.square, options.exclude, seed)
+        else:
+            assert options.operator is not None
+            clips = [path for path in options.content if path.suffix.lower() in CLIPS]
+            shelf = later.enter_context(closing(Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)))
+            operator = OPERATORS[options.operator]
+            make = pairs.drawn(shelf, operator, options.pen, options.square, options.clip_share, seed)
+        opened = Pairs(make, options.squares, options.factors, options.batch, seed)
+        yield later.enter_context(closing(opened))
 
 
 def _stills(options: PairedOptions) -> list[Still]:
