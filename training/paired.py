@@ -56,7 +56,7 @@ class PairedOptions(BaseModel):
     partners: Path | None = Field(
         default=None, description="instead: folder of partners with the pictures' names and sizes"
     )
-    pen_pixels: float = Field(default=1.2, gt=0, description="width of the operator's pen at factor 1")
+    pen_pixels: float = Field(default=1.8, gt=0, description="width of the operator's pen at factor 1")
     pen_growth: float = Field(
         default=0.5,
         ge=0,
@@ -78,15 +78,17 @@ class PairedOptions(BaseModel):
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
-    steps: int = Field(default=3000, ge=1)
-    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
+    steps: int = Field(default=4000, ge=1)
+    loop: LoopOptions = Field(
+        default_factory=lambda: LoopOptions(learning_rate=1.5e-3, tail=0.7, checkpoint_every=200)
+    )
     squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
     square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
     clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
     batch: int = Field(default=4, ge=1)
     crop: int = Field(default=96, ge=32, description="side of what a step sees of a square, in pixels")
     factors: dict[float, float] = Field(
-        default={1.0: 0.25, 1.5: 0.1, 2.0: 0.25, 3.0: 0.15, 4.0: 0.25},
+        default={1.0: 0.18, 1.5: 0.1, 2.0: 0.28, 3.0: 0.14, 4.0: 0.3},
         description="how often each factor is drawn",
     )
 
@@ -94,11 +96,12 @@ class PairedOptions(BaseModel):
     adversarial_weight: float = Field(
         default=0.03, ge=0, description="of the generator's adversarial term; 0: no critic at all"
     )
-    adversarial_from: int = Field(default=1000, ge=0, description="step from which the critic corrects")
+    adversarial_from: int = Field(default=2400, ge=0, description="step from which the critic corrects")
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
-    temporal_weight: float = Field(default=10.0, ge=0)
+    temporal_weight: float = Field(default=20.0, ge=0)
+    temporal_every: int = Field(default=3, ge=1, description="steps from one temporal term to the next")
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
     temporal_noise: float = Field(default=0.01, ge=0, description="deviation of the added noise, of 1")
 
@@ -157,6 +160,7 @@ class PairedTrainee:
         self.options, self.pairs = options, opened
         device = options.loop.device
         self.generator = WarpMask(**options.network.model_dump()).to(device)
+        wake(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
         self.optimisers = {
@@ -183,7 +187,7 @@ class PairedTrainee:
             "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
             "displacement": options.displacement_price * losses.displacement_price(heads_B7ss[:, 4:6]),
         }
-        if options.temporal_weight > 0:
+        if options.temporal_weight > 0 and number % options.temporal_every == 0:
             shift_yx = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
             moved_13SS = self._crops(squares[:1], place_yx + shift_yx)[:, :3]
             steadiness = self._temporal(moved_13SS, output_B3SS[:1], shift_yx, factor, rng)
@@ -234,6 +238,21 @@ class PairedTrainee:
         return losses.temporal(moved_output_13SS[..., inner, inner], output_13SS[..., rows, columns])
 
 
+def wake(network: WarpMask) -> None:
+    """Give features before the heads about the scale of the picture (He, Zhang, Ren, Sun, "Delving Deep into
+    Rectifiers", 2015), and what blocks add half of it.
+
+    Without normalisation they fade from layer to layer as a convolution starts by default, and lines, which
+    need them all, are learned late.
+    """
+    firsts = [network.stem, network.down, network.narrow, network.skip]
+    with torch.no_grad():
+        for layer in [*firsts, *(block.first for block in network.blocks)]:
+            layer.weight.mul_(6**0.5)
+        for block in network.blocks:
+            block.second.weight.mul_(1.5**0.5)
+
+
 @contextmanager
 def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
@@ -274,7 +293,8 @@ def card(options: PairedOptions) -> str:
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
         f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
-        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g}."
+        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in every "
+        f"{options.temporal_every}th step."
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
