@@ -17,7 +17,7 @@ from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_o
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
-from streamfx.generate.library import list_engines
+from streamfx.generate.library import list_effects
 from streamfx.governor import Decision
 from streamfx.run_effects import Effects, exchanged
 from streamfx.stats import Snapshot
@@ -77,7 +77,7 @@ class Desk:
     @cached_property
     def available(self) -> tuple[str, ...]:
         """Names of the effects there are; looked for once."""
-        return tuple(found.name for found in list_engines() if found.spec is not None)
+        return tuple(found.name for found in list_effects() if found.spec is not None)
 
     def process(self, frame: Frame) -> Frame:
         """Return the frame with the effects applied, or as it is when bypassed."""

@@ -95,7 +95,7 @@ def controls_of(effect: Effect) -> tuple[Control, ...]:
 
 def state_of(effect: Effect) -> EffectState:
     return EffectState(
-        name=effect.engine.name,
+        name=effect.name,
         backend=effect.compiled.backend,
         precision=effect.compiled.precision.value,
         factor=effect.controls.factor,

@@ -51,6 +51,46 @@ class EffectFacts(BaseModel):
     controls: dict[str, float]
 
 
+class RoutingChoice(BaseModel):
+    """What the pictures decided, from one frame on; the effect is None where frames pass unchanged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    frame: int
+    shot: int
+    effect: str | None
+    probabilities: dict[str, float]
+
+
+class RoutingFacts(BaseModel):
+    """How it was decided, shot by shot, which of several effects runs.
+
+    Attributes:
+        name: what was asked for, as a user writes it.
+        classifier: name, version and digest of the engine that looked at the pictures.
+        options: the effect for each kind of picture; others pass unchanged.
+        looks: frames that were looked at.
+        choices: the first decision and every change.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    classifier: str
+    options: dict[str, str]
+    looks: int
+    choices: tuple[RoutingChoice, ...]
+
+    def summary(self) -> str:
+        """Return what ran at first and at last, why, and how often that changed, in one line."""
+        if not self.choices:
+            return f"{self.name}: nothing ran; no frame of {self.looks} looked at showed anything"
+        parts = [_routed(self.choices[0])]
+        if len(self.choices) > 1:
+            parts.append(f"changed {_times(len(self.choices) - 1)}, at last {_routed(self.choices[-1])}")
+        return f"{self.name}: {'; '.join(parts)}"
+
+
 class FactorDecision(BaseModel):
     """A change of the factor while a live source ran; before and after are the same where none would help."""
 
@@ -166,6 +206,7 @@ class Report(BaseModel):
         effects: what was done; where that was changed while it ran, at last.
         changes: what was changed by hand while a live run went on.
         factor: how the factor was chosen; None where it was given.
+        routing: what decided where the pictures do, one for each such place of the chain.
         config: the settings in full, defaults included.
         versions: of streamfx, Python and the libraries that did the work.
         machine: processor and cores.
@@ -193,6 +234,7 @@ class Report(BaseModel):
     differences: tuple[str, ...]
     notes: tuple[str, ...]
     factor: FactorFacts | None = None
+    routing: tuple[RoutingFacts, ...] = ()
     changes: tuple[ControlChange, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
@@ -238,6 +280,7 @@ class Report(BaseModel):
             )
         if self.factor is not None:
             lines.append(self.factor.summary())
+        lines += [routing.summary() for routing in self.routing]
         lines += self._live_lines()
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
@@ -323,6 +366,11 @@ def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:
         duration_seconds=form.duration_seconds,
         live=live,
     )
+
+
+def _routed(choice: RoutingChoice) -> str:
+    shown = ", ".join(f"{kind} {probability:.2f}" for kind, probability in choice.probabilities.items())
+    return f"{choice.effect or 'unchanged'} from frame {choice.frame} on ({shown})"
 
 
 def _times(count: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
@@ -16,6 +17,7 @@ from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import VideoFormat
 from streamfx.generate.effect import Chain, Effect, EffectRequest, EffectSettings, open_chain, open_effect
 from streamfx.generate.library import load_engine
+from streamfx.generate.routed import Routed
 from streamfx.stats import Stats, Times
 
 
@@ -38,6 +40,15 @@ class Effects:
     automatic: tuple[Effect, ...] = ()
     choice: FactorChoice | None = None
     watch: FactorWatch | None = None
+
+
+def numbered(source: Source, effects: Effects) -> Source:
+    """Return the source with its frames numbered by shot if an effect needs to know, else as it is.
+
+    Those effects of which the pictures decide are shown the frames that tell what a shot is about.
+    """
+    looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
+    return ShotSource(source, looks) if looks else source
 
 
 @contextmanager

@@ -57,12 +57,13 @@ def thumbnail(frame: Frame) -> Thumbnail:
     cells = []
     for plane in frame.planes:
         rows, columns = (
-            ((np.arange(cells * _SAMPLES) + 0.5) * side / (cells * _SAMPLES)).astype(np.intp)
-            for cells, side in zip(_GRID, plane.shape, strict=True)
+            ((np.arange(count * _SAMPLES) + 0.5) * side / (count * _SAMPLES)).astype(np.intp)
+            for count, side in zip(_GRID, plane.shape, strict=True)
         )
         samples = plane[rows[:, None], columns].reshape(_GRID[0], _SAMPLES, _GRID[1], _SAMPLES)
         cells.append(samples.mean(axis=(1, 3), dtype=np.float32))
-    return np.stack(cells) / np.float32(1 << (frame.depth - 8))
+    result: Thumbnail = np.stack(cells) / np.float32(1 << (frame.depth - 8))
+    return result
 
 
 def unlike(before: Thumbnail, after: Thumbnail) -> float:

@@ -83,9 +83,9 @@ def require_effects(effects: Sequence[str]) -> None:
         ConfigError: there are none; the message lists those installed.
     """
     if not effects:
-        from streamfx.generate.library import list_engines
+        from streamfx.generate.library import list_effects
 
-        names = ", ".join(engine.name for engine in list_engines()) or "none are installed"
+        names = ", ".join(effect.name for effect in list_effects()) or "none are installed"
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")
 
 

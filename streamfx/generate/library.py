@@ -66,6 +66,11 @@ def list_engines() -> tuple[FoundEngine, ...]:
     return tuple(listed)
 
 
+def list_effects() -> tuple[FoundEngine, ...]:
+    """Return every engine that a user may pick as an effect, in order of names; broken ones too."""
+    return tuple(found for found in list_engines() if found.spec is None or found.spec.kind is not Kind.SCORES)
+
+
 def engine_folders() -> tuple[Path, ...]:
     """Return the folders that engines are looked for in; the first that has a name wins.
 

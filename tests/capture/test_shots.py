@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamfx.capture.cuts import is_blank, thumbnail, unlike
 from streamfx.capture.shots import ShotSource
 from streamfx.errors import DecodeError, SourceLostError
-from streamfx.frame import Frame, Subsampling
+from streamfx.frame import Frame, Plane, Subsampling
 from tests.fakes import FakeSource
 from tests.scenes import FORMAT, scene_frame
 
@@ -144,11 +144,14 @@ def test_thumbnails_are_alike_whatever_the_depth_size_and_subsampling(
 ) -> None:
     frame = scene_frame(4)
     steps = subsampling.steps
-    planes = [frame.planes[0].repeat(3, 0).repeat(3, 1)]
-    planes += [plane.repeat(6 // steps[0], 0).repeat(6 // steps[1], 1) for plane in frame.planes[1:]]
-    if depth > 8:
-        planes = [plane.astype(np.uint16) << (depth - 8) for plane in planes]
-    large = Frame((planes[0], planes[1], planes[2]), subsampling, depth, frame.colour, 0, 0, frame.time_base)
+    factors = ((3, 3), (6 // steps[0], 6 // steps[1]), (6 // steps[0], 6 // steps[1]))
+
+    def enlarged(plane: Plane, factors: tuple[int, int]) -> Plane:
+        wide = plane.repeat(factors[0], 0).repeat(factors[1], 1)
+        return wide if depth == 8 else wide.astype(np.uint16) << (depth - 8)
+
+    first, second, third = map(enlarged, frame.planes, factors)
+    large = Frame((first, second, third), subsampling, depth, frame.colour, 0, 0, frame.time_base)
     assert unlike(thumbnail(frame), thumbnail(large)) < 0.35
     assert thumbnail(large).dtype == np.float32
     assert thumbnail(large).max() < 256
