@@ -127,9 +127,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         workers = config.workers or (1 if source.live else min(total, _MOST_WORKERS))
         effects = opened.enter_context(open_effects(config, source, workers, stats))
         flow = _flow(config, source, workers)
-        yield Parts(
-            numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output)
-        )
+        yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))
 
 
 def _flow(config: TranscodeConfig, source: Source, workers: int) -> Flow:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
+import av
 import numpy as np
 
 from streamfx.frame import CodeRange, Colour, Frame, Matrix, Planes, Subsampling, VideoFormat
@@ -39,6 +42,24 @@ def scene_planes(
     chroma = [np.full((SIZE[0] // 2, SIZE[1] // 2), 128 + (code - 128) * light) for code in TINTS[tint]]
     first, second, third = (np.clip(plane.round(), 16, 235).astype(np.uint8) for plane in (luma, *chroma))
     return first, second, third
+
+
+def write_clip(path: Path, frames: Sequence[Frame]) -> Path:
+    """Write frames without loss, 25 a second, and return the path."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        context = video.codec_context
+        (context.height, context.width), context.pix_fmt = SIZE, "yuv420p"
+        context.colorspace, context.color_range = 6, 1
+        for number, frame in enumerate(frames):
+            picture = av.VideoFrame(SIZE[1], SIZE[0], "yuv420p")
+            for plane, samples in zip(picture.planes, frame.planes, strict=True):
+                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(samples.shape[0], -1)
+                rows[:, : samples.shape[1]] = samples
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    return path
 
 
 def scene_frame(number: int, time: int = 0, tint: str = "grey", *, light: float = 1, glare: int = 0) -> Frame:

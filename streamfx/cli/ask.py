@@ -39,7 +39,8 @@ def _settled(text: str) -> str:
         chosen[source] = names[0]
         if len(names) > 1:
             answer = _ask(
-                f"{request}: several effects fit a {source}", [f"{name} (to {target[name]})" for name in names]
+                f"{request}: several effects fit a {source}",
+                [f"{name} (to {target[name]})" for name in names],
             )
             if answer is None:
                 raise ConfigError(problem)

@@ -132,7 +132,9 @@ def _open_auto(request: EffectRequest, settings: EffectSettings) -> Routed:
         on_failure.callback(classifier.close)
         if _GOOD not in classifier.classes:
             known = ", ".join(classifier.classes)
-            raise ConfigError(f"{text}: engine {classifier.engine.folder} does not know {_GOOD!r}, only {known}")
+            raise ConfigError(
+                f"{text}: engine {classifier.engine.folder} does not know {_GOOD!r}, only {known}"
+            )
         effect = open_effect(request, settings)
         on_failure.callback(effect.close)
         options = {kind: effect for kind in classifier.classes if kind != _GOOD}

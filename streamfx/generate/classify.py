@@ -48,9 +48,7 @@ def windows(frame: Frame, stride: int, threads: int | None = None) -> Iterator[A
     """Yield the four windows of nine, spread over the picture at its full size, that show most."""
     side_y, side_x = (min(_WINDOW, length) for length in frame.size)
     corners = [
-        (top, left)
-        for top in _spread(frame.size[0] - side_y)
-        for left in _spread(frame.size[1] - side_x)
+        (top, left) for top in _spread(frame.size[0] - side_y) for left in _spread(frame.size[1] - side_x)
     ]
     luma = frame.planes[0]
     corners.sort(key=lambda at: -float(luma[at[0] : at[0] + side_y, at[1] : at[1] + side_x].std()))
@@ -132,7 +130,9 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
     try:
         engine = load_engine(name)
     except EngineNotFoundError as error:
-        raise ConfigError(f"{purpose}: the pictures decide, and what looks at them is missing: {error}") from error
+        raise ConfigError(
+            f"{purpose}: the pictures decide, and what looks at them is missing: {error}"
+        ) from error
     if engine.spec.kind is not Kind.SCORES:
         raise ConfigError(f"{purpose}: the pictures decide, but engine {engine.folder} is no classifier")
     options = CompileOptions(settings.precision, settings.threads, 1, settings.store or CompiledStore())

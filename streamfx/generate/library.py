@@ -68,7 +68,9 @@ def list_engines() -> tuple[FoundEngine, ...]:
 
 def list_effects() -> tuple[FoundEngine, ...]:
     """Return every engine that a user may pick as an effect, in order of names; broken ones too."""
-    return tuple(found for found in list_engines() if found.spec is None or found.spec.kind is not Kind.SCORES)
+    return tuple(
+        found for found in list_engines() if found.spec is None or found.spec.kind is not Kind.SCORES
+    )
 
 
 def engine_folders() -> tuple[Path, ...]:

@@ -89,7 +89,8 @@ class Routed:
     @controls.setter
     def controls(self, controls: Controls) -> None:
         before, after = asdict(self.controls), asdict(controls)
-        changed = {name: value for name, value in after.items() if value != before[name]}
+        # What is as it was may well differ between the engines, whose defaults do; but the factor is common.
+        changed = {name: after[name] for name in after if after[name] != before[name] or name == "factor"}
         wanted = [(effect, replace(effect.controls, **changed)) for effect in self.parts]
         for effect, each in wanted:
             check_controls(each, effect.engine)

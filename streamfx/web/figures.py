@@ -87,7 +87,6 @@ class Figures:
             why = effects.choice.reason if effects.choice else "as asked for"
         return {"factor": effects.chain.effects[0].controls.factor, "why": why}
 
-
     def _routing(self) -> str | None:
         """Return what the pictures decided last, for each place of the chain where they do."""
         said = [
