@@ -136,7 +136,7 @@ def explain(request: Route, ambiguous: Ambiguous, engines: Sequence[Domains]) ->
         for source, names in several.items()
     )
     first = narrowed(request, {source: names[0] for source, names in ambiguous.engines.items()})
-    advice = [f"name the effect itself (--effect {first.among[0]})"]
+    advice = [f"name the effect itself (--effect {next(iter(several.values()))[0]})"]
     kinds = (replace(request, target=target[name]) for names in several.values() for name in names)
     settled = next((kind for kind in kinds if not isinstance(route(kind, engines), Ambiguous)), None)
     if settled is not None:

@@ -144,6 +144,13 @@ def test_where_nothing_fits_the_domains_there_are_are_listed(
             "name the effect itself (--effect wave), or what it should give (route:to=woodcut), "
             "or one for each kind of picture (route:among=wave+real)",
         ),
+        (
+            Route(None, "woodcut"),
+            (CUT, WAVE, Domains("pond", "photo", "woodcut")),
+            "route:to=woodcut: several effects fit: from photo: wave (to woodcut), pond (to woodcut). Say "
+            "which: name the effect itself (--effect wave), "
+            "or one for each kind of picture (route:to=woodcut,among=cut+wave)",
+        ),
     ],
 )
 def test_an_ambiguous_request_is_told_with_the_choices_and_what_to_write(
