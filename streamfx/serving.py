@@ -122,7 +122,7 @@ def _opened(
         desk = Desk(effects, lambda: stats.elapsed_seconds)
         opened.callback(desk.close)
         connection.measure = stats.add
-        sink = BrowserSink(config.outputs[0], source.format, connection.give)
+        sink = BrowserSink(config.outputs[0], effects.chain.output(source.format), connection.give)
         ready(desk)
         shown = numbered(source, effects)
         yield Parts(shown, effects, sink, flow_of(config), process=desk.process, desk=desk)
