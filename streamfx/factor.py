@@ -19,7 +19,8 @@ from streamfx.calibrate import Calibration, calibration
 from streamfx.device import cpu
 from streamfx.estimate import Prediction, predict
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Chain, Effect, EffectSettings
+from streamfx.generate.chain import AnyEffect, Chain
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
@@ -98,7 +99,7 @@ def choose_factor(
     )
 
 
-def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
+def automatic_effects(config: RunSettings, chain: Chain) -> tuple[AnyEffect, ...]:
     """Return the effects whose factor nobody gave, and that have more than one."""
     if config.factor != "auto":
         return ()
@@ -112,7 +113,7 @@ def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
 
 def fit_factor(
     chain: Chain,
-    automatic: Sequence[Effect],
+    automatic: Sequence[AnyEffect],
     video: VideoFormat,
     config: RunSettings,
     settings: EffectSettings,
@@ -138,18 +139,24 @@ def fit_factor(
     threads = settings.threads or processor.usable_cores
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
-    costs = [
-        effect_cost(
-            effect.engine,
-            calibration(effect.engine, effect.compiled, threads, store),
-            share,
-            None if effect in automatic else effect.controls.factor,
-        )
-        for effect in chain.effects
-    ]
+
+    def cost_of(effect: AnyEffect) -> EffectCost:
+        """Return the cost of an effect; where the pictures decide on one of several, that of the dearest."""
+        costs = [
+            effect_cost(
+                part.engine,
+                calibration(part.engine, part.compiled, threads, store),
+                share,
+                None if effect in automatic else part.controls.factor,
+            )
+            for part in effect.parts
+        ]
+        return max(costs, key=lambda cost: predict(machine, workload, [cost], DEFAULT_FACTOR).frame_seconds)
+
+    costs = [cost_of(effect) for effect in chain.effects]
     budget_seconds, purpose = budget(video, config.speed, live=live)
     choice = choose_factor(
-        common_factors([effect.engine for effect in automatic]),
+        common_factors([part.engine for effect in automatic for part in effect.parts]),
         lambda factor: predict(machine, workload, costs, factor),
         budget_seconds,
         purpose,

@@ -16,7 +16,8 @@ from streamfx.errors import ConfigError
 from streamfx.factor import FactorChoice, automatic_effects, common_factors, fit_factor
 from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Chain, Effect, EffectSettings, open_chain, open_effect
+from streamfx.generate.chain import AnyEffect, Chain, open_chain
+from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.library import load_engine
 from streamfx.generate.request import EffectRequest
 from streamfx.generate.routed import Routed
@@ -39,7 +40,7 @@ class Effects:
     chain: Chain
     settings: EffectSettings
     video: VideoFormat
-    automatic: tuple[Effect, ...] = ()
+    automatic: tuple[AnyEffect, ...] = ()
     choice: FactorChoice | None = None
     watch: FactorWatch | None = None
 
@@ -103,7 +104,8 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     """
     old = next(iter(effects.chain.effects[position : position + 1]), None)
     engine = load_engine(name)
-    factors = common_factors([engine, *(each.engine for each in effects.automatic if each is not old)])
+    others = [part.engine for each in effects.automatic if each is not old for part in each.parts]
+    factors = common_factors([engine, *others])
     low, high = engine.factor_range
     factor = effects.settings.factor if old is None else old.controls.factor
     governed = old in effects.automatic

@@ -15,7 +15,7 @@ from streamfx.device import usable_cores
 from streamfx.encode.sink import open_sink
 from streamfx.flow import Flow
 from streamfx.frame_queue import Policy
-from streamfx.generate.effect import output_format
+from streamfx.generate.chain import output_format
 from streamfx.report import Report
 from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts

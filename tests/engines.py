@@ -84,7 +84,7 @@ def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]
     with torch.no_grad():
         weights_K4 = torch.tensor(list(tells.values()))
         network.score.weight.copy_(weights_K4[:, :3, None, None])
-        network.score.bias.copy_(weights_K4[:, 3])
+        network.added.copy_(weights_K4[:, 3])
     planes, to_rgb, from_rgb = golden_input()
     inputs = (torch.from_numpy(planes)[None], *map(torch.from_numpy, (to_rgb, from_rgb)), torch.tensor([1.0]))
     with torch.no_grad():

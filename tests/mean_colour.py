@@ -12,7 +12,8 @@ class MeanColour(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.score = nn.Conv2d(3, classes, 1)
+        self.score = nn.Conv2d(3, classes, 1, bias=False)
+        self.added = nn.Parameter(torch.zeros(classes))
 
     def forward(
         self, planes_B3HW: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor, factor_1: Tensor
@@ -21,5 +22,5 @@ class MeanColour(nn.Module):
         mean_B3hw = functional.avg_pool2d(planes_B3HW, 16)
         rgb_B3hw = torch.einsum("rc,bchw->brhw", to_rgb_34[:, :3], mean_B3hw) + to_rgb_34[:, 3, None, None]
         unused = 0 * (from_rgb_34.sum() + factor_1.sum())  # an input that is left out of a graph is no input
-        scores: Tensor = self.score(rgb_B3hw) + unused
+        scores: Tensor = self.score(rgb_B3hw) + self.added[:, None, None] + unused
         return scores

@@ -66,8 +66,8 @@ def pixels(path: Path | str) -> list[NDArray[Any]]:
 def run(clip: Path, effect: str, **options: Any) -> tuple[Report, list[NDArray[Any]]]:
     """Return the report of a run and the pictures that came of it."""
     output = f"{abs(hash((effect, str(options))))}.mkv"
-    given = {"factor": 2, "backend": "eager", "threads": 1, "codec": "ffv1", "overwrite": True} | options
-    report = streamfx.transcode(clip, output, effects=[effect], **given)
+    given: dict[str, Any] = {"factor": 2, "backend": "eager", "threads": 1, "codec": "ffv1", **options}
+    report = streamfx.transcode(clip, output, effects=[effect], overwrite=True, **given)
     assert report.exit_code == 0
     return report, pixels(output)
 

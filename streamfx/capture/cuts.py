@@ -62,8 +62,7 @@ def thumbnail(frame: Frame) -> Thumbnail:
         )
         samples = plane[rows[:, None], columns].reshape(_GRID[0], _SAMPLES, _GRID[1], _SAMPLES)
         cells.append(samples.mean(axis=(1, 3), dtype=np.float32))
-    result: Thumbnail = np.stack(cells) / np.float32(1 << (frame.depth - 8))
-    return result
+    return np.divide(cells, 1 << (frame.depth - 8), dtype=np.float32)
 
 
 def unlike(before: Thumbnail, after: Thumbnail) -> float:

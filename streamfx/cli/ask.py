@@ -9,7 +9,7 @@ from streamfx.errors import ConfigError
 
 
 def settled(effects: Sequence[str]) -> tuple[str, ...]:
-    """Return the effects, those routes narrowed that could mean several engines; asks where somebody is there.
+    """Return the effects, with those routes narrowed that could mean several engines; asks at a terminal.
 
     Raises:
         ConfigError: nobody can be asked, or gives no answer; or a route cannot be read, or nothing fits it.

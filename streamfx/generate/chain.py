@@ -11,10 +11,10 @@ from typing import TypeAlias
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
-from streamfx.generate.effect import Effect, EffectSettings, open_effect
+from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
 from streamfx.generate.library import list_effects, load_engine
 from streamfx.generate.request import EffectRequest, parse_effect
-from streamfx.generate.route import Ambiguous, Domains, Single, explain, route
+from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
 from streamfx.generate.routed import Routed
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,19 @@ def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings
     return Chain(tuple(effects))
 
 
+def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:
+    """Return the format of the frames that come out of effects, which need not be open.
+
+    Raises:
+        ConfigError, EngineNotFoundError, EngineCorruptError: see `open_chain`.
+    """
+    for request in requests:
+        asked = _settled(parse_effect(request) if isinstance(request, str) else request)
+        if isinstance(asked, EffectRequest):  # where the pictures decide, frames keep their size
+            video = enlarged_format(video, doublings_of(asked, load_engine(asked.engine)))
+    return video
+
+
 def domains() -> tuple[Domains, ...]:
     """Return the domains of every effect there is."""
     return tuple(
@@ -87,21 +100,33 @@ def domains() -> tuple[Domains, ...]:
 
 def _open(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
     request = parse_effect(request) if isinstance(request, str) else request
-    if request.route is not None:
-        return _open_route(request, settings)
-    return _open_auto(request, settings) if request.auto else open_effect(request, settings)
+    settled = _settled(request)
+    if isinstance(settled, ByPicture):
+        return _open_route(request, settled, settings)
+    return _open_auto(settled, settings) if settled.auto else open_effect(settled, settings)
 
 
-def _open_route(request: EffectRequest, settings: EffectSettings) -> AnyEffect:
-    """Return the one effect that fits, or all that may, of which the pictures decide."""
-    assert request.route is not None
-    wanted, engines = request.route, domains()
-    found = route(wanted, engines)
+def _settled(request: EffectRequest) -> EffectRequest | ByPicture:
+    """Return a request that names its engine, or between which engines the pictures decide.
+
+    Raises:
+        ConfigError: it is a route that no engine fits, or that several do.
+    """
+    if request.route is None:
+        return request
+    engines = domains()
+    found = route(request.route, engines)
     if isinstance(found, Ambiguous):
-        raise ConfigError(explain(wanted, found, engines))
+        raise ConfigError(explain(request.route, found, engines))
     if isinstance(found, Single):
-        log.info("%s: effect %s is the one that fits", wanted, found.engine)
-        return open_effect(replace(request, engine=found.engine, route=None), settings)
+        log.info("%s: effect %s is the one that fits", request.route, found.engine)
+        return replace(request, engine=found.engine, route=None)
+    return found
+
+
+def _open_route(request: EffectRequest, found: ByPicture, settings: EffectSettings) -> Routed:
+    """Return all effects that may run, of which the pictures decide."""
+    wanted = request.route
     with ExitStack() as on_failure:
         classifier = open_classifier(DOMAIN, whole, settings, str(wanted))
         on_failure.callback(classifier.close)

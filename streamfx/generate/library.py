@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
 from streamfx.generate.engine import SPEC, Engine, read_engine, read_spec
-from streamfx.generate.spec import EngineSpec
+from streamfx.generate.spec import EngineSpec, Kind
 
 VARIABLE = "STREAMFX_ENGINES"
 

@@ -20,6 +20,7 @@ from streamfx.errors import ConfigError
 
 ROUTE = "route"
 """What stands in an effect's place where its engine is to be found by domains."""
+ROUTE_KEYS = ("from", "to", "among")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from streamfx.backends.backend import CompiledEngine
 from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.classify import Classifier
-from streamfx.generate.effect import Controls, Effect, check_controls
+from streamfx.generate.effect import Effect
 from streamfx.generate.engine import Engine
+from streamfx.generate.request import Controls, check_controls
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Routed:
             effect.controls = each
 
     def look(self, frame: Frame) -> None:
-        """Decide what runs from this frame on; frames must come in order. One that shows nothing is no reason.
+        """Decide what runs from this frame on; frames must come in order. One that shows nothing is none.
 
         Raises:
             FrameError: the classifier gives no scores for it.
@@ -119,6 +120,10 @@ class Routed:
         effect = self._effect_of(self._choice_at(frame.index))
         return frame if effect is None else effect.process(frame)
 
+    def output(self, video: VideoFormat) -> VideoFormat:
+        """Return the format of the frames that come out: the same as of those that go in."""
+        return video
+
     def warm_up(self, video: VideoFormat, factor: float | None = None) -> None:
         """Do now, for every effect, what the first frame of such a video would do besides computing."""
         for effect in self.parts:
@@ -138,8 +143,8 @@ class Routed:
         return self._effect_of(self.choices[-1] if self.choices else None) or self.parts[0]
 
     def _effect_of(self, choice: Choice | None) -> Effect | None:
-        wanted = choice and choice.effect
-        return next((effect for effect in self.parts if effect.engine.name == wanted), None)
+        wanted = None if choice is None else choice.effect
+        return next((effect for effect in self.parts if effect.name == wanted), None)
 
     def _choice_at(self, index: int) -> Choice | None:
         return next((choice for choice in reversed(self.choices) if choice.frame <= index), None)
@@ -149,7 +154,7 @@ class Routed:
         wanted: dict[str | None, float] = {}
         for kind, probability in probabilities.items():
             effect = self.options.get(kind)
-            name = effect and effect.engine.name
+            name = None if effect is None else effect.name
             wanted[name] = wanted.get(name, 0.0) + probability
         best = max(wanted, key=wanted.__getitem__)
         shown = ", ".join(f"{kind} {probability:.2f}" for kind, probability in probabilities.items())

@@ -148,7 +148,7 @@ def test_thumbnails_are_alike_whatever_the_depth_size_and_subsampling(
 
     def enlarged(plane: Plane, factors: tuple[int, int]) -> Plane:
         wide = plane.repeat(factors[0], 0).repeat(factors[1], 1)
-        return wide if depth == 8 else wide.astype(np.uint16) << (depth - 8)
+        return wide if depth == 8 else (wide.astype(np.uint16) << (depth - 8)).astype(np.uint16)
 
     first, second, third = map(enlarged, frame.planes, factors)
     large = Frame((first, second, third), subsampling, depth, frame.colour, 0, 0, frame.time_base)

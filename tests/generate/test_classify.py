@@ -168,10 +168,12 @@ def test_scores_that_are_not_finite_are_an_error_that_names_engine_and_frame(
     class Broken:
         backend, precision = opened.compiled.backend, opened.compiled.precision
 
-        def __call__(self, seen: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+        def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
             return np.full((3, 2, 2), np.nan, np.float32)
 
-        def warm_up(self, shape: tuple[int, int, int], to: Array, back: Array, factor: float) -> None: ...
+        def warm_up(
+            self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float
+        ) -> None: ...
 
         def close(self) -> None: ...
 
