@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
+from streamfx.decisions import FactorFacts, RoutingFacts, how_often
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
@@ -49,85 +50,6 @@ class EffectFacts(BaseModel):
     backend: str
     precision: str
     controls: dict[str, float]
-
-
-class RoutingChoice(BaseModel):
-    """What the pictures decided, from one frame on; the effect is None where frames pass unchanged."""
-
-    model_config = ConfigDict(frozen=True)
-
-    frame: int
-    shot: int
-    effect: str | None
-    probabilities: dict[str, float]
-
-
-class RoutingFacts(BaseModel):
-    """How it was decided, shot by shot, which of several effects runs.
-
-    Attributes:
-        name: what was asked for, as a user writes it.
-        classifier: name, version and digest of the engine that looked at the pictures.
-        options: the effect for each kind of picture; others pass unchanged.
-        looks: frames that were looked at.
-        choices: the first decision and every change.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    classifier: str
-    options: dict[str, str]
-    looks: int
-    choices: tuple[RoutingChoice, ...]
-
-    def summary(self) -> str:
-        """Return what ran at first and at last, why, and how often that changed, in one line."""
-        if not self.choices:
-            return f"{self.name}: nothing ran; no frame of {self.looks} looked at showed anything"
-        parts = [_routed(self.choices[0])]
-        if len(self.choices) > 1:
-            parts.append(f"changed {_times(len(self.choices) - 1)}, at last {_routed(self.choices[-1])}")
-        return f"{self.name}: {'; '.join(parts)}"
-
-
-class FactorDecision(BaseModel):
-    """A change of the factor while a live source ran; before and after are the same where none would help."""
-
-    model_config = ConfigDict(frozen=True)
-
-    time_seconds: float
-    before: float
-    after: float
-    why: str
-
-
-class FactorFacts(BaseModel):
-    """How the factor was chosen, where nobody gave one.
-
-    Attributes:
-        factor: that was chosen at the start.
-        reason: one line.
-        budget_seconds: time for one frame; None where the source states no rate.
-        predicted_seconds: time per frame by factor.
-        decisions: what the governor decided while a live source ran.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    factor: float
-    reason: str
-    budget_seconds: float | None
-    predicted_seconds: dict[str, float]
-    decisions: tuple[FactorDecision, ...] = ()
-
-    def summary(self) -> str:
-        """Return the reason for the choice, and how often it was changed since, in one line."""
-        changes = [made for made in self.decisions if made.after != made.before]
-        if not changes:
-            return self.reason
-        times = "once" if len(changes) == 1 else f"{len(changes)} times"
-        return f"{self.reason}; changed {times} while running, at last to {changes[-1].after:g}"
 
 
 class ControlChange(BaseModel):
@@ -294,10 +216,10 @@ class Report(BaseModel):
             lines.append(f"of it, p50 and p99 in ms: {self._where_latency_goes()}")
         if self.changes:
             last = self.changes[-1]
-            lines.append(f"changed while running: {_times(len(self.changes))}, at last {last.what}")
+            lines.append(f"changed while running: {how_often(len(self.changes))}, at last {last.what}")
         if self.interruptions:
             away = sum(each.seconds for each in self.interruptions)
-            lines.append(f"source away: {_times(len(self.interruptions))}, {away:.1f} s altogether")
+            lines.append(f"source away: {how_often(len(self.interruptions))}, {away:.1f} s altogether")
         for output in self.outputs:
             parts_of = [f"{output.frames_written} of {output.frames_given} written"]
             parts_of += [f"{count} dropped ({cause})" for cause, count in output.dropped.items()]
@@ -366,15 +288,6 @@ def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:
         duration_seconds=form.duration_seconds,
         live=live,
     )
-
-
-def _routed(choice: RoutingChoice) -> str:
-    shown = ", ".join(f"{kind} {probability:.2f}" for kind, probability in choice.probabilities.items())
-    return f"{choice.effect or 'unchanged'} from frame {choice.frame} on ({shown})"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _frames(count: int) -> str:

@@ -16,6 +16,7 @@ from streamfx.capture.source import Source
 from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
+from streamfx.decisions import FactorDecision, FactorFacts, RoutingChoice, RoutingFacts
 from streamfx.desk import Desk
 from streamfx.desk_state import controls_of
 from streamfx.device import cpu
@@ -29,14 +30,10 @@ from streamfx.pipeline import Pipeline
 from streamfx.report import (
     ControlChange,
     EffectFacts,
-    FactorDecision,
-    FactorFacts,
     Interruption,
     OutputAccount,
     OutputFacts,
     Report,
-    RoutingChoice,
-    RoutingFacts,
     check_report_path,
     describe_source,
 )

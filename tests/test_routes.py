@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 import streamfx
 from streamfx.backends.store import CompiledStore
 from streamfx.capture.shots import ShotSource
+from streamfx.cli import main
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError
@@ -24,6 +26,8 @@ from streamfx.generate.chain import open_chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.routed import Routed
 from streamfx.report import Report
+from streamfx.stats import Snapshot
+from streamfx.web.figures import Figures
 from tests import engines
 from tests.desks import bench
 from tests.fakes import FakeSource
@@ -318,6 +322,31 @@ def test_a_kind_of_picture_that_nothing_tells_apart_is_refused(folder: Path, tmp
             open_chain(["route:to=clay"])
 
 
+def test_classifiers_are_listed_apart_from_effects(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["effects"]) == 0
+    effects, _, others = capsys.readouterr().out.partition(
+        "Not effects: what decides on routes and on 'auto'"
+    )
+    assert "\ncarve 1.0\n" in f"\n{effects}"
+    assert "domain" not in effects.split()
+    assert "domain 1.0\n  tells apart photo, painting, drawing; licence Apache-2.0\n" in others
+    assert main(["effects", "--json"]) == 0
+    listed = [effect["name"] for effect in json.loads(capsys.readouterr().out)]
+    assert "carve" in listed
+    assert "domain" not in listed
+    assert main(["effects", "quality"]) == 0
+    assert "tells apart poor, medium, good" in capsys.readouterr().out
+
+
+def test_a_run_without_effects_is_told_those_there_are_and_no_classifier(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["transcode", "in.mp4", "out.mp4"]) == 2
+    error = capsys.readouterr().err
+    assert "carve" in error
+    assert "domain" not in error
+
+
 # ------------------------------------------------------------------------------------------- on the page
 
 
@@ -335,12 +364,21 @@ def test_the_desk_changes_a_route_and_puts_another_effect_in_its_place() -> None
         assert first is not None
         assert not np.array_equal(desk.process(first).planes[0], first.planes[0])
         assert desk.state().effects[0].name == "route:to=linocut"
+        figures = Figures(desk)
+        desk.look(Snapshot(1, 1, 0, 0, None, 1.0, None, None, {}, {}))
+        shown = figures.now()
+        assert shown is not None
+        assert shown["routing"].startswith("carve since frame 0: photo 1.00, painting 0.00")
         desk.set_control(0, "strength", 0.0)
+        assert desk.changes[-1].what == "route:to=linocut: strength 0"
         assert desk.process(first).planes[0] is first.planes[0]
         desk.switch(0, "paint")
         wait_until(lambda: desk.state().opening is None)
         assert [each.name for each in desk.state().effects] == ["paint"]
         assert desk.changes[-1].what == "effect route:to=linocut → paint"
+        now = figures.now()
+        assert now is not None
+        assert now["routing"] is None
         while source.read() is not None:  # cuts still come; nobody looks any more
             pass
         assert routed.looks == 1
