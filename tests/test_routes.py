@@ -254,9 +254,12 @@ def test_kinds_that_want_the_same_count_together(monkeypatch: pytest.MonkeyPatch
     chain.close()
 
 
-def test_the_margin_can_be_set(routed: Routed) -> None:
-    routed.margin = 0.0
-    assert show(routed, (0.6, 0.3, 0.1), (0.4, 0.5, 0.1)) == [(0, "carve"), (1, "print")]
+def test_the_margin_can_be_set() -> None:
+    chain = open_chain(["route:to=linocut,margin=0.05"], EffectSettings("eager", factor=2, threads=1))
+    (effect,) = chain.effects
+    assert isinstance(effect, Routed)
+    assert show(effect, (0.6, 0.3, 0.1), (0.4, 0.5, 0.1)) == [(0, "carve"), (1, "print")]
+    chain.close()
 
 
 def test_every_look_is_logged(routed: Routed, caplog: pytest.LogCaptureFixture) -> None:

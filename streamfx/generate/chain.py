@@ -15,7 +15,7 @@ from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlar
 from streamfx.generate.library import list_effects, load_engine
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
-from streamfx.generate.routed import Routed
+from streamfx.generate.routed import MARGIN, Routed
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,8 @@ def _open(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
     settled = _settled(request)
     if isinstance(settled, ByPicture):
         return _open_route(request, settled, settings)
+    if request.route is not None:
+        log.info("%s: effect %s is the one that fits", request.route, settled.engine)
     return _open_auto(settled, settings) if settled.auto else open_effect(settled, settings)
 
 
@@ -119,7 +121,6 @@ def _settled(request: EffectRequest) -> EffectRequest | ByPicture:
     if isinstance(found, Ambiguous):
         raise ConfigError(explain(request.route, found, engines))
     if isinstance(found, Single):
-        log.info("%s: effect %s is the one that fits", request.route, found.engine)
         return replace(request, engine=found.engine, route=None)
     return found
 
@@ -139,7 +140,7 @@ def _open_route(request: EffectRequest, found: ByPicture, settings: EffectSettin
         for source, name in found.engines.items():
             options[source] = open_effect(replace(request, engine=name, route=None), settings)
             on_failure.callback(options[source].close)
-        routed = _routed(str(wanted), options, classifier)
+        routed = _routed(str(wanted), options, classifier, request.margin)
         on_failure.pop_all()
     return routed
 
@@ -163,16 +164,16 @@ def _open_auto(request: EffectRequest, settings: EffectSettings) -> Routed:
         effect = open_effect(request, settings)
         on_failure.callback(effect.close)
         options = {kind: effect for kind in classifier.classes if kind != _GOOD}
-        routed = _routed(text, options, classifier)
+        routed = _routed(text, options, classifier, request.margin)
         on_failure.pop_all()
     return routed
 
 
-def _routed(name: str, options: Mapping[str, Effect], classifier: Classifier) -> Routed:
+def _routed(name: str, options: Mapping[str, Effect], classifier: Classifier, margin: float | None) -> Routed:
     for effect in options.values():
         if effect.engine.spec.enlarges:
             raise ConfigError(
                 f"{name}: {effect.engine.name} makes frames larger, so it cannot run for some of them only; "
                 f"name it itself (--effect {effect.engine.name})"
             )
-    return Routed(name, options, classifier)
+    return Routed(name, options, classifier, MARGIN if margin is None else margin)

@@ -12,15 +12,16 @@ from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0
 SCALES = (2, 4)
+_AUTO, _MARGIN = "auto", "margin"
 _RANGES: Mapping[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "factor": (1.0, 64.0),
     "noise_amplitude": (0.0, 1.0),
     "seed": (0.0, 2.0**31 - 1),
     "scale": (SCALES[0], SCALES[-1]),
+    _MARGIN: (0.0, 1.0),
 }
 _WHOLE = ("seed", "scale")
-_AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class EffectRequest:
         scale: 2 or 4, how many times larger the frame gets, for effects that enlarge it.
         auto: whether good pictures are left alone.
         route: what is asked for instead of an engine by name; None: the engine.
+        margin: 0..1, by how much more probable something else must be before it runs, where the pictures
+            decide what runs.
     """
 
     engine: str
@@ -63,13 +66,15 @@ class EffectRequest:
     scale: int | None = None
     auto: bool = False
     route: Route | None = None
+    margin: float | None = None
 
 
 def parse_effect(text: str) -> EffectRequest:
     """Return the effect that ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE`` asks for; NAME may be a path.
 
     ``NAME:auto`` leaves good pictures alone. With the name ``route``, ``from`` and ``to`` say what goes in
-    and what comes out, and ``among=NAME+NAME`` which effects come into question; each may be left out.
+    and what comes out, and ``among=NAME+NAME`` which effects come into question; each may be left out. Both
+    take a ``margin``.
 
     Raises:
         ConfigError: a key is unknown, given twice or without a number, or a number is out of range.
@@ -93,10 +98,12 @@ def parse_effect(text: str) -> EffectRequest:
     auto = given.pop(_AUTO, None) is not None
     asked = {key: given.pop(key) for key in ROUTE_KEYS if key in given}
     values = {key: _number(key, value, what) for key, value in given.items()}
-    check_ranges(values, _RANGES, f"effect {text!r}")
+    check_ranges(values, _RANGES, what)
     whole = {key: int(values.pop(key)) for key in _WHOLE if key in values}
+    if _MARGIN in values and not (auto or routed):
+        raise ConfigError(f"{what}: {_MARGIN} is for routes and for {_AUTO!r}, where the pictures decide")
     if whole.get("scale", 2) not in SCALES:
-        raise ConfigError(f"effect {text!r}: scale must be 2 or 4, found {whole['scale']}")
+        raise ConfigError(f"{what}: scale must be 2 or 4, found {whole['scale']}")
     wanted = Route(asked.get("from"), asked.get("to"), _names(asked.get("among"))) if routed else None
     return EffectRequest(name.strip(), **values, **whole, auto=auto, route=wanted)  # type: ignore[arg-type]
 

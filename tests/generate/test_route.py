@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamfx.errors import ConfigError
+from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import (
     Ambiguous,
     ByPicture,
@@ -188,3 +189,49 @@ def test_what_is_chosen_for_each_domain_settles_an_ambiguous_request(
 )
 def test_a_route_is_shown_as_it_is_written(request_: Route, text: str) -> None:
     assert str(request_) == text
+
+
+# ------------------------------------------------------------------------------------- as a user writes it
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("route", EffectRequest("route", route=Route())),
+        ("route:to=woodcut", EffectRequest("route", route=Route(None, "woodcut"))),
+        (
+            " route : from = photo , to=oil painting,strength=0.5,factor=2",
+            EffectRequest("route", 0.5, 2.0, route=Route("photo", "oil painting")),
+        ),
+        (
+            "route:among=wave + real,margin=0.3",
+            EffectRequest("route", route=Route(among=("wave", "real")), margin=0.3),
+        ),
+        ("restore:auto", EffectRequest("restore", auto=True)),
+        ("restore:strength=0.5,auto,margin=0", EffectRequest("restore", 0.5, auto=True, margin=0.0)),
+    ],
+)
+def test_routes_and_auto_are_read(text: str, request_: EffectRequest) -> None:
+    assert parse_effect(text) == request_
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "route:too=woodcut",
+            "effect 'route:too=woodcut': unknown key 'too'; did you mean 'to'[?] known: from, to, among",
+        ),
+        ("route:to=", "to needs a name; nothing was given"),
+        ("route:to=a,to=b", "to is given twice"),
+        ("route:auto", "unknown key 'auto'"),
+        ("wave:to=woodcut", "unknown key 'to'; .*known: strength, .*, auto$"),
+        ("restore:auto=yes", "effect 'restore:auto=yes': auto stands alone, without '=yes'"),
+        ("restore:auto,auto", "auto is given twice"),
+        ("restore:margin=0.2", "margin is for routes and for 'auto', where the pictures decide"),
+        ("restore:auto,margin=2", "margin must be 0 to 1, found 2"),
+    ],
+)
+def test_what_is_wrong_with_a_route_is_said(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_effect(text)
