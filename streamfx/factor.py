@@ -107,7 +107,7 @@ def automatic_effects(config: RunSettings, chain: Chain) -> tuple[AnyEffect, ...
     return tuple(
         effect
         for text, effect in pairs
-        if parse_effect(text).factor is None and len(effect.engine.spec.factors) > 1
+        if parse_effect(text).factor is None and any(part.scales for part in effect.parts)
     )
 
 
@@ -147,7 +147,8 @@ def fit_factor(
                 part.engine,
                 calibration(part.engine, part.compiled, threads, store),
                 share,
-                None if effect in automatic else part.controls.factor,
+                None if effect in automatic and part.scales else part.controls.factor,
+                part.doublings,
             )
             for part in effect.parts
         ]
@@ -156,7 +157,7 @@ def fit_factor(
     costs = [cost_of(effect) for effect in chain.effects]
     budget_seconds, purpose = budget(video, config.speed, live=live)
     choice = choose_factor(
-        common_factors([part.engine for effect in automatic for part in effect.parts]),
+        common_factors([part.engine for effect in automatic for part in effect.parts if part.scales]),
         lambda factor: predict(machine, workload, costs, factor),
         budget_seconds,
         purpose,
@@ -168,7 +169,11 @@ def fit_factor(
 
 
 def effect_cost(
-    engine: Engine, measured: Calibration | None, share: float = 1.0, fixed_factor: float | None = None
+    engine: Engine,
+    measured: Calibration | None,
+    share: float = 1.0,
+    fixed_factor: float | None = None,
+    doublings: int = 0,
 ) -> EffectCost:
     """Return what is known of an engine's cost.
 
@@ -177,6 +182,7 @@ def effect_cost(
         measured: what its network takes; None: to be estimated.
         share: of the processor that was measured with.
         fixed_factor: that was asked for; None: it is to be chosen.
+        doublings: how many times the effect makes frames twice as large each way.
     """
     return EffectCost(
         name=engine.name,
@@ -185,6 +191,7 @@ def effect_cost(
         factors=engine.spec.factors,
         detail="detail" in engine.spec.heads,
         fixed_factor=fixed_factor,
+        doublings=doublings,
         measured=None if measured is None else lambda pixels: share * measured.seconds(pixels),
     )
 

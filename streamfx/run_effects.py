@@ -104,7 +104,9 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     """
     old = next(iter(effects.chain.effects[position : position + 1]), None)
     engine = load_engine(name)
-    others = [part.engine for each in effects.automatic if each is not old for part in each.parts]
+    others = [
+        part.engine for each in effects.automatic if each is not old for part in each.parts if part.scales
+    ]
     factors = common_factors([engine, *others])
     low, high = engine.factor_range
     factor = effects.settings.factor if old is None else old.controls.factor

@@ -281,6 +281,34 @@ def test_controls_hold_for_all_candidates_or_for_none(routed: Routed) -> None:
     assert [part.controls.factor for part in (carve, print_)] == [4, 4]
 
 
+def test_candidates_agree_on_a_factor_but_for_those_that_have_no_choice(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, source, factors in (
+        ("wide", "photo", [3.0, 6.0]),
+        ("narrow", "painting", [1.0, 3.0]),
+        ("fixed", "drawing", [1.0]),
+    ):
+        engines.make_engine(tmp_path, name, source_domain=source, target_domain="ink", factors=factors)
+    monkeypatch.setenv("STREAMFX_ENGINES", f"{tmp_path}:{folder}")
+    chain = open_chain(["route:to=ink,factor=3"], EffectSettings("eager", threads=1))
+    other = open_chain(["route:to=ink"], EffectSettings("eager", threads=1))
+    for each in (chain, other):
+        (effect,) = each.effects
+        assert isinstance(effect, Routed)
+        begun = {part.name: part.controls.factor for part in effect.parts}
+        assert begun == {"fixed": 1, "narrow": 3, "wide": 3}
+        effect.warm_up(FORMAT, 3)
+    assert isinstance(effect, Routed)
+    assert show(effect, (0.1, 0.1, 0.8)) == [(0, "fixed")]
+    assert effect.controls.factor == 3
+    effect.controls = replace(effect.controls, strength=0.5)
+    assert {part.name: part.controls.factor for part in effect.parts} == begun
+    assert {part.controls.strength for part in effect.parts} == {0.5}
+    for each in (chain, other):
+        each.close()
+
+
 def test_a_closed_route_looks_no_more(routed: Routed) -> None:
     routed.close()
     routed.look(scene_frame(1))

@@ -137,8 +137,11 @@ def _open_route(request: EffectRequest, found: ByPicture, settings: EffectSettin
                 f"from others, only {', '.join(classifier.classes)}; say what goes in ({wanted} with from=)"
             )
         options = {}
+        # A factor asked for is meant for those that have a choice, as one for the whole run is.
+        settings = replace(settings, factor=request.factor or settings.factor)
         for source, name in found.engines.items():
-            options[source] = open_effect(replace(request, engine=name, route=None), settings)
+            named = replace(request, engine=name, route=None, factor=None)
+            options[source] = open_effect(named, settings)
             on_failure.callback(options[source].close)
         routed = _routed(str(wanted), options, classifier, request.margin)
         on_failure.pop_all()
@@ -176,4 +179,15 @@ def _routed(name: str, options: Mapping[str, Effect], classifier: Classifier, ma
                 f"{name}: {effect.engine.name} makes frames larger, so it cannot run for some of them only; "
                 f"name it itself (--effect {effect.engine.name})"
             )
+    _agree_on_factor([effect for effect in options.values() if effect.scales])
     return Routed(name, options, classifier, MARGIN if margin is None else margin)
+
+
+def _agree_on_factor(effects: Sequence[Effect]) -> None:
+    """Give effects the same factor to begin with, as far as their engines allow."""
+    if effects:
+        low = max(effect.engine.factor_range[0] for effect in effects)
+        high = min(effect.engine.factor_range[1] for effect in effects)
+        factor = min(max(effects[0].controls.factor, low), high)
+        for effect in effects if low <= high else ():
+            effect.controls = replace(effect.controls, factor=factor)

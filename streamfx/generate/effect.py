@@ -90,6 +90,11 @@ class Effect:
         return (self,)
 
     @property
+    def scales(self) -> bool:
+        """Whether there is a choice of factors."""
+        return len(self.engine.spec.factors) > 1
+
+    @property
     def controls(self) -> Controls:
         """The controls in force. Setting them takes effect with the next frame.
 

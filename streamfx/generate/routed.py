@@ -80,19 +80,26 @@ class Routed:
 
     @property
     def controls(self) -> Controls:
-        """The controls in force. Setting them takes effect with the next frame, in all effects alike.
+        """The controls in force. What is set otherwise takes effect with the next frame, in all effects.
+
+        The factor is that of the effects that have a choice.
 
         Raises:
             ConfigError: when set to something outside the range of one of the engines; the old ones stay.
         """
-        return self._now.controls
+        scaled = next((effect for effect in self.parts if effect.scales), self._now)
+        return replace(self._now.controls, factor=scaled.controls.factor)
 
     @controls.setter
     def controls(self, controls: Controls) -> None:
         before, after = asdict(self.controls), asdict(controls)
-        # What is as it was may well differ between the engines, whose defaults do; but the factor is common.
-        changed = {name: after[name] for name in after if after[name] != before[name] or name == "factor"}
-        wanted = [(effect, replace(effect.controls, **changed)) for effect in self.parts]
+        # What stays may well differ between the engines: their defaults do.
+        changed = {name: value for name, value in after.items() if value != before[name]}
+        factor = {"factor": changed.pop("factor")} if "factor" in changed else {}
+        wanted = [
+            (effect, replace(effect.controls, **changed, **(factor if effect.scales else {})))
+            for effect in self.parts
+        ]
         for effect, each in wanted:
             check_controls(each, effect.engine)
         for effect, each in wanted:
@@ -127,7 +134,7 @@ class Routed:
     def warm_up(self, video: VideoFormat, factor: float | None = None) -> None:
         """Do now, for every effect, what the first frame of such a video would do besides computing."""
         for effect in self.parts:
-            effect.warm_up(video, factor)
+            effect.warm_up(video, factor if effect.scales else None)
         self.classifier.warm_up(video)
 
     def close(self) -> None:
