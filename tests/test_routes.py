@@ -26,6 +26,7 @@ from streamfx.generate.chain import open_chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.routed import Routed
 from streamfx.report import Report
+from streamfx.run_effects import numbered
 from streamfx.stats import Snapshot
 from streamfx.web.figures import Figures
 from tests import engines
@@ -173,6 +174,14 @@ def test_a_factor_nobody_gave_is_one_that_all_candidates_know(tmp_path: Path, fo
     assert report.factor is not None
     assert set(report.factor.predicted_seconds) == {"2"}
     assert [effect.controls["factor"] for effect in report.effects] == [2, 2]
+
+
+def test_frames_are_numbered_by_shot_only_where_an_effect_needs_it() -> None:
+    with bench("carve", "route:to=linocut") as table:
+        shots = numbered(table.source, table.desk.effects)
+        assert isinstance(shots, ShotSource)
+    with bench("carve") as table:
+        assert numbered(table.source, table.desk.effects) is table.source
 
 
 # ---------------------------------------------------------------------------------------------- auto

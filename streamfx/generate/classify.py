@@ -45,13 +45,20 @@ def whole(frame: Frame, stride: int, threads: int | None = None) -> Iterator[Arr
 
 
 def windows(frame: Frame, stride: int, threads: int | None = None) -> Iterator[Array]:
-    """Yield the four windows of nine, spread over the picture at its full size, that show most."""
+    """Yield the four windows of nine, spread over the picture at its full size, that show most.
+
+    Detail counts, along the rows: the edge of black bars above and below must not.
+    """
     side_y, side_x = (min(_WINDOW, length) for length in frame.size)
     corners = [
         (top, left) for top in _spread(frame.size[0] - side_y) for left in _spread(frame.size[1] - side_x)
     ]
-    luma = frame.planes[0]
-    corners.sort(key=lambda at: -float(luma[at[0] : at[0] + side_y, at[1] : at[1] + side_x].std()))
+
+    def detail(corner: tuple[int, int]) -> float:
+        window = frame.planes[0][corner[0] : corner[0] + side_y, corner[1] : corner[1] + side_x]
+        return float(np.abs(np.diff(window.astype(np.int32))).mean()) if side_x > 1 else 0.0
+
+    corners.sort(key=detail, reverse=True)
     colour = frame.colour.assumed(frame.size[0])
     size = small_size((side_y, side_x), 1, stride)
     for top, left in corners[:_WINDOWS_USED]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 from streamfx.capture.cuts import is_blank, thumbnail, unlike
 from streamfx.capture.shots import ShotSource
 from streamfx.errors import DecodeError, SourceLostError
+from streamfx.flow import Ending, Flow
 from streamfx.frame import Frame, Plane, Subsampling
-from tests.fakes import FakeSource
+from streamfx.pipeline import Pipeline
+from tests.asserts import assert_no_stage_thread_is_left
+from tests.fakes import FakeSink, FakeSource
 from tests.scenes import FORMAT, scene_frame
 
 Picture = Callable[[int], Frame]
@@ -234,6 +238,26 @@ def test_what_describes_the_source_is_handed_on() -> None:
     assert shots.shortfall == 7
     shots.close()
     assert source.closes == 1
+
+
+def test_a_source_that_hangs_while_it_is_read_ahead_can_be_stopped() -> None:
+    source = FakeSource(
+        None, hang_at=11, picture=lambda index: scene_frame(index // 10, index), format=FORMAT
+    )
+    sink = FakeSink()
+    pipeline = Pipeline(ShotSource(source), lambda frame: frame, sink, Flow(stop_grace_seconds=0.01))
+
+    def stop() -> None:
+        assert source.hanging.wait(30)
+        pipeline.stop()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    result = pipeline.run()
+    stopping.join()
+    assert result.ending is Ending.STOPPED
+    assert result.account.encoded == 10
+    assert_no_stage_thread_is_left()
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 1, 1]), st.sampled_from([0, 0, 170]))))

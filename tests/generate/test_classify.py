@@ -134,6 +134,15 @@ def test_windows_are_those_that_show_most() -> None:
     assert sum(view[0].std() > 5 for view in found) == 3
 
 
+def test_the_edge_of_black_bars_is_nothing_to_see() -> None:
+    frame = enlarged(scene_frame(1), 5)
+    luma = np.full_like(frame.planes[0], 120)
+    luma[:100] = 16
+    luma[200:, ::2] = 110  # a little detail below
+    found = list(windows(replace(frame, planes=(luma, *frame.planes[1:])), 16))
+    assert all(view[0].min() > 100 for view in found)
+
+
 @pytest.mark.parametrize("size", [(4, 6), (100, 300), (127, 129)])
 def test_small_pictures_have_windows_too(size: tuple[int, int]) -> None:
     frame = FORMAT.frame(replace(FORMAT, size=size).grey().planes, index=0, pts=0)
