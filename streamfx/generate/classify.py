@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _SHORT_SIDE = 160  # pixels of a whole picture: what kind it is shows in the large
 _WINDOW = 128  # pixels of a window: how good it is shows in single pixels
 _WINDOWS_USED = 4  # of nine: those with most to see
-_BLANK = 0.012  # of the range of codes: deviation of the luma below which there is nothing to classify
+_BLANK = 0.01  # of the range of codes: deviation of the luma below which there is nothing to classify
 _FACTOR = 1.0  # a classifier does not depend on it, and each value would be compiled anew
 
 View: TypeAlias = Callable[[Frame, int, int | None], Iterator[Array]]
