@@ -19,9 +19,11 @@ from streamfx.calibrate import Calibration, calibration
 from streamfx.device import cpu
 from streamfx.estimate import Prediction, predict
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import DEFAULT_FACTOR, Chain, Effect, EffectSettings, parse_effect
+from streamfx.generate.chain import AnyEffect, Chain
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
+from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
 from streamfx.gpu import gpus
 from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
@@ -97,17 +99,21 @@ def choose_factor(
     )
 
 
-def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
-    """Return the effects whose factor nobody gave."""
+def automatic_effects(config: RunSettings, chain: Chain) -> tuple[AnyEffect, ...]:
+    """Return the effects whose factor nobody gave, and that have more than one."""
     if config.factor != "auto":
         return ()
     pairs = zip(config.effects, chain.effects, strict=True)
-    return tuple(effect for text, effect in pairs if parse_effect(text).factor is None)
+    return tuple(
+        effect
+        for text, effect in pairs
+        if parse_effect(text).factor is None and any(part.scales for part in effect.parts)
+    )
 
 
 def fit_factor(
     chain: Chain,
-    automatic: Sequence[Effect],
+    automatic: Sequence[AnyEffect],
     video: VideoFormat,
     config: RunSettings,
     settings: EffectSettings,
@@ -133,18 +139,25 @@ def fit_factor(
     threads = settings.threads or processor.usable_cores
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
-    costs = [
-        effect_cost(
-            effect.engine,
-            calibration(effect.engine, effect.compiled, threads, store),
-            share,
-            None if effect in automatic else effect.controls.factor,
-        )
-        for effect in chain.effects
-    ]
+
+    def cost_of(effect: AnyEffect) -> EffectCost:
+        """Return the cost of an effect; where the pictures decide on one of several, that of the dearest."""
+        costs = [
+            effect_cost(
+                part.engine,
+                calibration(part.engine, part.compiled, threads, store),
+                share,
+                None if effect in automatic and part.scales else part.controls.factor,
+                part.doublings,
+            )
+            for part in effect.parts
+        ]
+        return max(costs, key=lambda cost: predict(machine, workload, [cost], DEFAULT_FACTOR).frame_seconds)
+
+    costs = [cost_of(effect) for effect in chain.effects]
     budget_seconds, purpose = budget(video, config.speed, live=live)
     choice = choose_factor(
-        common_factors([effect.engine for effect in automatic]),
+        common_factors([part.engine for effect in automatic for part in effect.parts if part.scales]),
         lambda factor: predict(machine, workload, costs, factor),
         budget_seconds,
         purpose,
@@ -156,7 +169,11 @@ def fit_factor(
 
 
 def effect_cost(
-    engine: Engine, measured: Calibration | None, share: float = 1.0, fixed_factor: float | None = None
+    engine: Engine,
+    measured: Calibration | None,
+    share: float = 1.0,
+    fixed_factor: float | None = None,
+    doublings: int = 0,
 ) -> EffectCost:
     """Return what is known of an engine's cost.
 
@@ -165,6 +182,7 @@ def effect_cost(
         measured: what its network takes; None: to be estimated.
         share: of the processor that was measured with.
         fixed_factor: that was asked for; None: it is to be chosen.
+        doublings: how many times the effect makes frames twice as large each way.
     """
     return EffectCost(
         name=engine.name,
@@ -173,6 +191,7 @@ def effect_cost(
         factors=engine.spec.factors,
         detail="detail" in engine.spec.heads,
         fixed_factor=fixed_factor,
+        doublings=doublings,
         measured=None if measured is None else lambda pixels: share * measured.seconds(pixels),
     )
 

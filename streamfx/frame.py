@@ -167,6 +167,13 @@ class VideoFormat:
             repeated=repeated,
         )
 
+    def grey(self) -> Frame:
+        """Return a frame of this stream that is grey all over."""
+        middle, dtype = 1 << (self.depth - 1), np.uint8 if self.depth == 8 else np.uint16
+        chroma_size = self.subsampling.chroma_size(self.size)
+        y, u, v = (np.full(size, middle, dtype) for size in (self.size, chroma_size, chroma_size))
+        return self.frame((y, u, v), index=0, pts=0)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
@@ -183,6 +190,7 @@ class Frame:
         duration: in units of ``time_base``; None when not known.
         captured_ns: monotonic clock when capture handed the frame over.
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
+        shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -198,6 +206,7 @@ class Frame:
     duration: int | None = None
     captured_ns: int = 0
     repeated: bool = False
+    shot: int = 0
 
     def __post_init__(self) -> None:
         if len(self.planes) != 3:
@@ -227,6 +236,11 @@ class Frame:
         """(height, width) of the luma plane in pixels."""
         height, width = self.planes[0].shape
         return height, width
+
+    @property
+    def format(self) -> VideoFormat:
+        """What it says of the stream it belongs to."""
+        return VideoFormat(self.size, self.subsampling, self.depth, self.colour, self.time_base)
 
     @property
     def time_seconds(self) -> Fraction:

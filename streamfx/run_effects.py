@@ -7,15 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
 from streamfx.device import usable_cores
+from streamfx.errors import ConfigError
 from streamfx.factor import FactorChoice, automatic_effects, common_factors, fit_factor
 from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Chain, Effect, EffectRequest, EffectSettings, open_chain, open_effect
+from streamfx.generate.chain import AnyEffect, Chain, open_chain
+from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.library import load_engine
+from streamfx.generate.request import EffectRequest
+from streamfx.generate.routed import Routed
 from streamfx.stats import Stats, Times
 
 
@@ -35,9 +40,18 @@ class Effects:
     chain: Chain
     settings: EffectSettings
     video: VideoFormat
-    automatic: tuple[Effect, ...] = ()
+    automatic: tuple[AnyEffect, ...] = ()
     choice: FactorChoice | None = None
     watch: FactorWatch | None = None
+
+
+def numbered(source: Source, effects: Effects) -> Source:
+    """Return the source with its frames numbered by shot if an effect needs to know, else as it is.
+
+    Those effects of which the pictures decide are shown the frames that tell what a shot is about.
+    """
+    looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
+    return ShotSource(source, looks) if looks else source
 
 
 @contextmanager
@@ -90,7 +104,10 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     """
     old = next(iter(effects.chain.effects[position : position + 1]), None)
     engine = load_engine(name)
-    factors = common_factors([engine, *(each.engine for each in effects.automatic if each is not old)])
+    others = [
+        part.engine for each in effects.automatic if each is not old for part in each.parts if part.scales
+    ]
+    factors = common_factors([engine, *others])
     low, high = engine.factor_range
     factor = effects.settings.factor if old is None else old.controls.factor
     governed = old in effects.automatic
@@ -100,11 +117,18 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
         factor = min(max(factor, low), high)
     new = open_effect(EffectRequest(name, factor=factor), effects.settings)
     try:
-        new.warm_up(effects.video)
+        new.warm_up(Chain(effects.chain.effects[:position]).output(effects.video))
     except BaseException:
         new.close()
         raise
     chain = Chain((*effects.chain.effects[:position], new, *effects.chain.effects[position + 1 :]))
+    size, usual = (each.output(effects.video).size for each in (chain, effects.chain))
+    if size != usual:
+        new.close()
+        raise ConfigError(
+            f"effect {name!r} would make frames {size[1]}x{size[0]} instead of {usual[1]}x{usual[0]}; "
+            "outputs cannot change their size while they run: name it at the start"
+        )
     automatic = tuple(new if each is old else each for each in effects.automatic)
     watch = None
     if effects.watch is not None and effects.choice is not None:

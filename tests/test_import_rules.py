@@ -25,7 +25,13 @@ HOMES = {
         "web/peer.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
-    "numba": ("generate/fuse_kernels.py", "generate/fuse_llvm.py", "generate/reduce_cpu.py"),
+    "numba": (
+        "generate/enlarge.py",
+        "generate/fuse_kernels.py",
+        "generate/fuse_llvm.py",
+        "generate/place_cpu.py",
+        "generate/reduce_cpu.py",
+    ),
     "onnxruntime": (),
     "pyvirtualcam": ("encode/virtual_camera.py",),
     "openvino": ("backends/openvino_model.py",),
@@ -37,8 +43,8 @@ HOMES = {
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
-    "cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "running", "stages", "streaming",
-    "transcoding", "desk", "run_effects", "serving", "web",
+    "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
+    "streaming", "transcoding", "desk", "run_effects", "serving", "web",
 )  # fmt: skip
 
 
