@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
+from streamfx.backends.backend import Precision
+from streamfx.generate.classify import open_classifier, whole
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import CARD
 from training.card import with_figures
 from training.evaluation.chosen import choose, picture_sheet
+from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import flicker
-from training.evaluation.runner import Runner, has_detail
+from training.evaluation.partner import Operator, partner, untrained
+from training.evaluation.runner import Runner, has_detail, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
 from training.export import document
 from training.features import Encoder
 from training.options import EvaluateOptions
+from training.pairs import OPERATORS
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.sheet import jpeg
 from training.style import open_style
@@ -28,7 +37,12 @@ log = logging.getLogger(__name__)
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
-    chosen = choose(find_stills(options.pictures, options.exclude), options.count)
+    stills = find_stills(options.pictures, options.exclude)
+    if options.kept:
+        chosen = [still for still in stills if any(word in still.path.as_posix() for word in options.kept)]
+        chosen = chosen[: options.count]
+    else:
+        chosen = choose(stills, options.count)
     with ExitStack() as opened:
         runners = {
             name: opened.enter_context(Runner(folder))
@@ -50,16 +64,41 @@ def run(options: EvaluateOptions) -> None:
 def _sections(
     options: EvaluateOptions, runners: dict[str, Runner], chosen: list[Still], opened: ExitStack
 ) -> list[Section]:
-    """What there is to say about an engine: style, where a style picture is given, and flicker."""
+    """What there is to say about an engine: style, partner and domain, where what they need is given, and
+    flicker."""
     found = []
     if options.style is not None:
         bare = None
         if has_detail(runners["engine"].engine):
             bare = opened.enter_context(Runner(options.engine, detail=False))
         found.append(style(runners, Judge(open_style(options.style), Encoder()), chosen, bare))
+    if options.operator is not None:
+        start = Path(opened.enter_context(TemporaryDirectory())) / "untrained"
+        started = opened.enter_context(Runner(untrained(runners["engine"].engine, start)))
+        found.append(partner(runners | {"untrained": started}, _operator(options), chosen, Encoder()))
+    if options.classifier:
+        belief = opened.enter_context(_belief(options.classifier))
+        target = runners["engine"].engine.spec.target_domain
+        found.append(domain(runners, belief, target, chosen, Encoder()))
     if options.videos:
         found.append(flicker(runners, options.videos, options.first_frame, options.frames))
     return found
+
+
+def _operator(options: EvaluateOptions) -> Operator:
+    """What draws the partner of a picture for a factor."""
+    assert options.operator is not None
+    draw = OPERATORS[options.operator]
+    return lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth)
+
+
+@contextmanager
+def _belief(name: str) -> Iterator[Belief]:
+    """How probable a classifier engine holds each domain."""
+    settings = EffectSettings(precision=Precision.F32)
+    with closing(open_classifier(name, whole, settings, "judging domains")) as classifier:
+        none = dict.fromkeys(classifier.classes, 0.0)
+        yield lambda picture: classifier.probabilities(to_frame(picture)) or none
 
 
 def _shown(options: EvaluateOptions, chosen: list[Still]) -> list[Picture]:

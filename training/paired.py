@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
+from streamfx.generate.networks.warp_mask import STRIDE, FactorConv, WarpMask
 from training import losses, pairs
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
@@ -245,12 +245,10 @@ def wake(network: WarpMask) -> None:
     Without normalisation they fade from layer to layer as a convolution starts by default, and lines, which
     need them all, are learned late.
     """
-    firsts = [network.stem, network.down, network.narrow, network.skip]
     with torch.no_grad():
-        for layer in [*firsts, *(block.first for block in network.blocks)]:
-            layer.weight.mul_(6**0.5)
-        for block in network.blocks:
-            block.second.weight.mul_(1.5**0.5)
+        for name, layer in network.named_modules():
+            if isinstance(layer, FactorConv) and layer is not network.heads:
+                layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
 
 
 @contextmanager
