@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -56,9 +57,9 @@ class PairedOptions(BaseModel):
     partners: Path | None = Field(
         default=None, description="instead: folder of partners with the pictures' names and sizes"
     )
-    pen_pixels: float = Field(default=1.8, gt=0, description="width of the operator's pen at factor 1")
+    pen_pixels: float = Field(default=1.6, gt=0, description="width of the operator's pen at factor 1")
     pen_growth: float = Field(
-        default=0.5,
+        default=0.7,
         ge=0,
         description="the pen grows with the factor to this power: larger pictures, larger factors",
     )
@@ -79,9 +80,8 @@ class PairedOptions(BaseModel):
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
     steps: int = Field(default=4000, ge=1)
-    loop: LoopOptions = Field(
-        default_factory=lambda: LoopOptions(learning_rate=1.5e-3, tail=0.7, checkpoint_every=200)
-    )
+    tied_steps: int = Field(default=2400, ge=0, description="at first, in which all factors learn together")
+    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
     squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
     square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
     clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
@@ -161,18 +161,23 @@ class PairedTrainee:
         device = options.loop.device
         self.generator = WarpMask(**options.network.model_dump()).to(device)
         wake(self.generator)
+        self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
         self.optimisers = {
-            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.99))
-            for (name, network), rate in zip(
-                self.networks.items(), (options.loop.learning_rate, options.critic_learning_rate), strict=True
+            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(momentum, 0.99))
+            for (name, network), rate, momentum in zip(
+                self.networks.items(),
+                (options.loop.learning_rate, options.critic_learning_rate),
+                (0.9, 0.5),
+                strict=True,
             )
         }
 
     def step(self, number: int) -> dict[str, float]:
         """Correct the critic, then the generator, once; returns every weighted term."""
         options = self.options
+        self._tied.on = number < options.tied_steps
         rng = np.random.default_rng([options.loop.seed, 3, number])
         factor, drawn = self.pairs.draw(number)
         squares = [square[:, :: int(rng.choice([1, -1]))] for square in drawn]
@@ -251,6 +256,29 @@ def wake(network: WarpMask) -> None:
                 layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
 
 
+@dataclass
+class Tie:
+    """Whether all factors learn the same."""
+
+    on: bool = True
+
+
+def tie(network: WarpMask) -> Tie:
+    """Let every factor learn from the steps at all factors, as long as the tie is on.
+
+    Weights belong to three factors, so that each learns from a third of the steps. What they have in common
+    is nearly everything, as long as little was learned.
+    """
+    tied = Tie()
+
+    def shared(gradient_A: Tensor) -> Tensor:
+        return gradient_A.sum(0, keepdim=True).expand_as(gradient_A) if tied.on else gradient_A
+
+    for values_A in network.parameters():
+        values_A.register_hook(shared)  # type: ignore[no-untyped-call]
+    return tied
+
+
 @contextmanager
 def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
@@ -286,7 +314,8 @@ def card(options: PairedOptions) -> str:
             f"{options.critic_learning_rate:g}), "
         )
     how = (
-        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, "
+        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, of "
+        f"which {options.tied_steps} with all factors learning together, "
         f"batch {options.batch} of {options.crop} x {options.crop} pixels, Adam at "
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
