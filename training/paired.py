@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -23,8 +22,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import STRIDE, FactorConv, WarpMask
+from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses, pairs
+from training.anchors import tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import export, golden, warp_mask_fields
@@ -243,42 +243,6 @@ class PairedTrainee:
         return losses.temporal(moved_output_13SS[..., inner, inner], output_13SS[..., rows, columns])
 
 
-def wake(network: WarpMask) -> None:
-    """Give features before the heads about the scale of the picture (He, Zhang, Ren, Sun, "Delving Deep into
-    Rectifiers", 2015), and what blocks add half of it.
-
-    Without normalisation they fade from layer to layer as a convolution starts by default, and lines, which
-    need them all, are learned late.
-    """
-    with torch.no_grad():
-        for name, layer in network.named_modules():
-            if isinstance(layer, FactorConv) and layer is not network.heads:
-                layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
-
-
-@dataclass
-class Tie:
-    """Whether all factors learn the same."""
-
-    on: bool = True
-
-
-def tie(network: WarpMask) -> Tie:
-    """Let every factor learn from the steps at all factors, as long as the tie is on.
-
-    Weights belong to three factors, so that each learns from a third of the steps. What they have in common
-    is nearly everything, as long as little was learned.
-    """
-    tied = Tie()
-
-    def shared(gradient_A: Tensor) -> Tensor:
-        return gradient_A.sum(0, keepdim=True).expand_as(gradient_A) if tied.on else gradient_A
-
-    for values_A in network.parameters():
-        values_A.register_hook(shared)  # type: ignore[no-untyped-call]
-    return tied
-
-
 @contextmanager
 def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
@@ -314,9 +278,9 @@ def card(options: PairedOptions) -> str:
             f"{options.critic_learning_rate:g}), "
         )
     how = (
-        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, of "
-        f"which {options.tied_steps} with all factors learning together, "
-        f"batch {options.batch} of {options.crop} x {options.crop} pixels, Adam at "
+        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, "
+        f"in the first {options.tied_steps} of which all factors learn together, batch {options.batch} of "
+        f"{options.crop} x {options.crop} pixels, Adam at "
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
         f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
