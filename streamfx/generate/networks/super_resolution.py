@@ -1,12 +1,12 @@
-"""Super-resolution: a picture and a channel of noise become what its bicubic enlargement to twice the size lacks.
+"""Super-resolution: a picture and noise become what the bicubic enlargement to twice the size lacks.
 
 After Navarrete Michelini, Zhu, Liu, "Multi-Scale Recursive and Perception-Distortion Controllable Image
 Super-Resolution" (2018). Amplitude 0 of the noise gives the lowest distortion, 1 the most detail.
 
-Legend of shapes: B pictures, H x W picture, F features, f = 4 pixels of a square of 2 x 2. Whatever has twice
-the size is kept folded, these four as channels of one pixel (`pixel_unshuffle`), so that all convolutions run
-at the small size: one of 3 x 3 from folded to small is a strided one of 6 x 6 pixels, one from small to folded
-a transposed one.
+Legend of shapes: B pictures, H x W picture, F features, f = 4 pixels of a square of 2 x 2. Whatever has
+twice the size is kept folded, these four as channels of one pixel (`pixel_unshuffle`), so that all
+convolutions run at the small size: one of 3 x 3 from folded to small is a strided one of 6 x 6 pixels, one
+from small to folded a transposed one.
 
     planes B4HW --stem, of the colour matrix, narrow--> BFHW
     Y, U, V --bicubic x2, enlarged, strided, of the colour matrix, join--> BFHW
@@ -46,7 +46,7 @@ class Convolution(nn.Module):
 
 
 class BackProjection(nn.Module):
-    """A round: what the folded features lack to be the initial ones again, when lowered, is lifted and added."""
+    """A round: what the folded features lack, when lowered, to be the initial ones is lifted and added."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -76,6 +76,8 @@ class SuperResolution(nn.Module):
         torch.Size([1, 3, 60, 94])
     """
 
+    bicubic: Tensor
+
     def __init__(self, features: int = 32, rounds: int = 2) -> None:
         super().__init__()
         half = features // 2
@@ -98,7 +100,11 @@ class SuperResolution(nn.Module):
         return 5 + 2 * len(self.rounds)
 
     def forward(
-        self, planes_B4HW: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor, factor_1: Tensor
+        self,
+        planes_B4HW: Tensor,
+        to_rgb_34: Tensor,
+        from_rgb_34: Tensor,
+        factor_1: Tensor,  # noqa: ARG002
     ) -> Tensor:
         """What the bicubic enlargement (a = -0.75, as OpenCV's) of the planes lacks.
 
