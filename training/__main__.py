@@ -14,8 +14,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import distil, evaluate, style
+from training import distil, evaluate, style, super_resolution
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.super_resolution import SuperResolutionOptions
 
 
 class WrongOptions(ValueError):
@@ -55,6 +56,12 @@ COMMANDS: Mapping[str, Command] = {
         DistilOptions,
         distil.run,
         {"teacher": "teacher", "content": "content", **_FOLDERS},
+    ),
+    "upscale": Command(
+        "train a super_resolution engine",
+        SuperResolutionOptions,
+        super_resolution.run,
+        {"init": "init", "content": "feed.content", **_FOLDERS},
     ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",

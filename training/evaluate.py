@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from streamfx.errors import EngineMismatchError
-from streamfx.generate.engine import CARD, read_engine
+from streamfx.generate.engine import CARD, read_engine, read_spec
 from streamfx.generate.networks.warp_mask import WarpMask
-from training import losses
+from training import judge_upscaling, losses
 from training.card import with_figures
 from training.export import document
 from training.features import Decoder, Encoder, adain
@@ -280,14 +280,36 @@ def _number(factor: float | None) -> str:
 
 
 def run(options: EvaluateOptions) -> None:
-    """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
+    """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked.
+
+    Raises:
+        ValueError: The engine paints in a style, and the style picture is not given.
+    """
     torch.set_num_threads(options.threads)
+    chosen = choose(find_stills(options.pictures, options.exclude), options.count)
+    upscaling = read_spec(options.engine).family == "super_resolution"
+    text, numbers, drawn = (judge_upscaling.report if upscaling else _report)(options, chosen)
+    sheet_file = jpeg(drawn)
+    options.work.mkdir(parents=True, exist_ok=True)
+    (options.work / "evaluation.json").write_text(json.dumps(numbers, indent=1) + "\n")
+    (options.work / "sheet.jpg").write_bytes(sheet_file)
+    print(text)
+    if options.document:
+        card = (options.engine / CARD).read_text(encoding="utf-8")
+        document(options.engine, with_figures(card, text), sheet_file)
+
+
+def _report(
+    options: EvaluateOptions, chosen: Sequence[Still]
+) -> tuple[str, Mapping[str, Sequence[Mapping[str, object]]], Picture]:
+    """Figures of an engine that paints in a style: as text, as JSON values, and as a picture."""
+    if options.style is None:
+        raise ValueError(f"engine {options.engine} paints in a style: give the style picture with --style")
     stylizers = {"engine": open_stylizer(options.engine)}
     stylizers |= {name: open_stylizer(folder) for name, folder in options.against.items()}
     encoder = Encoder()
     style_13HW = open_style(options.style)
     judge = Judge(style_features(encoder, style_13HW), encoder)
-    chosen = choose(find_stills(options.pictures, options.exclude), options.count)
     figures = judge_pictures(stylizers["engine"], judge, chosen)
     figures += judge_style(judge, style_13HW)
     flicker = [
@@ -301,12 +323,4 @@ def run(options: EvaluateOptions) -> None:
         if (picture := read_still(still.path)) is not None
     ]
     shown += [frame for clip in options.videos[:1] for frame in read_clip(clip, options.first_frame, 1)]
-    drawn = jpeg(picture_sheet(stylizers["engine"], shown))
-    text = tables(figures, flicker)
-    options.work.mkdir(parents=True, exist_ok=True)
-    (options.work / "evaluation.json").write_text(json.dumps(as_json(figures, flicker), indent=1) + "\n")
-    (options.work / "sheet.jpg").write_bytes(drawn)
-    print(text)
-    if options.document:
-        card = (options.engine / CARD).read_text(encoding="utf-8")
-        document(options.engine, with_figures(card, text), drawn)
+    return tables(figures, flicker), as_json(figures, flicker), picture_sheet(stylizers["engine"], shown)

@@ -19,6 +19,7 @@ from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.super_resolution import SCALE, SuperResolution
 from training import metrics
 from training.features import Encoder
+from training.options import EvaluateOptions
 from training.pictures import Picture, Still, read_still, to_picture, to_short_side, to_tensor
 from training.sheet import sheet
 from training.upscaled import (
@@ -182,6 +183,22 @@ def tables(figures: Sequence[UpscalingFigures], short_side: int = SHORT_SIDE) ->
             f"| {f.perceptual_distance:.4f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def report(
+    options: EvaluateOptions, stills: Sequence[Still]
+) -> tuple[str, Mapping[str, Sequence[Mapping[str, object]]], Picture]:
+    """Figures of a super-resolution engine: as text, as JSON values, and as a picture.
+
+    Raises:
+        EngineMismatchError: The engine is of another family.
+        ValueError: There is no readable held-out picture.
+    """
+    network = open_upscaler(options.engine)
+    figures = judge_upscaling(network, Encoder(), stills)
+    shown = [true_picture(still, SHORT_SIDE) for still in stills[:: max(1, len(stills) // 4)][:4]]
+    drawn = upscaling_sheet(network, [truth for truth in shown if truth is not None])
+    return tables(figures), {"pictures": as_json(figures)}, drawn
 
 
 def as_json(figures: Sequence[UpscalingFigures]) -> list[dict[str, object]]:

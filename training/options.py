@@ -172,7 +172,7 @@ class EvaluateOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: Path = Field(description="engine folder")
-    style: Path = Field(description="style picture")
+    style: Path | None = Field(default=None, description="style picture, for engines that paint in a style")
     pictures: list[Path] = Field(
         min_length=1, description="folders of photographs; the held-out ones are used"
     )
@@ -193,6 +193,6 @@ class EvaluateOptions(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> EvaluateOptions:
         paths = [self.engine, self.style, *self.pictures, *self.videos, *self.against.values()]
-        if missing := [str(path) for path in paths if not path.exists()]:
+        if missing := [str(path) for path in paths if path is not None and not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
         return self

@@ -22,6 +22,7 @@ _CONVOLUTION_AXES = 4
 # By family and first part of a layer's name: how many times smaller than the reduced picture, each way, is
 # what the layer reads and what it writes.
 _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "super_resolution": {},  # folded: every layer runs at the size of what goes in
     "warp_mask": {
         "stem": (1, 2),
         "down": (2, 4),
@@ -30,7 +31,7 @@ _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "skip": (2, 2),
         "join": (2, 2),
         "heads": (2, 2),
-    }
+    },
 }
 
 

@@ -9,9 +9,10 @@ from safetensors import SafetensorError
 from torch import nn
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError
+from streamfx.generate.networks.super_resolution import SuperResolution
 from streamfx.generate.networks.warp_mask import WarpMask
 
-FAMILIES: dict[str, type[nn.Module]] = {"warp_mask": WarpMask}
+FAMILIES: dict[str, type[nn.Module]] = {"super_resolution": SuperResolution, "warp_mask": WarpMask}
 
 
 def build_network(family: str, options: Mapping[str, object], weights: bytes) -> nn.Module:
