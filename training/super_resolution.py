@@ -1,7 +1,7 @@
 """Training of a super-resolution engine, x2 with the same weights at every level.
 
-First distortion alone, then every square goes through twice: without noise for the lowest distortion, with
-noise of amplitude 1 for the best perception.
+First distortion alone; then, in one step of `perception_every`, squares go through twice: without noise for the
+lowest distortion, with noise of amplitude 1 for the best perception.
 
 Legend of shapes: B squares, S their side, pictures of a level B3S_lS_l.
 """
@@ -28,6 +28,7 @@ from training.export import STRENGTH, export, golden
 from training.features import Encoder
 from training.feed import Feed, FeedOptions
 from training.loop import LoopOptions
+from training.metrics import perceptual_distance
 from training.relativistic import ScaleCritic, relativistic
 from training.upscaled import draw_noise, reduce_bicubic, to_8_bits, upscale
 
@@ -63,10 +64,18 @@ class SuperResolutionOptions(BaseModel):
 
     network: SuperResolutionNetworkOptions = Field(default_factory=SuperResolutionNetworkOptions)
     distortion_steps: int = Field(default=8000, ge=0, description="with the distortion terms alone")
-    perception_steps: int = Field(default=1200, ge=0, description="with all terms, at all levels")
+    perception_steps: int = Field(default=1200, ge=0, description="in which all terms take part, in turns")
+    perception_every: int = Field(
+        default=3,
+        ge=1,
+        description="of so many of these steps one sees all terms; the others, far cheaper, distortion alone",
+    )
     loop: LoopOptions = Field(default_factory=LoopOptions)
     second_level: float = Field(
-        default=0.25, ge=0, le=1, description="share of the first steps that see both levels, not only x2"
+        default=0.25,
+        ge=0,
+        le=1,
+        description="share of the steps with distortion alone that see both levels, not only x2",
     )
     noisy_squares: int = Field(
         default=4, ge=1, description="squares of each batch that go through a second time, with noise"
@@ -75,6 +84,7 @@ class SuperResolutionOptions(BaseModel):
     distortion_weight: float = Field(default=10.0, ge=0)
     contextual_weight: float = Field(default=0.1, ge=0)
     contextual_places: int = Field(default=1024, ge=2, description="of each layer, that are compared")
+    perceptual_weight: float = Field(default=1.0, ge=0)
     adversarial_weight: float = Field(default=0.001, ge=0)
     critic_width: int = Field(default=24, ge=1)
     critic_rate: float = Field(default=2e-4, gt=0, description="learning rate of the critic")
@@ -116,7 +126,8 @@ class SuperResolutionTrainee:
     def step(self, number: int) -> dict[str, float]:
         """Correct the network once, and in the second phase its critic; returns every weighted term."""
         options = self._options
-        perception = number >= options.distortion_steps
+        since = number - options.distortion_steps
+        perception = since >= 0 and since % options.perception_every == 0
         rng = np.random.default_rng([options.loop.seed, 6, number])
         levels = LEVELS if perception or rng.random() < options.second_level else 1
         truths, low = self._pictures(number, levels, turns=int(rng.integers(4)))
@@ -127,7 +138,7 @@ class SuperResolutionTrainee:
         seen, low = [truth[: options.noisy_squares] for truth in truths], low[: options.noisy_squares]
         with options.loop.precision():
             noisy = upscale(self._network, low, draw_noise(low, levels, 1.0, random))
-        terms["contextual"] = options.contextual_weight * self._contextual(noisy, seen, low, random)
+        terms |= self._perception(noisy, seen, low, random)
         terms["adversarial"] = options.adversarial_weight * relativistic(*self._scores(noisy, seen))
         values = loop.correct(self.optimisers["generator"], terms)
         made = [picture.detach() for picture in noisy]
@@ -155,19 +166,31 @@ class SuperResolutionTrainee:
             "consistency": weight * _sum((small - low).abs().mean() for small in reduced_again(outputs)),
         }
 
-    def _contextual(
+    def _perception(
         self, outputs: Sequence[Tensor], truths: Sequence[Tensor], low: Tensor, random: torch.Generator
-    ) -> Tensor:
-        """Contextual loss, summed over levels: to the truth, and once reduced again to what went in."""
-        places = self._options.contextual_places
+    ) -> dict[str, Tensor]:
+        """What the encoder sees, summed over levels: the contextual loss to the truth, and once reduced again
+        to what went in; and the perceptual distance to the truth, place by place."""
+        options = self._options
         with torch.no_grad():
-            *true_layers, low_layers = (self._layers(picture) for picture in (*truths, low))
-        pictures = [*outputs, *reduced_again(outputs)]
-        wanted = [*true_layers, *[low_layers] * len(outputs)]
-        return _sum(
-            contextual_of_layers(self._layers(picture), layers, places, random)
-            for picture, layers in zip(pictures, wanted, strict=True)
+            *wanted, wanted_low = (self._layers(picture) for picture in (*truths, low))
+        found = [self._layers(picture) for picture in outputs]
+        again = [self._layers(picture) for picture in reduced_again(outputs)]
+        contextual = _sum(
+            contextual_of_layers(layers, true_layers, options.contextual_places, random)
+            for layers, true_layers in (
+                *zip(found, wanted, strict=True),
+                *((layers, wanted_low) for layers in again),
+            )
         )
+        perceptual = _sum(
+            perceptual_distance(layers, true_layers).mean()
+            for layers, true_layers in zip(found, wanted, strict=True)
+        )
+        return {
+            "contextual": options.contextual_weight * contextual,
+            "perceptual": options.perceptual_weight * perceptual,
+        }
 
     def _layers(self, rgb_B3HW: Tensor) -> list[Tensor]:
         with self._options.loop.precision():
@@ -242,7 +265,7 @@ def card(options: SuperResolutionOptions) -> str:
     licences = Counter(still.licence for still in feed.stills)
     phases = {
         "the distortion terms": options.distortion_steps,
-        "all terms, with and without noise": options.perception_steps,
+        f"all terms, with and without noise, in one of {options.perception_every}": options.perception_steps,
     }
     start = "the weights of another training" if options.init is not None else "random weights"
     training = (
@@ -250,7 +273,7 @@ def card(options: SuperResolutionOptions) -> str:
         f"{feed.crop} x {feed.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
         + ", then ".join(f"{steps} steps with {phase}" for phase, steps in phases.items() if steps)
         + f". Weights: distortion {options.distortion_weight:g}, contextual {options.contextual_weight:g}, "
-        f"adversarial {options.adversarial_weight:g}."
+        f"perceptual {options.perceptual_weight:g}, adversarial {options.adversarial_weight:g}."
     )
     sources = len({still.source for still in feed.stills})
     words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())

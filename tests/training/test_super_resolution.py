@@ -38,7 +38,8 @@ def toy_options(folder: Path, **changes: object) -> SuperResolutionOptions:
         "work": folder / "work",
         "network": {"features": 8, "rounds": 1},
         "distortion_steps": 2,
-        "perception_steps": 2,
+        "perception_steps": 3,
+        "perception_every": 2,
         "second_level": 0.5,
         "noisy_squares": 1,
         "contextual_places": 16,
@@ -67,7 +68,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
     lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) == {"step", "distortion", "consistency"}
-    assert set(lines[-1]) == {*lines[0], "contextual", "adversarial", "critic"}
+    assert set(lines[3]) == set(lines[0])
+    assert set(lines[2]) == set(lines[4]) == {*lines[0], "contextual", "perceptual", "adversarial", "critic"}
 
 
 def test_a_few_steps_are_better_than_bicubic(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_the_description_says_what_the_runtime_needs(tmp_path: Path) -> None:
 
 def test_the_card_names_steps_and_licences(tmp_path: Path) -> None:
     text = card(toy_options(tmp_path))
-    assert "2 steps with the distortion terms, then 2 steps with all terms" in text
+    assert "2 steps with the distortion terms, then 3 steps with all terms" in text
     assert "not stated" in text
     assert all(len(line) <= 110 for line in text.splitlines())
 

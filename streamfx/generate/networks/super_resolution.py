@@ -8,9 +8,10 @@ twice the size is kept folded, these four as channels of one pixel (`pixel_unshu
 convolutions run at the small size: one of 3 x 3 from folded to small is a strided one of 6 x 6 pixels, one
 from small to folded a transposed one.
 
-    planes B4HW --stem, of the colour matrix, narrow--> BFHW
+    Y, U, V --stem, of the colour matrix, narrow--> BFHW
     Y, U, V --bicubic x2, enlarged, strided, of the colour matrix, join--> BFHW
-    the sum of both, the initial features BFHW --lift--> folded BFHW
+    noise B1HW --grain, blend, both without bias--> BFHW, proportional to the amplitude
+    the sum of the three, the initial features BFHW --lift--> folded BFHW
     rounds of back-projection: lower the folded, subtract the initial, lift the difference, add it
     folded --synthesis, of the colour matrix--> B(3f)HW --pixel shuffle--> residual B3(2H)(2W)
 """
@@ -81,10 +82,12 @@ class SuperResolution(nn.Module):
     def __init__(self, features: int = 32, rounds: int = 2) -> None:
         super().__init__()
         half = features // 2
-        self.stem = Convolution(3 + NOISE_CHANNELS, features)
+        self.stem = Convolution(3, features)
         self.narrow = Convolution(features, features, side=1)
         self.enlarged = Convolution(3 * _SQUARE, half)
         self.join = Convolution(half, features, side=1)
+        self.grain = nn.Parameter(torch.randn(half, NOISE_CHANNELS, 3, 3) / 3)
+        self.blend = nn.Parameter(torch.zeros(features, half, 1, 1))  # noise is to earn its place
         self.lift = Convolution(features, features)
         self.slopes = nn.Parameter(torch.full((2, features), 0.1))
         self.rounds = nn.ModuleList(BackProjection(features) for _ in range(rounds))
@@ -117,9 +120,12 @@ class SuperResolution(nn.Module):
         Returns:
             B3(2H)(2W): to be added to the enlarged Y, U, V, in code values.
         """
-        near = functional.relu(convolve(planes_B4HW, *self._stem(to_rgb_34)))
-        wide = functional.relu(convolve(planes_B4HW[:, :3], *self._enlarged(to_rgb_34), margin=3))
-        initial = functional.prelu(self.narrow(near) + self.join(wide), self.slopes[0])
+        planes_B3HW, noise_B1HW = planes_B4HW[:, :3], planes_B4HW[:, 3:]
+        near = functional.relu(convolve(planes_B3HW, *self._stem(to_rgb_34)))
+        wide = functional.relu(convolve(planes_B3HW, *self._enlarged(to_rgb_34), margin=3))
+        grain = functional.relu(convolve(noise_B1HW, self.grain, None))
+        sum_BFHW = self.narrow(near) + self.join(wide) + functional.conv2d(grain, self.blend)
+        initial = functional.prelu(sum_BFHW, self.slopes[0])
         folded = functional.prelu(self.lift(initial), self.slopes[1])
         minus_initial = -initial
         for back_project in self.rounds:
@@ -133,10 +139,8 @@ class SuperResolution(nn.Module):
         return residual
 
     def _stem(self, to_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight F433 and bias F of the stem for planes and noise."""
-        weight_F333 = self.stem.weight[:, :3]
-        planes_F333, bias_F = _of_planes(weight_F333, self.stem.bias, to_rgb_34)
-        return torch.cat([planes_F333, self.stem.weight[:, 3:]], dim=1), bias_F
+        """Weight F333 and bias F of the stem for planes."""
+        return _of_planes(self.stem.weight, self.stem.bias, to_rgb_34)
 
     def _enlarged(self, to_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
         """Weight S377 and bias S for planes: bicubic enlargement and strided convolution in one."""
