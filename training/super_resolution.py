@@ -1,7 +1,7 @@
 """Training of a super-resolution engine, x2 with the same weights at every level.
 
-First distortion alone; then, in one step of `perception_every`, squares go through twice: without noise for the
-lowest distortion, with noise of amplitude 1 for the best perception.
+First distortion alone; then, in one step of `perception_every`, squares go through twice: without noise for
+the lowest distortion, with noise of amplitude 1 for the best perception.
 
 Legend of shapes: B squares, S their side, pictures of a level B3S_lS_l.
 """

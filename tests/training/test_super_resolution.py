@@ -17,11 +17,9 @@ from streamfx.backends.golden import Golden, difference
 from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.super_resolution import SuperResolution
-from training import judge_upscaling
-from training.__main__ import main
-from training.features import Encoder
+from training.evaluation.upscaling import true_pictures
 from training.metrics import psnr_luma
-from training.pictures import Still, find_stills
+from training.pictures import find_stills, to_tensor
 from training.super_resolution import SuperResolutionOptions, card, fields, run, train
 from training.upscaled import draw_noise, enlarge_bicubic, reduce_area, reduce_bicubic, to_8_bits, upscale
 
@@ -76,13 +74,11 @@ def test_a_few_steps_are_better_than_bicubic(tmp_path: Path) -> None:
     loop = {"learning_rate": 1e-3, "warm_up_steps": 1, "bfloat16": False, "threads": 1}
     options = toy_options(tmp_path, distortion_steps=60, perception_steps=0, second_level=0.0, loop=loop)
     network = train(options)
-    truth = judge_upscaling.true_picture(find_stills([tmp_path / "photos"])[0], 64)
-    assert truth is not None
+    truth = to_tensor(next(true_pictures(find_stills([tmp_path / "photos"]), 64)))[None]
     low = to_8_bits(reduce_bicubic(truth, 2))
-    gain_db = psnr_luma(judge_upscaling.enlarged(network, low, 1, 0.0), truth) - psnr_luma(
-        enlarge_bicubic(low), truth
-    )
-    assert gain_db.item() > 0.1
+    with torch.no_grad():
+        (found,) = upscale(network, low, draw_noise(low, 1, 0.0, torch.Generator()))
+    assert psnr_luma(found, truth).item() > psnr_luma(enlarge_bicubic(low), truth).item() + 0.1
 
 
 def test_the_command_writes_an_engine_that_openvino_runs_at_any_size(tmp_path: Path) -> None:
@@ -103,22 +99,6 @@ def test_the_command_writes_an_engine_that_openvino_runs_at_any_size(tmp_path: P
         error = difference(found, Golden(planes, to_rgb, from_rgb, 1.0, expected))
         assert error.rms <= 1e-3
     compiled.close()
-
-
-def test_the_evaluate_command_puts_figures_into_the_card(tmp_path: Path) -> None:
-    options = toy_options(tmp_path, distortion_steps=1, perception_steps=0)
-    run(options)
-    names = (Path(f"{number}.png") for number in range(6, 99))
-    held_out = next(name for name in names if Still(name, name.name).held_out)
-    blocks = np.random.default_rng(9).integers(0, 256, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-    cv2.imwrite(str(tmp_path / "photos" / held_out), blocks)
-    given = ["evaluate", str(options.out), "--pictures", str(tmp_path / "photos"), "--document"]
-    assert main([*given, "--work", str(tmp_path / "judged"), "--set", "threads=1", "count=9"]) == 0
-    engine = read_engine(options.out)
-    assert "| x4 | bicubic | engine | 1 |" in (engine.folder / "card.md").read_text()
-    assert "sheet.jpg" in engine.spec.files
-    rows = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["pictures"]
-    assert len(rows) == 14
 
 
 def test_the_description_says_what_the_runtime_needs(tmp_path: Path) -> None:
@@ -189,33 +169,3 @@ def test_noise_has_the_size_of_each_level_and_the_amplitude_asked_for() -> None:
 def test_steps_of_8_bits_are_kept_and_what_is_beyond_is_cut() -> None:
     values = torch.tensor([-0.2, 100.4 / 255, 1.3]).reshape(1, 1, 1, 3)
     assert (to_8_bits(values) * 255).flatten().tolist() == pytest.approx([0.0, 100.0, 255.0])
-
-
-def test_figures_cover_the_dial_at_every_enlargement(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    toy_options(tmp_path)
-    stills = find_stills([tmp_path / "photos"])[:2]
-    network = SuperResolution(features=8, rounds=0).requires_grad_(False).eval()
-    figures = judge_upscaling.judge_upscaling(network, Encoder(), stills, short_side=64)
-    assert [(f.times, f.reduced_by, f.method, f.amplitude) for f in figures] == [
-        *((2, "bicubic", *method) for method in _methods(judge_upscaling.AMPLITUDES)),
-        *((4, "bicubic", *method) for method in _methods(judge_upscaling.AMPLITUDES)),
-        *((2, "area", *method) for method in _methods(judge_upscaling.AMPLITUDES[:1])),
-    ]
-    assert all(f.pictures == 2 for f in figures)
-    assert figures[0].psnr_db > figures[6].psnr_db  # a larger enlargement is harder
-    assert figures[0].perceptual_distance > 0
-    text = judge_upscaling.tables(figures, 64)
-    assert f"| x2 | bicubic | bicubic |  | {figures[0].psnr_db:.2f} |" in text
-    truths = [truth for still in stills if (truth := judge_upscaling.true_picture(still, 64)) is not None]
-    drawn = judge_upscaling.upscaling_sheet(network, truths, side=40)
-    assert drawn.shape == (18 + 40 + 4 + 40, 4 * 40 + 3 * 4, 3)
-
-
-def _methods(amplitudes: tuple[float, ...]) -> list[tuple[str, float | None]]:
-    return [("bicubic", None), *(("engine", amplitude) for amplitude in amplitudes)]
-
-
-def test_without_a_readable_picture_judging_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no readable held-out picture"):
-        judge_upscaling.judge_upscaling(SuperResolution(features=8), Encoder(), find_stills([tmp_path]))
