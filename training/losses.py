@@ -179,6 +179,17 @@ def temporal(moved_B3HW: Tensor, reference_B3HW: Tensor) -> Tensor:
     return (moved_B3HW - reference_B3HW).square().mean()
 
 
+def weight_bias(weights: Sequence[Tensor], biases: Sequence[Tensor], epsilon: float = 1e-2) -> Tensor:
+    """Mean absolute kernel value over the mean absolute bias plus `epsilon`, of all layers together; scalar.
+
+    Low where biases are large against kernels: then they decide, like switches, where a rectified unit is on.
+    """
+    kernel, bias = (
+        torch.cat([values.flatten() for values in tensors]).abs().mean() for tensors in (weights, biases)
+    )
+    return kernel / (bias + epsilon)
+
+
 def same_heads(
     heads_B7hw: Tensor, wanted_B7hw: Tensor, lowest: Sequence[float], highest: Sequence[float]
 ) -> Tensor:

@@ -10,8 +10,9 @@ from torch import nn
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError
 from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.yuv_style import YuvStyle
 
-FAMILIES: dict[str, type[nn.Module]] = {"warp_mask": WarpMask}
+FAMILIES: dict[str, type[nn.Module]] = {"warp_mask": WarpMask, "yuv_style": YuvStyle}
 
 
 def build_network(family: str, options: Mapping[str, object], weights: bytes) -> nn.Module:
