@@ -1,6 +1,6 @@
 """Layers that more than one family is made of.
 
-Legend of shapes: B pictures, C channels, h x w features, O x I outputs and inputs of a convolution, s its side.
+Legend of shapes: B pictures, C channels, h x w features, O x I outputs and inputs of a convolution of side s.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _GROUP = 4
 class Composite(nn.Module):
     """Doubles height and width by interleaving; as many channels as before, no weights.
 
-    Each group of four maps a, b, c, d gives four maps. Every 2 x 2 block of each holds the values that a, b, c
-    and d have at one place, in an order of its own, so that each input takes each corner once:
+    Each group of four maps a, b, c, d gives four maps. Every 2 x 2 block of each holds the values that a, b,
+    c and d have at one place, in an order of its own, so that each input takes each corner once:
 
         map 0: a b    map 1: b a    map 2: c d    map 3: d c
                c d           d c           a b           b a

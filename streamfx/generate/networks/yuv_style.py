@@ -51,6 +51,8 @@ class SubNetwork(nn.Module):
         full: Whether it has the full-size stages. Without them, what it sees and paints has half the size.
     """
 
+    folding: Tensor
+
     def __init__(self, inputs: int, width: int, full: bool) -> None:
         super().__init__()
         self.first = FactorConv(inputs, width, 5) if full else None
