@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from textwrap import fill
 
-from training.options import DistilOptions, NetworkOptions, StyleOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 from training.pictures import CLIPS, find_stills
 
 _LINE = 110
@@ -26,12 +26,16 @@ def style_card(options: StyleOptions) -> str:
         "structure (relu3_1 normalised)": options.structure_weight,
         "tone (luma of cells of 16 pixels, normalised)": options.tone_weight,
         "grid of pixels": options.grid_weight,
+        "weight-bias ratio": options.weight_bias_weight,
         "total variation": options.variation_weight,
         "temporal term": options.temporal_weight,
-        "price of the mask": options.mask_price,
-        "of the displacement": options.displacement_price,
-        "of the detail gain": options.detail_price,
     }
+    if options.released_steps > 0:
+        weights |= {
+            "price of the mask": options.mask_price,
+            "of the displacement": options.displacement_price,
+            "of the detail gain": options.detail_price,
+        }
     losses = (
         "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
         f"1 each, of which {options.style_pooling:g} for the crops of a batch together, a share of "
@@ -82,7 +86,12 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     return with_figures(card, _NOT_MEASURED)
 
 
-def _family(network: NetworkOptions) -> str:
+def _family(network: NetworkOptions | YuvNetworkOptions) -> str:
+    if isinstance(network, YuvNetworkOptions):
+        return (
+            f"Family `yuv_style`, layout {network.layout}: width {network.luma_width} for Y, "
+            f"{network.chroma_width} for U and V."
+        )
     return (
         f"Family `warp_mask`: stem {network.stem}, width {network.width}, {network.blocks} blocks, "
         f"joined {network.joined}, norm {network.norm}."

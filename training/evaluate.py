@@ -20,11 +20,12 @@ from torch import Tensor
 from streamfx.errors import EngineMismatchError
 from streamfx.generate.engine import CARD, read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.yuv_style import YuvStyle
 from training import losses
 from training.card import with_figures
 from training.export import document
 from training.features import Decoder, Encoder, adain
-from training.fused import bare, fuse_rgb, reduce
+from training.fused import bare, complete, fuse_rgb, reduce
 from training.options import EvaluateOptions
 from training.pictures import (
     Picture,
@@ -37,7 +38,7 @@ from training.pictures import (
     to_tensor,
 )
 from training.sheet import cell, centre, jpeg, sheet
-from training.style import open_style, style_features
+from training.style import StyleNetwork, open_style, style_features
 from training.temporal import motion, warping_error
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ SHORT_SIDE = 480
 class Stylizer:
     """A network ready to stylize whole pictures, on the CPU, by the reference path."""
 
-    network: WarpMask
+    network: StyleNetwork
     max_displacement_pixels: float
     detail: bool = True
 
@@ -62,22 +63,24 @@ class Stylizer:
     def rgb(self, rgb_13HW: Tensor, factor: float) -> Tensor:
         """Fused full-size RGB 13HW; height and width must be multiples of 4 times the factor."""
         heads_17hw = self.network.translate(reduce(rgb_13HW, factor), torch.tensor([factor]))
-        if not self.detail:
+        if isinstance(self.network, YuvStyle):
+            heads_17hw = complete(heads_17hw)
+        elif not self.detail:
             heads_17hw = torch.cat([heads_17hw[:, :6], torch.zeros_like(heads_17hw[:, 6:])], dim=1)
         return fuse_rgb(rgb_13HW, heads_17hw, factor, self.max_displacement_pixels)
 
 
 def open_stylizer(folder: Path) -> Stylizer:
-    """Stylizer of a warp-and-mask engine folder.
+    """Stylizer of an engine folder.
 
     Raises:
         EngineMismatchError: The engine is of another family.
     """
     engine = read_engine(folder)
     network = engine.network()
-    if not isinstance(network, WarpMask):
+    if not isinstance(network, WarpMask | YuvStyle):
         raise EngineMismatchError(
-            f"{folder} is of family {engine.spec.family}; only warp_mask can be evaluated"
+            f"{folder} is of family {engine.spec.family}; only warp_mask and yuv_style can be evaluated"
         )
     return Stylizer(network, engine.spec.max_displacement_pixels)
 
@@ -172,7 +175,8 @@ def judge_pictures(stylizer: Stylizer, judge: Judge, stills: Sequence[Still]) ->
         outputs: dict[tuple[str, float | None], Picture] = {
             ("engine", factor): stylizer(picture, factor) for factor in FACTORS
         }
-        outputs["engine without detail", 4.0] = plain(picture, 4.0)
+        if isinstance(stylizer.network, WarpMask):
+            outputs["engine without detail", 4.0] = plain(picture, 4.0)
         outputs["AdaIN", None] = judge.adain(picture)
         outputs["untouched", None] = picture
         source = judge.features(picture)

@@ -16,9 +16,10 @@ from torch.nn import functional
 
 from streamfx.backends.golden import Golden
 from streamfx.generate.engine import FORMAT, WEIGHTS, Engine, read_engine, write_engine
-from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine
+from streamfx.generate.networks import warp_mask, yuv_style
+from streamfx.generate.networks.warp_mask import WarpMask, affine
 from training.fused import FROM_YUV, TO_YUV
-from training.options import DistilOptions, StyleOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
@@ -99,14 +100,18 @@ def export(
 
 
 def style_fields(options: StyleOptions) -> dict[str, Any]:
-    """Fields of engine.yaml of a warp_mask engine trained on a style picture."""
+    """Fields of engine.yaml of an engine trained on a style picture."""
+    network = options.network
+    module = warp_mask if isinstance(network, NetworkOptions) else yuv_style
+    i420 = not isinstance(network, NetworkOptions) and network.layout == "i420"
     return {
         "name": options.name or options.out.name,
         "version": options.version,
-        "family": "warp_mask",
-        "options": options.network.model_dump(),
-        "stride": STRIDE,
-        "heads": list(HEADS),
+        "family": network.family,
+        "options": network.model_dump(exclude={"family"}),
+        **({"layout": "i420"} if i420 else {}),
+        "stride": module.STRIDE,
+        "heads": list(module.HEADS),
         "max_displacement_pixels": options.max_displacement_pixels,
         "source_domain": "photo",
         "target_domain": options.target_domain,
@@ -119,7 +124,7 @@ def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions,
     fields = teacher.spec.model_dump() | {
         "name": options.out.name,
         "version": options.version or teacher.spec.version,
-        "options": options.network.model_dump(),
+        "options": options.network.model_dump(exclude={"family"}),
     }
     return export(network, options.out, fields, golden(network), card)
 

@@ -40,6 +40,7 @@ TO_YUV = torch.tensor(
 FROM_YUV = torch.linalg.inv(TO_YUV.double()).float()
 _MIDDLE = torch.tensor([[0.5], [0.0], [0.0]])
 _SPREAD = 4.0  # what YUV around 0 is multiplied by: deviations near 1
+_BRUSH = 0.1  # what painted planes are multiplied by: their last layer sums hundreds of values near 1
 
 
 class SubNetwork(nn.Module):
@@ -70,10 +71,10 @@ class SubNetwork(nn.Module):
         x = normalise(functional.avg_pool2d(functional.relu(self.second(x, mix_A)), 2), "instance")
         x = normalise(functional.relu(self.third(x, mix_A)), "instance")
         x = self._doubled(self.fourth, x, mix_A)
-        if self.fifth is None:
-            return functional.pixel_shuffle(x, 2)
-        x = normalise(functional.pixel_shuffle(functional.relu(x), 2), "instance")
-        return functional.pixel_shuffle(self._doubled(self.fifth, x, mix_A), 2)
+        if self.fifth is not None:
+            x = normalise(functional.pixel_shuffle(functional.relu(x), 2), "instance")
+            x = self._doubled(self.fifth, x, mix_A)
+        return _BRUSH * functional.pixel_shuffle(x, 2)
 
     def _doubled(self, convolution: FactorConv, features_BIhw: Tensor, mix_A: Tensor) -> Tensor:
         """Convolution after a composite layer: B(4 O)hw, the four values of a block as channels."""
