@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
-from training.pictures import CLIPS, find_stills
+from training.pictures import CLIPS, Still, find_stills
 
 _LINE = 110
 _FIGURES = "## Figures"
-_NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
+NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 
 
 def style_card(options: StyleOptions) -> str:
@@ -70,7 +72,7 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 {_FIGURES}
 
-{_NOT_MEASURED}
+{NOT_MEASURED}
 """
 
 
@@ -83,7 +85,7 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     )
     card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
     card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)
-    return with_figures(card, _NOT_MEASURED)
+    return with_figures(card, NOT_MEASURED)
 
 
 def _family(network: NetworkOptions | YuvNetworkOptions) -> str:
@@ -109,12 +111,17 @@ def with_figures(card: str, figures: str) -> str:
 def _pictures(options: StyleOptions) -> str:
     folders = [path for path in options.content if path.is_dir()]
     stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
+    return f"{options.crops} crops out of {sources(stills, options.content)}"
+
+
+def sources(stills: Sequence[Still], content: Sequence[Path]) -> str:
+    """How many pictures a training used, from how many sources, their licences, and the clips of
+    `content`."""
     licences = Counter(still.licence for still in stills)
-    clips = sorted(path.name for path in options.content if path.suffix.lower() in CLIPS)
+    clips = sorted(path.name for path in content if path.suffix.lower() in CLIPS)
     words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
     text = (
-        f"{options.crops} crops out of {len(stills)} photographs cut from "
-        f"{len({still.source for still in stills})} source pictures "
+        f"{len(stills)} photographs cut from {len({still.source for still in stills})} source pictures "
         f"(licences: {words or 'none'})"
     )
     return text + (f" and of frames of {', '.join(clips)}." if clips else ".")

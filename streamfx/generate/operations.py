@@ -33,6 +33,7 @@ _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     },
     # After a composite layer a convolution runs at the small size, where a third of its weights meet.
     "yuv_style": {"first": (1, 1), "second": (2, 2), "third": (4, 4), "fourth": (4, 3), "fifth": (2, 2)},
+    "convert_sr": {"quarter": (2, 2), "residual": (4, 4), "wider": (4, 3), "full": (2, 2)},
 }
 
 

@@ -9,10 +9,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError
+from streamfx.generate.networks.convert_sr import ConvertSr
 from streamfx.generate.networks.warp_mask import WarpMask
 from streamfx.generate.networks.yuv_style import YuvStyle
 
-FAMILIES: dict[str, type[nn.Module]] = {"warp_mask": WarpMask, "yuv_style": YuvStyle}
+FAMILIES: dict[str, type[nn.Module]] = {"warp_mask": WarpMask, "yuv_style": YuvStyle, "convert_sr": ConvertSr}
 
 
 def build_network(family: str, options: Mapping[str, object], weights: bytes) -> nn.Module:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamfx.generate.networks.warp_mask import FactorConv, convolve
+
 _GROUP = 4
 
 
@@ -50,6 +52,25 @@ class Composite(nn.Module):
 def source(number: int, corner: int) -> int:
     """Which map of a group of four lies in a corner (0..3, row by row) of the blocks of map `number`."""
     return corner ^ number
+
+
+def after_composite(
+    features_BIhw: Tensor, convolution: FactorConv, mix_A: Tensor, folding_KL: Tensor
+) -> Tensor:
+    """Convolution after a composite layer: B(4 O)hw, the four values of each block as channels, for
+    `pixel_shuffle`."""
+    weight_OIss, bias_O = convolution.mixed(mix_A)
+    return convolve(features_BIhw, fold_composite(weight_OIss, folding_KL), bias_O.repeat_interleave(4))
+
+
+def start_without_grid(convolution: FactorConv) -> None:
+    """Let the four maps of each group of a composite layer begin with nearly the same weights: their sum has
+    one value in a block, so that the first pictures show no checkerboard."""
+    with torch.no_grad():
+        groups = convolution.weight.view(
+            *convolution.weight.shape[:2], -1, _GROUP, *convolution.weight.shape[3:]
+        )
+        groups.copy_(2 * groups.mean(3, keepdim=True) + 0.3 * groups)
 
 
 def fold_composite(weight_OIss: Tensor, folding_KL: Tensor) -> Tensor:

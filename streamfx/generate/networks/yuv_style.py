@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.generate.networks.layers import fold_composite, folding
-from streamfx.generate.networks.warp_mask import FactorConv, affine, anchor_mix, convolve, normalise
+from streamfx.generate.networks.layers import after_composite, folding, start_without_grid
+from streamfx.generate.networks.warp_mask import FactorConv, affine, anchor_mix, normalise
 
 Layout = Literal["planes", "i420"]
 
@@ -62,6 +62,8 @@ class SubNetwork(nn.Module):
         self.fourth = FactorConv(6 * width, width if full else 1, 5)
         self.fifth = FactorConv(width, 1, 5) if full else None
         self.register_buffer("folding", folding(5), persistent=False)
+        for doubled in filter(None, (self.fourth, self.fifth)):
+            start_without_grid(doubled)
 
     def forward(self, seen_BIhw: Tensor, mix_A: Tensor) -> Tensor:
         """Plane B1hw, around 0."""
@@ -70,17 +72,11 @@ class SubNetwork(nn.Module):
             x = normalise(functional.avg_pool2d(functional.relu(self.first(x, mix_A)), 2), "instance")
         x = normalise(functional.avg_pool2d(functional.relu(self.second(x, mix_A)), 2), "instance")
         x = normalise(functional.relu(self.third(x, mix_A)), "instance")
-        x = self._doubled(self.fourth, x, mix_A)
+        x = after_composite(x, self.fourth, mix_A, self.folding)
         if self.fifth is not None:
             x = normalise(functional.pixel_shuffle(functional.relu(x), 2), "instance")
-            x = self._doubled(self.fifth, x, mix_A)
+            x = after_composite(x, self.fifth, mix_A, self.folding)
         return _BRUSH * functional.pixel_shuffle(x, 2)
-
-    def _doubled(self, convolution: FactorConv, features_BIhw: Tensor, mix_A: Tensor) -> Tensor:
-        """Convolution after a composite layer: B(4 O)hw, the four values of a block as channels."""
-        weight_OIss, bias_O = convolution.mixed(mix_A)
-        weight = fold_composite(weight_OIss, self.folding)
-        return convolve(features_BIhw, weight, bias_O.repeat_interleave(4))
 
 
 class YuvStyle(nn.Module):
