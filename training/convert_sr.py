@@ -301,7 +301,6 @@ def engine_fields(options: ConvertSrOptions) -> dict[str, Any]:
         "heads": list(HEADS),
         "scale": SCALE,
         "noise_channels": network.convert_noise + network.enlarge_noise,
-        "max_displacement_pixels": 0.0,
         "source_domain": "photo",
         "target_domain": options.target_domain,
         "controls": {**STRENGTH, "noise_amplitude": {"low": 0.0, "high": 1.0, "default": 1.0}},

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamfx.backends.golden import Golden
-from streamfx.generate.engine import FORMAT, WEIGHTS, Engine, read_engine, write_engine
+from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks import warp_mask, yuv_style
 from streamfx.generate.networks.warp_mask import WarpMask, affine
+from streamfx.generate.spec import FORMAT
 from training.fused import FROM_YUV, TO_YUV
-from training.options import DistilOptions, NetworkOptions, StyleOptions
+from training.options import DistilOptions, StyleOptions, YuvNetworkOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
@@ -102,20 +103,22 @@ def export(
 def style_fields(options: StyleOptions) -> dict[str, Any]:
     """Fields of engine.yaml of an engine trained on a style picture."""
     network = options.network
-    module = warp_mask if isinstance(network, NetworkOptions) else yuv_style
-    i420 = not isinstance(network, NetworkOptions) and network.layout == "i420"
-    return {
+    common = {
         "name": options.name or options.out.name,
         "version": options.version,
         "family": network.family,
         "options": network.model_dump(exclude={"family"}),
-        **({"layout": "i420"} if i420 else {}),
-        "stride": module.STRIDE,
-        "heads": list(module.HEADS),
-        "max_displacement_pixels": options.max_displacement_pixels,
         "source_domain": "photo",
         "target_domain": options.target_domain,
         "licence": options.licence,
+    }
+    if isinstance(network, YuvNetworkOptions):
+        heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
+        return common | heads
+    return common | {
+        "stride": warp_mask.STRIDE,
+        "heads": list(warp_mask.HEADS),
+        "max_displacement_pixels": options.max_displacement_pixels,
     }
 
 

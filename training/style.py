@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
 from streamfx.generate.networks.yuv_style import YuvStyle
 from training import loop, losses
 from training.card import style_card
@@ -208,7 +208,7 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
     terms = _looks(studio, output_B3SS, indices, factor)
     terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3])
     if options.weight_bias_weight > 0:
-        terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network)
+        terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, factor)
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
         terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
@@ -243,13 +243,11 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     }
 
 
-def _weight_bias(network: StyleNetwork) -> Tensor:
-    """The weight-bias ratio of all convolutions."""
-    named = dict(network.named_parameters())
-    weights, biases = (
-        [values for name, values in named.items() if name.endswith(f".{kind}")] for kind in ("weight", "bias")
-    )
-    return losses.weight_bias(weights, biases)
+def _weight_bias(network: StyleNetwork, factor: float) -> Tensor:
+    """The weight-bias ratio of all convolutions, of their weights for a factor."""
+    mix_A = anchor_mix(torch.tensor([factor]))
+    convolutions = [module for module in network.modules() if isinstance(module, FactorConv)]
+    return losses.weight_bias(*zip(*(module.mixed(mix_A) for module in convolutions), strict=True))
 
 
 def _random(options: StyleOptions, step: int) -> np.random.Generator:
