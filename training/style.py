@@ -246,8 +246,8 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
 def _weight_bias(network: StyleNetwork, factor: float) -> Tensor:
     """The weight-bias ratio of all convolutions, of their weights for a factor."""
     mix_A = anchor_mix(torch.tensor([factor]))
-    convolutions = [module for module in network.modules() if isinstance(module, FactorConv)]
-    return losses.weight_bias(*zip(*(module.mixed(mix_A) for module in convolutions), strict=True))
+    mixed = [module.mixed(mix_A) for module in network.modules() if isinstance(module, FactorConv)]
+    return losses.weight_bias([weight for weight, _ in mixed], [bias for _, bias in mixed])
 
 
 def _random(options: StyleOptions, step: int) -> np.random.Generator:
