@@ -136,7 +136,8 @@ def run(options: StyleOptions) -> None:
     """Train and write the engine."""
     network = train(options)
     fields, card = style_fields(options), style_card(options)
-    engine = export(network, options.out, fields, golden(network), card)
+    frame = golden(network, layout=fields.get("layout", "planes"))
+    engine = export(network, options.out, fields, frame, card)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
