@@ -19,6 +19,7 @@ from torch import Tensor
 
 from streamfx.errors import EngineMismatchError
 from streamfx.generate.engine import CARD, read_engine
+from streamfx.generate.networks.convert_sr import ConvertSr
 from streamfx.generate.networks.warp_mask import WarpMask
 from streamfx.generate.networks.yuv_style import YuvStyle
 from training import losses
@@ -26,6 +27,8 @@ from training.card import with_figures
 from training.export import document
 from training.features import Decoder, Encoder, adain
 from training.fused import bare, complete, fuse_rgb, reduce
+from training.judge_noise import judge_noise, painted
+from training.judge_noise import table as noise_table
 from training.options import EvaluateOptions
 from training.pictures import (
     Picture,
@@ -45,13 +48,14 @@ log = logging.getLogger(__name__)
 
 FACTORS = (1.0, 2.0, 4.0)
 SHORT_SIDE = 480
+_NOISE_PICTURES = 8
 
 
 @dataclass(frozen=True)
 class Stylizer:
     """A network ready to stylize whole pictures, on the CPU, by the reference path."""
 
-    network: StyleNetwork
+    network: StyleNetwork | ConvertSr
     max_displacement_pixels: float
     detail: bool = True
 
@@ -62,6 +66,8 @@ class Stylizer:
     @torch.no_grad()
     def rgb(self, rgb_13HW: Tensor, factor: float) -> Tensor:
         """Fused full-size RGB 13HW; height and width must be multiples of 4 times the factor."""
+        if isinstance(self.network, ConvertSr):
+            return painted(self.network, rgb_13HW, factor)
         heads_17hw = self.network.translate(reduce(rgb_13HW, factor), torch.tensor([factor]))
         if isinstance(self.network, YuvStyle):
             heads_17hw = complete(heads_17hw)
@@ -78,9 +84,10 @@ def open_stylizer(folder: Path) -> Stylizer:
     """
     engine = read_engine(folder)
     network = engine.network()
-    if not isinstance(network, WarpMask | YuvStyle):
+    if not isinstance(network, WarpMask | YuvStyle | ConvertSr):
         raise EngineMismatchError(
-            f"{folder} is of family {engine.spec.family}; only warp_mask and yuv_style can be evaluated"
+            f"{folder} is of family {engine.spec.family}; "
+            "warp_mask, yuv_style and convert_sr can be judged against a style"
         )
     return Stylizer(network, engine.spec.max_displacement_pixels)
 
@@ -283,6 +290,13 @@ def _number(factor: float | None) -> str:
     return "" if factor is None else f"{factor:g}"
 
 
+def _noise_text(network: ConvertSr, judge: Judge, stills: Sequence[Still]) -> str:
+    """Table of the spread of looks over a few pictures."""
+    pictures = [picture for still in stills if (picture := read_still(still.path)) is not None]
+    seen = [to_tensor(to_whole_strides(to_short_side(picture, SHORT_SIDE)))[None] for picture in pictures]
+    return noise_table(judge_noise(network, judge.encoder, judge.grams, seen))
+
+
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
@@ -307,6 +321,8 @@ def run(options: EvaluateOptions) -> None:
     shown += [frame for clip in options.videos[:1] for frame in read_clip(clip, options.first_frame, 1)]
     drawn = jpeg(picture_sheet(stylizers["engine"], shown))
     text = tables(figures, flicker)
+    if isinstance(stylizers["engine"].network, ConvertSr):
+        text += "\n" + _noise_text(stylizers["engine"].network, judge, chosen[:_NOISE_PICTURES])
     options.work.mkdir(parents=True, exist_ok=True)
     (options.work / "evaluation.json").write_text(json.dumps(as_json(figures, flicker), indent=1) + "\n")
     (options.work / "sheet.jpg").write_bytes(drawn)

@@ -12,7 +12,10 @@ import torch
 
 from streamfx.generate.networks.convert_sr import ConvertSr
 from training.convert_sr import ConvertSrOptions, ConvertSrTrainee, card, engine_fields, train
+from training.features import Encoder
 from training.feed import Feed
+from training.judge_noise import judge_noise, table
+from training.losses import gram
 from training.variety import style_difference, variety
 
 GRAM = torch.tensor([[[2.0, 0.0], [0.0, 2.0]]])  # mean square 2
@@ -97,3 +100,18 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         toy_options(tmp_path, style=tmp_path / "none.png")
     with pytest.raises(ValueError, match="factors are at least 1"):
         toy_options(tmp_path, factors={0.5: 1.0})
+
+
+def test_the_spread_of_looks_is_none_without_noise_and_grows_with_it() -> None:
+    torch.manual_seed(2)
+    network = ConvertSr(2, 1, stem=4, width=8, blocks=1, enlarge_width=4).eval()
+    encoder = Encoder()
+    picture = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        grams = [gram(layer) for layer in encoder(picture)]
+    spreads = judge_noise(network, encoder, grams, [picture])
+    assert (spreads[0].pixels, spreads[0].difference) == (0.0, 0.0)
+    pixels = [spread.pixels for spread in spreads]
+    assert pixels == sorted(pixels)
+    assert pixels[-1] > 0.1
+    assert "| 0.25 |" in table(spreads)

@@ -137,6 +137,7 @@ class ConvertSr(nn.Module):
     ) -> None:
         super().__init__()
         self.convert_noise = convert_noise
+        self.noise_channels = convert_noise + enlarge_noise
         self.converter = Converter(convert_noise, stem, width, blocks)
         self.enlarger = Enlarger(enlarge_noise, enlarge_width)
         self.register_buffer("from_yuv", FROM_YUV.clone(), persistent=False)
