@@ -12,10 +12,13 @@ import torch
 
 from streamfx.generate.networks.convert_sr import ConvertSr
 from training.convert_sr import ConvertSrOptions, ConvertSrTrainee, card, engine_fields, train
+from training.evaluation.noise import noise
+from training.evaluation.runner import Runner
+from training.evaluation.style import Judge
+from training.export import export, golden
 from training.features import Encoder
 from training.feed import Feed
-from training.judge_noise import judge_noise, table
-from training.losses import gram
+from training.pictures import Still
 from training.variety import style_difference, variety
 
 GRAM = torch.tensor([[[2.0, 0.0], [0.0, 2.0]]])  # mean square 2
@@ -61,6 +64,7 @@ def toy_options(folder: Path, **changes: object) -> ConvertSrOptions:
 @pytest.fixture(autouse=True)
 def small_style(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.style.STYLE_SHORT_SIDE", 72)
+    monkeypatch.setattr("training.evaluation.chosen.SHORT_SIDE", 48)
 
 
 def test_a_training_imitates_first_and_then_logs_every_term(tmp_path: Path) -> None:
@@ -102,16 +106,15 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         toy_options(tmp_path, factors={0.5: 1.0})
 
 
-def test_the_spread_of_looks_is_none_without_noise_and_grows_with_it() -> None:
+def test_the_spread_of_looks_is_none_without_noise_and_grows_with_it(tmp_path: Path) -> None:
+    options = toy_options(tmp_path)
     torch.manual_seed(2)
-    network = ConvertSr(2, 1, stem=4, width=8, blocks=1, enlarge_width=4).eval()
-    encoder = Encoder()
-    picture = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        grams = [gram(layer) for layer in encoder(picture)]
-    spreads = judge_noise(network, encoder, grams, [picture])
-    assert (spreads[0].pixels, spreads[0].difference) == (0.0, 0.0)
-    pixels = [spread.pixels for spread in spreads]
+    network = ConvertSr(**options.network.model_dump())
+    export(network, options.out, engine_fields(options), golden(network, noise_channels=3), card(options))
+    judge = Judge(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)), Encoder())
+    with Runner(options.out, "eager") as runner:
+        section = noise(runner, judge, [Still(tmp_path / "photos" / "0.png", "0")])
+    assert section.rows[0][1:3] == [0.0, 0.0]
+    pixels = [float(row[1] or 0) for row in section.rows]
     assert pixels == sorted(pixels)
     assert pixels[-1] > 0.1
-    assert "| 0.25 |" in table(spreads)
