@@ -223,7 +223,7 @@ class ConvertSrTrainee:
                 losses.style(matrices, targets, options.style_pooling),
                 losses.content(layers[-1], target_B),
                 losses.tone(picture, rgb_B3ss, cell_pixels=8),
-                losses.grid(picture),
+                losses.grid(picture, 32, 4),
             )
             for matrices, layers, picture in zip(grams, features, made, strict=True)
         ]

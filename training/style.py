@@ -207,7 +207,8 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
     windows = [crop.window(factor) for crop in crops]
     output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
     terms = _looks(studio, output_B3SS, indices, factor)
-    terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3])
+    square = {"region_pixels": 32, "square_pixels": 4} if isinstance(network, YuvStyle) else {}
+    terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
     if options.weight_bias_weight > 0:
         terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, factor)
     if released:

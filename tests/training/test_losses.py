@@ -136,6 +136,13 @@ def test_grid_is_the_variance_of_the_four_positions_and_blind_to_what_does_not_r
     assert losses.grid(stroke).item() == pytest.approx(0)
 
 
+def test_grid_of_larger_squares_sees_what_repeats_in_those() -> None:
+    dots = torch.zeros(1, 3, 32, 32)
+    dots[:, :, ::4, ::4] = 0.4  # one of sixteen positions: mean 0.025, mean square 0.01
+    found = losses.grid(dots, region_pixels=32, square_pixels=4)
+    assert found.item() == pytest.approx(0.01 - 0.025**2)
+
+
 def test_weight_bias_ratio_is_the_mean_kernel_over_the_mean_bias() -> None:
     weights = [torch.tensor([[1.0, -3.0]]), torch.tensor([2.0, 0.0])]  # mean size 6 / 4
     biases = [torch.tensor([-1.0]), torch.tensor([0.0, 0.25])]  # mean size 1.25 / 3
