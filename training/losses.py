@@ -163,7 +163,9 @@ def grid(translated_B3hw: Tensor, region_pixels: int = 8, square_pixels: int = 2
     """
     shuffled_BPhw = functional.pixel_unshuffle(translated_B3hw, square_pixels)
     squares = min(max(region_pixels // square_pixels, 1), *shuffled_BPhw.shape[2:])
-    means_B3Phw = functional.avg_pool2d(shuffled_BPhw, squares).unflatten(1, (3, -1))  # type: ignore[no-untyped-call]
+    means_BPhw = functional.avg_pool2d(shuffled_BPhw, squares)
+    batch, _, height, width = means_BPhw.shape
+    means_B3Phw = means_BPhw.reshape(batch, 3, square_pixels**2, height, width)
     return means_B3Phw.var(dim=2, unbiased=False).mean()
 
 

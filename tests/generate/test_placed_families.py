@@ -35,7 +35,7 @@ def make_placed(folder: Path, kind: str) -> Engine:
     common = {"version": "1.0", "heads": ["translated"], "stride": 4, "licence": "Apache-2.0"}
     common |= {"source_domain": "photo", "target_domain": "noise"}
     if kind == "convert_sr":
-        network: torch.nn.Module = ConvertSr(**CONVERT)  # type: ignore[arg-type]
+        network: torch.nn.Module = ConvertSr(**CONVERT)
         fields = {"family": "convert_sr", "options": CONVERT, "scale": 2, "noise_channels": 3}
         range_of_noise = {"low": 0.0, "high": 1.0, "default": 1.0}
         fields["controls"] = {"strength": range_of_noise, "noise_amplitude": range_of_noise}
