@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import distil, evaluate, style, super_resolution
+from training import convert_sr, distil, evaluate, style, super_resolution
+from training.convert_sr import ConvertSrOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.super_resolution import SuperResolutionOptions
 
@@ -50,6 +51,12 @@ COMMANDS: Mapping[str, Command] = {
         StyleOptions,
         style.run,
         {"style": "style", "init": "init", "content": "content", **_FOLDERS},
+    ),
+    "convert_sr": Command(
+        "train a convert_sr engine on one style picture, with noise that varies the look",
+        ConvertSrOptions,
+        convert_sr.run,
+        {"style": "style", "content": "feed.content", **_FOLDERS},
     ),
     "distil": Command(
         "train a faster warp_mask network to do what an engine does",

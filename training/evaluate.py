@@ -12,6 +12,7 @@ from streamfx.generate.engine import CARD
 from training.card import with_figures
 from training.evaluation.chosen import choose, picture_sheet
 from training.evaluation.flicker import flicker
+from training.evaluation.noise import noise
 from training.evaluation.runner import Runner, has_detail
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
@@ -24,6 +25,8 @@ from training.sheet import jpeg
 from training.style import open_style
 
 log = logging.getLogger(__name__)
+
+_NOISE_PICTURES = 8
 
 
 def run(options: EvaluateOptions) -> None:
@@ -51,8 +54,8 @@ def run(options: EvaluateOptions) -> None:
 def _sections(
     options: EvaluateOptions, runners: dict[str, Runner], chosen: list[Still], opened: ExitStack
 ) -> list[Section]:
-    """What there is to say about an engine: style, where a style picture is given; distance to the truth,
-    where pictures become larger; and flicker."""
+    """What there is to say about an engine: distance to the truth, where pictures become larger; style, where
+    there is a style picture; what noise does, where it takes some; and flicker."""
     found = []
     if runners["engine"].engine.spec.enlarges:
         further = opened.enter_context(Runner(options.engine, scale=4))
@@ -61,7 +64,10 @@ def _sections(
         bare = None
         if has_detail(runners["engine"].engine):
             bare = opened.enter_context(Runner(options.engine, detail=False))
-        found.append(style(runners, Judge(open_style(options.style), Encoder()), chosen, bare))
+        judge = Judge(open_style(options.style), Encoder())
+        found.append(style(runners, judge, chosen, bare))
+        if runners["engine"].engine.spec.noise_channels > 0:
+            found.append(noise(runners["engine"], judge, chosen[:_NOISE_PICTURES]))
     if options.videos:
         found.append(flicker(runners, options.videos, options.first_frame, options.frames))
     return found

@@ -9,10 +9,17 @@ from safetensors import SafetensorError
 from torch import nn
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError
+from streamfx.generate.networks.convert_sr import ConvertSr
 from streamfx.generate.networks.super_resolution import SuperResolution
 from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.yuv_style import YuvStyle
 
-FAMILIES: dict[str, type[nn.Module]] = {"super_resolution": SuperResolution, "warp_mask": WarpMask}
+FAMILIES: dict[str, type[nn.Module]] = {
+    "convert_sr": ConvertSr,
+    "super_resolution": SuperResolution,
+    "warp_mask": WarpMask,
+    "yuv_style": YuvStyle,
+}
 
 
 def build_network(family: str, options: Mapping[str, object], weights: bytes) -> nn.Module:
