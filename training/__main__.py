@@ -1,37 +1,70 @@
-"""Command line of the training: `python -m training style | distil | evaluate`."""
+"""Command line of the training: `python -m training COMMAND --config FILE`; one command for each recipe."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from streamfx.generate.engine import CARD
-from training import evaluate
-from training.card import distilled_card, style_card, with_figures
-from training.distil import distil, read_teacher
-from training.export import document, export, export_distilled
-from training.features import Encoder
+from training import distil, evaluate, style
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
-from training.pictures import find_stills, read_clip, read_still
-from training.sheet import jpeg
-from training.style import open_style, style_features, train
-
-log = logging.getLogger(__name__)
-
-Options = TypeVar("Options", bound=BaseModel)
 
 
 class WrongOptions(ValueError):
     """Options of the command line or the configuration file are wrong; the message lists them all."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        help: What it does.
+        options: Its settings, closed and checked.
+        run: Does it.
+        flags: Settings that have a flag of their own, with their place in the settings: `loop.seed`. Those
+            that hold lists take several values.
+        positional: A setting that is given without a flag.
+    """
+
+    help: str
+    options: type[BaseModel]
+    run: Callable[[Any], None]
+    flags: Mapping[str, str]
+    positional: str | None = None
+
+
+_FOLDERS = {"out": "out", "work": "work"}
+COMMANDS: Mapping[str, Command] = {
+    "style": Command(
+        "train a warp_mask engine on one style picture",
+        StyleOptions,
+        style.run,
+        {"style": "style", "init": "init", "content": "content", **_FOLDERS},
+    ),
+    "distil": Command(
+        "train a faster warp_mask network to do what an engine does",
+        DistilOptions,
+        distil.run,
+        {"teacher": "teacher", "content": "content", **_FOLDERS},
+    ),
+    "evaluate": Command(
+        "judge an engine on held-out pictures and clips",
+        EvaluateOptions,
+        evaluate.run,
+        {"style": "style", "pictures": "pictures", "videos": "videos", "work": "work"},
+        positional="engine",
+    ),
+}
+_LISTS = ("content", "pictures", "videos")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,73 +73,19 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
-    run = {"style": _style, "distil": _distil, "evaluate": _evaluate}[given.pop("command")]
+    command = COMMANDS[given.pop("command")]
     try:
-        return run(given)
+        command.run(_options(command, given))
     except WrongOptions as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (StreamfxError, ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-
-
-def _style(given: dict[str, Any]) -> int:
-    options = _options(StyleOptions, given)
-    torch.set_num_threads(options.threads)
-    engine = export(train(options), options, style_card(options))
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
     return 0
 
 
-def _distil(given: dict[str, Any]) -> int:
-    options = _options(DistilOptions, given)
-    torch.set_num_threads(options.threads)
-    teacher, network = read_teacher(options)
-    card = (teacher.folder / CARD).read_text(encoding="utf-8")
-    described = distilled_card(card, f"version {teacher.spec.version} of {teacher.name}", options)
-    engine = export_distilled(distil(options, network), teacher, options, described)
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
-    return 0
-
-
-def _evaluate(given: dict[str, Any]) -> int:
-    options = _options(EvaluateOptions, given)
-    torch.set_num_threads(options.threads)
-    stylizers = {"engine": evaluate.open_stylizer(options.engine)}
-    stylizers |= {name: evaluate.open_stylizer(folder) for name, folder in options.against.items()}
-    encoder = Encoder()
-    style_13HW = open_style(options.style)
-    judge = evaluate.Judge(style_features(encoder, style_13HW), encoder)
-    chosen = evaluate.choose(find_stills(options.pictures, options.exclude), options.count)
-    figures = evaluate.judge_pictures(stylizers["engine"], judge, chosen)
-    figures += evaluate.judge_style(judge, style_13HW)
-    flicker = [
-        row
-        for clip in options.videos
-        for row in evaluate.judge_clip(stylizers, clip, options.first_frame, options.frames)
-    ]
-    shown = [
-        picture
-        for still in chosen[:: max(1, len(chosen) // 4)][:4]
-        if (picture := read_still(still.path)) is not None
-    ]
-    shown += [frame for clip in options.videos[:1] for frame in read_clip(clip, options.first_frame, 1)]
-    sheet = jpeg(evaluate.picture_sheet(stylizers["engine"], shown))
-    tables = evaluate.tables(figures, flicker)
-    options.work.mkdir(parents=True, exist_ok=True)
-    (options.work / "evaluation.json").write_text(
-        json.dumps(evaluate.as_json(figures, flicker), indent=1) + "\n"
-    )
-    (options.work / "sheet.jpg").write_bytes(sheet)
-    print(tables)
-    if options.document:
-        card = (options.engine / "card.md").read_text(encoding="utf-8")
-        document(options.engine, with_figures(card, tables), sheet)
-    return 0
-
-
-def _options(model: type[Options], given: dict[str, Any]) -> Options:
+def _options(command: Command, given: dict[str, Any]) -> BaseModel:
     """Settings of the configuration file, overruled by those of the command line; all mistakes reported at
     once.
 
@@ -114,57 +93,67 @@ def _options(model: type[Options], given: dict[str, Any]) -> Options:
         WrongOptions: A setting is wrong, or the file cannot be read.
     """
     values: dict[str, Any] = {}
-    config: Path | None = given.pop("config")
+    config: Path | None = given["config"]
     if config is not None:
         try:
             values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
         except (OSError, yaml.YAMLError) as error:
             raise WrongOptions(f"cannot read {config}: {error}") from error
-    for pair in given.pop("set"):
-        key, equals, value = pair.partition("=")
+    for pair in given["set"]:
+        key, equals, text = pair.partition("=")
         if not equals:
             raise WrongOptions(f"--set {pair}: write KEY=VALUE")
-        values[key] = yaml.safe_load(value)
-    values |= {key: value for key, value in given.items() if value is not None}
-    if "work" in model.model_fields:
+        _put(values, key, yaml.safe_load(text))
+    places = dict(command.flags)
+    if command.positional is not None:
+        places[command.positional] = command.positional
+    for name, place in places.items():
+        if given[name] is not None:
+            _put(values, place, given[name])
+    if given.get("document"):
+        values["document"] = True
+    if "work" in command.options.model_fields:
         name = Path(values.get("out") or values.get("engine") or "engine").name
         values.setdefault("work", Path(".work") / name)
     try:
-        return model(**values)
+        return command.options(**values)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors()]
         raise WrongOptions("\n  ".join(["wrong options", *lines])) from error
 
 
+def _put(values: dict[str, Any], place: str, value: Any) -> None:
+    """Set `section.key` of nested settings.
+
+    Raises:
+        WrongOptions: The section holds no settings.
+    """
+    *sections, key = place.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise WrongOptions(f"{place}: {section} holds no settings but {values!r}")
+    values[key] = value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and judge engines.")
     commands = parser.add_subparsers(dest="command", required=True)
-    style = commands.add_parser("style", help="train an engine on one style picture")
-    style.add_argument("--init", type=Path, help="weights.safetensors of a finished engine to start from")
-    pupil = commands.add_parser("distil", help="train a faster network to do what an engine does")
-    pupil.add_argument("--teacher", type=Path, help="engine folder to imitate")
-    for command in (style, pupil):
-        command.add_argument("--content", type=Path, nargs="+", help="folders of photographs, and clips")
-        command.add_argument("--out", type=Path, help="engine folder to write")
-    judge = commands.add_parser("evaluate", help="judge an engine on held-out pictures and clips")
-    judge.add_argument("engine", type=Path, nargs="?", help="engine folder")
-    judge.add_argument(
-        "--pictures", type=Path, nargs="+", help="folders of photographs; the held-out ones are used"
-    )
-    judge.add_argument("--videos", type=Path, nargs="+", help="clips")
-    judge.add_argument(
-        "--document", action="store_const", const=True, help="write figures and sheet into the folder"
-    )
-    for command in (style, judge):
-        command.add_argument("--style", type=Path, help="style picture")
-        command.add_argument(
-            "--work", type=Path, help="folder for what is not shipped; .work/NAME by default"
-        )
-    for command in (style, pupil, judge):
-        command.add_argument("--config", type=Path, help="YAML file with any of the settings")
-        command.add_argument(
-            "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="any other setting"
-        )
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.help, description=command.help)
+        if command.positional is not None:
+            one.add_argument(command.positional, type=Path, nargs="?")
+        for flag in command.flags:
+            one.add_argument(f"--{flag}", type=Path, nargs="+" if flag in _LISTS else None)
+        one.add_argument("--config", type=Path, help="YAML file with any of the settings")
+        one.add_argument(
+            "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+            help="any other setting; loop.seed=3 for one in a section",
+        )  # fmt: skip
+        if "document" in command.options.model_fields:
+            one.add_argument(
+                "--document", action="store_true", help="write figures and sheet into the engine's folder"
+            )
     return parser
 
 

@@ -47,8 +47,8 @@ def style_card(options: StyleOptions) -> str:
         "all heads released, at random factors, losses on the fused full-size output": options.released_steps,
     }
     training = (
-        f"`python -m training style` from {start}, seed {options.seed}, batch {options.batch} of "
-        f"{options.crop} x {options.crop} pixels, Adam at {options.learning_rate:g} with a linear tail: "
+        f"`python -m training style` from {start}, seed {options.loop.seed}, batch {options.batch} of "
+        f"{options.crop} x {options.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
         + ", ".join(f"{steps} steps of {phase}" for phase, steps in phases.items() if steps)
         + f". {losses}"
     )
@@ -74,8 +74,8 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     """The teacher's card, made that of the network that was distilled from it; figures are to be measured."""
     how = (
         f"Distilled by `python -m training distil` from {teacher}, whose training is described below: "
-        f"{options.steps} steps with Adam at {options.learning_rate:g}, seed {options.seed}, in which the "
-        "network learned to give the teacher's heads for reduced pictures at random factors."
+        f"{options.steps} steps with Adam at {options.loop.learning_rate:g}, seed {options.loop.seed}, in "
+        "which the network learned to give the teacher's heads for reduced pictures at random factors."
     )
     card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
     card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)

@@ -1,55 +1,63 @@
-"""Training state on disk: tensors as safetensors, the rest as JSON; never pickle.
-
-Random choices of a step derive from (seed, step), so seed and step are the state of the random generators,
-and a resumed run equals an uninterrupted one.
-"""
+"""Training state on disk: tensors as safetensors, the rest as JSON; never pickle."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 _TENSORS = "checkpoint.safetensors"
 _STATE = "checkpoint.json"
 
 
-def save(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Write weights, optimiser state and `state` (JSON values) to `folder`, replacing what is there at once.
+def save(
+    folder: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], step: int
+) -> None:
+    """Write weights, optimiser states and the number of steps done, replacing what is there at once.
 
     The JSON file names the tensor file it belongs to, and comes last: an interruption leaves the previous
     pair."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for index, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
-    name = f"{state['step']}.{_TENSORS}"
-    _replace(folder / name, lambda path: save_file({k: t.contiguous() for k, t in tensors.items()}, path))
-    text = json.dumps(state | {"tensors": name}, indent=1)
+    tensors: dict[str, Tensor] = {}
+    for key, network in networks.items():
+        tensors |= {f"network.{key}.{name}": tensor for name, tensor in network.state_dict().items()}
+    for key, optimiser in optimisers.items():
+        for index, values in optimiser.state_dict()["state"].items():
+            for name, value in values.items():
+                tensors[f"optimiser.{key}.{index}.{name}"] = torch.as_tensor(value)
+    # Clones: two names of one tensor (a network shared by two entries) cannot be written otherwise.
+    owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    name = f"{step}.{_TENSORS}"
+    _replace(folder / name, lambda path: save_file(owned, path))
+    text = json.dumps({"step": step, "tensors": name}, indent=1)
     _replace(folder / _STATE, lambda path: path.write_text(text, encoding="utf-8"))
     for old in folder.glob(f"*.{_TENSORS}"):
         if old.name != name:
             old.unlink()
 
 
-def load(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any] | None:
-    """State saved in `folder`, with network and optimiser set to it; None when nothing was saved there."""
+def load(folder: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> int:
+    """Set networks and optimisers to what was saved in `folder`; return the steps done, 0 without a save."""
     if not (folder / _STATE).is_file():
-        return None
+        return 0
     state: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
     tensors = load_file(folder / state["tensors"])
-    network.load_state_dict(_part(tensors, "network."))
-    saved: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _part(tensors, "optimiser.").items():
-        index, key = name.split(".", 1)
-        saved.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict(optimiser.state_dict() | {"state": saved})
-    return state
+    for key, network in networks.items():
+        network.load_state_dict(_part(tensors, f"network.{key}."))
+    for key, optimiser in optimisers.items():
+        saved: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _part(tensors, f"optimiser.{key}.").items():
+            index, entry = name.split(".", 1)
+            saved.setdefault(int(index), {})[entry] = tensor
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": saved})
+    return int(state["step"])
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,24 +9,24 @@ Legend of shapes: B pictures, S side of a picture, h x w reduced picture.
 from __future__ import annotations
 
 import logging
-import time
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from streamfx.errors import EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine
+from streamfx.generate.engine import CARD, Engine, read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
-from training import losses
+from training import loop, losses
+from training.card import distilled_card
+from training.export import export_distilled
 from training.fused import reduce
 from training.options import DistilOptions
-from training.pictures import Pool, draw_factor, open_pool, to_tensor
+from training.pictures import draw_factor, to_tensor
+from training.pool import Pool, open_pool
 
 log = logging.getLogger(__name__)
 
-_WARM_UP_STEPS = 50
-_TAIL = 0.6  # share of all steps in which the rate falls to zero
 # What lies far outside the clamps of the fused step does not show, so it need not be learned.
 _LOWEST = (-0.3, -0.3, -0.3, -0.3, -4.5, -4.5, -0.3)
 _HIGHEST = (1.3, 1.3, 1.3, 1.3, 4.5, 4.5, 2.3)
@@ -47,46 +47,58 @@ def read_teacher(options: DistilOptions) -> tuple[Engine, WarpMask]:
     return engine, network
 
 
+def run(options: DistilOptions) -> None:
+    """Train and write the engine."""
+    teacher, network = read_teacher(options)
+    card = (teacher.folder / CARD).read_text(encoding="utf-8")
+    described = distilled_card(card, f"version {teacher.spec.version} of {teacher.name}", options)
+    engine = export_distilled(distil(options, network), teacher, options, described)
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
 def distil(options: DistilOptions, teacher: WarpMask) -> WarpMask:
     """Network with the sizes of `options` that gives the teacher's heads, in evaluation mode.
 
     Weights that both have under the same name and in the same size start as the teacher's.
     """
-    torch.manual_seed(options.seed)
-    pool = open_pool(
-        options.content, options.exclude, options.crops, options.side, options.clip_share, options.seed
-    )
+    torch.manual_seed(options.loop.seed)
     network = WarpMask(**options.network.model_dump())
     own, given = network.state_dict(), teacher.state_dict()
     shared = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
     network.load_state_dict(own | shared)
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    started = time.monotonic()
-    for step in range(options.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(options, step)
-        loss = _step_loss(options, teacher, network, pool, step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        if (step + 1) % 100 == 0:
-            seconds = (time.monotonic() - started) / (step + 1)
-            log.info("step %d/%d %.2f s/step: difference %.4f", step + 1, options.steps, seconds, loss.item())
-    return network.eval()
+    loop.run(Pupil(options, teacher, network), options.loop, options.steps, options.work)
+    return network
 
 
-def learning_rate(options: DistilOptions, step: int) -> float:
-    """Short warm-up, constant, then a linear tail."""
-    remaining = (options.steps - step) / (_TAIL * options.steps)
-    return options.learning_rate * min(1.0, (step + 1) / _WARM_UP_STEPS, max(remaining, 0.01))
+class Pupil:
+    """The network that learns, and its teacher."""
+
+    def __init__(self, options: DistilOptions, teacher: WarpMask, network: WarpMask) -> None:
+        self._options, self._teacher, self._network = options, teacher, network
+        self._pool = open_pool(
+            options.content,
+            options.exclude,
+            options.crops,
+            options.side,
+            options.clip_share,
+            options.loop.seed,
+        )
+        self._optimiser = torch.optim.Adam(network.parameters(), lr=options.loop.learning_rate)
+        self.networks = {"generator": network}
+        self.optimisers = {"generator": self._optimiser}
+
+    def step(self, number: int) -> dict[str, float]:
+        """Correct the network once; returns how far its heads are from the teacher's."""
+        loss = _step_loss(self._options, self._teacher, self._network, self._pool, number)
+        return loop.correct(self._optimiser, {"difference": loss})
 
 
 def _step_loss(options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool, step: int) -> Tensor:
-    rng = np.random.default_rng([options.seed, 4, step])
+    rng = np.random.default_rng([options.loop.seed, 4, step])
     factor = draw_factor(options.factors, rng)
     rgb_B3SS = _pictures(pool, factor, options.side, rng)
     factor_1 = torch.tensor([factor])
-    with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+    with options.loop.precision():
         reduced_B3hw = reduce(rgb_B3SS, factor).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             wanted_B7hw = teacher.translate(reduced_B3hw, factor_1).float()
@@ -99,8 +111,8 @@ def _pictures(pool: Pool, factor: float, side: int, rng: np.random.Generator) ->
     count, share = (3, 0.5) if factor < 1.5 else (3, 0.75) if factor < 2 else (4, 1) if factor < 3 else (8, 1)
     wanted = int(side * share // (4 * factor) * (4 * factor))
     pictures = []
-    for index in rng.integers(0, len(pool.crops), count):
-        picture = pool.crops[int(index)].picture
+    for index in rng.integers(0, len(pool), count):
+        picture = pool.crop(int(index)).picture
         top, left = (int(rng.integers(0, length - wanted + 1)) for length in picture.shape[:2])
         rgb_3SS = to_tensor(picture[top : top + wanted, left : left + wanted])
         pictures.append(rgb_3SS.flip(2) if rng.random() < 0.5 else rgb_3SS)

@@ -6,6 +6,7 @@ of clips."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,13 +18,26 @@ import torch
 from torch import Tensor
 
 from streamfx.errors import EngineMismatchError
-from streamfx.generate.engine import read_engine
+from streamfx.generate.engine import CARD, read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
 from training import losses
+from training.card import with_figures
+from training.export import document
 from training.features import Decoder, Encoder, adain
 from training.fused import bare, fuse_rgb, reduce
-from training.pictures import Picture, Still, read_clip, read_still, to_picture, to_short_side, to_tensor
-from training.sheet import cell, centre, sheet
+from training.options import EvaluateOptions
+from training.pictures import (
+    Picture,
+    Still,
+    find_stills,
+    read_clip,
+    read_still,
+    to_picture,
+    to_short_side,
+    to_tensor,
+)
+from training.sheet import cell, centre, jpeg, sheet
+from training.style import open_style, style_features
 from training.temporal import motion, warping_error
 
 log = logging.getLogger(__name__)
@@ -263,3 +277,36 @@ def as_json(figures: Sequence[Figures], flicker: Sequence[Flicker]) -> dict[str,
 
 def _number(factor: float | None) -> str:
     return "" if factor is None else f"{factor:g}"
+
+
+def run(options: EvaluateOptions) -> None:
+    """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
+    torch.set_num_threads(options.threads)
+    stylizers = {"engine": open_stylizer(options.engine)}
+    stylizers |= {name: open_stylizer(folder) for name, folder in options.against.items()}
+    encoder = Encoder()
+    style_13HW = open_style(options.style)
+    judge = Judge(style_features(encoder, style_13HW), encoder)
+    chosen = choose(find_stills(options.pictures, options.exclude), options.count)
+    figures = judge_pictures(stylizers["engine"], judge, chosen)
+    figures += judge_style(judge, style_13HW)
+    flicker = [
+        row
+        for clip in options.videos
+        for row in judge_clip(stylizers, clip, options.first_frame, options.frames)
+    ]
+    shown = [
+        picture
+        for still in chosen[:: max(1, len(chosen) // 4)][:4]
+        if (picture := read_still(still.path)) is not None
+    ]
+    shown += [frame for clip in options.videos[:1] for frame in read_clip(clip, options.first_frame, 1)]
+    drawn = jpeg(picture_sheet(stylizers["engine"], shown))
+    text = tables(figures, flicker)
+    options.work.mkdir(parents=True, exist_ok=True)
+    (options.work / "evaluation.json").write_text(json.dumps(as_json(figures, flicker), indent=1) + "\n")
+    (options.work / "sheet.jpg").write_bytes(drawn)
+    print(text)
+    if options.document:
+        card = (options.engine / CARD).read_text(encoding="utf-8")
+        document(options.engine, with_figures(card, text), drawn)

@@ -5,26 +5,29 @@ The folder's format is the runtime's (`streamfx/generate/engine.py`); this modul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from streamfx.backends.golden import Golden
-from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
+from streamfx.generate.engine import FORMAT, WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine
 from training.fused import FROM_YUV, TO_YUV
 from training.options import DistilOptions, StyleOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
+STRENGTH = {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}}
 
 
-def weights(network: WarpMask) -> dict[str, Tensor]:
-    """Weights to ship, float32."""
-    return {name: tensor.detach().float().contiguous() for name, tensor in network.state_dict().items()}
+def weights(network: nn.Module) -> dict[str, Tensor]:
+    """Weights to ship, float32, on the CPU."""
+    return {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()}
 
 
 def code_matrices() -> tuple[Tensor, Tensor]:
@@ -35,57 +38,90 @@ def code_matrices() -> tuple[Tensor, Tensor]:
     return forth, back
 
 
-def golden(network: WarpMask, seed: int = 11, factor: float = 4.0) -> Golden:
-    """A small smooth input with edges, and the heads that the network gives for it on the reference
-    backend."""
-    height, width = GOLDEN_SIZE
-    coarse = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(seed))
-    rgb = functional.interpolate(coarse, size=GOLDEN_SIZE, mode="bicubic", align_corners=False).clamp(0, 1)
+def golden(
+    network: nn.Module,
+    seed: int = 11,
+    factor: float = 4.0,
+    *,
+    noise_channels: int = 0,
+    layout: str = "planes",
+    size: tuple[int, int] = GOLDEN_SIZE,
+) -> Golden:
+    """A small smooth input with edges, and the heads that the network gives for it on the reference backend.
+
+    Args:
+        network: Of any family.
+        seed: Of the picture, and of the noise.
+        factor: That the network is told.
+        noise_channels: How many channels of noise come after the planes.
+        layout: "planes", or "i420" for a network that works on the decoder's planes.
+        size: Height and width of the picture, multiples of the family's stride.
+    """
+    height, width = size
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 8, generator=random)
+    rgb = functional.interpolate(coarse, size=size, mode="bicubic", align_corners=False).clamp(0, 1)
     rgb[..., height // 4 : height // 2, width // 4 : width // 2] = 1 - rgb[..., : height // 4, : width // 4]
     to_rgb, from_rgb = code_matrices()
     planes = affine(rgb, from_rgb)
+    if layout == "i420":
+        chroma = functional.avg_pool2d(planes[:, 1:], 2).reshape(1, 1, height // 2, width)
+        planes = torch.cat([planes[:, :1], chroma], dim=2)
+    noise = torch.randn(1, noise_channels, height, width, generator=random)
+    seen = torch.cat([planes, noise], dim=1) if noise_channels else planes
     with torch.no_grad():
-        heads = network.eval()(planes, to_rgb, from_rgb, torch.tensor([factor]))
-    return Golden(planes[0].numpy(), to_rgb.numpy(), from_rgb.numpy(), factor, heads[0].numpy())
+        heads = network.cpu().eval()(seen, to_rgb, from_rgb, torch.tensor([factor]))
+    return Golden(seen[0].numpy(), to_rgb.numpy(), from_rgb.numpy(), factor, heads[0].numpy())
 
 
-def description(options: StyleOptions) -> dict[str, object]:
-    """Fields of engine.yaml, the hashes apart."""
+def export(
+    network: nn.Module,
+    out: Path,
+    fields: Mapping[str, Any],
+    frame: Golden,
+    card: str,
+    sheet: bytes | None = None,
+) -> Engine:
+    """Write the engine folder `out` and return it as read back and verified.
+
+    Args:
+        network: With the trained weights.
+        out: Folder to write.
+        fields: Of engine.yaml; format, name (that of the folder), factors, strength among the controls and
+            the hashes are filled in where they are missing.
+        frame: See `golden`.
+        card: Markdown.
+        sheet: JPEG file.
+    """
+    spec = {"format": FORMAT, "name": out.name, "factors": list(FACTORS), "controls": STRENGTH, **fields}
+    data = safetensors.torch.save(weights(network))
+    return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
+
+
+def style_fields(options: StyleOptions) -> dict[str, Any]:
+    """Fields of engine.yaml of a warp_mask engine trained on a style picture."""
     return {
-        "format": 1,
         "name": options.name or options.out.name,
         "version": options.version,
         "family": "warp_mask",
         "options": options.network.model_dump(),
         "stride": STRIDE,
-        "factors": list(FACTORS),
         "heads": list(HEADS),
         "max_displacement_pixels": options.max_displacement_pixels,
         "source_domain": "photo",
         "target_domain": options.target_domain,
-        "controls": {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}},
         "licence": options.licence,
     }
 
 
-def export(network: WarpMask, options: StyleOptions, card: str, sheet: Path | None = None) -> Engine:
-    """Write the engine folder `options.out` and return it as read back and verified."""
-    data = safetensors.torch.save(weights(network))
-    picture = sheet.read_bytes() if sheet is not None and sheet.is_file() else None
-    return write_engine(
-        options.out, description(options), weights=data, golden=golden(network), card=card, sheet=picture
-    )
-
-
 def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions, card: str) -> Engine:
     """Write the engine folder of a network distilled from `teacher` and return it as read back."""
-    spec = teacher.spec.model_dump() | {
+    fields = teacher.spec.model_dump() | {
         "name": options.out.name,
         "version": options.version or teacher.spec.version,
         "options": options.network.model_dump(),
     }
-    data = safetensors.torch.save(weights(network))
-    return write_engine(options.out, spec, weights=data, golden=golden(network), card=card)
+    return export(network, options.out, fields, golden(network), card)
 
 
 def document(folder: Path, card: str, sheet: bytes | None) -> Engine:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.loop import LoopOptions
+
 
 class NetworkOptions(BaseModel):
     """Sizes of the warp-and-mask network."""
@@ -50,11 +52,7 @@ class StyleOptions(BaseModel):
     teacher_steps: int = Field(default=300, ge=0)
     translation_steps: int = Field(default=500, ge=0)
     released_steps: int = Field(default=1900, ge=0)
-    learning_rate: float = Field(default=1.2e-3, gt=0)
-    warm_up_steps: int = Field(default=40, ge=1, description="at the start of every phase")
-    tail: float = Field(
-        default=0.5, gt=0, le=1, description="share of all steps in which the rate falls to zero"
-    )
+    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(learning_rate=1.2e-3))
     batch: int = Field(default=4, ge=1)
     crop: int = Field(
         208, ge=32, multiple_of=8, description="side of the crops that the losses see, in pixels"
@@ -106,11 +104,6 @@ class StyleOptions(BaseModel):
         description="how often each factor is drawn once the heads are released",
     )
 
-    bfloat16: bool = True
-    threads: int = Field(default=2, ge=1)
-    seed: int = 7
-    checkpoint_every: int = Field(default=50, ge=1)
-
     @property
     def total_steps(self) -> int:
         """Steps of all three phases."""
@@ -146,13 +139,16 @@ class DistilOptions(BaseModel):
     teacher: Path = Field(description="engine folder whose heads are imitated")
     content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
     out: Path = Field(description="engine folder to write")
+    work: Path = Field(description="folder for checkpoint and log")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
     )
     version: str = Field(default="", description="of the new engine; the teacher's by default")
     network: NetworkOptions = Field(default_factory=NetworkOptions)
     steps: int = Field(default=2500, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    loop: LoopOptions = Field(
+        default_factory=lambda: LoopOptions(learning_rate=2e-3, warm_up_steps=50, tail=0.6)
+    )
     side: int = Field(default=384, ge=64, description="of the pictures, in full-size pixels")
     crops: int = Field(default=600, ge=1, description="how many pictures to train on")
     clip_share: float = Field(
@@ -162,9 +158,6 @@ class DistilOptions(BaseModel):
         default={1.0: 0.22, 1.5: 0.12, 2.0: 0.22, 3.0: 0.14, 4.0: 0.22, 6.0: 0.05, 8.0: 0.03},
         description="how often each factor is drawn",
     )
-    bfloat16: bool = True
-    threads: int = Field(default=2, ge=1)
-    seed: int = 7
 
     @model_validator(mode="after")
     def _check(self) -> DistilOptions:

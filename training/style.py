@@ -10,14 +10,11 @@ Legend of shapes: B crops, S side of a crop, W side of the window around it, w r
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +23,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamfx.generate.networks.warp_mask import WarpMask
-from training import checkpoint, losses
+from training import loop, losses
+from training.card import style_card
+from training.export import export, golden, style_fields
 from training.features import Decoder, Encoder, adain
 from training.fused import bare, fuse_rgb, reduce
 from training.options import StyleOptions
-from training.pictures import Pool, draw_factor, open_pool, read_still, to_short_side, to_tensor
+from training.pictures import draw_factor, read_still, to_short_side, to_tensor
+from training.pool import Pool, open_pool
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Studio:
         """
         if index not in self.source_features:
             with torch.no_grad(), self.precision():
-                features = self.encoder(self.pool.crops[index].rgb()[None])[-2:]
+                features = self.encoder(self.pool.crop(index).rgb()[None])[-2:]
             target = adain(features[-1].float(), self.style_features[-1])
             self.source_features[index] = [layer.to(torch.bfloat16) for layer in (features[0], target)]
         return self.source_features[index]
@@ -91,7 +91,7 @@ class Studio:
 
     def precision(self) -> torch.autocast:
         """Context in which networks run."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16)
+        return self.options.loop.precision()
 
 
 def open_studio(options: StyleOptions) -> Studio:
@@ -101,7 +101,7 @@ def open_studio(options: StyleOptions) -> Studio:
         ValueError: The style picture cannot be read, or there is no training picture.
     """
     pool = open_pool(
-        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.seed
+        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
     )
     encoder = Encoder()
     style_rgb_13HW = open_style(options.style)
@@ -129,29 +129,51 @@ def style_features(encoder: Encoder, style_13HW: Tensor) -> list[Tensor]:
     return features
 
 
-def train(options: StyleOptions, on_step: Callable[[int, WarpMask], None] | None = None) -> WarpMask:
+def run(options: StyleOptions) -> None:
+    """Train and write the engine."""
+    network = train(options)
+    fields, card = style_fields(options), style_card(options)
+    engine = export(network, options.out, fields, golden(network), card)
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -> WarpMask:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
-    torch.manual_seed(options.seed)
-    studio = open_studio(options)
+    torch.manual_seed(options.loop.seed)
     network = WarpMask(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
     if options.spread:
         spread(network)
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    state = checkpoint.load(options.work, network, optimiser) or {"step": 0}
-    started = time.monotonic()
-    first = state["step"]
-    while state["step"] < options.total_steps:
-        network.train()
-        terms = train_step(studio, network, optimiser, state)
-        state["step"] += 1
-        _report(options, state, terms, (time.monotonic() - started) / (state["step"] - first))
-        if state["step"] % options.checkpoint_every == 0 or state["step"] == options.total_steps:
-            checkpoint.save(options.work, network, optimiser, state)
-        if on_step is not None:
-            on_step(state["step"], network)
-    return network.eval()
+    trainee = StyleTrainee(open_studio(options), network)
+    loop.run(
+        trainee,
+        options.loop,
+        options.total_steps,
+        options.work,
+        phase_starts=options.phase_starts,
+        on_step=on_step,
+    )
+    return network
+
+
+class StyleTrainee:
+    """The network and what corrects it."""
+
+    def __init__(self, studio: Studio, network: WarpMask) -> None:
+        self._studio, self._network = studio, network
+        self._optimiser = torch.optim.Adam(network.parameters(), lr=studio.options.loop.learning_rate)
+        self.networks = {"generator": network}
+        self.optimisers = {"generator": self._optimiser}
+
+    def step(self, number: int) -> dict[str, float]:
+        """Correct the network once; returns every weighted term of the loss."""
+        options = self._studio.options
+        pool = self._studio.pool
+        indices = pool.indices(number, options.batch)
+        pool.prepare(pool.indices(number + 1, options.batch))
+        terms = _teacher_terms if number < options.teacher_steps else _style_terms
+        return loop.correct(self._optimiser, terms(self._studio, self._network, indices, number))
 
 
 def spread(network: WarpMask) -> None:
@@ -161,45 +183,11 @@ def spread(network: WarpMask) -> None:
             values_A.copy_(values_A[:1].clone().expand_as(values_A))
 
 
-def train_step(
-    studio: Studio, network: WarpMask, optimiser: torch.optim.Optimizer, state: dict[str, Any]
-) -> dict[str, float]:
-    """Correct the network once; returns every weighted term of the loss.
-
-    Raises:
-        FloatingPointError: A term is not finite; names it.
-    """
-    options, step = studio.options, state["step"]
-    if step in options.phase_starts:
-        optimiser.state.clear()  # the scale of the losses changes: old moments would make huge steps
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(options, step)
-    optimiser.zero_grad(set_to_none=True)
-    indices = studio.pool.indices(step, options.batch, options.seed)
-    if step < options.teacher_steps:
-        terms = _teacher_terms(studio, network, indices, step)
-    else:
-        terms = _style_terms(studio, network, indices, step)
-    broken = [name for name, term in terms.items() if not math.isfinite(term.item())]
-    if broken:
-        raise FloatingPointError(f"step {step}: not finite: {', '.join(broken)}; lower learning_rate")
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    return {name: term.item() for name, term in terms.items()}
-
-
-def learning_rate(options: StyleOptions, step: int) -> float:
-    """Short warm-up in every phase, constant, then a linear tail over the last `tail` of all steps."""
-    remaining = (options.total_steps - step) / max(1, round(options.tail * options.total_steps))
-    since = step - max(start for start in options.phase_starts if start <= step)
-    return options.learning_rate * min(1.0, (since + 1) / options.warm_up_steps, max(remaining, 0.02))
-
-
 def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
     """Imitation of the teacher by the bare translation."""
-    indices = [index % min(studio.options.teacher_crops, len(studio.pool.crops)) for index in indices]
+    indices = [index % min(studio.options.teacher_crops, len(studio.pool)) for index in indices]
     factor = draw_factor(studio.options.translation_factors, _random(studio.options, step))
-    windows = [studio.pool.crops[index].window(factor) for index in indices]
+    windows = [studio.pool.crop(index).window(factor) for index in indices]
     output_B3SS, _ = fused_crops(studio, network, windows, factor, released=False)
     target_B3SS = torch.cat([studio.teacher(index) for index in indices])
     return {"imitation": losses.imitation(output_B3SS, target_B3SS)}
@@ -210,7 +198,7 @@ def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: in
     options, rng = studio.options, _random(studio.options, step)
     released = step >= options.phase_starts[2]
     factor = draw_factor(options.factors if released else options.translation_factors, rng)
-    crops = [studio.pool.crops[index] for index in indices]
+    crops = [studio.pool.crop(index) for index in indices]
     windows = [crop.window(factor) for crop in crops]
     output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
     terms = _looks(studio, output_B3SS, indices, factor)
@@ -238,7 +226,7 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
     moments = losses.moments(features, grams, studio.style_features, studio.style_grams)
     content_weight = options.content_weight * factor**options.content_growth
-    sources_B3SS = torch.stack([studio.pool.crops[index].rgb() for index in indices])
+    sources_B3SS = torch.stack([studio.pool.crop(index).rgb() for index in indices])
     return {
         "style": losses.style(grams, studio.grams(factor), options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
@@ -250,7 +238,7 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
 
 
 def _random(options: StyleOptions, step: int) -> np.random.Generator:
-    return np.random.default_rng([options.seed, 3, step])
+    return np.random.default_rng([options.loop.seed, 3, step])
 
 
 def fused_crops(
@@ -299,17 +287,3 @@ def _noisy(
     rgb_3WW, top, left = window
     noise = torch.from_numpy(rng.standard_normal(rgb_3WW.shape, np.float32)) * deviation
     return (rgb_3WW + noise).clamp(0, 1), top, left
-
-
-def _report(options: StyleOptions, state: dict[str, Any], terms: dict[str, float], seconds: float) -> None:
-    """Append the step's terms to log.jsonl; say them every 20 steps."""
-    options.work.mkdir(parents=True, exist_ok=True)
-    line = {"step": state["step"], **terms}
-    with (options.work / "log.jsonl").open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps({key: round(value, 6) for key, value in line.items()}) + "\n")
-    if state["step"] % 20 == 0:
-        words = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
-        log.info(
-            "step %d/%d %.2f s/step: %s",
-            state["step"], options.total_steps, seconds, words,
-        )  # fmt: skip

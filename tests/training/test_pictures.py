@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from training.pictures import Crop, Pool, Still, find_stills, window_side
+from training.pictures import Crop, find_stills, window_side
 
 
 def write_pictures(folder: Path, count: int, side: int = 64) -> None:
@@ -38,33 +36,6 @@ def test_without_an_index_each_file_is_its_own_source_and_words_exclude(tmp_path
     write_pictures(tmp_path / "research", 2)
     stills = find_stills([tmp_path], exclude=["research"])
     assert [still.source for still in stills] == ["00.png", "01.png", "02.png"]
-
-
-def test_broken_pictures_are_named_skipped_and_counted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    write_pictures(tmp_path, 3)
-    (tmp_path / "broken.jpg").write_bytes(b"not a picture")
-    (tmp_path / "broken.mp4").write_bytes(b"not a clip")
-    with caplog.at_level(logging.WARNING):
-        pool = Pool(find_stills([tmp_path]), [tmp_path / "broken.mp4"], 10, 32, 0.2, seed=1)
-    assert (len(pool.crops), pool.skipped) == (3, 2)
-    assert "broken.jpg" in caplog.text
-    assert "broken.mp4" in caplog.text
-
-
-def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no readable training picture"):
-        Pool([Still(tmp_path / "missing.png", "missing")], [], 4, 32, 0.2, seed=1)
-
-
-def test_every_crop_is_used_once_per_round(tmp_path: Path) -> None:
-    write_pictures(tmp_path, 6)
-    pool = Pool(find_stills([tmp_path]), [], 6, 32, 0.0, seed=1)
-    rounds = [pool.indices(step, 2, seed=1) for step in range(6)]
-    for turn in (rounds[:3], rounds[3:]):
-        assert sorted(chain(*turn)) == list(range(6))
-    assert rounds[:3] != rounds[3:]
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0])

@@ -14,11 +14,12 @@ from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
 from training.__main__ import main
 from training.card import style_card, with_figures
-from training.export import export
+from training.export import export, golden, style_fields
 from training.features import Encoder
 from training.fused import fuse_rgb
+from training.loop import rate_share
 from training.options import StyleOptions
-from training.style import fused_crops, learning_rate, open_studio, spread, train
+from training.style import fused_crops, open_studio, spread, train
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "instance"}
 
@@ -45,9 +46,7 @@ def toy_options(folder: Path, **changes: object) -> StyleOptions:
         "temporal_crops": 1,
         "temporal_shift": 3,
         "factors": {2.0: 1.0},
-        "checkpoint_every": 2,
-        "bfloat16": False,
-        "threads": 1,
+        "loop": {"checkpoint_every": 2, "bfloat16": False, "threads": 1},
     }
     return StyleOptions.model_validate(values | changes)
 
@@ -66,9 +65,7 @@ def test_a_crop_is_fused_as_if_the_whole_window_were(
     studio = open_studio(toy_options(tmp_path))
     network = WarpMask(stem=4, width=8, blocks=1).eval()
     torch.manual_seed(2)
-    windows = [
-        crop.window(factor, shift) for crop, shift in zip(studio.pool.crops, [(3, -5), (0, 0)], strict=False)
-    ]
+    windows = [studio.pool.crop(index).window(factor, shift) for index, shift in enumerate([(3, -5), (0, 0)])]
     with torch.no_grad():
         network.heads.weight.normal_(0, 3)  # displacements to the limit, and gains
         crops, heads = fused_crops(studio, network, windows, factor, released=True)
@@ -85,7 +82,7 @@ class Interruption(Exception):
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def interrupt(step: int, _: torch.nn.Module) -> None:
+    def interrupt(step: int) -> None:
         if step == 3:
             raise Interruption
 
@@ -114,16 +111,16 @@ def test_every_term_is_logged(tmp_path: Path) -> None:
 def test_the_export_is_an_engine_whose_golden_frame_holds(tmp_path: Path) -> None:
     options = toy_options(tmp_path)
     network = train(options)
-    engine = export(network, options, style_card(options))
+    engine = export(network, options.out, style_fields(options), golden(network), style_card(options))
     assert engine.spec.options["norm"] == "instance"
-    golden = read_engine(options.out).golden
+    frame = read_engine(options.out).golden
     heads = engine.network()(
-        torch.from_numpy(golden.planes)[None],
-        torch.from_numpy(golden.to_rgb),
-        torch.from_numpy(golden.from_rgb),
-        torch.tensor([golden.factor]),
+        torch.from_numpy(frame.planes)[None],
+        torch.from_numpy(frame.to_rgb),
+        torch.from_numpy(frame.from_rgb),
+        torch.tensor([frame.factor]),
     )
-    assert heads[0].numpy() == pytest.approx(golden.heads, abs=1e-3)
+    assert heads[0].numpy() == pytest.approx(frame.heads, abs=1e-3)
 
 
 def test_figures_replace_only_their_section(tmp_path: Path) -> None:
@@ -136,9 +133,13 @@ def test_figures_replace_only_their_section(tmp_path: Path) -> None:
 
 def test_the_learning_rate_warms_up_in_every_phase_and_ends_in_a_tail(tmp_path: Path) -> None:
     options = toy_options(
-        tmp_path, teacher_steps=100, translation_steps=100, released_steps=100, warm_up_steps=10, tail=0.5
+        tmp_path,
+        teacher_steps=100,
+        translation_steps=100,
+        released_steps=100,
+        loop={"warm_up_steps": 10, "tail": 0.5},
     )
-    rates = [learning_rate(options, step) / options.learning_rate for step in range(300)]
+    rates = [rate_share(options.loop, step, options.total_steps, options.phase_starts) for step in range(300)]
     assert rates[0] == rates[100] == pytest.approx(0.1)
     assert rates[50] == 1.0
     assert rates[225] == pytest.approx(0.5)
@@ -153,9 +154,9 @@ def test_wrong_options_are_all_named_and_exit_with_2(
     said = capsys.readouterr().err
     assert "none.png does not exist" in said
     assert "nowhere does not exist" in said
-    assert main(["style", "--set", "batch=0", "crop=1", "--set", "colour=red"]) == 2
+    assert main(["style", "--set", "batch=0", "crop=1", "--set", "colour=red", "loop.threads=0"]) == 2
     said = capsys.readouterr().err
-    assert all(key in said for key in ("batch", "crop", "colour"))
+    assert all(key in said for key in ("batch", "crop", "colour", "loop.threads"))
 
 
 def test_the_encoder_gives_four_layers_of_falling_size() -> None:

@@ -1,0 +1,149 @@
+"""The training loop of every generator: rates, steps, log, checkpoints.
+
+A resumed training equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from training import checkpoint
+
+log = logging.getLogger(__name__)
+
+_LEAST_SHARE = 0.02  # of the rate, at the end of the tail
+
+
+class LoopOptions(BaseModel):
+    """Settings of the loop, section `loop` of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="of the generator")
+    warm_up_steps: int = Field(default=40, ge=1, description="at the start of every phase")
+    tail: float = Field(
+        default=0.5, gt=0, le=1, description="share of all steps in which the rate falls to zero"
+    )
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:1")
+    bfloat16: bool = Field(default=True, description="networks compute in bfloat16, weights stay float32")
+    threads: int = Field(default=2, ge=1)
+    seed: int = 7
+    checkpoint_every: int = Field(default=50, ge=1)
+
+    def precision(self) -> torch.autocast:
+        """Context in which networks run."""
+        return torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.bfloat16)
+
+
+class Trainee(Protocol):
+    """What is trained: networks with their optimisers, and a step that corrects them.
+
+    A step must take its random choices from the seed and its own number, so that these two are the state of
+    all random generators. The rate of an optimiser is the one it was made with times what the schedule says.
+    """
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Every network that changes, by name."""
+
+    @property
+    def optimisers(self) -> Mapping[str, Optimizer]:
+        """Every optimiser, by name."""
+
+    def step(self, number: int) -> Mapping[str, float]:
+        """Correct the networks once; return every weighted term of the losses, by name."""
+
+
+def run(
+    trainee: Trainee,
+    options: LoopOptions,
+    steps: int,
+    work: Path,
+    *,
+    phase_starts: Sequence[int] = (0,),
+    on_step: Callable[[int], None] | None = None,
+) -> None:
+    """Train to the end; goes on from the checkpoint in `work`, if any. Networks end in evaluation mode.
+
+    Args:
+        trainee: See there.
+        options: Rates, device, checkpoints.
+        steps: Of the whole training.
+        work: Folder for checkpoint and log.jsonl.
+        phase_starts: Steps at which the losses change: moments start anew there, and the rate warms up.
+        on_step: Called after each step with how many are done.
+
+    Raises:
+        FloatingPointError: A term of the loss is not finite; names step and terms.
+    """
+    torch.set_num_threads(options.threads)
+    for optimiser in trainee.optimisers.values():
+        for group in optimiser.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+    done = first = checkpoint.load(work, trainee.networks, trainee.optimisers)
+    started = time.monotonic()
+    for network in trainee.networks.values():
+        network.train()
+    while done < steps:
+        share = rate_share(options, done, steps, phase_starts)
+        for optimiser in trainee.optimisers.values():
+            if done in phase_starts:
+                optimiser.state.clear()  # the scale of the losses changes: old moments would make huge steps
+            for group in optimiser.param_groups:
+                group["lr"] = group["initial_lr"] * share
+        try:
+            terms = trainee.step(done)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"step {done}: {error}; lower learning_rate") from error
+        done += 1
+        _report(work, done, steps, terms, (time.monotonic() - started) / (done - first))
+        if done % options.checkpoint_every == 0 or done == steps:
+            checkpoint.save(work, trainee.networks, trainee.optimisers, done)
+        if on_step is not None:
+            on_step(done)
+    for network in trainee.networks.values():
+        network.eval()
+
+
+def rate_share(options: LoopOptions, step: int, steps: int, phase_starts: Sequence[int] = (0,)) -> float:
+    """Share of the learning rate at a step: a short warm-up in every phase, 1, then a linear tail."""
+    remaining = (steps - step) / max(1, round(options.tail * steps))
+    since = step - max(start for start in phase_starts if start <= step)
+    return min(1.0, (since + 1) / options.warm_up_steps, max(remaining, _LEAST_SHARE))
+
+
+def correct(optimiser: Optimizer, terms: Mapping[str, Tensor]) -> dict[str, float]:
+    """Take one step down the gradient of the sum of the terms (scalars); return them as numbers.
+
+    Raises:
+        FloatingPointError: A term is not finite; nothing was changed.
+    """
+    values = {name: term.item() for name, term in terms.items()}
+    if broken := [name for name, value in values.items() if not math.isfinite(value)]:
+        raise FloatingPointError(f"not finite: {', '.join(broken)}")
+    optimiser.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return values
+
+
+def _report(work: Path, done: int, steps: int, terms: Mapping[str, float], seconds: float) -> None:
+    """Append the step's terms to log.jsonl; say them every 20 steps."""
+    work.mkdir(parents=True, exist_ok=True)
+    line = {"step": done, **{name: round(value, 6) for name, value in terms.items()}}
+    with (work / "log.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(line) + "\n")
+    if done % 20 == 0:
+        words = " ".join(f"{name} {value:.4f}" for name, value in terms.items())
+        log.info("step %d/%d %.2f s/step: %s", done, steps, seconds, words)
