@@ -23,6 +23,8 @@ from streamfx.generate.networks.warp_mask import affine
 
 HEADS = ("residual",)
 STRIDE = 8
+_STEP = 0.1
+"""Of the residual. A residual is small: with 1, each step of an optimiser shifts whole pictures visibly."""
 
 
 class Block(nn.Module):
@@ -74,9 +76,9 @@ class Restore(nn.Module):
         self.middle_in = _blocks(middle, middle_blocks)
         self.to_low = nn.Conv2d(middle, low, 3, stride=2, padding=1)
         self.low = _blocks(low, low_blocks)
-        self.from_low = nn.Conv2d(low, middle, 1)
+        self.from_low = nn.Conv2d(low, 2 * middle, 1)
         self.middle_out = _blocks(middle, middle_blocks)
-        self.from_middle = nn.Conv2d(middle, near, 1)
+        self.from_middle = nn.Conv2d(middle, 2 * near, 1)
         self.near_out = _blocks(near, near_blocks)
         self.head = nn.Conv2d(near + 12, 12, 3, padding=1)
         self.margin_pixels = _margin(near_blocks, middle_blocks, low_blocks)
@@ -105,32 +107,42 @@ class Restore(nn.Module):
         return self._residual(rgb_B3HW, factor_1)
 
     def _residual(self, rgb_B3HW: Tensor, factor_1: Tensor) -> Tensor:
-        squares_B12hw = functional.pixel_unshuffle(rgb_B3HW - 0.5, 2)
+        squares_B12hw = functional.pixel_unshuffle(4 * rgb_B3HW - 2, 2)
         shift_N11 = (self.factor * torch.log2(factor_1))[:, None, None]
         near = self.near_in(self.stem(squares_B12hw) + shift_N11)
         middle = self.middle_in(functional.relu(self.to_middle(near)))
         low = self.low(functional.relu(self.to_low(middle)))
-        middle = self.middle_out(middle + _double(self.from_low(low)))
-        near = self.near_out(near + _double(self.from_middle(middle)))
-        return functional.pixel_shuffle(self.head(torch.cat([near, squares_B12hw], dim=1)), 2)
+        middle = self.middle_out(_modulated(middle, self.from_low(low)))
+        near = self.near_out(_modulated(near, self.from_middle(middle)))
+        head_B12hw = self.head(torch.cat([near, squares_B12hw], dim=1))
+        return functional.pixel_shuffle(_STEP * head_B12hw, 2)
 
     def _start_as_identity(self) -> None:
-        """Begin with blocks that add little and with no residual at all."""
+        """Begin with features of one size at every level, blocks that add little and no residual at all."""
         with torch.no_grad():
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                    assert module.bias is not None
+                    module.bias.zero_()
             for module in self.modules():
                 if isinstance(module, Block):
                     module.second.weight.mul_(0.3)
+            for gate in (self.from_low, self.from_middle):
+                gate.weight.mul_(0.3)
             self.head.weight.zero_()
-            assert self.head.bias is not None
-            self.head.bias.zero_()
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(width) for _ in range(count)))
 
 
-def _double(features_BChw: Tensor) -> Tensor:
-    return functional.interpolate(features_BChw, scale_factor=2.0, mode="bilinear", align_corners=False)
+def _modulated(features_BCHW: Tensor, below_B2Chw: Tensor) -> Tensor:
+    """Features scaled and shifted by what the level below found: it says how much to smooth where."""
+    scale_BCHW, shift_BCHW = functional.interpolate(
+        below_B2Chw, scale_factor=2.0, mode="bilinear", align_corners=False
+    ).chunk(2, dim=1)
+    return features_BCHW * (1 + scale_BCHW) + shift_BCHW
 
 
 def _margin(near_blocks: int, middle_blocks: int, low_blocks: int) -> int:
