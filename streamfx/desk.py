@@ -18,6 +18,7 @@ from streamfx.errors import ConfigError
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.generate.library import list_engines
+from streamfx.generate.request import with_controls
 from streamfx.governor import Decision
 from streamfx.run_effects import Effects, exchanged
 from streamfx.stats import Snapshot
@@ -145,7 +146,7 @@ class Desk:
             if name not in {control.name for control in controls_of(effect)}:
                 raise ConfigError(f"effect {effect.engine.name!r} has no control {name!r}")
             before = getattr(effect.controls, name)
-            effect.controls = replace(effect.controls, **{name: value})
+            effect.controls = with_controls(effect.controls, {name: value})
             if value != before:
                 self._note(f"{effect.engine.name}: {name} {value:g}", move=f"{position} {name}")
         self._tell()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from streamfx.generate.effect import Effect
+from streamfx.generate.request import with_controls
 
 _FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
 
@@ -81,7 +82,7 @@ def take_over(old: Effect, new: Effect) -> None:
         for control in controls_of(new)
         if control.name in stand
     }
-    new.controls = replace(new.controls, **taken)
+    new.controls = with_controls(new.controls, taken)
 
 
 def controls_of(effect: Effect) -> tuple[Control, ...]:

@@ -19,9 +19,10 @@ from streamfx.calibrate import Calibration, calibration
 from streamfx.device import cpu
 from streamfx.estimate import Prediction, predict
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import DEFAULT_FACTOR, Chain, Effect, EffectSettings, parse_effect
+from streamfx.generate.effect import Chain, Effect, EffectSettings
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
+from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
 from streamfx.gpu import gpus
 from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
@@ -98,11 +99,15 @@ def choose_factor(
 
 
 def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
-    """Return the effects whose factor nobody gave."""
+    """Return the effects whose factor nobody gave, and that have more than one."""
     if config.factor != "auto":
         return ()
     pairs = zip(config.effects, chain.effects, strict=True)
-    return tuple(effect for text, effect in pairs if parse_effect(text).factor is None)
+    return tuple(
+        effect
+        for text, effect in pairs
+        if parse_effect(text).factor is None and len(effect.engine.spec.factors) > 1
+    )
 
 
 def fit_factor(

@@ -167,6 +167,13 @@ class VideoFormat:
             repeated=repeated,
         )
 
+    def grey(self) -> Frame:
+        """Return a frame of this stream that is grey all over."""
+        middle, dtype = 1 << (self.depth - 1), np.uint8 if self.depth == 8 else np.uint16
+        chroma_size = self.subsampling.chroma_size(self.size)
+        y, u, v = (np.full(size, middle, dtype) for size in (self.size, chroma_size, chroma_size))
+        return self.frame((y, u, v), index=0, pts=0)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
@@ -227,6 +234,11 @@ class Frame:
         """(height, width) of the luma plane in pixels."""
         height, width = self.planes[0].shape
         return height, width
+
+    @property
+    def format(self) -> VideoFormat:
+        """What it says of the stream it belongs to."""
+        return VideoFormat(self.size, self.subsampling, self.depth, self.colour, self.time_base)
 
     @property
     def time_seconds(self) -> Fraction:

@@ -11,11 +11,13 @@ from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
 from streamfx.device import usable_cores
+from streamfx.errors import ConfigError
 from streamfx.factor import FactorChoice, automatic_effects, common_factors, fit_factor
 from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Chain, Effect, EffectRequest, EffectSettings, open_chain, open_effect
+from streamfx.generate.effect import Chain, Effect, EffectSettings, open_chain, open_effect
 from streamfx.generate.library import load_engine
+from streamfx.generate.request import EffectRequest
 from streamfx.stats import Stats, Times
 
 
@@ -100,11 +102,18 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
         factor = min(max(factor, low), high)
     new = open_effect(EffectRequest(name, factor=factor), effects.settings)
     try:
-        new.warm_up(effects.video)
+        new.warm_up(Chain(effects.chain.effects[:position]).output(effects.video))
     except BaseException:
         new.close()
         raise
     chain = Chain((*effects.chain.effects[:position], new, *effects.chain.effects[position + 1 :]))
+    size, usual = (each.output(effects.video).size for each in (chain, effects.chain))
+    if size != usual:
+        new.close()
+        raise ConfigError(
+            f"effect {name!r} would make frames {size[1]}x{size[0]} instead of {usual[1]}x{usual[0]}; "
+            "outputs cannot change their size while they run: name it at the start"
+        )
     automatic = tuple(new if each is old else each for each in effects.automatic)
     watch = None
     if effects.watch is not None and effects.choice is not None:

@@ -17,6 +17,7 @@ from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
 from streamfx.desk import Desk
+from streamfx.desk_state import controls_of
 from streamfx.device import cpu
 from streamfx.encode.sink import Sink
 from streamfx.errors import StageFailedError
@@ -155,7 +156,10 @@ def _report(
                 digest=effect.engine.digest,
                 backend=effect.compiled.backend,
                 precision=effect.compiled.precision.value,
-                controls=asdict(effect.controls),
+                controls={
+                    **{control.name: control.value for control in controls_of(effect)},
+                    "factor": effect.controls.factor,
+                },
             )
             for effect in effects.chain.effects
         ),

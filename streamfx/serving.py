@@ -122,6 +122,6 @@ def _opened(
         desk = Desk(effects, lambda: stats.elapsed_seconds)
         opened.callback(desk.close)
         connection.measure = stats.add
-        sink = BrowserSink(config.outputs[0], source.format, connection.give)
+        sink = BrowserSink(config.outputs[0], effects.chain.output(source.format), connection.give)
         ready(desk)
         yield Parts(source, effects, sink, flow_of(config), process=desk.process, desk=desk)

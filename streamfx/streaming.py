@@ -24,7 +24,7 @@ from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.extras import Extras
 from streamfx.flow import Flow, Watch
-from streamfx.frame import Frame, Planes
+from streamfx.frame import Frame, Planes, VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
 from streamfx.run_effects import open_effects
@@ -176,16 +176,16 @@ def _sink(
     stats: Stats,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
-    extras = source.extras
+    extras, video = source.extras, desk.effects.chain.output(source.format)
     sinks: list[Sink] = []
     for output in config.outputs:
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
         if is_page(output):
-            page = open_page(output, source, desk, config)
+            page = open_page(output, source.name, video, desk, config)
             announce(page.address)
             sinks.append(page)
         else:
-            sinks.append(_open_one(config, output, source, share))
+            sinks.append(_open_one(config, output, video, extras=share))
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
@@ -194,11 +194,11 @@ def _sink(
     return several
 
 
-def _open_one(config: LiveConfig, output: str, source: Source, extras: Extras | None) -> Sink:
+def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extras | None) -> Sink:
     given = config.sink
     return open_sink(
         output,
-        format=source.format,
+        format=video,
         extras=extras,
         source_path=Path(config.input),
         codec=config.codec,

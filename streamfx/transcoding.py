@@ -15,6 +15,7 @@ from streamfx.device import usable_cores
 from streamfx.encode.sink import open_sink
 from streamfx.flow import Flow
 from streamfx.frame_queue import Policy
+from streamfx.generate.effect import output_format
 from streamfx.report import Report
 from streamfx.run_effects import open_effects
 from streamfx.running import Parts, Progress, run_parts
@@ -114,7 +115,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         opened.callback(source.close)
         sink = open_sink(
             config.output,
-            format=source.format,
+            format=output_format(config.effects, source.format),
             extras=source.extras,
             source_path=Path(config.input),
             codec=config.codec,

@@ -52,8 +52,8 @@ class Gate:
         assert self.opened.wait(60)
         return self.inner(reduced, to_rgb, from_rgb, factor)
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        self.inner.warm_up(size, to_rgb, from_rgb, factor)
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        self.inner.warm_up(shape, to_rgb, from_rgb, factor)
 
     def close(self) -> None:
         self.closes += 1

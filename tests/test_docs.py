@@ -18,7 +18,7 @@ from streamfx.cli.parser import parse
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig
 from streamfx.config_serve import ServeConfig
-from streamfx.generate.effect import parse_effect
+from streamfx.generate.request import parse_effect
 from tests import media
 
 ROOT = Path(__file__).parent.parent

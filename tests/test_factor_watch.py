@@ -19,8 +19,9 @@ from streamfx.errors import BackendUnavailableError
 from streamfx.factor import FactorChoice
 from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import Colour, Subsampling, VideoFormat
-from streamfx.generate.effect import Controls, Effect
+from streamfx.generate.effect import Effect
 from streamfx.generate.engine import Engine, read_engine
+from streamfx.generate.request import Controls
 from streamfx.stats import Snapshot, Times
 from tests.engines import make_engine
 from tests.test_governor import prediction
@@ -42,7 +43,7 @@ class Prepared:
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return np.zeros((7, *reduced.shape[1:]), np.float32)
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
         self.threads.add(threading.current_thread().name)
         if factor in self.broken:
             raise BackendUnavailableError("no memory for that")

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamfx.backends.golden import Golden
-from streamfx.generate.engine import FORMAT, WEIGHTS, Engine, read_engine, write_engine
+from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine
+from streamfx.generate.spec import FORMAT
 from training.fused import FROM_YUV, TO_YUV
 from training.options import DistilOptions, StyleOptions
 

@@ -172,7 +172,7 @@ class EvaluateOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: Path = Field(description="engine folder")
-    style: Path = Field(description="style picture")
+    style: Path | None = Field(default=None, description="style picture, for engines that have one")
     pictures: list[Path] = Field(
         min_length=1, description="folders of photographs; the held-out ones are used"
     )
@@ -181,7 +181,7 @@ class EvaluateOptions(BaseModel):
         default=[], description="leave out pictures whose path contains one of these words"
     )
     against: dict[str, Path] = Field(
-        default={}, description="other engine folders whose flicker is shown beside, by name"
+        default={}, description="other engine folders that are shown beside, by name"
     )
     count: int = Field(default=50, ge=1)
     first_frame: int = Field(default=0, ge=0)
@@ -192,7 +192,8 @@ class EvaluateOptions(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> EvaluateOptions:
-        paths = [self.engine, self.style, *self.pictures, *self.videos, *self.against.values()]
+        paths = [self.engine, *self.pictures, *self.videos, *self.against.values()]
+        paths += [self.style] if self.style is not None else []
         if missing := [str(path) for path in paths if not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
         return self

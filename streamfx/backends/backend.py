@@ -1,6 +1,7 @@
 """Backend: what runs an engine's network; the protocols, and the choice among the backends there are.
 
-Legend of shapes: C channels of the heads, h x w the reduced picture, multiples of the engine's stride.
+Legend of shapes: N channels that the network sees, h x w what it sees, multiples of the engine's stride;
+C x H x W the heads, of the size that the golden frame shows for its own input.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ class CompilableEngine(Protocol):
     def stride(self) -> int:
         """What height and width of the reduced picture are multiples of."""
 
+    def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Return the shape (N, h, w) of what the network sees of a (height, width) picture."""
+
     @property
     def golden(self) -> Golden:
         """The golden frame."""
@@ -87,17 +91,17 @@ class CompiledEngine(Protocol):
         """What it computes in; never ``AUTO``."""
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
-        """Return the heads (C, h, w), float32, in memory that belongs to the caller.
+        """Return the heads (C, H, W), float32, in memory that belongs to the caller.
 
         Args:
-            reduced: (3, h, w) float32, C-contiguous: Y, U, V in code values.
+            reduced: (N, h, w) float32, C-contiguous: Y, U, V in code values, then noise.
             to_rgb: (3, 4) float32, affine map from code values to RGB in 0..1.
             from_rgb: (3, 4) float32, affine map from RGB in 0..1 to code values.
             factor: how many times smaller the picture is than the full one, 1 or more.
         """
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        """Do now what the first such call with a (h, w) picture would do besides computing; on every lane."""
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        """Do now what the first such call with an input of this shape would do besides computing."""
 
     def close(self) -> None:
         """Give everything back; calls are an error from here on. May be called twice."""

@@ -76,8 +76,8 @@ class EagerEngine:
         result: Array = heads[0].contiguous().numpy()
         return result
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        self(np.zeros((3, *size), np.float32), to_rgb, from_rgb, factor)
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        self(np.zeros(shape, np.float32), to_rgb, from_rgb, factor)
 
     def close(self) -> None:
         self._network = None

@@ -1,6 +1,6 @@
 """Golden: the frame that an engine must reproduce, and how far a compiled engine is from it.
 
-Legend of shapes: C channels of the heads, h x w the reduced picture, multiples of the engine's stride.
+Legend of shapes: N channels that the network sees, C of the heads, h x w what it sees, H x W the heads.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Golden:
     """A small input and the heads that the engine must give for it, all float32.
 
     Attributes:
-        planes: (3, h, w) Y, U, V in code values.
+        planes: (N, h, w) what the network sees: Y, U, V in code values, and noise where it takes some.
         to_rgb: (3, 4) affine map from code values to RGB in 0..1.
         from_rgb: (3, 4) affine map from RGB in 0..1 to code values.
         factor: how many times smaller the picture is than the full one.
-        heads: (C, h, w) what must come out.
+        heads: (C, H, W) what must come out.
     """
 
     planes: Array
@@ -43,13 +43,24 @@ class Golden:
     heads: Array
 
     def __post_init__(self) -> None:
-        shapes = {"to_rgb": (3, 4), "from_rgb": (3, 4), "planes": (3, *self.heads.shape[1:])}
-        for name, expected in shapes.items():
-            found = getattr(self, name).shape
-            if found != expected or self.heads.ndim != 3:
-                raise ValueError(
-                    f"{name} must have shape {expected}, found {found}; heads {self.heads.shape}"
-                )
+        for name in ("to_rgb", "from_rgb"):
+            if (found := getattr(self, name).shape) != (3, 4):
+                raise ValueError(f"{name} must have shape (3, 4), found {found}")
+        for name in ("planes", "heads"):
+            if len(found := getattr(self, name).shape) != 3 or 0 in found:
+                raise ValueError(f"{name} must have 3 axes, none of them empty; found {found}")
+        (_, height, width), (_, heads_height, heads_width) = self.planes.shape, self.heads.shape
+        whole = height % heads_height == 0 or heads_height % height == 0
+        if height * heads_width != width * heads_height or not whole:
+            raise ValueError(
+                f"heads must be as large as planes, or a whole number of times larger or smaller; found "
+                f"{self.heads.shape} for {self.planes.shape}"
+            )
+
+    def heads_shape(self, seen: tuple[int, ...]) -> tuple[int, int, int]:
+        """Return the shape (C, H, W) of the heads for an input of another shape (N, h, w)."""
+        (_, height, width), (channels, heads_height, heads_width) = self.planes.shape, self.heads.shape
+        return channels, seen[1] * heads_height // height, seen[2] * heads_width // width
 
     def to_bytes(self) -> bytes:
         """Return it as a .npz file, in which pictures and heads have a leading axis of 1, as in training."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.golden import Array, Tolerance, check_golden
-from streamfx.backends.openvino_model import Lanes, Setting, compiled_for, convert
+from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, Setting, compiled_for, convert
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.device import cpu
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
@@ -87,8 +87,8 @@ class OpenVinoEngine:
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return self._ready(Setting.of(to_rgb, from_rgb, factor)).run(reduced)
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        self._ready(Setting.of(to_rgb, from_rgb, factor)).warm_up(size)
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        self._ready(Setting.of(to_rgb, from_rgb, factor)).warm_up(shape)
 
     def add(self, setting: Setting, compiled: Stored) -> None:
         """Open one lane of a setting from a build that is at hand."""
@@ -153,9 +153,11 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
         EngineMismatchError: what was built does not give the engine's golden heads.
     """
     converted = convert(engine)
+    arrays = zip(SHAPE_NOTES, (engine.golden.planes, engine.golden.heads), strict=True)
+    shapes: dict[str, Note] = {name: "x".join(map(str, array.shape)) for name, array in arrays}
 
     def build(precision: Precision) -> Stored:
-        notes: dict[str, Note] = {"precision": str(precision), "channels": len(engine.golden.heads)}
+        notes: dict[str, Note] = {"precision": str(precision), **shapes}
         compiled = compiled_for(Stored(converted, notes), _setting(engine), options)
         return Stored({**converted, **compiled.payload}, notes)
 
@@ -191,7 +193,7 @@ def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: 
     if not opened:
         raise refused[0]
     golden = engine.golden
-    picture = np.full((3, *_TRIAL_SIZE), 128, np.float32)
+    picture = np.full(engine.seen_shape(_TRIAL_SIZE), 128, np.float32)
     for _ in range(_TRIAL_ROUNDS):  # in turns, so that a busy moment of the machine meets all of them
         for precision, compiled in opened.items():
             start_ns = time.perf_counter_ns()

@@ -22,6 +22,7 @@ from streamfx.errors import BackendUnavailableError
 
 _MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"
+SHAPE_NOTES = ("seen", "heads")  # shapes of the golden frame, as text: 3x48x64
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
         raise BackendUnavailableError(
             f"backend openvino cannot convert engine {engine.name!r}; use backend eager: {error}"
         ) from error
-    shapes = ([1, 3, -1, -1], [3, 4], [3, 4], [1])
+    shapes = ([1, len(golden.planes), -1, -1], [3, 4], [3, 4], [1])
     model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
     with tempfile.TemporaryDirectory(prefix="streamfx-") as folder:
         path = Path(folder) / _MODEL
@@ -113,7 +114,7 @@ def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> S
         model.remove_parameter(parameter)
     precision = Precision(str(stored.notes["precision"]))
     compiled = _core().compile_model(model, "CPU", _settings(precision, options))
-    notes = {name: stored.notes[name] for name in ("precision", "channels")}
+    notes = {name: stored.notes[name] for name in ("precision", *SHAPE_NOTES)}
     return Stored({_BLOB: compiled.export_model().getvalue()}, notes)
 
 
@@ -126,7 +127,9 @@ class Lanes:
 
     def __init__(self, stored: Stored, options: CompileOptions) -> None:
         precision = Precision(str(stored.notes["precision"]))
-        self._channels = int(stored.notes["channels"])
+        seen, heads = ([int(side) for side in str(stored.notes[name]).split("x")] for name in SHAPE_NOTES)
+        self._channels = heads[0]
+        self._ratios = tuple(zip(heads[1:], seen[1:], strict=True))
         self._count = options.lanes
         # None in the queue stands for "closed"; it stays there for whoever comes next.
         self._free: queue.SimpleQueue[Any | None] = queue.SimpleQueue()
@@ -150,19 +153,21 @@ class Lanes:
         picture = np.ascontiguousarray(reduced[None])
         lane.set_input_tensor(ov.Tensor(picture, shared_memory=True))
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
-        heads = np.empty((1, self._channels, *reduced.shape[1:]), np.float32)
+        sides = zip(reduced.shape[1:], self._ratios, strict=True)
+        height, width = (side * large // small for side, (large, small) in sides)
+        heads = np.empty((1, self._channels, height, width), np.float32)
         lane.set_output_tensor(ov.Tensor(heads, shared_memory=True))
         lane.infer()
         result: Array = heads[0]
         return result
 
-    def warm_up(self, size: tuple[int, int]) -> None:
-        """Run every lane once with an empty (h, w) picture."""
+    def warm_up(self, shape: tuple[int, int, int]) -> None:
+        """Run every lane once with an empty (N, h, w) input."""
         taken = [self._free.get() for _ in range(self._count)]
         try:
             for lane in taken:
                 if lane is not None:
-                    self._run(lane, np.zeros((3, *size), np.float32))
+                    self._run(lane, np.zeros(shape, np.float32))
         finally:
             for lane in taken:
                 self._free.put(lane)

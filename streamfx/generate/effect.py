@@ -1,11 +1,10 @@
-"""Effect: an engine at work on frames, reduce ▸ translate ▸ fuse; how a user names one; and chains."""
+"""Effect: an engine at work on frames, reduce ▸ translate ▸ back to full size; and chains of effects."""
 
 from __future__ import annotations
 
-import difflib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -17,47 +16,26 @@ from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision,
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import ConfigError, FrameError
-from streamfx.frame import Colour, Frame, Plane, Planes, VideoFormat
+from streamfx.frame import Colour, Frame, VideoFormat
+from streamfx.generate.back import Back
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.engine import Engine
-from streamfx.generate.fuse import fuse
 from streamfx.generate.library import load_engine
-from streamfx.generate.reduce import reduce_planes, small_size
+from streamfx.generate.request import (
+    SCALES,
+    Controls,
+    EffectRequest,
+    check_controls,
+    controls_for,
+    parse_effect,
+)
+from streamfx.generate.seen import Noise, see, seen_size, with_noise
+from streamfx.generate.spec import Kind
+from streamfx.generate.tiles import in_tiles, tile_shape
 
 log = logging.getLogger(__name__)
 
-DEFAULT_FACTOR = 4.0
-_KEYS = ("strength", "factor")
-
 Measure: TypeAlias = Callable[[str, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """What can be changed while an effect runs, between two frames.
-
-    Attributes:
-        strength: 0..1, how much of the effect is applied; 0 gives the source bit for bit.
-        factor: how many times smaller than the frame the picture is that the network sees, 1 or more.
-    """
-
-    strength: float = 1.0
-    factor: float = DEFAULT_FACTOR
-
-
-@dataclass(frozen=True, slots=True)
-class EffectRequest:
-    """An effect as a user asks for it; None where nothing was said.
-
-    Attributes:
-        engine: name of an engine, or path of its folder.
-        strength: see `Controls`.
-        factor: see `Controls`.
-    """
-
-    engine: str
-    strength: float | None = None
-    factor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +70,14 @@ class Effect:
         compiled: the engine made ready by a backend; closed with the effect.
         threads: for reduce and fuse; None for all cores this process may use.
         measure: see `EffectSettings`.
+        doublings: how many times the frame becomes twice as large each way.
     """
 
     engine: Engine
     compiled: CompiledEngine
     threads: int | None = None
     measure: Measure | None = None
+    doublings: int = 0
     _controls: Controls = field(default_factory=Controls)
 
     @property
@@ -115,45 +95,47 @@ class Effect:
         self._controls = controls  # one reference, so a frame sees the old ones or the new ones, never both
 
     def process(self, frame: Frame) -> Frame:
-        """Return the frame with the effect applied; the very same frame at strength 0.
+        """Return the frame with the effect applied; at strength 0 the very same one, unless it is enlarged.
 
         Raises:
             FrameError: the frame's colours cannot be converted to RGB, or the network gave values that are
                 not finite; names the engine.
         """
-        controls = self._controls
-        if controls.strength == 0:
+        controls, spec = self._controls, self.engine.spec
+        if controls.strength == 0 and not self.doublings:
             return frame
-        started_ns = time.perf_counter_ns()
+        clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
-        small = small_size(frame.size, controls.factor, self.engine.stride)
-        reduced = reduce_planes(frame.planes, frame.subsampling, colour, small, threads=self.threads)
-        reduced_ns = time.perf_counter_ns()
-        heads = self.compiled(reduced, to_rgb, from_rgb, controls.factor)
-        translated_ns = time.perf_counter_ns()
+        noise = Noise(controls.noise_amplitude, controls.seed)
+        seen = see(frame, colour, spec, controls.factor, noise, self.threads)
+        clock.done("reduce")
+
+        def translate(values: Array) -> Array:
+            return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, controls.factor), values, spec)
+
+        heads = translate(seen.values)
+        clock.done("translate")
         try:
-            planes = fuse(
-                frame.planes,
-                heads,
-                reduced,
-                subsampling=frame.subsampling,
-                depth=frame.depth,
-                code_range=colour.code_range,
-                chroma_location=colour.chroma_location,
-                strength=controls.strength,
-                max_displacement_pixels=self.engine.spec.max_displacement_pixels,
-                threads=self.threads,
-            )
+            back = Back(spec, colour, controls.strength, self.threads)
+            if self.doublings:
+                picture = back.doubled(seen.values[:3], heads)
+                for _ in range(1, self.doublings):
+                    heads = translate(with_noise(picture, spec.noise_channels, noise))
+                    picture = back.doubled(picture, heads)
+                planes = back.enlarged(self.output(frame.format), seen, picture)
+            else:
+                planes = back.full_size(frame, seen, heads)
         except FrameError as error:
             running = f"{self.compiled.backend}, {self.compiled.precision}"
             raise FrameError(
                 f"engine {self.engine.name!r} ({running}), frame {frame.index}: {error}"
             ) from error
-        if self.measure is not None:
-            self.measure("reduce", (reduced_ns - started_ns) / 1e9)
-            self.measure("translate", (translated_ns - reduced_ns) / 1e9)
-            self.measure("fuse", (time.perf_counter_ns() - translated_ns) / 1e9)
+        clock.done("fuse")
         return frame.with_planes(planes)
+
+    def output(self, video: VideoFormat) -> VideoFormat:
+        """Return the format of the frames that come out for those that go in."""
+        return enlarged_format(video, self.doublings)
 
     def warm_up(self, video: VideoFormat, factor: float | None = None) -> None:
         """Do now what the first frame of such a video would do besides computing; nothing is measured.
@@ -166,11 +148,11 @@ class Effect:
         """
         controls = self._controls if factor is None else replace(self._controls, factor=factor)
         check_controls(controls, self.engine)
-        factor = controls.factor
         _, to_rgb, from_rgb = _colour(video.colour, video.depth, video.size[0])
-        small = small_size(video.size, factor, self.engine.stride)
-        self.compiled.warm_up(small, to_rgb, from_rgb, factor)
-        replace(self, measure=None, _controls=controls).process(_grey(video))
+        size = seen_size(video.size, controls.factor, self.engine.spec)
+        shape = tile_shape(self.engine.seen_shape(size), self.engine.spec)
+        self.compiled.warm_up(shape, to_rgb, from_rgb, controls.factor)
+        replace(self, measure=None, _controls=controls).process(video.grey())
 
     def close(self) -> None:
         """Give the compiled engine back. May be called twice."""
@@ -189,48 +171,22 @@ class Chain:
             frame = effect.process(frame)
         return frame
 
+    def output(self, video: VideoFormat) -> VideoFormat:
+        """Return the format of the frames that come out for those that go in."""
+        for effect in self.effects:
+            video = effect.output(video)
+        return video
+
     def warm_up(self, video: VideoFormat) -> None:
         """Do now what the first frame of such a video would do besides computing."""
         for effect in self.effects:
             effect.warm_up(video)
+            video = effect.output(video)
 
     def close(self) -> None:
         """Give everything back. May be called twice."""
         for effect in self.effects:
             effect.close()
-
-
-def parse_effect(text: str) -> EffectRequest:
-    """Return the effect that ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE`` asks for; NAME may be a path.
-
-    Raises:
-        ConfigError: a key is unknown, given twice or without a number, or a number is out of range.
-
-    Example:
-        >>> parse_effect("wave:strength=0.5,factor=2")
-        EffectRequest(engine='wave', strength=0.5, factor=2.0)
-    """
-    name, colon, settings = text.partition(":")
-    if not name.strip():
-        raise ConfigError(f"effect {text!r} has no name; write NAME or NAME:KEY=VALUE,KEY=VALUE")
-    values: dict[str, float] = {}
-    for setting in settings.split(",") if colon else ():
-        key, equals, value = (part.strip() for part in setting.partition("="))
-        if key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(f"effect {text!r}: unknown key {key!r}; {hint}known: {', '.join(_KEYS)}")
-        if key in values:
-            raise ConfigError(f"effect {text!r}: {key} is given twice")
-        try:
-            values[key] = float(value)
-        except ValueError as error:
-            found = f"found {value!r}" if equals else "nothing was given"
-            raise ConfigError(
-                f"effect {text!r}: {key} needs a number, {key}=0.5 for instance; {found}"
-            ) from error
-    _check_ranges(values, {"strength": (0.0, 1.0), "factor": (1.0, 64.0)}, f"effect {text!r}")
-    return EffectRequest(name.strip(), **values)
 
 
 def open_effect(request: EffectRequest | str, settings: EffectSettings | None = None) -> Effect:
@@ -245,18 +201,32 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     settings = settings or EffectSettings()
     request = parse_effect(request) if isinstance(request, str) else request
     engine = load_engine(request.engine)
-    low, high = engine.factor_range
-    usual = min(max(DEFAULT_FACTOR, low), high)
-    factor = next(value for value in (request.factor, settings.factor, usual) if value is not None)
-    strength = engine.spec.controls["strength"].default if request.strength is None else request.strength
-    controls = Controls(strength, factor)
-    check_controls(controls, engine)
+    if engine.spec.kind is Kind.SCORES:
+        raise ConfigError(
+            f"engine {engine.name!r} is no effect: it tells pictures apart "
+            f"({', '.join(engine.spec.classes)}) and changes none"
+        )
+    controls = controls_for(request, engine, settings.factor)
     options = CompileOptions(
         settings.precision, settings.threads, settings.workers, settings.store or CompiledStore()
     )
     compiled = choose(settings.backend).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
-    return Effect(engine, compiled, settings.threads, settings.measure, controls)
+    return Effect(
+        engine, compiled, settings.threads, settings.measure, doublings_of(request, engine), controls
+    )
+
+
+def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:
+    """Return the format of the frames that come out of effects, which need not be open.
+
+    Raises:
+        ConfigError, EngineNotFoundError, EngineCorruptError: see `open_effect`.
+    """
+    for request in requests:
+        asked = parse_effect(request) if isinstance(request, str) else request
+        video = enlarged_format(video, doublings_of(asked, load_engine(asked.engine)))
+    return video
 
 
 def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings | None = None) -> Chain:
@@ -268,25 +238,6 @@ def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings
             on_failure.callback(effects[-1].close)
         on_failure.pop_all()
     return Chain(tuple(effects))
-
-
-def check_controls(controls: Controls, engine: Engine) -> None:
-    """Check controls against what an engine can do.
-
-    Raises:
-        ConfigError: one of them is outside its range; names the engine and the range.
-    """
-    strength = engine.spec.controls["strength"]
-    ranges = {"strength": (strength.low, strength.high), "factor": engine.factor_range}
-    values = {"strength": controls.strength, "factor": controls.factor}
-    _check_ranges(values, ranges, f"engine {engine.name!r}")
-
-
-def _check_ranges(values: Mapping[str, float], ranges: Mapping[str, tuple[float, float]], what: str) -> None:
-    for key, value in values.items():
-        low, high = ranges[key]
-        if not low <= value <= high:  # not-a-number fails here, too
-            raise ConfigError(f"{what}: {key} must be {low:g} to {high:g}, found {value:g}")
 
 
 @lru_cache(maxsize=64)
@@ -307,14 +258,25 @@ def _colour(tagged: Colour, depth: int, height: int) -> tuple[Colour, Array, Arr
     )
 
 
-def _grey(video: VideoFormat) -> Frame:
-    middle = 1 << (video.depth - 1)
+class _Clock:
+    """Says how long each part of a frame took."""
 
-    def plane(size: tuple[int, int]) -> Plane:
-        if video.depth == 8:
-            return np.full(size, middle, np.uint8)
-        return np.full(size, middle, np.uint16)
+    def __init__(self, measure: Measure | None) -> None:
+        self._measure, self._since_ns = measure, time.perf_counter_ns()
 
-    chroma_size = video.subsampling.chroma_size(video.size)
-    planes: Planes = (plane(video.size), plane(chroma_size), plane(chroma_size))
-    return video.frame(planes, index=0, pts=0)
+    def done(self, part: str) -> None:
+        if self._measure is not None:
+            now_ns = time.perf_counter_ns()
+            self._measure(part, (now_ns - self._since_ns) / 1e9)
+            self._since_ns = now_ns
+
+
+def doublings_of(request: EffectRequest, engine: Engine) -> int:
+    """Return how many times an effect makes frames twice as large each way."""
+    return (request.scale or SCALES[0]).bit_length() - 1 if engine.spec.enlarges else 0
+
+
+def enlarged_format(video: VideoFormat, doublings: int) -> VideoFormat:
+    """Return the format of frames that were made twice as large so many times."""
+    height, width = (side << doublings for side in video.size)
+    return replace(video, size=(height, width))

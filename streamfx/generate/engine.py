@@ -11,24 +11,23 @@ Nothing in a folder is executed and nothing is unpickled.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
 from streamfx.backends.golden import Golden
 from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
+from streamfx.generate.spec import FORMAT, EngineSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-FORMAT = 1
 SPEC, WEIGHTS, GOLDEN, CARD, SHEET = (
     "engine.yaml",
     "weights.safetensors",
@@ -37,80 +36,6 @@ SPEC, WEIGHTS, GOLDEN, CARD, SHEET = (
     "sheet.jpg",
 )
 _REQUIRED = (WEIGHTS, GOLDEN, CARD)
-_CLOSED = ConfigDict(frozen=True, extra="forbid")
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class ControlRange(BaseModel):
-    """What a control may be set to."""
-
-    model_config = _CLOSED
-
-    low: float
-    high: float
-    default: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ControlRange:
-        if not self.low <= self.default <= self.high:
-            raise ValueError(f"default {self.default} must lie between low {self.low} and high {self.high}")
-        return self
-
-
-class EngineSpec(BaseModel):
-    """What engine.yaml says.
-
-    Attributes:
-        format: version of the folder's format.
-        name: what users call it.
-        version: of this engine.
-        family: kind of generator, see `streamfx.generate.networks.build.FAMILIES`.
-        options: arguments of the family's network.
-        stride: what height and width of the reduced picture must be multiples of, in pixels.
-        factors: how many times smaller the reduced picture was in training; any number between the smallest
-            and the largest may be asked for.
-        heads: what the output channels are, in order.
-        max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
-        source_domain: what kind of picture goes in.
-        target_domain: what kind of picture comes out.
-        controls: what a user may set, with range and default.
-        licence: of the weights, an SPDX expression.
-        files: SHA-256 of every other file of the folder.
-    """
-
-    model_config = _CLOSED
-
-    format: int
-    name: Name
-    version: str
-    family: str
-    options: dict[str, bool | int | float | str] = {}
-    stride: Annotated[int, Field(ge=1, le=256)]
-    factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], Field(min_length=1)]
-    heads: Annotated[tuple[str, ...], Field(min_length=1)]
-    max_displacement_pixels: Annotated[float, Field(ge=0, le=4096)]
-    source_domain: str
-    target_domain: str
-    controls: dict[str, ControlRange]
-    licence: str
-    files: dict[FileName, Sha256] = {}
-
-    @field_validator("controls")
-    @classmethod
-    def _strength_is_a_control(cls, controls: dict[str, ControlRange]) -> dict[str, ControlRange]:
-        strength = controls.get("strength")
-        if strength is None or strength.low < 0 or strength.high > 1:
-            raise ValueError("must hold 'strength', within 0 and 1")
-        return controls
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything the engine consists of: this description and, through it, every file."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +69,13 @@ class Engine:
     def factor_range(self) -> tuple[float, float]:
         """The smallest and the largest factor that may be asked for."""
         return min(self.spec.factors), max(self.spec.factors)
+
+    def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Return the shape of what the network sees of a (height, width) picture, rounded up to strides."""
+        height, width = (-(-side // self.stride) * self.stride for side in size)
+        if self.spec.layout == "i420":
+            return 1, height * 3 // 2, width
+        return 3 + self.spec.noise_channels, height, width
 
     def network(self) -> nn.Module:
         """Return the network with its weights, in evaluation mode; imports torch.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
-from streamfx.generate.engine import SPEC, Engine, EngineSpec, read_engine, read_spec
+from streamfx.generate.engine import SPEC, Engine, read_engine, read_spec
+from streamfx.generate.spec import EngineSpec
 
 VARIABLE = "STREAMFX_ENGINES"
 

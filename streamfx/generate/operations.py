@@ -14,7 +14,8 @@ from math import prod
 from pathlib import Path
 
 from streamfx.errors import EngineCorruptError
-from streamfx.generate.engine import WEIGHTS, EngineSpec
+from streamfx.generate.engine import WEIGHTS
+from streamfx.generate.spec import EngineSpec
 
 _HEADER_LIMIT_BYTES = 1 << 24
 _CONVOLUTION_AXES = 4

@@ -114,8 +114,32 @@ def reduce_planes(
         )
         for plane, shift in zip(planes, ((0.0, 0.0), chroma, chroma), strict=True)
     ]
-    reduce_cpu.reduce_all(planes, weights, target, threads)
+    reduce_cpu.reduce_all(planes, weights, tuple(target), threads)
     return target
+
+
+def reduce_surface(
+    planes: Planes, small_size: tuple[int, int], threads: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the reduced planes in code values, float32, each on its own grid: (h, w), and half for U and V.
+
+    Chroma keeps where it lies between luma; at factor 1 the planes of a 4:2:0 frame come back as they are.
+
+    Args:
+        planes: (Y, U, V), uint8 or uint16; rows may be padded.
+        small_size: (h, w) of the reduced Y in pixels.
+        threads: how many threads share the rows; None for all cores this process may use.
+    """
+    from streamfx.generate import reduce_cpu
+
+    chroma_size = Subsampling.YUV420.chroma_size(small_size)
+    y, u, v = (np.empty(size, np.float32) for size in (small_size, chroma_size, chroma_size))
+    weights = [
+        tuple(axis_weights(full, small, 0.0) for full, small in zip(plane.shape, out.shape, strict=True))
+        for plane, out in zip(planes, (y, u, v), strict=True)
+    ]
+    reduce_cpu.reduce_all(planes, weights, (y, u, v), threads)
+    return y, u, v
 
 
 def reduce_reference(

@@ -23,18 +23,20 @@ FASTEST_STEP = 4  # largest whole ratio with a loop of its own
 def reduce_all(
     planes: Planes,
     weights: Sequence[tuple[AxisWeights, ...]],
-    out: NDArray[np.float32],
+    out: Sequence[NDArray[np.float32]],
     threads: int | None,
 ) -> None:
-    """Write the reduced planes to ``out`` (3, h, w), given the weights (rows, columns) of each plane."""
+    """Write each reduced plane to its ``out`` (h, w), given the weights (rows, columns) of each."""
     views = [flat_view(plane) for plane in planes]
+    all_rows = len(out[0])
 
     def work(first_row: int, end_row: int) -> None:
         for (samples, stride), plane, (rows, columns), small in zip(views, planes, weights, out, strict=True):
-            _reduce_rows(samples, stride, plane.shape[1], rows, columns, first_row, end_row, small)
+            begin, end = len(small) * first_row // all_rows, len(small) * end_row // all_rows
+            _reduce_rows(samples, stride, plane.shape[1], rows, columns, begin, end, small)
 
     useful = threads_of_use(sum(plane.size for plane in planes))
-    in_bands(work, out.shape[1], min(useful, available_threads() if threads is None else threads))
+    in_bands(work, all_rows, min(useful, available_threads() if threads is None else threads))
 
 
 @_kernel

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamfx.capture.source import Source
 from streamfx.config_live import LiveConfig
 from streamfx.desk import Desk
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import SinkError
+from streamfx.frame import VideoFormat
 from streamfx.web.place import place_of
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def check_page(output: str) -> None:
             raise SinkError(f"{output}: pages need {library}: {_EXTRA}") from error
 
 
-def open_page(output: str, source: Source, desk: Desk, config: LiveConfig) -> PageSink:
-    """Return the page that shows what comes from ``source``, listening; see `PageSink`.
+def open_page(output: str, shown: str, video: VideoFormat, desk: Desk, config: LiveConfig) -> PageSink:
+    """Return the page that shows a run, listening; see `PageSink`.
 
     Args:
         output: as the user wrote it.
-        source: open; its name is what the page says is shown.
+        shown: name of the source.
+        video: format of the frames that come out.
         desk: where the run is changed.
         config: of the run; recordings are encoded like its other outputs.
 
@@ -56,7 +57,7 @@ def open_page(output: str, source: Source, desk: Desk, config: LiveConfig) -> Pa
     def open_file(path: Path) -> Sink:
         return open_sink(
             str(path),
-            format=source.format,
+            format=video,
             codec=config.codec,
             preset=config.preset,
             quality=config.quality,
@@ -64,5 +65,5 @@ def open_page(output: str, source: Source, desk: Desk, config: LiveConfig) -> Pa
             overwrite=False,
         )
 
-    title = Path(source.name).name if Path(source.name).is_file() else source.name
-    return PageSink(output, title, source.format, desk, config.web, open_file)
+    title = Path(shown).name if Path(shown).is_file() else shown
+    return PageSink(output, title, video, desk, config.web, open_file)

@@ -16,8 +16,8 @@ from streamfx.config_live import LiveConfig, SourceConfig
 from streamfx.config_serve import ServeConfig
 from streamfx.device import usable_cores
 from streamfx.errors import ConfigError
-from streamfx.generate.effect import parse_effect
 from streamfx.generate.library import list_engines
+from streamfx.generate.request import parse_effect
 from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
 
 log = logging.getLogger(__name__)

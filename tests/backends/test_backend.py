@@ -50,7 +50,7 @@ class Recorded:
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return self.heads
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
 
     def close(self) -> None: ...
 
@@ -164,7 +164,7 @@ def test_heads_of_another_shape_are_an_error_with_both_shapes(engine: Engine) ->
 def test_a_golden_frame_whose_arrays_do_not_fit_together_is_refused() -> None:
     rows = np.eye(3, 4, dtype=np.float32)
     heads = np.zeros((7, 8, 8), np.float32)
-    with pytest.raises(ValueError, match=r"planes must have shape \(3, 8, 8\), found \(3, 8, 12\)"):
+    with pytest.raises(ValueError, match=r"found \(7, 8, 8\) for \(3, 8, 12\)"):
         Golden(np.zeros((3, 8, 12), np.float32), rows, rows, 1.0, heads)
 
 
@@ -177,7 +177,7 @@ def test_eager_gives_the_golden_heads_and_says_what_it_is(engine: Engine) -> Non
     heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
     assert difference(heads, golden).largest < 1e-3
     assert (compiled.backend, compiled.precision) == ("eager", Precision.F32)
-    compiled.warm_up((8, 12), golden.to_rgb, golden.from_rgb, 2.0)
+    compiled.warm_up((3, 8, 12), golden.to_rgb, golden.from_rgb, 2.0)
     compiled.close()
     compiled.close()
     with pytest.raises(RuntimeError, match="closed"):

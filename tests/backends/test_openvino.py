@@ -133,7 +133,7 @@ def test_a_closed_engine_says_so_in_every_thread(engine: Engine, built: Compiled
 
 def test_warming_up_runs_every_lane_and_gives_them_back(engine: Engine, built: CompiledStore) -> None:
     compiled = compile_f32(engine, built, lanes=3)
-    compiled.warm_up((12, 16), *golden_input()[1:], 4.0)
+    compiled.warm_up((3, 12, 16), *golden_input()[1:], 4.0)
     assert compiled(*golden_input(), 4.0).shape == (7, 32, 48)
     compiled.close()
 
@@ -273,6 +273,9 @@ def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engi
         digest: str = "0"
         stride: int = 4
         golden: Golden = engine.golden
+
+        def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+            return 3, *size
 
         def network(self) -> torch.nn.Module:
             return Odd()

@@ -15,7 +15,8 @@ from streamfx.bench.meter import PictureMeter
 from streamfx.capture.pattern import PatternSource, nearest_stamp
 from streamfx.encode.sink import open_sink
 from streamfx.frame import Frame
-from streamfx.generate.effect import Controls, EffectSettings, open_effect
+from streamfx.generate.effect import EffectSettings, open_effect
+from streamfx.generate.request import Controls
 from tests.media import make_clip, stamped_planes
 
 SHIPPED = sorted(path.parent for path in (Path(__file__).parents[2] / "engines").glob("*/engine.yaml"))

@@ -18,19 +18,11 @@ from streamfx.backends.store import CompiledStore
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, FrameError
 from streamfx.frame import CodeRange, Colour, Frame, Matrix, Plane, Subsampling, VideoFormat
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
-from streamfx.generate.effect import (
-    Chain,
-    Controls,
-    Effect,
-    EffectRequest,
-    EffectSettings,
-    open_chain,
-    open_effect,
-    parse_effect,
-)
+from streamfx.generate.effect import Chain, Effect, EffectSettings, open_chain, open_effect
 from streamfx.generate.engine import Engine, read_engine
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference, small_size
+from streamfx.generate.request import Controls, EffectRequest, parse_effect
 from tests.engines import make_engine
 
 HD = Colour(Matrix.BT709, CodeRange.LIMITED)
@@ -224,7 +216,7 @@ class Told:
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return self.heads(reduced)
 
-    def warm_up(self, size: tuple[int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
 
     def close(self) -> None:
         self.closed = True

@@ -10,9 +10,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamfx.errors import EngineCorruptError
-from streamfx.generate.engine import WEIGHTS, Engine, EngineSpec, read_engine
+from streamfx.generate.engine import WEIGHTS, Engine, read_engine
 from streamfx.generate.library import list_engines
 from streamfx.generate.operations import layers_of, weight_shapes
+from streamfx.generate.spec import EngineSpec
 from tests.engines import make_engine
 
 SHIPPED = [found.folder for found in list_engines() if found.spec and "engines" in found.folder.parts]

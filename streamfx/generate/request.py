@@ -1,0 +1,165 @@
+"""Request: how a user names an effect and sets its controls; and what they may be set to."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from streamfx.errors import ConfigError
+from streamfx.generate.engine import Engine
+
+DEFAULT_FACTOR = 4.0
+SCALES = (2, 4)
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "strength": (0.0, 1.0),
+    "factor": (1.0, 64.0),
+    "noise_amplitude": (0.0, 1.0),
+    "seed": (0.0, 2.0**31 - 1),
+    "scale": (SCALES[0], SCALES[-1]),
+}
+_WHOLE = ("seed", "scale")
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What can be changed while an effect runs, between two frames.
+
+    Attributes:
+        strength: 0..1, how much of the effect is applied; 0 gives the source bit for bit.
+        factor: how many times smaller than the frame the picture is that the network sees, 1 or more.
+        noise_amplitude: 0..1, how much noise the network gets, where it takes some.
+        seed: which noise; a whole number.
+    """
+
+    strength: float = 1.0
+    factor: float = DEFAULT_FACTOR
+    noise_amplitude: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRequest:
+    """An effect as a user asks for it; None where nothing was said.
+
+    Attributes:
+        engine: name of an engine, or path of its folder.
+        strength: see `Controls`.
+        factor: see `Controls`.
+        noise_amplitude: see `Controls`.
+        seed: see `Controls`.
+        scale: 2 or 4, how many times larger the frame gets, for effects that enlarge it.
+    """
+
+    engine: str
+    strength: float | None = None
+    factor: float | None = None
+    noise_amplitude: float | None = None
+    seed: int | None = None
+    scale: int | None = None
+
+
+def parse_effect(text: str) -> EffectRequest:
+    """Return the effect that ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE`` asks for; NAME may be a path.
+
+    Raises:
+        ConfigError: a key is unknown, given twice or without a number, or a number is out of range.
+
+    Example:
+        >>> request = parse_effect("wave:strength=0.5,factor=2")
+        >>> request.engine, request.strength, request.factor, request.seed
+        ('wave', 0.5, 2.0, None)
+    """
+    name, colon, settings = text.partition(":")
+    if not name.strip():
+        raise ConfigError(f"effect {text!r} has no name; write NAME or NAME:KEY=VALUE,KEY=VALUE")
+    values: dict[str, float] = {}
+    for setting in settings.split(",") if colon else ():
+        key, value = _number(setting, f"effect {text!r}")
+        if key in values:
+            raise ConfigError(f"effect {text!r}: {key} is given twice")
+        values[key] = value
+    check_ranges(values, _RANGES, f"effect {text!r}")
+    whole = {key: int(values.pop(key)) for key in _WHOLE if key in values}
+    if whole.get("scale", 2) not in SCALES:
+        raise ConfigError(f"effect {text!r}: scale must be 2 or 4, found {whole['scale']}")
+    return EffectRequest(name.strip(), **values, **whole)  # type: ignore[arg-type]
+
+
+def _number(setting: str, what: str) -> tuple[str, float]:
+    """Return key and value of ``KEY=VALUE``."""
+    key, equals, value = (part.strip() for part in setting.partition("="))
+    if key not in _RANGES:
+        close = difflib.get_close_matches(key, _RANGES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(f"{what}: unknown key {key!r}; {hint}known: {', '.join(_RANGES)}")
+    try:
+        number = float(value)
+    except ValueError as error:
+        found = f"found {value!r}" if equals else "nothing was given"
+        raise ConfigError(f"{what}: {key} needs a number, {key}=0.5 for instance; {found}") from error
+    if key in _WHOLE and not number.is_integer():
+        raise ConfigError(f"{what}: {key} needs a whole number, found {value}")
+    return key, number
+
+
+def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -> Controls:
+    """Return the controls that an effect begins with.
+
+    Args:
+        request: what the user said.
+        engine: whose ranges and defaults hold.
+        factor: where the request names none; None for the usual one.
+
+    Raises:
+        ConfigError: one of them is outside its range, or the engine has no such control.
+    """
+    low, high = engine.factor_range
+    usual = min(max(DEFAULT_FACTOR, low), high)
+    if low == high:
+        factor = low  # what was asked for is meant for the effects that have a choice
+    declared = engine.spec.controls
+    for key in ("noise_amplitude", "seed"):
+        if getattr(request, key) is not None and not engine.spec.noise_channels:
+            raise ConfigError(f"engine {engine.name!r} takes no noise, so {key} cannot be set")
+    if request.scale is not None and not engine.spec.enlarges:
+        raise ConfigError(f"engine {engine.name!r} does not enlarge, so scale cannot be set")
+    values = {
+        key: declared[key].default if getattr(request, key) is None else getattr(request, key)
+        for key in ("strength", "noise_amplitude")
+        if key in declared
+    }
+    given = next(value for value in (request.factor, factor, usual) if value is not None)
+    controls = Controls(**values, factor=given, seed=request.seed or 0)
+    check_controls(controls, engine)
+    return controls
+
+
+def with_controls(controls: Controls, values: Mapping[str, float]) -> Controls:
+    """Return controls with some of them set to numbers; those that are whole numbers are rounded."""
+    whole = {name: round(value) if name in _WHOLE else value for name, value in values.items()}
+    return replace(controls, **whole)  # type: ignore[arg-type]
+
+
+def check_controls(controls: Controls, engine: Engine) -> None:
+    """Check controls against what an engine can do.
+
+    Raises:
+        ConfigError: one of them is outside its range; names the engine and the range.
+    """
+    declared = {name: (found.low, found.high) for name, found in engine.spec.controls.items()}
+    ranges = {**declared, "factor": engine.factor_range}
+    values = {name: getattr(controls, name) for name in ranges if hasattr(controls, name)}
+    check_ranges(values, ranges, f"engine {engine.name!r}")
+
+
+def check_ranges(values: Mapping[str, float], ranges: Mapping[str, tuple[float, float]], what: str) -> None:
+    """Check numbers against the lowest and highest there may be.
+
+    Raises:
+        ConfigError: one is outside.
+    """
+    for key, value in values.items():
+        low, high = ranges[key]
+        if not low <= value <= high:  # not-a-number fails here, too
+            raise ConfigError(f"{what}: {key} must be {low:g} to {high:g}, found {value:g}")

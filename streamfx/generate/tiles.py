@@ -1,0 +1,64 @@
+"""Tiles: a large picture through a network in bands of rows, so that memory stays small.
+
+Bands overlap by what the network sees around a pixel, so the result is the same. Networks that look at the
+whole picture, for its mean say, cannot be run so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from streamfx.backends.golden import Array
+from streamfx.generate.spec import EngineSpec
+
+MOST_PIXELS = 1_200_000  # of a band; a network of 32 channels then needs some 150 MB for each layer it keeps
+
+
+def in_tiles(
+    network: Callable[[Array], Array], seen: Array, spec: EngineSpec, most_pixels: int = MOST_PIXELS
+) -> Array:
+    """Return the heads (C, H, W) for what the network sees (N, h, w), band by band where it is large.
+
+    Args:
+        network: gives the heads of a band.
+        seen: sides are multiples of the engine's stride.
+        spec: of the engine.
+        most_pixels: of a band, its overlap included.
+    """
+    _, height, width = seen.shape
+    _, rows, _ = tile_shape((len(seen), height, width), spec, most_pixels)
+    if rows == height:
+        return network(seen)
+    border = _border(spec)
+    heads: Array | None = None
+    done = 0
+    while done < height:
+        top = min(max(done - border, 0), height - rows)  # all bands are of one height: one shape to prepare
+        part = network(np.ascontiguousarray(seen[:, top : top + rows]))
+        if heads is None:
+            ratio = part.shape[1] // rows
+            heads = np.empty((len(part), height * ratio, part.shape[2]), np.float32)
+        end = height if top + rows == height else top + rows - border
+        heads[:, done * ratio : end * ratio] = part[:, (done - top) * ratio : (end - top) * ratio]
+        done = end
+    assert heads is not None
+    return heads
+
+
+def tile_shape(
+    shape: tuple[int, int, int], spec: EngineSpec, most_pixels: int = MOST_PIXELS
+) -> tuple[int, int, int]:
+    """Return the shape of the bands of an input of this shape: the same where it is done at once."""
+    channels, height, width = shape
+    if not spec.margin_pixels or spec.layout != "planes" or height * width <= most_pixels:
+        return shape
+    least = 2 * _border(spec) + spec.stride
+    rows = max(most_pixels // width // spec.stride * spec.stride, least)
+    return channels, min(rows, height), width
+
+
+def _border(spec: EngineSpec) -> int:
+    """Return by how many rows a band must overlap the next."""
+    return -(-spec.margin_pixels // spec.stride) * spec.stride

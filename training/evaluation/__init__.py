@@ -1,0 +1,1 @@
+"""Figures of engines on pictures and clips they never saw."""
