@@ -14,8 +14,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import distil, evaluate, style
+from training import classify, distil, evaluate, restore, style
+from training.classify import ClassifyOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.restore import RestoreOptions
 
 
 class WrongOptions(ValueError):
@@ -55,6 +57,18 @@ COMMANDS: Mapping[str, Command] = {
         DistilOptions,
         distil.run,
         {"teacher": "teacher", "content": "content", **_FOLDERS},
+    ),
+    "restore": Command(
+        "train an engine that restores damaged pictures",
+        RestoreOptions,
+        restore.run,
+        {"content": "feed.content", "init": "init", "judge": "judge", **_FOLDERS},
+    ),
+    "classify": Command(
+        "train a classifier of quality or of domains",
+        ClassifyOptions,
+        classify.run,
+        _FOLDERS,
     ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",

@@ -202,7 +202,7 @@ class ClassifyTrainee:
         """Correct the network once; returns the cross entropy."""
         rgb_B3SS, labels_B = (part.to(self._options.loop.device) for part in self._examples.batch(number))
         with self._options.loop.precision():
-            scores_BKss = self._network.translate(rgb_B3SS.contiguous(memory_format=torch.channels_last))
+            scores_BKss = self._network.scores_of(rgb_B3SS.contiguous(memory_format=torch.channels_last))
         entropy = functional.cross_entropy(scores_BKss.float().mean((2, 3)), labels_B)
         return loop.correct(self._optimiser, {"entropy": entropy})
 
@@ -240,7 +240,7 @@ def train(
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
     network = Classifier(len(options.classes), options.width)
-    network = network.to(options.loop.device, memory_format=torch.channels_last)
+    network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainee = ClassifyTrainee(options, network, examples)
     loop.run(trainee, options.loop, options.steps, options.work, on_step=on_step)
     return network
@@ -254,7 +254,7 @@ def confusion(
     network = network.cpu().eval()
     table = np.zeros((classes, classes), np.int64)
     for picture, label in pictures:
-        found = probabilities(network.translate(to_tensor(picture)[None]))
+        found = probabilities(network.scores_of(to_tensor(picture)[None]))
         table[label, int(found.argmax())] += 1
     return table
 

@@ -105,9 +105,7 @@ def moving(
     return [np.ascontiguousarray(window) for window in windows], (down, right)
 
 
-def overlap(
-    earlier_3SS: Tensor, later_3SS: Tensor, move: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
+def overlap(earlier_3SS: Tensor, later_3SS: Tensor, move: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The parts of two consecutive frames that show the same part of the scene, equal in size."""
     (down, right), side = move, earlier_3SS.shape[-1]
     return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import cv2
@@ -63,20 +64,22 @@ def degrade(frames: Sequence[Picture], degradations: Sequence[Degradation], rng:
     """The frames of one clip, all of one size, after all degradations, one after the other."""
     found = list(frames)
     for degradation in degradations:
-        if degradation.kind == "codec":
-            found = codec(found, **degradation.settings)
+        kind, settings = degradation.kind, degradation.settings
+        if kind == "codec":
+            found = codec(found, **settings)
+        elif kind in _NOISES:
+            found = [_NOISES[kind](frame, rng, **settings) for frame in found]
         else:
-            apply = _PICTURE_KINDS[degradation.kind]
-            found = [apply(frame, rng, **degradation.settings) for frame in found]
+            found = [_OTHERS[kind](frame, **settings) for frame in found]
     return found
 
 
-def gaussian_blur(picture: Picture, rng: Random, kernel: int) -> Picture:
-    """Picture blurred by an odd kernel; its deviation follows from its size (0.8 pixels for 3, 2.3 for 13)."""
+def gaussian_blur(picture: Picture, kernel: int) -> Picture:
+    """Picture blurred by an odd kernel; its deviation follows from its size (0.8 for 3, 2.3 for 13)."""
     return np.asarray(cv2.GaussianBlur(picture, (kernel, kernel), 0), np.uint8)
 
 
-def motion_blur(picture: Picture, rng: Random, length_pixels: float, angle_degrees: float) -> Picture:
+def motion_blur(picture: Picture, length_pixels: float, angle_degrees: float) -> Picture:
     """Picture averaged along a line: linear motion while the shutter was open."""
     kernel = line_kernel(length_pixels, angle_degrees)
     return np.asarray(cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
@@ -94,10 +97,10 @@ def line_kernel(length_pixels: float, angle_degrees: float) -> NDArray[np.float3
             weight = (1 - abs(x - column)) * (1 - abs(y - row))
             if weight > 0:
                 kernel[row, column] += weight
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def resampling(picture: Picture, rng: Random, factor: float, enlargement: str) -> Picture:
+def resampling(picture: Picture, factor: float, enlargement: str) -> Picture:
     """Picture made smaller by area averages and enlarged back to its size."""
     height, width = picture.shape[:2]
     small_wh = (max(1, round(width / factor)), max(1, round(height / factor)))
@@ -125,10 +128,12 @@ def salt_and_pepper(picture: Picture, rng: Random, share: float) -> Picture:
     return noisy
 
 
-def jpeg(picture: Picture, rng: Random, quality: int) -> Picture:
+def jpeg(picture: Picture, quality: int) -> Picture:
     """Picture after JPEG compression at a quality of 1 to 100."""
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    _, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def codec(frames: Sequence[Picture], encoder: str, level: int) -> list[Picture]:
@@ -145,7 +150,7 @@ def codec(frames: Sequence[Picture], encoder: str, level: int) -> list[Picture]:
     writer = av.CodecContext.create(encoder, "w")
     assert isinstance(writer, av.VideoCodecContext)
     writer.width, writer.height, writer.pix_fmt = width, height, "yuv420p"
-    writer.framerate, writer.thread_count = 25, 1
+    writer.framerate, writer.thread_count = Fraction(25), 1
     if encoder == "libx264":
         writer.options = {"crf": str(level), "preset": "veryfast", "tune": "zerolatency"}
     else:
@@ -162,7 +167,7 @@ def codec(frames: Sequence[Picture], encoder: str, level: int) -> list[Picture]:
     packets += writer.encode(None)
     decoded = [frame for packet in packets for frame in reader.decode(packet)] + reader.decode(None)
     assert len(decoded) == len(frames)
-    return [frame.to_ndarray(format="rgb24") for frame in decoded]
+    return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in decoded]
 
 
 def _rounded(values: NDArray[Any]) -> Picture:
@@ -195,13 +200,15 @@ _DRAWS: Mapping[str, Callable[[Random], dict[str, Any]]] = {
     "jpeg": lambda rng: {"quality": int(rng.integers(50, 101))},
     "codec": _draw_codec,
 }
-_PICTURE_KINDS: Mapping[str, Callable[..., Picture]] = {
-    "gaussian_blur": gaussian_blur,
-    "motion_blur": motion_blur,
-    "resampling": resampling,
+_NOISES: Mapping[str, Callable[..., Picture]] = {
     "gaussian_noise": gaussian_noise,
     "poisson_noise": poisson_noise,
     "salt_and_pepper": salt_and_pepper,
+}
+_OTHERS: Mapping[str, Callable[..., Picture]] = {
+    "gaussian_blur": gaussian_blur,
+    "motion_blur": motion_blur,
+    "resampling": resampling,
     "jpeg": jpeg,
 }
 KINDS = tuple(SHARES)

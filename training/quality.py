@@ -52,7 +52,7 @@ def label(score_0_100: float) -> int:
 def judge(network: Classifier, picture: Picture) -> tuple[float, ...]:
     """Probability of each class for a whole picture, at its full resolution."""
     height, width = (side // STRIDE * STRIDE for side in picture.shape[:2])
-    found = probabilities(network.translate(to_tensor(picture[:height, :width])[None]))
+    found = probabilities(network.scores_of(to_tensor(picture[:height, :width])[None]))
     return tuple(found[0].tolist())
 
 

@@ -1,8 +1,10 @@
 """Training of a restoration engine: good pictures are damaged, and the network learns to undo it.
 
-The loss is that of the family, L1 + 0.0001 Σ -log D, and two things of our own. Each picture's L1 is weighted
-by how little it was damaged: with plain L1 a network blurs what is nearly good, since that costs little beside
-heavy noise. And neighbouring frames, which show the same but for their damage, must come out alike.
+The loss is that of the family, L1 + 0.0001 Σ -log D, and three things of our own. It begins with mean
+squares: under L1 a fresh network stays where it adds nothing, because any change worsens good pictures by as
+much as it betters bad ones. Each picture's L1 is weighted by how little it was damaged: with plain L1 a
+network blurs what is nearly good, since that costs little beside heavy noise. And neighbouring frames, which
+show the same but for their damage, must come out alike.
 
 Legend of shapes: B clips, T frames of each, N = B·T pictures, S side, s reduced side.
 """
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _FLOOR = 0.01  # of the damage by which a picture's L1 is divided, and the damage that weighs 1 below
 _USUAL_DAMAGE = 0.03
+_SQUARES = 20.0  # times the mean square is about as large as the mean absolute difference
 
 
 class RestoreNetworkOptions(BaseModel):
@@ -82,6 +85,9 @@ class RestoreOptions(BaseModel):
     adversarial_weight: float = Field(default=1e-4, ge=0)
     temporal_weight: float = Field(default=0.15, ge=0)
     balance: bool = Field(default=True, description="weigh each picture's L1 by how little it was damaged")
+    squares_until: int = Field(
+        default=1500, ge=0, description="until this step mean squares only, in place of all other terms"
+    )
     frames: int = Field(default=2, ge=1, description="of each clip; at least 2 for the temporal term")
     factors: dict[float, float] = Field(
         default={1.0: 0.8, 1.5: 0.06, 2.0: 0.1, 4.0: 0.04}, description="how often each factor is drawn"
@@ -139,7 +145,7 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     network = Restore(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
-    network = network.to(options.loop.device, memory_format=torch.channels_last)
+    network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     stills = options.feed.stills
     if options.judge is not None:
         stills = select_good(stills, open_judge(options.judge), options.least_side_pixels)
@@ -147,7 +153,7 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     damaged = DamagedFeed(feed, options.side, options.frames, options.loop.seed, options.feed.readers)
     try:
         trainee = RestoreTrainee(options, network, damaged)
-        starts = sorted({0, min(options.adversarial_from, options.steps)})
+        starts = sorted({0, options.squares_until, options.adversarial_from})
         loop.run(trainee, options.loop, options.steps, options.work, phase_starts=starts, on_step=on_step)
     finally:
         damaged.close()
@@ -190,6 +196,9 @@ class RestoreTrainee:
         )
         with options.loop.precision():
             found_N3SS = restored(self._network, given_N3SS, factor)
+        if number < options.squares_until:
+            squares = _SQUARES * (found_N3SS - clean_N3SS).square().mean()
+            return loop.correct(self._optimiser, {"squares": squares})
         terms = self._terms(batch, given_N3SS, found_N3SS, clean_N3SS)
         judged = number >= options.adversarial_from
         if judged:
@@ -208,7 +217,7 @@ class RestoreTrainee:
         options = self._options
         terms = {"l1": balanced_l1(found_N3SS, clean_N3SS, given_N3SS if options.balance else None)}
         if options.temporal_weight > 0 and options.frames > 1:
-            found_BT3SS = found_N3SS.unflatten(0, batch.damaged_BT3SS.shape[:2])
+            found_BT3SS = found_N3SS.reshape(batch.damaged_BT3SS.shape)
             terms["temporal"] = options.temporal_weight * unrest(found_BT3SS, batch.moves_B)
         return terms
 

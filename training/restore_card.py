@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from training.restore import RestoreOptions
 
 _LINE = 110
+_WHAT = (
+    "Restores damaged pictures and video: noise, blur, blocks and ringing of compression. Same size in and "
+    "out. At factors above 1 the network sees a reduced picture and can only correct what is coarser than "
+    "its pixels: use factor 1 where time allows."
+)
 _NAMES = {
     "gaussian_blur": "Gaussian blur, odd kernel 3 to 13",
     "motion_blur": "linear motion blur, length 0 to 12 pixels, angle 0 to 90 degrees",
@@ -56,10 +61,9 @@ def restore_card(options: RestoreOptions) -> str:
     )
     return f"""# {options.out.name}
 
-Restores damaged pictures and video: noise, blur, blocks and ringing of compression. Same size in and out.
-Family `restore`: {network.near}, {network.middle} and {network.low} channels at half, quarter and eighth size.
-Control: `strength`, 0 to 1. At factors above 1 the network sees a reduced picture and can only correct what is
-coarser than its pixels: use factor 1 where time allows.
+{fill(_WHAT, _LINE)}
+Family `restore`: {network.near}, {network.middle}, {network.low} channels at half, quarter, eighth size.
+Control: `strength`, 0 to 1.
 
 ## Training
 

@@ -31,7 +31,27 @@ _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "skip": (2, 2),
         "join": (2, 2),
         "heads": (2, 2),
-    }
+    },
+    "restore": {
+        "stem": (2, 2),
+        "near_in": (2, 2),
+        "to_middle": (2, 4),
+        "middle_in": (4, 4),
+        "to_low": (4, 8),
+        "low": (8, 8),
+        "from_low": (8, 8),
+        "middle_out": (4, 4),
+        "from_middle": (4, 4),
+        "near_out": (2, 2),
+        "head": (2, 2),
+    },
+    "classifier": {
+        "stage1": (2, 2),
+        "stage2": (4, 4),
+        "stage3": (8, 8),
+        "stage4": (16, 16),
+        "scores": (16, 16),
+    },
 }
 
 

@@ -9,9 +9,15 @@ from safetensors import SafetensorError
 from torch import nn
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError
+from streamfx.generate.networks.classifier import Classifier
+from streamfx.generate.networks.restore import Restore
 from streamfx.generate.networks.warp_mask import WarpMask
 
-FAMILIES: dict[str, type[nn.Module]] = {"warp_mask": WarpMask}
+FAMILIES: dict[str, type[nn.Module]] = {
+    "warp_mask": WarpMask,
+    "restore": Restore,
+    "classifier": Classifier,
+}
 
 
 def build_network(family: str, options: Mapping[str, object], weights: bytes) -> nn.Module:

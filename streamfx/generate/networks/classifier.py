@@ -25,7 +25,8 @@ STRIDE = 16
 class Classifier(nn.Module):
     """Small fully convolutional network that gives one map of scores for each class.
 
-    The scores of a picture are the means of its maps; their softmax gives the probabilities (`probabilities`).
+    The scores of a picture are the means of its maps; their softmax gives the probabilities, see
+    `probabilities`.
 
     Args:
         classes: Number of classes.
@@ -48,7 +49,11 @@ class Classifier(nn.Module):
         self.scores = nn.Conv2d(widths[3], classes, 1)
 
     def forward(
-        self, planes_B3HW: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor, factor_1: Tensor
+        self,
+        planes_B3HW: Tensor,
+        to_rgb_34: Tensor,
+        from_rgb_34: Tensor,  # noqa: ARG002 - every family is called alike
+        factor_1: Tensor,  # noqa: ARG002
     ) -> Tensor:
         """Scores for planes.
 
@@ -61,9 +66,9 @@ class Classifier(nn.Module):
         Returns:
             BK(H/16)(W/16), not normalised.
         """
-        return self.translate(affine(planes_B3HW, to_rgb_34), factor_1)
+        return self.scores_of(affine(planes_B3HW, to_rgb_34))
 
-    def translate(self, rgb_B3HW: Tensor, factor_1: Tensor | None = None) -> Tensor:
+    def scores_of(self, rgb_B3HW: Tensor) -> Tensor:
         """Scores of a picture in RGB, in [0, 1]."""
         squares_B12hw = functional.pixel_unshuffle(rgb_B3HW - 0.5, 2)
         features = functional.relu(self.stage1(squares_B12hw))
