@@ -75,7 +75,7 @@ Control: `strength`, 0 to 1.
 
 ## Figures
 
-Not measured yet: `python -m training evaluate_restore`.
+Not measured yet: `python -m training evaluate`.
 """
 
 
