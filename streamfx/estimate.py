@@ -103,6 +103,7 @@ def predict(machine: Machine, workload: Workload, effects: Sequence[EffectCost],
     for effect in effects:
         own = factor if effect.fixed_factor is None else effect.fixed_factor
         terms += _effect(machine, workload, effect, own)
+        workload = workload.doubled(effect.doublings)
     terms += _encode(machine, workload)
     return Prediction(factor, tuple(terms))
 
@@ -161,7 +162,8 @@ def _effect(
     small = small_size(workload.size, factor, effect.stride)
     pixels = small[0] * small[1]
     reduce_bytes = workload.frame_bytes + 3 * pixels * _HEAD_BYTES
-    fuse_bytes = 2 * workload.frame_bytes + (10 if effect.detail else 6) * pixels * _HEAD_BYTES
+    full = workload.doubled(effect.doublings)
+    fuse_bytes = 2 * full.frame_bytes + (10 if effect.detail else 6) * pixels * _HEAD_BYTES
     fuse_cycles = rates.FUSE_CYCLES_WITH_DETAIL if effect.detail else rates.FUSE_CYCLES
     if not math.log2(factor).is_integer():
         fuse_cycles = fuse_cycles.times(rates.FUSE_UNEVEN)
@@ -177,7 +179,7 @@ def _effect(
         ),
         _translate(machine, workload, effect, small),
         _begun(
-            _cpu_work("fuse", machine, workload, _full_size(fuse_cycles, workload, pixels), fuse_bytes),
+            _cpu_work("fuse", machine, full, _full_size(fuse_cycles, full, pixels), fuse_bytes),
             workload,
         ),
     )
@@ -185,6 +187,7 @@ def _effect(
 
 def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: tuple[int, int]) -> Term:
     pixels, gpu = small[0] * small[1], machine.gpu
+    pixels *= sum(4**doubling for doubling in range(effect.doublings)) or 1
     rate = rates.cpu_rate(machine.cpu) if gpu is None else rates.gpu_rate(gpu)
     if effect.measured is not None:
         seconds, how = effect.measured(pixels), "pixels as measured here"

@@ -144,6 +144,7 @@ def fit_factor(
             calibration(effect.engine, effect.compiled, threads, store),
             share,
             None if effect in automatic else effect.controls.factor,
+            effect.doublings,
         )
         for effect in chain.effects
     ]
@@ -161,7 +162,11 @@ def fit_factor(
 
 
 def effect_cost(
-    engine: Engine, measured: Calibration | None, share: float = 1.0, fixed_factor: float | None = None
+    engine: Engine,
+    measured: Calibration | None,
+    share: float = 1.0,
+    fixed_factor: float | None = None,
+    doublings: int = 0,
 ) -> EffectCost:
     """Return what is known of an engine's cost.
 
@@ -170,6 +175,7 @@ def effect_cost(
         measured: what its network takes; None: to be estimated.
         share: of the processor that was measured with.
         fixed_factor: that was asked for; None: it is to be chosen.
+        doublings: how many times the effect makes frames twice as large each way.
     """
     return EffectCost(
         name=engine.name,
@@ -178,6 +184,7 @@ def effect_cost(
         factors=engine.spec.factors,
         detail="detail" in engine.spec.heads,
         fixed_factor=fixed_factor,
+        doublings=doublings,
         measured=None if measured is None else lambda pixels: share * measured.seconds(pixels),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamfx.device import Cpu
 from streamfx.frame import Subsampling
@@ -73,6 +73,10 @@ class Workload:
         height, width = self.subsampling.chroma_size(self.size)
         return self.pixels + 2 * height * width
 
+    def doubled(self, times: int) -> Workload:
+        """Return the work for frames that were made twice as large each way so many times."""
+        return replace(self, size=(self.size[0] << times, self.size[1] << times))
+
     @property
     def frame_bytes(self) -> int:
         return self.samples * (1 if self.depth == 8 else 2)
@@ -89,6 +93,7 @@ class EffectCost:
         factors: to choose from.
         detail: whether its heads hold a detail gain, which the fused step then applies.
         fixed_factor: the factor that was asked for; None: the one to be chosen.
+        doublings: how many times it makes frames twice as large each way.
         measured: seconds for a reduced picture of so many pixels, on all cores; None where not calibrated.
     """
 
@@ -98,4 +103,5 @@ class EffectCost:
     factors: tuple[float, ...] = ()
     detail: bool = False
     fixed_factor: float | None = None
+    doublings: int = 0
     measured: Callable[[int], float] | None = None

@@ -239,3 +239,15 @@ def test_faster_devices_are_predicted_to_be_faster() -> None:
     order = ["Raspberry Pi 5", "laptop", "Jetson AGX Orin", "T4", "RTX 4090"]
     times = [stage(predict(known_machine(name), JOB, [EFFECT], 2), "translate").seconds for name in order]
     assert times == sorted(times, reverse=True)
+
+
+def test_what_makes_frames_larger_costs_those_after_it_too() -> None:
+    machine, twice = Machine("m", CPU), replace(EFFECT, doublings=2, fixed_factor=1.0)
+    alone, both = predict(machine, JOB, [EFFECT], 4), predict(machine, JOB, [twice, EFFECT], 4)
+    own = predict(machine, JOB, [replace(EFFECT, fixed_factor=1.0)], 4)
+    # The first doubling looks at the frame, the second one at one four times as large.
+    assert stage(both, "translate").seconds == pytest.approx(5 * stage(own, "translate").seconds)
+    after = [term for term in both.terms if term.stage == "translate"][1]
+    assert after.seconds == pytest.approx(16 * stage(alone, "translate").seconds, rel=0.02)
+    assert stage(both, "encode").seconds == pytest.approx(16 * stage(alone, "encode").seconds)
+    assert stage(both, "decode").seconds == stage(alone, "decode").seconds
