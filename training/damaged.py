@@ -18,21 +18,22 @@ from training.pictures import Picture
 SPARE = 12
 """Pixels by which the squares of the feed are larger than the pictures, so that these can move."""
 _MOST_PIXELS = SPARE // 3  # a frame
+_FRAMES = 3  # one before the two that are used
 _Example: TypeAlias = tuple[Picture, Picture, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """A batch: T frames of each of B short clips, side S.
+    """A batch: two consecutive frames of each of B clips, side S.
 
     Attributes:
-        damaged_BT3SS: What is given, RGB in [0, 1].
-        clean_BT3SS: What is wanted.
+        damaged_B23SS: What is given, RGB in [0, 1].
+        clean_B23SS: What is wanted.
         moves_B: By how many pixels (down, right) each clip's window moves from frame to frame.
     """
 
-    damaged_BT3SS: Tensor
-    clean_BT3SS: Tensor
+    damaged_B23SS: Tensor
+    clean_B23SS: Tensor
     moves_B: tuple[tuple[int, int], ...]
 
 
@@ -46,13 +47,12 @@ class DamagedFeed:
     Args:
         feed: Of squares that are `SPARE` pixels larger than `side`, one frame each.
         side: Of the pictures, in pixels, even.
-        frames: Of each clip.
         seed: Of all choices.
         workers: Threads.
     """
 
-    def __init__(self, feed: Feed, side: int, frames: int, seed: int, workers: int) -> None:
-        self._feed, self._side, self._frames, self._seed = feed, side, frames, seed
+    def __init__(self, feed: Feed, side: int, seed: int, workers: int) -> None:
+        self._feed, self._side, self._seed = feed, side, seed
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="streamfx-damage")
         self._coming: dict[int, list[Future[_Example]]] = {}
 
@@ -81,7 +81,7 @@ class DamagedFeed:
     def _damage(self, number: int, place: int, square: Picture) -> _Example:
         rng = np.random.default_rng([self._seed, 6, number, place])
         turned = np.rot90(square, int(rng.integers(4)))
-        clean, move = moving(turned, self._side, self._frames + 1, rng)
+        clean, move = moving(turned, self._side, _FRAMES, rng)
         damaged = degrade(clean, draw(rng), rng)
         return np.stack(damaged[1:]), np.stack(clean[1:]), move
 
@@ -90,9 +90,8 @@ def moving(
     square: Picture, side: int, frames: int, rng: np.random.Generator
 ) -> tuple[list[Picture], tuple[int, int]]:
     """Windows of `side` pixels that move evenly over a square picture, and their move (down, right) a
-    frame."""
-    most = min(_MOST_PIXELS, (square.shape[0] - side) // max(1, frames - 1))
-    down, right = (int(rng.integers(-most, most + 1)) for _ in range(2))
+    frame, up to 4 pixels each way."""
+    down, right = (int(rng.integers(-_MOST_PIXELS, _MOST_PIXELS + 1)) for _ in range(2))
     path = frames - 1
     top, left = (
         int(rng.integers(max(0, -path * step), square.shape[0] - side - max(0, path * step) + 1))

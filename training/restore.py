@@ -6,13 +6,14 @@ much as it betters bad ones. Each picture's L1 is weighted by how little it was 
 network blurs what is nearly good, since that costs little beside heavy noise. And neighbouring frames, which
 show the same but for their damage, must come out alike.
 
-Legend of shapes: B clips, T frames of each, N = B·T pictures, S side, s reduced side.
+Legend of shapes: B clips, N pictures (the first frames of all clips, then the second ones of some), S side,
+s reduced side.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,11 @@ class RestoreOptions(BaseModel):
     squares_until: int = Field(
         default=1500, ge=0, description="until this step mean squares only, in place of all other terms"
     )
-    frames: int = Field(default=2, ge=1, description="of each clip; at least 2 for the temporal term")
+    temporal_clips: int = Field(
+        default=2, ge=0, description="clips of each batch of which two frames are restored"
+    )
     factors: dict[float, float] = Field(
-        default={1.0: 0.8, 1.5: 0.06, 2.0: 0.1, 4.0: 0.04}, description="how often each factor is drawn"
+        default={1.0: 0.8, 2.0: 0.14, 4.0: 0.06}, description="how often each factor is drawn"
     )
 
     @property
@@ -111,8 +114,10 @@ class RestoreOptions(BaseModel):
             elif (self.side / factor) % STRIDE:
                 wrong.append(
                     f"feed.crop {self.feed.crop}: {SPARE} less, divided by factor {factor:g}, must be a "
-                    f"multiple of {STRIDE}; 204 fits all usual factors"
+                    f"multiple of {STRIDE}"
                 )
+        if self.temporal_clips > self.feed.batch:
+            wrong.append(f"temporal_clips {self.temporal_clips} is more than feed.batch {self.feed.batch}")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -150,7 +155,7 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     if options.judge is not None:
         stills = select_good(stills, open_judge(options.judge), options.least_side_pixels)
     feed = Feed(options.feed, options.loop.seed, stills)
-    damaged = DamagedFeed(feed, options.side, options.frames, options.loop.seed, options.feed.readers)
+    damaged = DamagedFeed(feed, options.side, options.loop.seed, options.feed.readers)
     try:
         trainee = RestoreTrainee(options, network, damaged)
         starts = sorted({0, options.squares_until, options.adversarial_from})
@@ -191,8 +196,8 @@ class RestoreTrainee:
         batch = self._damaged.batch(number)
         factor = draw_factor(options.factors, np.random.default_rng([options.loop.seed, 3, number]))
         given_N3SS, clean_N3SS = (
-            pictures.flatten(0, 1).to(options.loop.device)
-            for pictures in (batch.damaged_BT3SS, batch.clean_BT3SS)
+            torch.cat([frames_B23SS[:, 0], frames_B23SS[: options.temporal_clips, 1]]).to(options.loop.device)
+            for frames_B23SS in (batch.damaged_B23SS, batch.clean_B23SS)
         )
         with options.loop.precision():
             found_N3SS = restored(self._network, given_N3SS, factor)
@@ -216,9 +221,9 @@ class RestoreTrainee:
     ) -> dict[str, Tensor]:
         options = self._options
         terms = {"l1": balanced_l1(found_N3SS, clean_N3SS, given_N3SS if options.balance else None)}
-        if options.temporal_weight > 0 and options.frames > 1:
-            found_BT3SS = found_N3SS.reshape(batch.damaged_BT3SS.shape)
-            terms["temporal"] = options.temporal_weight * unrest(found_BT3SS, batch.moves_B)
+        if count := options.temporal_clips:
+            later = found_N3SS[len(batch.moves_B) :]
+            terms["temporal"] = options.temporal_weight * unrest(found_N3SS[:count], later, batch.moves_B)
         return terms
 
     def _correct_critic(self, found_N3SS: Tensor, clean_N3SS: Tensor) -> dict[str, float]:
@@ -246,11 +251,11 @@ def balanced_l1(found_N3SS: Tensor, clean_N3SS: Tensor, given_N3SS: Tensor | Non
     return (distance_N * _USUAL_DAMAGE / (_FLOOR + damage_N)).mean()
 
 
-def unrest(found_BT3SS: Tensor, moves_B: tuple[tuple[int, int], ...]) -> Tensor:
-    """Mean absolute difference of what neighbouring frames show of the same place; scalar. That of the
-    originals is 0, since the same picture moves."""
-    differences = []
-    for clip_T3SS, move in zip(found_BT3SS, moves_B, strict=True):
-        earlier, later = overlap(clip_T3SS[:-1], clip_T3SS[1:], move)
-        differences.append((earlier - later).abs().mean())
+def unrest(earlier_C3SS: Tensor, later_C3SS: Tensor, moves: Sequence[tuple[int, int]]) -> Tensor:
+    """Mean absolute difference of what neighbouring frames of C clips show of the same place; scalar. That of
+    the originals is 0, since the same picture moves."""
+    differences = [
+        torch.sub(*overlap(earlier_3SS, later_3SS, move)).abs().mean()
+        for earlier_3SS, later_3SS, move in zip(earlier_C3SS, later_C3SS, moves, strict=False)
+    ]
     return torch.stack(differences).mean()

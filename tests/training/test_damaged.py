@@ -15,7 +15,7 @@ from training.feed import Feed, FeedOptions
 
 def damaged_feed(folder: Path, workers: int = 2) -> DamagedFeed:
     feed = Feed(FeedOptions(content=[folder], crop=32 + SPARE, short_sides=[48], batch=3), seed=3)
-    return DamagedFeed(feed, 32, 2, seed=3, workers=workers)
+    return DamagedFeed(feed, 32, seed=3, workers=workers)
 
 
 def test_a_window_moves_evenly_over_its_square() -> None:
@@ -51,10 +51,10 @@ def test_a_batch_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
     other = damaged_feed(tmp_path, workers=1)
     again = other.batch(2)
     other.close()
-    assert torch.equal(again.damaged_BT3SS, batches[2].damaged_BT3SS)
-    assert torch.equal(again.clean_BT3SS, batches[2].clean_BT3SS)
+    assert torch.equal(again.damaged_B23SS, batches[2].damaged_B23SS)
+    assert torch.equal(again.clean_B23SS, batches[2].clean_B23SS)
     assert again.moves_B == batches[2].moves_B
-    assert again.damaged_BT3SS.shape == (3, 2, 3, 32, 32)
+    assert again.damaged_B23SS.shape == (3, 2, 3, 32, 32)
 
 
 def test_originals_belong_to_the_damaged_and_follow_the_move(tmp_path: Path) -> None:
@@ -62,11 +62,11 @@ def test_originals_belong_to_the_damaged_and_follow_the_move(tmp_path: Path) -> 
     feed = damaged_feed(tmp_path)
     batch = feed.batch(0)
     feed.close()
-    for clean_T3SS, move in zip(batch.clean_BT3SS, batch.moves_B, strict=True):
-        one, other = overlap(clean_T3SS[0], clean_T3SS[1], move)
+    for clean_23SS, move in zip(batch.clean_B23SS, batch.moves_B, strict=True):
+        one, other = overlap(clean_23SS[0], clean_23SS[1], move)
         assert torch.equal(one, other)
-    own = (batch.damaged_BT3SS - batch.clean_BT3SS).abs().mean((1, 2, 3, 4))
-    swapped = (batch.damaged_BT3SS.roll(1, 0) - batch.clean_BT3SS).abs().mean((1, 2, 3, 4))
+    own = (batch.damaged_B23SS - batch.clean_B23SS).abs().mean((1, 2, 3, 4))
+    swapped = (batch.damaged_B23SS.roll(1, 0) - batch.clean_B23SS).abs().mean((1, 2, 3, 4))
     assert (own < swapped).all()
 
 

@@ -37,6 +37,7 @@ def toy(folder: Path, **changes: object) -> dict[str, object]:
         "steps": 4,
         "squares_until": 1,
         "adversarial_from": 2,
+        "temporal_clips": 1,
         "factors": {1.0: 0.5, 2.0: 0.5},
         "loop": {"checkpoint_every": 2, "bfloat16": False, "threads": 1},
     }
@@ -79,9 +80,10 @@ def test_l1_weighs_pictures_by_how_little_they_were_damaged() -> None:
 def test_unrest_is_what_neighbouring_frames_differ_by_at_the_same_place() -> None:
     wide = torch.rand(3, 12, 12)
     clip = torch.stack([wide[:, 2:10, 2:10], wide[:, 3:11, 1:9]])
-    assert unrest(clip[None], ((1, -1),)).item() == 0
-    flickering = torch.stack([clip, clip + torch.tensor([0.0, 0.2]).reshape(2, 1, 1, 1)])
-    assert unrest(flickering, ((1, -1), (1, -1))).item() == pytest.approx(0.1, rel=1e-5)
+    assert unrest(clip[:1], clip[1:], [(1, -1)]).item() == 0
+    flickering = torch.stack([clip[1], clip[1] + 0.2])
+    moves = [(1, -1), (1, -1), (0, 0)]
+    assert unrest(clip[[0, 0]], flickering, moves).item() == pytest.approx(0.1, rel=1e-5)
 
 
 def test_the_residual_of_the_reduced_picture_is_added_at_full_size() -> None:
@@ -102,7 +104,7 @@ def test_the_command_trains_and_writes_an_engine_of_its_family(tmp_path: Path) -
     assert engine.spec.margin_pixels == Restore(**NETWORK).margin_pixels > 0
     assert engine.spec.factors == (1.0, 2.0)
     card = " ".join((tmp_path / "toy" / "card.md").read_text().split())
-    assert "4 steps of 2 clips of 2 frames of 32 x 32 pixels" in card
+    assert "4 steps of 2 pictures of 32 x 32 pixels, 1 of them with the frame that follows" in card
     assert "0.0001 Σ -log D in the last 2 steps" in card
     lines = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) == {"step", "squares"}
@@ -136,12 +138,12 @@ def test_pictures_are_nearer_to_the_originals_after_training(
     write_blocks(tmp_path / "photos", 6)
     options = RestoreOptions.model_validate(values)
     network = train(options)
-    feed = DamagedFeed(Feed(options.feed, seed=8), options.side, 2, seed=8, workers=1)
+    feed = DamagedFeed(Feed(options.feed, seed=8), options.side, seed=8, workers=1)
     batches = [feed.batch(number) for number in range(5)]
     feed.close()
     given, clean = (
         torch.cat([getattr(batch, name).flatten(0, 1) for batch in batches])
-        for name in ("damaged_BT3SS", "clean_BT3SS")
+        for name in ("damaged_B23SS", "clean_B23SS")
     )
     with torch.no_grad():
         found = restored(network, given, 1.0)
@@ -176,6 +178,7 @@ def test_an_engine_that_is_no_classifier_cannot_judge(
     [
         ({"init": "nowhere.safetensors"}, "init nowhere.safetensors does not exist"),
         ({"judge": "nowhere"}, "judge nowhere does not exist; train it"),
+        ({"temporal_clips": 3}, "temporal_clips 3 is more than feed.batch 2"),
         ({"factors": {0.5: 1.0}}, "factors are at least 1"),
         ({"factors": {3.0: 1.0}}, "feed.crop 44: 12 less, divided by factor 3, must be a multiple of 8"),
     ],

@@ -47,6 +47,9 @@ class Classifier(nn.Module):
         self.stage3 = _stage(widths[1], widths[2])
         self.stage4 = _stage(widths[2], widths[3])
         self.scores = nn.Conv2d(widths[3], classes, 1)
+        for module in self.modules():  # features of one size in every stage
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
     def forward(
         self,
@@ -70,7 +73,7 @@ class Classifier(nn.Module):
 
     def scores_of(self, rgb_B3HW: Tensor) -> Tensor:
         """Scores of a picture in RGB, in [0, 1]."""
-        squares_B12hw = functional.pixel_unshuffle(rgb_B3HW - 0.5, 2)
+        squares_B12hw = functional.pixel_unshuffle(4 * rgb_B3HW - 2, 2)
         features = functional.relu(self.stage1(squares_B12hw))
         scores_BKhw: Tensor = self.scores(self.stage4(self.stage3(self.stage2(features))))
         return scores_BKhw
