@@ -14,9 +14,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import convert_sr, distil, evaluate, style, super_resolution
+from training import classify, convert_sr, distil, evaluate, restore, style, super_resolution
+from training.classify import ClassifyOptions
 from training.convert_sr import ConvertSrOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 
 
@@ -69,6 +71,18 @@ COMMANDS: Mapping[str, Command] = {
         SuperResolutionOptions,
         super_resolution.run,
         {"init": "init", "content": "feed.content", **_FOLDERS},
+    ),
+    "restore": Command(
+        "train an engine that restores damaged pictures",
+        RestoreOptions,
+        restore.run,
+        {"content": "feed.content", "init": "init", "judge": "judge", **_FOLDERS},
+    ),
+    "classify": Command(
+        "train a classifier of quality or of domains",
+        ClassifyOptions,
+        classify.run,
+        _FOLDERS,
     ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",
