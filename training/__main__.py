@@ -14,12 +14,24 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import classify, convert_sr, distil, evaluate, restore, style, super_resolution
+from training import (
+    classify,
+    convert_sr,
+    distil,
+    evaluate,
+    paired,
+    restore,
+    style,
+    super_resolution,
+    unpaired,
+)
 from training.classify import ClassifyOptions
 from training.convert_sr import ConvertSrOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.paired import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
+from training.unpaired import UnpairedOptions
 
 
 class WrongOptions(ValueError):
@@ -84,6 +96,18 @@ COMMANDS: Mapping[str, Command] = {
         classify.run,
         _FOLDERS,
     ),
+    "paired": Command(
+        "train a warp_mask engine on pictures and what a slow operator makes of them",
+        PairedOptions,
+        paired.run,
+        {"content": "content", "partners": "partners", **_FOLDERS},
+    ),
+    "unpaired": Command(
+        "train two warp_mask engines on two sets of pictures, one per direction",
+        UnpairedOptions,
+        unpaired.run,
+        {"source": "source.content", "target": "target.content", **_FOLDERS},
+    ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",
         EvaluateOptions,
@@ -92,7 +116,7 @@ COMMANDS: Mapping[str, Command] = {
         positional="engine",
     ),
 }
-_LISTS = ("content", "pictures", "videos")
+_LISTS = ("content", "source", "target", "pictures", "videos")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
+from streamfx.backends.backend import Precision
+from streamfx.generate.classify import open_classifier, whole
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import CARD
 from training.card import with_figures
 from training.evaluation.chosen import choose, picture_sheet
+from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import flicker
 from training.evaluation.noise import noise
+from training.evaluation.partner import Operator, partner, untrained
 from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
-from training.evaluation.runner import Runner, has_detail
+from training.evaluation.runner import Runner, has_detail, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
 from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
 from training.options import EvaluateOptions
+from training.pairs import OPERATORS
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.sheet import jpeg
 from training.style import open_style
@@ -67,7 +75,7 @@ def run(options: EvaluateOptions) -> None:
             name: opened.enter_context(Runner(folder))
             for name, folder in {"engine": options.engine, **options.against}.items()
         }
-        trial = Trial(options, runners, stills, choose(stills, options.count), opened)
+        trial = Trial(options, runners, stills, _chosen(options, stills), opened)
         sections, drawn = _sections(trial), jpeg(_sheet(trial))
     text = "\n\n".join(section.markdown() for section in sections)
     facts = {section.name: section.facts() for section in sections}
@@ -78,6 +86,14 @@ def run(options: EvaluateOptions) -> None:
     if options.document:
         card = (options.engine / CARD).read_text(encoding="utf-8")
         document(options.engine, with_figures(card, text), drawn)
+
+
+def _chosen(options: EvaluateOptions, stills: list[Still]) -> list[Still]:
+    """The pictures to judge on: those that were kept apart by name, else those that are held out anyway."""
+    if not options.kept:
+        return choose(stills, options.count)
+    kept = [still for still in stills if any(word in still.path.as_posix() for word in options.kept)]
+    return kept[: options.count]
 
 
 def _sections(trial: Trial) -> list[Section]:
@@ -91,6 +107,14 @@ def _sections(trial: Trial) -> list[Section]:
         found.append(upscaling({2: trial.runner, 4: further}, trial.chosen))
     if options.style is not None:
         found += _style(trial, options.style)
+    if options.operator is not None:
+        start = Path(trial.opened.enter_context(TemporaryDirectory())) / "untrained"
+        started = trial.opened.enter_context(Runner(untrained(trial.runner.engine, start)))
+        methods = trial.runners | {"untrained": started}
+        found.append(partner(methods, _operator(options), trial.chosen, Encoder()))
+    if options.classifier:
+        belief = trial.opened.enter_context(_belief(options.classifier))
+        found.append(domain(trial.runners, belief, spec.target_domain, trial.chosen, Encoder()))
     if options.videos:
         found.append(flicker(trial.runners, options.videos, options.first_frame, options.frames))
     return found
@@ -128,6 +152,22 @@ def _sheet(trial: Trial) -> Picture:
         truths = list(true_pictures(chosen))
         return upscaling_sheet(runner, truths[:: max(1, len(truths) // 4)][:4], times=2)
     return picture_sheet(runner, _shown(trial.options, chosen))
+
+
+def _operator(options: EvaluateOptions) -> Operator:
+    """What draws the partner of a picture for a factor."""
+    assert options.operator is not None
+    draw = OPERATORS[options.operator]
+    return lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth)
+
+
+@contextmanager
+def _belief(name: str) -> Iterator[Belief]:
+    """How probable a classifier engine holds each domain."""
+    settings = EffectSettings(precision=Precision.F32)
+    with closing(open_classifier(name, whole, settings, "judging domains")) as classifier:
+        none = dict.fromkeys(classifier.classes, 0.0)
+        yield lambda picture: classifier.probabilities(to_frame(picture)) or none
 
 
 def _shown(options: EvaluateOptions, chosen: list[Still]) -> list[Picture]:
