@@ -14,9 +14,23 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import distil, evaluate, paired, style, unpaired
+from training import (
+    classify,
+    convert_sr,
+    distil,
+    evaluate,
+    paired,
+    restore,
+    style,
+    super_resolution,
+    unpaired,
+)
+from training.classify import ClassifyOptions
+from training.convert_sr import ConvertSrOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.paired import PairedOptions
+from training.restore import RestoreOptions
+from training.super_resolution import SuperResolutionOptions
 from training.unpaired import UnpairedOptions
 
 
@@ -52,11 +66,35 @@ COMMANDS: Mapping[str, Command] = {
         style.run,
         {"style": "style", "init": "init", "content": "content", **_FOLDERS},
     ),
+    "convert_sr": Command(
+        "train a convert_sr engine on one style picture, with noise that varies the look",
+        ConvertSrOptions,
+        convert_sr.run,
+        {"style": "style", "content": "feed.content", **_FOLDERS},
+    ),
     "distil": Command(
         "train a faster warp_mask network to do what an engine does",
         DistilOptions,
         distil.run,
         {"teacher": "teacher", "content": "content", **_FOLDERS},
+    ),
+    "upscale": Command(
+        "train a super_resolution engine",
+        SuperResolutionOptions,
+        super_resolution.run,
+        {"init": "init", "content": "feed.content", **_FOLDERS},
+    ),
+    "restore": Command(
+        "train an engine that restores damaged pictures",
+        RestoreOptions,
+        restore.run,
+        {"content": "feed.content", "init": "init", "judge": "judge", **_FOLDERS},
+    ),
+    "classify": Command(
+        "train a classifier of quality or of domains",
+        ClassifyOptions,
+        classify.run,
+        _FOLDERS,
     ),
     "paired": Command(
         "train a warp_mask engine on pictures and what a slow operator makes of them",

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
-from training.options import DistilOptions, NetworkOptions, StyleOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 from training.pictures import CLIPS, Still, find_stills
 
 _LINE = 110
 _FIGURES = "## Figures"
-_NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
+NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 
 
 def style_card(options: StyleOptions) -> str:
@@ -28,12 +28,16 @@ def style_card(options: StyleOptions) -> str:
         "structure (relu3_1 normalised)": options.structure_weight,
         "tone (luma of cells of 16 pixels, normalised)": options.tone_weight,
         "grid of pixels": options.grid_weight,
+        "weight-bias ratio": options.weight_bias_weight,
         "total variation": options.variation_weight,
         "temporal term": options.temporal_weight,
-        "price of the mask": options.mask_price,
-        "of the displacement": options.displacement_price,
-        "of the detail gain": options.detail_price,
     }
+    if options.released_steps > 0:
+        weights |= {
+            "price of the mask": options.mask_price,
+            "of the displacement": options.displacement_price,
+            "of the detail gain": options.detail_price,
+        }
     losses = (
         "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
         f"1 each, of which {options.style_pooling:g} for the crops of a batch together, a share of "
@@ -68,7 +72,7 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 {_FIGURES}
 
-{_NOT_MEASURED}
+{NOT_MEASURED}
 """
 
 
@@ -87,7 +91,7 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 {_FIGURES}
 
-{_NOT_MEASURED}
+{NOT_MEASURED}
 """
 
 
@@ -100,10 +104,15 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     )
     card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
     card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)
-    return with_figures(card, _NOT_MEASURED)
+    return with_figures(card, NOT_MEASURED)
 
 
-def _family(network: NetworkOptions) -> str:
+def _family(network: NetworkOptions | YuvNetworkOptions) -> str:
+    if isinstance(network, YuvNetworkOptions):
+        return (
+            f"Family `yuv_style`, layout {network.layout}: width {network.luma_width} for Y, "
+            f"{network.chroma_width} for U and V."
+        )
     return (
         f"Family `warp_mask`: stem {network.stem}, width {network.width}, {network.blocks} blocks, "
         f"joined {network.joined}, norm {network.norm}."

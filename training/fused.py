@@ -156,6 +156,12 @@ def fuse_rgb(
     return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0)
 
 
+def complete(translated_B3hw: Tensor) -> Tensor:
+    """Heads B7hw of a bare translation, which replaces the picture: mask 1, displacement and gain 0."""
+    mask_B1hw = torch.ones_like(translated_B3hw[:, :1])
+    return torch.cat([translated_B3hw, mask_B1hw, torch.zeros_like(translated_B3hw)], dim=1)
+
+
 def paint(
     network: WarpMask,
     rgb_B3HW: Tensor,
@@ -181,6 +187,4 @@ def bare(rgb_13HW: Tensor, factor: float) -> Tensor:
     """
     height, width = (int(side // (4 * factor) * 4 * factor) for side in rgb_13HW.shape[2:])
     full_13HW = rgb_13HW[:, :, :height, :width]
-    heads_17hw = functional.pad(reduce(full_13HW, factor), (0, 0, 0, 0, 0, 4))
-    heads_17hw[:, 3] = 1.0  # the mask: nothing of the full-size picture passes
-    return fuse_rgb(full_13HW, heads_17hw, factor, 1.0).clamp(0, 1)
+    return fuse_rgb(full_13HW, complete(reduce(full_13HW, factor)), factor, 1.0).clamp(0, 1)

@@ -27,7 +27,7 @@ from training import losses, pairs
 from training.anchors import tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
-from training.export import export, golden, warp_mask_fields
+from training.export import export, golden, network_fields
 from training.fused import paint
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
@@ -133,7 +133,7 @@ class PairedOptions(BaseModel):
 def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
-    fields = warp_mask_fields(
+    fields = network_fields(
         options.network,
         version=options.version,
         max_displacement_pixels=options.max_displacement_pixels,

@@ -24,7 +24,7 @@ from training import losses
 from training.anchors import tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, cycle_term, identity_term, made_term, true_term
-from training.export import export, golden, warp_mask_fields
+from training.export import export, golden, network_fields
 from training.feed import Feed, FeedOptions, Squares
 from training.fused import paint
 from training.loop import LoopOptions, correct
@@ -120,7 +120,7 @@ def run(options: UnpairedOptions) -> None:
         (trainee.forth, options.out, domains),
         (trainee.back, options.out_back, domains[::-1]),
     ):
-        fields = warp_mask_fields(
+        fields = network_fields(
             options.network,
             version=options.version,
             max_displacement_pixels=options.max_displacement_pixels,

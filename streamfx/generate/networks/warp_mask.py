@@ -189,7 +189,7 @@ def anchor_mix(factor_1: Tensor) -> Tensor:
 
 
 def convolve(
-    features_BIhw: Tensor, weight_OIss: Tensor, bias_O: Tensor, stride: int = 1, margin: int = 1
+    features_BIhw: Tensor, weight_OIss: Tensor, bias_O: Tensor | None, stride: int = 1, margin: int = 1
 ) -> Tensor:
     """Convolution whose border repeats: zeros there would show as a frame around the picture."""
     bordered_BIhw = functional.pad(features_BIhw, (margin,) * 4, mode="replicate")
