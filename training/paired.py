@@ -79,8 +79,8 @@ class PairedOptions(BaseModel):
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
-    steps: int = Field(default=4000, ge=1)
-    tied_steps: int = Field(default=2400, ge=0, description="at first, in which all factors learn together")
+    steps: int = Field(default=3000, ge=1)
+    tied_steps: int = Field(default=1800, ge=0, description="at first, in which all factors learn together")
     loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
     squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
     square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
@@ -94,9 +94,9 @@ class PairedOptions(BaseModel):
 
     difference_weight: float = Field(default=1.0, ge=0, description="of the difference to the partner")
     adversarial_weight: float = Field(
-        default=0.03, ge=0, description="of the generator's adversarial term; 0: no critic at all"
+        default=0.06, ge=0, description="of the generator's adversarial term; 0: no critic at all"
     )
-    adversarial_from: int = Field(default=2400, ge=0, description="step from which the critic corrects")
+    adversarial_from: int = Field(default=700, ge=0, description="step from which the critic corrects")
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
