@@ -153,7 +153,8 @@ class UnpairedTrainee:
         self.options = options
         self.source, self.target = source, target
         device = options.loop.device
-        self.forth, self.back = (WarpMask(**options.network.model_dump()).to(device) for _ in range(2))
+        sizes = options.network.model_dump(exclude={"family"})
+        self.forth, self.back = (WarpMask(**sizes).to(device) for _ in range(2))
         for generator in (self.forth, self.back):
             wake(generator)
         self._ties = [tie(generator) for generator in (self.forth, self.back)]
@@ -258,9 +259,9 @@ class UnpairedTrainee:
         """How much the output of one displaced, noisy picture differs from the displaced output."""
         options = self.options
         shift_yx = tuple(int(n) for n in rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2))
-        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         moved_13SS = torch.roll(rgb_B3SS[:1], shift_yx, (2, 3))
-        noisy_13SS = moved_13SS + options.temporal_noise * torch.randn(moved_13SS.shape, generator=noise)
+        noise = torch.from_numpy(rng.standard_normal(moved_13SS.shape, np.float32)).to(moved_13SS.device)
+        noisy_13SS = moved_13SS + options.temporal_noise * noise
         moved_output_13SS, _ = self._paint(generator, noisy_13SS.clamp(0, 1), factor)
         # What the roll brought in from the other side, and what sees it, is left out.
         inner = slice(options.source.crop // 4, -(options.source.crop // 4))
