@@ -159,7 +159,7 @@ class PairedTrainee:
         torch.manual_seed(options.loop.seed)
         self.options, self.pairs = options, opened
         device = options.loop.device
-        self.generator = WarpMask(**options.network.model_dump()).to(device)
+        self.generator = WarpMask(**options.network.model_dump(exclude={"family"})).to(device)
         wake(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}

@@ -151,7 +151,9 @@ class UnpairedTrainee:
         self.options = options
         self.source, self.target = source, target
         device = options.loop.device
-        self.forth, self.back = (WarpMask(**options.network.model_dump()).to(device) for _ in range(2))
+        self.forth, self.back = (
+            WarpMask(**options.network.model_dump(exclude={"family"})).to(device) for _ in range(2)
+        )
         self.critic_source, self.critic_target = (
             PatchCritic(4, options.critic_width, options.critic_halvings).to(device) for _ in range(2)
         )
