@@ -32,7 +32,7 @@ from streamfx.estimate import predict
 from streamfx.factor import effect_cost
 from streamfx.frame import Colour, Frame, Subsampling
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
-from streamfx.generate.library import list_engines
+from streamfx.generate.library import list_effects
 from streamfx.workload import Machine, Workload
 
 CLIP = Path(__file__).parent.parent / "tests/clips/bigbuckbunny.mp4"
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--limit-seconds", type=float, default=150, help="of measuring; then fewer rounds")
     options = parser.parse_args()
-    names = options.effect or [engine.name for engine in list_engines()]
+    names = options.effect or [effect.name for effect in list_effects()]
     print(f"predicting and warming up: {', '.join(names)}", flush=True)
     measured = [case for name in names for case in cases(name)]
     rounds, stolen = take_turns(measured, options.rounds, options.limit_seconds)

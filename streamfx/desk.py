@@ -16,8 +16,8 @@ from functools import cached_property
 from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_over
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame
-from streamfx.generate.effect import Effect
-from streamfx.generate.library import list_engines
+from streamfx.generate.chain import AnyEffect
+from streamfx.generate.library import list_effects
 from streamfx.generate.request import with_controls
 from streamfx.governor import Decision
 from streamfx.run_effects import Effects, exchanged
@@ -78,7 +78,7 @@ class Desk:
     @cached_property
     def available(self) -> tuple[str, ...]:
         """Names of the effects there are; looked for once."""
-        return tuple(found.name for found in list_engines() if found.spec is not None)
+        return tuple(found.name for found in list_effects() if found.spec is not None)
 
     def process(self, frame: Frame) -> Frame:
         """Return the frame with the effects applied, or as it is when bypassed."""
@@ -144,11 +144,11 @@ class Desk:
         with self._turning:
             effect = self._effect_at(position)
             if name not in {control.name for control in controls_of(effect)}:
-                raise ConfigError(f"effect {effect.engine.name!r} has no control {name!r}")
+                raise ConfigError(f"effect {effect.name!r} has no control {name!r}")
             before = getattr(effect.controls, name)
             effect.controls = with_controls(effect.controls, {name: value})
             if value != before:
-                self._note(f"{effect.engine.name}: {name} {value:g}", move=f"{position} {name}")
+                self._note(f"{effect.name}: {name} {value:g}", move=f"{position} {name}")
         self._tell()
 
     def switch(self, position: int, name: str) -> None:
@@ -206,7 +206,7 @@ class Desk:
                 for old in replaced:
                     take_over(old, after.chain.effects[position])
                 self._effects = after
-                was = replaced[0].engine.name if replaced else "none"
+                was = replaced[0].name if replaced else "none"
                 self._note(f"effect {was} → {name}")
             else:
                 self._note(f"effect {name} asked for, and not to be had: {problem}")
@@ -217,7 +217,7 @@ class Desk:
                 pass  # the last frame that is in the old effects is done when this can be had
             _give_back(before, after)
 
-    def _effect_at(self, position: int) -> Effect:
+    def _effect_at(self, position: int) -> AnyEffect:
         effects = self._effects.chain.effects
         if not 0 <= position < len(effects):
             raise ConfigError(f"there is no effect number {position}; there are {len(effects)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamfx.generate.effect import Effect
+from streamfx.generate.chain import AnyEffect
 from streamfx.generate.request import with_controls
 
 _FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
@@ -74,7 +74,7 @@ class Change:
     what: str
 
 
-def take_over(old: Effect, new: Effect) -> None:
+def take_over(old: AnyEffect, new: AnyEffect) -> None:
     """Set the controls of an effect to where those of another stand, as far as its engine allows."""
     stand = {control.name: control.value for control in controls_of(old)}
     taken = {
@@ -85,18 +85,28 @@ def take_over(old: Effect, new: Effect) -> None:
     new.controls = with_controls(new.controls, taken)
 
 
-def controls_of(effect: Effect) -> tuple[Control, ...]:
-    """Return the controls that the engine declares and that can be set while it runs."""
+def controls_of(effect: AnyEffect) -> tuple[Control, ...]:
+    """Return the controls that the engine declares and that can be set while it runs.
+
+    Where the pictures decide on one of several engines, those that all declare, within what all allow.
+    """
+    declared = [part.engine.spec.controls for part in effect.parts]
     return tuple(
-        Control(name, found.low, found.high, found.default, float(getattr(effect.controls, name)))
-        for name, found in effect.engine.spec.controls.items()
-        if name != _FACTOR and hasattr(effect.controls, name)
+        Control(
+            name,
+            max(controls[name].low for controls in declared),
+            min(controls[name].high for controls in declared),
+            found.default,
+            float(getattr(effect.controls, name)),
+        )
+        for name, found in declared[0].items()
+        if name != _FACTOR and hasattr(effect.controls, name) and all(name in other for other in declared)
     )
 
 
-def state_of(effect: Effect) -> EffectState:
+def state_of(effect: AnyEffect) -> EffectState:
     return EffectState(
-        name=effect.engine.name,
+        name=effect.name,
         backend=effect.compiled.backend,
         precision=effect.compiled.precision.value,
         factor=effect.controls.factor,

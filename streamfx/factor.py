@@ -19,7 +19,8 @@ from streamfx.calibrate import Calibration, calibration
 from streamfx.device import cpu
 from streamfx.estimate import Prediction, predict
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Chain, Effect, EffectSettings
+from streamfx.generate.chain import AnyEffect, Chain
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
@@ -98,7 +99,7 @@ def choose_factor(
     )
 
 
-def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
+def automatic_effects(config: RunSettings, chain: Chain) -> tuple[AnyEffect, ...]:
     """Return the effects whose factor nobody gave, and that have more than one."""
     if config.factor != "auto":
         return ()
@@ -106,13 +107,13 @@ def automatic_effects(config: RunSettings, chain: Chain) -> tuple[Effect, ...]:
     return tuple(
         effect
         for text, effect in pairs
-        if parse_effect(text).factor is None and len(effect.engine.spec.factors) > 1
+        if parse_effect(text).factor is None and any(part.scales for part in effect.parts)
     )
 
 
 def fit_factor(
     chain: Chain,
-    automatic: Sequence[Effect],
+    automatic: Sequence[AnyEffect],
     video: VideoFormat,
     config: RunSettings,
     settings: EffectSettings,
@@ -138,19 +139,25 @@ def fit_factor(
     threads = settings.threads or processor.usable_cores
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
-    costs = [
-        effect_cost(
-            effect.engine,
-            calibration(effect.engine, effect.compiled, threads, store),
-            share,
-            None if effect in automatic else effect.controls.factor,
-            effect.doublings,
-        )
-        for effect in chain.effects
-    ]
+
+    def cost_of(effect: AnyEffect) -> EffectCost:
+        """Return the cost of an effect; where the pictures decide on one of several, that of the dearest."""
+        costs = [
+            effect_cost(
+                part.engine,
+                calibration(part.engine, part.compiled, threads, store),
+                share,
+                None if effect in automatic and part.scales else part.controls.factor,
+                part.doublings,
+            )
+            for part in effect.parts
+        ]
+        return max(costs, key=lambda cost: predict(machine, workload, [cost], DEFAULT_FACTOR).frame_seconds)
+
+    costs = [cost_of(effect) for effect in chain.effects]
     budget_seconds, purpose = budget(video, config.speed, live=live)
     choice = choose_factor(
-        common_factors([effect.engine for effect in automatic]),
+        common_factors([part.engine for effect in automatic for part in effect.parts if part.scales]),
         lambda factor: predict(machine, workload, costs, factor),
         budget_seconds,
         purpose,

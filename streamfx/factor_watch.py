@@ -11,7 +11,7 @@ from streamfx.encode.several import OUTPUT_STAGE
 from streamfx.errors import StreamfxError
 from streamfx.factor import FactorChoice
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Effect
+from streamfx.generate.chain import AnyEffect
 from streamfx.governor import STAGES, Decision, Governor, Rules
 from streamfx.stats import Snapshot, Times
 
@@ -22,7 +22,7 @@ _TRANSLATE = "translate"
 
 def watch_factor(
     choice: FactorChoice,
-    effects: Sequence[Effect],
+    effects: Sequence[AnyEffect],
     video: VideoFormat,
     before: Mapping[str, Times] | None = None,
 ) -> FactorWatch | None:
@@ -54,7 +54,7 @@ class FactorWatch:
     def __init__(
         self,
         governor: Governor,
-        effects: Sequence[Effect],
+        effects: Sequence[AnyEffect],
         video: VideoFormat,
         before: Mapping[str, Times] | None = None,
     ) -> None:

@@ -190,6 +190,7 @@ class Frame:
         duration: in units of ``time_base``; None when not known.
         captured_ns: monotonic clock when capture handed the frame over.
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
+        shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -205,6 +206,7 @@ class Frame:
     duration: int | None = None
     captured_ns: int = 0
     repeated: bool = False
+    shot: int = 0
 
     def __post_init__(self) -> None:
         if len(self.planes) != 3:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
+from streamfx.decisions import FactorFacts, RoutingFacts, how_often
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
@@ -49,45 +50,6 @@ class EffectFacts(BaseModel):
     backend: str
     precision: str
     controls: dict[str, float]
-
-
-class FactorDecision(BaseModel):
-    """A change of the factor while a live source ran; before and after are the same where none would help."""
-
-    model_config = ConfigDict(frozen=True)
-
-    time_seconds: float
-    before: float
-    after: float
-    why: str
-
-
-class FactorFacts(BaseModel):
-    """How the factor was chosen, where nobody gave one.
-
-    Attributes:
-        factor: that was chosen at the start.
-        reason: one line.
-        budget_seconds: time for one frame; None where the source states no rate.
-        predicted_seconds: time per frame by factor.
-        decisions: what the governor decided while a live source ran.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    factor: float
-    reason: str
-    budget_seconds: float | None
-    predicted_seconds: dict[str, float]
-    decisions: tuple[FactorDecision, ...] = ()
-
-    def summary(self) -> str:
-        """Return the reason for the choice, and how often it was changed since, in one line."""
-        changes = [made for made in self.decisions if made.after != made.before]
-        if not changes:
-            return self.reason
-        times = "once" if len(changes) == 1 else f"{len(changes)} times"
-        return f"{self.reason}; changed {times} while running, at last to {changes[-1].after:g}"
 
 
 class ControlChange(BaseModel):
@@ -166,6 +128,7 @@ class Report(BaseModel):
         effects: what was done; where that was changed while it ran, at last.
         changes: what was changed by hand while a live run went on.
         factor: how the factor was chosen; None where it was given.
+        routing: what decided where the pictures do, one for each such place of the chain.
         config: the settings in full, defaults included.
         versions: of streamfx, Python and the libraries that did the work.
         machine: processor and cores.
@@ -193,6 +156,7 @@ class Report(BaseModel):
     differences: tuple[str, ...]
     notes: tuple[str, ...]
     factor: FactorFacts | None = None
+    routing: tuple[RoutingFacts, ...] = ()
     changes: tuple[ControlChange, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
@@ -238,6 +202,7 @@ class Report(BaseModel):
             )
         if self.factor is not None:
             lines.append(self.factor.summary())
+        lines += [routing.summary() for routing in self.routing]
         lines += self._live_lines()
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
@@ -251,10 +216,10 @@ class Report(BaseModel):
             lines.append(f"of it, p50 and p99 in ms: {self._where_latency_goes()}")
         if self.changes:
             last = self.changes[-1]
-            lines.append(f"changed while running: {_times(len(self.changes))}, at last {last.what}")
+            lines.append(f"changed while running: {how_often(len(self.changes))}, at last {last.what}")
         if self.interruptions:
             away = sum(each.seconds for each in self.interruptions)
-            lines.append(f"source away: {_times(len(self.interruptions))}, {away:.1f} s altogether")
+            lines.append(f"source away: {how_often(len(self.interruptions))}, {away:.1f} s altogether")
         for output in self.outputs:
             parts_of = [f"{output.frames_written} of {output.frames_given} written"]
             parts_of += [f"{count} dropped ({cause})" for cause, count in output.dropped.items()]
@@ -323,10 +288,6 @@ def describe_source(name: str, form: VideoFormat, *, live: bool) -> SourceFacts:
         duration_seconds=form.duration_seconds,
         live=live,
     )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _frames(count: int) -> str:

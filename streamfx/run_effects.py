@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
@@ -15,9 +16,11 @@ from streamfx.errors import ConfigError
 from streamfx.factor import FactorChoice, automatic_effects, common_factors, fit_factor
 from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import VideoFormat
-from streamfx.generate.effect import Chain, Effect, EffectSettings, open_chain, open_effect
+from streamfx.generate.chain import AnyEffect, Chain, open_chain
+from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.library import load_engine
 from streamfx.generate.request import EffectRequest
+from streamfx.generate.routed import Routed
 from streamfx.stats import Stats, Times
 
 
@@ -37,9 +40,18 @@ class Effects:
     chain: Chain
     settings: EffectSettings
     video: VideoFormat
-    automatic: tuple[Effect, ...] = ()
+    automatic: tuple[AnyEffect, ...] = ()
     choice: FactorChoice | None = None
     watch: FactorWatch | None = None
+
+
+def numbered(source: Source, effects: Effects) -> Source:
+    """Return the source with its frames numbered by shot if an effect needs to know, else as it is.
+
+    Those effects of which the pictures decide are shown the frames that tell what a shot is about.
+    """
+    looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
+    return ShotSource(source, looks) if looks else source
 
 
 @contextmanager
@@ -92,7 +104,10 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     """
     old = next(iter(effects.chain.effects[position : position + 1]), None)
     engine = load_engine(name)
-    factors = common_factors([engine, *(each.engine for each in effects.automatic if each is not old)])
+    others = [
+        part.engine for each in effects.automatic if each is not old for part in each.parts if part.scales
+    ]
+    factors = common_factors([engine, *others])
     low, high = engine.factor_range
     factor = effects.settings.factor if old is None else old.controls.factor
     governed = old in effects.automatic

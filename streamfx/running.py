@@ -16,6 +16,7 @@ from streamfx.capture.source import Source
 from streamfx.completeness import differences
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
+from streamfx.decisions import FactorDecision, FactorFacts, RoutingChoice, RoutingFacts
 from streamfx.desk import Desk
 from streamfx.desk_state import controls_of
 from streamfx.device import cpu
@@ -23,12 +24,12 @@ from streamfx.encode.sink import Sink
 from streamfx.errors import StageFailedError
 from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
+from streamfx.generate.effect import Effect
+from streamfx.generate.routed import Routed
 from streamfx.pipeline import Pipeline
 from streamfx.report import (
     ControlChange,
     EffectFacts,
-    FactorDecision,
-    FactorFacts,
     Interruption,
     OutputAccount,
     OutputFacts,
@@ -149,20 +150,7 @@ def _report(
         ),
         outputs=parts.accounts(),
         interruptions=parts.interruptions(),
-        effects=tuple(
-            EffectFacts(
-                name=effect.engine.name,
-                version=effect.engine.spec.version,
-                digest=effect.engine.digest,
-                backend=effect.compiled.backend,
-                precision=effect.compiled.precision.value,
-                controls={
-                    **{control.name: control.value for control in controls_of(effect)},
-                    "factor": effect.controls.factor,
-                },
-            )
-            for effect in effects.chain.effects
-        ),
+        effects=tuple(_effect_facts(part) for effect in effects.chain.effects for part in effect.parts),
         config=config.without_credentials(),
         versions=_versions(),
         machine=asdict(cpu()),
@@ -172,7 +160,43 @@ def _report(
         differences=tuple(wrong),
         notes=(*source.notes, *sink.notes, *worth_knowing),
         factor=_factor_facts(parts),
+        routing=tuple(
+            _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)
+        ),
         changes=tuple(ControlChange(**asdict(change)) for change in (desk.changes if desk else ())),
+    )
+
+
+def _effect_facts(effect: Effect) -> EffectFacts:
+    return EffectFacts(
+        name=effect.engine.name,
+        version=effect.engine.spec.version,
+        digest=effect.engine.digest,
+        backend=effect.compiled.backend,
+        precision=effect.compiled.precision.value,
+        controls={
+            **{control.name: control.value for control in controls_of(effect)},
+            "factor": effect.controls.factor,
+        },
+    )
+
+
+def _routing_facts(effect: Routed) -> RoutingFacts:
+    engine = effect.classifier.engine
+    return RoutingFacts(
+        name=effect.name,
+        classifier=f"{engine.name} {engine.spec.version} {engine.digest}",
+        options={kind: option.engine.name for kind, option in effect.options.items()},
+        looks=effect.looks,
+        choices=tuple(
+            RoutingChoice(
+                frame=choice.frame,
+                shot=choice.shot,
+                effect=choice.effect,
+                probabilities=dict(choice.probabilities),
+            )
+            for choice in effect.choices
+        ),
     )
 
 

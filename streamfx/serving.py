@@ -17,7 +17,7 @@ from streamfx.config_serve import ServeConfig
 from streamfx.desk import Desk
 from streamfx.encode.browser import BrowserSink, Give
 from streamfx.errors import ConfigError
-from streamfx.run_effects import open_effects
+from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, run_parts
 from streamfx.stats import Stats
 from streamfx.streaming import flow_of
@@ -124,4 +124,5 @@ def _opened(
         connection.measure = stats.add
         sink = BrowserSink(config.outputs[0], effects.chain.output(source.format), connection.give)
         ready(desk)
-        yield Parts(source, effects, sink, flow_of(config), process=desk.process, desk=desk)
+        shown = numbered(source, effects)
+        yield Parts(shown, effects, sink, flow_of(config), process=desk.process, desk=desk)

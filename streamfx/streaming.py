@@ -27,7 +27,7 @@ from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes, VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
-from streamfx.run_effects import open_effects
+from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
 from streamfx.web import check_page, is_page, open_page
@@ -142,7 +142,7 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
         opened.callback(desk.close)
         sink = _sink(config, source, desk, announce, opened, stats)
         yield Parts(
-            source,
+            numbered(source, effects),
             effects,
             sink,
             replace(flow_of(config), watch=watch),

@@ -15,9 +15,9 @@ from streamfx.device import usable_cores
 from streamfx.encode.sink import open_sink
 from streamfx.flow import Flow
 from streamfx.frame_queue import Policy
-from streamfx.generate.effect import output_format
+from streamfx.generate.chain import output_format
 from streamfx.report import Report
-from streamfx.run_effects import open_effects
+from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
 
@@ -128,7 +128,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         workers = config.workers or (1 if source.live else min(total, _MOST_WORKERS))
         effects = opened.enter_context(open_effects(config, source, workers, stats))
         flow = _flow(config, source, workers)
-        yield Parts(source, effects, sink, flow, workers=workers, file=Path(config.output))
+        yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))
 
 
 def _flow(config: TranscodeConfig, source: Source, workers: int) -> Flow:

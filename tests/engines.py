@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,10 +18,13 @@ Options: TypeAlias = Mapping[str, bool | int | float | str]
 OPTIONS: Options = {"stem": 4, "width": 8, "blocks": 1}
 
 
-def make_engine(folder: Path, name: str = "tiny", seed: int = 7, options: Options = OPTIONS) -> Path:
+def make_engine(
+    folder: Path, name: str = "tiny", seed: int = 7, options: Options = OPTIONS, **described: object
+) -> Path:
     """Write an engine of a few thousand random weights and return its folder, ``folder / name``.
 
     It repaints pictures strongly and moves them a little, so that a test sees whether it was applied.
+    ``described`` replaces what its description says.
     """
     import safetensors.torch
     import torch
@@ -48,7 +51,7 @@ def make_engine(folder: Path, name: str = "tiny", seed: int = 7, options: Option
         "target_domain": "noise",
         "controls": {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}},
         "licence": "Apache-2.0",
-    }
+    } | described
     planes, to_rgb, from_rgb = golden_input(seed)
     with torch.no_grad():
         heads = network(
@@ -60,6 +63,49 @@ def make_engine(folder: Path, name: str = "tiny", seed: int = 7, options: Option
     golden = Golden(planes, to_rgb, from_rgb, 4.0, heads)
     weights = safetensors.torch.save(network.state_dict())
     return write_engine(folder / name, spec, weights=weights, golden=golden, card="# A tiny engine\n").folder
+
+
+def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]]) -> Path:
+    """Write a classifier that goes by the mean colour, and return its folder, ``folder / name``.
+
+    Args:
+        folder: where to.
+        name: of the engine.
+        tells: for each class the weights of red, green and blue in its score, and what is added.
+    """
+    import safetensors.torch
+    import torch
+
+    from streamfx.generate.networks.build import FAMILIES
+    from tests.mean_colour import MeanColour
+
+    FAMILIES.setdefault("mean_colour", MeanColour)
+    network = MeanColour(len(tells)).eval()
+    with torch.no_grad():
+        weights_K4 = torch.tensor(list(tells.values()))
+        network.score.weight.copy_(weights_K4[:, :3, None, None])
+        network.added.copy_(weights_K4[:, 3])
+    planes, to_rgb, from_rgb = golden_input()
+    inputs = (torch.from_numpy(planes)[None], *map(torch.from_numpy, (to_rgb, from_rgb)), torch.tensor([1.0]))
+    with torch.no_grad():
+        golden = Golden(planes, to_rgb, from_rgb, 1.0, network(*inputs)[0].numpy())
+    spec = {
+        "format": 1,
+        "name": name,
+        "version": "1.0",
+        "family": "mean_colour",
+        "options": {"classes": len(tells)},
+        "stride": 16,
+        "factors": [1.0],
+        "heads": ["scores"],
+        "classes": list(tells),
+        "source_domain": "any",
+        "target_domain": "none",
+        "controls": {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}},
+        "licence": "Apache-2.0",
+    }
+    weights = safetensors.torch.save(network.state_dict())
+    return write_engine(folder / name, spec, weights=weights, golden=golden, card="# By colour\n").folder
 
 
 def golden_input(seed: int = 7, size: tuple[int, int] = (32, 48)) -> tuple[Array, Array, Array]:

@@ -44,6 +44,7 @@ class FakeSource:
         lost_at: the read that raises SourceLostError.
         hang_at: the read that blocks until the source is closed (for ever with ``deaf``).
         deaf: ``close`` does not end a blocked read; only ``release`` does.
+        picture: makes the frames.
     """
 
     count: int | None = 10
@@ -53,6 +54,7 @@ class FakeSource:
     hang_at: int | None = None
     deaf: bool = False
     before_read: Callable[[int], None] = lambda index: None
+    picture: Callable[[int], Frame] = small_frame
     name: str = "fake"
     notes: list[str] = field(default_factory=list)
     extras: Extras | None = None
@@ -76,7 +78,7 @@ class FakeSource:
             raise DecodeError(f"fake: read {index} is broken")
         if self.count is not None and index >= self.count:
             return None
-        return small_frame(index)
+        return self.picture(index)
 
     def close(self) -> None:
         self.closes += 1

@@ -11,6 +11,7 @@ import pytest
 
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame
+from streamfx.generate.effect import Effect
 from streamfx.stats import Snapshot, Times
 from tests import engines
 from tests.desks import Bench, Gate, bench
@@ -59,6 +60,7 @@ def test_bypass_lets_the_very_next_frame_pass_and_off_changes_the_one_after() ->
 def test_a_frame_that_is_being_done_is_finished_the_old_way_and_the_next_is_done_the_new_way() -> None:
     with bench("tiny") as table:
         effect = table.desk.effects.chain.effects[0]
+        assert isinstance(effect, Effect)
         gate = Gate(effect.compiled)
         effect.compiled = gate
         old, new = table.frame(), table.frame()
@@ -96,6 +98,7 @@ def test_another_effect_takes_the_place_with_factor_and_strength_and_the_old_one
     with bench("tiny", "tiny:strength=0.5") as table:
         desk = table.desk
         effect, kept = desk.effects.chain.effects
+        assert isinstance(effect, Effect)
         gate = Gate(effect.compiled)
         gate.opened.set()
         effect.compiled = gate

@@ -43,8 +43,8 @@ HOMES = {
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
-    "cli", "completeness", "config", "flow", "ledger", "pipeline", "report", "running", "stages", "streaming",
-    "transcoding", "desk", "run_effects", "serving", "web",
+    "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
+    "streaming", "transcoding", "desk", "run_effects", "serving", "web",
 )  # fmt: skip
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from streamfx.config import load_config
+from streamfx.decisions import FactorDecision, FactorFacts, RoutingChoice, RoutingFacts
 from streamfx.errors import SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import Colour, Subsampling, VideoFormat
 from streamfx.ledger import Account, FailedFrame
-from streamfx.report import FactorDecision, FactorFacts, OutputFacts, Report, describe_source
+from streamfx.report import OutputFacts, Report, describe_source
 from streamfx.stats import Speed
 
 ALL_THERE = RunResult(
@@ -138,3 +139,21 @@ def test_the_summary_says_why_the_factor_and_how_often_it_was_changed() -> None:
     assert swung.summary() == "factor 2: it fits; changed 2 times while running, at last to 4"
     once = chosen.model_copy(update={"decisions": (decision(2, 3),)})
     assert once.summary() == "factor 2: it fits; changed once while running, at last to 3"
+
+
+def test_the_summary_says_what_the_pictures_decided_and_why() -> None:
+    first = RoutingChoice(frame=0, shot=0, effect="wave", probabilities={"photo": 0.9, "painting": 0.1})
+    last = RoutingChoice(frame=70, shot=2, effect=None, probabilities={"photo": 0.25, "painting": 0.75})
+    facts = RoutingFacts(
+        name="route:to=woodcut", classifier="domain 1.0", options={"photo": "wave"}, looks=3, choices=()
+    )
+    assert facts.summary() == "route:to=woodcut: nothing ran; no frame of 3 looked at showed anything"
+    facts = facts.model_copy(update={"choices": (first,)})
+    assert facts.summary() == "route:to=woodcut: wave from frame 0 on (photo 0.90, painting 0.10)"
+    facts = facts.model_copy(update={"choices": (first, last)})
+    assert facts.summary() == (
+        "route:to=woodcut: wave from frame 0 on (photo 0.90, painting 0.10); "
+        "changed once, at last unchanged from frame 70 on (photo 0.25, painting 0.75)"
+    )
+    made = report(ALL_THERE).model_copy(update={"routing": (facts,)})
+    assert made.summary().splitlines()[-1] == facts.summary()

@@ -20,7 +20,7 @@ from streamfx.config import load_config
 from streamfx.encode.file import FileSink
 from streamfx.errors import BackendUnavailableError, ConfigError, SinkError, SourceOpenError, StageFailedError
 from streamfx.flow import Ending
-from streamfx.generate.effect import Chain
+from streamfx.generate.chain import Chain
 from streamfx.report import Report
 from streamfx.stats import Snapshot
 from tests import media

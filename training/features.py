@@ -38,14 +38,16 @@ class Encoder(nn.Module):
         super().__init__()
         self.layers = _load(_ENCODER, ASSETS / "vgg19_relu4_1.safetensors")
 
-    def forward(self, rgb_B3HW: Tensor) -> list[Tensor]:
-        """Features at relu1_1, relu2_1, relu3_1 and relu4_1, each BC_lH_lW_l."""
-        found = []
+    def forward(self, rgb_B3HW: Tensor, deepest: int = len(LAYERS)) -> list[Tensor]:
+        """Features at the first `deepest` of relu1_1, relu2_1, relu3_1 and relu4_1, each BC_lH_lW_l."""
+        found: list[Tensor] = []
         x = rgb_B3HW.contiguous(memory_format=torch.channels_last)
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if index in _ENDS:
                 found.append(x)
+            if len(found) == deepest:
+                break
         return found
 
 

@@ -79,10 +79,10 @@ def _costs(processor: Cpu | None) -> dict[str, EffectCost]:
     from streamfx.errors import StreamfxError
     from streamfx.factor import effect_cost
     from streamfx.generate.engine import read_engine
-    from streamfx.generate.library import list_engines
+    from streamfx.generate.library import list_effects
 
     found = {}
-    for listed in list_engines():
+    for listed in list_effects():
         try:
             engine = read_engine(listed.folder)
             found[listed.name] = effect_cost(

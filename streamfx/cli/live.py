@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from streamfx.cli.progress import ShowProgress, status_lines
-from streamfx.cli.transcode import require_effects, run_and_report
+from streamfx.cli.transcode import run_and_report, with_effects
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig
 
@@ -50,5 +50,4 @@ def live_config(options: Namespace) -> LiveConfig:
     nested = {key: getattr(options, name) for name, key in _NESTED.items()}
     overrides = [f"{key}={value}" for key, value in nested.items() if value is not None]
     config = load_config(options.config, [*(options.set or ()), *overrides], given, model=LiveConfig)
-    require_effects(config.effects)
-    return config
+    return with_effects(config)

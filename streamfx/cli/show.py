@@ -19,22 +19,26 @@ _WIDTH_COLUMNS = 100
 
 
 def effects(options: Namespace) -> int:
-    """Print the effects there are, or one of them, with what a user may set."""
-    from streamfx.generate.library import engine_folders, list_engines
+    """Print the effects there are, or one of them, with what a user may set; classifiers apart, as text."""
+    from streamfx.generate.library import engine_folders, list_effects, list_engines
 
-    found = list_engines()
+    found = list_effects()
+    others = [engine for engine in list_engines() if engine not in found]
     if options.name is not None:
-        chosen = [effect for effect in found if effect.name == options.name]
+        chosen = [engine for engine in (*found, *others) if engine.name == options.name]
         if not chosen:
             names = ", ".join(effect.name for effect in found) or "none"
             raise EngineNotFoundError(f"there is no effect '{options.name}'; there are: {names}")
-        found = tuple(chosen)
+        found, others = tuple(chosen), []
     if options.json:
         print(json.dumps([_effect_facts(effect) for effect in found], indent=2, ensure_ascii=False))
     elif not found:
         print("no effects found; searched " + ", ".join(map(str, engine_folders())))
     else:
         print("\n\n".join(_effect_text(effect) for effect in found))
+    if others and not options.json:
+        print("\nNot effects: what decides on routes and on 'auto'\n")
+        print("\n\n".join(_effect_text(engine) for engine in others))
     return 0
 
 
@@ -88,6 +92,8 @@ def _effect_facts(effect: FoundEngine) -> dict[str, object]:
 
 
 def _effect_text(effect: FoundEngine) -> str:
+    from streamfx.generate.spec import Kind
+
     spec = effect.spec
     if spec is None:
         return f"{effect.name}\n  cannot be used: {effect.problem}"
@@ -95,6 +101,8 @@ def _effect_text(effect: FoundEngine) -> str:
     lines += textwrap.wrap(
         _description(effect.folder), _WIDTH_COLUMNS, initial_indent="  ", subsequent_indent="  "
     )
+    if spec.kind is Kind.SCORES:
+        return "\n".join([*lines, f"  tells apart {', '.join(spec.classes)}; licence {spec.licence}"])
     lines.append(f"  from {spec.source_domain} to {spec.target_domain}; licence {spec.licence}")
     for name, control in spec.controls.items():
         lines.append(f"  {name}: {control.low:g} to {control.high:g}, default {control.default:g}")

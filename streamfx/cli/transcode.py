@@ -8,19 +8,23 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from streamfx.addresses import without_credentials
+from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
 
 if TYPE_CHECKING:
+    from streamfx.config_live import LiveConfig
     from streamfx.report import Report
+
+Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
     "input", "output", "factor", "speed", "backend", "codec", "preset", "quality", "threads", "overwrite",
@@ -72,21 +76,21 @@ def _configure(options: Namespace) -> TranscodeConfig:
     given = {name: getattr(options, name) for name in _SETTINGS}
     given["effects"] = options.effect
     config = load_config(options.config, options.set or (), given)
-    require_effects(config.effects)
-    return config
+    return with_effects(config)
 
 
-def require_effects(effects: Sequence[str]) -> None:
-    """Refuse a run without effects.
+def with_effects(config: Config) -> Config:
+    """Return the settings, those effects settled that could mean several; a run without any is refused.
 
     Raises:
-        ConfigError: there are none; the message lists those installed.
+        ConfigError: there are none (the message lists those installed), or see `settled`.
     """
-    if not effects:
-        from streamfx.generate.library import list_engines
+    if not config.effects:
+        from streamfx.generate.library import list_effects
 
-        names = ", ".join(engine.name for engine in list_engines()) or "none are installed"
+        names = ", ".join(effect.name for effect in list_effects()) or "none are installed"
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")
+    return config.model_copy(update={"effects": settled(config.effects)})
 
 
 @contextmanager

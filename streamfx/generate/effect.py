@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
@@ -79,6 +78,21 @@ class Effect:
     measure: Measure | None = None
     doublings: int = 0
     _controls: Controls = field(default_factory=Controls)
+
+    @property
+    def name(self) -> str:
+        """Name of the engine."""
+        return self.engine.name
+
+    @property
+    def parts(self) -> tuple[Effect, ...]:
+        """The effect itself; see `streamfx.generate.routed.Routed` for one that has several."""
+        return (self,)
+
+    @property
+    def scales(self) -> bool:
+        """Whether there is a choice of factors."""
+        return len(self.engine.spec.factors) > 1
 
     @property
     def controls(self) -> Controls:
@@ -159,36 +173,6 @@ class Effect:
         self.compiled.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Effects applied one after the other. `process` may be called from several threads at once."""
-
-    effects: tuple[Effect, ...]
-
-    def process(self, frame: Frame) -> Frame:
-        """Return the frame with every effect applied, in order."""
-        for effect in self.effects:
-            frame = effect.process(frame)
-        return frame
-
-    def output(self, video: VideoFormat) -> VideoFormat:
-        """Return the format of the frames that come out for those that go in."""
-        for effect in self.effects:
-            video = effect.output(video)
-        return video
-
-    def warm_up(self, video: VideoFormat) -> None:
-        """Do now what the first frame of such a video would do besides computing."""
-        for effect in self.effects:
-            effect.warm_up(video)
-            video = effect.output(video)
-
-    def close(self) -> None:
-        """Give everything back. May be called twice."""
-        for effect in self.effects:
-            effect.close()
-
-
 def open_effect(request: EffectRequest | str, settings: EffectSettings | None = None) -> Effect:
     """Return the effect asked for, its engine found, verified, compiled and checked.
 
@@ -215,29 +199,6 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     return Effect(
         engine, compiled, settings.threads, settings.measure, doublings_of(request, engine), controls
     )
-
-
-def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:
-    """Return the format of the frames that come out of effects, which need not be open.
-
-    Raises:
-        ConfigError, EngineNotFoundError, EngineCorruptError: see `open_effect`.
-    """
-    for request in requests:
-        asked = parse_effect(request) if isinstance(request, str) else request
-        video = enlarged_format(video, doublings_of(asked, load_engine(asked.engine)))
-    return video
-
-
-def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings | None = None) -> Chain:
-    """Return the effects asked for, to be applied in order; see `open_effect` for what can go wrong."""
-    effects: list[Effect] = []
-    with ExitStack() as on_failure:
-        for request in requests:
-            effects.append(open_effect(request, settings))
-            on_failure.callback(effects[-1].close)
-        on_failure.pop_all()
-    return Chain(tuple(effects))
 
 
 @lru_cache(maxsize=64)

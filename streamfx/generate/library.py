@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
 from streamfx.generate.engine import SPEC, Engine, read_engine, read_spec
-from streamfx.generate.spec import EngineSpec
+from streamfx.generate.spec import EngineSpec, Kind
 
 VARIABLE = "STREAMFX_ENGINES"
 
@@ -65,6 +65,13 @@ def list_engines() -> tuple[FoundEngine, ...]:
         except (EngineCorruptError, EngineMismatchError) as error:
             listed.append(FoundEngine(name, folder, None, str(error)))
     return tuple(listed)
+
+
+def list_effects() -> tuple[FoundEngine, ...]:
+    """Return every engine that a user may pick as an effect, in order of names; broken ones too."""
+    return tuple(
+        found for found in list_engines() if found.spec is None or found.spec.kind is not Kind.SCORES
+    )
 
 
 def engine_folders() -> tuple[Path, ...]:

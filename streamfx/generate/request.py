@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streamfx.errors import ConfigError
 from streamfx.generate.engine import Engine
+from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0
 SCALES = (2, 4)
+_AUTO, _MARGIN = "auto", "margin"
 _RANGES: Mapping[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "factor": (1.0, 64.0),
     "noise_amplitude": (0.0, 1.0),
     "seed": (0.0, 2.0**31 - 1),
     "scale": (SCALES[0], SCALES[-1]),
+    _MARGIN: (0.0, 1.0),
 }
 _WHOLE = ("seed", "scale")
 
@@ -49,6 +52,10 @@ class EffectRequest:
         noise_amplitude: see `Controls`.
         seed: see `Controls`.
         scale: 2 or 4, how many times larger the frame gets, for effects that enlarge it.
+        auto: whether good pictures are left alone.
+        route: what is asked for instead of an engine by name; None: the engine.
+        margin: 0..1, by how much more probable something else must be before it runs, where the pictures
+            decide what runs.
     """
 
     engine: str
@@ -57,10 +64,17 @@ class EffectRequest:
     noise_amplitude: float | None = None
     seed: int | None = None
     scale: int | None = None
+    auto: bool = False
+    route: Route | None = None
+    margin: float | None = None
 
 
 def parse_effect(text: str) -> EffectRequest:
     """Return the effect that ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE`` asks for; NAME may be a path.
+
+    ``NAME:auto`` leaves good pictures alone. With the name ``route``, ``from`` and ``to`` say what goes in
+    and what comes out, and ``among=NAME+NAME`` which effects come into question; each may be left out. Both
+    take a ``margin``.
 
     Raises:
         ConfigError: a key is unknown, given twice or without a number, or a number is out of range.
@@ -73,34 +87,54 @@ def parse_effect(text: str) -> EffectRequest:
     name, colon, settings = text.partition(":")
     if not name.strip():
         raise ConfigError(f"effect {text!r} has no name; write NAME or NAME:KEY=VALUE,KEY=VALUE")
-    values: dict[str, float] = {}
+    what = f"effect {text!r}"
+    routed = name.strip() == ROUTE
+    given: dict[str, str] = {}
     for setting in settings.split(",") if colon else ():
-        key, value = _number(setting, f"effect {text!r}")
-        if key in values:
-            raise ConfigError(f"effect {text!r}: {key} is given twice")
-        values[key] = value
-    check_ranges(values, _RANGES, f"effect {text!r}")
+        key, value = _text(setting, what, (*ROUTE_KEYS, *_RANGES) if routed else (*_RANGES, _AUTO))
+        if key in given:
+            raise ConfigError(f"{what}: {key} is given twice")
+        given[key] = value
+    auto = given.pop(_AUTO, None) is not None
+    asked = {key: given.pop(key) for key in ROUTE_KEYS if key in given}
+    values = {key: _number(key, value, what) for key, value in given.items()}
+    check_ranges(values, _RANGES, what)
     whole = {key: int(values.pop(key)) for key in _WHOLE if key in values}
+    if _MARGIN in values and not (auto or routed):
+        raise ConfigError(f"{what}: {_MARGIN} is for routes and for {_AUTO!r}, where the pictures decide")
     if whole.get("scale", 2) not in SCALES:
-        raise ConfigError(f"effect {text!r}: scale must be 2 or 4, found {whole['scale']}")
-    return EffectRequest(name.strip(), **values, **whole)  # type: ignore[arg-type]
+        raise ConfigError(f"{what}: scale must be 2 or 4, found {whole['scale']}")
+    wanted = Route(asked.get("from"), asked.get("to"), _names(asked.get("among"))) if routed else None
+    return EffectRequest(name.strip(), **values, **whole, auto=auto, route=wanted)  # type: ignore[arg-type]
 
 
-def _number(setting: str, what: str) -> tuple[str, float]:
-    """Return key and value of ``KEY=VALUE``."""
+def _text(setting: str, what: str, known: Sequence[str]) -> tuple[str, str]:
+    """Return key and value of ``KEY=VALUE``, or of ``auto``, which has none."""
     key, equals, value = (part.strip() for part in setting.partition("="))
-    if key not in _RANGES:
-        close = difflib.get_close_matches(key, _RANGES, n=1)
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(f"{what}: unknown key {key!r}; {hint}known: {', '.join(_RANGES)}")
+        raise ConfigError(f"{what}: unknown key {key!r}; {hint}known: {', '.join(known)}")
+    if key == _AUTO and equals:
+        raise ConfigError(f"{what}: {key} stands alone, without {setting.strip().removeprefix(key)!r}")
+    if key != _AUTO and not value:
+        needs = "a name" if key in ROUTE_KEYS else f"a number, {key}=0.5 for instance"
+        raise ConfigError(f"{what}: {key} needs {needs}; nothing was given")
+    return key, value
+
+
+def _number(key: str, value: str, what: str) -> float:
     try:
         number = float(value)
     except ValueError as error:
-        found = f"found {value!r}" if equals else "nothing was given"
-        raise ConfigError(f"{what}: {key} needs a number, {key}=0.5 for instance; {found}") from error
+        raise ConfigError(f"{what}: {key} needs a number, {key}=0.5 for instance; found {value!r}") from error
     if key in _WHOLE and not number.is_integer():
         raise ConfigError(f"{what}: {key} needs a whole number, found {value}")
-    return key, number
+    return number
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split("+") if name.strip()) if text else ()
 
 
 def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -> Controls:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamfx.desk import Desk
+from streamfx.generate.routed import Routed
 from streamfx.stats import Snapshot, Times
 
 STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "encode")
@@ -61,6 +62,7 @@ class Figures:
             "latency_ms": self._latency_ms(),
             "stages_ms": _recent_ms(self._stages, snapshot.stages, first.stages),
             "factor": self._factor(),
+            "routing": self._routing(),
         }
 
     def _latency_ms(self) -> dict[str, float] | None:
@@ -84,6 +86,16 @@ class Figures:
         else:
             why = effects.choice.reason if effects.choice else "as asked for"
         return {"factor": effects.chain.effects[0].controls.factor, "why": why}
+
+    def _routing(self) -> str | None:
+        """Return what the pictures decided last, for each place of the chain where they do."""
+        said = [
+            f"{now.effect or 'no effect'} since frame {now.frame}: {now.why}"
+            for effect in self._desk.effects.chain.effects
+            if isinstance(effect, Routed)
+            for now in effect.choices[-1:]
+        ]
+        return "; ".join(said) or None
 
 
 def _recent_ms(

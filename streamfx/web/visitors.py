@@ -16,7 +16,7 @@ from streamfx.config_live import LiveConfig, SourceConfig
 from streamfx.config_serve import ServeConfig
 from streamfx.device import usable_cores
 from streamfx.errors import ConfigError
-from streamfx.generate.library import list_engines
+from streamfx.generate.library import list_effects
 from streamfx.generate.request import parse_effect
 from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
 
@@ -65,7 +65,7 @@ class Visitors:
 
     def __init__(self, config: ServeConfig, tell: Callable[[str], None] = log.info) -> None:
         self._config, self._shares = config, shares(config)
-        self._effects = tuple(found.name for found in list_engines() if found.spec is not None)
+        self._effects = tuple(found.name for found in list_effects() if found.spec is not None)
         self._first = parse_effect(config.effect or next(iter(self._effects), "none"))
         if self._first.engine not in self._effects:
             names = ", ".join(self._effects) or "none are installed"

@@ -17,8 +17,9 @@ from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, FrameError
 from streamfx.frame import CodeRange, Colour, Frame, Matrix, Plane, Subsampling, VideoFormat
+from streamfx.generate.chain import Chain, open_chain
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
-from streamfx.generate.effect import Chain, Effect, EffectSettings, open_chain, open_effect
+from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.generate.engine import Engine, read_engine
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference, small_size

@@ -258,6 +258,7 @@ function figures(message) {
   at("causes").textContent = causes.join("; ") || "every frame came through";
   at("factor").textContent = message.factor ? String(message.factor.factor) : "–";
   at("factor-why").textContent = message.factor?.why ?? "no effect runs";
+  at("routing").textContent = message.routing ?? "";
   showStages(message.stages_ms);
   if (recordingSince !== null) {
     const seconds = Math.round((Date.now() - recordingSince) / 1000);

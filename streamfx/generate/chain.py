@@ -1,0 +1,193 @@
+"""Chain: effects applied one after the other; opened from what a user asks for, routes among it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from streamfx.errors import ConfigError
+from streamfx.frame import Frame, VideoFormat
+from streamfx.generate.classify import Classifier, open_classifier, whole, windows
+from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
+from streamfx.generate.library import list_effects, load_engine
+from streamfx.generate.request import EffectRequest, parse_effect
+from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
+from streamfx.generate.routed import MARGIN, Routed
+
+log = logging.getLogger(__name__)
+
+DOMAIN, QUALITY = "domain", "quality"
+"""Names of the classifiers that decide on routes and on ``auto``."""
+
+_GOOD = "good"
+_LEAVES_GOOD_ALONE = "restore"
+
+AnyEffect: TypeAlias = Effect | Routed
+"""What stands in one place of a chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Effects applied one after the other. `process` may be called from several threads at once."""
+
+    effects: tuple[AnyEffect, ...]
+
+    def process(self, frame: Frame) -> Frame:
+        """Return the frame with every effect applied, in order."""
+        for effect in self.effects:
+            frame = effect.process(frame)
+        return frame
+
+    def output(self, video: VideoFormat) -> VideoFormat:
+        """Return the format of the frames that come out for those that go in."""
+        for effect in self.effects:
+            video = effect.output(video)
+        return video
+
+    def warm_up(self, video: VideoFormat) -> None:
+        """Do now what the first frame of such a video would do besides computing."""
+        for effect in self.effects:
+            effect.warm_up(video)
+            video = effect.output(video)
+
+    def close(self) -> None:
+        """Give everything back. May be called twice."""
+        for effect in self.effects:
+            effect.close()
+
+
+def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings | None = None) -> Chain:
+    """Return the effects asked for, to be applied in order.
+
+    Raises:
+        ConfigError: a request cannot be read, is outside an engine's ranges, fits no engine or several.
+        EngineNotFoundError, EngineCorruptError, EngineMismatchError, BackendUnavailableError: see
+            `open_effect`.
+    """
+    effects: list[AnyEffect] = []
+    with ExitStack() as on_failure:
+        for request in requests:
+            effects.append(_open(request, settings or EffectSettings()))
+            on_failure.callback(effects[-1].close)
+        on_failure.pop_all()
+    return Chain(tuple(effects))
+
+
+def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:
+    """Return the format of the frames that come out of effects, which need not be open.
+
+    Raises:
+        ConfigError, EngineNotFoundError, EngineCorruptError: see `open_chain`.
+    """
+    for request in requests:
+        asked = _settled(parse_effect(request) if isinstance(request, str) else request)
+        if isinstance(asked, EffectRequest):  # where the pictures decide, frames keep their size
+            video = enlarged_format(video, doublings_of(asked, load_engine(asked.engine)))
+    return video
+
+
+def domains() -> tuple[Domains, ...]:
+    """Return the domains of every effect there is."""
+    return tuple(
+        Domains(found.name, found.spec.source_domain, found.spec.target_domain)
+        for found in list_effects()
+        if found.spec is not None
+    )
+
+
+def _open(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
+    request = parse_effect(request) if isinstance(request, str) else request
+    settled = _settled(request)
+    if isinstance(settled, ByPicture):
+        return _open_route(request, settled, settings)
+    if request.route is not None:
+        log.info("%s: effect %s is the one that fits", request.route, settled.engine)
+    return _open_auto(settled, settings) if settled.auto else open_effect(settled, settings)
+
+
+def _settled(request: EffectRequest) -> EffectRequest | ByPicture:
+    """Return a request that names its engine, or between which engines the pictures decide.
+
+    Raises:
+        ConfigError: it is a route that no engine fits, or that several do.
+    """
+    if request.route is None:
+        return request
+    engines = domains()
+    found = route(request.route, engines)
+    if isinstance(found, Ambiguous):
+        raise ConfigError(explain(request.route, found, engines))
+    if isinstance(found, Single):
+        return replace(request, engine=found.engine, route=None)
+    return found
+
+
+def _open_route(request: EffectRequest, found: ByPicture, settings: EffectSettings) -> Routed:
+    """Return all effects that may run, of which the pictures decide."""
+    wanted = request.route
+    with ExitStack() as on_failure:
+        classifier = open_classifier(DOMAIN, whole, settings, str(wanted))
+        on_failure.callback(classifier.close)
+        if unknown := sorted(set(found.engines) - set(classifier.classes)):
+            raise ConfigError(
+                f"{wanted}: the pictures decide, but pictures of the kind {', '.join(unknown)} are not told "
+                f"from others, only {', '.join(classifier.classes)}; say what goes in ({wanted} with from=)"
+            )
+        options = {}
+        # A factor asked for is meant for those that have a choice, as one for the whole run is.
+        settings = replace(settings, factor=request.factor or settings.factor)
+        for source, name in found.engines.items():
+            named = replace(request, engine=name, route=None, factor=None)
+            options[source] = open_effect(named, settings)
+            on_failure.callback(options[source].close)
+        routed = _routed(str(wanted), options, classifier, request.margin)
+        on_failure.pop_all()
+    return routed
+
+
+def _open_auto(request: EffectRequest, settings: EffectSettings) -> Routed:
+    """Return an effect that leaves alone what is good already."""
+    text, engine = f"{request.engine}:auto", load_engine(request.engine)
+    if engine.spec.family != _LEAVES_GOOD_ALONE:
+        raise ConfigError(
+            f"{text}: 'auto' leaves good pictures alone, which makes sense for effects that restore; "
+            f"{engine.name} is of the family {engine.spec.family}"
+        )
+    with ExitStack() as on_failure:
+        classifier = open_classifier(QUALITY, windows, settings, text)
+        on_failure.callback(classifier.close)
+        if _GOOD not in classifier.classes:
+            known = ", ".join(classifier.classes)
+            raise ConfigError(
+                f"{text}: engine {classifier.engine.folder} does not know {_GOOD!r}, only {known}"
+            )
+        effect = open_effect(request, settings)
+        on_failure.callback(effect.close)
+        options = {kind: effect for kind in classifier.classes if kind != _GOOD}
+        routed = _routed(text, options, classifier, request.margin)
+        on_failure.pop_all()
+    return routed
+
+
+def _routed(name: str, options: Mapping[str, Effect], classifier: Classifier, margin: float | None) -> Routed:
+    for effect in options.values():
+        if effect.engine.spec.enlarges:
+            raise ConfigError(
+                f"{name}: {effect.engine.name} makes frames larger, so it cannot run for some of them only; "
+                f"name it itself (--effect {effect.engine.name})"
+            )
+    _agree_on_factor([effect for effect in options.values() if effect.scales])
+    return Routed(name, options, classifier, MARGIN if margin is None else margin)
+
+
+def _agree_on_factor(effects: Sequence[Effect]) -> None:
+    """Give effects the same factor to begin with, as far as their engines allow."""
+    if effects:
+        low = max(effect.engine.factor_range[0] for effect in effects)
+        high = min(effect.engine.factor_range[1] for effect in effects)
+        factor = min(max(effects[0].controls.factor, low), high)
+        for effect in effects if low <= high else ():
+            effect.controls = replace(effect.controls, factor=factor)

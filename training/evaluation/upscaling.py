@@ -1,0 +1,123 @@
+"""Upscaling: pictures enlarged by an engine against the true ones, beside the bicubic enlargement.
+
+The true picture is a held-out photograph at a short side at which it has real detail; reduced, and rounded to
+8 bits, it is what goes in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training import metrics
+from training.evaluation.chosen import to_whole_strides
+from training.evaluation.runner import Runner
+from training.evaluation.section import Section
+from training.features import Encoder
+from training.pictures import Picture, Still, read_still, to_picture, to_short_side, to_tensor
+from training.sheet import centre, sheet
+from training.upscaled import enlarge_bicubic, reduce_area, reduce_bicubic
+
+log = logging.getLogger(__name__)
+
+AMPLITUDES = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHORT_SIDE = 256
+_REDUCTIONS: Mapping[str, Callable[[Tensor, int], Tensor]] = {"bicubic": reduce_bicubic, "area": reduce_area}
+
+
+def upscaling(
+    runners: Mapping[int, Runner], stills: Sequence[Still], short_side: int = SHORT_SIDE
+) -> Section:
+    """Figures along the whole dial; without noise also for pictures reduced by area.
+
+    Args:
+        runners: The engine, by how many times larger pictures become.
+        stills: Held-out pictures; those with a smaller short side are left out.
+        short_side: Of the true pictures, in pixels.
+
+    Raises:
+        ValueError: There is no readable picture of that size.
+    """
+    encoder = Encoder()
+    measured: dict[tuple[str, str, str, float | None], list[tuple[float, float, float]]] = {}
+    count = 0
+    for count, truth in enumerate(true_pictures(stills, short_side), 1):
+        for times, runner in runners.items():
+            for reduced_by in _REDUCTIONS:
+                amplitudes = AMPLITUDES if reduced_by == "bicubic" else AMPLITUDES[:1]
+                low = reduced(truth, times, reduced_by)
+                outputs = {("bicubic", None): enlarged_bicubic(low, times)} | {
+                    ("engine", amplitude): runner(low, noise_amplitude=amplitude) for amplitude in amplitudes
+                }
+                for key, output in outputs.items():
+                    figures = _measure(output, truth, times, encoder)
+                    measured.setdefault((f"x{times}", reduced_by, *key), []).append(figures)
+        if count % 10 == 0:
+            log.info("judged %d of %d pictures", count, len(stills))
+    if not measured:
+        raise ValueError(f"there is no readable held-out picture with a short side of {short_side} pixels")
+    return Section(
+        "upscaling",
+        f"Held-out photographs ({count}): no crop of their sources was in the training. The true picture has "
+        f"a short side of {short_side} pixels; it goes in reduced, by the bicubic filter without aliasing or "
+        "by means of squares (area), and rounded to 8 bits. PSNR and SSIM of luma (0 to 255); bicubic is the "
+        "enlargement with a = -0.75. Perceptual distance: mean squared difference of VGG-19 features scaled "
+        "to length 1, relu1_1 to relu4_1; lower is closer.",
+        {
+            "enlargement": "",
+            "reduced by": "",
+            "method": "",
+            "noise amplitude": "g",
+            "PSNR, dB": ".2f",
+            "SSIM": ".4f",
+            "perceptual distance": ".4f",
+        },
+        [[*key, *(float(mean) for mean in np.mean(values, axis=0))] for key, values in measured.items()],
+    )
+
+
+def true_pictures(stills: Sequence[Still], short_side: int = SHORT_SIDE) -> Iterator[Picture]:
+    """The pictures at a short side, their sides cut to multiples of 16; smaller ones are left out."""
+    for still in stills:
+        picture = read_still(still.path)
+        if picture is not None and min(picture.shape[:2]) >= short_side:
+            yield to_whole_strides(to_short_side(picture, short_side))
+
+
+def reduced(truth: Picture, times: int, by: str = "bicubic") -> Picture:
+    """What goes in for a true picture."""
+    return to_picture(_REDUCTIONS[by](to_tensor(truth)[None], times)[0])
+
+
+def enlarged_bicubic(low: Picture, times: int) -> Picture:
+    """The yardstick."""
+    return to_picture(enlarge_bicubic(to_tensor(low)[None], times.bit_length() - 1)[0])
+
+
+def upscaling_sheet(runner: Runner, truths: Sequence[Picture], times: int, side: int = 232) -> Picture:
+    """Centres of pictures at full size: bicubic, the engine at both ends of the dial, the true picture."""
+    rows = []
+    for truth in truths:
+        low = reduced(truth, times)
+        versions = [
+            enlarged_bicubic(low, times),
+            *(runner(low, noise_amplitude=a) for a in (0.0, 1.0)),
+            truth,
+        ]
+        rows.append([centre(version, side) for version in versions])
+    return sheet(rows, [f"bicubic x{times}", "noise amplitude 0", "noise amplitude 1", "true picture"])
+
+
+@torch.no_grad()
+def _measure(output: Picture, truth: Picture, times: int, encoder: Encoder) -> tuple[float, float, float]:
+    """PSNR and SSIM, but for a border as wide as the enlargement, and perceptual distance."""
+    found, true = (to_tensor(picture)[None] for picture in (output, truth))
+    with torch.autocast("cpu", torch.bfloat16):
+        layers, true_layers = encoder(found), encoder(true)
+    distance = metrics.perceptual_distance(layers, true_layers)
+    psnr, ssim = (measure(found, true, times) for measure in (metrics.psnr_luma, metrics.ssim))
+    return psnr.item(), ssim.item(), distance.item()
