@@ -35,8 +35,7 @@ from training.upscaled import draw_noise, reduce_bicubic, to_8_bits, upscale
 log = logging.getLogger(__name__)
 
 LEVELS = 2
-_LOOKED_AT = slice(1, 3)  # relu2_1 and relu3_1: detail, not content
-_DEEPEST = 3
+_DEEPEST = 3  # the encoder's layers relu1_1, relu2_1 and relu3_1: detail, not content
 
 
 class SuperResolutionNetworkOptions(BaseModel):
@@ -84,7 +83,7 @@ class SuperResolutionOptions(BaseModel):
     distortion_weight: float = Field(default=10.0, ge=0)
     contextual_weight: float = Field(default=0.1, ge=0)
     contextual_places: int = Field(default=1024, ge=2, description="of each layer, that are compared")
-    perceptual_weight: float = Field(default=1.0, ge=0)
+    perceptual_weight: float = Field(default=2.0, ge=0)
     adversarial_weight: float = Field(default=0.001, ge=0)
     critic_width: int = Field(default=24, ge=1)
     critic_rate: float = Field(default=2e-4, gt=0, description="learning rate of the critic")
@@ -177,7 +176,7 @@ class SuperResolutionTrainee:
         found = [self._layers(picture) for picture in outputs]
         again = [self._layers(picture) for picture in reduced_again(outputs)]
         contextual = _sum(
-            contextual_of_layers(layers, true_layers, options.contextual_places, random)
+            contextual_of_layers(layers[1:], true_layers[1:], options.contextual_places, random)
             for layers, true_layers in (
                 *zip(found, wanted, strict=True),
                 *((layers, wanted_low) for layers in again),
@@ -194,7 +193,7 @@ class SuperResolutionTrainee:
 
     def _layers(self, rgb_B3HW: Tensor) -> list[Tensor]:
         with self._options.loop.precision():
-            layers: list[Tensor] = self._encoder(rgb_B3HW, _DEEPEST)[_LOOKED_AT]
+            layers: list[Tensor] = self._encoder(rgb_B3HW, _DEEPEST)
         return layers
 
     def _scores(self, outputs: Sequence[Tensor], truths: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
