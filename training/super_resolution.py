@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
-from training import loop
+from training import loop, losses
 from training.contextual import contextual_of_layers
 from training.export import STRENGTH, export, golden
 from training.features import Encoder
@@ -84,6 +84,9 @@ class SuperResolutionOptions(BaseModel):
     contextual_weight: float = Field(default=0.1, ge=0)
     contextual_places: int = Field(default=1024, ge=2, description="of each layer, that are compared")
     perceptual_weight: float = Field(default=2.0, ge=0)
+    grid_weight: float = Field(
+        default=300.0, ge=0, description="against a pattern that repeats with the squares of 2 x 2 pixels"
+    )
     adversarial_weight: float = Field(default=0.001, ge=0)
     critic_width: int = Field(default=24, ge=1)
     critic_rate: float = Field(default=2e-4, gt=0, description="learning rate of the critic")
@@ -138,6 +141,7 @@ class SuperResolutionTrainee:
         with options.loop.precision():
             noisy = upscale(self._network, low, draw_noise(low, levels, 1.0, random))
         terms |= self._perception(noisy, seen, low, random)
+        terms["grid"] = options.grid_weight * _sum(losses.grid(picture) for picture in noisy)
         terms["adversarial"] = options.adversarial_weight * relativistic(*self._scores(noisy, seen))
         values = loop.correct(self.optimisers["generator"], terms)
         made = [picture.detach() for picture in noisy]
@@ -272,7 +276,8 @@ def card(options: SuperResolutionOptions) -> str:
         f"{feed.crop} x {feed.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
         + ", then ".join(f"{steps} steps with {phase}" for phase, steps in phases.items() if steps)
         + f". Weights: distortion {options.distortion_weight:g}, contextual {options.contextual_weight:g}, "
-        f"perceptual {options.perceptual_weight:g}, adversarial {options.adversarial_weight:g}."
+        f"perceptual {options.perceptual_weight:g}, grid of pixels {options.grid_weight:g}, adversarial "
+        f"{options.adversarial_weight:g}."
     )
     sources = len({still.source for still in feed.stills})
     words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())

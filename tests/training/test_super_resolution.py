@@ -67,7 +67,11 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) == {"step", "distortion", "consistency"}
     assert set(lines[3]) == set(lines[0])
-    assert set(lines[2]) == set(lines[4]) == {*lines[0], "contextual", "perceptual", "adversarial", "critic"}
+    assert (
+        set(lines[2])
+        == set(lines[4])
+        == {*lines[0], "contextual", "perceptual", "grid", "adversarial", "critic"}
+    )
 
 
 def test_a_few_steps_are_better_than_bicubic(tmp_path: Path) -> None:
