@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 
-from training.options import DistilOptions, NetworkOptions, StyleOptions
-from training.pictures import CLIPS, find_stills
+from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
+from training.pictures import CLIPS, Still, find_stills
 
 _LINE = 110
 _FIGURES = "## Figures"
-_NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
+NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 
 
 def style_card(options: StyleOptions) -> str:
@@ -26,12 +28,16 @@ def style_card(options: StyleOptions) -> str:
         "structure (relu3_1 normalised)": options.structure_weight,
         "tone (luma of cells of 16 pixels, normalised)": options.tone_weight,
         "grid of pixels": options.grid_weight,
+        "weight-bias ratio": options.weight_bias_weight,
         "total variation": options.variation_weight,
         "temporal term": options.temporal_weight,
-        "price of the mask": options.mask_price,
-        "of the displacement": options.displacement_price,
-        "of the detail gain": options.detail_price,
     }
+    if options.released_steps > 0:
+        weights |= {
+            "price of the mask": options.mask_price,
+            "of the displacement": options.displacement_price,
+            "of the detail gain": options.detail_price,
+        }
     losses = (
         "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
         f"1 each, of which {options.style_pooling:g} for the crops of a batch together, a share of "
@@ -66,7 +72,26 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 
 {_FIGURES}
 
-{_NOT_MEASURED}
+{NOT_MEASURED}
+"""
+
+
+def plain_card(name: str, does: str, network: NetworkOptions, training: Sequence[str]) -> str:
+    """Card of a freshly trained warp_mask engine: what it does, and paragraphs on how it was trained."""
+    told = "\n\n".join(fill(paragraph, _LINE) for paragraph in training)
+    return f"""# {name}
+
+{fill(does, _LINE)}
+{_family(network)}
+Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
+
+## Training
+
+{told}
+
+{_FIGURES}
+
+{NOT_MEASURED}
 """
 
 
@@ -79,10 +104,15 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     )
     card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
     card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)
-    return with_figures(card, _NOT_MEASURED)
+    return with_figures(card, NOT_MEASURED)
 
 
-def _family(network: NetworkOptions) -> str:
+def _family(network: NetworkOptions | YuvNetworkOptions) -> str:
+    if isinstance(network, YuvNetworkOptions):
+        return (
+            f"Family `yuv_style`, layout {network.layout}: width {network.luma_width} for Y, "
+            f"{network.chroma_width} for U and V."
+        )
     return (
         f"Family `warp_mask`: stem {network.stem}, width {network.width}, {network.blocks} blocks, "
         f"joined {network.joined}, norm {network.norm}."
@@ -100,12 +130,17 @@ def with_figures(card: str, figures: str) -> str:
 def _pictures(options: StyleOptions) -> str:
     folders = [path for path in options.content if path.is_dir()]
     stills = [still for still in find_stills(folders, options.exclude) if not still.held_out]
+    return f"{options.crops} crops out of {sources(stills, options.content)}"
+
+
+def sources(stills: Sequence[Still], content: Sequence[Path]) -> str:
+    """How many pictures a training used, from how many sources, their licences, and the clips of
+    `content`."""
     licences = Counter(still.licence for still in stills)
-    clips = sorted(path.name for path in options.content if path.suffix.lower() in CLIPS)
+    clips = sorted(path.name for path in content if path.suffix.lower() in CLIPS)
     words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
     text = (
-        f"{options.crops} crops out of {len(stills)} photographs cut from "
-        f"{len({still.source for still in stills})} source pictures "
+        f"{len(stills)} photographs cut from {len({still.source for still in stills})} source pictures "
         f"(licences: {words or 'none'})"
     )
     return text + (f" and of frames of {', '.join(clips)}." if clips else ".")

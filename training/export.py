@@ -16,10 +16,11 @@ from torch.nn import functional
 
 from streamfx.backends.golden import Golden
 from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
-from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask, affine
+from streamfx.generate.networks import warp_mask, yuv_style
+from streamfx.generate.networks.warp_mask import WarpMask, affine
 from streamfx.generate.spec import FORMAT
 from training.fused import FROM_YUV, TO_YUV
-from training.options import DistilOptions, StyleOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
@@ -99,20 +100,42 @@ def export(
     return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
 
 
-def style_fields(options: StyleOptions) -> dict[str, Any]:
-    """Fields of engine.yaml of a warp_mask engine trained on a style picture."""
-    return {
-        "name": options.name or options.out.name,
-        "version": options.version,
-        "family": "warp_mask",
-        "options": options.network.model_dump(),
-        "stride": STRIDE,
-        "heads": list(HEADS),
-        "max_displacement_pixels": options.max_displacement_pixels,
-        "source_domain": "photo",
-        "target_domain": options.target_domain,
-        "licence": options.licence,
+def network_fields(
+    network: NetworkOptions | YuvNetworkOptions,
+    *,
+    version: str,
+    domains: tuple[str, str],
+    licence: str,
+    max_displacement_pixels: float = 0.0,
+) -> dict[str, Any]:
+    """Fields of engine.yaml of an engine that repaints; `domains` are the source's and the target's."""
+    common = {
+        "version": version,
+        "family": network.family,
+        "options": network.model_dump(exclude={"family"}),
+        "source_domain": domains[0],
+        "target_domain": domains[1],
+        "licence": licence,
     }
+    if isinstance(network, YuvNetworkOptions):
+        heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
+        return common | heads
+    return common | {
+        "stride": warp_mask.STRIDE,
+        "heads": list(warp_mask.HEADS),
+        "max_displacement_pixels": max_displacement_pixels,
+    }
+
+
+def style_fields(options: StyleOptions) -> dict[str, Any]:
+    """Fields of engine.yaml of an engine trained on a style picture."""
+    return {"name": options.name or options.out.name} | network_fields(
+        options.network,
+        version=options.version,
+        domains=("photo", options.target_domain),
+        licence=options.licence,
+        max_displacement_pixels=options.max_displacement_pixels,
+    )
 
 
 def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions, card: str) -> Engine:
@@ -120,7 +143,7 @@ def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions,
     fields = teacher.spec.model_dump() | {
         "name": options.out.name,
         "version": options.version or teacher.spec.version,
-        "options": options.network.model_dump(),
+        "options": options.network.model_dump(exclude={"family"}),
     }
     return export(network, options.out, fields, golden(network), card)
 

@@ -154,18 +154,19 @@ def detail_price(gain_B1hw: Tensor) -> Tensor:
     return gain_B1hw.abs().mean()
 
 
-def grid(translated_B3hw: Tensor, region_pixels: int = 8) -> Tensor:
-    """Mean variance among the four positions within squares of 2 x 2 reduced pixels, of their means over
+def grid(translated_B3hw: Tensor, region_pixels: int = 8, square_pixels: int = 2) -> Tensor:
+    """Mean variance among the positions within squares of 2 x 2 reduced pixels, or more, of their means over
     regions; scalar.
 
     The squares come out of one pixel of the layer before (pixel shuffle). A pattern that repeats in all of
     them raises style cheaply, and is a grid of dots at full size. Strokes do not repeat so, and cost little.
     """
-    shuffled_B12hw = functional.pixel_unshuffle(translated_B3hw, 2)
-    means_B12hw = functional.avg_pool2d(shuffled_B12hw, max(region_pixels // 2, 1))
-    batch, _, height, width = means_B12hw.shape
-    means_B34hw = means_B12hw.reshape(batch, 3, 4, height, width)
-    return means_B34hw.var(dim=2, unbiased=False).mean()
+    shuffled_BPhw = functional.pixel_unshuffle(translated_B3hw, square_pixels)
+    squares = min(max(region_pixels // square_pixels, 1), *shuffled_BPhw.shape[2:])
+    means_BPhw = functional.avg_pool2d(shuffled_BPhw, squares)
+    batch, _, height, width = means_BPhw.shape
+    means_B3Phw = means_BPhw.reshape(batch, 3, square_pixels**2, height, width)
+    return means_B3Phw.var(dim=2, unbiased=False).mean()
 
 
 def imitation(picture_B3HW: Tensor, teacher_B3HW: Tensor) -> Tensor:
@@ -177,6 +178,17 @@ def temporal(moved_B3HW: Tensor, reference_B3HW: Tensor) -> Tensor:
     """Mean squared difference between the output of a displaced, noisy input and the displaced output;
     scalar."""
     return (moved_B3HW - reference_B3HW).square().mean()
+
+
+def weight_bias(weights: Sequence[Tensor], biases: Sequence[Tensor], epsilon: float = 1e-2) -> Tensor:
+    """Mean absolute kernel value over the mean absolute bias plus `epsilon`, of all layers together; scalar.
+
+    Low where biases are large against kernels: then they decide, like switches, where a rectified unit is on.
+    """
+    kernel, bias = (
+        torch.cat([values.flatten() for values in tensors]).abs().mean() for tensors in (weights, biases)
+    )
+    return kernel / (bias + epsilon)
 
 
 def same_heads(

@@ -15,12 +15,24 @@ class NetworkOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    family: Literal["warp_mask"] = "warp_mask"
     stem: int = Field(default=16, ge=1)
     width: int = Field(default=48, ge=1)
     blocks: int = Field(default=4, ge=1)
     joined: int = Field(default=32, ge=1)
     detail: bool = True
     norm: Literal["none", "instance"] = "instance"
+
+
+class YuvNetworkOptions(BaseModel):
+    """Sizes of the luma/chroma network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["yuv_style"]
+    luma_width: int = Field(default=8, ge=4, multiple_of=4)
+    chroma_width: int = Field(default=4, ge=4, multiple_of=4)
+    layout: Literal["planes", "i420"] = "i420"
 
 
 class StyleOptions(BaseModel):
@@ -48,7 +60,9 @@ class StyleOptions(BaseModel):
     target_domain: str = "painting"
     licence: str = "Apache-2.0"
 
-    network: NetworkOptions = Field(default_factory=NetworkOptions)
+    network: NetworkOptions | YuvNetworkOptions = Field(
+        default_factory=NetworkOptions, description="of family warp_mask, or with family: yuv_style of that"
+    )
     teacher_steps: int = Field(default=300, ge=0)
     translation_steps: int = Field(default=500, ge=0)
     released_steps: int = Field(default=1900, ge=0)
@@ -81,6 +95,9 @@ class StyleOptions(BaseModel):
     moments_weight: float = Field(default=0.0, ge=0)
     variation_weight: float = Field(default=0.05, ge=0)
     grid_weight: float = Field(default=200.0, ge=0)
+    weight_bias_weight: float = Field(
+        default=0.0, ge=0, description="of kernels over biases; keeps biases large enough to act as switches"
+    )
     mask_price: float = Field(default=0.2, ge=0)
     displacement_price: float = Field(default=0.02, ge=0)
     detail_price: float = Field(default=0.05, ge=0)
@@ -124,6 +141,8 @@ class StyleOptions(BaseModel):
         for name in ("factors", "translation_factors"):
             if any(factor < 1 or share <= 0 for factor, share in getattr(self, name).items()):
                 wrong += [f"{name}: factors are at least 1, shares above 0"]
+        if isinstance(self.network, YuvNetworkOptions) and self.released_steps > 0:
+            wrong.append("released_steps must be 0: a yuv_style network has no heads to release")
         if self.temporal_crops > self.batch:
             wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
         if wrong:
@@ -179,6 +198,19 @@ class EvaluateOptions(BaseModel):
     videos: list[Path] = Field(default=[], description="clips that were not in the training")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
+    )
+    kept: list[str] = Field(
+        default=[],
+        description="instead of held-out pictures those whose path contains one of these words, which the "
+        "recipe of the training excluded",
+    )
+    operator: Literal["line_and_wash"] | None = Field(
+        default=None, description="what drew the partners of a paired training"
+    )
+    pen_pixels: float = Field(default=1.8, gt=0, description="width of its pen at factor 1")
+    pen_growth: float = Field(default=0.5, ge=0, description="the pen grows with the factor to this power")
+    classifier: str = Field(
+        default="", description="engine that tells domains, its name or folder: judges the target domain"
     )
     against: dict[str, Path] = Field(
         default={}, description="other engine folders that are shown beside, by name"

@@ -1,4 +1,4 @@
-"""Training of a warp-and-mask engine on one style picture.
+"""Training of an engine on one style picture: warp-and-mask or, without the last phase, luma/chroma.
 
 Three phases, because with everything free from the start the mask closes within a hundred steps, or the
 network settles for a change of palette: imitate a teacher (AdaIN); then style and content losses on the bare
@@ -15,26 +15,29 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn import functional
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
+from streamfx.generate.networks.yuv_style import YuvStyle
 from training import loop, losses
 from training.card import style_card
 from training.export import export, golden, style_fields
 from training.features import Decoder, Encoder, adain
-from training.fused import bare, fuse_rgb, reduce
-from training.options import StyleOptions
+from training.fused import bare, complete, fuse_rgb, reduce
+from training.options import NetworkOptions, StyleOptions
 from training.pictures import draw_factor, read_still, to_short_side, to_tensor
 from training.pool import Pool, open_pool
 
 log = logging.getLogger(__name__)
 
 STYLE_SHORT_SIDE = 480
+
+StyleNetwork: TypeAlias = WarpMask | YuvStyle
 
 
 @dataclass
@@ -133,14 +136,16 @@ def run(options: StyleOptions) -> None:
     """Train and write the engine."""
     network = train(options)
     fields, card = style_fields(options), style_card(options)
-    engine = export(network, options.out, fields, golden(network), card)
+    frame = golden(network, layout=fields.get("layout", "planes"))
+    engine = export(network, options.out, fields, frame, card)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
-def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -> WarpMask:
+def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -> StyleNetwork:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
-    network = WarpMask(**options.network.model_dump())
+    sizes = options.network.model_dump(exclude={"family"})
+    network = WarpMask(**sizes) if isinstance(options.network, NetworkOptions) else YuvStyle(**sizes)
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
     if options.spread:
@@ -160,7 +165,7 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
 class StyleTrainee:
     """The network and what corrects it."""
 
-    def __init__(self, studio: Studio, network: WarpMask) -> None:
+    def __init__(self, studio: Studio, network: StyleNetwork) -> None:
         self._studio, self._network = studio, network
         self._optimiser = torch.optim.Adam(network.parameters(), lr=studio.options.loop.learning_rate)
         self.networks = {"generator": network}
@@ -176,14 +181,14 @@ class StyleTrainee:
         return loop.correct(self._optimiser, terms(self._studio, self._network, indices, number))
 
 
-def spread(network: WarpMask) -> None:
+def spread(network: StyleNetwork) -> None:
     """Let every factor start from the weights for factor 1: its strokes, as many reduced pixels wide."""
     with torch.no_grad():
         for values_A in network.parameters():
             values_A.copy_(values_A[:1].clone().expand_as(values_A))
 
 
-def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
+def _teacher_terms(studio: Studio, network: StyleNetwork, indices: list[int], step: int) -> dict[str, Tensor]:
     """Imitation of the teacher by the bare translation."""
     indices = [index % min(studio.options.teacher_crops, len(studio.pool)) for index in indices]
     factor = draw_factor(studio.options.translation_factors, _random(studio.options, step))
@@ -193,7 +198,7 @@ def _teacher_terms(studio: Studio, network: WarpMask, indices: list[int], step: 
     return {"imitation": losses.imitation(output_B3SS, target_B3SS)}
 
 
-def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: int) -> dict[str, Tensor]:
+def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step: int) -> dict[str, Tensor]:
     """Style, content and temporal terms and, once the heads are released, their prices."""
     options, rng = studio.options, _random(studio.options, step)
     released = step >= options.phase_starts[2]
@@ -202,7 +207,10 @@ def _style_terms(studio: Studio, network: WarpMask, indices: list[int], step: in
     windows = [crop.window(factor) for crop in crops]
     output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
     terms = _looks(studio, output_B3SS, indices, factor)
-    terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3])
+    square = {"region_pixels": 32, "square_pixels": 4} if isinstance(network, YuvStyle) else {}
+    terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
+    if options.weight_bias_weight > 0:
+        terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, factor)
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
         terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
@@ -237,21 +245,30 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     }
 
 
+def _weight_bias(network: StyleNetwork, factor: float) -> Tensor:
+    """The weight-bias ratio of all convolutions, of their weights for a factor."""
+    mix_A = anchor_mix(torch.tensor([factor]))
+    mixed = [module.mixed(mix_A) for module in network.modules() if isinstance(module, FactorConv)]
+    return losses.weight_bias([weight for weight, _ in mixed], [bias for _, bias in mixed])
+
+
 def _random(options: StyleOptions, step: int) -> np.random.Generator:
     return np.random.default_rng([options.loop.seed, 3, step])
 
 
 def fused_crops(
-    studio: Studio, network: WarpMask, windows: list[tuple[Tensor, int, int]], factor: float, released: bool
+    studio: Studio,
+    network: StyleNetwork,
+    windows: list[tuple[Tensor, int, int]],
+    factor: float,
+    released: bool,
 ) -> tuple[Tensor, Tensor]:
     """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
     rgb_B3WW = torch.stack([window for window, _, _ in windows])
     with studio.precision():
         reduced_B3ww = reduce(rgb_B3WW, factor).contiguous(memory_format=torch.channels_last)
         heads_B7ww = network.translate(reduced_B3ww, torch.tensor([factor])).float()
-    used_B7ww = heads_B7ww if released else functional.pad(heads_B7ww[:, :3], (0, 0, 0, 0, 0, 4))
-    if not released:
-        used_B7ww = used_B7ww + torch.tensor([0, 0, 0, 1.0, 0, 0, 0]).reshape(1, 7, 1, 1)
+    used_B7ww = heads_B7ww if released else complete(heads_B7ww[:, :3])
     parts = [
         _fused_crop(studio.options, rgb_3WW, used_7ww, top, left, factor)
         for (rgb_3WW, top, left), used_7ww in zip(windows, used_B7ww, strict=True)

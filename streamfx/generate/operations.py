@@ -20,8 +20,8 @@ from streamfx.generate.spec import EngineSpec
 _HEADER_LIMIT_BYTES = 1 << 24
 _CONVOLUTION_AXES = 4
 
-# By family and first part of a layer's name: how many times smaller than the reduced picture, each way, is
-# what the layer reads and what it writes.
+# By family and the first part of a layer's name that is listed: how many times smaller than the reduced
+# picture, each way, is what the layer reads and what it writes.
 _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "super_resolution": {},  # folded: every layer runs at the size of what goes in
     "warp_mask": {
@@ -32,6 +32,29 @@ _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "skip": (2, 2),
         "join": (2, 2),
         "heads": (2, 2),
+    },
+    # After a composite layer a convolution runs at the small size, where a third of its weights meet.
+    "yuv_style": {"first": (1, 1), "second": (2, 2), "third": (4, 4), "fourth": (4, 3), "fifth": (2, 2)},
+    "convert_sr": {"quarter": (2, 2), "residual": (4, 4), "wider": (4, 3), "full": (2, 2)},
+    "restore": {
+        "stem": (2, 2),
+        "near_in": (2, 2),
+        "to_middle": (2, 4),
+        "middle_in": (4, 4),
+        "to_low": (4, 8),
+        "low": (8, 8),
+        "from_low": (8, 8),
+        "middle_out": (4, 4),
+        "from_middle": (4, 4),
+        "near_out": (2, 2),
+        "head": (2, 2),
+    },
+    "classifier": {
+        "stage1": (2, 2),
+        "stage2": (4, 4),
+        "stage3": (8, 8),
+        "stage4": (16, 16),
+        "scores": (16, 16),
     },
 }
 
@@ -71,7 +94,8 @@ def layers_of(folder: Path, spec: EngineSpec) -> tuple[Layer, ...]:
             continue  # vectors, and what is computed once for a frame: next to nothing
         # Sets of weights for several factors come first; they are mixed into one before the first frame.
         outputs, inputs, height, width = shape[-_CONVOLUTION_AXES:]
-        read, written = reductions.get(name.partition(".")[0], (1, 1))
+        listed = (reductions[part] for part in name.split(".") if part in reductions)
+        read, written = next(listed, (1, 1))
         found.append(
             Layer(
                 name.removesuffix(".weight"),

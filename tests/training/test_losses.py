@@ -134,3 +134,25 @@ def test_grid_is_the_variance_of_the_four_positions_and_blind_to_what_does_not_r
     stroke = flat.clone()
     stroke[:, :, 3:7, :] += 0.4  # two rows of each parity
     assert losses.grid(stroke).item() == pytest.approx(0)
+
+
+def test_grid_of_larger_squares_sees_what_repeats_in_those() -> None:
+    dots = torch.zeros(1, 3, 32, 32)
+    dots[:, :, ::4, ::4] = 0.4  # one of sixteen positions: mean 0.025, mean square 0.01
+    found = losses.grid(dots, region_pixels=32, square_pixels=4)
+    assert found.item() == pytest.approx(0.01 - 0.025**2, rel=1e-4)
+
+
+def test_weight_bias_ratio_is_the_mean_kernel_over_the_mean_bias() -> None:
+    weights = [torch.tensor([[1.0, -3.0]]), torch.tensor([2.0, 0.0])]  # mean size 6 / 4
+    biases = [torch.tensor([-1.0]), torch.tensor([0.0, 0.25])]  # mean size 1.25 / 3
+    found = losses.weight_bias(weights, biases, epsilon=0.25)
+    assert found.item() == pytest.approx(1.5 / (1.25 / 3 + 0.25))
+
+
+def test_weight_bias_ratio_falls_as_biases_grow() -> None:
+    bias = torch.zeros(2, requires_grad=True)
+    ratio = losses.weight_bias([torch.ones(3)], [bias + 0.1])
+    ratio.backward()  # type: ignore[no-untyped-call]
+    assert bias.grad is not None
+    assert (bias.grad < 0).all()

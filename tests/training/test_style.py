@@ -19,7 +19,7 @@ from training.features import Encoder
 from training.fused import fuse_rgb
 from training.loop import rate_share
 from training.options import StyleOptions
-from training.style import fused_crops, open_studio, spread, train
+from training.style import fused_crops, open_studio, run, spread, train
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "instance"}
 
@@ -121,6 +121,28 @@ def test_the_export_is_an_engine_whose_golden_frame_holds(tmp_path: Path) -> Non
         torch.tensor([frame.factor]),
     )
     assert heads[0].numpy() == pytest.approx(frame.heads, abs=1e-3)
+
+
+def test_a_luma_chroma_network_is_trained_by_the_same_command(tmp_path: Path) -> None:
+    network = {"family": "yuv_style", "luma_width": 4, "chroma_width": 4, "layout": "planes"}
+    options = toy_options(
+        tmp_path, network=network, released_steps=0, weight_bias_weight=0.1, translation_factors={2.0: 1.0}
+    )
+    run(options)
+    lines = [json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["weight_bias"] > 0
+    engine = read_engine(options.out)
+    assert engine.spec.family == "yuv_style"
+    assert engine.spec.heads == ("translated",)
+    card = (options.out / "card.md").read_text()
+    assert "layout planes: width 4 for Y, 4 for U and V" in card
+    assert "weight-bias ratio 0.1" in card
+    assert "mask" not in card
+
+
+def test_a_luma_chroma_network_has_nothing_to_release(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="released_steps must be 0: a yuv_style network has no heads"):
+        toy_options(tmp_path, network={"family": "yuv_style"})
 
 
 def test_figures_replace_only_their_section(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from streamfx.generate.networks.super_resolution import SuperResolution
 from training.evaluation.upscaling import true_pictures
 from training.metrics import psnr_luma
 from training.pictures import find_stills, to_tensor
-from training.super_resolution import SuperResolutionOptions, card, fields, run, train
+from training.super_resolution import SuperResolutionOptions, fields, run, train
+from training.super_resolution_card import card
 from training.upscaled import draw_noise, enlarge_bicubic, reduce_area, reduce_bicubic, to_8_bits, upscale
 
 

@@ -1,0 +1,346 @@
+"""Training of a conversion and super-resolution engine: a style picture is the target domain.
+
+Each step sends crops through the converter twice, with different noise. Both outputs keep the content, take
+the style and must look true to a critic; how far their styles are apart is set by a dial, times the amplitude
+of the noise. The super-resolver learns from the converter's own outputs: they are the large pictures, their
+reductions the small ones, and a second critic tells both kinds apart.
+
+Legend of shapes: B crops, S side of a square of the feed, s side of a reduced crop, L channels of noise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from streamfx.generate.networks.convert_sr import HEADS, SCALE, STRIDE, ConvertSr
+from streamfx.generate.networks.warp_mask import affine, anchor_mix
+from streamfx.generate.networks.yuv_style import FROM_YUV
+from training import losses
+from training.card import NOT_MEASURED, sources
+from training.critic import PatchCritic, belief_term, made_term, true_term
+from training.export import STRENGTH, export, golden
+from training.features import Decoder, Encoder, adain
+from training.feed import Feed, FeedOptions
+from training.fused import reduce
+from training.loop import LoopOptions, correct
+from training.loop import run as run_loop
+from training.pictures import draw_factor
+from training.style import open_style, style_features
+from training.variety import style_difference, variety
+
+log = logging.getLogger(__name__)
+
+ENGINE_FACTORS = (2.0, 3.0, 4.0, 6.0, 8.0)  # at 2 the enlarged picture has the full size
+
+
+class ConvertSrNetworkOptions(BaseModel):
+    """Sizes of the network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    convert_noise: int = Field(default=2, ge=1)
+    enlarge_noise: int = Field(default=1, ge=1)
+    stem: int = Field(default=16, ge=4, multiple_of=4)
+    width: int = Field(default=48, ge=4, multiple_of=4)
+    blocks: int = Field(default=4, ge=0)
+    enlarge_width: int = Field(default=8, ge=4, multiple_of=4)
+
+
+class ConvertSrOptions(BaseModel):
+    """Settings of `python -m training convert_sr`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    style: Path = Field(description="style picture")
+    out: Path = Field(description="engine folder to write")
+    work: Path = Field(description="folder for checkpoint and log")
+    version: str = "1.0.0"
+    title: str = Field(default="", description="what the style picture is, for the card")
+    target_domain: str = "painting"
+    licence: str = "Apache-2.0"
+
+    network: ConvertSrNetworkOptions = Field(default_factory=ConvertSrNetworkOptions)
+    feed: FeedOptions
+    loop: LoopOptions = Field(default_factory=LoopOptions)
+    teacher_steps: int = Field(default=60, ge=0, description="imitating AdaIN, before everything else")
+    steps: int = Field(default=1000, ge=1, description="with all losses")
+    side: int = Field(default=112, ge=16, multiple_of=8, description="of the reduced crops, in pixels")
+    factors: dict[float, float] = Field(
+        default={1.0: 0.3, 1.5: 0.1, 2.0: 0.3, 3.0: 0.15, 4.0: 0.15},
+        description="how often each factor is drawn",
+    )
+
+    content_weight: float = Field(default=0.06, ge=0)
+    style_pooling: float = Field(default=0.8, ge=0, le=1)
+    tone_weight: float = Field(default=0.4, ge=0)
+    grid_weight: float = Field(default=100.0, ge=0)
+    variety_weight: float = Field(default=1.0, ge=0)
+    variety: float = Field(
+        default=0.1,
+        ge=0,
+        description="the dial: relative Gram distance of two looks at noise amplitude 1",
+    )
+    adversarial_weight: float = Field(default=0.05, ge=0)
+    critic_rate: float = Field(default=4e-4, gt=0)
+    temporal_weight: float = Field(default=10.0, ge=0)
+    temporal_noise: float = Field(default=0.01, ge=0)
+    enlarge_weight: float = Field(default=10.0, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> ConvertSrOptions:
+        if not self.style.is_file():
+            raise ValueError(f"style picture {self.style} does not exist")
+        if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
+            raise ValueError("factors: factors are at least 1, shares above 0")
+        return self
+
+    @property
+    def total_steps(self) -> int:
+        return self.teacher_steps + self.steps
+
+
+class ConvertSrTrainee:
+    """The two stages, their critics, and what corrects them."""
+
+    def __init__(self, options: ConvertSrOptions, network: ConvertSr, feed: Feed) -> None:
+        self._options, self._network, self._feed = options, network, feed
+        self._encoder, self._decoder = Encoder(), Decoder()
+        self._style_13HW = open_style(options.style)
+        self._style_features = style_features(self._encoder, self._style_13HW)
+        self._grams: dict[float, list[Tensor]] = {}
+        self._critic, self._detail_critic = PatchCritic(3), PatchCritic(3, halvings=2)
+        self.networks = {
+            "generator": network, "critic": self._critic, "detail_critic": self._detail_critic,
+        }  # fmt: skip
+        rates = {"generator": options.loop.learning_rate, "critic": options.critic_rate}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.Adam(self.networks[name].parameters(), rates.get(name, options.critic_rate),
+                                   betas=(0.9 if name == "generator" else 0.5, 0.999))
+            for name in self.networks
+        }  # fmt: skip
+
+    def step(self, number: int) -> dict[str, float]:
+        """Correct generator and critics once; returns every weighted term."""
+        options = self._options
+        rng = np.random.default_rng([options.loop.seed, 7, number])
+        factor = draw_factor(options.factors, rng)
+        reduced_B3ss = self._reduced(number, factor)
+        if number < options.teacher_steps:
+            return correct(self.optimisers["generator"], self._imitation(reduced_B3ss, factor, rng))
+        amplitude = float(rng.uniform(0, 1)) if rng.random() < 0.5 else 1.0
+        return self._correct_all(reduced_B3ss, factor, amplitude, rng)
+
+    def grams(self, factor: float) -> list[Tensor]:
+        """Gram matrices 1CC of the style picture, reduced as the source is; computed once."""
+        if factor not in self._grams:
+            with torch.no_grad():
+                features = self._encoder(reduce(self._style_13HW, factor))
+            self._grams[factor] = [losses.gram(layer) for layer in features]
+        return self._grams[factor]
+
+    def _reduced(self, number: int, factor: float) -> Tensor:
+        """Crops B3ss of batch `number`, reduced."""
+        squares_BSS3 = self._feed.batch(number)[:, 0]
+        full = squares_BSS3.shape[1]
+        side = min(self._options.side, int(full / factor) // 8 * 8)
+        used = round(side * factor)
+        rgb_B3SS = torch.from_numpy(squares_BSS3[:, :used, :used]).permute(0, 3, 1, 2).float() / 255
+        return reduce(rgb_B3SS, factor)
+
+    def _noise(self, like_B3ss: Tensor, amplitude: float, rng: np.random.Generator) -> Tensor:
+        network = self._options.network
+        channels = network.convert_noise + network.enlarge_noise
+        shape = (like_B3ss.shape[0], channels, *like_B3ss.shape[2:])
+        return amplitude * torch.from_numpy(rng.standard_normal(shape, np.float32))
+
+    def _imitation(self, rgb_B3ss: Tensor, factor: float, rng: np.random.Generator) -> dict[str, Tensor]:
+        with torch.no_grad(), self._options.loop.precision():
+            features = self._encoder(rgb_B3ss)[-1]
+            side = rgb_B3ss.shape[-1]
+            teacher_B3ss = self._decoder(adain(features, self._style_features[-1]))[..., :side, :side]
+        with self._options.loop.precision():
+            made_B3ss = self._network.convert(
+                rgb_B3ss, self._noise(rgb_B3ss, 1.0, rng), anchor_mix(torch.tensor([factor]))
+            )
+        return {"imitation": losses.imitation(made_B3ss.float(), teacher_B3ss.float().clamp(0, 1))}
+
+    def _correct_all(
+        self, rgb_B3ss: Tensor, factor: float, amplitude: float, rng: np.random.Generator
+    ) -> dict[str, float]:
+        options = self._options
+        mix_A = anchor_mix(torch.tensor([factor]))
+        noises = [self._noise(rgb_B3ss, amplitude, rng) for _ in range(2)]
+        with options.loop.precision():
+            made = [self._network.convert(rgb_B3ss, noise, mix_A).float() for noise in noises]
+            enlarged_B3ss, large_B3ss = self._enlarge(made[0].detach(), amplitude, factor, rng)
+        terms = self._looks(rgb_B3ss, made, factor, amplitude)
+        terms["temporal"] = options.temporal_weight * self._temporal(rgb_B3ss, noises[0], made[0], mix_A, rng)
+        terms["enlarge"] = options.enlarge_weight * (enlarged_B3ss - large_B3ss).abs().mean()
+        with options.loop.precision():
+            believed = belief_term(self._critic(torch.cat(made)))
+            believed_detail = belief_term(self._detail_critic(enlarged_B3ss))
+        terms["adversarial"] = options.adversarial_weight * believed
+        terms["detail_adversarial"] = options.adversarial_weight * believed_detail
+        values = correct(self.optimisers["generator"], terms)
+        true_B3ss = self._style_crops(made[0], factor, rng)
+        values |= self._correct_critic("critic", true_B3ss, torch.cat(made).detach())
+        return values | self._correct_critic("detail_critic", large_B3ss, enlarged_B3ss.detach())
+
+    def _enlarge(
+        self, large_B3ss: Tensor, amplitude: float, factor: float, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The converter's pictures, reduced and enlarged again by the super-resolver, and as they were."""
+        small_B3hh = reduce(large_B3ss, SCALE)
+        noise = self._noise(small_B3hh, amplitude, rng)[:, self._options.network.convert_noise :]
+        mix_A = anchor_mix(torch.tensor([SCALE * factor]))
+        yuv_B3ss = self._network.enlarger(small_B3hh, noise, mix_A).float()
+        return affine(yuv_B3ss, functional.pad(FROM_YUV, (0, 1))), large_B3ss
+
+    def _looks(
+        self, rgb_B3ss: Tensor, made: Sequence[Tensor], factor: float, amplitude: float
+    ) -> dict[str, Tensor]:
+        """What the encoder sees in both outputs: style, content, and how much noise varies the style."""
+        options, targets = self._options, self.grams(factor)
+        with torch.no_grad(), options.loop.precision():
+            source = self._encoder(rgb_B3ss)[-1].float()
+        target_B = adain(source, self._style_features[-1])
+        with options.loop.precision():
+            features = [self._encoder(picture) for picture in made]
+        grams = [[losses.gram(layer) for layer in layers] for layers in features]
+        difference_B = style_difference(grams[0], grams[1], targets)
+        terms = [
+            (
+                losses.style(matrices, targets, options.style_pooling),
+                losses.content(layers[-1], target_B),
+                losses.tone(picture, rgb_B3ss, cell_pixels=8),
+                losses.grid(picture, 32, 4),
+            )
+            for matrices, layers, picture in zip(grams, features, made, strict=True)
+        ]
+        style, content, tone, grid = (torch.stack(both).mean() for both in zip(*terms, strict=True))
+        return {
+            "style": style,
+            "content": options.content_weight * content,
+            "tone": options.tone_weight * tone,
+            "grid": options.grid_weight * grid,
+            "variety": options.variety_weight * variety(difference_B, options.variety * amplitude),
+        }
+
+    def _temporal(
+        self, rgb_B3ss: Tensor, noise: Tensor, made_B3ss: Tensor, mix_A: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """The picture moves by whole pixels; the noise, fixed for a shot, does not."""
+        down, right = (int(shift) for shift in rng.integers(-4, 5, 2))
+        light = torch.from_numpy(rng.standard_normal(rgb_B3ss.shape, np.float32))
+        moved_B3ss = rgb_B3ss.roll((down, right), (2, 3)) + self._options.temporal_noise * light
+        with self._options.loop.precision():
+            again_B3ss = self._network.convert(moved_B3ss, noise, mix_A).float()
+        inside = (..., slice(8, -8), slice(8, -8))
+        return losses.temporal(again_B3ss[inside], made_B3ss.roll((down, right), (2, 3))[inside])
+
+    def _style_crops(self, like_B3ss: Tensor, factor: float, rng: np.random.Generator) -> Tensor:
+        """True pictures: random crops of the style picture, reduced as the source is."""
+        style_13HW = reduce(self._style_13HW, factor)
+        batch, side = like_B3ss.shape[0], min(like_B3ss.shape[-1], *style_13HW.shape[-2:])
+        places = [[int(rng.integers(0, n - side + 1)) for n in style_13HW.shape[-2:]] for _ in range(batch)]
+        return torch.cat([style_13HW[..., y : y + side, x : x + side] for y, x in places])
+
+    def _correct_critic(self, name: str, true_B3ss: Tensor, made_B3ss: Tensor) -> dict[str, float]:
+        critic: nn.Module = self.networks[name]
+        with self._options.loop.precision():
+            terms = {
+                f"{name}_true": true_term(critic(true_B3ss)),
+                f"{name}_made": made_term(critic(made_B3ss)),
+            }
+        return correct(self.optimisers[name], terms)
+
+
+def run(options: ConvertSrOptions) -> None:
+    """Train and write the engine."""
+    network = train(options)
+    frame = golden(network, noise_channels=options.network.convert_noise + options.network.enlarge_noise)
+    engine = export(network, options.out, engine_fields(options), frame, card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def train(options: ConvertSrOptions) -> ConvertSr:
+    """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
+    torch.manual_seed(options.loop.seed)
+    network = ConvertSr(**options.network.model_dump())
+    with Feed(options.feed, options.loop.seed) as feed:
+        run_loop(
+            ConvertSrTrainee(options, network, feed),
+            options.loop,
+            options.total_steps,
+            options.work,
+            phase_starts=(0, options.teacher_steps),
+        )
+    return network
+
+
+def engine_fields(options: ConvertSrOptions) -> dict[str, Any]:
+    """Fields of engine.yaml."""
+    network = options.network
+    return {
+        "name": options.out.name,
+        "version": options.version,
+        "family": "convert_sr",
+        "options": network.model_dump(),
+        "stride": STRIDE,
+        "factors": list(ENGINE_FACTORS),
+        "heads": list(HEADS),
+        "scale": SCALE,
+        "noise_channels": network.convert_noise + network.enlarge_noise,
+        "source_domain": "photo",
+        "target_domain": options.target_domain,
+        "controls": {**STRENGTH, "noise_amplitude": {"low": 0.0, "high": 1.0, "default": 1.0}},
+        "licence": options.licence,
+    }
+
+
+def card(options: ConvertSrOptions) -> str:
+    """Card of a freshly trained engine."""
+    network, feed, loop = options.network, options.feed, options.loop
+    training = (
+        f"`python -m training convert_sr` from random weights, seed {loop.seed}, batch {feed.batch} of "
+        f"reduced crops of {options.side} x {options.side} pixels, Adam at {loop.learning_rate:g} with a "
+        f"linear tail: {options.teacher_steps} steps of imitating AdaIN, {options.steps} with all losses, at "
+        "random factors. Each step converts its crops twice, with different noise. Losses and weights: style "
+        "(relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19, against the style reduced "
+        f"as the picture is) 1 each, of which {options.style_pooling:g} for the crops of a batch together, "
+        "content (relu4_1, against the source's features with the style's moments) "
+        f"{options.content_weight:g}, tone {options.tone_weight:g}, grid of pixels {options.grid_weight:g}, "
+        f"distance of the two looks from the dial ({options.variety:g} times the amplitude) "
+        f"{options.variety_weight:g}, temporal term {options.temporal_weight:g}, adversarial terms of both "
+        f"critics {options.adversarial_weight:g}; for the super-resolver, mean absolute difference "
+        f"{options.enlarge_weight:g}. The converter's critic compares with crops of the style picture, the "
+        "super-resolver's with the converter's own pictures."
+    )
+    return f"""# {options.out.name}
+
+Repaints pictures and video in the manner of {options.title or options.style.stem}, and gives them twice the
+size of what it sees: nothing of the source's own detail passes.
+Family `convert_sr`: {network.convert_noise} + {network.enlarge_noise} channels of noise, stem {network.stem},
+width {network.width}, {network.blocks} residual modules, enlarging width {network.enlarge_width}.
+Controls: `strength`, 0 to 1, and `noise_amplitude`, 0 to 1: how much chance decides about the strokes.
+
+## Training
+
+{fill(training, 110)}
+
+{fill(f"Pictures: {sources(feed.stills, feed.content)}", 110)}
+
+## Figures
+
+{NOT_MEASURED}
+"""
