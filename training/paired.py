@@ -284,8 +284,8 @@ def card(options: PairedOptions) -> str:
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
         f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
-        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in every "
-        f"{options.temporal_every}th step."
+        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in one "
+        f"step of {options.temporal_every}."
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
