@@ -84,11 +84,9 @@ class ConvertSrOptions(BaseModel):
     style_pooling: float = Field(default=0.8, ge=0, le=1)
     tone_weight: float = Field(default=0.4, ge=0)
     grid_weight: float = Field(default=100.0, ge=0)
-    variety_weight: float = Field(default=1.0, ge=0)
+    variety_weight: float = Field(default=3.0, ge=0)
     variety: float = Field(
-        default=0.1,
-        ge=0,
-        description="the dial: relative Gram distance of two looks at noise amplitude 1",
+        default=0.25, ge=0, description="the dial: difference of two looks at noise amplitude 1"
     )
     adversarial_weight: float = Field(default=0.05, ge=0)
     critic_rate: float = Field(default=4e-4, gt=0)

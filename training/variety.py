@@ -10,15 +10,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_LEAST = 1e-8  # so that the root has a gradient at 0
+
 
 def style_difference(
     grams_one: Sequence[Tensor], grams_other: Sequence[Tensor], style_grams: Sequence[Tensor]
 ) -> Tensor:
-    """How far the looks of two pictures are apart: mean over layers of the mean squared difference of their
-    Gram matrices BCC, relative to the mean square of the style's 1CC; for each pair, B."""
+    """How far the looks of two pictures are apart: root mean square difference of their Gram matrices BCC
+    over that of the style's 1CC, mean over layers; for each pair, B.
+
+    The root, because without it two looks that are alike have no gradient apart.
+    """
     layers = zip(grams_one, grams_other, style_grams, strict=True)
     return torch.stack(
-        [(one - other).square().mean((1, 2)) / style.square().mean() for one, other, style in layers]
+        [
+            ((one - other).square().mean((1, 2)) / style.square().mean() + _LEAST).sqrt()
+            for one, other, style in layers
+        ]
     ).mean(0)
 
 

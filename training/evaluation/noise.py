@@ -38,9 +38,9 @@ def noise(runner: Runner, judge: Judge, stills: Sequence[Still]) -> Section:
     return Section(
         "noise",
         f"Two seeds of the noise, {len(pictures)} held-out pictures, factor {factor:g}: mean absolute "
-        "difference of their pixels in code values; difference of their styles (mean squared difference of "
-        "Gram matrices relative to the style's, mean of four layers); mean relative Gram distance to the "
-        "style.",
+        "difference of their pixels in code values; difference of their styles (root mean square "
+        "difference of Gram matrices over that of the style's, mean of four layers); mean relative Gram "
+        "distance to the style.",
         {"noise amplitude": "g", "pixels": ".2f", "difference of styles": ".4f", "style": ".3f"},
         rows,
     )
