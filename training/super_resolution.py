@@ -268,7 +268,7 @@ def fields(options: SuperResolutionOptions, network: SuperResolution) -> dict[st
         "scale": SCALE,
         "margin_pixels": network.margin_pixels,
         "source_domain": "photo",
-        "target_domain": "photo",
+        "target_domain": "enlargement",
         "controls": STRENGTH | {"noise_amplitude": {"low": 0.0, "high": 1.0, "default": 0.0}},
         "licence": options.licence,
     }
