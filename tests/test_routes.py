@@ -332,12 +332,12 @@ def test_a_closed_route_looks_no_more(routed: Routed) -> None:
     [
         (
             "route",
-            r"^route: several effects fit: from photo: carve \(to linocut\), .*\(route:among=carve\+print\)$",
+            r"^route: several effects fit: from photo: carve \(to linocut\), .*\(route:among=[a-z]+\+print\)$",
         ),
         ("route:to=film noir", "route:to=film noir: no effect fits"),
         (
             "route:from=sketch",
-            r"^route:from=sketch: no effect fits\. There are: from photo to linocut \(carve\)",
+            r"^route:from=sketch: no effect fits\. There are: .*from photo to linocut \(carve\)",
         ),
         ("domain", "engine 'domain' is no effect: it tells pictures apart"),
     ],

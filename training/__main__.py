@@ -14,10 +14,24 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.errors import StreamfxError
-from training import convert_sr, distil, evaluate, style, super_resolution
+from training import (
+    classify,
+    convert_sr,
+    distil,
+    evaluate,
+    paired,
+    restore,
+    style,
+    super_resolution,
+    unpaired,
+)
+from training.classify import ClassifyOptions
 from training.convert_sr import ConvertSrOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.paired import PairedOptions
+from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
+from training.unpaired import UnpairedOptions
 
 
 class WrongOptions(ValueError):
@@ -70,6 +84,30 @@ COMMANDS: Mapping[str, Command] = {
         super_resolution.run,
         {"init": "init", "content": "feed.content", **_FOLDERS},
     ),
+    "restore": Command(
+        "train an engine that restores damaged pictures",
+        RestoreOptions,
+        restore.run,
+        {"content": "feed.content", "init": "init", "judge": "judge", **_FOLDERS},
+    ),
+    "classify": Command(
+        "train a classifier of quality or of domains",
+        ClassifyOptions,
+        classify.run,
+        _FOLDERS,
+    ),
+    "paired": Command(
+        "train a warp_mask engine on pictures and what a slow operator makes of them",
+        PairedOptions,
+        paired.run,
+        {"content": "content", "partners": "partners", **_FOLDERS},
+    ),
+    "unpaired": Command(
+        "train two warp_mask engines on two sets of pictures, one per direction",
+        UnpairedOptions,
+        unpaired.run,
+        {"source": "source.content", "target": "target.content", **_FOLDERS},
+    ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",
         EvaluateOptions,
@@ -78,7 +116,7 @@ COMMANDS: Mapping[str, Command] = {
         positional="engine",
     ),
 }
-_LISTS = ("content", "pictures", "videos")
+_LISTS = ("content", "source", "target", "pictures", "videos")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -76,6 +76,25 @@ Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
 """
 
 
+def plain_card(name: str, does: str, network: NetworkOptions, training: Sequence[str]) -> str:
+    """Card of a freshly trained warp_mask engine: what it does, and paragraphs on how it was trained."""
+    told = "\n\n".join(fill(paragraph, _LINE) for paragraph in training)
+    return f"""# {name}
+
+{fill(does, _LINE)}
+{_family(network)}
+Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
+
+## Training
+
+{told}
+
+{_FIGURES}
+
+{NOT_MEASURED}
+"""
+
+
 def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
     """The teacher's card, made that of the network that was distilled from it; figures are to be measured."""
     how = (

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
+from streamfx.backends.backend import Precision
+from streamfx.generate.classify import open_classifier, whole
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import CARD
 from training.card import with_figures
 from training.evaluation.chosen import choose, picture_sheet
+from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import flicker
 from training.evaluation.noise import noise
-from training.evaluation.runner import Runner, has_detail
+from training.evaluation.partner import Operator, partner, untrained
+from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
+from training.evaluation.runner import Runner, has_detail, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
 from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
 from training.options import EvaluateOptions
+from training.pairs import OPERATORS
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.sheet import jpeg
 from training.style import open_style
@@ -27,19 +39,44 @@ from training.style import open_style
 log = logging.getLogger(__name__)
 
 _NOISE_PICTURES = 8
+_TUNED_ON = 24  # training pictures, for methods that others are compared with
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is judged, and on what.
+
+    Attributes:
+        options: As given.
+        runners: Engines by name, "engine" first.
+        stills: All pictures that were found.
+        chosen: The held-out ones to judge on.
+        opened: Closes what is opened on the way.
+    """
+
+    options: EvaluateOptions
+    runners: dict[str, Runner]
+    stills: list[Still]
+    chosen: list[Still]
+    opened: ExitStack
+
+    @property
+    def runner(self) -> Runner:
+        """The engine that is judged."""
+        return self.runners["engine"]
 
 
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
-    chosen = choose(find_stills(options.pictures, options.exclude), options.count)
+    stills = find_stills(options.pictures, options.exclude)
     with ExitStack() as opened:
         runners = {
             name: opened.enter_context(Runner(folder))
             for name, folder in {"engine": options.engine, **options.against}.items()
         }
-        sections = _sections(options, runners, chosen, opened)
-        drawn = jpeg(_sheet(options, runners["engine"], chosen))
+        trial = Trial(options, runners, stills, _chosen(options, stills), opened)
+        sections, drawn = _sections(trial), jpeg(_sheet(trial))
     text = "\n\n".join(section.markdown() for section in sections)
     facts = {section.name: section.facts() for section in sections}
     options.work.mkdir(parents=True, exist_ok=True)
@@ -51,33 +88,86 @@ def run(options: EvaluateOptions) -> None:
         document(options.engine, with_figures(card, text), drawn)
 
 
-def _sections(
-    options: EvaluateOptions, runners: dict[str, Runner], chosen: list[Still], opened: ExitStack
-) -> list[Section]:
-    """What there is to say about an engine: distance to the truth, where pictures become larger; style, where
-    there is a style picture; what noise does, where it takes some; and flicker."""
+def _chosen(options: EvaluateOptions, stills: list[Still]) -> list[Still]:
+    """The pictures to judge on: those that were kept apart by name, else those that are held out anyway."""
+    if not options.kept:
+        return choose(stills, options.count)
+    kept = [still for still in stills if any(word in still.path.as_posix() for word in options.kept)]
+    return kept[: options.count]
+
+
+def _sections(trial: Trial) -> list[Section]:
+    """What there is to say about an engine of its kind."""
+    options, spec = trial.options, trial.runner.engine.spec
+    if spec.family == "restore":
+        return _restoration(trial)
     found = []
-    if runners["engine"].engine.spec.enlarges:
-        further = opened.enter_context(Runner(options.engine, scale=4))
-        found.append(upscaling({2: runners["engine"], 4: further}, chosen))
+    if spec.enlarges:
+        further = trial.opened.enter_context(Runner(options.engine, scale=4))
+        found.append(upscaling({2: trial.runner, 4: further}, trial.chosen))
     if options.style is not None:
-        bare = None
-        if has_detail(runners["engine"].engine):
-            bare = opened.enter_context(Runner(options.engine, detail=False))
-        judge = Judge(open_style(options.style), Encoder())
-        found.append(style(runners, judge, chosen, bare))
-        if runners["engine"].engine.spec.noise_channels > 0:
-            found.append(noise(runners["engine"], judge, chosen[:_NOISE_PICTURES]))
+        found += _style(trial, options.style)
+    if options.operator is not None:
+        start = Path(trial.opened.enter_context(TemporaryDirectory())) / "untrained"
+        started = trial.opened.enter_context(Runner(untrained(trial.runner.engine, start)))
+        methods = trial.runners | {"untrained": started}
+        found.append(partner(methods, _operator(options), trial.chosen, Encoder()))
+    if options.classifier:
+        belief = trial.opened.enter_context(_belief(options.classifier))
+        found.append(domain(trial.runners, belief, spec.target_domain, trial.chosen, Encoder()))
     if options.videos:
-        found.append(flicker(runners, options.videos, options.first_frame, options.frames))
+        found.append(flicker(trial.runners, options.videos, options.first_frame, options.frames))
     return found
 
 
-def _sheet(options: EvaluateOptions, runner: Runner, chosen: list[Still]) -> Picture:
+def _restoration(trial: Trial) -> list[Section]:
+    """What engines that restore gain, and how steady clips are."""
+    options, methods = trial.options, dict[str, Method](trial.runners)
+    if 2.0 in trial.runner.factors:
+        methods["engine, factor 2"] = partial(trial.runner, factor=2.0)
+    training = [still for still in trial.stills if not still.held_out]
+    tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON]
+    found = [restoration(methods, tuned_on, trial.chosen)]
+    if options.videos:
+        found.append(steadiness(trial.runners, options.videos, options.first_frame, options.frames))
+    return found
+
+
+def _style(trial: Trial, picture: Path) -> list[Section]:
+    """How near outputs are to a style picture, and what noise does, where the engine takes some."""
+    judge, bare = Judge(open_style(picture), Encoder()), None
+    if has_detail(trial.runner.engine):
+        bare = trial.opened.enter_context(Runner(trial.options.engine, detail=False))
+    found = [style(trial.runners, judge, trial.chosen, bare)]
+    if trial.runner.engine.spec.noise_channels > 0:
+        found.append(noise(trial.runner, judge, trial.chosen[:_NOISE_PICTURES]))
+    return found
+
+
+def _sheet(trial: Trial) -> Picture:
+    runner, chosen = trial.runner, trial.chosen
+    if runner.engine.spec.family == "restore":
+        return damage_sheet(runner, chosen)
     if runner.engine.spec.enlarges:
         truths = list(true_pictures(chosen))
         return upscaling_sheet(runner, truths[:: max(1, len(truths) // 4)][:4], times=2)
-    return picture_sheet(runner, _shown(options, chosen))
+    return picture_sheet(runner, _shown(trial.options, chosen))
+
+
+def _operator(options: EvaluateOptions) -> Operator:
+    """What draws the partner of a picture for a factor."""
+    assert options.operator is not None
+    draw = OPERATORS[options.operator]
+    return lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth)
+
+
+@contextmanager
+def _belief(name: str) -> Iterator[Belief]:
+    """How probable a classifier engine holds each domain."""
+    settings = EffectSettings(precision=Precision.F32)
+    with closing(open_classifier(name, whole, settings, "judging domains")) as classifier:
+        none = dict.fromkeys(classifier.classes, 0.0)
+        yield lambda picture: classifier.probabilities(to_frame(picture)) or none
 
 
 def _shown(options: EvaluateOptions, chosen: list[Still]) -> list[Picture]:

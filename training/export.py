@@ -20,7 +20,7 @@ from streamfx.generate.networks import warp_mask, yuv_style
 from streamfx.generate.networks.warp_mask import WarpMask, affine
 from streamfx.generate.spec import FORMAT
 from training.fused import FROM_YUV, TO_YUV
-from training.options import DistilOptions, StyleOptions, YuvNetworkOptions
+from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 GOLDEN_SIZE = (48, 64)
@@ -100,17 +100,22 @@ def export(
     return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
 
 
-def style_fields(options: StyleOptions) -> dict[str, Any]:
-    """Fields of engine.yaml of an engine trained on a style picture."""
-    network = options.network
+def network_fields(
+    network: NetworkOptions | YuvNetworkOptions,
+    *,
+    version: str,
+    domains: tuple[str, str],
+    licence: str,
+    max_displacement_pixels: float = 0.0,
+) -> dict[str, Any]:
+    """Fields of engine.yaml of an engine that repaints; `domains` are the source's and the target's."""
     common = {
-        "name": options.name or options.out.name,
-        "version": options.version,
+        "version": version,
         "family": network.family,
         "options": network.model_dump(exclude={"family"}),
-        "source_domain": "photo",
-        "target_domain": options.target_domain,
-        "licence": options.licence,
+        "source_domain": domains[0],
+        "target_domain": domains[1],
+        "licence": licence,
     }
     if isinstance(network, YuvNetworkOptions):
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
@@ -118,8 +123,19 @@ def style_fields(options: StyleOptions) -> dict[str, Any]:
     return common | {
         "stride": warp_mask.STRIDE,
         "heads": list(warp_mask.HEADS),
-        "max_displacement_pixels": options.max_displacement_pixels,
+        "max_displacement_pixels": max_displacement_pixels,
     }
+
+
+def style_fields(options: StyleOptions) -> dict[str, Any]:
+    """Fields of engine.yaml of an engine trained on a style picture."""
+    return {"name": options.name or options.out.name} | network_fields(
+        options.network,
+        version=options.version,
+        domains=("photo", options.target_domain),
+        licence=options.licence,
+        max_displacement_pixels=options.max_displacement_pixels,
+    )
 
 
 def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions, card: str) -> Engine:

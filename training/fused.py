@@ -6,12 +6,15 @@ full size, h x w reduced.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from streamfx.generate.networks.warp_mask import WarpMask
 
 # BT.709, full range, Y in [0, 1], U and V in [-0.5, 0.5]: the planes in which training fuses.
 _KR, _KB = 0.2126, 0.0722
@@ -48,13 +51,14 @@ class _ReturningClamp(torch.autograd.Function):
 
 def returning_clamp(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     """`x` clamped to [low, high]; outside, only gradients that would move `x` back inside are kept."""
-    result: Tensor = _ReturningClamp.apply(x, torch.as_tensor(low), torch.as_tensor(high))  # type: ignore[no-untyped-call]
+    bounds = (torch.as_tensor(bound, device=x.device) for bound in (low, high))
+    result: Tensor = _ReturningClamp.apply(x, *bounds)  # type: ignore[no-untyped-call]
     return result
 
 
 def recolour(picture_B3HW: Tensor, matrix_33: Tensor) -> Tensor:
     """Picture with each pixel's three values multiplied by a 3x3 matrix."""
-    return functional.conv2d(picture_B3HW, matrix_33[:, :, None, None].to(picture_B3HW.dtype))
+    return functional.conv2d(picture_B3HW, matrix_33[:, :, None, None].to(picture_B3HW))
 
 
 def reduce(picture_BCHW: Tensor, factor: float) -> Tensor:
@@ -62,8 +66,9 @@ def reduce(picture_BCHW: Tensor, factor: float) -> Tensor:
     if factor == 1:
         return picture_BCHW
     height, width = picture_BCHW.shape[-2:]
-    rows_hH = area_weights(height, max(1, round(height / factor)))
-    columns_wW = area_weights(width, max(1, round(width / factor)))
+    rows_hH, columns_wW = (
+        area_weights(full, max(1, round(full / factor))).to(picture_BCHW.device) for full in (height, width)
+    )
     return rows_hH @ picture_BCHW @ columns_wW.T
 
 
@@ -119,15 +124,11 @@ def fuse(
         strength: Weight of the whole effect, 0..1.
     """
     height, width = source_B3HW.shape[-2:]
-    low, high = (
-        torch.tensor(codes, dtype=source_B3HW.dtype).reshape(1, 3, 1, 1) for codes in (lowest, highest)
-    )
+    low, high = (source_B3HW.new_tensor(codes).reshape(1, 3, 1, 1) for codes in (lowest, highest))
     heads_B7HW = enlarge(heads_B7hw, height, width)
     translated_B3HW = returning_clamp(heads_B7HW[:, :3], low, high)
     mask_B1HW = strength * returning_clamp(heads_B7HW[:, 3:4], 0.0, 1.0)
-    scale_12 = torch.tensor(
-        [width / heads_B7hw.shape[3], height / heads_B7hw.shape[2]], dtype=source_B3HW.dtype
-    )
+    scale_12 = source_B3HW.new_tensor([width / heads_B7hw.shape[3], height / heads_B7hw.shape[2]])
     limited_B2HW = strength * returning_clamp(
         heads_B7HW[:, 4:6], -max_displacement_pixels, max_displacement_pixels
     )
@@ -159,6 +160,24 @@ def complete(translated_B3hw: Tensor) -> Tensor:
     """Heads B7hw of a bare translation, which replaces the picture: mask 1, displacement and gain 0."""
     mask_B1hw = torch.ones_like(translated_B3hw[:, :1])
     return torch.cat([translated_B3hw, mask_B1hw, torch.zeros_like(translated_B3hw)], dim=1)
+
+
+def paint(
+    network: WarpMask,
+    rgb_B3HW: Tensor,
+    factor: float,
+    max_displacement_pixels: float,
+    precision: AbstractContextManager[object],
+) -> tuple[Tensor, Tensor]:
+    """Fused full-size output B3HW of a network for RGB pictures in [0, 1], and its heads B7hw.
+
+    Height and width are multiples of 4 times the factor; gradients pass through the reduction as well.
+    `precision` is the context in which the network runs.
+    """
+    with precision:
+        factor_1 = torch.tensor([factor], device=rgb_B3HW.device)
+        heads_B7hw = network.translate(reduce(rgb_B3HW, factor), factor_1).float()
+    return fuse_rgb(rgb_B3HW, heads_B7hw, factor, max_displacement_pixels), heads_B7hw
 
 
 def bare(rgb_13HW: Tensor, factor: float) -> Tensor:

@@ -199,6 +199,19 @@ class EvaluateOptions(BaseModel):
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
     )
+    kept: list[str] = Field(
+        default=[],
+        description="instead of held-out pictures those whose path contains one of these words, which the "
+        "recipe of the training excluded",
+    )
+    operator: Literal["line_and_wash"] | None = Field(
+        default=None, description="what drew the partners of a paired training"
+    )
+    pen_pixels: float = Field(default=1.8, gt=0, description="width of its pen at factor 1")
+    pen_growth: float = Field(default=0.5, ge=0, description="the pen grows with the factor to this power")
+    classifier: str = Field(
+        default="", description="engine that tells domains, its name or folder: judges the target domain"
+    )
     against: dict[str, Path] = Field(
         default={}, description="other engine folders that are shown beside, by name"
     )

@@ -49,8 +49,8 @@ class Still:
 def find_stills(folders: Iterable[Path], exclude: Sequence[str] = ()) -> list[Still]:
     """Picture files below `folders` in a fixed order, each with its source.
 
-    An `index.csv` with columns `file` and `source_image`, in the folder or the one above, names the sources;
-    without it each file is its own source. Paths that contain a word of `exclude` are left out.
+    An `index.csv` with columns `file` and `source_image` or `work`, in the folder or the one above, names the
+    sources; without it each file is its own source. Paths that contain a word of `exclude` are left out.
     """
     stills: list[Still] = []
     for folder in folders:
@@ -73,7 +73,8 @@ def _index(folder: Path) -> tuple[Path, dict[str, dict[str, str]]]:
 def _still(path: Path, row: dict[str, str] | None) -> Still:
     if row is None:
         return Still(path, path.name)
-    return Still(path, f"{row.get('package', '')}/{row['source_image']}", row.get("licence", "not stated"))
+    source = row.get("source_image") or row.get("work") or path.name
+    return Still(path, f"{row.get('package', '')}/{source}", row.get("licence", "not stated"))
 
 
 def read_still(path: Path) -> Picture | None:

@@ -66,7 +66,7 @@ class Pool:
 
     def _read(self, index: int) -> Crop:
         rng = np.random.default_rng([self._seed, 1, index])
-        return _cut(self.shelf.take(rng, self._clip_share)[0], self._side, rng)
+        return cut(self.shelf.take(rng, self._clip_share)[0], self._side, rng)
 
 
 def open_pool(
@@ -83,7 +83,7 @@ def open_pool(
     return Pool(stills, clips, size, side, clip_share, seed)
 
 
-def _cut(picture: Picture, side: int, rng: np.random.Generator) -> Crop:
+def cut(picture: Picture, side: int, rng: np.random.Generator) -> Crop:
     """A random crop; a third touch the picture's border, so that the network learns what a border looks
     like."""
     short = max(int(rng.choice(pictures.SHORT_SIDES)), side)

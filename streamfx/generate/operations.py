@@ -36,6 +36,26 @@ _REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     # After a composite layer a convolution runs at the small size, where a third of its weights meet.
     "yuv_style": {"first": (1, 1), "second": (2, 2), "third": (4, 4), "fourth": (4, 3), "fifth": (2, 2)},
     "convert_sr": {"quarter": (2, 2), "residual": (4, 4), "wider": (4, 3), "full": (2, 2)},
+    "restore": {
+        "stem": (2, 2),
+        "near_in": (2, 2),
+        "to_middle": (2, 4),
+        "middle_in": (4, 4),
+        "to_low": (4, 8),
+        "low": (8, 8),
+        "from_low": (8, 8),
+        "middle_out": (4, 4),
+        "from_middle": (4, 4),
+        "near_out": (2, 2),
+        "head": (2, 2),
+    },
+    "classifier": {
+        "stage1": (2, 2),
+        "stage2": (4, 4),
+        "stage3": (8, 8),
+        "stage4": (16, 16),
+        "scores": (16, 16),
+    },
 }
 
 

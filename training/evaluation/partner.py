@@ -1,0 +1,93 @@
+"""Partner: how near outputs are to what a slow operator makes of the same pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from streamfx.generate.engine import Engine
+from streamfx.generate.networks.build import FAMILIES
+from training import losses, metrics
+from training.evaluation.chosen import pictures_of
+from training.evaluation.runner import Runner
+from training.evaluation.section import Section
+from training.export import export, golden
+from training.features import Encoder
+from training.pictures import Picture, Still, to_tensor
+
+log = logging.getLogger(__name__)
+
+Operator = Callable[[Picture, float], Picture]
+"""Makes the partner of a picture for a factor."""
+
+
+def partner(
+    runners: Mapping[str, Runner], operator: Operator, stills: Sequence[Still], encoder: Encoder
+) -> Section:
+    """Distances of engines, and of the untouched pictures, to the operator's drawings, at every factor.
+
+    Args:
+        runners: Engines by name.
+        operator: See there.
+        stills: Held-out pictures.
+        encoder: That looks at them.
+    """
+    measured: dict[tuple[str, float], list[list[float]]] = {}
+    count = 0
+    for count, picture in enumerate(pictures_of(stills), 1):
+        factors = {factor for runner in runners.values() for factor in runner.factors}
+        for factor in sorted(factors):
+            drawn = operator(picture, factor)
+            outputs = {name: runner(picture, factor) for name, runner in runners.items()}
+            for name, output in (outputs | {"untouched": picture}).items():
+                measured.setdefault((name, factor), []).append(distances(output, drawn, encoder))
+        if count % 10 == 0:
+            log.info("judged %d of %d pictures", count, len(stills))
+    names = dict.fromkeys(name for name, _ in measured)
+    ordered = [key for name in names for key in sorted(measured) if key[0] == name]
+    return Section(
+        "partner",
+        f"Held-out pictures ({count}): no crop of their sources was in the training. Short side 480. All "
+        "against what the operator makes of the same picture, lower is nearer but for PSNR: mean difference "
+        "in code values, PSNR of luma in dB, perceptual distance (VGG-19), style (relative Gram distance).",
+        {
+            "method": "",
+            "factor": "g",
+            "difference": ".2f",
+            "PSNR": ".2f",
+            "perceptual": ".3f",
+            "style": ".3f",
+        },
+        [[*key, *(float(value) for value in np.mean(measured[key], axis=0))] for key in ordered],
+    )
+
+
+@torch.no_grad()
+def distances(output: Picture, drawn: Picture, encoder: Encoder) -> list[float]:
+    """Mean difference in code values, PSNR in dB, perceptual distance, relative Gram distance."""
+    output_13HW, drawn_13HW = (to_tensor(picture)[None] for picture in (output, drawn))
+    with torch.autocast("cpu", torch.bfloat16):
+        features, wanted = encoder(output_13HW), encoder(drawn_13HW)
+    grams = [
+        losses.relative_gram(losses.gram(f), losses.gram(w)).item()
+        for f, w in zip(features, wanted, strict=True)
+    ]
+    return [
+        255 * losses.imitation(output_13HW, drawn_13HW).item(),
+        metrics.psnr_luma(output_13HW, drawn_13HW).item(),
+        metrics.perceptual_distance(features, wanted).item(),
+        float(np.mean(grams)),
+    ]
+
+
+def untrained(engine: Engine, folder: Path, seed: int = 7) -> Path:
+    """Write to `folder` an engine as the given one was before its training; returns the folder."""
+    torch.manual_seed(seed)
+    network = FAMILIES[engine.spec.family](**engine.spec.options)
+    fields = engine.spec.model_dump() | {"name": folder.name}
+    export(network, folder, fields, golden(network), "# An engine before its training\n")
+    return folder

@@ -1,0 +1,299 @@
+"""Training of a warp-and-mask engine on pairs: pictures, and what a slow operator makes of them.
+
+Generator and critic are corrected in turn from the two sets of probabilities that the critic gives, those
+for true partners and those for the generator's fused full-size outputs (Goodfellow et al., 2014; Isola, Zhu,
+Zhou, Efros, 2017), and the generator by its mean absolute difference to the partner. With
+`adversarial_weight` 0 only that difference is left: the network to compare with.
+
+Legend of shapes: B pairs, S side of a crop, s reduced side.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from streamfx.generate.networks.warp_mask import STRIDE, FactorConv, WarpMask
+from training import losses, pairs
+from training.card import plain_card, sources
+from training.critic import PatchCritic, belief_term, made_term, true_term
+from training.export import export, golden, network_fields
+from training.fused import paint
+from training.loop import LoopOptions, correct
+from training.loop import run as run_loop
+from training.options import NetworkOptions
+from training.pairs import OPERATORS, Pairs, stack
+from training.pictures import CLIPS, Picture, Still, find_stills
+from training.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+Places: TypeAlias = NDArray[np.int64]  # (row, column), in pixels
+
+_SHORT_LIVED_BYTES = 64 << 20  # the squares themselves are kept
+
+
+class PairedOptions(BaseModel):
+    """Settings of `python -m training paired`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    content: list[Path] = Field(
+        min_length=1, description="folders of photographs, and clips; one folder where partners are files"
+    )
+    operator: Literal["line_and_wash"] | None = Field(
+        default=None, description="what draws the partner of a picture"
+    )
+    partners: Path | None = Field(
+        default=None, description="instead: folder of partners with the pictures' names and sizes"
+    )
+    pen_pixels: float = Field(default=1.8, gt=0, description="width of the operator's pen at factor 1")
+    pen_growth: float = Field(
+        default=0.5,
+        ge=0,
+        description="the pen grows with the factor to this power: larger pictures, larger factors",
+    )
+    out: Path = Field(description="engine folder to write")
+    work: Path = Field(description="folder for checkpoint and log")
+    exclude: list[str] = Field(
+        default=[], description="leave out pictures whose path contains one of these words"
+    )
+
+    version: str = "1.0.0"
+    title: str = Field(default="", description="what the engine makes of a picture, for the card")
+    source_domain: str = "photo"
+    target_domain: str = "painting"
+    licence: str = "Apache-2.0"
+
+    network: NetworkOptions = Field(default_factory=lambda: NetworkOptions(norm="none"))
+    critic_width: int = Field(default=32, ge=1)
+    critic_halvings: int = Field(default=2, ge=1)
+    critic_learning_rate: float = Field(default=4e-4, gt=0)
+    steps: int = Field(default=4000, ge=1)
+    loop: LoopOptions = Field(
+        default_factory=lambda: LoopOptions(learning_rate=1.5e-3, tail=0.7, checkpoint_every=200)
+    )
+    squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
+    square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
+    clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
+    batch: int = Field(default=4, ge=1)
+    crop: int = Field(default=96, ge=32, description="side of what a step sees of a square, in pixels")
+    factors: dict[float, float] = Field(
+        default={1.0: 0.18, 1.5: 0.1, 2.0: 0.28, 3.0: 0.14, 4.0: 0.3},
+        description="how often each factor is drawn",
+    )
+
+    difference_weight: float = Field(default=1.0, ge=0, description="of the difference to the partner")
+    adversarial_weight: float = Field(
+        default=0.03, ge=0, description="of the generator's adversarial term; 0: no critic at all"
+    )
+    adversarial_from: int = Field(default=2400, ge=0, description="step from which the critic corrects")
+    grid_weight: float = Field(default=5.0, ge=0)
+    displacement_price: float = Field(default=0.005, ge=0)
+    max_displacement_pixels: float = Field(default=4.0, gt=0)
+    temporal_weight: float = Field(default=20.0, ge=0)
+    temporal_every: int = Field(default=3, ge=1, description="steps from one temporal term to the next")
+    temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
+    temporal_noise: float = Field(default=0.01, ge=0, description="deviation of the added noise, of 1")
+
+    def pen(self, factor: float) -> float:
+        """Width of the pen of partners at a factor, in pixels."""
+        return float(self.pen_pixels * factor**self.pen_growth)
+
+    @model_validator(mode="after")
+    def _check(self) -> PairedOptions:
+        given = [*self.content, *([self.partners] if self.partners is not None else [])]
+        wrong = [f"{path} does not exist" for path in given if not path.exists()]
+        if (self.operator is None) == (self.partners is None):
+            wrong.append("give either operator, which draws partners, or partners, a folder")
+        if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):
+            wrong.append("with partners, content is one folder")
+        if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
+            wrong.append("factors: factors are at least 1, shares above 0")
+        if uneven := [factor for factor in self.factors if self.crop % (STRIDE * factor)]:
+            wrong.append(f"crop {self.crop} is no multiple of {STRIDE} times {uneven[0]:g}, a factor")
+        if self.square < self.crop + 2 * self.temporal_shift:
+            wrong.append(
+                f"square {self.square} leaves no room to move a crop of {self.crop} by {self.temporal_shift}"
+            )
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def run(options: PairedOptions) -> None:
+    """Train and write the engine."""
+    trainee = train(options)
+    fields = network_fields(
+        options.network,
+        version=options.version,
+        max_displacement_pixels=options.max_displacement_pixels,
+        domains=(options.source_domain, options.target_domain),
+        licence=options.licence,
+    )
+    engine = export(trainee.generator, options.out, fields, golden(trainee.generator), card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) -> PairedTrainee:
+    """The trained networks, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
+    with _open_pairs(options) as opened:
+        trainee = PairedTrainee(options, opened)
+        run_loop(trainee, options.loop, options.steps, options.work, on_step=on_step)
+    return trainee
+
+
+class PairedTrainee:
+    """Generator and critic, and how one step corrects them."""
+
+    def __init__(self, options: PairedOptions, opened: Pairs) -> None:
+        torch.manual_seed(options.loop.seed)
+        self.options, self.pairs = options, opened
+        device = options.loop.device
+        self.generator = WarpMask(**options.network.model_dump(exclude={"family"})).to(device)
+        wake(self.generator)
+        self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
+        self.networks = {"generator": self.generator, "critic": self.critic}
+        self.optimisers = {
+            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.99))
+            for (name, network), rate in zip(
+                self.networks.items(), (options.loop.learning_rate, options.critic_learning_rate), strict=True
+            )
+        }
+
+    def step(self, number: int) -> dict[str, float]:
+        """Correct the critic, then the generator, once; returns every weighted term."""
+        options = self.options
+        rng = np.random.default_rng([options.loop.seed, 3, number])
+        factor, drawn = self.pairs.draw(number)
+        squares = [square[:, :: int(rng.choice([1, -1]))] for square in drawn]
+        place_yx = rng.integers(
+            options.temporal_shift, options.square - options.crop - options.temporal_shift + 1, 2
+        )
+        both_B6SS = self._crops(squares, place_yx)
+        source_B3SS, partner_B3SS = both_B6SS[:, :3], both_B6SS[:, 3:]
+        output_B3SS, heads_B7ss = self._paint(source_B3SS, factor)
+        terms = {
+            "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
+            "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
+            "displacement": options.displacement_price * losses.displacement_price(heads_B7ss[:, 4:6]),
+        }
+        if options.temporal_weight > 0 and number % options.temporal_every == 0:
+            shift_yx = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
+            moved_13SS = self._crops(squares[:1], place_yx + shift_yx)[:, :3]
+            steadiness = self._temporal(moved_13SS, output_B3SS[:1], shift_yx, factor, rng)
+            terms["temporal"] = options.temporal_weight * steadiness
+        judged: dict[str, float] = {}
+        if options.adversarial_weight > 0 and number >= options.adversarial_from:
+            made_logits = self._judge(source_B3SS, output_B3SS.detach())
+            true_logits = self._judge(source_B3SS, partner_B3SS)
+            doubts = {"critic true": true_term(true_logits), "critic made": made_term(made_logits)}
+            judged = correct(self.optimisers["critic"], doubts)
+            belief = belief_term(self._judge(source_B3SS, output_B3SS))
+            terms["belief"] = options.adversarial_weight * belief
+        return correct(self.optimisers["generator"], terms) | judged
+
+    def _crops(self, squares: list[Picture], place_yx: Places) -> Tensor:
+        """Sources and partners B6SS at a place of the squares, in [0, 1]."""
+        (top, left), side = place_yx, self.options.crop
+        crops = [square[top : top + side, left : left + side] for square in squares]
+        return stack(crops).to(self.options.loop.device)
+
+    def _paint(self, rgb_B3SS: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        options = self.options
+        precision = options.loop.precision()
+        return paint(self.generator, rgb_B3SS, factor, options.max_displacement_pixels, precision)
+
+    def _judge(self, source_B3SS: Tensor, picture_B3SS: Tensor) -> Tensor:
+        """Logits for pictures beside their sources."""
+        with self.options.loop.precision():
+            logits_B1hw: Tensor = self.critic(torch.cat([source_B3SS, picture_B3SS], dim=1))
+        return logits_B1hw
+
+    def _temporal(
+        self,
+        moved_13SS: Tensor,
+        output_13SS: Tensor,
+        shift_yx: Places,
+        factor: float,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """How much the output changes with the place of the crop and light noise, in the middle of both."""
+        noise = torch.from_numpy(rng.standard_normal(moved_13SS.shape, np.float32)).to(moved_13SS.device)
+        noisy_13SS = (moved_13SS + self.options.temporal_noise * noise).clamp(0, 1)
+        moved_output_13SS, _ = self._paint(noisy_13SS, factor)
+        margin, side = self.options.crop // 6, self.options.crop
+        down, right = (int(shift) for shift in shift_yx)
+        rows, columns = (slice(margin + away, side - margin + away) for away in (down, right))
+        inner = slice(margin, side - margin)
+        return losses.temporal(moved_output_13SS[..., inner, inner], output_13SS[..., rows, columns])
+
+
+def wake(network: WarpMask) -> None:
+    """Give features before the heads about the scale of the picture (He, Zhang, Ren, Sun, "Delving Deep into
+    Rectifiers", 2015), and what blocks add half of it.
+
+    Without normalisation they fade from layer to layer as a convolution starts by default, and lines, which
+    need them all, are learned late.
+    """
+    with torch.no_grad():
+        for name, layer in network.named_modules():
+            if isinstance(layer, FactorConv) and layer is not network.heads:
+                layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
+
+
+@contextmanager
+def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
+    seed = options.loop.seed
+    with ExitStack() as later:
+        if options.partners is not None:
+            make = pairs.read(options.content[0], options.partners, options.square, options.exclude, seed)
+        else:
+            assert options.operator is not None
+            clips = [path for path in options.content if path.suffix.lower() in CLIPS]
+            shelf = later.enter_context(closing(Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)))
+            operator = OPERATORS[options.operator]
+            make = pairs.drawn(shelf, operator, options.pen, options.square, options.clip_share, seed)
+        opened = Pairs(make, options.squares, options.factors, options.batch, seed)
+        yield later.enter_context(closing(opened))
+
+
+def _stills(options: PairedOptions) -> list[Still]:
+    folders = [path for path in options.content if path.is_dir()]
+    return [still for still in find_stills(folders, options.exclude) if not still.held_out]
+
+
+def card(options: PairedOptions) -> str:
+    """Card of a freshly trained engine."""
+    made = "read from files"
+    if options.operator is not None:
+        growth = f"times the factor to the power {options.pen_growth:g}"
+        made = f"drawn by the operator `{options.operator}`, pen {options.pen_pixels:g} pixels {growth}"
+    believed = ""
+    if options.adversarial_weight > 0:
+        believed = (
+            f"belief of a critic of patches that sees source and picture {options.adversarial_weight:g}, "
+            f"from step {options.adversarial_from} on (the critic's Adam at "
+            f"{options.critic_learning_rate:g}), "
+        )
+    how = (
+        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, "
+        f"batch {options.batch} of {options.crop} x {options.crop} pixels, Adam at "
+        f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
+        f"fused full-size output at random factors: mean absolute difference to the partner "
+        f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
+        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in every "
+        f"{options.temporal_every}th step."
+    )
+    on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
+    does = f"Makes {options.title or options.target_domain} of pictures and video."
+    return plain_card(options.out.name, does, options.network, [how, on])

@@ -1,0 +1,140 @@
+"""Pairs: squares of pictures and what they are to become, drawn by an operator or read from files.
+
+A pair is made by another thread when it is first needed, and kept. Which pairs a step uses follows from the
+seed and its number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.line_wash import line_and_wash
+from training.pictures import Picture, draw_factor, find_stills, read_still, to_tensor
+from training.pool import cut
+from training.shelf import Shelf
+
+Operator: TypeAlias = Callable[[Picture, float], Picture]
+Maker: TypeAlias = Callable[[int, float], Picture]
+"""Makes the pair of an index and a factor, always the same: SS6, RGB of the source and of its partner."""
+
+OPERATORS: Mapping[str, Operator] = {"line_and_wash": line_and_wash}
+
+
+class Pairs:
+    """A fixed, seeded set of pairs; each belongs to one factor, because a batch has one. Close it after use.
+
+    Args:
+        make: See there.
+        size: How many there are.
+        factors: Factors, and how often each is drawn.
+        batch: Pairs of a step.
+        seed: Of all choices.
+    """
+
+    def __init__(
+        self,
+        make: Maker,
+        size: int,
+        factors: Mapping[float, float],
+        batch: int,
+        seed: int,
+    ) -> None:
+        self._make, self._size, self._factors, self._batch, self._seed = make, size, factors, batch, seed
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="streamfx-pairs")
+        self._made: dict[int, Future[Picture]] = {}
+
+    def draw(self, number: int) -> tuple[float, list[Picture]]:
+        """Factor and pairs of step `number`; those of the next one are made meanwhile.
+
+        Raises:
+            ValueError: A pair cannot be made.
+        """
+        factor, indices = self._choose(number)
+        self._prepare(factor, indices)
+        self._prepare(*self._choose(number + 1))
+        return factor, [self._made[index].result() for index in indices]
+
+    def close(self) -> None:
+        """Stop making pairs. May be called twice."""
+        self._maker.shutdown(cancel_futures=True)
+
+    def _choose(self, number: int) -> tuple[float, list[int]]:
+        rng = np.random.default_rng([self._seed, 6, number])
+        factor = draw_factor(self._factors, rng)
+        first = sorted(self._factors).index(factor) % self._size
+        group = range(first, self._size, len(self._factors))
+        return factor, [int(index) for index in rng.choice(group, self._batch)]
+
+    def _prepare(self, factor: float, indices: list[int]) -> None:
+        for index in indices:
+            if index not in self._made:
+                self._made[index] = self._maker.submit(self._make, index, factor)
+
+
+def drawn(
+    shelf: Shelf,
+    operator: Operator,
+    pen_pixels: Callable[[float], float],
+    side: int,
+    clip_share: float,
+    seed: int,
+) -> Maker:
+    """How to make pairs of squares by chance and what an operator draws of them, with a pen as wide as
+    `pen_pixels` says for the factor."""
+
+    def make(index: int, factor: float) -> Picture:
+        rng = np.random.default_rng([seed, 1, index])
+        crop = cut(shelf.take(rng, clip_share)[0], side, rng)
+        square = crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
+        return np.concatenate([square, operator(np.ascontiguousarray(square), pen_pixels(factor))], axis=2)
+
+    return make
+
+
+def read(folder: Path, partners: Path, side: int, exclude: Sequence[str], seed: int) -> Maker:
+    """How to make pairs of the pictures below `folder`, held-out ones apart, and those below `partners` that
+    have the same relative path.
+
+    Raises:
+        ValueError: There is no picture, or one has no partner.
+    """
+    stills = [still for still in find_stills([folder], exclude) if not still.held_out]
+    if not stills:
+        raise ValueError(f"there is no training picture in {folder}")
+    paths = {still.path: partners / still.path.relative_to(folder) for still in stills}
+    if missing := [str(path) for path in paths.values() if not path.is_file()]:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
+
+    def make(index: int, _: float) -> Picture:
+        rng = np.random.default_rng([seed, 1, index])
+        path = stills[int(rng.integers(len(stills)))].path
+        crop = cut(_stacked(path, paths[path]), side, rng)
+        return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side].copy()
+
+    return make
+
+
+def _stacked(path: Path, partner_path: Path) -> Picture:
+    """Picture and partner as one of six channels, HW6."""
+    source, other = read_still(path), read_still(partner_path)
+    if source is None or other is None:
+        raise ValueError(f"{path if source is None else partner_path} is not a readable picture")
+    if source.shape != other.shape:
+        sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (source, other)]
+        raise ValueError(
+            f"{path} is {sizes[0]}, its partner {partner_path} {sizes[1]}; pairs must match point by point"
+        )
+    return np.concatenate([source, other], axis=2)
+
+
+def stack(pictures: list[Picture]) -> Tensor:
+    """Pictures as one tensor B3SS in [0, 1]."""
+    return torch.stack([to_tensor(picture) for picture in pictures])

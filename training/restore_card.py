@@ -1,0 +1,91 @@
+"""The card of a restoration engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from training.degrade import SHARES, SHUFFLED_SHARE
+
+if TYPE_CHECKING:
+    from training.restore import RestoreOptions
+
+_LINE = 110
+_WHAT = (
+    "Restores damaged pictures and video: noise, blur, blocks and ringing of compression. Same size in and "
+    "out. At factors above 1 the network sees a reduced picture and can only correct what is coarser than "
+    "its pixels: use factor 1 where time allows."
+)
+_NAMES = {
+    "gaussian_blur": "Gaussian blur, odd kernel 3 to 13",
+    "motion_blur": "linear motion blur, length 0 to 12 pixels, angle 0 to 90 degrees",
+    "resampling": "1.25 to 3 times smaller and enlarged back by nearest, bilinear or bicubic",
+    "gaussian_noise": "Gaussian noise, deviation 2 to 30 of 255",
+    "poisson_noise": "Poisson noise, white 60 to 1000 photons",
+    "salt_and_pepper": "salt and pepper, 0.2 to 4 % of all pixels",
+    "jpeg": "JPEG, quality 50 to 100",
+    "codec": "video codec: H.264 (factor 22 to 40) or MPEG-2 (quantiser 3 to 20)",
+}
+
+
+def mix() -> str:
+    """The random combination of degradations, as a sentence."""
+    parts = ", ".join(f"{_NAMES[kind]} ({share:.0%})" for kind, share in SHARES.items())
+    return (
+        f"Each kind is part of a combination with its own probability: {parts}; in this order, or with "
+        f"all but the compressions shuffled ({SHUFFLED_SHARE:.0%})."
+    )
+
+
+def restore_card(options: RestoreOptions) -> str:
+    """Card of a freshly trained engine; evaluation fills in the figures."""
+    network, loop = options.network, options.loop
+    start = options.history or ("the weights of another engine" if options.init else "random weights")
+    adversarial = options.steps - options.adversarial_from
+    training = (
+        f"`python -m training restore` from {start.rstrip('.')}, seed {loop.seed}: {options.steps} steps of "
+        f"{options.feed.batch} pictures of {options.side} x {options.side} pixels, "
+        f"{options.temporal_clips} of them with the frame that follows, "
+        f"Adam at {loop.learning_rate:g} with a linear tail. Loss: L1"
+        + (", each picture weighted by how little it was damaged" if options.balance else "")
+        + f", plus {options.temporal_weight:g} times the difference of neighbouring frames where they show "
+        "the same"
+        + (
+            f", plus {options.adversarial_weight:g} Σ -log D in the last {adversarial} steps"
+            if adversarial > 0
+            else ""
+        )
+        + ". Factors: "
+        + ", ".join(f"{factor:g} ({share:.0%})" for factor, share in options.factors.items())
+        + "."
+    )
+    return f"""# {options.out.name}
+
+{fill(_WHAT, _LINE)}
+Family `restore`: {network.near}, {network.middle}, {network.low} channels at half, quarter, eighth size.
+Control: `strength`, 0 to 1.
+
+## Training
+
+{fill(training, _LINE)}
+
+{fill("Degradations. " + mix(), _LINE)}
+
+{fill(_pictures(options), _LINE)}
+
+## Figures
+
+Not measured yet: `python -m training evaluate`.
+"""
+
+
+def _pictures(options: RestoreOptions) -> str:
+    stills = options.feed.stills
+    licences = ", ".join(f"{name} ({n})" for name, n in Counter(s.licence for s in stills).most_common())
+    sources = len({still.source for still in stills})
+    clips = ", ".join(path.name for path in options.feed.clips)
+    text = f"Pictures: {len(stills)} photographs cut from {sources} sources (licences: {licences or 'none'})"
+    if clips:
+        text += f", and frames of {clips}"
+    return text + (f"; of these, what {options.judge.name} calls good." if options.judge else ".")
