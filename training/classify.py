@@ -58,6 +58,9 @@ class ClassifyOptions(BaseModel):
     licence: str = "Apache-2.0"
     width: int = Field(default=16, ge=1, description="channels of the network's first stage")
     steps: int = Field(default=1500, ge=1)
+    rounds_of: int = Field(
+        default=300, ge=1, description="batches of damaged windows: each comes again, turned, after these"
+    )
     judged: int = Field(default=400, ge=1, description="held-out pictures for the figures, at most")
     loop: LoopOptions = Field(
         default_factory=lambda: LoopOptions(learning_rate=1e-3, warm_up_steps=50, tail=0.6)
@@ -97,7 +100,9 @@ class Examples(Protocol):
 
 
 class QualityExamples:
-    """Windows of good pictures, damaged, labelled by what was lost."""
+    """Windows of good pictures, damaged, labelled by what was lost.
+
+    Damaging and measuring takes longer than learning, so batches are kept and come again, turned."""
 
     def __init__(self, options: ClassifyOptions) -> None:
         self._options = options
@@ -108,14 +113,28 @@ class QualityExamples:
             options.loop.seed,
         )
         self._workers = ThreadPoolExecutor(options.readers, thread_name_prefix="streamfx-damage")
+        self._made: dict[int, tuple[Tensor, Tensor]] = {}
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        turn, place = divmod(number, self._options.rounds_of)
+        if place not in self._made:
+            self._made[place] = self._make(place)
+        codes_B3SS, labels_B = self._made[place]
+        rng = np.random.default_rng([self._options.loop.seed, 10, turn, place])
+        turned_B3SS = codes_B3SS.rot90(int(rng.integers(4)), (2, 3))
+        if rng.random() < 0.5:
+            turned_B3SS = turned_B3SS.flip(3)
+        return turned_B3SS.float() / 255, labels_B
+
+    def _make(self, number: int) -> tuple[Tensor, Tensor]:
+        """Codes B3SS, 8 bits, and labels B."""
         rng = np.random.default_rng([self._options.loop.seed, 7, number])
         side = int(rng.choice(self._options.sides))
         seeds = [[self._options.loop.seed, 8, number, place] for place in range(self._options.batch)]
         windows = [square[0, :side, :side] for square in self._feed.batch(number)]
         found = list(self._workers.map(damaged, windows, seeds))
-        return torch.stack([to_tensor(picture) for picture, _ in found]), _labels(found)
+        codes_BSS3 = np.stack([picture for picture, _ in found])
+        return torch.from_numpy(codes_BSS3).permute(0, 3, 1, 2).contiguous(), _labels(found)
 
     def held_out(self, count: int) -> list[tuple[Picture, int]]:
         found = []

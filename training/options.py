@@ -207,8 +207,8 @@ class EvaluateOptions(BaseModel):
     operator: Literal["line_and_wash"] | None = Field(
         default=None, description="what drew the partners of a paired training"
     )
-    pen_pixels: float = Field(default=1.8, gt=0, description="width of its pen at factor 1")
-    pen_growth: float = Field(default=0.5, ge=0, description="the pen grows with the factor to this power")
+    pen_pixels: float = Field(default=1.6, gt=0, description="width of its pen at factor 1")
+    pen_growth: float = Field(default=0.7, ge=0, description="the pen grows with the factor to this power")
     classifier: str = Field(
         default="", description="engine that tells domains, its name or folder: judges the target domain"
     )

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import STRIDE, FactorConv, WarpMask
+from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses, pairs
+from training.anchors import tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import export, golden, network_fields
@@ -56,9 +57,9 @@ class PairedOptions(BaseModel):
     partners: Path | None = Field(
         default=None, description="instead: folder of partners with the pictures' names and sizes"
     )
-    pen_pixels: float = Field(default=1.8, gt=0, description="width of the operator's pen at factor 1")
+    pen_pixels: float = Field(default=1.6, gt=0, description="width of the operator's pen at factor 1")
     pen_growth: float = Field(
-        default=0.5,
+        default=0.7,
         ge=0,
         description="the pen grows with the factor to this power: larger pictures, larger factors",
     )
@@ -78,10 +79,9 @@ class PairedOptions(BaseModel):
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
-    steps: int = Field(default=4000, ge=1)
-    loop: LoopOptions = Field(
-        default_factory=lambda: LoopOptions(learning_rate=1.5e-3, tail=0.7, checkpoint_every=200)
-    )
+    steps: int = Field(default=3000, ge=1)
+    tied_steps: int = Field(default=1800, ge=0, description="at first, in which all factors learn together")
+    loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
     squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
     square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
     clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
@@ -94,9 +94,9 @@ class PairedOptions(BaseModel):
 
     difference_weight: float = Field(default=1.0, ge=0, description="of the difference to the partner")
     adversarial_weight: float = Field(
-        default=0.03, ge=0, description="of the generator's adversarial term; 0: no critic at all"
+        default=0.06, ge=0, description="of the generator's adversarial term; 0: no critic at all"
     )
-    adversarial_from: int = Field(default=2400, ge=0, description="step from which the critic corrects")
+    adversarial_from: int = Field(default=700, ge=0, description="step from which the critic corrects")
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
@@ -161,18 +161,23 @@ class PairedTrainee:
         device = options.loop.device
         self.generator = WarpMask(**options.network.model_dump(exclude={"family"})).to(device)
         wake(self.generator)
+        self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
         self.optimisers = {
-            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.99))
-            for (name, network), rate in zip(
-                self.networks.items(), (options.loop.learning_rate, options.critic_learning_rate), strict=True
+            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(momentum, 0.99))
+            for (name, network), rate, momentum in zip(
+                self.networks.items(),
+                (options.loop.learning_rate, options.critic_learning_rate),
+                (0.9, 0.5),
+                strict=True,
             )
         }
 
     def step(self, number: int) -> dict[str, float]:
         """Correct the critic, then the generator, once; returns every weighted term."""
         options = self.options
+        self._tied.on = number < options.tied_steps
         rng = np.random.default_rng([options.loop.seed, 3, number])
         factor, drawn = self.pairs.draw(number)
         squares = [square[:, :: int(rng.choice([1, -1]))] for square in drawn]
@@ -238,19 +243,6 @@ class PairedTrainee:
         return losses.temporal(moved_output_13SS[..., inner, inner], output_13SS[..., rows, columns])
 
 
-def wake(network: WarpMask) -> None:
-    """Give features before the heads about the scale of the picture (He, Zhang, Ren, Sun, "Delving Deep into
-    Rectifiers", 2015), and what blocks add half of it.
-
-    Without normalisation they fade from layer to layer as a convolution starts by default, and lines, which
-    need them all, are learned late.
-    """
-    with torch.no_grad():
-        for name, layer in network.named_modules():
-            if isinstance(layer, FactorConv) and layer is not network.heads:
-                layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
-
-
 @contextmanager
 def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
@@ -287,12 +279,13 @@ def card(options: PairedOptions) -> str:
         )
     how = (
         f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, "
-        f"batch {options.batch} of {options.crop} x {options.crop} pixels, Adam at "
+        f"in the first {options.tied_steps} of which all factors learn together, batch {options.batch} of "
+        f"{options.crop} x {options.crop} pixels, Adam at "
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
         f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
-        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in every "
-        f"{options.temporal_every}th step."
+        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in one "
+        f"step of {options.temporal_every}."
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
     does = f"Makes {options.title or options.target_domain} of pictures and video."

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 CLASSES = ("poor", "medium", "good")
 BOUNDS = (30.0, 60.0)  # scores between the classes
+_SIDE = 192  # of the window that is judged, in pixels
 _PSNR_DB = (20.0, 45.0)  # worth 0 and 100
 _SSIM = (0.5, 1.0)  # worth 0 and 100
 
@@ -50,10 +51,11 @@ def label(score_0_100: float) -> int:
 
 @torch.no_grad()
 def judge(network: Classifier, picture: Picture) -> tuple[float, ...]:
-    """Probability of each class for a whole picture, at its full resolution."""
-    height, width = (side // STRIDE * STRIDE for side in picture.shape[:2])
-    found = probabilities(network.scores_of(to_tensor(picture[:height, :width])[None]))
-    return tuple(found[0].tolist())
+    """Probability of each class for the middle of a picture, at its full resolution."""
+    height, width = (min(side // STRIDE * STRIDE, _SIDE) for side in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    window = picture[top : top + height, left : left + width]
+    return tuple(probabilities(network.scores_of(to_tensor(window)[None]))[0].tolist())
 
 
 def select_good(stills: Sequence[Still], network: Classifier, least_side_pixels: int) -> list[Still]:

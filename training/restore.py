@@ -151,6 +151,7 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
     network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    torch.set_num_threads(options.loop.threads)
     stills = options.feed.stills
     if options.judge is not None:
         stills = select_good(stills, open_judge(options.judge), options.least_side_pixels)

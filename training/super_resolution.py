@@ -9,10 +9,8 @@ Legend of shapes: B squares, S their side, pictures of a level B3S_lS_l.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
-from training import loop
+from training import loop, losses
 from training.contextual import contextual_of_layers
 from training.export import STRENGTH, export, golden
 from training.features import Encoder
@@ -30,13 +28,13 @@ from training.feed import Feed, FeedOptions
 from training.loop import LoopOptions
 from training.metrics import perceptual_distance
 from training.relativistic import ScaleCritic, relativistic
+from training.super_resolution_card import card
 from training.upscaled import draw_noise, reduce_bicubic, to_8_bits, upscale
 
 log = logging.getLogger(__name__)
 
 LEVELS = 2
-_LOOKED_AT = slice(1, 3)  # relu2_1 and relu3_1: detail, not content
-_DEEPEST = 3
+_DEEPEST = 3  # the encoder's layers relu1_1, relu2_1 and relu3_1: detail, not content
 
 
 class SuperResolutionNetworkOptions(BaseModel):
@@ -84,7 +82,10 @@ class SuperResolutionOptions(BaseModel):
     distortion_weight: float = Field(default=10.0, ge=0)
     contextual_weight: float = Field(default=0.1, ge=0)
     contextual_places: int = Field(default=1024, ge=2, description="of each layer, that are compared")
-    perceptual_weight: float = Field(default=1.0, ge=0)
+    perceptual_weight: float = Field(default=2.0, ge=0)
+    grid_weight: float = Field(
+        default=300.0, ge=0, description="against a pattern that repeats with the squares of 2 x 2 pixels"
+    )
     adversarial_weight: float = Field(default=0.001, ge=0)
     critic_width: int = Field(default=24, ge=1)
     critic_rate: float = Field(default=2e-4, gt=0, description="learning rate of the critic")
@@ -139,6 +140,7 @@ class SuperResolutionTrainee:
         with options.loop.precision():
             noisy = upscale(self._network, low, draw_noise(low, levels, 1.0, random))
         terms |= self._perception(noisy, seen, low, random)
+        terms["grid"] = options.grid_weight * _sum(losses.grid(picture) for picture in noisy)
         terms["adversarial"] = options.adversarial_weight * relativistic(*self._scores(noisy, seen))
         values = loop.correct(self.optimisers["generator"], terms)
         made = [picture.detach() for picture in noisy]
@@ -177,7 +179,7 @@ class SuperResolutionTrainee:
         found = [self._layers(picture) for picture in outputs]
         again = [self._layers(picture) for picture in reduced_again(outputs)]
         contextual = _sum(
-            contextual_of_layers(layers, true_layers, options.contextual_places, random)
+            contextual_of_layers(layers[1:], true_layers[1:], options.contextual_places, random)
             for layers, true_layers in (
                 *zip(found, wanted, strict=True),
                 *((layers, wanted_low) for layers in again),
@@ -194,7 +196,7 @@ class SuperResolutionTrainee:
 
     def _layers(self, rgb_B3HW: Tensor) -> list[Tensor]:
         with self._options.loop.precision():
-            layers: list[Tensor] = self._encoder(rgb_B3HW, _DEEPEST)[_LOOKED_AT]
+            layers: list[Tensor] = self._encoder(rgb_B3HW, _DEEPEST)
         return layers
 
     def _scores(self, outputs: Sequence[Tensor], truths: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -257,47 +259,3 @@ def fields(options: SuperResolutionOptions, network: SuperResolution) -> dict[st
         "controls": STRENGTH | {"noise_amplitude": {"low": 0.0, "high": 1.0, "default": 0.0}},
         "licence": options.licence,
     }
-
-
-def card(options: SuperResolutionOptions) -> str:
-    """Card of a freshly trained engine; `training.card.with_figures` fills in what evaluation found."""
-    network, feed = options.network, options.feed
-    licences = Counter(still.licence for still in feed.stills)
-    phases = {
-        "the distortion terms": options.distortion_steps,
-        f"all terms, with and without noise, in one of {options.perception_every}": options.perception_steps,
-    }
-    start = "the weights of another training" if options.init is not None else "random weights"
-    training = (
-        f"`python -m training upscale` from {start}, seed {options.loop.seed}, batch {feed.batch} of "
-        f"{feed.crop} x {feed.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
-        + ", then ".join(f"{steps} steps with {phase}" for phase, steps in phases.items() if steps)
-        + f". Weights: distortion {options.distortion_weight:g}, contextual {options.contextual_weight:g}, "
-        f"perceptual {options.perceptual_weight:g}, adversarial {options.adversarial_weight:g}."
-    )
-    sources = len({still.source for still in feed.stills})
-    words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
-    pictures = (
-        f"{len(feed.stills)} photographs cut from {sources} source pictures (licences: {words}), reduced to "
-        f"short sides of {', '.join(map(str, feed.short_sides)) or 'any length'} pixels, which leaves real "
-        "detail and little of their JPEG compression. What the network sees is these reduced again, "
-        "by the bicubic filter without aliasing, to 8 bits."
-    )
-    return f"""# {options.out.name}
-
-Enlarges pictures and video to twice the size; applied twice, to four times.
-Family `super_resolution`: {network.features} features, {network.rounds} rounds of back-projection.
-Controls: `strength`, 0 to 1: how much is added to the bicubic enlargement. `noise_amplitude`, 0 to 1: at 0
-the enlargement is as close to the true picture as the network can tell, at 1 it has the most detail, some of
-it invented.
-
-## Training
-
-{fill(training, 110)}
-
-{fill("Pictures: " + pictures, 110)}
-
-## Figures
-
-Not measured yet: `python -m training evaluate`.
-"""

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses
+from training.anchors import tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, cycle_term, identity_term, made_term, true_term
 from training.export import export, golden, network_fields
@@ -63,6 +64,7 @@ class UnpairedOptions(BaseModel):
         default=200, ge=0, description="at first, in which generators learn to give back what they see"
     )
     steps: int = Field(default=3500, ge=1, description="of all four networks, after those")
+    tied_steps: int = Field(default=2000, ge=0, description="at first, in which all factors learn together")
     loop: LoopOptions = Field(
         default_factory=lambda: LoopOptions(learning_rate=6e-4, tail=0.4, checkpoint_every=200)
     )
@@ -151,9 +153,11 @@ class UnpairedTrainee:
         self.options = options
         self.source, self.target = source, target
         device = options.loop.device
-        self.forth, self.back = (
-            WarpMask(**options.network.model_dump(exclude={"family"})).to(device) for _ in range(2)
-        )
+        sizes = options.network.model_dump(exclude={"family"})
+        self.forth, self.back = (WarpMask(**sizes).to(device) for _ in range(2))
+        for generator in (self.forth, self.back):
+            wake(generator)
+        self._ties = [tie(generator) for generator in (self.forth, self.back)]
         self.critic_source, self.critic_target = (
             PatchCritic(4, options.critic_width, options.critic_halvings).to(device) for _ in range(2)
         )
@@ -173,6 +177,8 @@ class UnpairedTrainee:
     def step(self, number: int) -> dict[str, float]:
         """Correct both critics, then both generators, once; returns every weighted term."""
         options = self.options
+        for tied in self._ties:
+            tied.on = number < options.tied_steps
         rng = np.random.default_rng([options.loop.seed, 3, number])
         factor = draw_factor(options.factors, rng)
         source_B3SS = self._squares(self.source.batch(number), 1.0)
@@ -253,9 +259,9 @@ class UnpairedTrainee:
         """How much the output of one displaced, noisy picture differs from the displaced output."""
         options = self.options
         shift_yx = tuple(int(n) for n in rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2))
-        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         moved_13SS = torch.roll(rgb_B3SS[:1], shift_yx, (2, 3))
-        noisy_13SS = moved_13SS + options.temporal_noise * torch.randn(moved_13SS.shape, generator=noise)
+        noise = torch.from_numpy(rng.standard_normal(moved_13SS.shape, np.float32)).to(moved_13SS.device)
+        noisy_13SS = moved_13SS + options.temporal_noise * noise
         moved_output_13SS, _ = self._paint(generator, noisy_13SS.clamp(0, 1), factor)
         # What the roll brought in from the other side, and what sees it, is left out.
         inner = slice(options.source.crop // 4, -(options.source.crop // 4))
@@ -289,7 +295,8 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
     how = (
         f"`python -m training unpaired` from random weights, seed {options.loop.seed}: two generators, one "
         f"per direction, and two critics of patches; {options.copying_steps} steps of giving back what they "
-        f"see, then {options.steps} of all four, batch {options.source.batch} of {options.source.crop} x "
+        f"see, then {options.steps} of all four; in the first {options.tied_steps} "
+        f"all factors learn together; batch {options.source.batch} of {options.source.crop} x "
         f"{options.source.crop} pixels of each domain, Adam at {options.loop.learning_rate:g} (critics "
         f"{options.critic_learning_rate:g}) with a linear tail, at random factors; paintings are enlarged by "
         f"the factor to the power {options.stroke_growth:g}. Losses and weights, on the fused full-size "

@@ -78,7 +78,7 @@ def test_the_command_writes_an_engine_and_logs_the_terms_of_both_networks(tmp_pa
     assert [{"belief", "critic true", "critic made"} <= line.keys() for line in terms] == [False] * 2 + [
         True
     ] * 2
-    assert "belief of a critic" in (tmp_path / "toy" / "card.md").read_text()
+    assert "belief of a critic" in " ".join((tmp_path / "toy" / "card.md").read_text().split())
 
 
 def test_without_adversarial_weight_only_the_difference_corrects(tmp_path: Path) -> None:
@@ -116,7 +116,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 
 
 def test_training_comes_nearer_to_the_partners(tmp_path: Path) -> None:
-    changes = {"steps": 60, "factors": {1.0: 1.0}, "loop": {"learning_rate": 0.01, "threads": 1}}
+    changes = {"steps": 60, "factors": {1.0: 1.0}, "adversarial_weight": 0.0}
+    changes["loop"] = {"learning_rate": 0.005, "threads": 1}
     train(PairedOptions.model_validate(toy_values(tmp_path, **changes)))
     lines = (tmp_path / "work" / "log.jsonl").read_text().splitlines()
     differences = [json.loads(line)["difference"] for line in lines]

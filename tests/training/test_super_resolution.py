@@ -20,7 +20,8 @@ from streamfx.generate.networks.super_resolution import SuperResolution
 from training.evaluation.upscaling import true_pictures
 from training.metrics import psnr_luma
 from training.pictures import find_stills, to_tensor
-from training.super_resolution import SuperResolutionOptions, card, fields, run, train
+from training.super_resolution import SuperResolutionOptions, fields, run, train
+from training.super_resolution_card import card
 from training.upscaled import draw_noise, enlarge_bicubic, reduce_area, reduce_bicubic, to_8_bits, upscale
 
 
@@ -67,7 +68,11 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) == {"step", "distortion", "consistency"}
     assert set(lines[3]) == set(lines[0])
-    assert set(lines[2]) == set(lines[4]) == {*lines[0], "contextual", "perceptual", "adversarial", "critic"}
+    assert (
+        set(lines[2])
+        == set(lines[4])
+        == {*lines[0], "contextual", "perceptual", "grid", "adversarial", "critic"}
+    )
 
 
 def test_a_few_steps_are_better_than_bicubic(tmp_path: Path) -> None:

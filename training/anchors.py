@@ -1,0 +1,46 @@
+"""Anchors: how weights that belong to several factors start, and learn together at first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from streamfx.generate.networks.warp_mask import FactorConv, WarpMask
+
+
+def wake(network: WarpMask) -> None:
+    """Give features before the heads about the scale of the picture (He, Zhang, Ren, Sun, "Delving Deep into
+    Rectifiers", 2015), and what blocks add half of it.
+
+    Without normalisation they fade from layer to layer as a convolution starts by default, and lines, which
+    need them all, are learned late.
+    """
+    with torch.no_grad():
+        for name, layer in network.named_modules():
+            if isinstance(layer, FactorConv) and layer is not network.heads:
+                layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
+
+
+@dataclass
+class Tie:
+    """Whether all factors learn the same."""
+
+    on: bool = True
+
+
+def tie(network: WarpMask) -> Tie:
+    """Let every factor learn from the steps at all factors, as long as the tie is on.
+
+    Weights belong to three factors, so that each learns from a third of the steps. What they have in common
+    is nearly everything, as long as little was learned.
+    """
+    tied = Tie()
+
+    def shared(gradient_A: Tensor) -> Tensor:
+        return gradient_A.sum(0, keepdim=True).expand_as(gradient_A) if tied.on else gradient_A
+
+    for values_A in network.parameters():
+        values_A.register_hook(shared)  # type: ignore[no-untyped-call]
+    return tied

@@ -1,0 +1,55 @@
+"""The card of a super-resolution engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.super_resolution import SuperResolutionOptions
+
+
+def card(options: SuperResolutionOptions) -> str:
+    """Card of a freshly trained engine; `training.card.with_figures` fills in what evaluation found."""
+    network, feed = options.network, options.feed
+    licences = Counter(still.licence for still in feed.stills)
+    phases = {
+        "the distortion terms": options.distortion_steps,
+        f"all terms, with and without noise, in one of {options.perception_every}": options.perception_steps,
+    }
+    start = "the weights of another training" if options.init is not None else "random weights"
+    training = (
+        f"`python -m training upscale` from {start}, seed {options.loop.seed}, batch {feed.batch} of "
+        f"{feed.crop} x {feed.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
+        + ", then ".join(f"{steps} steps with {phase}" for phase, steps in phases.items() if steps)
+        + f". Weights: distortion {options.distortion_weight:g}, contextual {options.contextual_weight:g}, "
+        f"perceptual {options.perceptual_weight:g}, grid of pixels {options.grid_weight:g}, adversarial "
+        f"{options.adversarial_weight:g}."
+    )
+    sources = len({still.source for still in feed.stills})
+    words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
+    pictures = (
+        f"{len(feed.stills)} photographs cut from {sources} source pictures (licences: {words}), reduced to "
+        f"short sides of {', '.join(map(str, feed.short_sides)) or 'any length'} pixels, which leaves real "
+        "detail and little of their JPEG compression. What the network sees is these reduced again, "
+        "by the bicubic filter without aliasing, to 8 bits."
+    )
+    return f"""# {options.out.name}
+
+Enlarges pictures and video to twice the size; applied twice, to four times.
+Family `super_resolution`: {network.features} features, {network.rounds} rounds of back-projection.
+Controls: `strength`, 0 to 1: how much is added to the bicubic enlargement. `noise_amplitude`, 0 to 1: at 0
+the enlargement is as close to the true picture as the network can tell, at 1 it has the most detail, some of
+it invented.
+
+## Training
+
+{fill(training, 110)}
+
+{fill("Pictures: " + pictures, 110)}
+
+## Figures
+
+Not measured yet: `python -m training evaluate`.
+"""
