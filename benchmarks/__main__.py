@@ -12,6 +12,7 @@ QUICK = {
     "fused_step": ("--quick",),
     "generator": ("--rounds", "5"),
     "pipeline": ("--quick",),
+    "effects": ("--quick",),
     "live": ("--quick",),
     "choice": ("--rounds", "3"),
 }  # outages is not among them: it needs servers that are to be installed, and half an hour

@@ -252,7 +252,7 @@ def test_the_processors_are_shared_out() -> None:
 
 def test_what_cannot_work_is_refused_before_anybody_comes(tmp_path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match="there is no effect 'none'; there are: .*other, "),
+        pytest.raises(ConfigError, match=r"there is no effect 'none'; there are: .*other, "),
         serving(settings(effect="none")),
     ):
         pass
