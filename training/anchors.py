@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from streamfx.generate.networks.warp_mask import FactorConv, WarpMask
 
@@ -30,7 +30,7 @@ class Tie:
     on: bool = True
 
 
-def tie(network: WarpMask) -> Tie:
+def tie(network: nn.Module) -> Tie:
     """Let every factor learn from the steps at all factors, as long as the tie is on.
 
     Weights belong to three factors, so that each learns from a third of the steps. What they have in common

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from streamfx.generate.networks.convert_sr import ConvertSr
-from training.convert_sr import ConvertSrOptions, ConvertSrTrainee, card, engine_fields, train
+from training.convert_sr import ConvertSrOptions, ConvertSrTrainee, engine_fields, train
+from training.convert_sr_card import card
 from training.evaluation.noise import noise
 from training.evaluation.runner import Runner
 from training.evaluation.style import Judge
