@@ -56,6 +56,7 @@ class ClassifyOptions(BaseModel):
     readers: int = Field(default=2, ge=1)
     version: str = "1.0.0"
     licence: str = "Apache-2.0"
+    note: str = Field(default="", description="for the card: limits that were found")
     width: int = Field(default=16, ge=1, description="channels of the network's first stage")
     steps: int = Field(default=1500, ge=1)
     rounds_of: int = Field(

@@ -43,7 +43,7 @@ Held-out pictures: no crop of their sources was in the training. Rows: what they
 taken for.
 
 {confusion_lines(options.classes, table_KK)}
-"""
+{f"{chr(10)}{fill(options.note, _LINE)}{chr(10)}" if options.note else ""}"""
 
 
 def confusion_lines(classes: tuple[str, ...], table_KK: NDArray[np.int64]) -> str:

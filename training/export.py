@@ -48,6 +48,7 @@ def golden(
     noise_channels: int = 0,
     layout: str = "planes",
     size: tuple[int, int] = GOLDEN_SIZE,
+    grain: float = 0.0,
 ) -> Golden:
     """A small smooth input with edges, and the heads that the network gives for it on the reference backend.
 
@@ -58,6 +59,7 @@ def golden(
         noise_channels: How many channels of noise come after the planes.
         layout: "planes", or "i420" for a network that works on the decoder's planes.
         size: Height and width of the picture, multiples of the family's stride.
+        grain: Deviation of noise in the picture, of full scale 1; for networks that leave good ones alone.
     """
     height, width = size
     random = torch.Generator().manual_seed(seed)
@@ -65,6 +67,8 @@ def golden(
     rgb = functional.interpolate(coarse, size=size, mode="bicubic", align_corners=False).clamp(0, 1)
     rgb[..., height // 4 : height // 2, width // 4 : width // 2] = 1 - rgb[..., : height // 4, : width // 4]
     to_rgb, from_rgb = code_matrices()
+    if grain:
+        rgb = (rgb + grain * torch.randn(rgb.shape, generator=random)).clamp(0, 1)
     planes = affine(rgb, from_rgb)
     if layout == "i420":
         chroma = functional.avg_pool2d(planes[:, 1:], 2).reshape(1, 1, height // 2, width)

@@ -139,7 +139,7 @@ def run(options: RestoreOptions) -> None:
         "target_domain": "photo",
         "licence": options.licence,
     }
-    frame = golden(network, factor=1.0)
+    frame = golden(network, factor=1.0, grain=0.08)
     engine = export(network, options.out, fields, frame, restore_card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
