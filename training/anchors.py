@@ -1,11 +1,11 @@
-"""Anchors: how weights that belong to several factors start, and learn together at first."""
+"""Anchors: how weights that belong to several factors start, spread, and learn together at first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from streamfx.generate.networks.warp_mask import FactorConv, WarpMask
 
@@ -23,6 +23,16 @@ def wake(network: WarpMask) -> None:
                 layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
 
 
+def spread(network: WarpMask) -> None:
+    """Let every factor start from the weights for factor 1, without detail gain: at factor 1 there is no
+    detail beyond the reduced picture, so what they say of it means nothing."""
+    with torch.no_grad():
+        for values_A in network.parameters():
+            values_A.copy_(values_A[:1].clone().expand_as(values_A))
+        network.heads.weight[:, 24:] = 0
+        network.heads.bias[:, 24:] = 0
+
+
 @dataclass
 class Tie:
     """Whether all factors learn the same."""
@@ -30,7 +40,7 @@ class Tie:
     on: bool = True
 
 
-def tie(network: WarpMask) -> Tie:
+def tie(network: nn.Module) -> Tie:
     """Let every factor learn from the steps at all factors, as long as the tie is on.
 
     Weights belong to three factors, so that each learns from a third of the steps. What they have in common

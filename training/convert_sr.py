@@ -13,12 +13,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,12 +26,13 @@ from streamfx.generate.networks.convert_sr import HEADS, SCALE, STRIDE, ConvertS
 from streamfx.generate.networks.warp_mask import affine, anchor_mix
 from streamfx.generate.networks.yuv_style import FROM_YUV
 from training import losses
-from training.card import NOT_MEASURED, sources
+from training.anchors import tie
+from training.convert_sr_card import card
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import STRENGTH, export, golden
 from training.features import Decoder, Encoder, adain
 from training.feed import Feed, FeedOptions
-from training.fused import reduce
+from training.fused import reduce, returning_clamp
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.pictures import draw_factor
@@ -64,6 +65,9 @@ class ConvertSrOptions(BaseModel):
     style: Path = Field(description="style picture")
     out: Path = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
+    init: Path | None = Field(
+        default=None, description="weights.safetensors of a finished engine to start from"
+    )
     version: str = "1.0.0"
     title: str = Field(default="", description="what the style picture is, for the card")
     target_domain: str = "painting"
@@ -75,6 +79,9 @@ class ConvertSrOptions(BaseModel):
     teacher_steps: int = Field(default=60, ge=0, description="imitating AdaIN, before everything else")
     steps: int = Field(default=1000, ge=1, description="with all losses")
     side: int = Field(default=112, ge=16, multiple_of=8, description="of the reduced crops, in pixels")
+    tied: float = Field(
+        default=0.75, ge=0, le=1, description="share of the steps in which all factors learn the same"
+    )
     factors: dict[float, float] = Field(
         default={1.0: 0.3, 1.5: 0.1, 2.0: 0.3, 3.0: 0.15, 4.0: 0.15},
         description="how often each factor is drawn",
@@ -82,6 +89,7 @@ class ConvertSrOptions(BaseModel):
 
     content_weight: float = Field(default=0.06, ge=0)
     style_pooling: float = Field(default=0.8, ge=0, le=1)
+    structure_weight: float = Field(default=0.08, ge=0)
     tone_weight: float = Field(default=0.4, ge=0)
     grid_weight: float = Field(default=100.0, ge=0)
     variety_weight: float = Field(default=3.0, ge=0)
@@ -98,6 +106,8 @@ class ConvertSrOptions(BaseModel):
     def _check(self) -> ConvertSrOptions:
         if not self.style.is_file():
             raise ValueError(f"style picture {self.style} does not exist")
+        if self.init is not None and not self.init.is_file():
+            raise ValueError(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             raise ValueError("factors: factors are at least 1, shares above 0")
         return self
@@ -112,6 +122,7 @@ class ConvertSrTrainee:
 
     def __init__(self, options: ConvertSrOptions, network: ConvertSr, feed: Feed) -> None:
         self._options, self._network, self._feed = options, network, feed
+        self._tie = tie(network)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._style_13HW = open_style(options.style)
         self._style_features = style_features(self._encoder, self._style_13HW)
@@ -132,6 +143,7 @@ class ConvertSrTrainee:
         options = self._options
         rng = np.random.default_rng([options.loop.seed, 7, number])
         factor = draw_factor(options.factors, rng)
+        self._tie.on = number < options.tied * options.total_steps
         reduced_B3ss = self._reduced(number, factor)
         if number < options.teacher_steps:
             return correct(self.optimisers["generator"], self._imitation(reduced_B3ss, factor, rng))
@@ -167,10 +179,16 @@ class ConvertSrTrainee:
             side = rgb_B3ss.shape[-1]
             teacher_B3ss = self._decoder(adain(features, self._style_features[-1]))[..., :side, :side]
         with self._options.loop.precision():
-            made_B3ss = self._network.convert(
+            made_B3ss = self._convert(
                 rgb_B3ss, self._noise(rgb_B3ss, 1.0, rng), anchor_mix(torch.tensor([factor]))
             )
-        return {"imitation": losses.imitation(made_B3ss.float(), teacher_B3ss.float().clamp(0, 1))}
+        return {"imitation": losses.imitation(made_B3ss, teacher_B3ss.float().clamp(0, 1))}
+
+    def _convert(self, rgb_B3ss: Tensor, noise: Tensor, mix_A: Tensor) -> Tensor:
+        """As `ConvertSr.convert`, but what was clamped can come back."""
+        converter = self._network.converter
+        made_B3ss: Tensor = converter(rgb_B3ss, noise[:, : self._options.network.convert_noise], mix_A)
+        return returning_clamp(made_B3ss.float(), 0.0, 1.0)
 
     def _correct_all(
         self, rgb_B3ss: Tensor, factor: float, amplitude: float, rng: np.random.Generator
@@ -179,7 +197,7 @@ class ConvertSrTrainee:
         mix_A = anchor_mix(torch.tensor([factor]))
         noises = [self._noise(rgb_B3ss, amplitude, rng) for _ in range(2)]
         with options.loop.precision():
-            made = [self._network.convert(rgb_B3ss, noise, mix_A).float() for noise in noises]
+            made = [self._convert(rgb_B3ss, noise, mix_A) for noise in noises]
             enlarged_B3ss, large_B3ss = self._enlarge(made[0].detach(), amplitude, factor, rng)
         terms = self._looks(rgb_B3ss, made, factor, amplitude)
         terms["temporal"] = options.temporal_weight * self._temporal(rgb_B3ss, noises[0], made[0], mix_A, rng)
@@ -210,8 +228,8 @@ class ConvertSrTrainee:
         """What the encoder sees in both outputs: style, content, and how much noise varies the style."""
         options, targets = self._options, self.grams(factor)
         with torch.no_grad(), options.loop.precision():
-            source = self._encoder(rgb_B3ss)[-1].float()
-        target_B = adain(source, self._style_features[-1])
+            *_, fine, coarse = self._encoder(rgb_B3ss)
+        target_B = adain(coarse.float(), self._style_features[-1])
         with options.loop.precision():
             features = [self._encoder(picture) for picture in made]
         grams = [[losses.gram(layer) for layer in layers] for layers in features]
@@ -220,15 +238,19 @@ class ConvertSrTrainee:
             (
                 losses.style(matrices, targets, options.style_pooling),
                 losses.content(layers[-1], target_B),
+                losses.structure(layers[-2], fine),
                 losses.tone(picture, rgb_B3ss, cell_pixels=8),
                 losses.grid(picture, 32, 4),
             )
             for matrices, layers, picture in zip(grams, features, made, strict=True)
         ]
-        style, content, tone, grid = (torch.stack(both).mean() for both in zip(*terms, strict=True))
+        style, content, structure, tone, grid = (
+            torch.stack(both).mean() for both in zip(*terms, strict=True)
+        )
         return {
             "style": style,
             "content": options.content_weight * content,
+            "structure": options.structure_weight * structure,
             "tone": options.tone_weight * tone,
             "grid": options.grid_weight * grid,
             "variety": options.variety_weight * variety(difference_B, options.variety * amplitude),
@@ -242,7 +264,7 @@ class ConvertSrTrainee:
         light = torch.from_numpy(rng.standard_normal(rgb_B3ss.shape, np.float32))
         moved_B3ss = rgb_B3ss.roll((down, right), (2, 3)) + self._options.temporal_noise * light
         with self._options.loop.precision():
-            again_B3ss = self._network.convert(moved_B3ss, noise, mix_A).float()
+            again_B3ss = self._convert(moved_B3ss, noise, mix_A)
         inside = (..., slice(8, -8), slice(8, -8))
         return losses.temporal(again_B3ss[inside], made_B3ss.roll((down, right), (2, 3))[inside])
 
@@ -275,6 +297,8 @@ def train(options: ConvertSrOptions) -> ConvertSr:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
     network = ConvertSr(**options.network.model_dump())
+    if options.init is not None:
+        network.load_state_dict(load_file(options.init))
     with Feed(options.feed, options.loop.seed) as feed:
         run_loop(
             ConvertSrTrainee(options, network, feed),
@@ -304,41 +328,3 @@ def engine_fields(options: ConvertSrOptions) -> dict[str, Any]:
         "controls": {**STRENGTH, "noise_amplitude": {"low": 0.0, "high": 1.0, "default": 1.0}},
         "licence": options.licence,
     }
-
-
-def card(options: ConvertSrOptions) -> str:
-    """Card of a freshly trained engine."""
-    network, feed, loop = options.network, options.feed, options.loop
-    training = (
-        f"`python -m training convert_sr` from random weights, seed {loop.seed}, batch {feed.batch} of "
-        f"reduced crops of {options.side} x {options.side} pixels, Adam at {loop.learning_rate:g} with a "
-        f"linear tail: {options.teacher_steps} steps of imitating AdaIN, {options.steps} with all losses, at "
-        "random factors. Each step converts its crops twice, with different noise. Losses and weights: style "
-        "(relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19, against the style reduced "
-        f"as the picture is) 1 each, of which {options.style_pooling:g} for the crops of a batch together, "
-        "content (relu4_1, against the source's features with the style's moments) "
-        f"{options.content_weight:g}, tone {options.tone_weight:g}, grid of pixels {options.grid_weight:g}, "
-        f"distance of the two looks from the dial ({options.variety:g} times the amplitude) "
-        f"{options.variety_weight:g}, temporal term {options.temporal_weight:g}, adversarial terms of both "
-        f"critics {options.adversarial_weight:g}; for the super-resolver, mean absolute difference "
-        f"{options.enlarge_weight:g}. The converter's critic compares with crops of the style picture, the "
-        "super-resolver's with the converter's own pictures."
-    )
-    return f"""# {options.out.name}
-
-Repaints pictures and video in the manner of {options.title or options.style.stem}, and gives them twice the
-size of what it sees: nothing of the source's own detail passes.
-Family `convert_sr`: {network.convert_noise} + {network.enlarge_noise} channels of noise, stem {network.stem},
-width {network.width}, {network.blocks} residual modules, enlarging width {network.enlarge_width}.
-Controls: `strength`, 0 to 1, and `noise_amplitude`, 0 to 1: how much chance decides about the strokes.
-
-## Training
-
-{fill(training, 110)}
-
-{fill(f"Pictures: {sources(feed.stills, feed.content)}", 110)}
-
-## Figures
-
-{NOT_MEASURED}
-"""

@@ -84,7 +84,7 @@ class SuperResolutionOptions(BaseModel):
     contextual_places: int = Field(default=1024, ge=2, description="of each layer, that are compared")
     perceptual_weight: float = Field(default=2.0, ge=0)
     grid_weight: float = Field(
-        default=300.0, ge=0, description="against a pattern that repeats with the squares of 2 x 2 pixels"
+        default=1000.0, ge=0, description="against patterns that repeat with the pixels that went in"
     )
     adversarial_weight: float = Field(default=0.001, ge=0)
     critic_width: int = Field(default=24, ge=1)
@@ -140,7 +140,7 @@ class SuperResolutionTrainee:
         with options.loop.precision():
             noisy = upscale(self._network, low, draw_noise(low, levels, 1.0, random))
         terms |= self._perception(noisy, seen, low, random)
-        terms["grid"] = options.grid_weight * _sum(losses.grid(picture) for picture in noisy)
+        terms["grid"] = options.grid_weight * grid(noisy, seen)
         terms["adversarial"] = options.adversarial_weight * relativistic(*self._scores(noisy, seen))
         values = loop.correct(self.optimisers["generator"], terms)
         made = [picture.detach() for picture in noisy]
@@ -210,6 +210,19 @@ def reduced_again(outputs: Sequence[Tensor]) -> list[Tensor]:
     return [reduce_bicubic(output, SCALE ** (level + 1)) for level, output in enumerate(outputs)]
 
 
+def grid(outputs: Sequence[Tensor], truths: Sequence[Tensor]) -> Tensor:
+    """Sum over levels of the grid in what differs from the truth; scalar.
+
+    A pixel that goes in becomes 2 x 2 pixels, then 4 x 4: a pattern that repeats so is what a network invents
+    first, and what is seen first.
+    """
+    squares = [SCALE ** (level + 1) for level in range(len(outputs))]
+    return _sum(
+        losses.grid(output - truth, 4 * square, square)
+        for output, truth, square in zip(outputs, truths, squares, strict=True)
+    )
+
+
 def _sum(terms: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(terms)).sum()
 
@@ -217,7 +230,7 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 def run(options: SuperResolutionOptions) -> None:
     """Train and write the engine."""
     network = train(options)
-    frame = golden(network, factor=1.0, noise_channels=NOISE_CHANNELS)
+    frame = golden(network, factor=1.0, noise_channels=NOISE_CHANNELS, grain=0.05)
     engine = export(network, options.out, fields(options, network), frame, card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
@@ -255,7 +268,7 @@ def fields(options: SuperResolutionOptions, network: SuperResolution) -> dict[st
         "scale": SCALE,
         "margin_pixels": network.margin_pixels,
         "source_domain": "photo",
-        "target_domain": "photo",
+        "target_domain": "enlargement",
         "controls": STRENGTH | {"noise_amplitude": {"low": 0.0, "high": 1.0, "default": 0.0}},
         "licence": options.licence,
     }

@@ -20,7 +20,7 @@ from streamfx.generate.networks.super_resolution import SuperResolution
 from training.evaluation.upscaling import true_pictures
 from training.metrics import psnr_luma
 from training.pictures import find_stills, to_tensor
-from training.super_resolution import SuperResolutionOptions, fields, run, train
+from training.super_resolution import SuperResolutionOptions, fields, grid, run, train
 from training.super_resolution_card import card
 from training.upscaled import draw_noise, enlarge_bicubic, reduce_area, reduce_bicubic, to_8_bits, upscale
 
@@ -158,6 +158,22 @@ def test_each_level_is_the_bicubic_enlargement_of_the_one_before_plus_a_residual
     first, second = upscale(network, low, draw_noise(low, 2, 0.0, torch.Generator()))
     np.testing.assert_allclose(first.detach(), enlarge_bicubic(low) + 0.25, atol=1e-6)
     np.testing.assert_allclose(second.detach(), enlarge_bicubic(first.detach()) + 0.25, atol=1e-6)
+
+
+def test_patterns_that_repeat_with_the_pixels_that_went_in_cost_at_every_level() -> None:
+    truths = [
+        torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(side)) for side in (32, 64)
+    ]
+    assert grid(truths, truths).item() == 0
+    for level, square in ((0, 2), (1, 4)):
+        pattern = torch.zeros(square, square)
+        pattern[0, 0] = 0.4
+        side = truths[level].shape[2] // square
+        outputs = list(truths)
+        outputs[level] = truths[level] + pattern.repeat(side, side)
+        # One of the positions stands out by 0.4.
+        share = 1 / square**2
+        assert grid(outputs, truths).item() == pytest.approx(0.16 * share * (1 - share), rel=1e-4)
 
 
 def test_noise_has_the_size_of_each_level_and_the_amplitude_asked_for() -> None:
