@@ -1,4 +1,4 @@
-"""Anchors: how weights that belong to several factors start, and learn together at first."""
+"""Anchors: how weights that belong to several factors start, spread, and learn together at first."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def wake(network: WarpMask) -> None:
         for name, layer in network.named_modules():
             if isinstance(layer, FactorConv) and layer is not network.heads:
                 layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
+
+
+def spread(network: WarpMask) -> None:
+    """Let every factor start from the weights for factor 1, without detail gain: at factor 1 there is no
+    detail beyond the reduced picture, so what they say of it means nothing."""
+    with torch.no_grad():
+        for values_A in network.parameters():
+            values_A.copy_(values_A[:1].clone().expand_as(values_A))
+        network.heads.weight[:, 24:] = 0
+        network.heads.bias[:, 24:] = 0
 
 
 @dataclass

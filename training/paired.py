@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses, pairs
-from training.anchors import tie, wake
+from training.anchors import spread, tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import export, golden, network_fields
@@ -59,12 +60,18 @@ class PairedOptions(BaseModel):
     )
     pen_pixels: float = Field(default=1.6, gt=0, description="width of the operator's pen at factor 1")
     pen_growth: float = Field(
-        default=0.7,
+        default=1.0,
         ge=0,
-        description="the pen grows with the factor to this power: larger pictures, larger factors",
+        description="the pen grows with the factor to this power; 1: as the network's pixels",
     )
     out: Path = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
+    init: Path | None = Field(
+        default=None, description="weights.safetensors of a finished engine to start from"
+    )
+    spread: bool = Field(
+        default=False, description="start every factor from the weights of init for factor 1"
+    )
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
     )
@@ -79,8 +86,8 @@ class PairedOptions(BaseModel):
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
-    steps: int = Field(default=3000, ge=1)
-    tied_steps: int = Field(default=1800, ge=0, description="at first, in which all factors learn together")
+    steps: int = Field(default=6000, ge=1)
+    tied_steps: int = Field(default=6000, ge=0, description="at first, in which all factors learn together")
     loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
     squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
     square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
@@ -113,6 +120,8 @@ class PairedOptions(BaseModel):
     def _check(self) -> PairedOptions:
         given = [*self.content, *([self.partners] if self.partners is not None else [])]
         wrong = [f"{path} does not exist" for path in given if not path.exists()]
+        if self.init is not None and not self.init.is_file():
+            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if (self.operator is None) == (self.partners is None):
             wrong.append("give either operator, which draws partners, or partners, a folder")
         if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):
@@ -160,7 +169,12 @@ class PairedTrainee:
         self.options, self.pairs = options, opened
         device = options.loop.device
         self.generator = WarpMask(**options.network.model_dump(exclude={"family"})).to(device)
-        wake(self.generator)
+        if options.init is None:
+            wake(self.generator)
+        else:
+            self.generator.load_state_dict(load_file(options.init))
+        if options.spread:
+            spread(self.generator)
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
@@ -277,8 +291,10 @@ def card(options: PairedOptions) -> str:
             f"from step {options.adversarial_from} on (the critic's Adam at "
             f"{options.critic_learning_rate:g}), "
         )
+    start = "random weights" if options.init is None else "the weights of another engine"
+    start += ", those for factor 1 at every factor" if options.spread else ""
     how = (
-        f"`python -m training paired` from random weights, seed {options.loop.seed}, {options.steps} steps, "
+        f"`python -m training paired` from {start}, seed {options.loop.seed}, {options.steps} steps, "
         f"in the first {options.tied_steps} of which all factors learn together, batch {options.batch} of "
         f"{options.crop} x {options.crop} pixels, Adam at "
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "

@@ -64,7 +64,7 @@ class UnpairedOptions(BaseModel):
         default=200, ge=0, description="at first, in which generators learn to give back what they see"
     )
     steps: int = Field(default=3500, ge=1, description="of all four networks, after those")
-    tied_steps: int = Field(default=2000, ge=0, description="at first, in which all factors learn together")
+    tied_steps: int = Field(default=3700, ge=0, description="at first, in which all factors learn together")
     loop: LoopOptions = Field(
         default_factory=lambda: LoopOptions(learning_rate=6e-4, tail=0.4, checkpoint_every=200)
     )

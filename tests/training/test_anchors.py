@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from streamfx.generate.networks.warp_mask import WarpMask
-from training.anchors import tie, wake
+from training.anchors import spread, tie, wake
 
 
 def step(network: WarpMask, factor: float) -> None:
@@ -44,3 +44,18 @@ def test_features_of_a_woken_network_do_not_fade() -> None:
         )
         network.translate(torch.rand(1, 3, 32, 32), torch.tensor([1.0]))
     assert seen["asleep"] < 0.1 < 0.2 < seen["awake"] < 2
+
+
+def test_spread_weights_are_those_of_factor_one_without_detail() -> None:
+    torch.manual_seed(2)
+    network = WarpMask(stem=4, width=8, blocks=1)
+    with torch.no_grad():
+        for values_A in network.parameters():
+            values_A.copy_(torch.rand_like(values_A))
+    rgb, factors = torch.rand(1, 3, 16, 16), (torch.tensor([1.0]), torch.tensor([4.0]))
+    before = network.translate(rgb, factors[0])
+    spread(network)
+    one, four = (network.translate(rgb, factor) for factor in factors)
+    assert torch.equal(one, four)
+    assert torch.allclose(one[:, :6], before[:, :6])
+    assert not one[:, 6].any()
