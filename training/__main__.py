@@ -70,7 +70,7 @@ COMMANDS: Mapping[str, Command] = {
         "train a convert_sr engine on one style picture, with noise that varies the look",
         ConvertSrOptions,
         convert_sr.run,
-        {"style": "style", "content": "feed.content", **_FOLDERS},
+        {"style": "style", "init": "init", "content": "feed.content", **_FOLDERS},
     ),
     "distil": Command(
         "train a faster warp_mask network to do what an engine does",

@@ -58,6 +58,7 @@ class ClassifyOptions(BaseModel):
     licence: str = "Apache-2.0"
     note: str = Field(default="", description="for the card: limits that were found")
     width: int = Field(default=16, ge=1, description="channels of the network's first stage")
+    detail: bool = Field(default=False, description="show the network fine detail beside the picture")
     steps: int = Field(default=1500, ge=1)
     rounds_of: int = Field(
         default=300, ge=1, description="batches of damaged windows: each comes again, turned, after these"
@@ -239,7 +240,7 @@ def run(options: ClassifyOptions) -> None:
     fields = {
         "version": options.version,
         "family": "classifier",
-        "options": {"classes": len(options.classes), "width": options.width},
+        "options": {"classes": len(options.classes), "width": options.width, "detail": options.detail},
         "stride": STRIDE,
         "factors": [1.0],
         "heads": list(HEADS),
@@ -250,7 +251,8 @@ def run(options: ClassifyOptions) -> None:
         "licence": options.licence,
     }
     card = classify_card(options, table)
-    engine = export(network, options.out, fields, golden(network, factor=1.0, size=(96, 128)), card)
+    frame = golden(network, factor=1.0, size=(96, 128), grain=0.08)
+    engine = export(network, options.out, fields, frame, card)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
@@ -259,7 +261,7 @@ def train(
 ) -> Classifier:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
-    network = Classifier(len(options.classes), options.width)
+    network = Classifier(len(options.classes), options.width, options.detail)
     network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainee = ClassifyTrainee(options, network, examples)
     loop.run(trainee, options.loop, options.steps, options.work, on_step=on_step)

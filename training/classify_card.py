@@ -29,7 +29,9 @@ def classify_card(options: ClassifyOptions, table_KK: NDArray[np.int64]) -> str:
     return f"""# {options.out.name}
 
 {what}
-Family `classifier`: {", ".join(str(options.width * n) for n in (1, 2, 4, 6))} channels in its four stages.
+Family `classifier`: {", ".join(str(options.width * n) for n in (1, 2, 4, 6))} channels in its four stages{
+        ", fine detail beside the picture" if options.detail else ""
+    }.
 Scores come as maps, one value for 16 x 16 pixels; their mean over the picture, then softmax, gives the
 probabilities of {", ".join(options.classes)}.
 

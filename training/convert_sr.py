@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -64,6 +65,9 @@ class ConvertSrOptions(BaseModel):
     style: Path = Field(description="style picture")
     out: Path = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
+    init: Path | None = Field(
+        default=None, description="weights.safetensors of a finished engine to start from"
+    )
     version: str = "1.0.0"
     title: str = Field(default="", description="what the style picture is, for the card")
     target_domain: str = "painting"
@@ -102,6 +106,8 @@ class ConvertSrOptions(BaseModel):
     def _check(self) -> ConvertSrOptions:
         if not self.style.is_file():
             raise ValueError(f"style picture {self.style} does not exist")
+        if self.init is not None and not self.init.is_file():
+            raise ValueError(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             raise ValueError("factors: factors are at least 1, shares above 0")
         return self
@@ -291,6 +297,8 @@ def train(options: ConvertSrOptions) -> ConvertSr:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
     network = ConvertSr(**options.network.model_dump())
+    if options.init is not None:
+        network.load_state_dict(load_file(options.init))
     with Feed(options.feed, options.loop.seed) as feed:
         run_loop(
             ConvertSrTrainee(options, network, feed),

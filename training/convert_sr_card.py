@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def card(options: ConvertSrOptions) -> str:
     """Card of a freshly trained engine."""
     network, feed, loop = options.network, options.feed, options.loop
+    start = "random weights" if options.init is None else "the weights of another engine"
     training = (
-        f"`python -m training convert_sr` from random weights, seed {loop.seed}, batch {feed.batch} of "
+        f"`python -m training convert_sr` from {start}, seed {loop.seed}, batch {feed.batch} of "
         f"reduced crops of {options.side} x {options.side} pixels, Adam at {loop.learning_rate:g} with a "
         f"linear tail: {options.teacher_steps} steps of imitating AdaIN, {options.steps} with all losses, at "
         f"random factors, the first {options.tied:.0%} with one set of weights for all of them. Each step "

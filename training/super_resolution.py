@@ -230,7 +230,7 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 def run(options: SuperResolutionOptions) -> None:
     """Train and write the engine."""
     network = train(options)
-    frame = golden(network, factor=1.0, noise_channels=NOISE_CHANNELS)
+    frame = golden(network, factor=1.0, noise_channels=NOISE_CHANNELS, grain=0.05)
     engine = export(network, options.out, fields(options, network), frame, card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 

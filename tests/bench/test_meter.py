@@ -44,8 +44,9 @@ def test_the_number_can_be_read_after_every_shipped_effect_and_after_encoding(
     effect = open_effect(str(folder), EffectSettings(store=store, threads=1))
     sent = frames(range(180, 188))
     # A picture that takes the place of the frame's keeps nothing finer than its own pixels.
-    largest = 2 if effect.engine.spec.kind is Kind.PLACED else max(effect.engine.spec.factors)
-    for factor in (factor for factor in (1, 2, 4) if factor <= largest):
+    spec = effect.engine.spec
+    largest = 2 if spec.kind is Kind.PLACED else max(spec.factors)
+    for factor in (factor for factor in (1.0, 2.0, 4.0) if factor in spec.factors and factor <= largest):
         effect.controls = Controls(factor=factor)
         shown = [effect.process(frame) for frame in sent]
         read = [nearest_stamp(frame.planes[0], UNDER_WAY) for frame in shown]

@@ -18,9 +18,9 @@ from streamfx.generate.networks.warp_mask import affine
 from tests.networks import compiled
 
 
-def network() -> Classifier:
+def network(detail: bool = True) -> Classifier:
     torch.manual_seed(3)
-    return Classifier(3, width=4).eval()
+    return Classifier(3, width=4, detail=detail).eval()
 
 
 def picture(height: int = 32, width: int = 48) -> torch.Tensor:
@@ -52,7 +52,7 @@ def test_openvino_gives_the_scores_of_the_reference_at_any_size(tmp_path: Path) 
     made = network()
     fields = {
         "family": "classifier",
-        "options": {"classes": 3, "width": 4},
+        "options": {"classes": 3, "width": 4, "detail": True},
         "stride": STRIDE,
         "heads": list(HEADS),
         "classes": ["poor", "medium", "good"],

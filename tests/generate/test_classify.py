@@ -159,7 +159,7 @@ def test_a_classifier_that_is_not_there_is_told_with_what_it_is_for(settings: Ef
         ConfigError,
         match=r"^route:to=x: the pictures decide, and what looks at them is missing: there is no ",
     ):
-        open_classifier("quality", whole, settings, "route:to=x")
+        open_classifier("beauty", whole, settings, "route:to=x")
 
 
 def test_an_engine_that_is_no_classifier_is_refused(settings: EffectSettings) -> None:

@@ -107,6 +107,8 @@ def test_the_engine_says_that_it_takes_noise_and_doubles_the_size(tmp_path: Path
 def test_wrong_settings_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.png does not exist"):
         toy_options(tmp_path, style=tmp_path / "none.png")
+    with pytest.raises(ValueError, match=r"init .*no\.safetensors does not exist; give the engine's"):
+        toy_options(tmp_path, init=tmp_path / "no.safetensors")
     with pytest.raises(ValueError, match="factors are at least 1"):
         toy_options(tmp_path, factors={0.5: 1.0})
 

@@ -46,6 +46,7 @@ def upscaling(
     measured: dict[tuple[str, str, str, float | None], list[tuple[float, float, float]]] = {}
     count = 0
     for count, truth in enumerate(true_pictures(stills, short_side), 1):
+        true_layers = _layers(encoder, truth)
         for times, runner in runners.items():
             for reduced_by in _REDUCTIONS:
                 amplitudes = AMPLITUDES if reduced_by == "bicubic" else AMPLITUDES[:1]
@@ -54,7 +55,8 @@ def upscaling(
                     ("engine", amplitude): runner(low, noise_amplitude=amplitude) for amplitude in amplitudes
                 }
                 for key, output in outputs.items():
-                    figures = _measure(output, truth, times, encoder)
+                    distance = metrics.perceptual_distance(_layers(encoder, output), true_layers).item()
+                    figures = (*_distortion(output, truth, times), distance)
                     measured.setdefault((f"x{times}", reduced_by, *key), []).append(figures)
         if count % 10 == 0:
             log.info("judged %d of %d pictures", count, len(stills))
@@ -112,12 +114,15 @@ def upscaling_sheet(runner: Runner, truths: Sequence[Picture], times: int, side:
     return sheet(rows, [f"bicubic x{times}", "noise amplitude 0", "noise amplitude 1", "true picture"])
 
 
-@torch.no_grad()
-def _measure(output: Picture, truth: Picture, times: int, encoder: Encoder) -> tuple[float, float, float]:
-    """PSNR and SSIM, but for a border as wide as the enlargement, and perceptual distance."""
+def _distortion(output: Picture, truth: Picture, times: int) -> tuple[float, float]:
+    """PSNR and SSIM, but for a border as wide as the enlargement."""
     found, true = (to_tensor(picture)[None] for picture in (output, truth))
-    with torch.autocast("cpu", torch.bfloat16):
-        layers, true_layers = encoder(found), encoder(true)
-    distance = metrics.perceptual_distance(layers, true_layers)
     psnr, ssim = (measure(found, true, times) for measure in (metrics.psnr_luma, metrics.ssim))
-    return psnr.item(), ssim.item(), distance.item()
+    return psnr.item(), ssim.item()
+
+
+@torch.no_grad()
+def _layers(encoder: Encoder, picture: Picture) -> list[Tensor]:
+    with torch.autocast("cpu", torch.bfloat16):
+        layers: list[Tensor] = encoder(to_tensor(picture)[None])
+    return layers

@@ -2,7 +2,8 @@
 
 Legend of shapes: B pictures, H x W picture (multiples of 16), K classes, W1..W4 channels of the four stages.
 
-    planes B3HW --colour matrix, pixel unshuffle--> B12(H/2)(W/2) --stage 1--> BW1(H/2)(W/2)
+    planes B3HW --colour matrix, detail beside it if asked for, pixel unshuffle--> B12(H/2)(W/2) or B24...
+    --stage 1--> BW1(H/2)(W/2)
     --stage 2, stride 2--> BW2(H/4)(W/4) --stage 3--> BW3(H/8)(W/8) --stage 4--> BW4(H/16)(W/16)
     --1x1--> scores BK(H/16)(W/16)
 
@@ -20,6 +21,7 @@ from streamfx.generate.networks.warp_mask import affine
 
 HEADS = ("scores",)
 STRIDE = 16
+_AMPLIFIED = 20.0
 
 
 class Classifier(nn.Module):
@@ -31,6 +33,8 @@ class Classifier(nn.Module):
     Args:
         classes: Number of classes.
         width: Channels of the first stage; the others have 2, 4 and 6 times as many.
+        detail: Whether the difference to the mean of 3 x 3 pixels, amplified, is seen beside the picture. It
+            holds what tells noise, blur and blocks, and is lost beside all the rest when a training begins.
 
     Example:
         >>> import torch
@@ -39,10 +43,11 @@ class Classifier(nn.Module):
         torch.Size([1, 3, 4, 6])
     """
 
-    def __init__(self, classes: int, width: int = 16) -> None:
+    def __init__(self, classes: int, width: int = 16, detail: bool = False) -> None:
         super().__init__()
+        self.detail = detail
         widths = (width, 2 * width, 4 * width, 6 * width)
-        self.stage1 = nn.Sequential(*_layer(12, widths[0], stride=1))
+        self.stage1 = nn.Sequential(*_layer(24 if detail else 12, widths[0], stride=1))
         self.stage2 = _stage(widths[0], widths[1])
         self.stage3 = _stage(widths[1], widths[2])
         self.stage4 = _stage(widths[2], widths[3])
@@ -70,8 +75,11 @@ class Classifier(nn.Module):
 
     def scores_of(self, rgb_B3HW: Tensor) -> Tensor:
         """Scores of a picture in RGB, in [0, 1]."""
-        squares_B12hw = functional.pixel_unshuffle(4 * rgb_B3HW - 2, 2)
-        features = self.stage4(self.stage3(self.stage2(self.stage1(squares_B12hw))))
+        seen = 4 * rgb_B3HW - 2
+        if self.detail:
+            smooth_B3HW = functional.avg_pool2d(rgb_B3HW, 3, 1, 1, count_include_pad=False)
+            seen = torch.cat([seen, _AMPLIFIED * (rgb_B3HW - smooth_B3HW)], dim=1)
+        features = self.stage4(self.stage3(self.stage2(self.stage1(functional.pixel_unshuffle(seen, 2)))))
         scores_BKhw: Tensor = self.scores(features)
         return scores_BKhw
 
