@@ -250,8 +250,9 @@ def run(options: ClassifyOptions) -> None:
         "target_domain": "any",
         "licence": options.licence,
     }
+    card = classify_card(options, table)
     frame = golden(network, factor=1.0, size=(96, 128), grain=0.08)
-    engine = export(network, options.out, fields, frame, classify_card(options, table))
+    engine = export(network, options.out, fields, frame, card)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
