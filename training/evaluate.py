@@ -39,7 +39,7 @@ from training.style import open_style
 log = logging.getLogger(__name__)
 
 _NOISE_PICTURES = 8
-_TUNED_ON = 12  # training pictures, for methods that others are compared with
+_TUNED_ON = 24  # training pictures, for methods that others are compared with
 
 
 @dataclass(frozen=True)
