@@ -57,11 +57,6 @@ class Golden:
                 f"{self.heads.shape} for {self.planes.shape}"
             )
 
-    def heads_shape(self, seen: tuple[int, ...]) -> tuple[int, int, int]:
-        """Return the shape (C, H, W) of the heads for an input of another shape (N, h, w)."""
-        (_, height, width), (channels, heads_height, heads_width) = self.planes.shape, self.heads.shape
-        return channels, seen[1] * heads_height // height, seen[2] * heads_width // width
-
     def to_bytes(self) -> bytes:
         """Return it as a .npz file, in which pictures and heads have a leading axis of 1, as in training."""
         file = io.BytesIO()
