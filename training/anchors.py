@@ -23,12 +23,17 @@ def wake(network: WarpMask) -> None:
                 layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
 
 
-def spread(network: WarpMask) -> None:
-    """Let every factor start from the weights for factor 1, without detail gain: at factor 1 there is no
-    detail beyond the reduced picture, so what they say of it means nothing."""
+def spread(network: nn.Module) -> None:
+    """Let every factor start from the weights for factor 1: its strokes, as many reduced pixels wide."""
     with torch.no_grad():
         for values_A in network.parameters():
             values_A.copy_(values_A[:1].clone().expand_as(values_A))
+
+
+def forget_detail(network: WarpMask) -> None:
+    """Start without detail gain: at factor 1 there is no detail beyond the reduced picture, so what weights
+    that were trained there say of it means nothing."""
+    with torch.no_grad():
         network.heads.weight[:, 24:] = 0
         network.heads.bias[:, 24:] = 0
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses, pairs
-from training.anchors import spread, tie, wake
+from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import export, golden, network_fields
@@ -34,7 +34,7 @@ from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.options import NetworkOptions
 from training.pairs import OPERATORS, Pairs, stack
-from training.pictures import CLIPS, Picture, Still, find_stills
+from training.pictures import CLIPS, Picture, Still, find_stills, noisy
 from training.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -175,6 +175,7 @@ class PairedTrainee:
             self.generator.load_state_dict(load_file(options.init))
         if options.spread:
             spread(self.generator)
+            forget_detail(self.generator)
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
@@ -247,8 +248,7 @@ class PairedTrainee:
         rng: np.random.Generator,
     ) -> Tensor:
         """How much the output changes with the place of the crop and light noise, in the middle of both."""
-        noise = torch.from_numpy(rng.standard_normal(moved_13SS.shape, np.float32)).to(moved_13SS.device)
-        noisy_13SS = (moved_13SS + self.options.temporal_noise * noise).clamp(0, 1)
+        noisy_13SS = noisy(moved_13SS, rng, self.options.temporal_noise)
         moved_output_13SS, _ = self._paint(noisy_13SS, factor)
         margin, side = self.options.crop // 6, self.options.crop
         down, right = (int(shift) for shift in shift_yx)

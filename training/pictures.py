@@ -125,6 +125,12 @@ def to_tensor(picture: Picture) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
 
 
+def noisy(rgb_3HW: Tensor, rng: np.random.Generator, deviation: float) -> Tensor:
+    """RGB in [0, 1], of any shape, with normal noise of a deviation added."""
+    noise = torch.from_numpy(rng.standard_normal(rgb_3HW.shape, np.float32)).to(rgb_3HW.device)
+    return (rgb_3HW + deviation * noise).clamp(0, 1)
+
+
 def to_picture(rgb_3HW: Tensor) -> Picture:
     """RGB picture HW3, rounded and clamped, of a tensor in [0, 1]."""
     codes = (rgb_3HW.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)

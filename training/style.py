@@ -25,12 +25,13 @@ from torch import Tensor
 from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
 from streamfx.generate.networks.yuv_style import YuvStyle
 from training import loop, losses
+from training.anchors import spread
 from training.card import style_card
 from training.export import export, golden, style_fields
 from training.features import Decoder, Encoder, adain
 from training.fused import bare, complete, fuse_rgb, reduce
 from training.options import NetworkOptions, StyleOptions
-from training.pictures import draw_factor, read_still, to_short_side, to_tensor
+from training.pictures import draw_factor, noisy, read_still, to_short_side, to_tensor
 from training.pool import Pool, open_pool
 
 log = logging.getLogger(__name__)
@@ -181,13 +182,6 @@ class StyleTrainee:
         return loop.correct(self._optimiser, terms(self._studio, self._network, indices, number))
 
 
-def spread(network: StyleNetwork) -> None:
-    """Let every factor start from the weights for factor 1: its strokes, as many reduced pixels wide."""
-    with torch.no_grad():
-        for values_A in network.parameters():
-            values_A.copy_(values_A[:1].clone().expand_as(values_A))
-
-
 def _teacher_terms(studio: Studio, network: StyleNetwork, indices: list[int], step: int) -> dict[str, Tensor]:
     """Imitation of the teacher by the bare translation."""
     indices = [index % min(studio.options.teacher_crops, len(studio.pool)) for index in indices]
@@ -218,9 +212,9 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
     if options.temporal_weight > 0:
         down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
         moved = [crop.window(factor, (int(down), int(right))) for crop in crops[: options.temporal_crops]]
-        noisy = [_noisy(window, rng, options.temporal_noise) for window in moved]
-        moved_B3SS, _ = fused_crops(studio, network, noisy, factor, released)
-        difference = losses.temporal(moved_B3SS, output_B3SS[: len(noisy)])
+        shaken = [(noisy(rgb, rng, options.temporal_noise), top, left) for rgb, top, left in moved]
+        moved_B3SS, _ = fused_crops(studio, network, shaken, factor, released)
+        difference = losses.temporal(moved_B3SS, output_B3SS[: len(shaken)])
         terms["temporal"] = options.temporal_weight * difference
     return terms
 
@@ -296,11 +290,3 @@ def _fused_crop(
     )
     side = options.crop
     return fused_13HW[0, :, top - above : top - above + side, left - before : left - before + side]
-
-
-def _noisy(
-    window: tuple[Tensor, int, int], rng: np.random.Generator, deviation: float
-) -> tuple[Tensor, int, int]:
-    rgb_3WW, top, left = window
-    noise = torch.from_numpy(rng.standard_normal(rgb_3WW.shape, np.float32)) * deviation
-    return (rgb_3WW + noise).clamp(0, 1), top, left

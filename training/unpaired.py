@@ -31,7 +31,7 @@ from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.options import NetworkOptions
 from training.pairs import stack
-from training.pictures import Still, draw_factor, to_short_side
+from training.pictures import Still, draw_factor, noisy, to_short_side
 
 log = logging.getLogger(__name__)
 
@@ -260,9 +260,8 @@ class UnpairedTrainee:
         options = self.options
         shift_yx = tuple(int(n) for n in rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2))
         moved_13SS = torch.roll(rgb_B3SS[:1], shift_yx, (2, 3))
-        noise = torch.from_numpy(rng.standard_normal(moved_13SS.shape, np.float32)).to(moved_13SS.device)
-        noisy_13SS = moved_13SS + options.temporal_noise * noise
-        moved_output_13SS, _ = self._paint(generator, noisy_13SS.clamp(0, 1), factor)
+        noisy_13SS = noisy(moved_13SS, rng, options.temporal_noise)
+        moved_output_13SS, _ = self._paint(generator, noisy_13SS, factor)
         # What the roll brought in from the other side, and what sees it, is left out.
         inner = slice(options.source.crop // 4, -(options.source.crop // 4))
         return losses.temporal(

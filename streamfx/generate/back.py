@@ -10,7 +10,7 @@ from streamfx.backends.golden import Array
 from streamfx.frame import Colour, Frame, Planes, VideoFormat
 from streamfx.generate.enlarge import enlarge_twice
 from streamfx.generate.fuse import fuse
-from streamfx.generate.place import place, shifts_of
+from streamfx.generate.place import NO_SHIFTS, place, shifts_of
 from streamfx.generate.seen import Seen, surface_planes
 from streamfx.generate.spec import EngineSpec, Kind
 
@@ -50,21 +50,18 @@ class Back:
                 max_displacement_pixels=self.spec.max_displacement_pixels,
                 threads=self.threads,
             )
-        added = self.spec.kind is Kind.ADDED
         if self.spec.layout == "i420":
-            surface = surface_planes(heads, seen.size)
-            return place(
-                frame, surface, self.colour, strength=self.strength, added=added, threads=self.threads
-            )
-        height, width = (side * self.spec.scale for side in seen.size)
-        y, u, v = heads[:, :height, :width]
+            (y, u, v), shifts = surface_planes(heads, seen.size), NO_SHIFTS
+        else:
+            height, width = (side * self.spec.scale for side in seen.size)
+            (y, u, v), shifts = heads[:, :height, :width], shifts_of(frame, self.colour)
         return place(
             frame,
             (y, u, v),
             self.colour,
             strength=self.strength,
-            added=added,
-            shifts=shifts_of(frame, self.colour),
+            added=self.spec.kind is Kind.ADDED,
+            shifts=shifts,
             threads=self.threads,
         )
 

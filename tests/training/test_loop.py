@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.training.interruption import Interruption, interrupt_after
 from training.loop import LoopOptions, correct, rate_share, run
 
 OPTIONS = LoopOptions(learning_rate=0.1, warm_up_steps=2, checkpoint_every=2, bfloat16=False, threads=1)
@@ -34,10 +35,6 @@ class Two:
         return terms | correct(self.optimisers["other"], {"far": (back - 1).square().mean()})
 
 
-class Interruption(Exception):
-    pass
-
-
 def weights(trainee: Two) -> list[torch.Tensor]:
     return [tensor for network in trainee.networks.values() for tensor in network.state_dict().values()]
 
@@ -46,12 +43,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole, begun, resumed = Two(), Two(), Two()
     run(whole, OPTIONS, 7, tmp_path / "whole", phase_starts=(0, 3))
 
-    def interrupt(done: int) -> None:
-        if done == 5:
-            raise Interruption
-
     with pytest.raises(Interruption):
-        run(begun, OPTIONS, 7, tmp_path / "parts", phase_starts=(0, 3), on_step=interrupt)
+        run(begun, OPTIONS, 7, tmp_path / "parts", phase_starts=(0, 3), on_step=interrupt_after(5))
     run(resumed, OPTIONS, 7, tmp_path / "parts", phase_starts=(0, 3))
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(whole), weights(begun), strict=True))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
+from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
 from training.fused import paint
 from training.paired import PairedOptions, PairedTrainee, card, train
@@ -98,21 +99,12 @@ def critic_at_the_start(options: PairedOptions) -> list[torch.Tensor]:
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    class Interruption(Exception):
-        pass
-
-    def interrupt(done: int) -> None:
-        if done == 3:
-            raise Interruption
-
     whole = train(PairedOptions.model_validate(toy_values(tmp_path, work=str(tmp_path / "whole"))))
     options = PairedOptions.model_validate(toy_values(tmp_path))
     with pytest.raises(Interruption):
-        train(options, interrupt)
+        train(options, interrupt_after(3))
     resumed = train(options)
-    for name, network in whole.networks.items():
-        again = resumed.networks[name].state_dict()
-        assert all(torch.equal(tensor, again[key]) for key, tensor in network.state_dict().items())
+    assert_same_weights(whole.networks, resumed.networks)
 
 
 def test_training_comes_nearer_to_the_partners(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from streamfx.generate.networks.classifier import HEADS, STRIDE
 from streamfx.generate.networks.restore import Restore
 from tests.engines import make_engine
 from tests.networks import constant_classifier
+from tests.training.interruption import Interruption, interrupt_after
 from tests.training.test_pictures import write_pictures
 from training.__main__ import main
 from training.damaged import SPARE, DamagedFeed
@@ -112,19 +113,11 @@ def test_the_command_trains_and_writes_an_engine_of_its_family(tmp_path: Path) -
     assert set(lines[3]) == {"step", "l1", "temporal", "adversarial", "critic_made", "critic_true"}
 
 
-class Interruption(Exception):
-    pass
-
-
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def stop(step: int) -> None:
-        if step == 2:
-            raise Interruption
-
     whole = train(RestoreOptions.model_validate(toy(tmp_path, work=tmp_path / "whole")))
     parts = RestoreOptions.model_validate(toy(tmp_path, work=tmp_path / "parts"))
     with pytest.raises(Interruption):
-        train(parts, stop)
+        train(parts, interrupt_after(2))
     for name, tensor in train(parts).state_dict().items():
         assert torch.equal(tensor, whole.state_dict()[name]), name
 

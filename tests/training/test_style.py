@@ -12,14 +12,16 @@ import torch
 
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
+from tests.training.interruption import Interruption, interrupt_after
 from training.__main__ import main
+from training.anchors import spread
 from training.card import style_card, with_figures
 from training.export import export, golden, style_fields
 from training.features import Encoder
 from training.fused import fuse_rgb
 from training.loop import rate_share
 from training.options import StyleOptions
-from training.style import fused_crops, open_studio, run, spread, train
+from training.style import fused_crops, open_studio, run, train
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "instance"}
 
@@ -77,19 +79,11 @@ def test_a_crop_is_fused_as_if_the_whole_window_were(
         np.testing.assert_allclose(crops[index], expected, atol=1e-4)
 
 
-class Interruption(Exception):
-    pass
-
-
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def interrupt(step: int) -> None:
-        if step == 3:
-            raise Interruption
-
     whole = train(toy_options(tmp_path, work=tmp_path / "whole"))
     options = toy_options(tmp_path, work=tmp_path / "parts")
     with pytest.raises(Interruption):
-        train(options, interrupt)
+        train(options, interrupt_after(3))
     resumed = train(options)
     for (name, expected), found in zip(
         whole.state_dict().items(), resumed.state_dict().values(), strict=True

@@ -17,6 +17,7 @@ from streamfx.backends.golden import Golden, difference
 from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.super_resolution import SuperResolution
+from tests.training.interruption import Interruption, interrupt_after
 from training.evaluation.upscaling import true_pictures
 from training.metrics import psnr_luma
 from training.pictures import find_stills, to_tensor
@@ -53,16 +54,9 @@ def weights(network: SuperResolution) -> list[Tensor]:
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    class Interruption(Exception):
-        pass
-
-    def interrupt(done: int) -> None:
-        if done == 3:
-            raise Interruption
-
     whole = train(toy_options(tmp_path, work=tmp_path / "whole"))
     with pytest.raises(Interruption):
-        train(toy_options(tmp_path), interrupt)
+        train(toy_options(tmp_path), interrupt_after(3))
     resumed = train(toy_options(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
     lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from streamfx.generate.engine import read_engine
+from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
 from training.unpaired import UnpairedOptions, train
 
@@ -97,21 +98,12 @@ def test_what_went_there_and_back_is_compared_with_where_it_began(tmp_path: Path
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    class Interruption(Exception):
-        pass
-
-    def interrupt(done: int) -> None:
-        if done == 3:
-            raise Interruption
-
     whole = train(UnpairedOptions.model_validate(toy_values(tmp_path, work=str(tmp_path / "whole"))))
     options = UnpairedOptions.model_validate(toy_values(tmp_path))
     with pytest.raises(Interruption):
-        train(options, interrupt)
+        train(options, interrupt_after(3))
     resumed = train(options)
-    for name, network in whole.networks.items():
-        again = resumed.networks[name].state_dict()
-        assert all(torch.equal(tensor, again[key]) for key, tensor in network.state_dict().items())
+    assert_same_weights(whole.networks, resumed.networks)
 
 
 def test_only_named_pictures_of_the_target_are_used(tmp_path: Path) -> None:
