@@ -39,8 +39,8 @@ from training.restore_card import restore_card
 
 log = logging.getLogger(__name__)
 
-_FLOOR = 0.01  # of the damage by which a picture's L1 is divided, and the damage that weighs 1 below
-_USUAL_DAMAGE = 0.03
+_LEAST_SQUARE = 1e-5  # 50 dB: the figures end there too
+_LOG_SHARE = 0.01  # a decibel then weighs about as much as in L1
 _SQUARES = 20.0  # times the mean square is about as large as the mean absolute difference
 
 
@@ -85,7 +85,9 @@ class RestoreOptions(BaseModel):
     )
     adversarial_weight: float = Field(default=1e-4, ge=0)
     temporal_weight: float = Field(default=0.15, ge=0)
-    balance: bool = Field(default=True, description="weigh each picture's L1 by how little it was damaged")
+    decibels: bool = Field(
+        default=True, description="L1 gives way to the picture's PSNR, so that each decibel counts alike"
+    )
     squares_until: int = Field(
         default=1500, ge=0, description="until this step mean squares only, in place of all other terms"
     )
@@ -205,7 +207,7 @@ class RestoreTrainee:
         if number < options.squares_until:
             squares = _SQUARES * (found_N3SS - clean_N3SS).square().mean()
             return loop.correct(self._optimiser, {"squares": squares})
-        terms = self._terms(batch, given_N3SS, found_N3SS, clean_N3SS)
+        terms = self._terms(batch, found_N3SS, clean_N3SS)
         judged = number >= options.adversarial_from
         if judged:
             with options.loop.precision():
@@ -217,11 +219,10 @@ class RestoreTrainee:
             values |= self._correct_critic(found_N3SS.detach(), clean_N3SS)
         return values
 
-    def _terms(
-        self, batch: Damaged, given_N3SS: Tensor, found_N3SS: Tensor, clean_N3SS: Tensor
-    ) -> dict[str, Tensor]:
+    def _terms(self, batch: Damaged, found_N3SS: Tensor, clean_N3SS: Tensor) -> dict[str, Tensor]:
         options = self._options
-        terms = {"l1": balanced_l1(found_N3SS, clean_N3SS, given_N3SS if options.balance else None)}
+        distance = decibels if options.decibels else l1
+        terms = {distance.__name__: distance(found_N3SS, clean_N3SS)}
         if count := options.temporal_clips:
             later = found_N3SS[len(batch.moves_B) :]
             terms["temporal"] = options.temporal_weight * unrest(found_N3SS[:count], later, batch.moves_B)
@@ -242,14 +243,16 @@ def restored(network: Restore, given_N3SS: Tensor, factor: float) -> Tensor:
     return given_N3SS + enlarge(residual_N3ss.float(), *given_N3SS.shape[-2:])
 
 
-def balanced_l1(found_N3SS: Tensor, clean_N3SS: Tensor, given_N3SS: Tensor | None) -> Tensor:
-    """Mean absolute difference to the originals; scalar. With `given_N3SS`, each picture counts by how little
-    it was damaged: 0.03 / (0.01 + its own mean absolute difference)."""
-    distance_N = (found_N3SS - clean_N3SS).abs().mean((1, 2, 3))
-    if given_N3SS is None:
-        return distance_N.mean()
-    damage_N = (given_N3SS - clean_N3SS).abs().mean((1, 2, 3))
-    return (distance_N * _USUAL_DAMAGE / (_FLOOR + damage_N)).mean()
+def l1(found_N3SS: Tensor, clean_N3SS: Tensor) -> Tensor:
+    """Mean absolute difference to the originals; scalar."""
+    return (found_N3SS - clean_N3SS).abs().mean()
+
+
+def decibels(found_N3SS: Tensor, clean_N3SS: Tensor) -> Tensor:
+    """A hundredth of the mean, over pictures, of log(mean square + 0.00001); scalar. Each decibel of each
+    picture's PSNR counts alike, as far as 50 dB."""
+    squares_N = (found_N3SS - clean_N3SS).square().mean((1, 2, 3))
+    return _LOG_SHARE * torch.log(squares_N + _LEAST_SQUARE).mean()
 
 
 def unrest(earlier_C3SS: Tensor, later_C3SS: Tensor, moves: Sequence[tuple[int, int]]) -> Tensor:

@@ -47,8 +47,8 @@ def restore_card(options: RestoreOptions) -> str:
         f"`python -m training restore` from {start.rstrip('.')}, seed {loop.seed}: {options.steps} steps of "
         f"{options.feed.batch} pictures of {options.side} x {options.side} pixels, "
         f"{options.temporal_clips} of them with the frame that follows, "
-        f"Adam at {loop.learning_rate:g} with a linear tail. Loss: L1"
-        + (", each picture weighted by how little it was damaged" if options.balance else "")
+        f"Adam at {loop.learning_rate:g} with a linear tail. Loss: "
+        + ("the PSNR of each picture" if options.decibels else "L1")
         + f", plus {options.temporal_weight:g} times the difference of neighbouring frames where they show "
         "the same"
         + (

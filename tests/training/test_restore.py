@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ from training.damaged import SPARE, DamagedFeed
 from training.degrade import draw_one
 from training.export import export, golden
 from training.feed import Feed
-from training.restore import RestoreOptions, balanced_l1, restored, train, unrest
+from training.restore import RestoreOptions, decibels, l1, restored, train, unrest
 
 NETWORK = {"near": 6, "middle": 8, "low": 8, "low_blocks": 1}
 
@@ -69,13 +70,12 @@ def make_judge(folder: Path, best: int) -> Path:
     return export(network, folder / "judge", fields, golden(network), "# judge\n").folder
 
 
-def test_l1_weighs_pictures_by_how_little_they_were_damaged() -> None:
+def test_a_decibel_counts_alike_in_every_picture_up_to_50_dB() -> None:
     clean = torch.zeros(2, 3, 4, 4)
-    given = torch.stack([torch.full((3, 4, 4), 0.02), torch.full((3, 4, 4), 0.05)])
-    found = torch.stack([torch.full((3, 4, 4), 0.01), torch.full((3, 4, 4), -0.03)])
-    by_hand = (0.01 * 0.03 / 0.03 + 0.03 * 0.03 / 0.06) / 2
-    assert balanced_l1(found, clean, given).item() == pytest.approx(by_hand)
-    assert balanced_l1(found, clean, None).item() == pytest.approx(0.02)
+    found = torch.stack([torch.full((3, 4, 4), 0.1), torch.full((3, 4, 4), -0.01)])
+    by_hand = 0.01 * (math.log(0.01 + 1e-5) + math.log(0.0001 + 1e-5)) / 2
+    assert decibels(found, clean).item() == pytest.approx(by_hand, rel=1e-5)
+    assert l1(found, clean).item() == pytest.approx(0.055)
 
 
 def test_unrest_is_what_neighbouring_frames_differ_by_at_the_same_place() -> None:
@@ -109,8 +109,8 @@ def test_the_command_trains_and_writes_an_engine_of_its_family(tmp_path: Path) -
     assert "0.0001 Σ -log D in the last 2 steps" in card
     lines = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
     assert set(lines[0]) == {"step", "squares"}
-    assert set(lines[1]) == {"step", "l1", "temporal"}
-    assert set(lines[3]) == {"step", "l1", "temporal", "adversarial", "critic_made", "critic_true"}
+    assert set(lines[1]) == {"step", "decibels", "temporal"}
+    assert set(lines[3]) == {"step", "decibels", "temporal", "adversarial", "critic_made", "critic_true"}
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
