@@ -13,18 +13,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from training import losses
 from training.anchors import tie, wake
 from training.card import plain_card, sources
-from training.critic import PatchCritic, belief_term, cycle_term, identity_term, made_term, true_term
+from training.critic import FeatureCritic, belief_term, cycle_term, identity_term, made_term, true_term
 from training.export import export, golden, network_fields
+from training.features import Encoder
 from training.feed import Feed, FeedOptions, Squares
 from training.fused import paint
 from training.loop import LoopOptions, correct
@@ -34,6 +37,9 @@ from training.pairs import stack
 from training.pictures import Still, draw_factor, noisy, to_short_side
 
 log = logging.getLogger(__name__)
+
+Features: TypeAlias = list[Tensor]
+"""Of a batch of pictures, at the layers that critics look at."""
 
 
 class UnpairedOptions(BaseModel):
@@ -57,11 +63,17 @@ class UnpairedOptions(BaseModel):
     licence: str = "Apache-2.0"
 
     network: NetworkOptions = Field(default_factory=lambda: NetworkOptions(norm="none"))
+    init: Path | None = Field(
+        default=None,
+        description="weights.safetensors of a finished engine that the generator to the target starts from; "
+        "random by default",
+    )
     critic_width: int = Field(default=32, ge=1)
-    critic_halvings: int = Field(default=3, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
     copying_steps: int = Field(
-        default=200, ge=0, description="at first, in which generators learn to give back what they see"
+        default=200,
+        ge=0,
+        description="at first, in which generators without `init` learn to give back what they see",
     )
     steps: int = Field(default=3500, ge=1, description="of all four networks, after those")
     tied_steps: int = Field(default=3700, ge=0, description="at first, in which all factors learn together")
@@ -72,15 +84,25 @@ class UnpairedOptions(BaseModel):
         default={1.0: 0.3, 1.5: 0.1, 2.0: 0.25, 3.0: 0.1, 4.0: 0.25},
         description="how often each factor is drawn",
     )
+    stroke_scale: float = Field(default=1.0, ge=1, description="target pictures are enlarged by this")
     stroke_growth: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="target pictures are enlarged by the factor to this power: large pictures, large strokes",
+        description="and by the factor to this power: large pictures, large strokes",
     )
 
     adversarial_weight: float = Field(default=0.1, ge=0)
     cycle_weight: float = Field(default=0.5, ge=0)
+    cycle_noise: float = Field(
+        default=0.0, ge=0, description="deviation of noise added half way, in which nothing can be hidden"
+    )
+    cycle_pooling: int = Field(
+        default=1,
+        ge=1,
+        description="side of squares whose means are compared where a target picture comes back: what it "
+        "shows, not where each stroke was",
+    )
     identity_weight: float = Field(default=0.1, ge=0)
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
@@ -157,10 +179,15 @@ class UnpairedTrainee:
         self.forth, self.back = (WarpMask(**sizes).to(device) for _ in range(2))
         for generator in (self.forth, self.back):
             wake(generator)
+        self._copying = [self.forth, self.back]
+        if options.init is not None:
+            self.forth.load_state_dict(load_file(options.init))
+            self._copying = [self.back]
         self._ties = [tie(generator) for generator in (self.forth, self.back)]
         self.critic_source, self.critic_target = (
-            PatchCritic(4, options.critic_width, options.critic_halvings).to(device) for _ in range(2)
+            FeatureCritic(1, options.critic_width).to(device) for _ in range(2)
         )
+        self._encoder = Encoder().to(device)
         self.networks = {
             "forth": self.forth,
             "back": self.back,
@@ -182,21 +209,19 @@ class UnpairedTrainee:
         rng = np.random.default_rng([options.loop.seed, 3, number])
         factor = draw_factor(options.factors, rng)
         source_B3SS = self._squares(self.source.batch(number), 1.0)
-        target_B3SS = self._squares(self.target.batch(number), factor**options.stroke_growth)
+        target_B3SS = self._squares(
+            self.target.batch(number), options.stroke_scale * factor**options.stroke_growth
+        )
         if number < options.copying_steps:
             return correct(
                 self.optimisers["generators"], self._copying_terms(source_B3SS, target_B3SS, factor)
             )
         made_target = self._paint(self.forth, source_B3SS, factor)
         made_source = self._paint(self.back, target_B3SS, factor)
-        judged = self._correct_critics(
-            (source_B3SS, target_B3SS), (made_source[0].detach(), made_target[0].detach()), factor
-        )
-        terms = self._adversarial_terms(made_source[0], made_target[0], factor)
-        returned_B3SS, _ = self._paint(self.back, made_target[0], factor)
-        back_again_B3SS, _ = self._paint(self.forth, made_source[0], factor)
-        circle = cycle_term(returned_B3SS, source_B3SS) + cycle_term(back_again_B3SS, target_B3SS)
-        terms["cycle"] = options.cycle_weight * circle
+        seen_source, seen_target = self._see(made_source[0]), self._see(made_target[0])
+        judged = self._correct_critics((source_B3SS, target_B3SS), (seen_source, seen_target), factor)
+        terms = self._adversarial_terms(seen_source, seen_target, factor)
+        terms |= self._cycle_terms((source_B3SS, target_B3SS), (made_source[0], made_target[0]), factor, rng)
         terms["identity"] = options.identity_weight * self._identity(source_B3SS, target_B3SS, factor)
         terms |= self._prices(made_target[1]) | self._prices(made_source[1], " back")
         if options.temporal_weight > 0:
@@ -207,23 +232,47 @@ class UnpairedTrainee:
         return correct(self.optimisers["generators"], terms) | judged
 
     def _correct_critics(
-        self, true: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], factor: float
+        self, true: tuple[Tensor, Tensor], made: tuple[Features, Features], factor: float
     ) -> dict[str, float]:
         """Correct both critics once, each from both of its sets of probabilities."""
         terms: dict[str, Tensor] = {}
         critics = {"source": self.critic_source, "target": self.critic_target}
-        for (domain, critic), true_B3SS, made_B3SS in zip(critics.items(), true, made, strict=True):
-            terms[f"critic {domain} true"] = true_term(self._judge(critic, true_B3SS, factor))
-            terms[f"critic {domain} made"] = made_term(self._judge(critic, made_B3SS, factor))
+        for (domain, critic), true_B3SS, features in zip(critics.items(), true, made, strict=True):
+            with torch.no_grad():
+                wanted = self._see(true_B3SS)
+            terms[f"critic {domain} true"] = true_term(self._judge(critic, wanted, factor))
+            found = [layer.detach() for layer in features]
+            terms[f"critic {domain} made"] = made_term(self._judge(critic, found, factor))
         return correct(self.optimisers["critics"], terms)
 
-    def _adversarial_terms(
-        self, made_source_B3SS: Tensor, made_target_B3SS: Tensor, factor: float
-    ) -> dict[str, Tensor]:
+    def _adversarial_terms(self, source: Features, target: Features, factor: float) -> dict[str, Tensor]:
         weight = self.options.adversarial_weight
         return {
-            "belief source": weight * belief_term(self._judge(self.critic_source, made_source_B3SS, factor)),
-            "belief target": weight * belief_term(self._judge(self.critic_target, made_target_B3SS, factor)),
+            "belief source": weight * belief_term(self._judge(self.critic_source, source, factor)),
+            "belief target": weight * belief_term(self._judge(self.critic_target, target, factor)),
+        }
+
+    def _cycle_terms(
+        self,
+        begun: tuple[Tensor, Tensor],
+        made: tuple[Tensor, Tensor],
+        factor: float,
+        rng: np.random.Generator,
+    ) -> dict[str, Tensor]:
+        """What differs in pictures of both domains that were sent to the other one, `made`, and back.
+
+        A generator would hide what it leaves out in noise that nobody sees (Chu, Zhmoginov, Sandler,
+        "CycleGAN, a Master of Steganography", 2017); noise of our own covers it.
+        """
+        options = self.options
+        noise = options.cycle_noise
+        sent_source, sent_target = (noisy(picture, rng, noise) if noise else picture for picture in made)
+        returned_B3SS, _ = self._paint(self.back, sent_target, factor)
+        back_again_B3SS, _ = self._paint(self.forth, sent_source, factor)
+        back_again = cycle_term(back_again_B3SS, begun[1], options.cycle_pooling)
+        return {
+            "cycle": options.cycle_weight * cycle_term(returned_B3SS, begun[0]),
+            "cycle back": options.cycle_weight * back_again,
         }
 
     def _prices(self, heads_B7ss: Tensor, which: str = "") -> dict[str, Tensor]:
@@ -235,10 +284,8 @@ class UnpairedTrainee:
 
     def _copying_terms(self, source_B3SS: Tensor, target_B3SS: Tensor, factor: float) -> dict[str, Tensor]:
         both = torch.cat([source_B3SS, target_B3SS])
-        return {
-            "copying": identity_term(self._paint(self.forth, both, factor)[0], both)
-            + identity_term(self._paint(self.back, both, factor)[0], both)
-        }
+        copies = [self._paint(generator, both, factor)[0] for generator in self._copying]
+        return {"copying": torch.stack([identity_term(copy, both) for copy in copies]).sum()}
 
     def _identity(self, source_B3SS: Tensor, target_B3SS: Tensor, factor: float) -> Tensor:
         """What both generators change in one picture each that is in their target domain already."""
@@ -273,12 +320,17 @@ class UnpairedTrainee:
         options = self.options
         return paint(generator, rgb_B3SS, factor, options.max_displacement_pixels, options.loop.precision())
 
-    def _judge(self, critic: PatchCritic, picture_B3SS: Tensor, factor: float) -> Tensor:
-        """Logits for pictures; the factor is laid beside them, as strokes grow with it."""
-        plane_B1SS = torch.full_like(picture_B3SS[:, :1], float(np.log2(factor)) / 3)
+    def _see(self, picture_B3SS: Tensor) -> Features:
+        """What critics look at."""
         with self.options.loop.precision():
-            logits_B1hw: Tensor = critic(torch.cat([picture_B3SS, plane_B1SS], dim=1))
-        return logits_B1hw
+            features: Features = self._encoder(picture_B3SS, deepest=3)
+        return features
+
+    def _judge(self, critic: FeatureCritic, features: Features, factor: float) -> Tensor:
+        """Logits for pictures; the factor is laid beside them, as strokes grow with it."""
+        with self.options.loop.precision():
+            logits_BLhw: Tensor = critic(features, (float(np.log2(factor)) / 3,))
+        return logits_BLhw
 
     def _squares(self, squares_B1SS3: Squares, enlargement: float) -> Tensor:
         """A batch B3SS of the feed's squares: their first corner, enlarged to their size."""

@@ -7,7 +7,16 @@ import math
 import pytest
 import torch
 
-from training.critic import PatchCritic, belief_term, cycle_term, identity_term, made_term, true_term
+from training.critic import (
+    FeatureCritic,
+    PatchCritic,
+    belief_term,
+    cycle_term,
+    identity_term,
+    made_term,
+    true_term,
+)
+from training.features import Encoder
 
 
 def logits(*probabilities: float) -> torch.Tensor:
@@ -36,6 +45,12 @@ def test_cycle_and_identity_are_mean_absolute_differences() -> None:
     returned = torch.tensor([0.5, -0.1]).expand(1, 3, 1, 2)
     assert cycle_term(returned, start).item() == pytest.approx(0.3)
     assert identity_term(start, returned).item() == pytest.approx(0.3)
+
+
+def test_a_cycle_of_squares_does_not_see_what_changed_place_within_them() -> None:
+    start = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]).expand(1, 3, 2, 4)
+    returned = torch.tensor([[1.0, 0.0, 0.8, 0.0], [0.0, 0.0, 0.0, 0.0]]).expand(1, 3, 2, 4)
+    assert cycle_term(returned, start, 2).item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("halvings", "patch"), [(1, 10), (2, 22), (3, 46)])
@@ -71,3 +86,23 @@ def test_a_few_corrections_let_a_critic_tell_two_sets_apart() -> None:
         optimiser.step()
     after = (true_term(critic(smooth)) + made_term(critic(rough))).item()
     assert after < 0.5 * before
+
+
+def test_a_critic_of_features_sees_patches_of_three_sizes() -> None:
+    torch.manual_seed(3)
+    critic, encoder = FeatureCritic(width=4).eval(), Encoder()
+    picture = torch.rand(1, 3, 96, 96, requires_grad=True)
+    judged = critic(encoder(picture, deepest=3))
+    assert judged.shape == (1, 3, 24, 24)
+    for level, patch in enumerate((10, 20, 36)):
+        (gradient,) = torch.autograd.grad(judged[0, level, 12, 12], picture, retain_graph=True)
+        seen = gradient.abs().sum((0, 1)).nonzero()
+        width = int((seen.max(0).values - seen.min(0).values + 1).max())
+        assert 0.6 * patch < width <= patch
+
+
+def test_a_condition_changes_what_a_critic_of_features_says() -> None:
+    torch.manual_seed(3)
+    critic = FeatureCritic(1, 4).eval()
+    features = Encoder()(torch.rand(1, 3, 32, 32), deepest=3)
+    assert not torch.allclose(critic(features, (0.0,)), critic(features, (1.0,)), atol=1e-4)

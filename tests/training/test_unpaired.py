@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from streamfx.generate.engine import read_engine
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
-from training.unpaired import UnpairedOptions, train
+from training.feed import Feed
+from training.unpaired import UnpairedOptions, UnpairedTrainee, run, train
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "none"}
 
@@ -43,7 +45,6 @@ def toy_values(folder: Path, **changes: object) -> dict[str, object]:
         "target_domain": "striped",
         "network": NETWORK,
         "critic_width": 4,
-        "critic_halvings": 1,
         "copying_steps": 1,
         "steps": 3,
         "temporal_shift": 2,
@@ -61,7 +62,8 @@ def test_the_command_writes_one_engine_per_direction(tmp_path: Path) -> None:
     assert (back.source_domain, back.target_domain) == ("striped", "smooth")
     terms = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
     assert set(terms[0]) == {"step", "copying"}
-    assert {"belief source", "belief target", "cycle", "identity", "temporal"} <= terms[-1].keys()
+    assert {"belief source", "belief target", "cycle", "cycle back"} <= terms[-1].keys()
+    assert {"identity", "temporal"} <= terms[-1].keys()
     assert {f"critic {d} {w}" for d in ("source", "target") for w in ("true", "made")} <= terms[-1].keys()
 
 
@@ -104,6 +106,21 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
         train(options, interrupt_after(3))
     resumed = train(options)
     assert_same_weights(whole.networks, resumed.networks)
+
+
+def test_a_generator_starts_from_a_finished_engine_and_does_not_learn_to_copy(tmp_path: Path) -> None:
+    values = toy_values(tmp_path, copying_steps=2, steps=1)
+    options = UnpairedOptions.model_validate(values)
+    run(options)
+    begun = load_file(options.out / "weights.safetensors")
+    changes = {"init": str(options.out / "weights.safetensors"), "work": str(tmp_path / "again")}
+    with Feed(options.source, 1) as source, Feed(options.target, 2) as target:
+        trainee = UnpairedTrainee(UnpairedOptions.model_validate(values | changes), source, target)
+        back = [values.detach().clone() for values in trainee.back.parameters()]
+        trainee.step(0)
+    assert all(torch.equal(begun[name], found) for name, found in trainee.forth.state_dict().items())
+    pairs = zip(back, trainee.back.parameters(), strict=True)
+    assert any(not torch.equal(before, after) for before, after in pairs)
 
 
 def test_only_named_pictures_of_the_target_are_used(tmp_path: Path) -> None:
