@@ -31,7 +31,7 @@ from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
-from training.unpaired import UnpairedOptions
+from training.unpaired_options import UnpairedOptions
 
 
 class WrongOptions(ValueError):

@@ -12,126 +12,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
+from streamfx.generate.networks.warp_mask import WarpMask
 from training import losses
 from training.anchors import tie, wake
-from training.card import plain_card, sources
 from training.critic import FeatureCritic, belief_term, cycle_term, identity_term, made_term, true_term
 from training.export import export, golden, network_fields
 from training.features import Encoder
-from training.feed import Feed, FeedOptions, Squares
+from training.feed import Feed, Squares
 from training.fused import paint
-from training.loop import LoopOptions, correct
+from training.loop import correct
 from training.loop import run as run_loop
-from training.options import NetworkOptions
 from training.pairs import stack
-from training.pictures import Still, draw_factor, noisy, to_short_side
+from training.pictures import draw_factor, noisy, to_short_side
+from training.unpaired_card import card
+from training.unpaired_options import GeneratorWeights, UnpairedOptions
 
 log = logging.getLogger(__name__)
 
 Features: TypeAlias = list[Tensor]
 """Of a batch of pictures, at the layers that critics look at."""
-
-
-class UnpairedOptions(BaseModel):
-    """Settings of `python -m training unpaired`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    source: FeedOptions = Field(description="pictures of the source domain")
-    target: FeedOptions = Field(description="pictures of the target domain")
-    target_only: list[str] = Field(
-        default=[], description="of the target, only pictures whose name contains one of these words"
-    )
-    out: Path = Field(description="engine folder to write, source to target")
-    out_back: Path = Field(description="engine folder to write, target to source")
-    work: Path = Field(description="folder for checkpoint and log")
-
-    version: str = "1.0.0"
-    title: str = Field(default="", description="what the target domain is, for the card")
-    source_domain: str = "photo"
-    target_domain: str = "painting"
-    licence: str = "Apache-2.0"
-
-    network: NetworkOptions = Field(default_factory=lambda: NetworkOptions(norm="none"))
-    init: Path | None = Field(
-        default=None,
-        description="weights.safetensors of a finished engine that the generator to the target starts from; "
-        "random by default",
-    )
-    critic_width: int = Field(default=32, ge=1)
-    critic_learning_rate: float = Field(default=4e-4, gt=0)
-    copying_steps: int = Field(
-        default=200,
-        ge=0,
-        description="at first, in which generators without `init` learn to give back what they see",
-    )
-    steps: int = Field(default=3500, ge=1, description="of all four networks, after those")
-    tied_steps: int = Field(default=3700, ge=0, description="at first, in which all factors learn together")
-    loop: LoopOptions = Field(
-        default_factory=lambda: LoopOptions(learning_rate=6e-4, tail=0.4, checkpoint_every=200)
-    )
-    factors: dict[float, float] = Field(
-        default={1.0: 0.3, 1.5: 0.1, 2.0: 0.25, 3.0: 0.1, 4.0: 0.25},
-        description="how often each factor is drawn",
-    )
-    stroke_scale: float = Field(default=1.0, ge=1, description="target pictures are enlarged by this")
-    stroke_growth: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="and by the factor to this power: large pictures, large strokes",
-    )
-
-    adversarial_weight: float = Field(default=0.1, ge=0)
-    cycle_weight: float = Field(default=0.5, ge=0)
-    cycle_noise: float = Field(
-        default=0.0, ge=0, description="deviation of noise added half way, in which nothing can be hidden"
-    )
-    cycle_pooling: int = Field(
-        default=1,
-        ge=1,
-        description="side of squares whose means are compared where a target picture comes back: what it "
-        "shows, not where each stroke was",
-    )
-    identity_weight: float = Field(default=0.1, ge=0)
-    grid_weight: float = Field(default=5.0, ge=0)
-    displacement_price: float = Field(default=0.005, ge=0)
-    max_displacement_pixels: float = Field(default=4.0, gt=0)
-    temporal_weight: float = Field(default=5.0, ge=0)
-    temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
-    temporal_noise: float = Field(default=0.01, ge=0, description="deviation of the added noise, of 1")
-
-    @property
-    def target_stills(self) -> list[Still]:
-        """Pictures of the target domain to train on."""
-        return [
-            still
-            for still in self.target.stills
-            if not self.target_only or any(word in still.path.name for word in self.target_only)
-        ]
-
-    @model_validator(mode="after")
-    def _check(self) -> UnpairedOptions:
-        wrong = []
-        if (self.source.crop, self.source.batch) != (self.target.crop, self.target.batch):
-            wrong.append("source and target must have the same crop and batch")
-        if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
-            wrong.append("factors: factors are at least 1, shares above 0")
-        if uneven := [factor for factor in self.factors if self.source.crop % (STRIDE * factor)]:
-            wrong.append(f"crop {self.source.crop} is no multiple of {STRIDE} times {uneven[0]:g}, a factor")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
 
 
 def run(options: UnpairedOptions) -> None:
@@ -222,13 +128,13 @@ class UnpairedTrainee:
         judged = self._correct_critics((source_B3SS, target_B3SS), (seen_source, seen_target), factor)
         terms = self._adversarial_terms(seen_source, seen_target, factor)
         terms |= self._cycle_terms((source_B3SS, target_B3SS), (made_source[0], made_target[0]), factor, rng)
-        terms["identity"] = options.identity_weight * self._identity(source_B3SS, target_B3SS, factor)
-        terms |= self._prices(made_target[1]) | self._prices(made_source[1], " back")
-        if options.temporal_weight > 0:
-            terms["temporal"] = options.temporal_weight * (
-                self._temporal(self.forth, source_B3SS, made_target[0], factor, rng)
-                + self._temporal(self.back, target_B3SS, made_source[0], factor, rng)
-            )
+        terms |= self._generator_terms(
+            self.forth, options.weights, (source_B3SS, made_target), target_B3SS, factor, rng
+        )
+        terms_back = self._generator_terms(
+            self.back, options.weights_back, (target_B3SS, made_source), source_B3SS, factor, rng
+        )
+        terms |= {f"{name} back": term for name, term in terms_back.items()}
         return correct(self.optimisers["generators"], terms) | judged
 
     def _correct_critics(
@@ -246,10 +152,11 @@ class UnpairedTrainee:
         return correct(self.optimisers["critics"], terms)
 
     def _adversarial_terms(self, source: Features, target: Features, factor: float) -> dict[str, Tensor]:
-        weight = self.options.adversarial_weight
+        weights, weights_back = self.options.weights, self.options.weights_back
         return {
-            "belief source": weight * belief_term(self._judge(self.critic_source, source, factor)),
-            "belief target": weight * belief_term(self._judge(self.critic_target, target, factor)),
+            "belief": weights.adversarial * belief_term(self._judge(self.critic_target, target, factor)),
+            "belief back": weights_back.adversarial
+            * belief_term(self._judge(self.critic_source, source, factor)),
         }
 
     def _cycle_terms(
@@ -265,35 +172,55 @@ class UnpairedTrainee:
         "CycleGAN, a Master of Steganography", 2017); noise of our own covers it.
         """
         options = self.options
-        noise = options.cycle_noise
-        sent_source, sent_target = (noisy(picture, rng, noise) if noise else picture for picture in made)
-        returned_B3SS, _ = self._paint(self.back, sent_target, factor)
-        back_again_B3SS, _ = self._paint(self.forth, sent_source, factor)
+        reach, deviation = options.cycle_reach, options.cycle_noise
+        sent = [reach * picture + (1 - reach) * picture.detach() for picture in made]
+        if deviation > 0:
+            sent = [noisy(picture, rng, deviation) for picture in sent]
+        back_again_B3SS, _ = self._paint(self.forth, sent[0], factor)
+        returned_B3SS, _ = self._paint(self.back, sent[1], factor)
         back_again = cycle_term(back_again_B3SS, begun[1], options.cycle_pooling)
         return {
-            "cycle": options.cycle_weight * cycle_term(returned_B3SS, begun[0]),
-            "cycle back": options.cycle_weight * back_again,
+            "cycle": options.weights.cycle * back_again,
+            "cycle back": options.weights_back.cycle * cycle_term(returned_B3SS, begun[0]),
         }
 
-    def _prices(self, heads_B7ss: Tensor, which: str = "") -> dict[str, Tensor]:
+    def _generator_terms(
+        self,
+        generator: WarpMask,
+        weights: GeneratorWeights,
+        pair: tuple[Tensor, tuple[Tensor, Tensor]],
+        wanted_B3SS: Tensor,
+        factor: float,
+        rng: np.random.Generator,
+    ) -> dict[str, Tensor]:
+        """What concerns one generator only: prices, and what it does to pictures of its own domain.
+
+        Args:
+            generator: Which.
+            weights: Of the terms.
+            pair: Pictures, and what it painted of them: pictures and heads.
+            wanted_B3SS: Pictures that are in its target domain already. One of them is enough.
+            factor: Of the step.
+            rng: For the temporal term.
+        """
+        options = self.options
+        given_B3SS, (made_B3SS, heads_B7ss) = pair
         price = losses.displacement_price(heads_B7ss[:, 4:6])
-        return {
-            f"grid{which}": self.options.grid_weight * losses.grid(heads_B7ss[:, :3]),
-            f"displacement{which}": self.options.displacement_price * price,
+        kept_13SS, _ = self._paint(generator, wanted_B3SS[:1], factor)
+        terms = {
+            "identity": weights.identity * identity_term(kept_13SS, wanted_B3SS[:1]),
+            "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
+            "displacement": options.displacement_price * price,
         }
+        if weights.temporal > 0:
+            moved = self._temporal(generator, given_B3SS, made_B3SS, factor, rng)
+            terms["temporal"] = weights.temporal * moved
+        return terms
 
     def _copying_terms(self, source_B3SS: Tensor, target_B3SS: Tensor, factor: float) -> dict[str, Tensor]:
         both = torch.cat([source_B3SS, target_B3SS])
         copies = [self._paint(generator, both, factor)[0] for generator in self._copying]
         return {"copying": torch.stack([identity_term(copy, both) for copy in copies]).sum()}
-
-    def _identity(self, source_B3SS: Tensor, target_B3SS: Tensor, factor: float) -> Tensor:
-        """What both generators change in one picture each that is in their target domain already."""
-        kept_target_13SS, _ = self._paint(self.forth, target_B3SS[:1], factor)
-        kept_source_13SS, _ = self._paint(self.back, source_B3SS[:1], factor)
-        return identity_term(kept_target_13SS, target_B3SS[:1]) + identity_term(
-            kept_source_13SS, source_B3SS[:1]
-        )
 
     def _temporal(
         self,
@@ -339,26 +266,3 @@ class UnpairedTrainee:
         return stack([to_short_side(corner, self.options.source.crop) for corner in corners]).to(
             self.options.loop.device
         )
-
-
-def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
-    """Card of one of both freshly trained engines."""
-    how = (
-        f"`python -m training unpaired` from random weights, seed {options.loop.seed}: two generators, one "
-        f"per direction, and two critics of patches; {options.copying_steps} steps of giving back what they "
-        f"see, then {options.steps} of all four; in the first {options.tied_steps} "
-        f"all factors learn together; batch {options.source.batch} of {options.source.crop} x "
-        f"{options.source.crop} pixels of each domain, Adam at {options.loop.learning_rate:g} (critics "
-        f"{options.critic_learning_rate:g}) with a linear tail, at random factors; paintings are enlarged by "
-        f"the factor to the power {options.stroke_growth:g}. Losses and weights, on the fused full-size "
-        f"output: belief of the critics {options.adversarial_weight:g}, cycle {options.cycle_weight:g}, "
-        f"identity {options.identity_weight:g}, grid of pixels {options.grid_weight:g}, price of the "
-        f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g}."
-    )
-    told = [
-        f"{options.source_domain}: {sources(options.source.stills, options.source.content)}",
-        f"{options.target_domain}: {sources(options.target_stills, options.target.content)}",
-    ]
-    what = f" ({options.title})" if options.title else ""
-    does = f"Turns pictures and video of the domain {domains[0]} into {domains[1]}{what}."
-    return plain_card(name, does, options.network, [how, *told])

@@ -1,0 +1,49 @@
+"""Cards of both engines of an unpaired training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.card import plain_card, sources
+from training.unpaired_options import GeneratorWeights, UnpairedOptions
+
+
+def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
+    """Card of one of both freshly trained engines."""
+    begun = "random weights" if options.init is None else f"the weights of {_place(options.init)}"
+    which = "both generators" if options.init is None else "the generator back"
+    how = (
+        f"`python -m training unpaired`, seed {options.loop.seed}: two generators, one per direction, and "
+        f"two critics of patches, as features of VGG-19 show them. The generator to {options.target_domain} "
+        f"started from {begun}, that back from random weights. {options.copying_steps} steps in which {which} learned "
+        f"to give back what it sees, then {options.steps} of all four; in the first "
+        f"{options.tied_steps} all factors learned together. Batch {options.source.batch} of "
+        f"{options.source.crop} x {options.source.crop} pixels of each domain, Adam at "
+        f"{options.loop.learning_rate:g} (critics {options.critic_learning_rate:g}) with a linear tail, at "
+        f"random factors; target pictures were enlarged by {options.stroke_scale:g} times the factor to the "
+        f"power {options.stroke_growth:g}. Losses, on the fused full-size output, and their weights to "
+        f"{options.target_domain}: {_told(options.weights)}; back: {_told(options.weights_back)}; "
+        f"{options.cycle_reach:g} of a cycle's gradient reached the generator that began it, noise of "
+        f"{options.cycle_noise:g} was added half way, and target pictures that came back were compared as "
+        f"means of {options.cycle_pooling} x {options.cycle_pooling} pixels. Grid of pixels "
+        f"{options.grid_weight:g}, price of the displacement {options.displacement_price:g}."
+    )
+    told = [
+        f"{options.source_domain}: {sources(options.source.stills, options.source.content)}",
+        f"{options.target_domain}: {sources(options.target_stills, options.target.content)}",
+    ]
+    what = f" ({options.title})" if options.title else ""
+    does = f"Turns pictures and video of the domain {domains[0]} into {domains[1]}{what}."
+    return plain_card(name, does, options.network, [how, *told])
+
+
+def _told(weights: GeneratorWeights) -> str:
+    return (
+        f"belief of the critic {weights.adversarial:g}, cycle {weights.cycle:g}, identity "
+        f"{weights.identity:g}, temporal term {weights.temporal:g}"
+    )
+
+
+def _place(weights: Path) -> str:
+    """Where an engine's weights lie, without folders that only this machine has."""
+    return "/".join(weights.parts[-3:-1])
