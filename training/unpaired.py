@@ -118,14 +118,15 @@ class UnpairedTrainee:
         target_B3SS = self._squares(
             self.target.batch(number), options.stroke_scale * factor**options.stroke_growth
         )
-        if number < options.copying_steps:
-            return correct(
-                self.optimisers["generators"], self._copying_terms(source_B3SS, target_B3SS, factor)
-            )
-        made_target = self._paint(self.forth, source_B3SS, factor)
-        made_source = self._paint(self.back, target_B3SS, factor)
-        seen_source, seen_target = self._see(made_source[0]), self._see(made_target[0])
+        copying = number < options.copying_steps
+        with torch.set_grad_enabled(not copying):
+            made_target = self._paint(self.forth, source_B3SS, factor)
+            made_source = self._paint(self.back, target_B3SS, factor)
+            seen_source, seen_target = self._see(made_source[0]), self._see(made_target[0])
         judged = self._correct_critics((source_B3SS, target_B3SS), (seen_source, seen_target), factor)
+        if copying:
+            copied = self._copying_terms(source_B3SS, target_B3SS, factor)
+            return correct(self.optimisers["generators"], copied) | judged
         terms = self._adversarial_terms(seen_source, seen_target, factor)
         terms |= self._cycle_terms((source_B3SS, target_B3SS), (made_source[0], made_target[0]), factor, rng)
         terms |= self._generator_terms(
@@ -206,12 +207,13 @@ class UnpairedTrainee:
         options = self.options
         given_B3SS, (made_B3SS, heads_B7ss) = pair
         price = losses.displacement_price(heads_B7ss[:, 4:6])
-        kept_13SS, _ = self._paint(generator, wanted_B3SS[:1], factor)
         terms = {
-            "identity": weights.identity * identity_term(kept_13SS, wanted_B3SS[:1]),
             "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
             "displacement": options.displacement_price * price,
         }
+        if weights.identity > 0:
+            kept_13SS, _ = self._paint(generator, wanted_B3SS[:1], factor)
+            terms["identity"] = weights.identity * identity_term(kept_13SS, wanted_B3SS[:1])
         if weights.temporal > 0:
             moved = self._temporal(generator, given_B3SS, made_B3SS, factor, rng)
             terms["temporal"] = weights.temporal * moved

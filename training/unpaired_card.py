@@ -12,21 +12,21 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
     """Card of one of both freshly trained engines."""
     begun = "random weights" if options.init is None else f"the weights of {_place(options.init)}"
     which = "both generators" if options.init is None else "the generator back"
+    loop, crop, there = options.loop, options.source.crop, options.target_domain
     how = (
-        f"`python -m training unpaired`, seed {options.loop.seed}: two generators, one per direction, and "
-        f"two critics of patches, as features of VGG-19 show them. The generator to {options.target_domain} "
-        f"started from {begun}, that back from random weights. {options.copying_steps} steps in which {which} learned "
-        f"to give back what it sees, then {options.steps} of all four; in the first "
-        f"{options.tied_steps} all factors learned together. Batch {options.source.batch} of "
-        f"{options.source.crop} x {options.source.crop} pixels of each domain, Adam at "
-        f"{options.loop.learning_rate:g} (critics {options.critic_learning_rate:g}) with a linear tail, at "
-        f"random factors; target pictures were enlarged by {options.stroke_scale:g} times the factor to the "
-        f"power {options.stroke_growth:g}. Losses, on the fused full-size output, and their weights to "
-        f"{options.target_domain}: {_told(options.weights)}; back: {_told(options.weights_back)}; "
+        f"`python -m training unpaired`, seed {loop.seed}: two generators, one per direction, and two critics "
+        f"of patches, as features of VGG-19 show them. The generator to {there} started from {begun}, that "
+        f"back from random weights. {options.copying_steps} steps in which {which} learned to give back what "
+        f"it sees, and critics what there is, then {options.steps} of all four; in the first "
+        f"{options.tied_steps} all factors learned together. Batch {options.source.batch} of {crop} x {crop} "
+        f"pixels of each domain, Adam at {loop.learning_rate:g} (critics {options.critic_learning_rate:g}) "
+        f"with a linear tail, at random factors; target pictures were enlarged by {options.stroke_scale:g} "
+        f"times the factor to the power {options.stroke_growth:g}. Losses, on the fused full-size output, and "
+        f"their weights to {there}: {_told(options.weights)}; back: {_told(options.weights_back)}; grid of "
+        f"pixels {options.grid_weight:g}, price of the displacement {options.displacement_price:g}. "
         f"{options.cycle_reach:g} of a cycle's gradient reached the generator that began it, noise of "
         f"{options.cycle_noise:g} was added half way, and target pictures that came back were compared as "
-        f"means of {options.cycle_pooling} x {options.cycle_pooling} pixels. Grid of pixels "
-        f"{options.grid_weight:g}, price of the displacement {options.displacement_price:g}."
+        f"means of {options.cycle_pooling} x {options.cycle_pooling} pixels."
     )
     told = [
         f"{options.source_domain}: {sources(options.source.stills, options.source.content)}",

@@ -62,10 +62,11 @@ def test_the_command_writes_one_engine_per_direction(tmp_path: Path) -> None:
     assert (forth.source_domain, forth.target_domain) == ("smooth", "striped")
     assert (back.source_domain, back.target_domain) == ("striped", "smooth")
     terms = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
-    assert set(terms[0]) == {"step", "copying"}
+    critics = {f"critic {d} {w}" for d in ("source", "target") for w in ("true", "made")}
+    assert set(terms[0]) == {"step", "copying"} | critics
     kinds = ("belief", "cycle", "identity", "temporal", "grid", "displacement")
     assert {f"{kind}{which}" for kind in kinds for which in ("", " back")} <= terms[-1].keys()
-    assert {f"critic {d} {w}" for d in ("source", "target") for w in ("true", "made")} <= terms[-1].keys()
+    assert critics <= terms[-1].keys()
 
 
 def test_every_network_is_corrected(tmp_path: Path) -> None:
