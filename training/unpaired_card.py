@@ -16,8 +16,8 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
     how = (
         f"`python -m training unpaired`, seed {loop.seed}: two generators, one per direction, and two "
         f"critics of patches, as features of VGG-19 show them. The generator to {there} started from "
-        f"{begun}, that back from random weights. {options.copying_steps} steps in which {which} learned to give "
-        f"back what it sees, and critics what there is, then {options.steps} of all four; in the first "
+        f"{begun}, that back from random weights. {options.copying_steps} steps in which {which} learned to "
+        f"give back what it sees, and critics what there is, then {options.steps} of all four; in the first "
         f"{options.tied_steps} all factors learned together. Batch {options.source.batch} of {crop} x {crop} "
         f"pixels of each domain, Adam at {loop.learning_rate:g} (critics {options.critic_learning_rate:g}) "
         f"with a linear tail, at random factors; target pictures were enlarged by {options.stroke_scale:g} "
