@@ -208,7 +208,7 @@ class UnpairedTrainee:
         given_B3SS, (made_B3SS, heads_B7ss) = pair
         price = losses.displacement_price(heads_B7ss[:, 4:6])
         terms = {
-            "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
+            "grid": weights.grid * losses.grid(heads_B7ss[:, :3]),
             "displacement": options.displacement_price * price,
         }
         if weights.identity > 0:

@@ -22,8 +22,8 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
         f"pixels of each domain, Adam at {loop.learning_rate:g} (critics {options.critic_learning_rate:g}) "
         f"with a linear tail, at random factors; target pictures were enlarged by {options.stroke_scale:g} "
         f"times the factor to the power {options.stroke_growth:g}. Losses, on the fused full-size output, "
-        f"and their weights to {there}: {_told(options.weights)}; back: {_told(options.weights_back)}; grid "
-        f"of pixels {options.grid_weight:g}, price of the displacement {options.displacement_price:g}. "
+        f"and their weights to {there}: {_told(options.weights)}; back: {_told(options.weights_back)}; "
+        f"price of the displacement {options.displacement_price:g}. "
         f"{options.cycle_reach:g} of a cycle's gradient reached the generator that began it, noise of "
         f"{options.cycle_noise:g} was added half way, and target pictures that came back were compared as "
         f"means of {options.cycle_pooling} x {options.cycle_pooling} pixels."
@@ -40,7 +40,8 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
 def _told(weights: GeneratorWeights) -> str:
     return (
         f"belief of the critic {weights.adversarial:g}, cycle {weights.cycle:g}, identity "
-        f"{weights.identity:g}, temporal term {weights.temporal:g}"
+        f"{weights.identity:g}, temporal term {weights.temporal:g}, grid of pixels "
+        f"{weights.grid:g}"
     )
 
 

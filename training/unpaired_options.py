@@ -22,6 +22,7 @@ class GeneratorWeights(BaseModel):
     cycle: float = Field(default=0.5, ge=0, description="of the circle that this generator closes")
     identity: float = Field(default=0.1, ge=0)
     temporal: float = Field(default=5.0, ge=0)
+    grid: float = Field(default=5.0, ge=0, description="of a lattice of pixels in what is translated")
 
 
 class UnpairedOptions(BaseModel):
@@ -91,7 +92,6 @@ class UnpairedOptions(BaseModel):
         description="side of squares whose means are compared where a target picture comes back: what it "
         "shows, not where each stroke was",
     )
-    grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")

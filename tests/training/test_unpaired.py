@@ -83,8 +83,8 @@ def test_every_network_is_corrected(tmp_path: Path) -> None:
 
 def test_what_went_there_and_back_is_compared_with_where_it_began(tmp_path: Path) -> None:
     """The cycle term alone teaches generators that scramble pictures to undo one another."""
-    only = {"adversarial": 0.0, "identity": 0.0, "temporal": 0.0, "cycle": 1.0}
-    weights = {"weights": only, "weights_back": only, "grid_weight": 0.0, "displacement_price": 0.0}
+    only = {"adversarial": 0.0, "identity": 0.0, "temporal": 0.0, "grid": 0.0, "cycle": 1.0}
+    weights = {"weights": only, "weights_back": only, "displacement_price": 0.0}
     loop = {"learning_rate": 0.01, "bfloat16": False, "threads": 1, "warm_up_steps": 1}
     train(
         UnpairedOptions.model_validate(
