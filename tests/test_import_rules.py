@@ -25,6 +25,7 @@ HOMES = {
         "web/peer.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
+    "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/enlarge.py",
         "generate/fuse_kernels.py",

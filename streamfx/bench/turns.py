@@ -1,0 +1,248 @@
+"""Turns: every case in a process of its own, measured in rounds, so that what disturbs one disturbs all."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from streamfx.bench.cases import cases_of
+from streamfx.bench.levels import FRAME, Setup
+from streamfx.bench.result import BenchConfig, BenchResult, Case, Failed, Row
+from streamfx.bench.surroundings import Look, Surroundings
+from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
+from streamfx.stats import Times
+from streamfx.versions import versions
+
+AT_ONCE = 8
+"""Most cases that take turns with one another: each holds its engine and its pictures in memory."""
+
+ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
+_LEAST_TURN_SECONDS = 0.25
+_SETTLE_SECONDS = 0.05  # threads go on spinning for a while after their work is done
+_CLOSE_SECONDS = 10.0
+_PARTS = ("decode", "reduce", "translate", "fuse", "encode")
+
+Told = Callable[[str], None]
+
+
+def measure(config: BenchConfig, told: Told = lambda _: None) -> BenchResult:
+    """Return what was measured; a case that fails is in it with its reason. A Ctrl-C ends it early.
+
+    Args:
+        config: what to measure.
+        told: called with a line now and then: what is done next.
+
+    Raises:
+        ConfigError: an effect or backend is not known.
+        EngineNotFoundError, EngineCorruptError: see `streamfx.generate.library.load_engine`.
+    """
+    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+    cases = cases_of(config)
+    found = _Found()
+    around = Surroundings()
+    with closing(around), tempfile.TemporaryDirectory(prefix="streamfx-bench-") as folder:
+        setups = [
+            Setup(case, config.threads, math.ceil(config.frames / config.rounds), config.clip, config.encoder,
+                  Path(folder))
+            for case in cases
+        ]  # fmt: skip
+        stopped = False
+        try:
+            for begin in range(0, len(setups), AT_ONCE):
+                _measure_together(setups[begin : begin + AT_ONCE], config, found, around, told)
+        except KeyboardInterrupt:
+            stopped = True
+        return BenchResult(
+            measured_at=measured_at,
+            device=around.device(),
+            versions=versions(),
+            config=config,
+            includes=found.includes,
+            notes=around.notes,
+            rows=tuple(found.rows[case] for case in cases if case in found.rows),
+            failed=tuple(
+                Failed(case=case, reason=found.failed[case]) for case in cases if case in found.failed
+            ),
+            stopped=stopped,
+        )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known so far."""
+
+    rows: dict[Case, Row] = field(default_factory=dict)
+    failed: dict[Case, str] = field(default_factory=dict)
+    includes: dict[str, str] = field(default_factory=dict)
+
+
+def _measure_together(
+    setups: Sequence[Setup], config: BenchConfig, found: _Found, around: Surroundings, told: Told
+) -> None:
+    """Open cases one after the other, then give each a turn in every round, then close them all."""
+    with ExitStack() as opened:
+        runners: list[_Runner] = []
+        for number, setup in enumerate(setups, 1):
+            told(f"opening {number} of {len(setups)}: {setup.case}")
+            runner = _Runner(setup, config)
+            opened.callback(runner.close)
+            if _went_well(runner, runner.open(), found):
+                runners.append(runner)
+        for number in range(1, config.rounds + 1):
+            told(f"round {number} of {config.rounds}")
+            for runner in list(runners):
+                time.sleep(_SETTLE_SECONDS)
+                before = around.look()
+                answer = runner.turn()
+                runner.looks.append((before, around.look()))
+                if _went_well(runner, answer, found):
+                    found.rows[runner.case] = runner.row()
+                else:
+                    runners.remove(runner)
+
+
+def _went_well(runner: _Runner, answer: Answer, found: _Found) -> bool:
+    if isinstance(answer, Failure):
+        found.failed[runner.case] = answer.reason
+        found.rows.pop(runner.case, None)
+        return False
+    if isinstance(answer, Ready):
+        found.includes[runner.case.level] = answer.includes
+    return True
+
+
+class _Runner:
+    """A case, the process that measures it, and what it has said so far."""
+
+    def __init__(self, setup: Setup, config: BenchConfig) -> None:
+        self.case, self._config = setup.case, config
+        self.looks: list[tuple[Look, Look]] = []  # before and after each turn
+        # Spawned, not forked: libraries with threads of their own do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=work, args=(theirs, setup), daemon=True, name=f"{setup.case}")
+        self._theirs = theirs
+        self._ready: Ready | None = None
+        self._turns: list[Turn] = []
+
+    def open(self) -> Answer:
+        """Start the process and return its first answer."""
+        self._process.start()
+        self._theirs.close()  # so that its end is noticed
+        answer = self._answer()
+        if isinstance(answer, Ready):
+            self._ready = answer
+        return answer
+
+    def turn(self) -> Answer:
+        """Have it measure for one turn and return its answer."""
+        try:
+            self._connection.send(self._frames())
+        except OSError:
+            return self._ended()
+        answer = self._answer()
+        if isinstance(answer, Turn):
+            self._turns.append(answer)
+        return answer
+
+    def row(self) -> Row:
+        """Return the figures so far, after at least one turn."""
+        assert self._ready is not None
+        last, frames = self._turns[-1], sum(turn.frames for turn in self._turns)
+        times = last.stages[FRAME]
+        return Row(
+            case=self.case,
+            ran=self._ready.ran,
+            fps=frames / sum(turn.seconds for turn in self._turns),
+            p50_ms=_ms(times.p50_seconds),
+            p95_ms=_ms(times.p95_seconds) if times.count >= ENOUGH_FOR_P95 else None,
+            p99_ms=_ms(times.p99_seconds) if times.count >= ENOUGH_FOR_P99 else None,
+            max_ms=_ms(times.max_seconds),
+            turns_fps=tuple(turn.frames / turn.seconds for turn in self._turns),
+            frames=frames,
+            warm_up_frames=self._ready.warm_up_frames,
+            peak_memory_mib=_mib(last.peak_memory_bytes),
+            device_memory_mib=_mib(last.device_memory_bytes),
+            taken_by_others=_taken_by_others(self.looks, sum(turn.cpu_seconds for turn in self._turns)),
+            power_watts=_watts(self.looks),
+            parts_p50_ms=dict(_parts(last.stages)),
+        )
+
+    def close(self) -> None:
+        """End the process, kindly where it is waiting to be told what to do."""
+        if self._process.pid is None:
+            return
+        self._connection.close()
+        self._process.join(_CLOSE_SECONDS if self._ready is not None else 0.1)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+    def _frames(self) -> int:
+        """Return how many frames its next turn has."""
+        assert self._ready is not None
+        config, ready = self._config, self._ready
+        wanted = max(config.frames / config.rounds, _LEAST_TURN_SECONDS / ready.frame_seconds)
+        allowed = config.seconds / config.rounds / ready.frame_seconds
+        return max(1, min(math.ceil(wanted), math.floor(allowed), ready.most_frames or math.ceil(wanted)))
+
+    def _answer(self) -> Answer:
+        try:
+            answer: Answer = self._connection.recv()
+        except (EOFError, OSError):
+            return self._ended()
+        return answer
+
+    def _ended(self) -> Failure:
+        self._process.join()
+        code = self._process.exitcode
+        why = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
+        return Failure(f"its process {why}, perhaps for lack of memory")
+
+
+def _parts(stages: dict[str, Times]) -> Iterator[tuple[str, float]]:
+    for name in _PARTS:
+        if name in stages:
+            yield name, _ms(stages[name].p50_seconds)
+
+
+def _watts(looks: Sequence[tuple[Look, Look]]) -> dict[str, float]:
+    """Return the mean power by meter, of those that could be read all the time."""
+    seconds = sum(after.at_seconds - before.at_seconds for before, after in looks)
+    meters = set.intersection(*(set(look.joules) for pair in looks for look in pair))
+    return {
+        meter: sum(after.joules[meter] - before.joules[meter] for before, after in looks) / seconds
+        for meter in sorted(meters)
+    }
+
+
+def _taken_by_others(looks: Sequence[tuple[Look, Look]], cpu_seconds: float) -> float | None:
+    """Return the share of the processors, 0..1, that other programs took during the turns."""
+    spans = [
+        (after.at_seconds - before.at_seconds, after.busy_seconds - before.busy_seconds)
+        for before, after in looks
+        if before.busy_seconds is not None and after.busy_seconds is not None
+    ]
+    if not spans:
+        return None
+    seconds, busy_seconds = map(sum, zip(*spans, strict=True))
+    share = (busy_seconds - cpu_seconds) / (seconds * (os.cpu_count() or 1))
+    return min(max(share, 0.0), 1.0)
+
+
+def _ms(seconds: float | None) -> float:
+    assert seconds is not None  # there was at least one measurement
+    return seconds * 1e3
+
+
+def _mib(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else size_bytes / 2**20
