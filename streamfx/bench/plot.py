@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from streamfx.bench.result import BenchResult, Row
+from streamfx.bench.result import BUSY, BenchResult, Row
 from streamfx.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ _COLOURS = {"model": "#8fa3ad", "resident": "#3f88c5", "pipeline": "#d1495b"}
 _OTHER_COLOUR = "#6a994e"
 _WIDTH_INCHES, _DPI = 11.0, 110
 _RATES_FPS = (30, 60)
+_LARGE: Mapping[str, Any] = {"fontsize": 10}
+_SMALL: Mapping[str, Any] = {"fontsize": 8, "color": "#555555"}
 
 
 def check_plot(path: Path) -> None:
@@ -39,54 +42,68 @@ def write_plot(result: BenchResult, path: Path) -> None:
     from matplotlib.figure import Figure
 
     levels = list(dict.fromkeys(row.case.level for row in result.rows))
-    labels = list(dict.fromkeys(map(_label, result.rows)))
-    figure = Figure(figsize=(_WIDTH_INCHES, 2.2 + 0.34 * len(labels)), dpi=_DPI, layout="constrained")
+    words = [_words(row) for row in result.rows]
+    same = {place for place, column in enumerate(zip(*words, strict=True)) if len(set(column)) == 1}
+    common = ", ".join(words[0][place] for place in sorted(same))
+    named = {
+        row.case: "  ".join(word for place, word in enumerate(each) if place not in same) or each[1]
+        for row, each in zip(result.rows, words, strict=True)
+    }
+    labels = list(dict.fromkeys(named.values()))
+    figure = Figure(figsize=(_WIDTH_INCHES, 2.4 + 0.36 * len(labels)), dpi=_DPI, layout="constrained")
     panels = figure.subplots(1, len(levels), squeeze=False, sharey=True)[0]
     for axes, level in zip(panels, levels, strict=True):
-        _panel(axes, level, labels, [row for row in result.rows if row.case.level == level])
+        places = {labels.index(named[row.case]): row for row in result.rows if row.case.level == level}
+        _panel(axes, level, places)
     panels[0].set_yticks(range(len(labels)), labels)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(labels) - 0.4, -0.6)
     processor = result.device.processor
     device = ", ".join(str(gpu["name"]) for gpu in result.device.gpus) or str(processor["name"])
     figure.suptitle(
-        f"streamfx {result.versions['streamfx']} on {device}, {processor['usable_cores']} cores: "
-        "frames per second",
-        x=0.01, ha="left", fontsize=13, fontweight="bold",
+        f"streamfx {result.versions['streamfx']} on {device}, {processor['usable_cores']} cores\n"
+        f"frames per second{': ' if common else ''}{common}",
+        x=0.01, ha="left", fontsize=13,
     )  # fmt: skip
-    figure.supxlabel(_below(result), x=0.01, ha="left", fontsize=8, color="#555555")
+    figure.supxlabel(_below(result), x=0.01, ha="left", **_SMALL)
     try:
         figure.savefig(path)
     except OSError as error:
         raise SinkError(f"{path}: cannot write the picture: {error.strerror}") from error
 
 
-def _panel(axes: Axes, level: str, labels: list[str], rows: list[Row]) -> None:
-    highest = max(row.fps for row in rows)
+def _panel(axes: Axes, level: str, places: Mapping[int, Row]) -> None:
+    """Draw the rows of one level, each at its place from the top."""
+    highest = max(row.fps for row in places.values())
     axes.barh(
-        [labels.index(_label(row)) for row in rows],
-        [row.fps for row in rows],
+        list(places),
+        [row.fps for row in places.values()],
         height=0.66,
         color=_COLOURS.get(level, _OTHER_COLOUR),
     )
-    for row in rows:
-        place = labels.index(_label(row))
-        axes.text(row.fps + 0.015 * highest, place, _short(row.fps), va="center", fontsize=9)
+    for place, row in places.items():
+        slow = ""
         if row.p99_ms is not None:
-            rate = 1e3 / row.p99_ms
-            axes.plot([rate, rate], [place - 0.33, place + 0.33], color="black", linewidth=1.6)
+            rate_fps, slow = 1e3 / row.p99_ms, f"p99 {_short(row.p99_ms)} ms"
+            axes.plot([rate_fps, rate_fps], [place - 0.33, place + 0.33], color="black", linewidth=1.6)
+        for text, points, style in ((_short(row.fps), 4, _LARGE), (slow, 34, _SMALL)):
+            axes.annotate(
+                text, (row.fps, place), (points, 0), textcoords="offset points", va="center", **style
+            )
     for rate_fps in _RATES_FPS:
-        if rate_fps < highest * 1.15:
+        if rate_fps < highest:
             axes.axvline(rate_fps, color="#999999", linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_xlim(0, highest * 1.22)
+    axes.set_xlim(0, highest * 1.6)
     axes.set_title(level, loc="left", fontsize=11)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _label(row: Row) -> str:
+def _words(row: Row) -> tuple[str, str, str, str]:
+    """Return what a row is called, level apart: effect, size, factor, what runs it."""
     case, ran = row.case, row.ran
-    lines = f"{case.height_pixels}p" if case.width_pixels * 9 == case.height_pixels * 16 else case.size
-    return f"{case.effect}  {lines}  factor {case.factor:g}  {ran.backend} {ran.precision}"
+    wide = case.width_pixels * 9 == case.height_pixels * 16
+    size = f"{case.height_pixels}p" if wide else case.size
+    return case.effect, size, f"factor {case.factor:g}", f"{ran.backend} {ran.precision}"
 
 
 def _below(result: BenchResult) -> str:
@@ -97,6 +114,8 @@ def _below(result: BenchResult) -> str:
         f"pipeline: decode to encode ({result.config.encoder})",
         f"{result.measured_at[:10]}, {result.config.threads} threads, batch 1; {libraries}",
     ]
+    if (share := result.taken_by_others) > BUSY:
+        lines.append(f"not a quiet machine: other programs took up to {share:.0%} of the processors")
     return "\n".join(lines)
 
 

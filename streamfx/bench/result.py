@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from streamfx.errors import ConfigError, SinkError
 
 SCHEMA_VERSION: Final = 1
+BUSY = 0.1
+"""Share of the processors that other programs may take without a word."""
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
 
@@ -199,6 +201,11 @@ class BenchResult(BaseModel):
     rows: tuple[Row, ...]
     failed: tuple[Failed, ...]
     stopped: bool = False
+
+    @property
+    def taken_by_others(self) -> float:
+        """The largest share of the processors, 0..1, that other programs took during a row."""
+        return max((row.taken_by_others or 0.0 for row in self.rows), default=0.0)
 
     def write(self, path: Path) -> None:
         """Write it as JSON.

@@ -27,7 +27,7 @@ AT_ONCE = 8
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
 _LEAST_TURN_SECONDS = 0.25
 _SETTLE_SECONDS = 0.05  # threads go on spinning for a while after their work is done
-_CLOSE_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
 _PARTS = ("decode", "reduce", "translate", "fuse", "encode")
 
 Told = Callable[[str], None]

@@ -86,7 +86,7 @@ def work(connection: Connection, setup: Setup) -> None:
             stats = Stats()
             while frames := connection.recv():
                 connection.send(_turn(opened, frames, stats))
-    except EOFError:
+    except (EOFError, BrokenPipeError):
         return  # whoever asks is gone
     except StreamfxError as error:
         connection.send(Failure(str(error)))
