@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +18,6 @@ from streamfx.bench.levels import FRAME, Setup
 from streamfx.bench.result import BenchConfig, BenchResult, Case, Failed, Row
 from streamfx.bench.surroundings import Look, Surroundings
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
-from streamfx.stats import Times
 from streamfx.versions import versions
 
 AT_ONCE = 8
@@ -89,10 +88,10 @@ def _measure_together(
 ) -> None:
     """Open cases one after the other, then give each a turn in every round, then close them all."""
     with ExitStack() as opened:
-        runners: list[_Runner] = []
+        runners: list[Runner] = []
         for number, setup in enumerate(setups, 1):
             told(f"opening {number} of {len(setups)}: {setup.case}")
-            runner = _Runner(setup, config)
+            runner = Runner(setup, config)
             opened.callback(runner.close)
             if _went_well(runner, runner.open(), found):
                 runners.append(runner)
@@ -100,31 +99,35 @@ def _measure_together(
             told(f"round {number} of {config.rounds}")
             for runner in list(runners):
                 time.sleep(_SETTLE_SECONDS)
-                before = around.look()
-                answer = runner.turn()
-                runner.looks.append((before, around.look()))
-                if _went_well(runner, answer, found):
+                if _went_well(runner, runner.turn(around), found):
                     found.rows[runner.case] = runner.row()
                 else:
                     runners.remove(runner)
 
 
-def _went_well(runner: _Runner, answer: Answer, found: _Found) -> bool:
+def _went_well(runner: Runner, answer: Answer, found: _Found) -> bool:
     if isinstance(answer, Failure):
         found.failed[runner.case] = answer.reason
         found.rows.pop(runner.case, None)
         return False
     if isinstance(answer, Ready):
-        found.includes[runner.case.level] = answer.includes
+        level = runner.case.level
+        same = found.includes.setdefault(level, answer.includes) == answer.includes
+        if not same:  # the level means another thing on a GPU
+            found.includes[f"{level} with {answer.ran.backend}"] = answer.includes
     return True
 
 
-class _Runner:
-    """A case, the process that measures it, and what it has said so far."""
+class Runner:
+    """A case, the process that measures it, and what it has said so far.
+
+    Args:
+        setup: of the case.
+        config: says how long a turn is.
+    """
 
     def __init__(self, setup: Setup, config: BenchConfig) -> None:
         self.case, self._config = setup.case, config
-        self.looks: list[tuple[Look, Look]] = []  # before and after each turn
         # Spawned, not forked: libraries with threads of their own do not survive a fork.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -132,6 +135,12 @@ class _Runner:
         self._theirs = theirs
         self._ready: Ready | None = None
         self._turns: list[Turn] = []
+        self._looks: list[tuple[Look, Look]] = []
+
+    @property
+    def process_id(self) -> int | None:
+        """Number of the process; None before it was started."""
+        return self._process.pid
 
     def open(self) -> Answer:
         """Start the process and return its first answer."""
@@ -142,8 +151,9 @@ class _Runner:
             self._ready = answer
         return answer
 
-    def turn(self) -> Answer:
-        """Have it measure for one turn and return its answer."""
+    def turn(self, around: Surroundings) -> Answer:
+        """Have it measure for one turn, while meters run, and return its answer."""
+        before = around.look()
         try:
             self._connection.send(self._frames())
         except OSError:
@@ -151,30 +161,13 @@ class _Runner:
         answer = self._answer()
         if isinstance(answer, Turn):
             self._turns.append(answer)
+            self._looks.append((before, around.look()))
         return answer
 
     def row(self) -> Row:
         """Return the figures so far, after at least one turn."""
         assert self._ready is not None
-        last, frames = self._turns[-1], sum(turn.frames for turn in self._turns)
-        times = last.stages[FRAME]
-        return Row(
-            case=self.case,
-            ran=self._ready.ran,
-            fps=frames / sum(turn.seconds for turn in self._turns),
-            p50_ms=_ms(times.p50_seconds),
-            p95_ms=_ms(times.p95_seconds) if times.count >= ENOUGH_FOR_P95 else None,
-            p99_ms=_ms(times.p99_seconds) if times.count >= ENOUGH_FOR_P99 else None,
-            max_ms=_ms(times.max_seconds),
-            turns_fps=tuple(turn.frames / turn.seconds for turn in self._turns),
-            frames=frames,
-            warm_up_frames=self._ready.warm_up_frames,
-            peak_memory_mib=_mib(last.peak_memory_bytes),
-            device_memory_mib=_mib(last.device_memory_bytes),
-            taken_by_others=_taken_by_others(self.looks, sum(turn.cpu_seconds for turn in self._turns)),
-            power_watts=_watts(self.looks),
-            parts_p50_ms=dict(_parts(last.stages)),
-        )
+        return row_of(self.case, self._ready, self._turns, self._looks)
 
     def close(self) -> None:
         """End the process, kindly where it is waiting to be told what to do."""
@@ -209,13 +202,37 @@ class _Runner:
         return Failure(f"its process {why}, perhaps for lack of memory")
 
 
-def _parts(stages: dict[str, Times]) -> Iterator[tuple[str, float]]:
-    for name in _PARTS:
-        if name in stages:
-            yield name, _ms(stages[name].p50_seconds)
+def row_of(case: Case, ready: Ready, turns: Sequence[Turn], looks: Sequence[tuple[Look, Look]]) -> Row:
+    """Return the figures of a case.
+
+    Args:
+        case: what was asked for.
+        ready: what its process said when it was ready.
+        turns: what it said after each turn; at least one.
+        looks: what was read before and after each turn.
+    """
+    last, frames = turns[-1], sum(turn.frames for turn in turns)
+    times = last.stages[FRAME]
+    return Row(
+        case=case,
+        ran=ready.ran,
+        fps=frames / sum(turn.seconds for turn in turns),
+        p50_ms=_ms(times.p50_seconds),
+        p95_ms=_ms(times.p95_seconds) if times.count >= ENOUGH_FOR_P95 else None,
+        p99_ms=_ms(times.p99_seconds) if times.count >= ENOUGH_FOR_P99 else None,
+        max_ms=_ms(times.max_seconds),
+        turns_fps=tuple(turn.frames / turn.seconds for turn in turns),
+        frames=frames,
+        warm_up_frames=ready.warm_up_frames,
+        peak_memory_mib=_mib(last.peak_memory_bytes),
+        device_memory_mib=_mib(last.device_memory_bytes),
+        taken_by_others=taken_by_others(looks, sum(turn.cpu_seconds for turn in turns)),
+        power_watts=watts(looks),
+        parts_p50_ms={name: _ms(last.stages[name].p50_seconds) for name in _PARTS if name in last.stages},
+    )
 
 
-def _watts(looks: Sequence[tuple[Look, Look]]) -> dict[str, float]:
+def watts(looks: Sequence[tuple[Look, Look]]) -> dict[str, float]:
     """Return the mean power by meter, of those that could be read all the time."""
     seconds = sum(after.at_seconds - before.at_seconds for before, after in looks)
     meters = set.intersection(*(set(look.joules) for pair in looks for look in pair))
@@ -225,7 +242,7 @@ def _watts(looks: Sequence[tuple[Look, Look]]) -> dict[str, float]:
     }
 
 
-def _taken_by_others(looks: Sequence[tuple[Look, Look]], cpu_seconds: float) -> float | None:
+def taken_by_others(looks: Sequence[tuple[Look, Look]], cpu_seconds: float) -> float | None:
     """Return the share of the processors, 0..1, that other programs took during the turns."""
     spans = [
         (after.at_seconds - before.at_seconds, after.busy_seconds - before.busy_seconds)

@@ -12,6 +12,7 @@ from streamfx.backends.backend import Precision
 from streamfx.bench.levels import FRAME, Opened, Setup
 from streamfx.bench.result import Ran
 from streamfx.capture.source import open_source
+from streamfx.device import usable_cores
 from streamfx.encode.sink import open_sink
 from streamfx.errors import ConfigError
 from streamfx.flow import Flow
@@ -78,12 +79,12 @@ class _WholeWay:
                 format=self._effect.output(source.format),
                 codec="h264" if self._output else None,
                 preset=_PRESET if self._output else None,
-                threads=threads,
+                threads=None if threads == usable_cores() else threads,  # as where nobody says how many
             )
         except BaseException:
             source.close()
             raise
-        intervals = _Intervals(_lead(workers), frames, workers, stats)
+        intervals = Intervals(_lead(workers), frames, workers, stats)
         flow = Flow(
             capture_capacity=workers + 1,
             encode_capacity=workers + 2,
@@ -107,7 +108,7 @@ class _WholeWay:
         return None
 
 
-class _Intervals:
+class Intervals:
     """Sees frames written, and measures the time between them. See ``streamfx.flow.Watch``.
 
     Several workers may finish close together, so what counts is the mean of as many as there are workers.

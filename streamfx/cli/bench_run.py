@@ -77,10 +77,5 @@ def _effects(asked: list[str]) -> list[str]:
     if "all" not in asked:
         return asked
     from streamfx.generate.library import list_effects
-    from streamfx.generate.spec import Kind
 
-    return [
-        found.name
-        for found in list_effects()
-        if found.spec is not None and found.spec.kind is not Kind.SCORES
-    ]
+    return [found.name for found in list_effects()]
