@@ -31,6 +31,7 @@ class Ready:
         warm_up_frames: that were processed.
         frame_seconds: about how long each will take.
         most_frames: of one turn; None: any number.
+        peak_memory_bytes: of this process so far; None where the system does not show it.
     """
 
     ran: Ran
@@ -38,6 +39,7 @@ class Ready:
     warm_up_frames: int
     frame_seconds: float
     most_frames: int | None
+    peak_memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Turn:
         seconds: that they took together.
         cpu_seconds: processor time of this process meanwhile, all threads.
         stages: times of frames and their parts, of all turns so far.
-        peak_memory_bytes: of this process; None where the system does not show it.
+        peak_memory_bytes: of this process so far.
         device_memory_bytes: see `Opened`.
     """
 
@@ -102,7 +104,7 @@ def _warm_up(opened: Opened, includes: str) -> Ready:
     ):
         frames += more
         seconds = opened.run(more, Stats()) / more
-    return Ready(opened.ran, includes, frames, seconds, opened.most_frames)
+    return Ready(opened.ran, includes, frames, seconds, opened.most_frames, peak_memory_bytes())
 
 
 def _turn(opened: Opened, frames: int, stats: Stats) -> Turn:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import cv2
-import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamfx.bench.plot import check_plot, write_plot
 from streamfx.errors import ConfigError, SinkError
 from tests.bench.figures import result, row
 
 
-def picture(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.integer]]:
+def picture(path: Path) -> NDArray[Any]:
     assert path.read_bytes().startswith(b"\x89PNG")
     found = cv2.imread(str(path))
     assert found is not None

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from streamfx.bench import turns as turns_module
 from streamfx.bench.levels import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Ran
+from streamfx.bench.runner import Runner, row_of
 from streamfx.bench.surroundings import Look, Surroundings
-from streamfx.bench.turns import Runner, measure, row_of
+from streamfx.bench.turns import measure
 from streamfx.bench.worker import Failure, Ready, Turn, peak_memory_bytes
 from streamfx.stats import Stats
 from tests.bench.figures import case
 
 RAN = Ran(backend="openvino", precision="f32", threads=2)
-READY = Ready(RAN, "words", 7, 0.01, None)
+READY = Ready(RAN, "words", 7, 0.01, None, None)
 LOOKS = [(Look(0.0, {}, None), Look(1.0, {}, None))]
 
 
@@ -70,6 +72,22 @@ def test_stopped_in_the_middle_the_figures_are_those_until_then() -> None:
     assert result.stopped
     assert [len(row.turns_fps) for row in result.rows] == [1]
     assert result.failed == ()
+
+
+@pytest.mark.usefixtures("at_home")
+def test_where_memory_is_short_cases_do_not_wait_for_one_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns_module, "available_memory_bytes", lambda: 1 << 20)
+    told: list[str] = []
+    result = measure(config(factors=(2.0, 4.0), rounds=1), told.append)
+    assert [row.case.factor for row in result.rows] == [2.0, 4.0]
+    assert told == [
+        "opening model tiny 96x64 factor 2 openvino f32, 1 to come",
+        "round 1 of 1",
+        "opening model tiny 96x64 factor 4 openvino f32, 0 to come",
+        "round 1 of 1",
+    ]
 
 
 def test_a_process_that_is_killed_is_a_case_that_failed(at_home: Path) -> None:
