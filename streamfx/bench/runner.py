@@ -70,8 +70,8 @@ class Runner:
         return row_of(self.case, self._ready, self._turns, self._looks)
 
     def close(self) -> None:
-        """End the process, kindly where it is waiting to be told what to do."""
-        if self._process.pid is None:
+        """End the process, kindly where it is waiting to be told what to do. May be called twice."""
+        if self._connection.closed or self._process.pid is None:
             return
         self._connection.close()
         self._process.join(_CLOSE_SECONDS if self._ready is not None else 0.1)

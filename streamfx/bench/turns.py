@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from streamfx.backends.store import CompiledStore
 from streamfx.bench.cases import cases_of
 from streamfx.bench.levels import Setup
 from streamfx.bench.result import BenchConfig, BenchResult, Case, Failed, Row
@@ -106,9 +107,8 @@ def _measure_together(
         while waiting and (not runners or (len(runners) < AT_ONCE and _has_room(found.most_bytes))):
             setup = waiting.popleft()
             told(f"opening {setup.case}, {len(waiting)} to come")
-            runner = Runner(setup, config)
-            opened.callback(runner.close)
-            if found.take(runner.case, runner.open()):
+            runner, answer = _open(setup, config, opened)
+            if found.take(runner.case, answer):
                 runners.append(runner)
         for number in range(1, config.rounds + 1 if runners else 1):
             told(f"round {number} of {config.rounds}")
@@ -118,6 +118,25 @@ def _measure_together(
                     found.rows[runner.case] = runner.row()
                 else:
                     runners.remove(runner)
+
+
+def _open(setup: Setup, config: BenchConfig, opened: ExitStack) -> tuple[Runner, Answer]:
+    """Return a case whose process has opened it, and its answer.
+
+    At its first use an engine is compiled, which takes memory that no later use does: what is measured is a
+    process that finds it compiled.
+    """
+    store = CompiledStore()
+    before = store.entries()
+    runner = Runner(setup, config)
+    opened.callback(runner.close)
+    answer = runner.open()
+    if isinstance(answer, Failure) or store.entries() == before:
+        return runner, answer
+    runner.close()
+    again = Runner(setup, config)
+    opened.callback(again.close)
+    return again, again.open()
 
 
 def _has_room(most_bytes: int) -> bool:

@@ -112,13 +112,22 @@ class Intervals:
     """Sees frames written, and measures the time between them. See ``streamfx.flow.Watch``.
 
     Several workers may finish close together, so what counts is the mean of as many as there are workers.
+
+    Args:
+        lead: frames before those that count.
+        frames: that count.
+        at_a_time: workers.
+        stats: gets the times.
+
+    Attributes:
+        seconds: that the frames took together; None until they were all written.
     """
 
     def __init__(self, lead: int, frames: int, at_a_time: int, stats: Stats) -> None:
         self._stats, self._last = stats, lead + frames
         self._lead, self._count, self._first_seconds = lead, 0, 0.0
         self._times: deque[float] = deque(maxlen=at_a_time + 1)
-        self.seconds: float | None = None  # of all frames together, once they are all there
+        self.seconds: float | None = None
 
     def taken(self, frame: Frame) -> None:
         """Nothing is to be known of that."""

@@ -41,6 +41,8 @@ def bench_run(options: Namespace) -> int:
         result.write(Path(options.json))
     if options.plot and result.rows:
         write_plot(result, Path(options.plot))
+    elif options.plot:
+        say(f"streamfx: {options.plot} was not drawn: there are no rows", sys.stderr)
     if result.stopped:
         return EXIT_STOPPED
     return EXIT_SOME_FAILED if result.failed else EXIT_MEASURED

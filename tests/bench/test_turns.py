@@ -90,6 +90,22 @@ def test_where_memory_is_short_cases_do_not_wait_for_one_another(
     ]
 
 
+def test_what_is_measured_is_a_process_that_did_not_have_to_compile(
+    at_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMFX_CACHE", str(at_home / "cache"))
+    opened: list[Runner] = []
+
+    def counted(setup: Setup, config: BenchConfig) -> Runner:
+        opened.append(Runner(setup, config))
+        return opened[-1]
+
+    monkeypatch.setattr(turns_module, "Runner", counted)
+    for processes in (2, 3):  # compiled by the first; the second time it is there
+        assert len(measure(config(rounds=1)).rows) == 1
+        assert len(opened) == processes
+
+
 def test_a_process_that_is_killed_is_a_case_that_failed(at_home: Path) -> None:
     asked = case(
         effect="tiny", width_pixels=96, height_pixels=64, factor=2.0, backend="openvino", precision="f32"
