@@ -11,7 +11,7 @@ Legend of shapes: B crops, S side of a square of the feed, s side of a reduced c
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +293,7 @@ def run(options: ConvertSrOptions) -> None:
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
-def train(options: ConvertSrOptions) -> ConvertSr:
+def train(options: ConvertSrOptions, on_step: Callable[[int], None] | None = None) -> ConvertSr:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
     network = ConvertSr(**options.network.model_dump())
@@ -306,6 +306,7 @@ def train(options: ConvertSrOptions) -> ConvertSr:
             options.total_steps,
             options.work,
             phase_starts=(0, options.teacher_steps),
+            on_step=on_step,
         )
     return network
 

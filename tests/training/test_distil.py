@@ -11,6 +11,7 @@ import torch
 
 from streamfx.generate.engine import read_engine
 from tests.engines import make_engine
+from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
 from training.distil import distil, read_teacher
 from training.options import DistilOptions
@@ -68,6 +69,15 @@ def test_the_same_seed_gives_the_same_pupil(tmp_path: Path) -> None:
         distil(options.model_copy(update={"work": tmp_path / name}), teacher).state_dict() for name in "ab"
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    options = toy_options(tmp_path, steps=4, loop={**LOOP, "checkpoint_every": 2})
+    _, teacher = read_teacher(options)
+    whole = distil(options.model_copy(update={"work": tmp_path / "whole"}), teacher)
+    with pytest.raises(Interruption):
+        distil(options, teacher, interrupt_after(3))
+    assert_same_weights({"generator": whole}, {"generator": distil(options, teacher)})
 
 
 def test_the_command_writes_an_engine_with_a_card_that_names_the_teacher(tmp_path: Path) -> None:
