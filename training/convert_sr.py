@@ -24,7 +24,6 @@ from torch.nn import functional
 
 from streamfx.generate.networks.convert_sr import HEADS, SCALE, STRIDE, ConvertSr
 from streamfx.generate.networks.warp_mask import affine, anchor_mix
-from streamfx.generate.networks.yuv_style import FROM_YUV
 from training import losses
 from training.anchors import tie
 from training.convert_sr_card import card
@@ -35,7 +34,7 @@ from training.feed import Feed, FeedOptions
 from training.fused import reduce, returning_clamp
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
-from training.pictures import draw_factor
+from training.pictures import draw_factor, noisy
 from training.style import open_style, style_features
 from training.variety import style_difference, variety
 
@@ -123,11 +122,13 @@ class ConvertSrTrainee:
     def __init__(self, options: ConvertSrOptions, network: ConvertSr, feed: Feed) -> None:
         self._options, self._network, self._feed = options, network, feed
         self._tie = tie(network)
-        self._encoder, self._decoder = Encoder(), Decoder()
-        self._style_13HW = open_style(options.style)
+        self._device = torch.device(options.loop.device)
+        self._encoder, self._decoder = Encoder().to(self._device), Decoder().to(self._device)
+        self._style_13HW = open_style(options.style).to(self._device)
         self._style_features = style_features(self._encoder, self._style_13HW)
         self._grams: dict[float, list[Tensor]] = {}
-        self._critic, self._detail_critic = PatchCritic(3), PatchCritic(3, halvings=2)
+        self._critic = PatchCritic(3).to(self._device)
+        self._detail_critic = PatchCritic(3, halvings=2).to(self._device)
         self.networks = {
             "generator": network, "critic": self._critic, "detail_critic": self._detail_critic,
         }  # fmt: skip
@@ -153,7 +154,7 @@ class ConvertSrTrainee:
     def grams(self, factor: float) -> list[Tensor]:
         """Gram matrices 1CC of the style picture, reduced as the source is; computed once."""
         if factor not in self._grams:
-            with torch.no_grad():
+            with torch.no_grad(), self._options.loop.precision():
                 features = self._encoder(reduce(self._style_13HW, factor))
             self._grams[factor] = [losses.gram(layer) for layer in features]
         return self._grams[factor]
@@ -164,14 +165,17 @@ class ConvertSrTrainee:
         full = squares_BSS3.shape[1]
         side = min(self._options.side, int(full / factor) // 8 * 8)
         used = round(side * factor)
-        rgb_B3SS = torch.from_numpy(squares_BSS3[:, :used, :used]).permute(0, 3, 1, 2).float() / 255
-        return reduce(rgb_B3SS, factor)
+        codes_BSS3 = torch.from_numpy(squares_BSS3[:, :used, :used]).to(self._device)
+        return reduce(codes_BSS3.permute(0, 3, 1, 2).float() / 255, factor)
 
     def _noise(self, like_B3ss: Tensor, amplitude: float, rng: np.random.Generator) -> Tensor:
         network = self._options.network
         channels = network.convert_noise + network.enlarge_noise
         shape = (like_B3ss.shape[0], channels, *like_B3ss.shape[2:])
-        return amplitude * torch.from_numpy(rng.standard_normal(shape, np.float32))
+        return amplitude * torch.from_numpy(rng.standard_normal(shape, np.float32)).to(self._device)
+
+    def _mix(self, factor: float) -> Tensor:
+        return anchor_mix(torch.tensor([factor], device=self._device))
 
     def _imitation(self, rgb_B3ss: Tensor, factor: float, rng: np.random.Generator) -> dict[str, Tensor]:
         with torch.no_grad(), self._options.loop.precision():
@@ -179,9 +183,7 @@ class ConvertSrTrainee:
             side = rgb_B3ss.shape[-1]
             teacher_B3ss = self._decoder(adain(features, self._style_features[-1]))[..., :side, :side]
         with self._options.loop.precision():
-            made_B3ss = self._convert(
-                rgb_B3ss, self._noise(rgb_B3ss, 1.0, rng), anchor_mix(torch.tensor([factor]))
-            )
+            made_B3ss = self._convert(rgb_B3ss, self._noise(rgb_B3ss, 1.0, rng), self._mix(factor))
         return {"imitation": losses.imitation(made_B3ss, teacher_B3ss.float().clamp(0, 1))}
 
     def _convert(self, rgb_B3ss: Tensor, noise: Tensor, mix_A: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ class ConvertSrTrainee:
         self, rgb_B3ss: Tensor, factor: float, amplitude: float, rng: np.random.Generator
     ) -> dict[str, float]:
         options = self._options
-        mix_A = anchor_mix(torch.tensor([factor]))
+        mix_A = self._mix(factor)
         noises = [self._noise(rgb_B3ss, amplitude, rng) for _ in range(2)]
         with options.loop.precision():
             made = [self._convert(rgb_B3ss, noise, mix_A) for noise in noises]
@@ -218,9 +220,8 @@ class ConvertSrTrainee:
         """The converter's pictures, reduced and enlarged again by the super-resolver, and as they were."""
         small_B3hh = reduce(large_B3ss, SCALE)
         noise = self._noise(small_B3hh, amplitude, rng)[:, self._options.network.convert_noise :]
-        mix_A = anchor_mix(torch.tensor([SCALE * factor]))
-        yuv_B3ss = self._network.enlarger(small_B3hh, noise, mix_A).float()
-        return affine(yuv_B3ss, functional.pad(FROM_YUV, (0, 1))), large_B3ss
+        yuv_B3ss = self._network.enlarger(small_B3hh, noise, self._mix(SCALE * factor)).float()
+        return affine(yuv_B3ss, functional.pad(self._network.from_yuv, (0, 1))), large_B3ss
 
     def _looks(
         self, rgb_B3ss: Tensor, made: Sequence[Tensor], factor: float, amplitude: float
@@ -261,8 +262,7 @@ class ConvertSrTrainee:
     ) -> Tensor:
         """The picture moves by whole pixels; the noise, fixed for a shot, does not."""
         down, right = (int(shift) for shift in rng.integers(-4, 5, 2))
-        light = torch.from_numpy(rng.standard_normal(rgb_B3ss.shape, np.float32))
-        moved_B3ss = rgb_B3ss.roll((down, right), (2, 3)) + self._options.temporal_noise * light
+        moved_B3ss = noisy(rgb_B3ss.roll((down, right), (2, 3)), rng, self._options.temporal_noise)
         with self._options.loop.precision():
             again_B3ss = self._convert(moved_B3ss, noise, mix_A)
         inside = (..., slice(8, -8), slice(8, -8))
@@ -299,6 +299,7 @@ def train(options: ConvertSrOptions, on_step: Callable[[int], None] | None = Non
     network = ConvertSr(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
+    network.to(options.loop.device)
     with Feed(options.feed, options.loop.seed) as feed:
         run_loop(
             ConvertSrTrainee(options, network, feed),

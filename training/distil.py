@@ -79,7 +79,8 @@ class Pupil:
     """The network that learns, and its teacher."""
 
     def __init__(self, options: DistilOptions, teacher: WarpMask, network: WarpMask) -> None:
-        self._options, self._teacher, self._network = options, teacher, network
+        self._options = options
+        self._teacher, self._network = (part.to(options.loop.device) for part in (teacher, network))
         self._pool = open_pool(
             options.content,
             options.exclude,
@@ -101,8 +102,8 @@ class Pupil:
 def _step_loss(options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool, step: int) -> Tensor:
     rng = np.random.default_rng([options.loop.seed, 4, step])
     factor = draw_factor(options.factors, rng)
-    rgb_B3SS = _pictures(pool, factor, options.side, rng)
-    factor_1 = torch.tensor([factor])
+    rgb_B3SS = _pictures(pool, factor, options.side, rng).to(options.loop.device)
+    factor_1 = torch.tensor([factor], device=options.loop.device)
     with options.loop.precision():
         reduced_B3hw = reduce(rgb_B3SS, factor).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
