@@ -18,8 +18,10 @@ from tests.networks import constant_classifier
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from tests.training.test_pictures import write_pictures
 from training.__main__ import main
-from training.classify import ClassifyOptions, accuracy, confusion, damaged, open_examples, train
+from training.classify import accuracy, confusion, train
 from training.classify_card import confusion_lines
+from training.classify_examples import damaged, open_examples
+from training.classify_options import ClassifyOptions
 from training.quality import label, score
 
 LOOP = {"checkpoint_every": 2, "bfloat16": False, "threads": 1, "warm_up_steps": 2}

@@ -12,8 +12,9 @@ import torch
 
 from streamfx.generate.networks.convert_sr import ConvertSr
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
-from training.convert_sr import ConvertSrOptions, ConvertSrTrainee, engine_fields, train
+from training.convert_sr import ConvertSrTrainee, engine_fields, train
 from training.convert_sr_card import card
+from training.convert_sr_options import ConvertSrOptions
 from training.evaluation.noise import noise
 from training.evaluation.runner import Runner
 from training.evaluation.style import Judge

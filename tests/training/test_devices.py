@@ -28,7 +28,8 @@ from tests.training import (
     test_unpaired,
 )
 from training import classify, convert_sr, distil, paired, restore, style, super_resolution, unpaired
-from training.classify import ClassifyOptions
+from training.classify_examples import open_examples
+from training.classify_options import ClassifyOptions
 from training.loop import LoopOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions
@@ -120,13 +121,13 @@ def unpaired_training(folder: Path) -> None:
 
 def domain_training(folder: Path) -> None:
     options = elsewhere(ClassifyOptions.model_validate(test_classify.domains(folder, steps=1)))
-    with closing(classify.open_examples(options)) as examples:
+    with closing(open_examples(options)) as examples:
         classify.train(options, examples)
 
 
 def quality_training(folder: Path) -> None:
     options = elsewhere(ClassifyOptions.model_validate(test_classify.quality(folder, steps=1)))
-    with closing(classify.open_examples(options)) as examples:
+    with closing(open_examples(options)) as examples:
         classify.train(options, examples)
 
 
