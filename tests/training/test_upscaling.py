@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+import training.evaluate
 from streamfx.generate.engine import read_engine
 from tests.media import make_clip
 from tests.training.test_super_resolution import toy_options
@@ -104,12 +105,18 @@ def test_an_enlarged_clip_that_moves_is_as_steady_as_the_true_one_and_flicker_is
         assert rows[times, "engine", 1] == pytest.approx([20, 20 - own, 20 - bicubic], abs=0.5)
 
 
-def test_the_evaluate_command_puts_figures_into_the_card(tmp_path: Path) -> None:
+def test_the_evaluate_command_puts_figures_into_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("upscaling", "true_pictures"):
+        function = getattr(training.evaluate, name)
+        monkeypatch.setattr(training.evaluate, name, partial(function, short_side=64))
+    monkeypatch.setattr("training.evaluate.upscaling_sheet", partial(upscaling_sheet, side=40))
     options = toy_options(tmp_path, distortion_steps=1, perception_steps=0)
     run(options)
     names = (Path(f"{number}.png") for number in range(6, 99))
     held_out = next(name for name in names if Still(name, name.name).held_out)
-    picture = np.random.default_rng(9).integers(0, 256, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    picture = np.random.default_rng(9).integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     cv2.imwrite(str(tmp_path / "photos" / held_out), picture)
     clip = make_clip(tmp_path / "clip.mp4", size=(80, 96), frames=3)
     given = ["evaluate", str(options.out), "--pictures", str(tmp_path / "photos"), "--videos", str(clip)]
