@@ -1,0 +1,428 @@
+"""The fused step of `fuse.py` as a Triton kernel: one launch for all planes and pictures, no temporary.
+
+What costs on a GPU is not memory but instructions: interpolating four heads at each pixel alone would be 16
+loads. So where the width of a plane is a whole number of times that of the heads, a thread owns the pixels of
+a few columns of heads, fetches those columns and their neighbours once, interpolates them downwards once,
+and then along with weights that are constants to the compiler. Its codes are stored as one word. Of other
+widths each thread owns a pixel, and takes two columns of its own.
+
+The two chroma planes are done by one thread, which moves both alike; where they are interleaved (NV12, P010),
+each pair is loaded and stored as one number. Luma and chroma are one launch: rows of tiles of chroma follow
+those of luma.
+
+Positions are whole samples and a fraction, as float32 is too coarse for coordinates; which heads a sample
+lies between is worked out in whole numbers. Interpolation is written as two products, which no head is too
+large for. A head that is not a number counts as the lower bound of its clamp, so nothing outside the planes
+is ever touched, and whoever reads the flag learns of it.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: PLR0915
+# Kernels have no annotations but for what is constant while compiling. In shapes, R and C are the rows and
+# columns of a tile's threads.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from streamfx.errors import FrameError
+from streamfx.generate import fuse as definition
+from streamfx.generate.codes_triton import load_codes, nearest_code, store_number
+from streamfx.generate.surface import Surface
+
+MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = (tl.constexpr(head) for head in (3, 4, 5, 6))  # as in fuse.py
+MOST_UNROLLED = 8  # largest whole ratio that is compiled as such
+
+
+@triton.jit
+def fuse_kernel(
+    luma,
+    chroma,  # U, or pairs of U and V where they are interleaved
+    other_chroma,  # V; not read where it is interleaved
+    luma_out,
+    chroma_out,
+    other_chroma_out,
+    heads,
+    reduced,
+    strength,
+    not_finite,
+    height,
+    width,
+    chroma_height,
+    chroma_width,
+    small_height,
+    small_width,
+    luma_row,  # distances in memory from row to row and from picture to picture, in samples or pairs
+    luma_picture,
+    chroma_row,
+    chroma_picture,
+    luma_out_row,
+    luma_out_picture,
+    chroma_out_row,
+    chroma_out_picture,
+    head_picture,
+    head_channel,
+    head_row,
+    head_column,
+    strength_picture,
+    limit,
+    lowest,
+    luma_highest,
+    chroma_highest,
+    luma_tiles_y,
+    DEPTH: tl.constexpr,
+    UNUSED_BITS: tl.constexpr,  # below the value
+    QUARTERS_Y: tl.constexpr,  # how far chroma is shifted, in quarters of a sample
+    QUARTERS_X: tl.constexpr,
+    LUMA_RATIO: tl.constexpr,  # of the widths if whole, else 0
+    CHROMA_RATIO: tl.constexpr,
+    CELLS: tl.constexpr,  # columns of heads a thread owns where the ratio is whole
+    LUMA_PACKED: tl.constexpr,  # how many codes are stored as one number
+    CHROMA_PACKED: tl.constexpr,
+    PAIRED: tl.constexpr,
+    DETAILED: tl.constexpr,
+    WIDE: tl.constexpr,
+    THIN: tl.constexpr,  # a plane has a side of one sample
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Write fused planes; see `surface.fuse_surface`. Grid: tiles along x, along y, pictures."""
+    picture = tl.program_id(2).to(tl.int64)
+    heads += picture * head_picture
+    reduced += picture * 3 * small_height * small_width
+    amount = tl.load(strength + picture * strength_picture)
+    tile_y = tl.program_id(1)
+    if tile_y < luma_tiles_y:
+        _fuse_tile(
+            luma + picture * luma_picture, luma, luma_out + picture * luma_out_picture, luma_out,
+            heads, reduced, amount, not_finite + picture, tile_y, height, width, small_height, small_width,
+            luma_row, luma_out_row, head_channel, head_row, head_column, limit, lowest, luma_highest,
+            DEPTH, UNUSED_BITS, 0, 0, LUMA_RATIO, CELLS, LUMA_PACKED,
+            0, 1, False, DETAILED, WIDE, THIN, ROWS, COLUMNS,
+        )  # fmt: skip
+    else:
+        _fuse_tile(
+            chroma + picture * chroma_picture, other_chroma + picture * chroma_picture,
+            chroma_out + picture * chroma_out_picture, other_chroma_out + picture * chroma_out_picture,
+            heads, reduced, amount, not_finite + picture, tile_y - luma_tiles_y,
+            chroma_height, chroma_width, small_height, small_width,
+            chroma_row, chroma_out_row, head_channel, head_row, head_column, limit, lowest, chroma_highest,
+            DEPTH, UNUSED_BITS, QUARTERS_Y, QUARTERS_X, CHROMA_RATIO, CELLS, CHROMA_PACKED,
+            1, 2, PAIRED, DETAILED, WIDE, THIN, ROWS, COLUMNS,
+        )  # fmt: skip
+
+
+@triton.jit
+def _fuse_tile(
+    source, other_source, target, other_target,
+    heads, reduced, amount, not_finite, tile_y, height, width, small_height, small_width,
+    source_row, target_row, head_channel, head_row, head_column, limit, lowest, highest,
+    DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_Y: tl.constexpr, QUARTERS_X: tl.constexpr,
+    RATIO: tl.constexpr, CELLS: tl.constexpr, PACKED: tl.constexpr,
+    FIRST: tl.constexpr, PLANES: tl.constexpr, PAIRED: tl.constexpr,
+    DETAILED: tl.constexpr, WIDE: tl.constexpr, THIN: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Fuse one tile of one plane, or of the two chroma planes; their heads begin at channel ``FIRST``."""
+    y = tile_y * ROWS + tl.arange(0, ROWS)[:, None]
+    group = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    owned: tl.constexpr = RATIO * CELLS if RATIO > 0 else 1
+    inside = (y < height) & (group * owned < width)
+    y = tl.minimum(y, height - 1)
+    above, down = _between(y, small_height, height, QUARTERS_Y)
+    below = tl.minimum(above + 1, small_height - 1)
+    above = tl.minimum(above, small_height - 1)
+    if RATIO > 0:
+        first = tl.minimum(group, small_width // CELLS - 1) * CELLS
+        x = first * RATIO
+        along = down  # not used
+        steps = (-tl.minimum(first, 1),)
+        for cell in tl.static_range(CELLS):
+            steps += (cell,)
+        steps += (tl.minimum(first + CELLS, small_width - 1) - first,)
+    else:
+        x = tl.minimum(group, width - 1)
+        first, along = _between(x, small_width, width, QUARTERS_X)
+        right = tl.minimum(first + 1, small_width - 1)
+        first = tl.minimum(first, small_width - 1)
+        steps = (0, right - first)
+    if WIDE:
+        down = down.to(tl.float64)
+        along = along.to(tl.float64)
+
+    upper = heads + (above * head_row + first * head_column)
+    lower = heads + (below * head_row + first * head_column)
+    mask = _columns(upper + MASK * head_channel, lower + MASK * head_channel, down.to(tl.float32), steps, head_column)
+    to_x, to_y = DISPLACEMENT_X * head_channel, DISPLACEMENT_Y * head_channel
+    move_x = _columns(upper + to_x, lower + to_x, down, steps, head_column)
+    move_y = _columns(upper + to_y, lower + to_y, down, steps, head_column)
+    down, along_wide, along = down.to(tl.float32), along, along.to(tl.float32)
+    to_first = FIRST * head_channel
+    translated = _columns(upper + to_first, lower + to_first, down, steps, head_column)
+    other_translated = translated
+    if PLANES == 2:
+        to_other = (FIRST + 1) * head_channel
+        other_translated = _columns(upper + to_other, lower + to_other, down, steps, head_column)
+    doubt = _doubt(mask) + _doubt(move_x) + _doubt(move_y) + _doubt(translated) + _doubt(other_translated)
+    gain, seen, other_seen = mask, mask, mask
+    if DETAILED:
+        gain = _columns(upper + GAIN * head_channel, lower + GAIN * head_channel, down, steps, head_column)
+        doubt += _doubt(gain)
+        plane = reduced + FIRST * small_height * small_width
+        upper, lower = plane + (above * small_width + first), plane + (below * small_width + first)
+        seen = _columns(upper, lower, down, steps, 1)
+        if PLANES == 2:
+            size = small_height * small_width
+            other_seen = _columns(upper + size, lower + size, down, steps, 1)
+    # Whoever finds one writes the same: no need to take turns.
+    tl.store(not_finite + tl.zeros_like(doubt).to(tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
+
+    scale_x, scale_y = amount * (width / small_width), amount * (height / small_height)
+    if WIDE:
+        scale_x = amount.to(tl.float64) * width / small_width
+        scale_y = amount.to(tl.float64) * height / small_height
+    step_x, step_y = 1, source_row
+    if THIN:
+        step_x, step_y = tl.minimum(width - 1, 1), tl.minimum(height - 1, 1) * source_row
+    own_row, target_row = source + y * source_row, y * target_row
+    other_own_row = other_source + y * source_row
+    bits: tl.constexpr = 8 if DEPTH == 8 else 16
+    number: tl.constexpr = 2 * bits if PAIRED else bits
+    for word in tl.static_range(owned // PACKED):
+        packed = tl.zeros((ROWS, COLUMNS), tl.uint32)
+        other_packed = packed
+        for part in tl.static_range(PACKED):
+            k: tl.constexpr = word * PACKED + part
+            aside = _clamp(_at(move_x, k, along_wide, RATIO, QUARTERS_X), -limit, limit) * scale_x
+            aside_y = _clamp(_at(move_y, k, along_wide, RATIO, QUARTERS_X), -limit, limit) * scale_y
+            column, fraction_x = _position(x + k, aside, width)
+            row, fraction_y = _position(y, aside_y, height)
+            at = row * source_row + column
+            warped, other_warped = _sample(
+                source, other_source, at, step_x, step_y, fraction_x, fraction_y,
+                DEPTH, UNUSED_BITS, PLANES, PAIRED,
+            )  # fmt: skip
+            weight = _clamp(_at(mask, k, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
+            value = _clamp(_at(translated, k, along, RATIO, QUARTERS_X), lowest, highest)
+            other_value = value
+            if PLANES == 2:
+                other_value = _clamp(_at(other_translated, k, along, RATIO, QUARTERS_X), lowest, highest)
+            if DETAILED:
+                more = _clamp(_at(gain, k, along, RATIO, QUARTERS_X), 0.0, 2.0)
+                own, other_own = load_codes(own_row + (x + k), other_own_row + (x + k), DEPTH, UNUSED_BITS, PLANES, PAIRED)
+                value += more * (own - _at(seen, k, along, RATIO, QUARTERS_X))
+                if PLANES == 2:
+                    other_value += more * (other_own - _at(other_seen, k, along, RATIO, QUARTERS_X))
+            code = nearest_code(warped + weight * (value - warped), DEPTH, UNUSED_BITS)
+            if PLANES == 2:
+                other_value = other_warped + weight * (other_value - other_warped)
+                other_code = nearest_code(other_value, DEPTH, UNUSED_BITS)
+                if PAIRED:
+                    code = code | (other_code << bits)
+                else:
+                    other_packed = other_packed | (other_code << (bits * part))
+            packed = packed | (code << (number * part))
+        to = target_row + (x + word * PACKED)
+        store_number(target + to, packed, inside, PACKED * number)
+        if PLANES == 2 and not PAIRED:
+            store_number(other_target + to, other_packed, inside, PACKED * bits)
+
+
+@triton.jit
+def _between(at, small, full, QUARTERS: tl.constexpr):
+    """Return the head before each sample of an axis, at most ``small - 1``, and the weight 0..1 of the next.
+
+    The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full).
+    """
+    position = tl.maximum((4 * at + 2 + QUARTERS) * small - 2 * full, 0).to(tl.uint32)
+    unit = (4 * full).to(tl.uint32)
+    before = position // unit
+    return before.to(tl.int32), (position - before * unit).to(tl.float32) / (4 * full).to(tl.float32)
+
+
+@triton.jit
+def _columns(upper, lower, down, steps, head_column):
+    """Return heads interpolated downwards, at each of the steps along the columns, as many (R, C)."""
+    columns = ()
+    for i in tl.static_range(len(steps)):
+        step = steps[i] * head_column
+        columns += (tl.load(upper + step) * (1 - down) + tl.load(lower + step) * down,)
+    return columns
+
+
+@triton.jit
+def _doubt(columns):
+    """Return something that is 0 if all of the columns are finite, and else is not."""
+    doubt = columns[0].to(tl.float32) * 0
+    for i in tl.static_range(1, len(columns)):
+        doubt += columns[i].to(tl.float32) * 0
+    return doubt
+
+
+@triton.jit
+def _at(columns, K: tl.constexpr, along, RATIO: tl.constexpr, QUARTERS: tl.constexpr):
+    """Return the heads at the K-th pixel a thread owns, (R, C).
+
+    Its position among the columns is ((K + 1/2 + quarters/4) / ratio - 1/2), and one more as there is a
+    column to the left of those the thread owns.
+    """
+    if RATIO == 0:
+        value = columns[0] * (1 - along) + columns[1] * along
+    else:
+        position: tl.constexpr = 4 * K + 2 + QUARTERS + 2 * RATIO
+        left: tl.constexpr = position // (4 * RATIO)
+        weight: tl.constexpr = (position % (4 * RATIO)) / (4 * RATIO)
+        value = columns[left]
+        if weight > 0:
+            value = value * (1 - weight) + columns[left + 1] * weight
+    return value
+
+
+@triton.jit
+def _clamp(value, lowest, highest):
+    """Return the value within bounds; what is not a number becomes the lowest."""
+    return tl.minimum(tl.where(value > lowest, value, lowest), highest)
+
+
+@triton.jit
+def _position(at, aside, length):
+    """Return the sample before (at + aside) clamped to 0..length - 1, at most the last but one, and how far
+    on it lies, 0..1."""
+    real = at.to(tl.float32)
+    before = tl.maximum(tl.minimum(real + tl.floor(aside).to(tl.float32), length - 2.0), 0.0)
+    fraction = (aside - (before - real)).to(tl.float32)
+    return before.to(tl.int32), tl.minimum(tl.maximum(fraction, 0.0), 1.0)
+
+
+@triton.jit
+def _sample(
+    source, other_source, at, step_x, step_y, fraction_x, fraction_y,
+    DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, PLANES: tl.constexpr, PAIRED: tl.constexpr,
+):  # fmt: skip
+    """Return the source between the samples at ``at`` and those to the right and below, of each plane."""
+    a, other_a = load_codes(source + at, other_source + at, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    b, other_b = load_codes(source + at + step_x, other_source + at + step_x, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    source += step_y
+    other_source += step_y
+    c, other_c = load_codes(source + at, other_source + at, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    d, other_d = load_codes(source + at + step_x, other_source + at + step_x, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    value = _bilinear(a, b, c, d, fraction_x, fraction_y)
+    other_value = value
+    if PLANES == 2:
+        other_value = _bilinear(other_a, other_b, other_c, other_d, fraction_x, fraction_y)
+    return value, other_value
+
+
+@triton.jit
+def _bilinear(a, b, c, d, fraction_x, fraction_y):
+    upper = a + fraction_x * (b - a)
+    lower = c + fraction_x * (d - c)
+    return upper + fraction_y * (lower - upper)
+
+
+@dataclass(frozen=True, slots=True)
+class FuseTile:
+    """What one program does, and with how many threads.
+
+    Attributes:
+        rows: of pixels; a power of two.
+        columns: of threads' worth of pixels; a power of two.
+        warps: of 32 threads; one thread's worth each when ``rows * columns == 32 * warps``.
+        cells: columns of heads that a thread owns where the ratio is whole; None: as many as make four
+            pixels of luma.
+    """
+
+    rows: int = 4
+    columns: int = 32
+    warps: int = 4
+    cells: int | None = None
+
+
+def fuse_planes(
+    surface: Surface,
+    out: Surface,
+    heads: Tensor,
+    reduced: Tensor | None,
+    strength: Tensor,
+    not_finite: Tensor,
+    *,
+    legal: tuple[tuple[int, int], tuple[int, int]],
+    shift: tuple[float, float],
+    max_displacement_pixels: float,
+    tile: FuseTile,
+) -> None:
+    """Write the fused planes to ``out``, given legal codes (luma, chroma) and chroma shift; all checked."""
+    (height, width), (small_height, small_width) = surface.size, heads.shape[2:]
+    chroma_height, chroma_width = surface.subsampling.chroma_size(surface.size)
+    sources, targets = _numbers(surface), _numbers(out)
+    luma_ratio, chroma_ratio = _ratio(width, small_width), _ratio(chroma_width, small_width)
+    cells = tile.cells or max(1, 4 // max(luma_ratio, 1))
+    if small_width % cells:
+        cells = 1
+    luma_owned, chroma_owned = max(luma_ratio * cells, 1), max(chroma_ratio * cells, 1)
+    luma_tiles_y = triton.cdiv(height, tile.rows)
+    grid = (
+        triton.cdiv(max(triton.cdiv(width, luma_owned), triton.cdiv(chroma_width, chroma_owned)), tile.columns),
+        luma_tiles_y + triton.cdiv(chroma_height, tile.rows),
+        surface.pictures,
+    )
+    highest = (1 << surface.depth) - 1
+    move_pixels = max_displacement_pixels * max(height / small_height, width / small_width)
+    with torch.cuda.device_of(surface.planes[0]):
+        fuse_kernel[grid](
+            *sources, *targets,
+            heads, heads if reduced is None else reduced, strength, not_finite,
+            height, width, chroma_height, chroma_width, small_height, small_width,
+            *(plane.stride(axis) for plane in sources[:2] for axis in (1, 0)),
+            *(plane.stride(axis) for plane in targets[:2] for axis in (1, 0)),
+            *(heads.stride(axis) for axis in range(4)),
+            strength.stride(0) if len(strength) > 1 else 0,
+            float(max_displacement_pixels), float(legal[0][0]), float(legal[0][1]), float(legal[1][1]),
+            luma_tiles_y,
+            DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
+            QUARTERS_Y=round(4 * shift[0]), QUARTERS_X=round(4 * shift[1]),
+            LUMA_RATIO=luma_ratio, CHROMA_RATIO=chroma_ratio, CELLS=cells,
+            LUMA_PACKED=_packed(luma_owned, targets[:1]), CHROMA_PACKED=_packed(chroma_owned, targets[1:]),
+            PAIRED=surface.paired, DETAILED=heads.shape[1] > definition.GAIN and reduced is not None,
+            WIDE=highest * move_pixels >= 1 << 20, THIN=min(chroma_height, chroma_width, height, width) == 1,
+            ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
+        )  # fmt: skip
+
+
+def _numbers(surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
+    """Return three planes (B, rows, columns) of numbers, each a sample, or a pair where they are interleaved."""
+    if not surface.paired:
+        luma, u, v = surface.planes
+        if u.stride() != v.stride():
+            raise FrameError(f"fuse: U and V must be padded alike; found strides {u.stride()} and {v.stride()}")
+        return luma, u, v
+    luma, uv = surface.planes
+    try:
+        pairs = uv.view(torch.uint16 if surface.depth == 8 else torch.uint32)[..., 0]
+    except RuntimeError as error:
+        raise FrameError(f"fuse: rows of plane UV must begin at whole pairs; found strides {uv.stride()}") from error
+    return luma, pairs, pairs
+
+
+def _ratio(full: int, small: int) -> int:
+    """Return how many times wider a plane is than the heads, if whole and not too large to unroll; else 0."""
+    return full // small if full % small == 0 and full // small <= MOST_UNROLLED else 0
+
+
+def _packed(owned: int, planes: Sequence[Tensor]) -> int:
+    """Return how many of the numbers a thread owns can be stored as one of 32 bits at most."""
+    packed = math.gcd(owned, 4 // planes[0].itemsize)
+    while packed > 1:
+        places = [plane.data_ptr() for plane in planes]
+        places += [plane.stride(axis) * plane.itemsize for plane in planes for axis in (0, 1)]
+        if all(place % (packed * planes[0].itemsize) == 0 for place in places):
+            break
+        packed //= 2
+    return packed
