@@ -136,100 +136,33 @@ def _fuse_tile(
     owned: tl.constexpr = RATIO * CELLS if RATIO > 0 else 1
     inside = (y < height) & (group * owned < width)
     y = tl.minimum(y, height - 1)
-    above, down = _between(y, small_height, height, QUARTERS_Y)
-    below = tl.minimum(above + 1, small_height - 1)
-    above = tl.minimum(above, small_height - 1)
-    if RATIO > 0:
-        first = tl.minimum(group, small_width // CELLS - 1) * CELLS
-        x = first * RATIO
-        along = down  # not used
-        steps = (-tl.minimum(first, 1),)
-        for cell in tl.static_range(CELLS):
-            steps += (cell,)
-        steps += (tl.minimum(first + CELLS, small_width - 1) - first,)
-    else:
-        x = tl.minimum(group, width - 1)
-        first, along = _between(x, small_width, width, QUARTERS_X)
-        right = tl.minimum(first + 1, small_width - 1)
-        first = tl.minimum(first, small_width - 1)
-        steps = (0, right - first)
-    if WIDE:
-        down = down.to(tl.float64)
-        along = along.to(tl.float64)
-
-    upper = heads + (above * head_row + first * head_column)
-    lower = heads + (below * head_row + first * head_column)
-    mask = _columns(upper + MASK * head_channel, lower + MASK * head_channel, down.to(tl.float32), steps, head_column)
-    to_x, to_y = DISPLACEMENT_X * head_channel, DISPLACEMENT_Y * head_channel
-    move_x = _columns(upper + to_x, lower + to_x, down, steps, head_column)
-    move_y = _columns(upper + to_y, lower + to_y, down, steps, head_column)
-    down, along_wide, along = down.to(tl.float32), along, along.to(tl.float32)
-    to_first = FIRST * head_channel
-    translated = _columns(upper + to_first, lower + to_first, down, steps, head_column)
-    other_translated = translated
-    if PLANES == 2:
-        to_other = (FIRST + 1) * head_channel
-        other_translated = _columns(upper + to_other, lower + to_other, down, steps, head_column)
-    doubt = _doubt(mask) + _doubt(move_x) + _doubt(move_y) + _doubt(translated) + _doubt(other_translated)
-    gain, seen, other_seen = mask, mask, mask
-    if DETAILED:
-        gain = _columns(upper + GAIN * head_channel, lower + GAIN * head_channel, down, steps, head_column)
-        doubt += _doubt(gain)
-        plane = reduced + FIRST * small_height * small_width
-        upper, lower = plane + (above * small_width + first), plane + (below * small_width + first)
-        seen = _columns(upper, lower, down, steps, 1)
-        if PLANES == 2:
-            size = small_height * small_width
-            other_seen = _columns(upper + size, lower + size, down, steps, 1)
-    # Whoever finds one writes the same: no need to take turns.
-    tl.store(not_finite + tl.zeros_like(doubt).to(tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
-
-    scale_x, scale_y = amount * (width / small_width), amount * (height / small_height)
-    if WIDE:
-        scale_x = amount.to(tl.float64) * width / small_width
-        scale_y = amount.to(tl.float64) * height / small_height
+    x, first, along, steps = _columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X)
+    columns = _head_columns(
+        heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
+        head_channel, head_row, head_column, QUARTERS_Y, FIRST, PLANES, DETAILED, WIDE,
+    )  # fmt: skip
+    real: tl.constexpr = tl.float64 if WIDE else tl.float32
+    share = amount.to(real)
+    limits = (amount, limit, share * (width / small_width), share * (height / small_height), lowest, highest)
     step_x, step_y = 1, source_row
     if THIN:
         step_x, step_y = tl.minimum(width - 1, 1), tl.minimum(height - 1, 1) * source_row
-    own_row, target_row = source + y * source_row, y * target_row
-    other_own_row = other_source + y * source_row
+    shape = (height, width, source_row, step_x, step_y)
     bits: tl.constexpr = 8 if DEPTH == 8 else 16
     number: tl.constexpr = 2 * bits if PAIRED else bits
     for word in tl.static_range(owned // PACKED):
         packed = tl.zeros((ROWS, COLUMNS), tl.uint32)
         other_packed = packed
         for part in tl.static_range(PACKED):
-            k: tl.constexpr = word * PACKED + part
-            aside = _clamp(_at(move_x, k, along_wide, RATIO, QUARTERS_X), -limit, limit) * scale_x
-            aside_y = _clamp(_at(move_y, k, along_wide, RATIO, QUARTERS_X), -limit, limit) * scale_y
-            column, fraction_x = _position(x + k, aside, width)
-            row, fraction_y = _position(y, aside_y, height)
-            at = row * source_row + column
-            warped, other_warped = _sample(
-                source, other_source, at, step_x, step_y, fraction_x, fraction_y,
-                DEPTH, UNUSED_BITS, PLANES, PAIRED,
+            code, other_code = _pixel(
+                source, other_source, columns, along, y, x, limits, shape, word * PACKED + part,
+                DEPTH, UNUSED_BITS, QUARTERS_X, RATIO, PLANES, PAIRED, DETAILED,
             )  # fmt: skip
-            weight = _clamp(_at(mask, k, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
-            value = _clamp(_at(translated, k, along, RATIO, QUARTERS_X), lowest, highest)
-            other_value = value
-            if PLANES == 2:
-                other_value = _clamp(_at(other_translated, k, along, RATIO, QUARTERS_X), lowest, highest)
-            if DETAILED:
-                more = _clamp(_at(gain, k, along, RATIO, QUARTERS_X), 0.0, 2.0)
-                own, other_own = load_codes(own_row + (x + k), other_own_row + (x + k), DEPTH, UNUSED_BITS, PLANES, PAIRED)
-                value += more * (own - _at(seen, k, along, RATIO, QUARTERS_X))
-                if PLANES == 2:
-                    other_value += more * (other_own - _at(other_seen, k, along, RATIO, QUARTERS_X))
-            code = nearest_code(warped + weight * (value - warped), DEPTH, UNUSED_BITS)
-            if PLANES == 2:
-                other_value = other_warped + weight * (other_value - other_warped)
-                other_code = nearest_code(other_value, DEPTH, UNUSED_BITS)
-                if PAIRED:
-                    code = code | (other_code << bits)
-                else:
-                    other_packed = other_packed | (other_code << (bits * part))
+            if PAIRED:
+                code = code | (other_code << bits)
             packed = packed | (code << (number * part))
-        to = target_row + (x + word * PACKED)
+            other_packed = other_packed | (other_code << (bits * part))
+        to = y * target_row + (x + word * PACKED)
         store_number(target + to, packed, inside, PACKED * number)
         if PLANES == 2 and not PAIRED:
             store_number(other_target + to, other_packed, inside, PACKED * bits)
@@ -237,7 +170,7 @@ def _fuse_tile(
 
 @triton.jit
 def _between(at, small, full, QUARTERS: tl.constexpr):
-    """Return the head before each sample of an axis, at most ``small - 1``, and the weight 0..1 of the next.
+    """Return the head before each sample of an axis, and the weight 0..1 of the next.
 
     The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full).
     """
@@ -248,8 +181,67 @@ def _between(at, small, full, QUARTERS: tl.constexpr):
 
 
 @triton.jit
-def _columns(upper, lower, down, steps, head_column):
-    """Return heads interpolated downwards, at each of the steps along the columns, as many (R, C)."""
+def _columns_between(
+    group, small, full, RATIO: tl.constexpr, CELLS: tl.constexpr, QUARTERS: tl.constexpr
+):  # fmt: skip
+    """Return the first pixel each thread owns, a column of heads, what weight the next one has (where the
+    ratio is not whole), and the columns that are needed, as steps from the first."""
+    if RATIO > 0:
+        first = tl.minimum(group, small // CELLS - 1) * CELLS
+        steps = (-tl.minimum(first, 1),)
+        for cell in tl.static_range(CELLS):
+            steps += (cell,)
+        steps += (tl.minimum(first + CELLS, small - 1) - first,)
+        return first * RATIO, first, 0.0, steps
+    else:
+        x = tl.minimum(group, full - 1)
+        first, along = _between(x, small, full, QUARTERS)
+        last = small - 1
+        steps = (tl.minimum(first, last) - first, tl.minimum(first + 1, last) - first)
+        return x, first, along, steps
+
+
+@triton.jit
+def _head_columns(
+    heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
+    head_channel, head_row, head_column, QUARTERS_Y: tl.constexpr, FIRST: tl.constexpr,
+    PLANES: tl.constexpr, DETAILED: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """Return the columns of mask, displacements, gain, and of the translated and the reduced planes, all
+    interpolated downwards; raise the flag if a head is not finite."""
+    above, down = _between(y, small_height, height, QUARTERS_Y)
+    below = tl.minimum(above + 1, small_height - 1)
+    above = tl.minimum(above, small_height - 1)
+    upper = heads + (above * head_row + first * head_column)
+    lower = heads + (below * head_row + first * head_column)
+    real: tl.constexpr = tl.float64 if WIDE else tl.float32
+    mask = _column(upper, lower, MASK * head_channel, down, steps, head_column)
+    move_x = _column(upper, lower, DISPLACEMENT_X * head_channel, down.to(real), steps, head_column)
+    move_y = _column(upper, lower, DISPLACEMENT_Y * head_channel, down.to(real), steps, head_column)
+    translated = _column(upper, lower, FIRST * head_channel, down, steps, head_column)
+    other, gain, seen, other_seen = translated, mask, mask, mask
+    doubt = _doubt(mask) + _doubt(move_x) + _doubt(move_y) + _doubt(translated)
+    if PLANES == 2:
+        other = _column(upper, lower, (FIRST + 1) * head_channel, down, steps, head_column)
+        doubt += _doubt(other)
+    if DETAILED:
+        gain = _column(upper, lower, GAIN * head_channel, down, steps, head_column)
+        doubt += _doubt(gain)
+        upper, lower = reduced + (above * small_width + first), reduced + (below * small_width + first)
+        size = small_height * small_width
+        seen = _column(upper, lower, FIRST * size, down, steps, 1)
+        if PLANES == 2:
+            other_seen = _column(upper, lower, (FIRST + 1) * size, down, steps, 1)
+    # Whoever finds one writes the same: no need to take turns.
+    tl.store(not_finite + tl.zeros(doubt.shape, tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
+    return mask, move_x, move_y, gain, translated, other, seen, other_seen
+
+
+@triton.jit
+def _column(upper, lower, channel, down, steps, head_column):
+    """Return one channel interpolated downwards, at each of the steps along the columns."""
+    upper += channel
+    lower += channel
     columns = ()
     for i in tl.static_range(len(steps)):
         step = steps[i] * head_column
@@ -268,7 +260,7 @@ def _doubt(columns):
 
 @triton.jit
 def _at(columns, K: tl.constexpr, along, RATIO: tl.constexpr, QUARTERS: tl.constexpr):
-    """Return the heads at the K-th pixel a thread owns, (R, C).
+    """Return a channel at the K-th pixel a thread owns.
 
     Its position among the columns is ((K + 1/2 + quarters/4) / ratio - 1/2), and one more as there is a
     column to the left of those the thread owns.
@@ -283,6 +275,45 @@ def _at(columns, K: tl.constexpr, along, RATIO: tl.constexpr, QUARTERS: tl.const
         if weight > 0:
             value = value * (1 - weight) + columns[left + 1] * weight
     return value
+
+
+@triton.jit
+def _pixel(
+    source, other_source, columns, along, y, x, limits, shape, K: tl.constexpr,
+    DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_X: tl.constexpr, RATIO: tl.constexpr,
+    PLANES: tl.constexpr, PAIRED: tl.constexpr, DETAILED: tl.constexpr,
+):  # fmt: skip
+    """Return the fused codes of the K-th pixel a thread owns, of each plane."""
+    mask, move_x, move_y, gain, translated, other_translated, seen, other_seen = columns
+    amount, limit, scale_x, scale_y, lowest, highest = limits
+    height, width, source_row, step_x, step_y = shape
+    aside_x = _clamp(_at(move_x, K, along, RATIO, QUARTERS_X), -limit, limit) * scale_x
+    aside_y = _clamp(_at(move_y, K, along, RATIO, QUARTERS_X), -limit, limit) * scale_y
+    column, fraction_x = _position(x + K, aside_x, width)
+    row, fraction_y = _position(y, aside_y, height)
+    at = row * source_row + column
+    warped, other_warped = _sample(
+        source + at, other_source + at, step_x, step_y, fraction_x, fraction_y,
+        DEPTH, UNUSED_BITS, PLANES, PAIRED,
+    )  # fmt: skip
+    value = _clamp(_at(translated, K, along, RATIO, QUARTERS_X), lowest, highest)
+    other_value = value
+    if PLANES == 2:
+        other_value = _clamp(_at(other_translated, K, along, RATIO, QUARTERS_X), lowest, highest)
+    if DETAILED:
+        here = y * source_row + (x + K)
+        own, other_own = load_codes(source + here, other_source + here, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+        more = _clamp(_at(gain, K, along, RATIO, QUARTERS_X), 0.0, 2.0)
+        value += more * (own - _at(seen, K, along, RATIO, QUARTERS_X))
+        if PLANES == 2:
+            other_value += more * (other_own - _at(other_seen, K, along, RATIO, QUARTERS_X))
+    weight = _clamp(_at(mask, K, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
+    code = nearest_code(warped + weight * (value - warped), DEPTH, UNUSED_BITS)
+    other_code = code
+    if PLANES == 2:
+        other_value = other_warped + weight * (other_value - other_warped)
+        other_code = nearest_code(other_value, DEPTH, UNUSED_BITS)
+    return code, other_code
 
 
 @triton.jit
@@ -303,16 +334,17 @@ def _position(at, aside, length):
 
 @triton.jit
 def _sample(
-    source, other_source, at, step_x, step_y, fraction_x, fraction_y,
+    source, other_source, step_x, step_y, fraction_x, fraction_y,
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, PLANES: tl.constexpr, PAIRED: tl.constexpr,
 ):  # fmt: skip
-    """Return the source between the samples at ``at`` and those to the right and below, of each plane."""
-    a, other_a = load_codes(source + at, other_source + at, DEPTH, UNUSED_BITS, PLANES, PAIRED)
-    b, other_b = load_codes(source + at + step_x, other_source + at + step_x, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    """Return what lies between the samples at the addresses and those to the right and below, of each
+    plane."""
+    a, other_a = load_codes(source, other_source, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    b, other_b = load_codes(source + step_x, other_source + step_x, DEPTH, UNUSED_BITS, PLANES, PAIRED)
     source += step_y
     other_source += step_y
-    c, other_c = load_codes(source + at, other_source + at, DEPTH, UNUSED_BITS, PLANES, PAIRED)
-    d, other_d = load_codes(source + at + step_x, other_source + at + step_x, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    c, other_c = load_codes(source, other_source, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+    d, other_d = load_codes(source + step_x, other_source + step_x, DEPTH, UNUSED_BITS, PLANES, PAIRED)
     value = _bilinear(a, b, c, d, fraction_x, fraction_y)
     other_value = value
     if PLANES == 2:
