@@ -37,10 +37,10 @@ def load_codes(
 
 
 @triton.jit
-def nearest_code(value, DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr):
-    """Return the code nearest to each value, as it lies in a sample."""
-    top: tl.constexpr = (1 << DEPTH) - 1
-    return (tl.minimum(tl.maximum(value, 0.0), top * 1.0) + 0.5).to(tl.uint32) << UNUSED_BITS
+def nearest_code(value, UNUSED_BITS: tl.constexpr):
+    """Return the code nearest to each value, of which none is beyond the codes there are, as it lies in a
+    sample."""
+    return (value + 0.5).to(tl.uint32) << UNUSED_BITS
 
 
 @triton.jit

@@ -72,6 +72,10 @@ def fuse_kernel(
     head_row,
     head_column,
     strength_picture,
+    luma_scale_y,  # samples for each pixel of the small picture
+    luma_scale_x,
+    chroma_scale_y,
+    chroma_scale_x,
     limit,
     lowest,
     luma_highest,
@@ -103,7 +107,8 @@ def fuse_kernel(
         _fuse_tile(
             luma + picture * luma_picture, luma, luma_out + picture * luma_out_picture, luma_out,
             heads, reduced, amount, not_finite + picture, tile_y, height, width, small_height, small_width,
-            luma_row, luma_out_row, head_channel, head_row, head_column, limit, lowest, luma_highest,
+            luma_row, luma_out_row, head_channel, head_row, head_column,
+            amount * luma_scale_y, amount * luma_scale_x, limit, lowest, luma_highest,
             DEPTH, UNUSED_BITS, 0, 0, LUMA_RATIO, CELLS, LUMA_PACKED,
             0, 1, False, DETAILED, WIDE, THIN, ROWS, COLUMNS,
         )  # fmt: skip
@@ -113,7 +118,8 @@ def fuse_kernel(
             chroma_out + picture * chroma_out_picture, other_chroma_out + picture * chroma_out_picture,
             heads, reduced, amount, not_finite + picture, tile_y - luma_tiles_y,
             chroma_height, chroma_width, small_height, small_width,
-            chroma_row, chroma_out_row, head_channel, head_row, head_column, limit, lowest, chroma_highest,
+            chroma_row, chroma_out_row, head_channel, head_row, head_column,
+            amount * chroma_scale_y, amount * chroma_scale_x, limit, lowest, chroma_highest,
             DEPTH, UNUSED_BITS, QUARTERS_Y, QUARTERS_X, CHROMA_RATIO, CELLS, CHROMA_PACKED,
             1, 2, PAIRED, DETAILED, WIDE, THIN, ROWS, COLUMNS,
         )  # fmt: skip
@@ -123,7 +129,7 @@ def fuse_kernel(
 def _fuse_tile(
     source, other_source, target, other_target,
     heads, reduced, amount, not_finite, tile_y, height, width, small_height, small_width,
-    source_row, target_row, head_channel, head_row, head_column, limit, lowest, highest,
+    source_row, target_row, head_channel, head_row, head_column, scale_y, scale_x, limit, lowest, highest,
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_Y: tl.constexpr, QUARTERS_X: tl.constexpr,
     RATIO: tl.constexpr, CELLS: tl.constexpr, PACKED: tl.constexpr,
     FIRST: tl.constexpr, PLANES: tl.constexpr, PAIRED: tl.constexpr,
@@ -141,13 +147,13 @@ def _fuse_tile(
         heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
         head_channel, head_row, head_column, QUARTERS_Y, FIRST, PLANES, DETAILED, WIDE,
     )  # fmt: skip
-    real: tl.constexpr = tl.float64 if WIDE else tl.float32
-    share = amount.to(real)
-    limits = (amount, limit, share * (width / small_width), share * (height / small_height), lowest, highest)
+    to_y = (scale_y, tl.maximum(-limit * scale_y, -y), tl.minimum(limit * scale_y, height - 1 - y))
     step_x, step_y = 1, source_row
     if THIN:
         step_x, step_y = tl.minimum(width - 1, 1), tl.minimum(height - 1, 1) * source_row
-    shape = (height, width, source_row, step_x, step_y)
+    here = y * source_row + x
+    place = (x, (tl.maximum(height - 2, 0) - y), width, source_row, step_x, step_y)
+    limits = (amount, to_y, scale_x, limit * scale_x, lowest, highest)
     bits: tl.constexpr = 8 if DEPTH == 8 else 16
     number: tl.constexpr = 2 * bits if PAIRED else bits
     for word in tl.static_range(owned // PACKED):
@@ -155,7 +161,7 @@ def _fuse_tile(
         other_packed = packed
         for part in tl.static_range(PACKED):
             code, other_code = _pixel(
-                source, other_source, columns, along, y, x, limits, shape, word * PACKED + part,
+                source + here, other_source + here, columns, along, place, limits, word * PACKED + part,
                 DEPTH, UNUSED_BITS, QUARTERS_X, RATIO, PLANES, PAIRED, DETAILED,
             )  # fmt: skip
             if PAIRED:
@@ -174,10 +180,13 @@ def _between(at, small, full, QUARTERS: tl.constexpr):
 
     The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full).
     """
-    position = tl.maximum((4 * at + 2 + QUARTERS) * small - 2 * full, 0).to(tl.uint32)
-    unit = (4 * full).to(tl.uint32)
-    before = position // unit
-    return before.to(tl.int32), (position - before * unit).to(tl.float32) / (4 * full).to(tl.float32)
+    position = tl.maximum((4 * at + 2 + QUARTERS) * small - 2 * full, 0)
+    unit = 4 * full
+    share = 1 / unit.to(tl.float32)
+    before = (position.to(tl.float32) * share).to(tl.int32)  # or one too few or too many
+    rest = position - before * unit
+    missed = (rest >= unit).to(tl.int32) - (rest < 0).to(tl.int32)
+    return before + missed, (rest - missed * unit).to(tl.float32) * share
 
 
 @triton.jit
@@ -251,9 +260,9 @@ def _column(upper, lower, channel, down, steps, head_column):
 
 @triton.jit
 def _doubt(columns):
-    """Return something that is 0 if all of the columns are finite, and else is not."""
-    doubt = columns[0].to(tl.float32) * 0
-    for i in tl.static_range(1, len(columns)):
+    """Return something that is 0 if the columns that no other thread owns are finite, and else is not."""
+    doubt = columns[1].to(tl.float32) * 0
+    for i in tl.static_range(2, len(columns) - 1):
         doubt += columns[i].to(tl.float32) * 0
     return doubt
 
@@ -279,57 +288,61 @@ def _at(columns, K: tl.constexpr, along, RATIO: tl.constexpr, QUARTERS: tl.const
 
 @triton.jit
 def _pixel(
-    source, other_source, columns, along, y, x, limits, shape, K: tl.constexpr,
+    own, other_own, columns, along, place, limits, K: tl.constexpr,
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_X: tl.constexpr, RATIO: tl.constexpr,
     PLANES: tl.constexpr, PAIRED: tl.constexpr, DETAILED: tl.constexpr,
 ):  # fmt: skip
     """Return the fused codes of the K-th pixel a thread owns, of each plane."""
     mask, move_x, move_y, gain, translated, other_translated, seen, other_seen = columns
-    amount, limit, scale_x, scale_y, lowest, highest = limits
-    height, width, source_row, step_x, step_y = shape
-    aside_x = _clamp(_at(move_x, K, along, RATIO, QUARTERS_X), -limit, limit) * scale_x
-    aside_y = _clamp(_at(move_y, K, along, RATIO, QUARTERS_X), -limit, limit) * scale_y
-    column, fraction_x = _position(x + K, aside_x, width)
-    row, fraction_y = _position(y, aside_y, height)
-    at = row * source_row + column
+    amount, to_y, scale_x, limit_x, lowest, highest = limits
+    x, least_rows, width, source_row, step_x, step_y = place
+    own += K
+    other_own += K
+    rows, fraction_y = _moved(
+        _at(move_y, K, along, RATIO, QUARTERS_X), to_y[0], to_y[1], to_y[2], least_rows
+    )  # fmt: skip
+    left, right = x.to(tl.float32) + K, (width - 1 - x).to(tl.float32) - K
+    columns_x, fraction_x = _moved(
+        _at(move_x, K, along, RATIO, QUARTERS_X), scale_x, tl.maximum(-limit_x, -left), tl.minimum(limit_x, right),
+        (tl.maximum(width - 2, 0) - x) - K,
+    )  # fmt: skip
+    away = rows * source_row + columns_x
     warped, other_warped = _sample(
-        source + at, other_source + at, step_x, step_y, fraction_x, fraction_y,
-        DEPTH, UNUSED_BITS, PLANES, PAIRED,
+        own + away, other_own + away, step_x, step_y, fraction_x, fraction_y, DEPTH, UNUSED_BITS, PLANES, PAIRED
     )  # fmt: skip
     value = _clamp(_at(translated, K, along, RATIO, QUARTERS_X), lowest, highest)
     other_value = value
     if PLANES == 2:
         other_value = _clamp(_at(other_translated, K, along, RATIO, QUARTERS_X), lowest, highest)
     if DETAILED:
-        here = y * source_row + (x + K)
-        own, other_own = load_codes(source + here, other_source + here, DEPTH, UNUSED_BITS, PLANES, PAIRED)
+        there, other_there = load_codes(own, other_own, DEPTH, UNUSED_BITS, PLANES, PAIRED)
         more = _clamp(_at(gain, K, along, RATIO, QUARTERS_X), 0.0, 2.0)
-        value += more * (own - _at(seen, K, along, RATIO, QUARTERS_X))
+        value += more * (there - _at(seen, K, along, RATIO, QUARTERS_X))
         if PLANES == 2:
-            other_value += more * (other_own - _at(other_seen, K, along, RATIO, QUARTERS_X))
+            other_value += more * (other_there - _at(other_seen, K, along, RATIO, QUARTERS_X))
     weight = _clamp(_at(mask, K, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
-    code = nearest_code(warped + weight * (value - warped), DEPTH, UNUSED_BITS)
-    other_code = code
-    if PLANES == 2:
-        other_value = other_warped + weight * (other_value - other_warped)
-        other_code = nearest_code(other_value, DEPTH, UNUSED_BITS)
-    return code, other_code
+    value = warped + weight * (value - warped)
+    other_value = other_warped + weight * (other_value - other_warped)
+    if DETAILED:  # else both are codes, and so is what lies between them
+        top: tl.constexpr = (1 << DEPTH) - 1
+        value, other_value = _clamp(value, 0.0, top * 1.0), _clamp(other_value, 0.0, top * 1.0)
+    return nearest_code(value, UNUSED_BITS), nearest_code(other_value, UNUSED_BITS)
 
 
 @triton.jit
 def _clamp(value, lowest, highest):
     """Return the value within bounds; what is not a number becomes the lowest."""
-    return tl.minimum(tl.where(value > lowest, value, lowest), highest)
+    return tl.minimum(tl.maximum(value, lowest), highest)
 
 
 @triton.jit
-def _position(at, aside, length):
-    """Return the sample before (at + aside) clamped to 0..length - 1, at most the last but one, and how far
-    on it lies, 0..1."""
-    real = at.to(tl.float32)
-    before = tl.maximum(tl.minimum(real + tl.floor(aside).to(tl.float32), length - 2.0), 0.0)
-    fraction = (aside - (before - real)).to(tl.float32)
-    return before.to(tl.int32), tl.minimum(tl.maximum(fraction, 0.0), 1.0)
+def _moved(displacement, scale, least, most, most_whole):
+    """Return a displacement, scaled and clamped to least..most, as whole samples, at most ``most_whole``,
+    and a fraction of 0..1. What is not a number becomes the least, wherever the kernel runs."""
+    move = displacement * scale
+    move = tl.minimum(tl.where(move > least, move, least), most)
+    whole = tl.minimum(tl.floor(move).to(tl.int32), most_whole)
+    return whole, (move - whole).to(tl.float32)
 
 
 @triton.jit
@@ -416,6 +429,7 @@ def fuse_planes(
             *(plane.stride(axis) for plane in targets[:2] for axis in (1, 0)),
             *(heads.stride(axis) for axis in range(4)),
             strength.stride(0) if len(strength) > 1 else 0,
+            height / small_height, width / small_width, chroma_height / small_height, chroma_width / small_width,
             float(max_displacement_pixels), float(legal[0][0]), float(legal[0][1]), float(legal[1][1]),
             luma_tiles_y,
             DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
