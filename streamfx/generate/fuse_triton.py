@@ -32,9 +32,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from streamfx.errors import FrameError
 from streamfx.generate import fuse as definition
-from streamfx.generate.codes_triton import load_codes, nearest_code, store_number
+from streamfx.generate.codes_triton import load_codes, nearest_code, numbers_of, store_number
 from streamfx.generate.surface import Surface
 
 MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = (tl.constexpr(head) for head in (3, 4, 5, 6))  # as in fuse.py
@@ -406,7 +405,7 @@ def fuse_planes(
     """Write the fused planes to ``out``, given legal codes (luma, chroma) and chroma shift; all checked."""
     (height, width), (small_height, small_width) = surface.size, heads.shape[2:]
     chroma_height, chroma_width = surface.subsampling.chroma_size(surface.size)
-    sources, targets = _numbers(surface), _numbers(out)
+    sources, targets = numbers_of(surface), numbers_of(out)
     luma_ratio, chroma_ratio = _ratio(width, small_width), _ratio(chroma_width, small_width)
     cells = tile.cells or max(1, 4 // max(luma_ratio, 1))
     if small_width % cells:
@@ -440,21 +439,6 @@ def fuse_planes(
             WIDE=highest * move_pixels >= 1 << 20, THIN=min(chroma_height, chroma_width, height, width) == 1,
             ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
         )  # fmt: skip
-
-
-def _numbers(surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
-    """Return three planes (B, rows, columns) of numbers, each a sample, or a pair where they are interleaved."""
-    if not surface.paired:
-        luma, u, v = surface.planes
-        if u.stride() != v.stride():
-            raise FrameError(f"fuse: U and V must be padded alike; found strides {u.stride()} and {v.stride()}")
-        return luma, u, v
-    luma, uv = surface.planes
-    try:
-        pairs = uv.view(torch.uint16 if surface.depth == 8 else torch.uint32)[..., 0]
-    except RuntimeError as error:
-        raise FrameError(f"fuse: rows of plane UV must begin at whole pairs; found strides {uv.stride()}") from error
-    return luma, pairs, pairs
 
 
 def _ratio(full: int, small: int) -> int:

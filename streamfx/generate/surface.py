@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from streamfx.generate.fuse_triton import FuseTile
+    from streamfx.generate.reduce_triton import ReduceTile
 
 SurfacePlanes: TypeAlias = "tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]"
 
@@ -176,6 +177,50 @@ def fuse_surface(
         shift=chroma_shift(surface.subsampling, chroma_location),
         max_displacement_pixels=max_displacement_pixels,
         tile=tile or fuse_triton.FuseTile(),
+    )
+    return target
+
+
+def reduce_surface(
+    surface: Surface,
+    small_size: tuple[int, int],
+    *,
+    chroma_location: ChromaLocation,
+    out: Tensor | None = None,
+    tile: ReduceTile | None = None,
+) -> Tensor:
+    """Return the reduced planes (B, 3, h, w) in code values: Y, U and V on one grid, as `reduce.reduce_planes`.
+
+    Args:
+        surface: source. Not changed.
+        small_size: (h, w) of the result in pixels.
+        chroma_location: where chroma samples lie; unknown counts as left-sited.
+        out: contiguous float32 or float16 to write to, for a network that computes in it; None: new memory,
+            float32. Half precision holds code values up to 2048 to within half a code.
+        tile: what one program of the kernel does; None for what suits GPUs.
+
+    Raises:
+        FrameError: the small size is empty, or ``out`` does not fit.
+    """
+    import torch
+
+    from streamfx.generate import reduce_triton
+
+    shape = (surface.pictures, 3, *small_size)
+    if min(small_size) < 1:
+        raise FrameError(f"reduce: the result must have a pixel at least; asked for {small_size}")
+    target = torch.empty(shape, dtype=torch.float32, device=surface.device) if out is None else out
+    fits = tuple(target.shape) == shape and target.dtype in (torch.float32, torch.float16)
+    if not fits or not target.is_contiguous() or target.device != surface.device:
+        raise FrameError(
+            f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
+            f"found {target.dtype} {tuple(target.shape)} on {target.device}"
+        )
+    reduce_triton.reduce_planes(
+        surface,
+        target,
+        shift=chroma_shift(surface.subsampling, chroma_location),
+        tile=tile or reduce_triton.ReduceTile(),
     )
     return target
 
