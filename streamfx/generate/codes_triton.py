@@ -5,13 +5,8 @@
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
-from torch import Tensor
-
-from streamfx.errors import FrameError
-from streamfx.generate.surface import Surface
 
 
 @triton.jit
@@ -57,26 +52,3 @@ def store_number(target, number, inside, BITS: tl.constexpr):
         tl.store(target.to(tl.pointer_type(tl.uint16)), number.to(tl.uint16), inside)
     else:
         tl.store(target, number.to(tl.uint8), inside)
-
-
-def numbers_of(surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
-    """Return three planes (B, rows, columns) of numbers as kernels load them: Y, U and V; where U and V are
-    interleaved, Y and twice the pairs.
-
-    Raises:
-        FrameError: U and V are padded differently, or rows of UV do not begin at whole pairs.
-    """
-    if not surface.paired:
-        luma, u, v = surface.planes
-        if u.stride() != v.stride():
-            raise FrameError(f"surface: U and V must be padded alike; found strides {u.stride()}, {v.stride()}")
-        return luma, u, v
-    luma, uv = surface.planes
-    try:
-        pairs = uv.view(torch.uint16 if surface.depth == 8 else torch.uint32)[..., 0]
-    except RuntimeError as error:
-        raise FrameError(
-            f"surface: rows of plane UV must begin at whole pairs; found strides {uv.stride()} from "
-            f"{uv.storage_offset()} on"
-        ) from error
-    return luma, pairs, pairs

@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from streamfx.generate.codes_triton import load_codes, numbers_of
+from streamfx.generate.codes_triton import load_codes
 from streamfx.generate.reduce import axis_weights
 from streamfx.generate.surface import Surface
 
@@ -152,17 +152,16 @@ def reduce_planes(surface: Surface, out: Tensor, *, shift: tuple[float, float], 
     taps = [weights.shape[1] for _, weights in tables]
     luma_tiles_y = triton.cdiv(small_height, tile.rows)
     grid = (triton.cdiv(small_width, tile.columns), 2 * luma_tiles_y, surface.pictures)
-    sources = numbers_of(surface)
-    with torch.cuda.device_of(out):
-        reduce_kernel[grid](
-            *sources, out, *(part for table in tables for part in table), small_height, small_width,
-            *(plane.stride(axis) for plane in sources[:2] for axis in (1, 0)),
-            luma_tiles_y,
-            DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
-            LUMA_TAPS_Y=taps[0], LUMA_TAPS_X=taps[1], CHROMA_TAPS_Y=taps[2], CHROMA_TAPS_X=taps[3],
-            PAIRED=surface.paired, UNROLLED=max(taps[1], taps[3]) <= MOST_UNROLLED,
-            ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
-        )  # fmt: skip
+    sources = surface.numbers()
+    reduce_kernel[grid](
+        *sources, out, *(part for table in tables for part in table), small_height, small_width,
+        *(plane.stride(axis) for plane in sources[:2] for axis in (1, 0)),
+        luma_tiles_y,
+        DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
+        LUMA_TAPS_Y=taps[0], LUMA_TAPS_X=taps[1], CHROMA_TAPS_Y=taps[2], CHROMA_TAPS_X=taps[3],
+        PAIRED=surface.paired, UNROLLED=max(taps[1], taps[3]) <= MOST_UNROLLED,
+        ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from streamfx.generate.fuse_triton import FuseTile
+    from streamfx.generate.fuse_gpu import FuseTile
     from streamfx.generate.reduce_triton import ReduceTile
 
 SurfacePlanes: TypeAlias = "tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]"
@@ -51,7 +51,9 @@ class Surface:
 
         if len(self.planes) not in (2, 3) or any(plane.ndim < 3 for plane in self.planes):
             found = ", ".join(str(tuple(plane.shape)) for plane in self.planes)
-            raise FrameError(f"surface: needs planes (Y, U, V) or (Y, UV), one picture or more; found {found}")
+            raise FrameError(
+                f"surface: needs planes (Y, U, V) or (Y, UV) of one or more pictures; found {found}"
+            )
         if not 8 <= self.depth <= 16:
             raise FrameError(f"surface: depth must be 8 to 16 bits, found {self.depth}")
         dtype = torch.uint8 if self.depth == 8 else torch.uint16
@@ -103,8 +105,35 @@ class Surface:
         """Return one of the same kind with memory of its own, contiguous and not written to yet."""
         import torch
 
-        planes = tuple(torch.empty(plane.shape, dtype=plane.dtype, device=plane.device) for plane in self.planes)
-        return Surface(planes, self.subsampling, self.depth, self.high)  # type: ignore[arg-type]
+        planes = [torch.empty(plane.shape, dtype=plane.dtype, device=plane.device) for plane in self.planes]
+        return Surface(tuple(planes), self.subsampling, self.depth, self.high)  # type: ignore[arg-type]
+
+    def numbers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return three planes (B, rows, columns) as kernels load them: Y, U and V; where U and V are
+        interleaved, Y and twice the pairs, each as one number.
+
+        Raises:
+            FrameError: U and V are padded differently, or rows of UV do not begin at whole pairs.
+        """
+        import torch
+
+        luma, chroma = self.planes[:2]
+        if not self.paired:
+            other = self.planes[-1]
+            if chroma.stride() != other.stride():
+                raise FrameError(
+                    f"surface: U and V must be padded alike; found strides {chroma.stride()} and "
+                    f"{other.stride()}"
+                )
+            return luma, chroma, other
+        try:
+            pairs = chroma.view(torch.uint16 if self.depth == 8 else torch.uint32)[..., 0]
+        except RuntimeError as error:
+            raise FrameError(
+                f"surface: rows of plane UV must begin at whole pairs; found strides {chroma.stride()} from "
+                f"{chroma.storage_offset()} on"
+            ) from error
+        return luma, pairs, pairs
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -151,7 +180,7 @@ def fuse_surface(
     """
     import torch
 
-    from streamfx.generate import fuse_triton
+    from streamfx.generate import fuse_gpu
 
     target = surface.empty() if out is None else out
     _check_out(surface, target)
@@ -166,18 +195,19 @@ def fuse_surface(
         strength = torch.full((1,), strength, dtype=torch.float32, device=surface.device)
     _check_per_picture("strength", strength, torch.float32, (1, surface.pictures), surface)
     _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
-    fuse_triton.fuse_planes(
-        surface,
-        target,
-        heads,
-        reduced,
-        strength,
-        not_finite,
-        legal=legal_codes(surface.depth, code_range),
-        shift=chroma_shift(surface.subsampling, chroma_location),
-        max_displacement_pixels=max_displacement_pixels,
-        tile=tile or fuse_triton.FuseTile(),
-    )
+    with torch.cuda.device_of(heads):
+        fuse_gpu.fuse_planes(
+            surface,
+            target,
+            heads,
+            reduced,
+            strength,
+            not_finite,
+            legal=legal_codes(surface.depth, code_range),
+            shift=chroma_shift(surface.subsampling, chroma_location),
+            max_displacement_pixels=max_displacement_pixels,
+            tile=tile or fuse_gpu.FuseTile(),
+        )
     return target
 
 
@@ -189,7 +219,7 @@ def reduce_surface(
     out: Tensor | None = None,
     tile: ReduceTile | None = None,
 ) -> Tensor:
-    """Return the reduced planes (B, 3, h, w) in code values: Y, U and V on one grid, as `reduce.reduce_planes`.
+    """Return the reduced planes (B, 3, h, w) in code values, on one grid: `reduce.reduce_planes`.
 
     Args:
         surface: source. Not changed.
@@ -216,12 +246,13 @@ def reduce_surface(
             f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
             f"found {target.dtype} {tuple(target.shape)} on {target.device}"
         )
-    reduce_triton.reduce_planes(
-        surface,
-        target,
-        shift=chroma_shift(surface.subsampling, chroma_location),
-        tile=tile or reduce_triton.ReduceTile(),
-    )
+    with torch.cuda.device_of(target):
+        reduce_triton.reduce_planes(
+            surface,
+            target,
+            shift=chroma_shift(surface.subsampling, chroma_location),
+            tile=tile or reduce_triton.ReduceTile(),
+        )
     return target
 
 
@@ -264,7 +295,12 @@ def _check_heads(surface: Surface, heads: Tensor, reduced: Tensor | None) -> Non
 def _check_per_picture(
     name: str, values: Tensor, dtype: torch.dtype, lengths: tuple[int, ...], surface: Surface
 ) -> None:
-    if values.ndim != 1 or len(values) not in lengths or values.dtype != dtype or values.device != surface.device:
+    if (
+        values.ndim != 1
+        or len(values) not in lengths
+        or values.dtype != dtype
+        or values.device != surface.device
+    ):
         raise FrameError(
             f"fuse: {name} must be {dtype} of length {lengths[-1]} on {surface.device}; found {values.dtype} "
             f"{tuple(values.shape)} on {values.device}"
