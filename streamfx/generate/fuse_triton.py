@@ -15,7 +15,7 @@ number counts as the lower bound of its clamp, so nothing outside the planes is 
 reads the flag learns of it.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 # Kernels have no annotations but for what is constant while compiling. In shapes, R and C are the rows and
 # columns of a tile's threads.
 

@@ -22,8 +22,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 from streamfx.frame import ChromaLocation, CodeRange
-from streamfx.generate import fuse_gpu, reduce_triton
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate import fuse_gpu, place_triton, reduce_triton
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
 
 SIZE = (64, 128)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -97,6 +98,22 @@ def reduce(kind: str, factor: int) -> Any:
     return kernel.binaries[0]
 
 
+def place(kind: str) -> Any:
+    """Return the binary that puts a picture of half precision in the place of the frame's."""
+    kernel = Compiled(place_triton.place_kernel)
+    place_triton.place_kernel = kernel
+    small = torch.zeros(3, 1, SIZE[0] // 2, SIZE[1] // 2, dtype=torch.float16)
+    place_surface(
+        surface(kind),
+        (small[0], small[1], small[2]),
+        code_range=CodeRange.LIMITED,
+        shift=(0.0, -0.25),
+        strength=torch.ones(1),
+        not_finite=torch.zeros(1, dtype=torch.int32),
+    )
+    return kernel.binaries[0]
+
+
 BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_factor_1": lambda: fuse("nv12", SIZE[1]),
     "nv12_factor_2": lambda: fuse("nv12", SIZE[1] // 2),
@@ -106,6 +123,8 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_detailed_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=7),
     "i420_factor_4": lambda: fuse("i420", SIZE[1] // 4),
     "p010_factor_4": lambda: fuse("p010", SIZE[1] // 4),
+    "place_nv12": lambda: place("nv12"),
+    "place_i420": lambda: place("i420"),
     "reduce_nv12_factor_2": lambda: reduce("nv12", 2),
     "reduce_nv12_factor_4": lambda: reduce("nv12", 4),
     "reduce_p010_factor_8": lambda: reduce("p010", 8),
@@ -137,12 +156,13 @@ def main() -> None:
     triton.runtime.driver.set_active(Target(int(sys.argv[1])))
     for name in sys.argv[2:] or BUILDS:
         fuse_gpu.fuse_kernel = FUSE
+        place_triton.place_kernel = PLACE
         reduce_triton.reduce_kernel = REDUCE
         sys.stdout.write(json.dumps({"build": name, **describe(BUILDS[name]())}) + "\n")
         sys.stdout.flush()
 
 
-FUSE, REDUCE = fuse_gpu.fuse_kernel, reduce_triton.reduce_kernel
+FUSE, PLACE, REDUCE = fuse_gpu.fuse_kernel, place_triton.place_kernel, reduce_triton.reduce_kernel
 
 if __name__ == "__main__":
     main()

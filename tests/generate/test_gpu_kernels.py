@@ -63,6 +63,13 @@ def test_the_fused_kernel_is_within_one_code_of_the_reference_on_anything(
     ] == []
 
 
+def test_placing_and_adding_are_within_one_code_of_the_reference_on_anything(
+    interpreted: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert len(interpreted["place"]) >= 30
+    assert [result for result in interpreted["place"] if result["difference"] > 1] == []
+
+
 def test_the_reduction_equals_the_reference_on_anything(
     interpreted: dict[str, list[dict[str, Any]]],
 ) -> None:
@@ -92,7 +99,7 @@ def test_strength_zero_is_the_identity_on_a_gpu_too(kind: str, named: dict[str, 
     assert named[f"strength 0 {kind} is the identity"]["difference"] == 0
 
 
-@pytest.mark.parametrize("name", ["not a number", "infinite"])
+@pytest.mark.parametrize("name", ["not a number", "infinite", "not a number at the edge"])
 def test_heads_that_are_not_finite_raise_the_flag_of_their_picture_and_spoil_no_other(
     name: str, named: dict[str, dict[str, Any]]
 ) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor
 from streamfx import generate
 from streamfx.errors import BackendUnavailableError, FrameError
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, reduce_surface
 
 
 def nv12(height: int = 16, width: int = 24, pictures: int = 1) -> Surface:
@@ -143,7 +144,7 @@ def test_output_in_the_memory_of_the_source_is_an_error() -> None:
 
 def test_without_triton_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    for name in ("codes_triton", "heads_triton", "fuse_triton", "fuse_gpu", "reduce_triton"):
+    for name in ("codes_triton", "heads_triton", "fuse_triton", "fuse_gpu", "place_triton", "reduce_triton"):
         monkeypatch.delitem(sys.modules, f"streamfx.generate.{name}", raising=False)
         monkeypatch.delattr(generate, name, raising=False)
     with pytest.raises(BackendUnavailableError, match=r"need Triton.*pip install 'streamfx\[gpu\]'"):
