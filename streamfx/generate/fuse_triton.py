@@ -129,11 +129,14 @@ def _fuse_tile(
     owned: tl.constexpr = RATIO * CELLS if RATIO > 0 else 1
     inside = (y < height) & (group * owned < width)
     y = tl.minimum(y, height - 1)
-    x, first, along, steps = columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X)
+    x, first, along, steps = columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X, WIDE)
     columns = head_columns(
         heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
         head_channel, head_row, head_column, QUARTERS_Y, FIRST, PLANES, DETAILED, WIDE,
     )  # fmt: skip
+    if WIDE:
+        scale_y = amount.to(tl.float64) * height / small_height
+        scale_x = amount.to(tl.float64) * width / small_width
     to_y = (scale_y, tl.maximum(-limit * scale_y, -y), tl.minimum(limit * scale_y, height - 1 - y))
     step_x, step_y = 1, source_row
     if THIN:

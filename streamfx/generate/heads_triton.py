@@ -17,23 +17,25 @@ MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = (tl.constexpr(head) for head in (3,
 
 
 @triton.jit
-def between(at, small, full, QUARTERS: tl.constexpr):
+def between(at, small, full, QUARTERS: tl.constexpr, WIDE: tl.constexpr):
     """Return the head before each sample of an axis, and the weight 0..1 of the next.
 
-    The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full).
+    The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full). If wide,
+    the weight is float64, and so is all that is interpolated with it.
     """
+    real: tl.constexpr = tl.float64 if WIDE else tl.float32
     position = tl.maximum((4 * at + 2 + QUARTERS) * small - 2 * full, 0)
     unit = 4 * full
-    share = 1 / unit.to(tl.float32)
-    before = (position.to(tl.float32) * share).to(tl.int32)  # or one too few or too many
+    share = 1 / unit.to(real)
+    before = (position.to(real) * share).to(tl.int32)  # or one too few or too many
     rest = position - before * unit
     missed = (rest >= unit).to(tl.int32) - (rest < 0).to(tl.int32)
-    return before + missed, (rest - missed * unit).to(tl.float32) * share
+    return before + missed, (rest - missed * unit).to(real) * share
 
 
 @triton.jit
 def columns_between(
-    group, small, full, RATIO: tl.constexpr, CELLS: tl.constexpr, QUARTERS: tl.constexpr
+    group, small, full, RATIO: tl.constexpr, CELLS: tl.constexpr, QUARTERS: tl.constexpr, WIDE: tl.constexpr
 ):  # fmt: skip
     """Return the first pixel each thread owns, a column of heads, what weight the next one has (where the
     ratio is not whole), and the columns that are needed, as steps from the first."""
@@ -46,7 +48,7 @@ def columns_between(
         return first * RATIO, first, 0.0, steps
     else:
         x = tl.minimum(group, full - 1)
-        first, along = between(x, small, full, QUARTERS)
+        first, along = between(x, small, full, QUARTERS, WIDE)
         last = small - 1
         steps = (tl.minimum(first, last) - first, tl.minimum(first + 1, last) - first)
         return x, first, along, steps
@@ -60,15 +62,14 @@ def head_columns(
 ):  # fmt: skip
     """Return the columns of mask, displacements, gain, and of the translated and the reduced planes, all
     interpolated downwards; raise the flag if a head is not finite."""
-    above, down = between(y, small_height, height, QUARTERS_Y)
+    above, down = between(y, small_height, height, QUARTERS_Y, WIDE)
     below = tl.minimum(above + 1, small_height - 1)
     above = tl.minimum(above, small_height - 1)
     upper = heads + (above * head_row + first * head_column)
     lower = heads + (below * head_row + first * head_column)
-    real: tl.constexpr = tl.float64 if WIDE else tl.float32
     mask = column_down(upper, lower, MASK * head_channel, down, steps, head_column)
-    move_x = column_down(upper, lower, DISPLACEMENT_X * head_channel, down.to(real), steps, head_column)
-    move_y = column_down(upper, lower, DISPLACEMENT_Y * head_channel, down.to(real), steps, head_column)
+    move_x = column_down(upper, lower, DISPLACEMENT_X * head_channel, down, steps, head_column)
+    move_y = column_down(upper, lower, DISPLACEMENT_Y * head_channel, down, steps, head_column)
     translated = column_down(upper, lower, FIRST * head_channel, down, steps, head_column)
     other, gain, seen, other_seen = translated, mask, mask, mask
     doubt = doubt_of(mask) + doubt_of(move_x) + doubt_of(move_y) + doubt_of(translated)

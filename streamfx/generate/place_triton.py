@@ -106,8 +106,8 @@ def _place_tile(
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
     inside = (y < height) & (column < width)
     y = tl.minimum(y, height - 1)
-    x, first, along, steps = columns_between(column, small_width, width, 0, 1, QUARTERS_X)
-    above, down = between(y, small_height, height, QUARTERS_Y)
+    x, first, along, steps = columns_between(column, small_width, width, 0, 1, QUARTERS_X, False)
+    above, down = between(y, small_height, height, QUARTERS_Y, False)
     upper = tl.minimum(above, small_height - 1) * small_row + first
     lower = tl.minimum(above + 1, small_height - 1) * small_row + first
     columns = column_down(small + upper, small + lower, 0, down, steps, 1)

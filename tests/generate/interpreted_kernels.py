@@ -225,7 +225,7 @@ def properties(examples: int) -> list[Result]:
 
 def placed(case: Case, layout: Layout, added: bool, one_grid: bool, half: bool) -> Result:
     """Return how far placing or adding a picture is off, all planes on one grid or each on its own."""
-    (rows, columns), (height, width) = case.heads.shape[1:], case.planes[0].shape
+    rows, columns = case.heads.shape[1:]
     y = case.heads[0]
     u, v = case.heads[1:3] if one_grid else case.heads[1:3, : (rows + 1) // 2, : (columns + 1) // 2]
     small = tuple(plane.astype(np.float16 if half else np.float32) for plane in (y, u, v))
