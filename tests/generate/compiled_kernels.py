@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -51,14 +52,22 @@ class Compiled:
     """A kernel that is compiled where it would be launched."""
 
     def __init__(self, kernel: Any) -> None:
-        self._kernel = kernel
+        self.kernel = kernel
         self.binaries: list[Any] = []
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
         def launch(*arguments: Any, **options: Any) -> None:
-            self.binaries.append(self._kernel.warmup(*arguments, grid=grid, **options))
+            self.binaries.append(self.kernel.warmup(*arguments, grid=grid, **options))
 
         return launch
+
+
+def stand_in(module: ModuleType, name: str) -> Compiled:
+    """Return what takes the place of a module's kernel from now on."""
+    kernel = getattr(module, name)
+    compiled = Compiled(kernel.kernel if isinstance(kernel, Compiled) else kernel)
+    setattr(module, name, compiled)
+    return compiled
 
 
 def surface(kind: str) -> Surface:
@@ -75,8 +84,7 @@ def surface(kind: str) -> Surface:
 
 def fuse(kind: str, small_width: int, channels: int = 6) -> Any:
     """Return the binary of the fused step for heads in half precision."""
-    kernel = Compiled(fuse_gpu.fuse_kernel)
-    fuse_gpu.fuse_kernel = kernel
+    kernel = stand_in(fuse_gpu, "fuse_kernel")
     heads = torch.zeros(1, channels, SIZE[0] // 4, small_width, dtype=torch.float16)
     fuse_surface(
         surface(kind),
@@ -93,16 +101,14 @@ def fuse(kind: str, small_width: int, channels: int = 6) -> Any:
 
 def reduce(kind: str, factor: int) -> Any:
     """Return the binary of the reduction."""
-    kernel = Compiled(reduce_triton.reduce_kernel)
-    reduce_triton.reduce_kernel = kernel
+    kernel = stand_in(reduce_triton, "reduce_kernel")
     reduce_surface(surface(kind), (SIZE[0] // factor, SIZE[1] // factor), chroma_location=ChromaLocation.LEFT)
     return kernel.binaries[0]
 
 
 def place(kind: str) -> Any:
     """Return the binary that puts a picture of half precision in the place of the frame's."""
-    kernel = Compiled(place_triton.place_kernel)
-    place_triton.place_kernel = kernel
+    kernel = stand_in(place_triton, "place_kernel")
     small = torch.zeros(3, 1, SIZE[0] // 2, SIZE[1] // 2, dtype=torch.float16)
     place_surface(
         surface(kind),
@@ -134,7 +140,7 @@ BUILDS: dict[str, Callable[[], Any]] = {
 
 def describe(cubin: Path) -> dict[str, int]:
     """Return registers, and bytes of local and of shared memory."""
-    command = [TOOLS / "cuobjdump", "-res-usage", cubin]
+    command = [str(TOOLS / "cuobjdump"), "-res-usage", str(cubin)]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     used = dict(re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", listed))
     return {
@@ -181,15 +187,10 @@ def main() -> None:
     options = parser.parse_args()
     triton.runtime.driver.set_active(Target(options.architecture))
     for name in options.builds or BUILDS:
-        fuse_gpu.fuse_kernel = FUSE
-        place_triton.place_kernel = PLACE
-        reduce_triton.reduce_kernel = REDUCE
         for result in results(name, options.architecture, options.later):
             sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
 
-
-FUSE, PLACE, REDUCE = fuse_gpu.fuse_kernel, place_triton.place_kernel, reduce_triton.reduce_kernel
 
 if __name__ == "__main__":
     main()
