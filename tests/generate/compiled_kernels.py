@@ -23,7 +23,7 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
-from streamfx.frame import ChromaLocation, CodeRange
+from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate import fuse_gpu, place_triton, reduce_triton
 from streamfx.generate.surface import Surface
 from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
@@ -70,24 +70,23 @@ def stand_in(module: ModuleType, name: str) -> Compiled:
     return compiled
 
 
-def surface(kind: str) -> Surface:
+def surface(kind: str, size: tuple[int, int] = SIZE) -> Surface:
     """Return a surface: nv12, i420 or p010."""
     dtype = torch.uint16 if kind == "p010" else torch.uint8
-    height, width = SIZE
-    luma = torch.zeros(1, height, width, dtype=dtype)
+    luma, chroma_size = torch.zeros(1, *size, dtype=dtype), Subsampling.YUV420.chroma_size(size)
     if kind == "i420":
-        u, v = (torch.zeros(1, height // 2, width // 2, dtype=dtype) for _ in range(2))
+        u, v = (torch.zeros(1, *chroma_size, dtype=dtype) for _ in range(2))
         return Surface((luma, u, v))
-    uv = torch.zeros(1, height // 2, width // 2, 2, dtype=dtype)
+    uv = torch.zeros(1, *chroma_size, 2, dtype=dtype)
     return Surface((luma, uv), depth=10, high=True) if kind == "p010" else Surface((luma, uv))
 
 
-def fuse(kind: str, small_width: int, channels: int = 6) -> Any:
+def fuse(kind: str, small_width: int, channels: int = 6, size: tuple[int, int] = SIZE) -> Any:
     """Return the binary of the fused step for heads in half precision."""
     kernel = stand_in(fuse_gpu, "fuse_kernel")
-    heads = torch.zeros(1, channels, SIZE[0] // 4, small_width, dtype=torch.float16)
+    heads = torch.zeros(1, channels, -(-size[0] // 4), small_width, dtype=torch.float16)
     fuse_surface(
-        surface(kind),
+        surface(kind, size),
         heads,
         heads[:, :3].contiguous() if channels > 6 else None,
         code_range=CodeRange.LIMITED,
@@ -127,6 +126,7 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_factor_4": lambda: fuse("nv12", SIZE[1] // 4),
     "nv12_factor_8": lambda: fuse("nv12", SIZE[1] // 8),
     "nv12_no_whole_factor": lambda: fuse("nv12", SIZE[1] // 3),
+    "nv12_one_pixel": lambda: fuse("nv12", 1, size=(1, 1)),
     "nv12_detailed_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=7),
     "i420_factor_4": lambda: fuse("i420", SIZE[1] // 4),
     "p010_factor_4": lambda: fuse("p010", SIZE[1] // 4),
