@@ -21,7 +21,7 @@ from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
 
-_MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
+MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
 
 
 def transcode(
@@ -111,7 +111,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     """
     total = config.threads or usable_cores()
     with contextlib.ExitStack() as opened:
-        source = open_source(config.input, threads=min(total, _MOST_WORKERS))
+        source = open_source(config.input, threads=min(total, MOST_WORKERS))
         opened.callback(source.close)
         sink = open_sink(
             config.output,
@@ -125,7 +125,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
             overwrite=config.overwrite,
         )
         opened.callback(sink.abort)  # does nothing once the output is finished
-        workers = config.workers or (1 if source.live else min(total, _MOST_WORKERS))
+        workers = config.workers or (1 if source.live else min(total, MOST_WORKERS))
         effects = opened.enter_context(open_effects(config, source, workers, stats))
         flow = _flow(config, source, workers)
         yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))

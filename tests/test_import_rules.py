@@ -25,6 +25,7 @@ HOMES = {
         "web/peer.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
+    "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/enlarge.py",
         "generate/fuse_kernels.py",
@@ -38,7 +39,23 @@ HOMES = {
     "platformdirs": ("backends/store.py", "generate/library.py"),
     "rich": ("cli/progress.py",),
     "safetensors": ("generate/networks/build.py",),
-    "torch": ("backends/", "generate/engine.py", "generate/networks/"),
+    "torch": (
+        "backends/",
+        "generate/engine.py",
+        "generate/fuse_gpu.py",
+        "generate/networks/",
+        "generate/place_triton.py",
+        "generate/reduce_triton.py",
+        "generate/surface.py",
+        "generate/surface_steps.py",
+    ),
+    "triton": (
+        "generate/codes_triton.py",
+        "generate/fuse_triton.py",
+        "generate/heads_triton.py",
+        "generate/place_triton.py",
+        "generate/reduce_triton.py",
+    ),
     "yaml": ("config_text.py", "generate/engine.py"),
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
