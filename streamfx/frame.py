@@ -194,6 +194,9 @@ class OnDevice(Protocol):
     def depth(self) -> int:
         """Bits per sample."""
 
+    def fetch(self) -> Planes:
+        """Return the pixels as planes in main memory; waits for them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
@@ -262,7 +265,7 @@ class Frame:
         found = (held.subsampling, held.depth, len(self.planes))
         if asked != found:
             raise FrameError(
-                f"frame {self.index}: pixels on a device must be {self.subsampling} {self.depth}-bit, with no "
+                f"frame {self.index}: pixels on a device must be {self.subsampling} {self.depth}-bit, and no "
                 f"planes beside them; found {held.subsampling} {held.depth}-bit, {len(self.planes)} planes"
             )
 
@@ -287,6 +290,10 @@ class Frame:
     def with_planes(self, planes: Planes) -> Frame:
         """Return a frame with other pixels and the same everything else."""
         return replace(self, planes=planes, held=None)
+
+    def fetched(self) -> Frame:
+        """Return the frame with its pixels in main memory; the very same where they are there."""
+        return self if self.held is None else self.with_planes(self.held.fetch())
 
     def with_held(self, held: OnDevice) -> Frame:
         """Return a frame with pixels on a device and the same everything else."""

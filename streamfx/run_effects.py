@@ -121,7 +121,8 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     except BaseException:
         new.close()
         raise
-    chain = Chain((*effects.chain.effects[:position], new, *effects.chain.effects[position + 1 :]))
+    before, after = effects.chain.effects[:position], effects.chain.effects[position + 1 :]
+    chain = replace(effects.chain, effects=(*before, new, *after))
     size, usual = (each.output(effects.video).size for each in (chain, effects.chain))
     if size != usual:
         new.close()

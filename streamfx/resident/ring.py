@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streamfx.errors import DeviceMemoryError, FrameError
-from streamfx.frame import Subsampling
+from streamfx.frame import Planes, Subsampling
 from streamfx.generate.surface import Surface
-from streamfx.resident.form import Form
+from streamfx.resident.form import Form, arrays_of, copy_surface
 from streamfx.resident.lanes import PASSED, Mark
 
 if TYPE_CHECKING:
@@ -122,6 +122,19 @@ class Held:
     def depth(self) -> int:
         return self.surface.depth
 
+    def fetch(self) -> Planes:
+        """Return the pixels as planes in main memory: a copy without haste, see `Residence.down`.
+
+        Raises:
+            FrameError: see `wait`.
+        """
+        self.wait()
+        form = Form.of(self.surface)
+        there = Slot.new(form.planar, device_memory(self.surface.device))
+        copy_surface(self.surface, there.surface)
+        y, u, v = arrays_of(form.planar.surface(there.memory.cpu()))
+        return y, u, v
+
     def wait(self) -> None:
         """Wait until the pixels are there.
 
@@ -132,8 +145,8 @@ class Held:
         for doubt in self.doubts:
             if int(doubt.flag.item()):
                 raise FrameError(
-                    f"{doubt.engine} the network gave values that are not finite; its weights or its precision "
-                    "do not fit: verify the engine, or run it in float32"
+                    f"{doubt.engine} the network gave values that are not finite; its weights or its "
+                    "precision do not fit: verify the engine, or run it in float32"
                 )
 
 
