@@ -10,35 +10,22 @@ The two chroma planes are done by one thread, which moves both alike; where they
 each pair is loaded and stored as one number. Luma and chroma are one launch: rows of tiles of chroma follow
 those of luma.
 
-Positions are whole samples and a fraction, as float32 is too coarse for coordinates; which heads a sample
-lies between is worked out in whole numbers. Interpolation is written as two products, which no head is too
-large for. A head that is not a number counts as the lower bound of its clamp, so nothing outside the planes
-is ever touched, and whoever reads the flag learns of it.
+Positions are whole samples and a fraction, as float32 is too coarse for coordinates. A head that is not a
+number counts as the lower bound of its clamp, so nothing outside the planes is ever touched, and whoever
+reads the flag learns of it.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
-# ruff: noqa: PLR0915
 # Kernels have no annotations but for what is constant while compiling. In shapes, R and C are the rows and
 # columns of a tile's threads.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import torch
 import triton
 import triton.language as tl
-from torch import Tensor
 
-from streamfx.errors import FrameError
-from streamfx.generate import fuse as definition
 from streamfx.generate.codes_triton import load_codes, nearest_code, store_number
-from streamfx.generate.surface import Surface
-
-MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = (tl.constexpr(head) for head in (3, 4, 5, 6))  # as in fuse.py
-MOST_UNROLLED = 8  # largest whole ratio that is compiled as such
+from streamfx.generate.heads_triton import columns_between, head_at, head_columns
 
 
 @triton.jit
@@ -142,8 +129,8 @@ def _fuse_tile(
     owned: tl.constexpr = RATIO * CELLS if RATIO > 0 else 1
     inside = (y < height) & (group * owned < width)
     y = tl.minimum(y, height - 1)
-    x, first, along, steps = _columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X)
-    columns = _head_columns(
+    x, first, along, steps = columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X)
+    columns = head_columns(
         heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
         head_channel, head_row, head_column, QUARTERS_Y, FIRST, PLANES, DETAILED, WIDE,
     )  # fmt: skip
@@ -175,118 +162,6 @@ def _fuse_tile(
 
 
 @triton.jit
-def _between(at, small, full, QUARTERS: tl.constexpr):
-    """Return the head before each sample of an axis, and the weight 0..1 of the next.
-
-    The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full).
-    """
-    position = tl.maximum((4 * at + 2 + QUARTERS) * small - 2 * full, 0)
-    unit = 4 * full
-    share = 1 / unit.to(tl.float32)
-    before = (position.to(tl.float32) * share).to(tl.int32)  # or one too few or too many
-    rest = position - before * unit
-    missed = (rest >= unit).to(tl.int32) - (rest < 0).to(tl.int32)
-    return before + missed, (rest - missed * unit).to(tl.float32) * share
-
-
-@triton.jit
-def _columns_between(
-    group, small, full, RATIO: tl.constexpr, CELLS: tl.constexpr, QUARTERS: tl.constexpr
-):  # fmt: skip
-    """Return the first pixel each thread owns, a column of heads, what weight the next one has (where the
-    ratio is not whole), and the columns that are needed, as steps from the first."""
-    if RATIO > 0:
-        first = tl.minimum(group, small // CELLS - 1) * CELLS
-        steps = (-tl.minimum(first, 1),)
-        for cell in tl.static_range(CELLS):
-            steps += (cell,)
-        steps += (tl.minimum(first + CELLS, small - 1) - first,)
-        return first * RATIO, first, 0.0, steps
-    else:
-        x = tl.minimum(group, full - 1)
-        first, along = _between(x, small, full, QUARTERS)
-        last = small - 1
-        steps = (tl.minimum(first, last) - first, tl.minimum(first + 1, last) - first)
-        return x, first, along, steps
-
-
-@triton.jit
-def _head_columns(
-    heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
-    head_channel, head_row, head_column, QUARTERS_Y: tl.constexpr, FIRST: tl.constexpr,
-    PLANES: tl.constexpr, DETAILED: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    """Return the columns of mask, displacements, gain, and of the translated and the reduced planes, all
-    interpolated downwards; raise the flag if a head is not finite."""
-    above, down = _between(y, small_height, height, QUARTERS_Y)
-    below = tl.minimum(above + 1, small_height - 1)
-    above = tl.minimum(above, small_height - 1)
-    upper = heads + (above * head_row + first * head_column)
-    lower = heads + (below * head_row + first * head_column)
-    real: tl.constexpr = tl.float64 if WIDE else tl.float32
-    mask = _column(upper, lower, MASK * head_channel, down, steps, head_column)
-    move_x = _column(upper, lower, DISPLACEMENT_X * head_channel, down.to(real), steps, head_column)
-    move_y = _column(upper, lower, DISPLACEMENT_Y * head_channel, down.to(real), steps, head_column)
-    translated = _column(upper, lower, FIRST * head_channel, down, steps, head_column)
-    other, gain, seen, other_seen = translated, mask, mask, mask
-    doubt = _doubt(mask) + _doubt(move_x) + _doubt(move_y) + _doubt(translated)
-    if PLANES == 2:
-        other = _column(upper, lower, (FIRST + 1) * head_channel, down, steps, head_column)
-        doubt += _doubt(other)
-    if DETAILED:
-        gain = _column(upper, lower, GAIN * head_channel, down, steps, head_column)
-        doubt += _doubt(gain)
-        upper, lower = reduced + (above * small_width + first), reduced + (below * small_width + first)
-        size = small_height * small_width
-        seen = _column(upper, lower, FIRST * size, down, steps, 1)
-        if PLANES == 2:
-            other_seen = _column(upper, lower, (FIRST + 1) * size, down, steps, 1)
-    # Whoever finds one writes the same: no need to take turns.
-    tl.store(not_finite + tl.zeros(doubt.shape, tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
-    return mask, move_x, move_y, gain, translated, other, seen, other_seen
-
-
-@triton.jit
-def _column(upper, lower, channel, down, steps, head_column):
-    """Return one channel interpolated downwards, at each of the steps along the columns."""
-    upper += channel
-    lower += channel
-    columns = ()
-    for i in tl.static_range(len(steps)):
-        step = steps[i] * head_column
-        columns += (tl.load(upper + step) * (1 - down) + tl.load(lower + step) * down,)
-    return columns
-
-
-@triton.jit
-def _doubt(columns):
-    """Return something that is 0 if the columns that no other thread owns are finite, and else is not."""
-    doubt = columns[1].to(tl.float32) * 0
-    for i in tl.static_range(2, len(columns) - 1):
-        doubt += columns[i].to(tl.float32) * 0
-    return doubt
-
-
-@triton.jit
-def _at(columns, K: tl.constexpr, along, RATIO: tl.constexpr, QUARTERS: tl.constexpr):
-    """Return a channel at the K-th pixel a thread owns.
-
-    Its position among the columns is ((K + 1/2 + quarters/4) / ratio - 1/2), and one more as there is a
-    column to the left of those the thread owns.
-    """
-    if RATIO == 0:
-        value = columns[0] * (1 - along) + columns[1] * along
-    else:
-        position: tl.constexpr = 4 * K + 2 + QUARTERS + 2 * RATIO
-        left: tl.constexpr = position // (4 * RATIO)
-        weight: tl.constexpr = (position % (4 * RATIO)) / (4 * RATIO)
-        value = columns[left]
-        if weight > 0:
-            value = value * (1 - weight) + columns[left + 1] * weight
-    return value
-
-
-@triton.jit
 def _pixel(
     own, other_own, columns, along, place, limits, K: tl.constexpr,
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_X: tl.constexpr, RATIO: tl.constexpr,
@@ -299,28 +174,29 @@ def _pixel(
     own += K
     other_own += K
     rows, fraction_y = _moved(
-        _at(move_y, K, along, RATIO, QUARTERS_X), to_y[0], to_y[1], to_y[2], least_rows
+        head_at(move_y, K, along, RATIO, QUARTERS_X), to_y[0], to_y[1], to_y[2], least_rows
     )  # fmt: skip
     left, right = x.to(tl.float32) + K, (width - 1 - x).to(tl.float32) - K
     columns_x, fraction_x = _moved(
-        _at(move_x, K, along, RATIO, QUARTERS_X), scale_x, tl.maximum(-limit_x, -left), tl.minimum(limit_x, right),
-        (tl.maximum(width - 2, 0) - x) - K,
+        head_at(move_x, K, along, RATIO, QUARTERS_X), scale_x,
+        tl.maximum(-limit_x, -left), tl.minimum(limit_x, right), (tl.maximum(width - 2, 0) - x) - K,
     )  # fmt: skip
     away = rows * source_row + columns_x
     warped, other_warped = _sample(
-        own + away, other_own + away, step_x, step_y, fraction_x, fraction_y, DEPTH, UNUSED_BITS, PLANES, PAIRED
+        own + away, other_own + away, step_x, step_y, fraction_x, fraction_y,
+        DEPTH, UNUSED_BITS, PLANES, PAIRED,
     )  # fmt: skip
-    value = _clamp(_at(translated, K, along, RATIO, QUARTERS_X), lowest, highest)
+    value = _clamp(head_at(translated, K, along, RATIO, QUARTERS_X), lowest, highest)
     other_value = value
     if PLANES == 2:
-        other_value = _clamp(_at(other_translated, K, along, RATIO, QUARTERS_X), lowest, highest)
+        other_value = _clamp(head_at(other_translated, K, along, RATIO, QUARTERS_X), lowest, highest)
     if DETAILED:
         there, other_there = load_codes(own, other_own, DEPTH, UNUSED_BITS, PLANES, PAIRED)
-        more = _clamp(_at(gain, K, along, RATIO, QUARTERS_X), 0.0, 2.0)
-        value += more * (there - _at(seen, K, along, RATIO, QUARTERS_X))
+        more = _clamp(head_at(gain, K, along, RATIO, QUARTERS_X), 0.0, 2.0)
+        value += more * (there - head_at(seen, K, along, RATIO, QUARTERS_X))
         if PLANES == 2:
-            other_value += more * (other_there - _at(other_seen, K, along, RATIO, QUARTERS_X))
-    weight = _clamp(_at(mask, K, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
+            other_value += more * (other_there - head_at(other_seen, K, along, RATIO, QUARTERS_X))
+    weight = _clamp(head_at(mask, K, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
     value = warped + weight * (value - warped)
     other_value = other_warped + weight * (other_value - other_warped)
     if DETAILED:  # else both are codes, and so is what lies between them
@@ -331,7 +207,7 @@ def _pixel(
 
 @triton.jit
 def _clamp(value, lowest, highest):
-    """Return the value within bounds; what is not a number becomes the lowest."""
+    """Return the value within bounds; on a GPU, what is not a number becomes the lowest."""
     return tl.minimum(tl.maximum(value, lowest), highest)
 
 
@@ -370,105 +246,3 @@ def _bilinear(a, b, c, d, fraction_x, fraction_y):
     upper = a + fraction_x * (b - a)
     lower = c + fraction_x * (d - c)
     return upper + fraction_y * (lower - upper)
-
-
-@dataclass(frozen=True, slots=True)
-class FuseTile:
-    """What one program does, and with how many threads.
-
-    Attributes:
-        rows: of pixels; a power of two.
-        columns: of threads' worth of pixels; a power of two.
-        warps: of 32 threads; one thread's worth each when ``rows * columns == 32 * warps``.
-        cells: columns of heads that a thread owns where the ratio is whole; None: as many as make four
-            pixels of luma.
-    """
-
-    rows: int = 4
-    columns: int = 32
-    warps: int = 4
-    cells: int | None = None
-
-
-def fuse_planes(
-    surface: Surface,
-    out: Surface,
-    heads: Tensor,
-    reduced: Tensor | None,
-    strength: Tensor,
-    not_finite: Tensor,
-    *,
-    legal: tuple[tuple[int, int], tuple[int, int]],
-    shift: tuple[float, float],
-    max_displacement_pixels: float,
-    tile: FuseTile,
-) -> None:
-    """Write the fused planes to ``out``, given legal codes (luma, chroma) and chroma shift; all checked."""
-    (height, width), (small_height, small_width) = surface.size, heads.shape[2:]
-    chroma_height, chroma_width = surface.subsampling.chroma_size(surface.size)
-    sources, targets = _numbers(surface), _numbers(out)
-    luma_ratio, chroma_ratio = _ratio(width, small_width), _ratio(chroma_width, small_width)
-    cells = tile.cells or max(1, 4 // max(luma_ratio, 1))
-    if small_width % cells:
-        cells = 1
-    luma_owned, chroma_owned = max(luma_ratio * cells, 1), max(chroma_ratio * cells, 1)
-    luma_tiles_y = triton.cdiv(height, tile.rows)
-    grid = (
-        triton.cdiv(max(triton.cdiv(width, luma_owned), triton.cdiv(chroma_width, chroma_owned)), tile.columns),
-        luma_tiles_y + triton.cdiv(chroma_height, tile.rows),
-        surface.pictures,
-    )
-    highest = (1 << surface.depth) - 1
-    move_pixels = max_displacement_pixels * max(height / small_height, width / small_width)
-    with torch.cuda.device_of(surface.planes[0]):
-        fuse_kernel[grid](
-            *sources, *targets,
-            heads, heads if reduced is None else reduced, strength, not_finite,
-            height, width, chroma_height, chroma_width, small_height, small_width,
-            *(plane.stride(axis) for plane in sources[:2] for axis in (1, 0)),
-            *(plane.stride(axis) for plane in targets[:2] for axis in (1, 0)),
-            *(heads.stride(axis) for axis in range(4)),
-            strength.stride(0) if len(strength) > 1 else 0,
-            height / small_height, width / small_width, chroma_height / small_height, chroma_width / small_width,
-            float(max_displacement_pixels), float(legal[0][0]), float(legal[0][1]), float(legal[1][1]),
-            luma_tiles_y,
-            DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
-            QUARTERS_Y=round(4 * shift[0]), QUARTERS_X=round(4 * shift[1]),
-            LUMA_RATIO=luma_ratio, CHROMA_RATIO=chroma_ratio, CELLS=cells,
-            LUMA_PACKED=_packed(luma_owned, targets[:1]), CHROMA_PACKED=_packed(chroma_owned, targets[1:]),
-            PAIRED=surface.paired, DETAILED=heads.shape[1] > definition.GAIN and reduced is not None,
-            WIDE=highest * move_pixels >= 1 << 20, THIN=min(chroma_height, chroma_width, height, width) == 1,
-            ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
-        )  # fmt: skip
-
-
-def _numbers(surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
-    """Return three planes (B, rows, columns) of numbers, each a sample, or a pair where they are interleaved."""
-    if not surface.paired:
-        luma, u, v = surface.planes
-        if u.stride() != v.stride():
-            raise FrameError(f"fuse: U and V must be padded alike; found strides {u.stride()} and {v.stride()}")
-        return luma, u, v
-    luma, uv = surface.planes
-    try:
-        pairs = uv.view(torch.uint16 if surface.depth == 8 else torch.uint32)[..., 0]
-    except RuntimeError as error:
-        raise FrameError(f"fuse: rows of plane UV must begin at whole pairs; found strides {uv.stride()}") from error
-    return luma, pairs, pairs
-
-
-def _ratio(full: int, small: int) -> int:
-    """Return how many times wider a plane is than the heads, if whole and not too large to unroll; else 0."""
-    return full // small if full % small == 0 and full // small <= MOST_UNROLLED else 0
-
-
-def _packed(owned: int, planes: Sequence[Tensor]) -> int:
-    """Return how many of the numbers a thread owns can be stored as one of 32 bits at most."""
-    packed = math.gcd(owned, 4 // planes[0].itemsize)
-    while packed > 1:
-        places = [plane.data_ptr() for plane in planes]
-        places += [plane.stride(axis) * plane.itemsize for plane in planes for axis in (0, 1)]
-        if all(place % (packed * planes[0].itemsize) == 0 for place in places):
-            break
-        packed //= 2
-    return packed

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from streamfx.generate.fuse_triton import FuseTile
+    from streamfx.generate.fuse_gpu import FuseTile
+    from streamfx.generate.reduce_triton import ReduceTile
 
 SurfacePlanes: TypeAlias = "tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]"
 
@@ -50,7 +51,9 @@ class Surface:
 
         if len(self.planes) not in (2, 3) or any(plane.ndim < 3 for plane in self.planes):
             found = ", ".join(str(tuple(plane.shape)) for plane in self.planes)
-            raise FrameError(f"surface: needs planes (Y, U, V) or (Y, UV), one picture or more; found {found}")
+            raise FrameError(
+                f"surface: needs planes (Y, U, V) or (Y, UV) of one or more pictures; found {found}"
+            )
         if not 8 <= self.depth <= 16:
             raise FrameError(f"surface: depth must be 8 to 16 bits, found {self.depth}")
         dtype = torch.uint8 if self.depth == 8 else torch.uint16
@@ -102,8 +105,35 @@ class Surface:
         """Return one of the same kind with memory of its own, contiguous and not written to yet."""
         import torch
 
-        planes = tuple(torch.empty(plane.shape, dtype=plane.dtype, device=plane.device) for plane in self.planes)
-        return Surface(planes, self.subsampling, self.depth, self.high)  # type: ignore[arg-type]
+        planes = [torch.empty(plane.shape, dtype=plane.dtype, device=plane.device) for plane in self.planes]
+        return Surface(tuple(planes), self.subsampling, self.depth, self.high)  # type: ignore[arg-type]
+
+    def numbers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return three planes (B, rows, columns) as kernels load them: Y, U and V; where U and V are
+        interleaved, Y and twice the pairs, each as one number.
+
+        Raises:
+            FrameError: U and V are padded differently, or rows of UV do not begin at whole pairs.
+        """
+        import torch
+
+        luma, chroma = self.planes[:2]
+        if not self.paired:
+            other = self.planes[-1]
+            if chroma.stride() != other.stride():
+                raise FrameError(
+                    f"surface: U and V must be padded alike; found strides {chroma.stride()} and "
+                    f"{other.stride()}"
+                )
+            return luma, chroma, other
+        try:
+            pairs = chroma.view(torch.uint16 if self.depth == 8 else torch.uint32)[..., 0]
+        except RuntimeError as error:
+            raise FrameError(
+                f"surface: rows of plane UV must begin at whole pairs; found strides {chroma.stride()} from "
+                f"{chroma.storage_offset()} on"
+            ) from error
+        return luma, pairs, pairs
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -150,7 +180,7 @@ def fuse_surface(
     """
     import torch
 
-    from streamfx.generate import fuse_triton
+    from streamfx.generate import fuse_gpu
 
     target = surface.empty() if out is None else out
     _check_out(surface, target)
@@ -165,18 +195,64 @@ def fuse_surface(
         strength = torch.full((1,), strength, dtype=torch.float32, device=surface.device)
     _check_per_picture("strength", strength, torch.float32, (1, surface.pictures), surface)
     _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
-    fuse_triton.fuse_planes(
-        surface,
-        target,
-        heads,
-        reduced,
-        strength,
-        not_finite,
-        legal=legal_codes(surface.depth, code_range),
-        shift=chroma_shift(surface.subsampling, chroma_location),
-        max_displacement_pixels=max_displacement_pixels,
-        tile=tile or fuse_triton.FuseTile(),
-    )
+    with torch.cuda.device_of(heads):
+        fuse_gpu.fuse_planes(
+            surface,
+            target,
+            heads,
+            reduced,
+            strength,
+            not_finite,
+            legal=legal_codes(surface.depth, code_range),
+            shift=chroma_shift(surface.subsampling, chroma_location),
+            max_displacement_pixels=max_displacement_pixels,
+            tile=tile or fuse_gpu.FuseTile(),
+        )
+    return target
+
+
+def reduce_surface(
+    surface: Surface,
+    small_size: tuple[int, int],
+    *,
+    chroma_location: ChromaLocation,
+    out: Tensor | None = None,
+    tile: ReduceTile | None = None,
+) -> Tensor:
+    """Return the reduced planes (B, 3, h, w) in code values, on one grid: `reduce.reduce_planes`.
+
+    Args:
+        surface: source. Not changed.
+        small_size: (h, w) of the result in pixels.
+        chroma_location: where chroma samples lie; unknown counts as left-sited.
+        out: contiguous float32 or float16 to write to, for a network that computes in it; None: new memory,
+            float32. Half precision holds code values up to 2048 to within half a code.
+        tile: what one program of the kernel does; None for what suits GPUs.
+
+    Raises:
+        FrameError: the small size is empty, or ``out`` does not fit.
+    """
+    import torch
+
+    from streamfx.generate import reduce_triton
+
+    shape = (surface.pictures, 3, *small_size)
+    if min(small_size) < 1:
+        raise FrameError(f"reduce: the result must have a pixel at least; asked for {small_size}")
+    target = torch.empty(shape, dtype=torch.float32, device=surface.device) if out is None else out
+    fits = tuple(target.shape) == shape and target.dtype in (torch.float32, torch.float16)
+    if not fits or not target.is_contiguous() or target.device != surface.device:
+        raise FrameError(
+            f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
+            f"found {target.dtype} {tuple(target.shape)} on {target.device}"
+        )
+    with torch.cuda.device_of(target):
+        reduce_triton.reduce_planes(
+            surface,
+            target,
+            shift=chroma_shift(surface.subsampling, chroma_location),
+            tile=tile or reduce_triton.ReduceTile(),
+        )
     return target
 
 
@@ -219,7 +295,12 @@ def _check_heads(surface: Surface, heads: Tensor, reduced: Tensor | None) -> Non
 def _check_per_picture(
     name: str, values: Tensor, dtype: torch.dtype, lengths: tuple[int, ...], surface: Surface
 ) -> None:
-    if values.ndim != 1 or len(values) not in lengths or values.dtype != dtype or values.device != surface.device:
+    if (
+        values.ndim != 1
+        or len(values) not in lengths
+        or values.dtype != dtype
+        or values.device != surface.device
+    ):
         raise FrameError(
             f"fuse: {name} must be {dtype} of length {lengths[-1]} on {surface.device}; found {values.dtype} "
             f"{tuple(values.shape)} on {values.device}"
