@@ -38,13 +38,15 @@ HOMES = {
     "platformdirs": ("backends/store.py", "generate/library.py"),
     "rich": ("cli/progress.py",),
     "safetensors": ("generate/networks/build.py",),
+    "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
+    "torch_tensorrt": ("backends/tensorrt_build.py",),
     "torch": ("backends/", "generate/engine.py", "generate/networks/"),
     "yaml": ("config_text.py", "generate/engine.py"),
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "transcoding", "desk", "run_effects", "serving", "web",
+    "streaming", "transcoding", "desk", "run_effects", "serving", "web", "build_engine",
 )  # fmt: skip
 
 
