@@ -23,6 +23,8 @@ HOMES = {
         "completeness.py",
         "web/pictures.py",
         "web/peer.py",
+        "resident/decode.py",
+        "resident/encode.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
     "numba": (
@@ -40,13 +42,24 @@ HOMES = {
     "safetensors": ("generate/networks/build.py",),
     "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
     "torch_tensorrt": ("backends/tensorrt_build.py",),
-    "torch": ("backends/", "generate/engine.py", "generate/networks/"),
+    "torch": (
+        "backends/",
+        "generate/engine.py",
+        "generate/fuse_gpu.py",
+        "generate/fuse_triton.py",
+        "generate/networks/",
+        "generate/reduce_triton.py",
+        "generate/surface.py",
+        "resident/",
+        "run_device.py",
+    ),
     "yaml": ("config_text.py", "generate/engine.py"),
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "transcoding", "desk", "run_effects", "serving", "web", "build_engine",
+    "streaming", "transcoding", "desk", "run_effects", "run_device", "serving", "web", "build_engine",
+    "resident",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.cuda import Device
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import ConfigError, FrameError
@@ -50,6 +51,7 @@ class EffectSettings:
         workers: frames that may be processed at the same time.
         store: of compiled engines; None for the user's.
         measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread.
+        device: where networks are to run.
         home: the device on which frames stay between effects; None for main memory.
     """
 
@@ -60,6 +62,7 @@ class EffectSettings:
     workers: int = 1
     store: CompiledStore | None = None
     measure: Measure | None = None
+    device: Device = Device.AUTO
     home: Home | None = None
 
 
@@ -171,12 +174,12 @@ class Effect:
         controls = self._controls if factor is None else replace(self._controls, factor=factor)
         check_controls(controls, self.engine)
         colour, to_rgb, from_rgb = _colour(video.colour, video.depth, video.size[0])
-        size = seen_size(video.size, controls.factor, self.engine.spec)
-        shape = tile_shape(self.engine.seen_shape(size), self.engine.spec)
-        self.compiled.warm_up(shape, to_rgb, from_rgb, controls.factor)
         if self.on_device is not None:
             self.on_device.prepare(replace(video, colour=colour), controls.factor)
             return
+        size = seen_size(video.size, controls.factor, self.engine.spec)
+        shape = tile_shape(self.engine.seen_shape(size), self.engine.spec)
+        self.compiled.warm_up(shape, to_rgb, from_rgb, controls.factor)
         replace(self, measure=None, _controls=controls).process(video.grey())
 
     def close(self) -> None:
@@ -205,13 +208,23 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         )
     controls = controls_for(request, engine, settings.factor)
     options = CompileOptions(
-        settings.precision, settings.threads, settings.workers, settings.store or CompiledStore()
+        settings.precision,
+        settings.threads,
+        settings.workers,
+        settings.store or CompiledStore(),
+        settings.device,
     )
-    compiled = choose(settings.backend).compile(engine, options)
+    compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
     on_device = settings.home.step(engine, compiled) if settings.home is not None else None
     return Effect(
-        engine, compiled, settings.threads, settings.measure, doublings_of(request, engine), on_device, controls
+        engine,
+        compiled,
+        settings.threads,
+        settings.measure,
+        doublings_of(request, engine),
+        on_device,
+        controls,
     )
 
 

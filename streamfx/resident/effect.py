@@ -12,10 +12,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from streamfx.errors import FrameError
-from streamfx.frame import Colour, Frame
+from streamfx.frame import Colour, Frame, VideoFormat
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.reduce import small_size
 from streamfx.generate.surface import Surface
@@ -29,22 +29,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from streamfx.backends.backend import DeviceEngine
+
 log = logging.getLogger(__name__)
 
 MOST_RECORDINGS = 8  # of an engine: all factors of one size
 _WARM_CALLS = 3  # before recording: libraries choose algorithms and allocate in the first ones
-
-
-class DeviceEngine(Protocol):
-    """A compiled engine that works on tensors; see `streamfx.backends.backend.DeviceEngine`."""
-
-    device: torch.device
-    dtype: torch.dtype
-    version: int
-
-    def heads_shape(self, seen: tuple[int, ...]) -> tuple[int, ...]: ...
-
-    def run(self, seen: Tensor, to_rgb: Any, from_rgb: Any, factor: float, heads: Tensor) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,10 +82,11 @@ class Step:
         """Return the frame with the effect applied, or soon to be; does not wait for the device.
 
         Args:
-            frame: with its pixels on the device.
+            frame: is brought to the device where it is not there.
             factor: how many times smaller the network's picture is, 1 or more.
             strength: 0..1.
         """
+        frame = self._residence.up(frame)
         held, lane = held_of(frame), self._residence.work
         kind = self._kind(Form.of(held.surface), frame.colour, factor)
         recording = self._recordings.get(kind) or self.record(kind)
@@ -111,9 +102,15 @@ class Step:
         doubt = Doubt(doing, flag)
         return frame.with_held(Held(place, mark, (*held.doubts, doubt)))
 
-    def prepare(self, form: Form, colour: Colour, factor: float) -> None:
-        """Record now what the first frame of that kind would record; frames go on meanwhile."""
-        kind = self._kind(form, colour, factor)
+    def prepare(self, video: VideoFormat, factor: float) -> None:
+        """Record now what the first frame of such a video would record; frames go on meanwhile.
+
+        Raises:
+            DeviceMemoryError: see `record`.
+        """
+        planar = Form(video.size, video.subsampling, video.depth)
+        form = planar.semi_planar if self._residence.interleaved else planar
+        kind = self._kind(form, video.colour, factor)
         if kind not in self._recordings:
             self.record(kind)
 

@@ -28,11 +28,14 @@ class Room:
 
     Attributes:
         ring_bytes: for each ring; a ring holds ``least`` pictures in any case.
-        least: pictures that can be held at a time: by those who generate, by queues, by encoders.
+        least: pictures that can be held at a time: by those who generate, by queues, by encoders. A ring
+            with fewer could wait for ever.
+        workers: frames generated at a time: as many are on their way up or down.
     """
 
     ring_bytes: int = RING_BYTES
-    least: int = 4
+    least: int = 8
+    workers: int = 2
 
 
 class Residence:
@@ -46,12 +49,14 @@ class Residence:
     Attributes:
         device: see above.
         work: the lane of reduce, network and fuse.
+        interleaved: whether frames begin as NV12 or P010, as decoders of GPUs give them.
     """
 
     def __init__(
         self, device: torch.device, room: Room | None = None, allocate: Allocate | None = None
     ) -> None:
         self.device, self._room = device, room or Room()
+        self.interleaved = False
         self.work = Lane(device, "generate")
         self._uploads, self._downloads = Lane(device, "upload"), Lane(device, "download")
         self._allocate = allocate or device_memory(device)
@@ -76,16 +81,14 @@ class Residence:
             with self._making:
                 ring = self._rings.get((purpose, form))
                 if ring is None:
-                    allocate = self._pinned if pinned else self._allocate
-                    ring = Ring(
-                        form,
-                        self._room.ring_bytes,
-                        allocate,
-                        least=self._room.least,
-                        what=f"frames {purpose}",
-                    )
-                    self._rings[purpose, form] = ring
+                    ring = self._rings[purpose, form] = self._new_ring(purpose, form, pinned=pinned)
         return ring.take()
+
+    def _new_ring(self, purpose: str, form: Form, *, pinned: bool) -> Ring:
+        room, what = self._room, f"frames {purpose}"
+        if pinned:  # taken for a moment, each by one worker
+            return Ring(form, 0, self._pinned, least=room.workers + 1, what=what)
+        return Ring(form, room.ring_bytes, self._allocate, least=room.least, what=what)
 
     def shrink(self) -> int:
         """Give back memory of slots that nobody holds, and what torch keeps for later; return the bytes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamfx.frame import Colour
-from streamfx.generate.surface import Surface, fuse_surface
+from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
 from streamfx.resident.form import arrays_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ def reduce_on(surface: Surface, colour: Colour, seen: Tensor) -> None:
         size = (seen.shape[2], seen.shape[3])
         reduce_planes(planes, surface.subsampling, colour, size, out=seen[0].numpy())
         return
-    from streamfx.generate.surface import reduce_surface
-
-    reduce_surface(surface, chroma_location=colour.chroma_location, out=seen)
+    size = (seen.shape[2], seen.shape[3])
+    reduce_surface(surface, size, chroma_location=colour.chroma_location, out=seen)
 
 
 def fuse_on(
