@@ -15,8 +15,9 @@ import torch
 from streamfx.backends.cuda import Device
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import DeviceMemoryError, FrameError
+from streamfx.factor import FactorChoice
 from streamfx.frame import Colour, Frame, Subsampling, VideoFormat
-from streamfx.generate.chain import Chain, open_chain
+from streamfx.generate.chain import open_chain
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.resident.effect import MOST_RECORDINGS, Step
 from streamfx.resident.form import Form
@@ -210,9 +211,6 @@ def test_a_frame_says_what_does_not_fit_its_pixels_on_a_device() -> None:
 
 
 def test_without_device_memory_the_next_larger_factor_is_taken(engine: str, tmp_path: Path) -> None:
-    class Scarce(Chain):
-        pass
-
     form = video()
     chain = open_chain([engine], settings(tmp_path, ResidentHome(residence(), form)))
     effect = chain.effects[0]
@@ -226,8 +224,6 @@ def test_without_device_memory_the_next_larger_factor_is_taken(engine: str, tmp_
         return recorded(kind)  # type: ignore[arg-type]
 
     effect.on_device._recorded = scarce  # type: ignore[method-assign, assignment]
-    from streamfx.factor import FactorChoice
-
     effect.controls = replace(effect.controls, factor=2.0)
     choice = warm_up(chain, [effect], form, FactorChoice(2.0, "fits"))
     assert choice is not None
