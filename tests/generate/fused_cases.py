@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
 from streamfx.generate.fuse import fuse, fuse_reference
-from streamfx.generate.reduce import reduce_planes
+from streamfx.generate.reduce import reduce_reference
 
 
 @dataclass(frozen=True)
@@ -58,19 +58,39 @@ def random_heads(
     return np.concatenate([translated, mask, displacement, gain])[:channels].astype(np.float32)
 
 
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def any_sizes(draw: st.DrawFn) -> Sizes:
+    """Sizes of luma and of the heads."""
     size = draw(st.tuples(st.integers(1, 40), st.integers(1, 60)))
-    small = draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
+    return size, draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
+
+
+ANY_SIZES = any_sizes()
+
+
+@st.composite
+def whole_ratios(draw: st.DrawFn) -> Sizes:
+    """Sizes of luma and of the heads, whose widths are a whole number of times each other."""
+    columns, ratio = draw(st.tuples(st.integers(1, 16), st.sampled_from([1, 2, 3, 4, 6, 8, 9])))
+    return (draw(st.integers(1, 40)), columns * ratio), (draw(st.integers(1, 20)), columns)
+
+
+@st.composite
+def cases(draw: st.DrawFn, sizes: st.SearchStrategy[Sizes] = ANY_SIZES) -> Case:
+    size, small = draw(sizes)
     depth = draw(st.sampled_from([8, 9, 10, 12, 16]))
     subsampling = draw(st.sampled_from(list(Subsampling)))
     location = draw(st.sampled_from(list(ChromaLocation)))
     seed = draw(st.integers(0, 2**32))
     planes = random_planes(size, subsampling, depth, seed)
+    reduced = reduce_reference(planes, subsampling, Colour(chroma_location=location), small)
     return Case(
         planes,
         random_heads(small, depth, draw(st.sampled_from([6, 7])), seed),
-        reduce_planes(planes, subsampling, Colour(chroma_location=location), small),
+        reduced.astype(np.float32),
         subsampling,
         depth,
         draw(st.sampled_from([CodeRange.LIMITED, CodeRange.FULL])),
