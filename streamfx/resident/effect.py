@@ -165,23 +165,18 @@ class Recording:
     """
 
     def __init__(self, network: Network, kind: Kind, lane: Lane) -> None:
-        import torch
 
-        device = lane.device
         self._network, self._kind = network, kind
         self._matrices = tuple(
             convert(kind.colour, kind.form.depth).astype("float32") for convert in (code_to_rgb, rgb_to_code)
         )
-        small = small_size(kind.form.size, kind.factor, network.stride)
-        self._seen = torch.zeros((1, 3, *small), dtype=network.engine.dtype, device=device)
-        shape = network.engine.heads_shape((1, 3, *small))
-        self._heads = torch.zeros(shape, dtype=network.engine.dtype, device=device)
-        self._strength = torch.ones(1, dtype=torch.float32, device=device)
-        self._not_finite = torch.zeros(1, dtype=torch.int32, device=device)
         self._strength_set = 1.0
         self._graph: torch.cuda.CUDAGraph | None = None
-        if device.type == "cuda":
-            self._record(lane)
+        with lane.work():
+            self._allocate(lane.device)
+            if lane.stream is not None:
+                self._record(lane.device, lane.stream)
+        lane.mark().wait()
 
     def run(self, source: Slot, target: Slot, strength: float) -> Tensor:
         """Enqueue one picture on torch's current stream; return the flag of its `Doubt`."""
@@ -216,18 +211,27 @@ class Recording:
             not_finite=self._not_finite,
         )
 
-    def _record(self, lane: Lane) -> None:
+    def _allocate(self, device: torch.device) -> None:
         import torch
 
-        allocate = device_memory(lane.device)
+        engine = self._network.engine
+        seen = (1, 3, *small_size(self._kind.form.size, self._kind.factor, self._network.stride))
+        self._seen = torch.zeros(seen, dtype=engine.dtype, device=device)
+        self._heads = torch.zeros(engine.heads_shape(seen), dtype=engine.dtype, device=device)
+        self._strength = torch.ones(1, dtype=torch.float32, device=device)
+        self._not_finite = torch.zeros(1, dtype=torch.int32, device=device)
+
+    def _record(self, device: torch.device, stream: torch.cuda.Stream) -> None:
+        import torch
+
+        allocate = device_memory(device)
         self._source, self._target = (Slot.new(self._kind.form, allocate) for _ in range(2))
-        with lane.work():
-            for _ in range(_WARM_CALLS):
-                self._steps(self._source.surface, self._target.surface)
-        lane.mark().wait()
+        for _ in range(_WARM_CALLS):
+            self._steps(self._source.surface, self._target.surface)
+        stream.synchronize()
         graph = torch.cuda.CUDAGraph()
         # Other threads use the device meanwhile: they are no part of the recording and must not spoil it.
-        with torch.cuda.graph(graph, stream=lane.stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             self._steps(self._source.surface, self._target.surface)
         self._graph = graph
 

@@ -20,7 +20,7 @@ from streamfx.errors import DeviceMemoryError, FrameError
 from streamfx.frame import Planes, Subsampling
 from streamfx.generate.surface import Surface
 from streamfx.resident.form import Form, arrays_of, copy_surface
-from streamfx.resident.lanes import PASSED, Mark
+from streamfx.resident.lanes import PASSED, Lane, Mark
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,10 +129,12 @@ class Held:
             FrameError: see `wait`.
         """
         self.wait()
-        form = Form.of(self.surface)
-        there = Slot.new(form.planar, device_memory(self.surface.device))
-        copy_surface(self.surface, there.surface)
-        y, u, v = arrays_of(form.planar.surface(there.memory.cpu()))
+        form = Form.of(self.surface).planar
+        device = self.surface.device
+        with Lane(device, "fetch").work():
+            there = Slot.new(form, device_memory(device))
+            copy_surface(self.surface, there.surface)
+            y, u, v = arrays_of(form.surface(there.memory.cpu()))
         return y, u, v
 
     def wait(self) -> None:
@@ -224,7 +226,8 @@ class Ring:
         freed = 0
         with self._changed:
             while self._free and self.slots > self._least:
-                self._free.pop()
+                for mark in self._free.pop().uses:
+                    mark.wait()
                 self.slots -= 1
                 freed += self.form.size_bytes
         return freed
@@ -247,9 +250,10 @@ def device_memory(device: Any, *, pinned: bool = False) -> Allocate:
     import torch
 
     def allocate(size_bytes: int) -> Tensor:
+        # Not zeroed: that would be work in the default stream, which no lane waits for.
         if pinned and device.type == "cuda":
-            return torch.zeros(size_bytes, dtype=torch.uint8, pin_memory=True)
-        return torch.zeros(size_bytes, dtype=torch.uint8, device="cpu" if pinned else device)
+            return torch.empty(size_bytes, dtype=torch.uint8, pin_memory=True)
+        return torch.empty(size_bytes, dtype=torch.uint8, device="cpu" if pinned else device)
 
     return allocate
 
