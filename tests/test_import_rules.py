@@ -46,12 +46,17 @@ HOMES = {
         "backends/",
         "generate/engine.py",
         "generate/fuse_gpu.py",
-        "generate/fuse_triton.py",
         "generate/networks/",
         "generate/reduce_triton.py",
         "generate/surface.py",
         "resident/",
         "run_device.py",
+    ),
+    "triton": (
+        "generate/codes_triton.py",
+        "generate/fuse_triton.py",
+        "generate/heads_triton.py",
+        "generate/reduce_triton.py",
     ),
     "yaml": ("config_text.py", "generate/engine.py"),
 }

@@ -1,10 +1,11 @@
-"""Frames that stay on a GPU: how many a second, and how long each takes; memory, and whether any work goes astray.
+"""Frames that stay on a GPU: how many a second, how long each takes, their memory, and work gone astray.
 
     python -m benchmarks.gpu.resident [--frames 2000] [--backend inductor] [--out FOLDER]
 
-``device``: frames lie on the device already and stay there, as between NVIDIA's decoder and encoder; so many
-are in flight at a time. ``memory``: frames come from main memory and go back there, copied by as many threads
-as generate in a real run; up, at work and down at the same time. ``astray`` is what the profiler saw in CUDA's
+``device``: frames lie on the device already and stay there, as between NVIDIA's decoder and encoder; some
+are in flight at a time, which is why one takes longer than ``alone``. ``memory``: frames come from main
+memory and go back there, copied by as many threads as generate in a real run; up, at work and down at the
+same time. ``astray`` is what the profiler saw in CUDA's
 default stream: there must be nothing. ``grown_bytes`` is what torch holds of the device more after all frames
 than after the first hundred.
 
@@ -31,7 +32,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.record import record
+from benchmarks.record import RESULTS, record
 from streamfx.backends.backend import Backend, CompileOptions, DeviceEngine
 from streamfx.backends.cuda import Device
 from streamfx.backends.eager import EagerBackend
@@ -49,7 +50,7 @@ from streamfx.resident.residence import Residence, Room, held_of
 
 IN_FLIGHT = 4
 WARM_FRAMES = 100
-LIMIT_PIXELS = 16.0
+LIMIT_PIXELS = 4.0
 WEIGHTS = Path(__file__).parents[2] / "engines" / "wave" / "weights.safetensors"
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "inductor": InductorBackend,
@@ -80,7 +81,7 @@ class Bare:
 def bare_engine(*, tiny: bool) -> Bare:
     """Return the network of ``wave``, with random weights where safetensors is not there to read its own."""
     torch.manual_seed(0)
-    model = WarpMask(stem=4, width=8, blocks=1) if tiny else WarpMask()
+    model = WarpMask(stem=4, width=8, blocks=1) if tiny else WarpMask(stem=16, width=48, blocks=4)
     try:
         if not tiny:
             import safetensors.torch
@@ -117,7 +118,7 @@ class Flow:
     frames: list[Frame]
     factor: float
 
-    def on_device(self, count: int) -> Iterator[float]:
+    def on_device(self, count: int, in_flight: int = IN_FLIGHT) -> Iterator[float]:
         """Yield how long each frame took, in seconds, from when it was given in until it was there."""
         there = [self.residence.up(frame) for frame in self.frames]
         form = Form.of_frame(self.frames[0]).semi_planar
@@ -127,14 +128,18 @@ class Flow:
         for frame in there:
             held_of(frame).wait()
         waiting: deque[tuple[float, Frame]] = deque()
-        for number in range(count + IN_FLIGHT):
-            if len(waiting) == IN_FLIGHT or number >= count:
+        for number in range(count + in_flight):
+            if len(waiting) == in_flight or number >= count:
                 since, done = waiting.popleft()
                 held_of(done).wait()
                 yield time.perf_counter() - since
             if number < count:
                 begun = time.perf_counter()
                 waiting.append((begun, self.step(there[number % len(there)], self.factor, 1.0)))
+
+    def alone(self, count: int) -> Iterator[float]:
+        """Yield how long each frame took with nothing else to do."""
+        return self.on_device(count, 1)
 
     def through_memory(self, count: int) -> list[float]:
         """Return the same for frames from main memory and back, as workers of a run do it."""
@@ -153,7 +158,7 @@ class Flow:
                     frame = self.step(self.frames[number % len(self.frames)], self.factor, 1.0)
                     self.residence.down(frame)
                     taken.append(time.perf_counter() - begun)
-            except BaseException as error:  # noqa: BLE001: raised below, in the thread that asked
+            except BaseException as error:
                 failures.append(error)
 
         threads = [threading.Thread(target=work) for _ in range(IN_FLIGHT)]
@@ -173,7 +178,7 @@ def timed(run: Callable[[int], Any], frames: int) -> dict[str, Any]:
     started = time.perf_counter()
     taken = np.array(list(run(frames)))
     seconds = time.perf_counter() - started
-    half, ninety, most = np.percentile(taken, [50, 90, 99])
+    half, ninety, most = np.percentile(taken, [50, 90, 99]).tolist()
     return {
         "fps": round(frames / seconds, 1),
         "p50_ms": round(half * 1e3, 4),
@@ -256,14 +261,12 @@ class Bench:
         try:
             self.rows.append({"case": name, **case()})
             print(f"{name}: {self.rows[-1]}", flush=True)
-        except Exception as error:  # noqa: BLE001: whatever it is, the next case may still work
+        except Exception as error:
             self.failures.append(f"{name}: {type(error).__name__}: {error}\n{traceback.format_exc()}")
             print(f"{name}: failed: {error}", flush=True)
         config = {"frames": self.frames, "in_flight": IN_FLIGHT, "device": str(self.device)}
-        path = record("gpu_resident", self.rows, {**config, "failures": self.failures})
         if self._out is not None:
-            self._out.mkdir(parents=True, exist_ok=True)
-            (self._out / path.name).write_bytes(path.read_bytes())
+            record("gpu_resident", self.rows, {**config, "failures": self.failures}, self._out)
 
     def engine(self, backend: str, engine: Bare, sizes: list[tuple[str, tuple[int, int]]]) -> None:
         """Measure one backend at every size and factor."""
@@ -280,6 +283,7 @@ class Bench:
                 case = f"{backend} {label} factor {factor:g}"
                 self.attempt(f"{case}, error", lambda flow=flow: error_codes(flow, engine))  # type: ignore[misc]
                 self.attempt(f"{case}, device", lambda flow=flow: timed(flow.on_device, self.frames))  # type: ignore[misc]
+                self.attempt(f"{case}, alone", lambda flow=flow: timed(flow.alone, self.frames))  # type: ignore[misc]
                 self.attempt(f"{case}, memory", lambda flow=flow: timed(flow.through_memory, self.frames))  # type: ignore[misc]
                 self.attempt(f"{case}, astray", lambda flow=flow: not_astray(flow))  # type: ignore[misc]
         step.close()
@@ -306,17 +310,21 @@ def main() -> int:
     parser.add_argument(
         "--backend", action="append", choices=sorted(BACKENDS), help="all that are quick to build"
     )
-    parser.add_argument("--out", type=Path, help="folder for the result, besides benchmarks/results")
+    parser.add_argument(
+        "--out", type=Path, help="folder for gpu_resident.json; without a GPU, none by default"
+    )
     options = parser.parse_args()
     gpu = torch.cuda.is_available()
+    if not gpu:
+        torch.set_num_threads(1)
     device = torch.device("cuda", 0) if gpu else torch.device("cpu")
-    bench = Bench(device, options.frames if gpu else 8, options.out)
+    bench = Bench(device, options.frames if gpu else 8, options.out or (RESULTS if gpu else None))
     engine = bare_engine(tiny=not gpu)
     sizes = [("1080p", (1080, 1920)), ("4K", (2160, 3840))] if gpu else [("tiny", (96, 160))]
     for backend in options.backend or (["inductor", "eager"] if gpu else ["eager"]):
         try:
             bench.engine(backend, engine, sizes)
-        except Exception as error:  # noqa: BLE001: the next backend may still work
+        except Exception as error:
             bench.failures.append(f"{backend}: {error}\n{traceback.format_exc()}")
     for failure in bench.failures:
         print(f"FAILED {failure}", flush=True)

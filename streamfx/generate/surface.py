@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from streamfx.errors import FrameError
+from streamfx.errors import BackendUnavailableError, FrameError
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate.colour import chroma_shift, legal_codes
 from streamfx.generate.fuse import GAIN, HEAD_CHANNELS
@@ -177,10 +177,9 @@ def fuse_surface(
 
     Raises:
         FrameError: sizes, types or ranges do not fit together.
+        BackendUnavailableError: Triton is not installed.
     """
     import torch
-
-    from streamfx.generate import fuse_gpu
 
     target = surface.empty() if out is None else out
     _check_out(surface, target)
@@ -195,6 +194,11 @@ def fuse_surface(
         strength = torch.full((1,), strength, dtype=torch.float32, device=surface.device)
     _check_per_picture("strength", strength, torch.float32, (1, surface.pictures), surface)
     _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
+    legal = legal_codes(surface.depth, code_range)
+    try:
+        from streamfx.generate import fuse_gpu
+    except ImportError as error:
+        raise _without_triton(error) from error
     with torch.cuda.device_of(heads):
         fuse_gpu.fuse_planes(
             surface,
@@ -203,7 +207,7 @@ def fuse_surface(
             reduced,
             strength,
             not_finite,
-            legal=legal_codes(surface.depth, code_range),
+            legal=legal,
             shift=chroma_shift(surface.subsampling, chroma_location),
             max_displacement_pixels=max_displacement_pixels,
             tile=tile or fuse_gpu.FuseTile(),
@@ -231,10 +235,9 @@ def reduce_surface(
 
     Raises:
         FrameError: the small size is empty, or ``out`` does not fit.
+        BackendUnavailableError: Triton is not installed.
     """
     import torch
-
-    from streamfx.generate import reduce_triton
 
     shape = (surface.pictures, 3, *small_size)
     if min(small_size) < 1:
@@ -246,6 +249,10 @@ def reduce_surface(
             f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
             f"found {target.dtype} {tuple(target.shape)} on {target.device}"
         )
+    try:
+        from streamfx.generate import reduce_triton
+    except ImportError as error:
+        raise _without_triton(error) from error
     with torch.cuda.device_of(target):
         reduce_triton.reduce_planes(
             surface,
@@ -254,6 +261,13 @@ def reduce_surface(
             tile=tile or reduce_triton.ReduceTile(),
         )
     return target
+
+
+def _without_triton(error: ImportError) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"fuse and reduce on a GPU need Triton, and it cannot be imported ({error}): "
+        "pip install 'streamfx[gpu]'"
+    )
 
 
 def _check_out(surface: Surface, out: Surface) -> None:

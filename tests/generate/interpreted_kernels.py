@@ -18,7 +18,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamfx.frame import ChromaLocation, Colour, Plane, Planes, Subsampling
+from streamfx.frame import ChromaLocation, Colour, Planes, Subsampling
 from streamfx.generate.fuse import MASK
 from streamfx.generate.fuse_gpu import FuseTile
 from streamfx.generate.reduce import reduce_reference
