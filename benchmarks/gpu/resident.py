@@ -92,10 +92,10 @@ def bare_engine(*, tiny: bool) -> Bare:
     model = model.eval().requires_grad_(False)
     colour = Colour(Matrix.BT709, CodeRange.LIMITED)
     planes = np.random.default_rng(0).uniform(16, 235, (3, 64, 96)).astype(np.float32)
-    matrices = [convert(colour, 8).astype(np.float32) for convert in (code_to_rgb, rgb_to_code)]
-    given = [torch.from_numpy(each) for each in (planes[None], *matrices)]
+    to_rgb, from_rgb = (convert(colour, 8).astype(np.float32) for convert in (code_to_rgb, rgb_to_code))
+    given = [torch.from_numpy(each) for each in (planes[None], to_rgb, from_rgb)]
     heads = model(*given, torch.tensor([4.0]))[0].numpy()
-    return Bare(model, Golden(planes, *matrices, 4.0, heads))
+    return Bare(model, Golden(planes, to_rgb, from_rgb, 4.0, heads))
 
 
 def pictures(size: tuple[int, int], count: int) -> list[Frame]:

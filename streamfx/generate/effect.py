@@ -84,8 +84,8 @@ class Effect:
     threads: int | None = None
     measure: Measure | None = None
     doublings: int = 0
-    on_device: DeviceStep | None = None
     _controls: Controls = field(default_factory=Controls)
+    on_device: DeviceStep | None = None
 
     @property
     def name(self) -> str:
@@ -217,15 +217,8 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
     on_device = settings.home.step(engine, compiled) if settings.home is not None else None
-    return Effect(
-        engine,
-        compiled,
-        settings.threads,
-        settings.measure,
-        doublings_of(request, engine),
-        on_device,
-        controls,
-    )
+    doublings = doublings_of(request, engine)
+    return Effect(engine, compiled, settings.threads, settings.measure, doublings, controls, on_device)
 
 
 @lru_cache(maxsize=64)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 import av
-import torch
 from av import VideoFrame
 from av.codec.hwaccel import HWAccel
+from torch.utils.dlpack import from_dlpack
 
 from streamfx.capture.source import Source
 from streamfx.frame import OnDevice, Subsampling
@@ -78,7 +78,7 @@ def surface_of(picture: VideoFrame) -> Surface:
     is given the capsule. See `lanes.decoder_mark`.
     """
     form = picture.sw_format or picture.format
-    planes = tuple(torch.from_dlpack(plane.__dlpack__())[None] for plane in picture.planes)
+    planes = tuple(from_dlpack(plane.__dlpack__())[None] for plane in picture.planes)
     if form.name in SEMI_PLANAR:
         depth, high = SEMI_PLANAR[form.name]
         return Surface(planes, Subsampling.YUV420, depth, high)  # type: ignore[arg-type]

@@ -12,7 +12,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
 
 from streamfx.errors import FrameError
 from streamfx.frame import Colour, Frame, VideoFormat
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Made = TypeVar("Made")
 MOST_RECORDINGS = 8  # of an engine: all factors of one size
 _WARM_CALLS = 3  # before recording: libraries choose algorithms and allocate in the first ones
 
@@ -167,9 +170,8 @@ class Recording:
     def __init__(self, network: Network, kind: Kind, lane: Lane) -> None:
 
         self._network, self._kind = network, kind
-        self._matrices = tuple(
-            convert(kind.colour, kind.form.depth).astype("float32") for convert in (code_to_rgb, rgb_to_code)
-        )
+        self._to_rgb = code_to_rgb(kind.colour, kind.form.depth).astype(np.float32)
+        self._from_rgb = rgb_to_code(kind.colour, kind.form.depth).astype(np.float32)
         self._strength_set = 1.0
         self._graph: torch.cuda.CUDAGraph | None = None
         with lane.work():
@@ -199,7 +201,7 @@ class Recording:
         network, colour = self._network, self._kind.colour
         self._not_finite.zero_()
         reduce_on(source, colour, self._seen)
-        network.engine.run(self._seen, *self._matrices, self._kind.factor, self._heads)
+        network.engine.run(self._seen, self._to_rgb, self._from_rgb, self._kind.factor, self._heads)
         fuse_on(
             source,
             target,
@@ -236,7 +238,7 @@ class Recording:
         self._graph = graph
 
 
-def with_less(make: Callable[[], Recording], shrink: Callable[[], int], asked: str) -> Recording:
+def with_less(make: Callable[[], Made], shrink: Callable[[], int], asked: str) -> Made:
     """Return what ``make`` makes; where memory does not suffice, after shrinking the rings.
 
     Raises:

@@ -87,7 +87,7 @@ class Form:
             lines = memory[begin : begin + rows * pitch].view(rows, pitch)
             plane = (lines if self.depth == 8 else lines.view(torch.uint16))[:, :samples]
             paired = self.paired and bool(planes)
-            planes.append((plane.unflatten(1, (-1, 2)) if paired else plane)[None])
+            planes.append((plane.view(rows, samples // 2, 2) if paired else plane)[None])
             begin += rows * pitch
         return Surface(tuple(planes), self.subsampling, self.depth, self.high)  # type: ignore[arg-type]
 

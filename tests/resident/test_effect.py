@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
         )
     done = resident.process(there)
     assert done.held is not None
-    assert done.planes == ()
+    assert list(done.planes) == []
     assert furthest(home.leave(done), ordinary.process(frame)) <= 1
     assert furthest(done.fetched(), home.leave(done)) == 0
     assert furthest(done.fetched(), frame) > 10
@@ -166,21 +167,23 @@ def test_slots_are_given_back_when_frames_are_gone(engine: str, tmp_path: Path) 
     assert all(ring.free == ring.slots for ring in home.residence._rings.values())
 
 
-def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(engine: str, tmp_path: Path) -> None:
+def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     form = video()
     _, resident, home = pair(engine, tmp_path, form)
     step = resident.on_device
     assert isinstance(step, Step)
     run = step.network.engine.run
 
-    def broken(seen: torch.Tensor, *others: object) -> None:
-        run(seen, *others)  # type: ignore[arg-type]
-        others[-1].fill_(float("nan"))  # type: ignore[attr-defined]
+    def broken(seen: torch.Tensor, *others: Any) -> None:
+        run(seen, *others)
+        others[-1].fill_(float("nan"))
 
-    step.network.engine.run = broken  # type: ignore[method-assign]
+    monkeypatch.setattr(step.network.engine, "run", broken)
     with pytest.raises(FrameError, match=r"engine 'tiny' \(eager, f32\), frame 7: .* not finite"):
         resident.process(noise(form, 7))
-    step.network.engine.run = run  # type: ignore[method-assign]
+    monkeypatch.undo()
     done = held_of(resident.process(noise(form, 8)))
     done.doubts[0].flag.fill_(1)  # as a GPU leaves it
     with pytest.raises(FrameError, match=r"engine 'tiny' \(eager, f32\), frame 8: .* not finite"):

@@ -41,7 +41,7 @@ def test_a_ring_holds_as_many_pictures_as_its_bytes_allow_but_never_too_few() ->
 def test_rows_are_aligned_and_chroma_lies_right_behind_luma() -> None:
     # NVENC is told of luma only, and looks for chroma there.
     form = Form((36, 130), depth=10, paired=True, high=True)
-    luma, chroma = form.surface(CPU(form.size_bytes)).planes
+    luma, chroma, *_ = form.surface(CPU(form.size_bytes)).planes
     assert luma.stride(1) == chroma.stride(1) == 256
     assert chroma.data_ptr() - luma.data_ptr() == 36 * 512
     assert form.size_bytes == (36 + 18) * 512
@@ -144,11 +144,11 @@ def test_an_engine_that_finds_no_memory_gets_that_of_the_queues_and_then_gives_u
         memory.left_bytes += 50
         return 50
 
-    assert with_less(lambda: memory(120), shrink, "engine 'wave' at factor 2").numel() == 120  # type: ignore[arg-type]
+    assert with_less(lambda: memory(120), shrink, "engine 'wave' at factor 2").numel() == 120
     with pytest.raises(
         DeviceMemoryError, match="asked for engine 'wave' at factor 2; queues had given 50 bytes"
     ):
-        with_less(lambda: memory(200), shrink, "engine 'wave' at factor 2")  # type: ignore[arg-type]
+        with_less(lambda: memory(200), shrink, "engine 'wave' at factor 2")
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
