@@ -39,10 +39,9 @@ def video(depth: int = 8, subsampling: Subsampling = Subsampling.YUV420) -> Vide
 def noise(form: VideoFormat, index: int = 0) -> Frame:
     random, dtype = np.random.default_rng(index), np.uint8 if form.depth == 8 else np.uint16
     chroma = form.subsampling.chroma_size(form.size)
-    y, u, v = (
-        random.integers(0, 1 << form.depth, size).astype(dtype) for size in (form.size, chroma, chroma)
-    )
-    return form.frame((y, u, v), index=index, pts=index)
+    sizes = (form.size, chroma, chroma)
+    planes: Any = tuple(random.integers(0, 1 << form.depth, size).astype(dtype) for size in sizes)
+    return form.frame(planes, index=index, pts=index)
 
 
 def residence(**named: object) -> Residence:
