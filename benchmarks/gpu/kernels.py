@@ -34,7 +34,8 @@ from benchmarks.record import RESULTS, record
 from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, reduce_surface
 from streamfx.gpu import gpus
 
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}

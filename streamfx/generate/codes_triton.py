@@ -1,6 +1,6 @@
 """Code values in the memory of a GPU, for the kernels: loaded as float32, rounded, stored several at once."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 # Kernels have no annotations but for what is constant while compiling.
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ number counts as the lower bound of its clamp, so nothing outside the planes is 
 reads the flag learns of it.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 # Kernels have no annotations but for what is constant while compiling. In shapes, R and C are the rows and
 # columns of a tile's threads.
 
@@ -129,11 +129,14 @@ def _fuse_tile(
     owned: tl.constexpr = RATIO * CELLS if RATIO > 0 else 1
     inside = (y < height) & (group * owned < width)
     y = tl.minimum(y, height - 1)
-    x, first, along, steps = columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X)
+    x, first, along, steps = columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X, WIDE)
     columns = head_columns(
         heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
         head_channel, head_row, head_column, QUARTERS_Y, FIRST, PLANES, DETAILED, WIDE,
     )  # fmt: skip
+    if WIDE:
+        scale_y = amount.to(tl.float64) * height / small_height
+        scale_x = amount.to(tl.float64) * width / small_width
     to_y = (scale_y, tl.maximum(-limit * scale_y, -y), tl.minimum(limit * scale_y, height - 1 - y))
     step_x, step_y = 1, source_row
     if THIN:

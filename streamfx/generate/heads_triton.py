@@ -4,8 +4,9 @@ Which heads a sample lies between is worked out in whole numbers. Interpolation 
 which no head is too large for.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
-# Kernels have no annotations but for what is constant while compiling.
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: disable-error-code="assignment, operator"
+# Kernels have no annotations but for what is constant while compiling, and tuples grow in them.
 
 from __future__ import annotations
 
@@ -16,23 +17,25 @@ MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = (tl.constexpr(head) for head in (3,
 
 
 @triton.jit
-def _between(at, small, full, QUARTERS: tl.constexpr):
+def between(at, small, full, QUARTERS: tl.constexpr, WIDE: tl.constexpr):
     """Return the head before each sample of an axis, and the weight 0..1 of the next.
 
-    The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full).
+    The position is ((at + 1/2 + quarters/4) · small / full - 1/2), here in units of 1 / (4 · full). If wide,
+    the weight is float64, and so is all that is interpolated with it.
     """
+    real: tl.constexpr = tl.float64 if WIDE else tl.float32
     position = tl.maximum((4 * at + 2 + QUARTERS) * small - 2 * full, 0)
     unit = 4 * full
-    share = 1 / unit.to(tl.float32)
-    before = (position.to(tl.float32) * share).to(tl.int32)  # or one too few or too many
+    share = 1 / unit.to(real)
+    before = (position.to(real) * share).to(tl.int32)  # or one too few or too many
     rest = position - before * unit
     missed = (rest >= unit).to(tl.int32) - (rest < 0).to(tl.int32)
-    return before + missed, (rest - missed * unit).to(tl.float32) * share
+    return before + missed, (rest - missed * unit).to(real) * share
 
 
 @triton.jit
 def columns_between(
-    group, small, full, RATIO: tl.constexpr, CELLS: tl.constexpr, QUARTERS: tl.constexpr
+    group, small, full, RATIO: tl.constexpr, CELLS: tl.constexpr, QUARTERS: tl.constexpr, WIDE: tl.constexpr
 ):  # fmt: skip
     """Return the first pixel each thread owns, a column of heads, what weight the next one has (where the
     ratio is not whole), and the columns that are needed, as steps from the first."""
@@ -45,7 +48,7 @@ def columns_between(
         return first * RATIO, first, 0.0, steps
     else:
         x = tl.minimum(group, full - 1)
-        first, along = _between(x, small, full, QUARTERS)
+        first, along = between(x, small, full, QUARTERS, WIDE)
         last = small - 1
         steps = (tl.minimum(first, last) - first, tl.minimum(first + 1, last) - first)
         return x, first, along, steps
@@ -59,36 +62,35 @@ def head_columns(
 ):  # fmt: skip
     """Return the columns of mask, displacements, gain, and of the translated and the reduced planes, all
     interpolated downwards; raise the flag if a head is not finite."""
-    above, down = _between(y, small_height, height, QUARTERS_Y)
+    above, down = between(y, small_height, height, QUARTERS_Y, WIDE)
     below = tl.minimum(above + 1, small_height - 1)
     above = tl.minimum(above, small_height - 1)
     upper = heads + (above * head_row + first * head_column)
     lower = heads + (below * head_row + first * head_column)
-    real: tl.constexpr = tl.float64 if WIDE else tl.float32
-    mask = _column(upper, lower, MASK * head_channel, down, steps, head_column)
-    move_x = _column(upper, lower, DISPLACEMENT_X * head_channel, down.to(real), steps, head_column)
-    move_y = _column(upper, lower, DISPLACEMENT_Y * head_channel, down.to(real), steps, head_column)
-    translated = _column(upper, lower, FIRST * head_channel, down, steps, head_column)
+    mask = column_down(upper, lower, MASK * head_channel, down, steps, head_column)
+    move_x = column_down(upper, lower, DISPLACEMENT_X * head_channel, down, steps, head_column)
+    move_y = column_down(upper, lower, DISPLACEMENT_Y * head_channel, down, steps, head_column)
+    translated = column_down(upper, lower, FIRST * head_channel, down, steps, head_column)
     other, gain, seen, other_seen = translated, mask, mask, mask
-    doubt = _doubt(mask) + _doubt(move_x) + _doubt(move_y) + _doubt(translated)
+    doubt = doubt_of(mask) + doubt_of(move_x) + doubt_of(move_y) + doubt_of(translated)
     if PLANES == 2:
-        other = _column(upper, lower, (FIRST + 1) * head_channel, down, steps, head_column)
-        doubt += _doubt(other)
+        other = column_down(upper, lower, (FIRST + 1) * head_channel, down, steps, head_column)
+        doubt += doubt_of(other)
     if DETAILED:
-        gain = _column(upper, lower, GAIN * head_channel, down, steps, head_column)
-        doubt += _doubt(gain)
+        gain = column_down(upper, lower, GAIN * head_channel, down, steps, head_column)
+        doubt += doubt_of(gain)
         upper, lower = reduced + (above * small_width + first), reduced + (below * small_width + first)
         size = small_height * small_width
-        seen = _column(upper, lower, FIRST * size, down, steps, 1)
+        seen = column_down(upper, lower, FIRST * size, down, steps, 1)
         if PLANES == 2:
-            other_seen = _column(upper, lower, (FIRST + 1) * size, down, steps, 1)
+            other_seen = column_down(upper, lower, (FIRST + 1) * size, down, steps, 1)
     # Whoever finds one writes the same: no need to take turns.
     tl.store(not_finite + tl.zeros(doubt.shape, tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
     return mask, move_x, move_y, gain, translated, other, seen, other_seen
 
 
 @triton.jit
-def _column(upper, lower, channel, down, steps, head_column):
+def column_down(upper, lower, channel, down, steps, head_column):
     """Return one channel interpolated downwards, at each of the steps along the columns."""
     upper += channel
     lower += channel
@@ -100,10 +102,11 @@ def _column(upper, lower, channel, down, steps, head_column):
 
 
 @triton.jit
-def _doubt(columns):
+def doubt_of(columns):
     """Return something that is 0 if the columns that no other thread owns are finite, and else is not."""
-    doubt = columns[1].to(tl.float32) * 0
-    for i in tl.static_range(2, len(columns) - 1):
+    edge: tl.constexpr = 1 if len(columns) > 2 else 0
+    doubt = columns[edge].to(tl.float32) * 0
+    for i in tl.static_range(edge + 1, len(columns) - edge):
         doubt += columns[i].to(tl.float32) * 0
     return doubt
 

@@ -5,7 +5,7 @@ brought to the GPU once. Memory is what costs here, and each sample comes from t
 in the cache.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 # Kernels have no annotations but for what is constant while compiling.
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Surface: pictures in the memory of a GPU, and the steps of `fuse.py` and `reduce.py` on them.
+"""Surface: pictures as tensors, planar or semi-planar YUV, immutable and self-checking; mostly on a GPU.
 
-Shape legend: B pictures, H x W luma samples, h x w pixels of the small picture. ``uint8`` at depth 8,
-``uint16`` at depths 9 to 16. Nothing here waits for the GPU: work is put on torch's current stream, and the
-steps can be captured in a CUDA graph once they have run on the same sizes.
+Shape legend: B pictures; a plane is (B, rows, columns), pairs of U and V are (B, rows, columns, 2). ``uint8``
+at depth 8, ``uint16`` at depths 9 to 16.
 """
 
 from __future__ import annotations
@@ -10,17 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from streamfx.errors import BackendUnavailableError, FrameError
-from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.colour import chroma_shift, legal_codes
-from streamfx.generate.fuse import GAIN, HEAD_CHANNELS
+from streamfx.errors import FrameError
+from streamfx.frame import Subsampling
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from streamfx.generate.fuse_gpu import FuseTile
-    from streamfx.generate.reduce_triton import ReduceTile
 
 SurfacePlanes: TypeAlias = "tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]"
 
@@ -141,181 +135,4 @@ class Surface:
         return (
             f"Surface({self.pictures} of {width}x{height} {self.subsampling} {self.depth}-bit {kind}, "
             f"{self.device})"
-        )
-
-
-def fuse_surface(
-    surface: Surface,
-    heads: Tensor,
-    reduced: Tensor | None,
-    *,
-    code_range: CodeRange,
-    chroma_location: ChromaLocation,
-    strength: Tensor | float,
-    max_displacement_pixels: float,
-    not_finite: Tensor,
-    out: Surface | None = None,
-    tile: FuseTile | None = None,
-) -> Surface:
-    """Return the fused pictures, within one code of `fuse.fuse_reference`.
-
-    Args:
-        surface: source. Not changed.
-        heads: (B, 6 or 7, h, w) float32 or float16, any strides; the channels are those of `fuse.fuse`.
-        reduced: (B, 3, h, w) float32 or float16, contiguous, what the network saw; with 7 heads only.
-        code_range: limited or full; bounds the translated picture.
-        chroma_location: where chroma samples lie; unknown counts as left-sited.
-        strength: 0..1, one or one per picture. A tensor (1,) or (B,) float32 is read when the kernel runs,
-            so that it can be changed between two replays of a CUDA graph; it is not checked.
-        max_displacement_pixels: bound of the displacement, in small-picture pixels.
-        not_finite: (B,) int32. Set to 1 for a picture with a head that is not finite, and else left alone,
-            so that one look now and then tells of every frame since the last, whenever waiting costs
-            nothing. The picture then is one all the same: what is not a number counts as the lowest it may
-            be.
-        out: where to write to: as ``surface``, in other memory; None: new memory.
-        tile: what one program of the kernel does; None for what suits GPUs.
-
-    Raises:
-        FrameError: sizes, types or ranges do not fit together.
-        BackendUnavailableError: Triton is not installed.
-    """
-    import torch
-
-    target = surface.empty() if out is None else out
-    _check_out(surface, target)
-    _check_heads(surface, heads, reduced)
-    if not 0 <= max_displacement_pixels <= 4096:
-        raise FrameError(
-            f"fuse: the displacement bound must be 0 to 4096 pixels, found {max_displacement_pixels}"
-        )
-    if not isinstance(strength, torch.Tensor):
-        if not 0 <= strength <= 1:
-            raise FrameError(f"fuse: strength must be 0 to 1, found {strength}")
-        strength = torch.full((1,), strength, dtype=torch.float32, device=surface.device)
-    _check_per_picture("strength", strength, torch.float32, (1, surface.pictures), surface)
-    _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
-    legal = legal_codes(surface.depth, code_range)
-    try:
-        from streamfx.generate import fuse_gpu
-    except ImportError as error:
-        raise _without_triton(error) from error
-    with torch.cuda.device_of(heads):
-        fuse_gpu.fuse_planes(
-            surface,
-            target,
-            heads,
-            reduced,
-            strength,
-            not_finite,
-            legal=legal,
-            shift=chroma_shift(surface.subsampling, chroma_location),
-            max_displacement_pixels=max_displacement_pixels,
-            tile=tile or fuse_gpu.FuseTile(),
-        )
-    return target
-
-
-def reduce_surface(
-    surface: Surface,
-    small_size: tuple[int, int],
-    *,
-    chroma_location: ChromaLocation,
-    out: Tensor | None = None,
-    tile: ReduceTile | None = None,
-) -> Tensor:
-    """Return the reduced planes (B, 3, h, w) in code values, on one grid: `reduce.reduce_planes`.
-
-    Args:
-        surface: source. Not changed.
-        small_size: (h, w) of the result in pixels.
-        chroma_location: where chroma samples lie; unknown counts as left-sited.
-        out: contiguous float32 or float16 to write to, for a network that computes in it; None: new memory,
-            float32. Half precision holds code values up to 2048 to within half a code.
-        tile: what one program of the kernel does; None for what suits GPUs.
-
-    Raises:
-        FrameError: the small size is empty, or ``out`` does not fit.
-        BackendUnavailableError: Triton is not installed.
-    """
-    import torch
-
-    shape = (surface.pictures, 3, *small_size)
-    if min(small_size) < 1:
-        raise FrameError(f"reduce: the result must have a pixel at least; asked for {small_size}")
-    target = torch.empty(shape, dtype=torch.float32, device=surface.device) if out is None else out
-    fits = tuple(target.shape) == shape and target.dtype in (torch.float32, torch.float16)
-    if not fits or not target.is_contiguous() or target.device != surface.device:
-        raise FrameError(
-            f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
-            f"found {target.dtype} {tuple(target.shape)} on {target.device}"
-        )
-    try:
-        from streamfx.generate import reduce_triton
-    except ImportError as error:
-        raise _without_triton(error) from error
-    with torch.cuda.device_of(target):
-        reduce_triton.reduce_planes(
-            surface,
-            target,
-            shift=chroma_shift(surface.subsampling, chroma_location),
-            tile=tile or reduce_triton.ReduceTile(),
-        )
-    return target
-
-
-def _without_triton(error: ImportError) -> BackendUnavailableError:
-    return BackendUnavailableError(
-        f"fuse and reduce on a GPU need Triton, and it cannot be imported ({error}): "
-        "pip install 'streamfx[gpu]'"
-    )
-
-
-def _check_out(surface: Surface, out: Surface) -> None:
-    same = all(plane.shape == other.shape for plane, other in zip(surface.planes, out.planes, strict=False))
-    kinds = [(one.paired, one.subsampling, one.depth, one.unused_bits, one.device) for one in (surface, out)]
-    if not same or kinds[0] != kinds[1]:
-        raise FrameError(f"the output must be as the source, {surface}; found {out}")
-    for name, plane, target in zip(surface.names, surface.planes, out.planes, strict=True):
-        if plane.data_ptr() == target.data_ptr():
-            raise FrameError(f"output plane {name} overlaps the source plane; give other memory")
-
-
-def _check_heads(surface: Surface, heads: Tensor, reduced: Tensor | None) -> None:
-    import torch
-
-    kinds = (torch.float32, torch.float16)
-    if (
-        heads.ndim != 4
-        or heads.shape[0] != surface.pictures
-        or heads.shape[1] not in HEAD_CHANNELS
-        or heads.numel() == 0
-        or heads.dtype not in kinds
-        or heads.device != surface.device
-    ):
-        raise FrameError(
-            f"fuse: heads must be float32 or float16 of shape ({surface.pictures}, 6 or 7, height, width) on "
-            f"{surface.device}; found {heads.dtype} {tuple(heads.shape)} on {heads.device}"
-        )
-    if heads.shape[1] <= GAIN:
-        return
-    shape = (surface.pictures, 3, *heads.shape[2:])
-    if reduced is None or tuple(reduced.shape) != shape or reduced.dtype not in kinds:
-        found = "none" if reduced is None else f"{reduced.dtype} {tuple(reduced.shape)}"
-        raise FrameError(f"fuse: heads with detail gain need the reduced planes, {shape}; found {found}")
-    if not reduced.is_contiguous() or reduced.device != surface.device:
-        raise FrameError(f"fuse: the reduced planes must be contiguous and on {surface.device}")
-
-
-def _check_per_picture(
-    name: str, values: Tensor, dtype: torch.dtype, lengths: tuple[int, ...], surface: Surface
-) -> None:
-    if (
-        values.ndim != 1
-        or len(values) not in lengths
-        or values.dtype != dtype
-        or values.device != surface.device
-    ):
-        raise FrameError(
-            f"fuse: {name} must be {dtype} of length {lengths[-1]} on {surface.device}; found {values.dtype} "
-            f"{tuple(values.shape)} on {values.device}"
         )

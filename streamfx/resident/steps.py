@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamfx.frame import Colour
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, reduce_surface
 from streamfx.resident.form import arrays_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def fuse_on(
     max_displacement_pixels: float,
     not_finite: Tensor,
 ) -> None:
-    """Write the fused picture to ``out``; see `streamfx.generate.surface.fuse_surface`.
+    """Write the fused picture to ``out``; see `streamfx.generate.surface_steps.fuse_surface`.
 
     Raises:
         FrameError: on the CPU, where a head is not finite; a GPU sets ``not_finite``.

@@ -1,6 +1,6 @@
 """The GPU's kernels compiled for real GPUs, on a machine without one; prints what they take up as JSON.
 
-    python -m tests.generate.compiled_kernels 90 nv12_factor_2 reduce_nv12_factor_2
+    python -m tests.generate.compiled_kernels 80 nv12_factor_2 reduce_nv12_factor_2 --later 86 89
 
 Run by `test_gpu_kernels.py` in a process of its own. Launches go as far as the binary, with the arguments
 they would have on a GPU: a stand-in tells Triton which GPU there is.
@@ -8,6 +8,7 @@ they would have on a GPU: a stand-in tells Triton which GPU there is.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -22,8 +23,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 from streamfx.frame import ChromaLocation, CodeRange
-from streamfx.generate import fuse_gpu, reduce_triton
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate import fuse_gpu, place_triton, reduce_triton
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
 
 SIZE = (64, 128)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -97,6 +99,22 @@ def reduce(kind: str, factor: int) -> Any:
     return kernel.binaries[0]
 
 
+def place(kind: str) -> Any:
+    """Return the binary that puts a picture of half precision in the place of the frame's."""
+    kernel = Compiled(place_triton.place_kernel)
+    place_triton.place_kernel = kernel
+    small = torch.zeros(3, 1, SIZE[0] // 2, SIZE[1] // 2, dtype=torch.float16)
+    place_surface(
+        surface(kind),
+        (small[0], small[1], small[2]),
+        code_range=CodeRange.LIMITED,
+        shift=(0.0, -0.25),
+        strength=torch.ones(1),
+        not_finite=torch.zeros(1, dtype=torch.int32),
+    )
+    return kernel.binaries[0]
+
+
 BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_factor_1": lambda: fuse("nv12", SIZE[1]),
     "nv12_factor_2": lambda: fuse("nv12", SIZE[1] // 2),
@@ -106,43 +124,72 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_detailed_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=7),
     "i420_factor_4": lambda: fuse("i420", SIZE[1] // 4),
     "p010_factor_4": lambda: fuse("p010", SIZE[1] // 4),
+    "place_nv12": lambda: place("nv12"),
+    "place_i420": lambda: place("i420"),
     "reduce_nv12_factor_2": lambda: reduce("nv12", 2),
     "reduce_nv12_factor_4": lambda: reduce("nv12", 4),
     "reduce_p010_factor_8": lambda: reduce("p010", 8),
 }
 
 
-def describe(binary: Any) -> dict[str, Any]:
-    """Return registers, bytes of local and of shared memory, and how many loads there are."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.cubin"
-        path.write_bytes(binary.asm["cubin"])
-        listed = subprocess.run(
-            [TOOLS / "cuobjdump", "-res-usage", path], capture_output=True, text=True, check=True
-        )
-    used = dict(re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", listed.stdout))
+def describe(cubin: Path) -> dict[str, int]:
+    """Return registers, and bytes of local and of shared memory."""
+    command = [TOOLS / "cuobjdump", "-res-usage", cubin]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    used = dict(re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", listed))
     return {
         "registers": int(used["REG"]),
         "stack_bytes": int(used["STACK"]),
         "local_bytes": int(used["LOCAL"]),
         "shared_bytes": int(used["SHARED"]),
-        "loads": len(re.findall(r"\bld\.global", binary.asm["ptx"])),
-        "stores": len(re.findall(r"\bst\.global", binary.asm["ptx"])),
-        "architecture": binary.metadata.target.arch,
     }
 
 
+def assembled(ptx: str, architecture: int, folder: Path) -> Path:
+    """Return the binary that the code for one architecture becomes for a later one."""
+    source, cubin = folder / "kernel.ptx", folder / f"{architecture}.cubin"
+    source.write_text(ptx, encoding="utf-8")
+    ptxas = TOOLS / ("ptxas-blackwell" if architecture >= 100 else "ptxas")
+    subprocess.run([ptxas, f"-arch=sm_{architecture}", source, "-o", cubin], check=True)
+    return cubin
+
+
+def results(name: str, architecture: int, later: list[int]) -> list[dict[str, Any]]:
+    """Return what a build takes up on an architecture, and what its code takes up on later ones."""
+    binary = BUILDS[name]()
+    assert binary.metadata.target.arch == architecture
+    ptx = binary.asm["ptx"]
+    loads, stores = (len(re.findall(rf"\b{word}\.global", ptx)) for word in ("ld", "st"))
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        own = folder / f"{architecture}.cubin"
+        own.write_bytes(binary.asm["cubin"])
+        cubins = [own, *(assembled(ptx, number, folder) for number in later)]
+        return [
+            {"build": name, "architecture": int(cubin.stem), "loads": loads, "stores": stores}
+            | describe(cubin)
+            for cubin in cubins
+        ]
+
+
 def main() -> None:
-    """Print a line of JSON for each build; ``python -m … compute_capability build…``."""
-    triton.runtime.driver.set_active(Target(int(sys.argv[1])))
-    for name in sys.argv[2:] or BUILDS:
+    """Print a line of JSON for each build and architecture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("architecture", type=int, help="compute capability times ten")
+    parser.add_argument("builds", nargs="*", help="all if none is named")
+    parser.add_argument("--later", type=int, nargs="*", default=[], help="assemble the code for these too")
+    options = parser.parse_args()
+    triton.runtime.driver.set_active(Target(options.architecture))
+    for name in options.builds or BUILDS:
         fuse_gpu.fuse_kernel = FUSE
+        place_triton.place_kernel = PLACE
         reduce_triton.reduce_kernel = REDUCE
-        sys.stdout.write(json.dumps({"build": name, **describe(BUILDS[name]())}) + "\n")
+        for result in results(name, options.architecture, options.later):
+            sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
 
 
-FUSE, REDUCE = fuse_gpu.fuse_kernel, reduce_triton.reduce_kernel
+FUSE, PLACE, REDUCE = fuse_gpu.fuse_kernel, place_triton.place_kernel, reduce_triton.reduce_kernel
 
 if __name__ == "__main__":
     main()

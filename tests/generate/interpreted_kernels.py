@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,20 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamfx.frame import ChromaLocation, Colour, Planes, Subsampling
+from streamfx.frame import ChromaLocation, Colour, Frame, Planes, Subsampling
+from streamfx.generate.colour import chroma_shift
 from streamfx.generate.fuse import MASK
 from streamfx.generate.fuse_gpu import FuseTile
+from streamfx.generate.place import place_reference
+from streamfx.generate.place_triton import PlaceTile
 from streamfx.generate.reduce import reduce_reference
 from streamfx.generate.reduce_triton import ReduceTile
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
 from tests.generate.fused_cases import Case, cases, random_heads, random_planes, whole_ratios
 
 # What the interpreter takes is per program, so one program does all of a small picture.
-FUSE_TILE, REDUCE_TILE = FuseTile(64, 64), ReduceTile(64, 64)
+FUSE_TILE, PLACE_TILE, REDUCE_TILE = FuseTile(64, 64), PlaceTile(64, 64), ReduceTile(64, 64)
 BEYOND = 0xA5  # in every byte around the planes
 Result = dict[str, Any]
 
@@ -163,6 +168,15 @@ def not_a_number(value: float) -> Result:
     return {"difference": largest(found[1:], [nv12().reference()]), "flags": flags}
 
 
+def not_a_number_at_the_edge() -> Result:
+    """Return the flags of heads whose first columns hold what is not finite, where the ratio is not whole."""
+    heads = random_heads((6, 7), channels=6)
+    heads[3, 2, 0] = np.nan
+    batch = [replace(nv12(), heads=heads), replace(nv12(), heads=random_heads((6, 7), channels=6))]
+    found, flags = fused(batch, Layout())
+    return {"difference": largest(found[1:], [batch[1].reference()]), "flags": flags}
+
+
 def other_strength() -> Result:
     """Return the difference from another picture than asked for: shows that differences are noticed."""
     found, flags = fused([replace(nv12(), strength=0.5)], Layout())
@@ -180,6 +194,7 @@ NAMED: dict[str, Callable[[], Result]] = {
     "strength 0 at 16 bits is the identity": lambda: identity(16, Layout(paired=False)),
     "not a number": lambda: not_a_number(np.nan),
     "infinite": lambda: not_a_number(np.inf),
+    "not a number at the edge": not_a_number_at_the_edge,
     "control": other_strength,
 }
 
@@ -205,6 +220,54 @@ def properties(examples: int) -> list[Result]:
             results.append({"name": name, **differences([case], layout)})
 
         check()
+    return results
+
+
+def placed(case: Case, layout: Layout, added: bool, one_grid: bool, half: bool) -> Result:
+    """Return how far placing or adding a picture is off, all planes on one grid or each on its own."""
+    rows, columns = case.heads.shape[1:]
+    y = case.heads[0]
+    u, v = case.heads[1:3] if one_grid else case.heads[1:3, : (rows + 1) // 2, : (columns + 1) // 2]
+    small = tuple(plane.astype(np.float16 if half else np.float32) for plane in (y, u, v))
+    shift = chroma_shift(case.subsampling, case.chroma_location) if one_grid else (0.0, 0.0)
+    colour = Colour(code_range=case.code_range, chroma_location=case.chroma_location)
+    frame = Frame(case.planes, case.subsampling, case.depth, colour, 0, 0, Fraction(1, 25))
+    expected = place_reference(
+        frame,
+        tuple(plane.astype(np.float32) for plane in small),  # type: ignore[arg-type]
+        colour,
+        strength=case.strength,
+        added=added,
+        shifts=((0.0, 0.0), shift, shift),
+    )
+    surface, _ = surface_of([case.planes], case.subsampling, case.depth, layout)
+    flags = torch.zeros(1, dtype=torch.int32)
+    found = place_surface(
+        surface,
+        tuple(torch.from_numpy(plane)[None] for plane in small),  # type: ignore[arg-type]
+        code_range=case.code_range,
+        shift=shift,
+        strength=torch.full((1,), case.strength),
+        not_finite=flags,
+        added=added,
+        tile=PLACE_TILE,
+    )
+    return {"difference": largest(pictures_of(found), [expected]), "flags": flags.tolist()}
+
+
+def placements(examples: int) -> list[Result]:
+    """Return how far placing and adding are off on anything."""
+    results: list[Result] = []
+
+    @settings(max_examples=examples, derandomize=True, database=None, deadline=None)
+    @given(cases(), LAYOUTS, st.booleans(), st.booleans(), st.booleans())
+    def check(case: Case, layout: Layout, added: bool, one_grid: bool, half: bool) -> None:
+        size, small = case.planes[0].shape, case.heads.shape[1:]
+        name = f"{size} by {small}, {case.subsampling}, {case.depth} bits, {layout}, added: {added}"
+        half = half and case.depth < 15  # beyond, half precision does not hold the codes
+        results.append({"name": name, **placed(case, layout, added, one_grid, half)})
+
+    check()
     return results
 
 
@@ -247,7 +310,8 @@ def main() -> None:
     np.seterr(all="ignore")
     named = [{"name": name, **case()} for name, case in NAMED.items()]
     fuse = properties(examples)
-    json.dump({"named": named, "fuse": fuse, "reduce": reductions(4 * examples)}, sys.stdout)
+    rest = {"place": placements(3 * examples), "reduce": reductions(4 * examples)}
+    json.dump({"named": named, "fuse": fuse, **rest}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from torch import Tensor
 from streamfx import generate
 from streamfx.errors import BackendUnavailableError, FrameError
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.surface import Surface, fuse_surface, reduce_surface
+from streamfx.generate.surface import Surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
 
 
 def nv12(height: int = 16, width: int = 24, pictures: int = 1) -> Surface:
@@ -143,13 +144,45 @@ def test_output_in_the_memory_of_the_source_is_an_error() -> None:
 
 def test_without_triton_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    for name in ("codes_triton", "heads_triton", "fuse_triton", "fuse_gpu", "reduce_triton"):
+    for name in ("codes_triton", "heads_triton", "fuse_triton", "fuse_gpu", "place_triton", "reduce_triton"):
         monkeypatch.delitem(sys.modules, f"streamfx.generate.{name}", raising=False)
         monkeypatch.delattr(generate, name, raising=False)
     with pytest.raises(BackendUnavailableError, match=r"need Triton.*pip install 'streamfx\[gpu\]'"):
         fuse(nv12())
     with pytest.raises(BackendUnavailableError, match="need Triton"):
+        place()
+    with pytest.raises(BackendUnavailableError, match="need Triton"):
         reduce_surface(nv12(), (4, 6), chroma_location=ChromaLocation.LEFT)
+
+
+def place(**changes: Any) -> Surface:
+    small = torch.zeros(3, 1, 4, 6)
+    arguments: dict[str, Any] = {
+        "small": tuple(small),
+        "code_range": CodeRange.LIMITED,
+        "shift": (0.0, 0.0),
+        "strength": 1.0,
+        "not_finite": torch.zeros(1, dtype=torch.int32),
+    }
+    return place_surface(nv12(), **(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"small": tuple(torch.zeros(3, 2, 4, 6))}, r"small plane Y must be .* \(1, height, width\)"),
+        ({"small": tuple(torch.zeros(3, 1, 6, 4).mT)}, "small plane Y must be .* rows contiguous"),
+        (
+            {"small": (*torch.zeros(2, 1, 4, 6), torch.zeros(1, 4, 5))},
+            r"small U and V must be of one size and padding; found \(1, 4, 6\) and \(1, 4, 5\)",
+        ),
+        ({"strength": -0.1}, "strength must be 0 to 1, found -0.1"),
+        ({"out": nv12(18)}, "output must be as the source"),
+    ],
+)
+def test_what_cannot_be_placed_is_an_error(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(FrameError, match=message):
+        place(**changes)
 
 
 @pytest.mark.parametrize(
