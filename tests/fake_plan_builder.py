@@ -41,5 +41,5 @@ def build_plan(
 
 
 if __name__ == "__main__":
-    build_engine.build_plan = build_plan
+    build_engine.build_plan = build_plan  # type: ignore[attr-defined]
     sys.exit(build_engine.main())

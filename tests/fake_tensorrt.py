@@ -133,6 +133,5 @@ def _heads(folder: Path, setting: Setting, seen: torch.Tensor) -> torch.Tensor:
 
 
 def _memory(address: int, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float16]]:
-    count = int(np.prod(shape))
-    words = (ctypes.c_uint16 * count).from_address(address)
-    return np.frombuffer(words, np.float16).reshape(shape)
+    words = (ctypes.c_uint16 * int(np.prod(shape))).from_address(address)
+    return np.ctypeslib.as_array(words).view(np.float16).reshape(shape)
