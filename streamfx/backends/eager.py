@@ -67,14 +67,12 @@ class EagerBackend:
 
 
 def reference(network: nn.Module, setting: Setting, device: str) -> Translate:
-    """Return what runs a network as it is, in float32 throughout."""
+    """Return what runs a network as it is, in float32."""
     import torch
 
     constants = [torch.from_numpy(value.copy()).to(device) for value in setting.values]
 
     def translate(seen: Tensor, heads: Tensor) -> None:
-        # By default cuDNN rounds the inputs of convolutions to 10 bits (TF32).
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            heads.copy_(network(seen, *constants))
+        heads.copy_(network(seen, *constants))
 
     return translate

@@ -101,8 +101,7 @@ def _compiled(
     network = torch.compile(graph, fullgraph=True, dynamic=False, mode=mode if device == "cuda" else None)
 
     def translate(seen: Tensor, heads: Tensor) -> None:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            heads.copy_(network(seen.contiguous(memory_format=torch.channels_last)))
+        heads.copy_(network(seen.contiguous(memory_format=torch.channels_last)))
 
     with torch.inference_mode():
         heads = torch.empty(engine.golden.heads_shape(shape), dtype=dtype, device=device)

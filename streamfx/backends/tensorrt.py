@@ -180,9 +180,11 @@ class Ladder:
             return best
         if self._build is Build.WAIT:
             return self._built(setting, shape, shape)
-        good = self._stored(setting, shape, None) if self._any_size_takes(shape) else None
-        self._order(setting, shape, any_size=good is None and self._any_size_takes(shape))
-        return good or self._stand_in(setting, shape)
+        takes = self._any_size_takes(shape)
+        good = self._stored(setting, shape, None) if takes else None
+        ready = good or self._stand_in(setting, shape)
+        self._order(setting, shape, any_size=takes and good is None)
+        return ready
 
     def close(self) -> None:
         """End what is being built, and wait for that."""
@@ -210,6 +212,8 @@ class Ladder:
                     log.info("engine %r: frames go through the TensorRT plan for %s from now on",
                              self._engine.name, _sizes(self._engine, sizes))  # fmt: skip
             except (RuntimeError, ValueError, OSError) as error:
+                if self._process.stopped:
+                    return
                 log.warning("engine %r stays as it is, no TensorRT plan: %s", self._engine.name, error)
 
     def _stored(self, setting: Setting, shape: Shape, sizes: Shape | None) -> Translate | None:
@@ -245,10 +249,10 @@ class Ladder:
             ValueError, KeyError: it cannot be read, or does not take the shape.
             EngineMismatchError: it does not give the right heads.
         """
-        from streamfx.backends.tensorrt_plan import Plan
+        from streamfx.backends.tensorrt_plan import Plan, keeps_kernels
 
         kernels_key = replace(key, flags=(*key.flags, _KERNELS))
-        kept = self._store.load(kernels_key)
+        kept = self._store.load(kernels_key) if keeps_kernels(self._trt) else None
         plan = Plan(self._trt, stored.payload[PLAN], kept.payload[_KERNELS] if kept else None)
         with self._aside():
             translate = plan.translate(shape)

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,15 +109,25 @@ class Plan:
         if context is None or not context.set_input_shape(self._input, shape):
             raise ValueError(f"the plan does not take {shape}")
 
+        lock = threading.Lock()  # addresses belong to the context, not to the call
+
         def translate(seen: Tensor, heads: Tensor) -> None:
             for name, tensor in zip(names, (seen, heads), strict=True):
                 if not tensor.is_contiguous():
                     raise ValueError(f"{name} must be contiguous, found strides {tensor.stride()}")
-                context.set_tensor_address(name, tensor.data_ptr())
-            if not context.execute_async_v3(_stream(seen)):
+            with lock:
+                for name, tensor in zip(names, (seen, heads), strict=True):
+                    context.set_tensor_address(name, tensor.data_ptr())
+                done = context.execute_async_v3(_stream(seen))
+            if not done:
                 raise RuntimeError(f"TensorRT could not run a plan for {shape}; its log says why")
 
         return translate
+
+
+def keeps_kernels(trt: Any) -> bool:
+    """Return whether this is the RTX build, which compiles kernels on the user's machine."""
+    return hasattr(trt, "DynamicShapesKernelSpecializationStrategy")
 
 
 def _stream(seen: Tensor) -> int:
@@ -138,10 +149,9 @@ def _stream(seen: Tensor) -> int:
 def _runtime_config(trt: Any, engine: Any, kernels: bytes | None) -> tuple[Any, Any]:
     """Return how contexts are to be made, and where compiled kernels are kept; None and None for the usual.
 
-    The RTX build compiles kernels on the user's machine. They must be there before a context is recorded, so
-    not lazily, and are kept between runs.
+    Kernels that are compiled here must be there before a context is recorded, so not lazily.
     """
-    if not hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
+    if not keeps_kernels(trt):
         return None, None
     config = engine.create_runtime_config()
     config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER

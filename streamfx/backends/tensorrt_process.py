@@ -23,13 +23,17 @@ STEP, FAILED = "streamfx step: ", "streamfx failed: "
 
 
 class BuildingProcess:
-    """Builds plans, each in a process of its own, one after the other. Safe to stop from another thread."""
+    """Builds plans, each in a process of its own, one after the other. Safe to stop from another thread.
+
+    Attributes:
+        stopped: whether it was told to stop.
+    """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = command
         self._lock = threading.Lock()
         self._running: subprocess.Popen[str] | None = None
-        self._stopped = False
+        self.stopped = False
 
     def build(self, order: Order) -> None:
         """Return when the plan that was ordered is in the store; says in the log how far it is.
@@ -63,7 +67,7 @@ class BuildingProcess:
     def stop(self) -> None:
         """End the process that runs; there will be no others."""
         with self._lock:
-            self._stopped = True
+            self.stopped = True
             if self._running is not None:
                 self._running.terminate()
 
@@ -71,7 +75,7 @@ class BuildingProcess:
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         with self._lock:
-            if self._stopped:
+            if self.stopped:
                 raise BackendUnavailableError("the run is over, so no plan is built")
             process = self._running = subprocess.Popen(
                 self._command,

@@ -48,7 +48,15 @@ class _Ready:
 class TorchEngine:
     """An engine of which each setting and shape is prepared when that is first needed.
 
-    May be called from several threads; on a GPU calls with arrays of the host wait for one another.
+    May be called from several threads. On a GPU calls with arrays of the host wait for one another.
+
+    Args:
+        golden: says how large the heads are.
+        backend: name of the backend.
+        precision: of all tensors.
+        device: "cpu" or "cuda".
+        prepare: gives what runs a setting and a shape.
+        close: is called when this is closed.
     """
 
     def __init__(
@@ -69,13 +77,16 @@ class TorchEngine:
         self._prepare, self._close = prepare, close
         self._ready: dict[tuple[Setting, Shape], _Ready] = {}
         self._closed = False
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # for preparing, never for a call
+        if self.device.type == "cuda":
+            # For the whole process: torch has these nowhere else. By default cuDNN rounds float32 to 10 bits.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.benchmark = True
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         ready = self._readied(Setting.of(to_rgb, from_rgb, factor), (1, *reduced.shape))
         if ready.recorded is not None:
-            with self._lock:
-                return ready.recorded(reduced)
+            return ready.recorded(reduced)
         heads = torch.empty(self._golden.heads_shape((1, *reduced.shape)), dtype=self.dtype)
         with torch.inference_mode():
             ready.translate(torch.from_numpy(np.ascontiguousarray(reduced))[None].to(self.dtype), heads)
@@ -109,10 +120,10 @@ class TorchEngine:
             return not self._closed
 
     def close(self) -> None:
+        self._closed = True
+        self._close()  # ends what somebody may wait for with the lock
         with self._lock:
-            self._closed = True
             self._ready.clear()
-        self._close()
 
     def _readied(self, setting: Setting, shape: Shape) -> _Ready:
         ready = self._ready.get((setting, shape))
@@ -136,7 +147,7 @@ class TorchEngine:
 
 
 class _Recorded:
-    """A `Translate` as a CUDA graph, with a stream and buffers of its own. One call at a time."""
+    """A `Translate` as a CUDA graph, with a stream and buffers of its own. Calls wait for one another."""
 
     def __init__(
         self, translate: Translate, seen: Shape, heads: Shape, dtype: torch.dtype, device: torch.device
@@ -147,6 +158,7 @@ class _Recorded:
             torch.zeros(shape, dtype=dtype, pin_memory=True) for shape in (seen, heads)
         )
         self._graph = torch.cuda.CUDAGraph()
+        self._lock = threading.Lock()
         self._stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(self._stream):
             for _ in range(_WARM_CALLS):
@@ -157,11 +169,13 @@ class _Recorded:
             translate(self._seen, self._heads)
 
     def __call__(self, reduced: Array) -> Array:
-        self._host_seen[0].copy_(torch.from_numpy(reduced))
-        with torch.cuda.stream(self._stream):
-            self._seen.copy_(self._host_seen, non_blocking=True)
-            self._graph.replay()
-            self._host_heads.copy_(self._heads, non_blocking=True)
-        self._stream.synchronize()
-        result: Array = self._host_heads[0].float().numpy().copy()
-        return result
+        with self._lock, torch.inference_mode():
+            self._host_seen[0].copy_(torch.from_numpy(np.ascontiguousarray(reduced)))
+            with torch.cuda.stream(self._stream):
+                self._seen.copy_(self._host_seen, non_blocking=True)
+                self._graph.replay()
+                self._host_heads.copy_(self._heads, non_blocking=True)
+            self._stream.synchronize()
+            heads = torch.empty(self._host_heads.shape[1:])
+            result: Array = heads.copy_(self._host_heads[0]).numpy()
+            return result
