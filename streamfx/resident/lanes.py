@@ -25,7 +25,7 @@ class Mark:
     @property
     def passed(self) -> bool:
         """Whether the work before it is done. Does not wait."""
-        return self.event is None or self.event.query()
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
 
     def wait(self) -> None:
         """Wait until the work before it is done; other threads go on meanwhile."""
@@ -48,7 +48,7 @@ class Lane:
         import torch
 
         self.device, self.name = device, name
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @contextmanager
     def work(self, *after: Mark) -> Iterator[None]:
@@ -67,7 +67,8 @@ class Lane:
 
         if self.stream is None:
             return PASSED
-        event = torch.cuda.Event(blocking=True)  # who waits for it sleeps: other threads need the processor
+        # Who waits for it sleeps: other threads need the processor.
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record(self.stream)
         return Mark(event)
 
@@ -87,6 +88,6 @@ def decoder_mark(device: torch.device) -> Mark:
 
     if device.type != "cuda":
         return PASSED
-    event = torch.cuda.Event(blocking=True)
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     event.record(torch.cuda.default_stream(device))
     return Mark(event)
