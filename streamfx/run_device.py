@@ -39,11 +39,13 @@ class Place:
         device: on which networks run.
         residence: what frames share there; None: they live in main memory.
         stays: whether the output takes them there.
+        insisted: whether it was asked for, and not found to be best.
     """
 
     device: Device = Device.AUTO
     residence: Residence | None = None
     stays: bool = False
+    insisted: bool = False
 
     def home(self, video: VideoFormat) -> ResidentHome | None:
         """Return what keeps frames on the device between effects; None for main memory."""
@@ -51,7 +53,7 @@ class Place:
             return None
         from streamfx.resident.home import ResidentHome
 
-        return ResidentHome(self.residence, video, self.stays)
+        return ResidentHome(self.residence, video, self.stays, self.insisted)
 
 
 MAIN_MEMORY = Place()
@@ -89,7 +91,8 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
     # A queue holds workers + 2 unless it is set, the workers one each, and the encoder what it looks ahead.
     least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS
     room = Room(least=least, workers=workers)
-    return Place(Device.CUDA, Residence(torch.device("cuda", 0), room))
+    residence = Residence(torch.device("cuda", 0), room)
+    return Place(Device.CUDA, residence, insisted=asked != "auto")
 
 
 def select_gpu(asked: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from av.codec.hwaccel import HWAccel
 from torch.utils.dlpack import from_dlpack
 
 from streamfx.capture.source import Source
+from streamfx.errors import DecodeError
 from streamfx.frame import OnDevice, Subsampling
 from streamfx.generate.surface import Surface
 from streamfx.resident.lanes import decoder_mark
@@ -19,8 +21,9 @@ from streamfx.resident.residence import Residence
 
 log = logging.getLogger(__name__)
 
-SEMI_PLANAR = {"nv12": (8, False), "p010le": (10, True), "p016le": (16, False)}
-"""What decoders and encoders of GPUs have: bits per sample, and whether values lie in the high ones."""
+SEMI_PLANAR = {"nv12": (8, False), "p010le": (10, True)}
+"""What is taken of decoders of GPUs: bits per sample, and whether values lie in the high ones of 16. P016 is
+left out: it does not say how many bits its values have."""
 
 _COMPARED_FRAMES = 48
 _CPU_ADVANTAGE = 1.5  # the GPU's decoder leaves the processor to the encoder, and needs no copy
@@ -103,10 +106,17 @@ def faster(device: Callable[[], Source], processor: Callable[[], Source]) -> boo
 def _frames_per_second(opened: Callable[[], Source]) -> float:
     source = opened()
     try:
-        source.read()
+        _read(source)
         started, count = time.perf_counter(), 0
-        while count < _COMPARED_FRAMES and source.read() is not None:
+        while count < _COMPARED_FRAMES and _read(source):
             count += 1
         return count / (time.perf_counter() - started)
     finally:
         source.close()
+
+
+def _read(source: Source) -> bool:
+    """Return whether there was another frame, broken or not: what to do about that the run decides."""
+    with contextlib.suppress(DecodeError):
+        return source.read() is not None
+    return True

@@ -27,17 +27,20 @@ class ResidentHome:
         residence: lanes and rings there.
         video: format of the frames that come in.
         stays: whether the output takes frames on the device, too.
+        insisted: whether the device was asked for, so that what does not work there deserves a warning.
     """
 
     residence: Residence
     video: VideoFormat
     stays: bool = False
+    insisted: bool = False
 
     def step(self, engine: Engine, compiled: CompiledEngine) -> Step | None:
         """Return what runs an engine on the device; None, and a line in the log, where that cannot be."""
         if not isinstance(compiled, DeviceEngine) or (reason := self._obstacle(engine.spec, compiled)):
             reason = reason if isinstance(compiled, DeviceEngine) else f"{compiled.backend} is for the CPU"
-            log.info("effect %s: frames go through main memory: %s", engine.name, reason)
+            level = logging.WARNING if self.insisted else logging.INFO
+            log.log(level, "effect %s: frames go through main memory: %s", engine.name, reason)
             return None
         log.info("effect %s: frames stay on %s", engine.name, self.residence.device)
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"

@@ -193,9 +193,8 @@ def test_engines_that_are_not_fused_take_their_frames_through_main_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = video()
-    home = ResidentHome(residence(), form)
-    with caplog.at_level("INFO"):
-        chain = open_chain(["snow"], settings(tmp_path, home))
+    home = ResidentHome(residence(), form, insisted=True)
+    chain = open_chain(["snow"], settings(tmp_path, home))
     assert chain.effects[0].parts[0].on_device is None
     assert "effect snow: frames go through main memory: only engines whose heads are fused" in caplog.text
     frame = noise(form)
