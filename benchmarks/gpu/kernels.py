@@ -41,6 +41,7 @@ from streamfx.gpu import gpus
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
 KINDS = {"nv12": 8, "i420": 8, "p010": 10}
 FACTORS = (2, 4)
+Rows = list[dict[str, Any]]
 LIMIT_PIXELS = 4.0
 ROTATED_BYTES = 200 << 20  # of all pictures that take turns; more than any cache holds
 LAUNCHES = 40  # in one graph
@@ -86,9 +87,10 @@ def material(kind: str, size: tuple[int, int], small: tuple[int, int], seed: int
     """Return a random picture, and heads that vary smoothly: displacements of a few small pixels."""
     random = np.random.default_rng(seed)
     depth, paired = KINDS[kind], kind != "i420"
-    dtype = np.uint8 if depth == 8 else np.uint16
+    dtype: Any = np.uint8 if depth == 8 else np.uint16
     sizes = (size, *(Subsampling.YUV420.chroma_size(size),) * 2)
-    y, u, v = (random.integers(16, 235, side).astype(dtype) << (depth - 8) for side in sizes)
+    step = 1 << (depth - 8)
+    y, u, v = (np.asarray(step * random.integers(16, 235, side), dtype) for side in sizes)
     unused = 6 if kind == "p010" else 0
     arrays = [y, np.stack([u, v], axis=-1)] if paired else [y, u, v]
     tensors = [torch.from_numpy(array << unused)[None].to(device) for array in arrays]
@@ -133,7 +135,7 @@ def planes_of(surface: Surface) -> list[np.ndarray[Any, Any]]:
     return [luma, chroma[0][..., 0], chroma[0][..., 1]] if surface.paired else [luma, *chroma]
 
 
-def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str) -> dict[str, Any]:
+def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str) -> Rows:
     """Return how far fuse (codes) and reduce (parts of the highest code) are off."""
     one = material(kind, size, small, 1, device)
     flag = torch.zeros(1, dtype=torch.int32, device=device)
@@ -152,7 +154,7 @@ def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str)
     off = [np.abs(a.astype(int) - b.astype(int)) for a, b in zip(found, expected, strict=True)]
     reduced = reduce_surface(one.surface, small, chroma_location=ChromaLocation.LEFT).cpu().numpy()[0]
     reference = reduce_reference(one.planes, Subsampling.YUV420, Colour(), small)
-    result = {
+    result: dict[str, Any] = {
         "check": kind,
         "size": size,
         "small": small,
@@ -163,10 +165,10 @@ def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str)
     }
     if result["fuse_off_codes"] > 1 or result["reduce_off"] > 1e-5 or result["flag"]:
         raise AssertionError(f"not as defined: {result}")
-    return result
+    return [result]
 
 
-def check_control(device: str, size: tuple[int, int]) -> dict[str, Any]:
+def check_control(device: str, size: tuple[int, int]) -> Rows:
     """Return that strength can be changed within a captured graph, and that bad heads raise the flag."""
     one = material("nv12", size, (size[0] // 2, size[1] // 2), 1, device)
     strength, flag = torch.ones(1, device=device), torch.zeros(1, dtype=torch.int32, device=device)
@@ -179,14 +181,19 @@ def check_control(device: str, size: tuple[int, int]) -> dict[str, Any]:
     replay()
     if not identity or int(flag) != 1:
         raise AssertionError(f"strength 0 is the identity: {identity}; flag for a bad head: {int(flag)}")
-    return {"check": "strength and flag in a graph", "identity": identity, "flag": int(flag)}
+    return [{"check": "strength and flag in a graph", "identity": identity, "flag": int(flag)}]
 
 
 def captured(work: list[Callable[[], Any]]) -> Callable[[], None]:
     """Return what does the work again: a CUDA graph, or without a GPU the work itself."""
     if not torch.cuda.is_available():
-        return lambda: [one() for one in work] and None
-    stream = torch.cuda.Stream()
+
+        def again() -> None:
+            for one in work:
+                one()
+
+        return again
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         work[0]()  # compiles, and brings tables to the GPU
@@ -205,7 +212,7 @@ def microseconds(work: list[Callable[[], Any]], rounds: int) -> dict[str, float]
     times = []
     for _ in range(rounds):
         if torch.cuda.is_available():
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             begin.record()
             replay()
             end.record()
@@ -220,7 +227,7 @@ def microseconds(work: list[Callable[[], Any]], rounds: int) -> dict[str, float]
 
 def measure(
     kind: str, size: tuple[int, int], factor: int, tiles: tuple[Any, Any], rounds: int, device: str
-) -> list[dict[str, Any]]:
+) -> Rows:
     """Return the times of fuse and reduce, with tiles as given."""
     small = (size[0] // factor, size[1] // factor)
     first = material(kind, size, small, 0, device)
@@ -253,7 +260,7 @@ def measure(
     return rows
 
 
-def plan(rounds: int) -> list[Callable[[], list[dict[str, Any]]]]:
+def plan(rounds: int) -> list[Callable[[], Rows]]:
     """Return what is to be done, most important first."""
     from streamfx.generate.fuse_gpu import FuseTile
     from streamfx.generate.reduce_triton import ReduceTile
@@ -262,19 +269,19 @@ def plan(rounds: int) -> list[Callable[[], list[dict[str, Any]]]]:
     device = "cuda" if on_gpu else "cpu"
     shipped = (FuseTile(), ReduceTile()) if on_gpu else (FuseTile(32, 64), ReduceTile(32, 64))
     small = (360, 640) if on_gpu else (16, 32)
-    todo: list[Callable[[], list[dict[str, Any]]]] = []
+    todo: list[Callable[[], Rows]] = []
     for kind, factor in product(KINDS, FACTORS if on_gpu else FACTORS[:1]):
-        todo.append(lambda k=kind, f=factor: [check(k, small, (small[0] // f, small[1] // f), device)])
-    todo.append(lambda: [check("nv12", (small[0] + 1, small[1] - 3), (7, 11), device)])
-    todo.append(lambda: [check_control(device, small)])
+        todo.append(partial(check, kind, small, (small[0] // factor, small[1] // factor), device))
+    todo.append(partial(check, "nv12", (small[0] + 1, small[1] - 3), (7, 11), device))
+    todo.append(partial(check_control, device, small))
     if not on_gpu:
-        return [*todo, lambda: measure("nv12", small, 2, shipped, rounds, device)]
+        return [*todo, partial(measure, "nv12", small, 2, shipped, rounds, device)]
     for size, kind, factor in product(("1080p", "4k", "720p"), KINDS, FACTORS):
-        todo.append(lambda s=size, k=kind, f=factor: measure(k, SIZES[s], f, shipped, rounds, device))
+        todo.append(partial(measure, kind, SIZES[size], factor, shipped, rounds, device))
     for factor, at in product(FACTORS, range(len(FUSE_TILES))):
         fuse_tile, reduce_tile = FUSE_TILES[at], REDUCE_TILES[at % len(REDUCE_TILES)]
         tiles = (FuseTile(*fuse_tile), ReduceTile(*reduce_tile))
-        todo.append(lambda f=factor, t=tiles: measure("nv12", SIZES["1080p"], f, t, rounds, device))
+        todo.append(partial(measure, "nv12", SIZES["1080p"], factor, tiles, rounds, device))
     return todo
 
 
@@ -287,7 +294,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         os.environ["TRITON_INTERPRET"] = "1"  # before the kernels are imported
         options.rounds = 1
-    rows: list[dict[str, Any]] = []
+    rows: Rows = []
     failures: list[str] = []
     config = {"rounds": options.rounds, "launches": LAUNCHES, "rotated_bytes": ROTATED_BYTES}
     for number, part in enumerate(plan(options.rounds)):

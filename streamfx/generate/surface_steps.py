@@ -77,7 +77,7 @@ def fuse_surface(
         from streamfx.generate import fuse_gpu
     except ImportError as error:
         raise _without_triton(error) from error
-    with torch.cuda.device_of(heads):
+    with _device_of(heads):
         fuse_gpu.fuse_planes(
             surface,
             target,
@@ -137,7 +137,7 @@ def place_surface(
         from streamfx.generate import place_triton
     except ImportError as error:
         raise _without_triton(error) from error
-    with torch.cuda.device_of(small[0]):
+    with _device_of(small[0]):
         place_triton.place_planes(
             surface,
             target,
@@ -190,7 +190,7 @@ def reduce_surface(
         from streamfx.generate import reduce_triton
     except ImportError as error:
         raise _without_triton(error) from error
-    with torch.cuda.device_of(target):
+    with _device_of(target):
         reduce_triton.reduce_planes(
             surface,
             target,
@@ -198,6 +198,13 @@ def reduce_surface(
             tile=tile or reduce_triton.ReduceTile(),
         )
     return target
+
+
+def _device_of(tensor: Tensor) -> torch.cuda.device_of:
+    """Return a context in which kernels are launched on the GPU of the tensor, and on its current stream."""
+    import torch
+
+    return torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
 
 
 def _without_triton(error: ImportError) -> BackendUnavailableError:

@@ -16,13 +16,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
-from streamfx.frame import ChromaLocation, CodeRange
+from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate import fuse_gpu, place_triton, reduce_triton
 from streamfx.generate.surface import Surface
 from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
@@ -51,35 +52,41 @@ class Compiled:
     """A kernel that is compiled where it would be launched."""
 
     def __init__(self, kernel: Any) -> None:
-        self._kernel = kernel
+        self.kernel = kernel
         self.binaries: list[Any] = []
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
         def launch(*arguments: Any, **options: Any) -> None:
-            self.binaries.append(self._kernel.warmup(*arguments, grid=grid, **options))
+            self.binaries.append(self.kernel.warmup(*arguments, grid=grid, **options))
 
         return launch
 
 
-def surface(kind: str) -> Surface:
+def stand_in(module: ModuleType, name: str) -> Compiled:
+    """Return what takes the place of a module's kernel from now on."""
+    kernel = getattr(module, name)
+    compiled = Compiled(kernel.kernel if isinstance(kernel, Compiled) else kernel)
+    setattr(module, name, compiled)
+    return compiled
+
+
+def surface(kind: str, size: tuple[int, int] = SIZE) -> Surface:
     """Return a surface: nv12, i420 or p010."""
     dtype = torch.uint16 if kind == "p010" else torch.uint8
-    height, width = SIZE
-    luma = torch.zeros(1, height, width, dtype=dtype)
+    luma, chroma_size = torch.zeros(1, *size, dtype=dtype), Subsampling.YUV420.chroma_size(size)
     if kind == "i420":
-        u, v = (torch.zeros(1, height // 2, width // 2, dtype=dtype) for _ in range(2))
+        u, v = (torch.zeros(1, *chroma_size, dtype=dtype) for _ in range(2))
         return Surface((luma, u, v))
-    uv = torch.zeros(1, height // 2, width // 2, 2, dtype=dtype)
+    uv = torch.zeros(1, *chroma_size, 2, dtype=dtype)
     return Surface((luma, uv), depth=10, high=True) if kind == "p010" else Surface((luma, uv))
 
 
-def fuse(kind: str, small_width: int, channels: int = 6) -> Any:
+def fuse(kind: str, small_width: int, channels: int = 6, size: tuple[int, int] = SIZE) -> Any:
     """Return the binary of the fused step for heads in half precision."""
-    kernel = Compiled(fuse_gpu.fuse_kernel)
-    fuse_gpu.fuse_kernel = kernel
-    heads = torch.zeros(1, channels, SIZE[0] // 4, small_width, dtype=torch.float16)
+    kernel = stand_in(fuse_gpu, "fuse_kernel")
+    heads = torch.zeros(1, channels, -(-size[0] // 4), small_width, dtype=torch.float16)
     fuse_surface(
-        surface(kind),
+        surface(kind, size),
         heads,
         heads[:, :3].contiguous() if channels > 6 else None,
         code_range=CodeRange.LIMITED,
@@ -93,16 +100,14 @@ def fuse(kind: str, small_width: int, channels: int = 6) -> Any:
 
 def reduce(kind: str, factor: int) -> Any:
     """Return the binary of the reduction."""
-    kernel = Compiled(reduce_triton.reduce_kernel)
-    reduce_triton.reduce_kernel = kernel
+    kernel = stand_in(reduce_triton, "reduce_kernel")
     reduce_surface(surface(kind), (SIZE[0] // factor, SIZE[1] // factor), chroma_location=ChromaLocation.LEFT)
     return kernel.binaries[0]
 
 
 def place(kind: str) -> Any:
     """Return the binary that puts a picture of half precision in the place of the frame's."""
-    kernel = Compiled(place_triton.place_kernel)
-    place_triton.place_kernel = kernel
+    kernel = stand_in(place_triton, "place_kernel")
     small = torch.zeros(3, 1, SIZE[0] // 2, SIZE[1] // 2, dtype=torch.float16)
     place_surface(
         surface(kind),
@@ -121,6 +126,7 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_factor_4": lambda: fuse("nv12", SIZE[1] // 4),
     "nv12_factor_8": lambda: fuse("nv12", SIZE[1] // 8),
     "nv12_no_whole_factor": lambda: fuse("nv12", SIZE[1] // 3),
+    "nv12_one_pixel": lambda: fuse("nv12", 1, size=(1, 1)),
     "nv12_detailed_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=7),
     "i420_factor_4": lambda: fuse("i420", SIZE[1] // 4),
     "p010_factor_4": lambda: fuse("p010", SIZE[1] // 4),
@@ -134,7 +140,7 @@ BUILDS: dict[str, Callable[[], Any]] = {
 
 def describe(cubin: Path) -> dict[str, int]:
     """Return registers, and bytes of local and of shared memory."""
-    command = [TOOLS / "cuobjdump", "-res-usage", cubin]
+    command = [str(TOOLS / "cuobjdump"), "-res-usage", str(cubin)]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     used = dict(re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", listed))
     return {
@@ -181,15 +187,10 @@ def main() -> None:
     options = parser.parse_args()
     triton.runtime.driver.set_active(Target(options.architecture))
     for name in options.builds or BUILDS:
-        fuse_gpu.fuse_kernel = FUSE
-        place_triton.place_kernel = PLACE
-        reduce_triton.reduce_kernel = REDUCE
         for result in results(name, options.architecture, options.later):
             sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
 
-
-FUSE, PLACE, REDUCE = fuse_gpu.fuse_kernel, place_triton.place_kernel, reduce_triton.reduce_kernel
 
 if __name__ == "__main__":
     main()

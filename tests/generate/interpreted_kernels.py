@@ -84,7 +84,8 @@ def fused(
     empty = tuple(np.broadcast_to(blank, plane.shape) for plane in case.planes)
     out, memory = surface_of([empty] * len(batch), case.subsampling, case.depth, layout)  # type: ignore[list-item]
     before = [one.clone() for one in memory]
-    reduced = None if case.reduced is None else torch.from_numpy(np.stack([one.reduced for one in batch]))  # type: ignore[arg-type]
+    seen = [one.reduced for one in batch if one.reduced is not None]
+    reduced = torch.from_numpy(np.stack(seen)) if seen else None
     flags = torch.zeros(len(batch), dtype=torch.int32)
     fuse_surface(
         source,
@@ -234,7 +235,7 @@ def placed(case: Case, layout: Layout, added: bool, one_grid: bool, half: bool) 
     frame = Frame(case.planes, case.subsampling, case.depth, colour, 0, 0, Fraction(1, 25))
     expected = place_reference(
         frame,
-        tuple(plane.astype(np.float32) for plane in small),  # type: ignore[arg-type]
+        tuple(plane.astype(np.float32) for plane in small),
         colour,
         strength=case.strength,
         added=added,
