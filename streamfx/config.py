@@ -52,6 +52,8 @@ Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Backend = Literal["auto", "eager", "openvino", "inductor", "tensorrt"]
+Device = Literal["auto", "cpu", "cuda"]
+Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
@@ -110,6 +112,11 @@ class TranscodeConfig(BaseModel):
         description="how many times faster than real time a file is to be done, for factor auto",
     )
     backend: Backend = Field(default="auto", description="what runs the network")
+    device: Device = Field(default="auto", description="where it runs; auto: what the backend is made for")
+    build: Build = Field(
+        default="wait",
+        description="background: frames go on with something slower while TensorRT builds a plan",
+    )
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
     )

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from streamfx.backends.backend import Build
+from streamfx.backends.cuda import Device
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
@@ -64,6 +66,8 @@ def open_effects(
     """
     settings = EffectSettings(
         backend=config.backend,
+        device=Device(config.device),
+        build=Build(config.build),
         factor=None if config.factor == "auto" else config.factor,
         threads=max(1, (config.threads or usable_cores()) // workers),
         workers=workers,

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.cuda import Device
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import ConfigError, FrameError
@@ -49,6 +50,8 @@ class EffectSettings:
         workers: frames that may be processed at the same time.
         store: of compiled engines; None for the user's.
         measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread.
+        device: where the network runs.
+        build: whether to wait for what takes long to build.
     """
 
     backend: str = "auto"
@@ -58,6 +61,8 @@ class EffectSettings:
     workers: int = 1
     store: CompiledStore | None = None
     measure: Measure | None = None
+    device: Device = Device.AUTO
+    build: Build = Build.BACKGROUND
 
 
 @dataclass(slots=True, eq=False)
@@ -192,7 +197,12 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         )
     controls = controls_for(request, engine, settings.factor)
     options = CompileOptions(
-        settings.precision, settings.threads, settings.workers, settings.store or CompiledStore()
+        settings.precision,
+        settings.threads,
+        settings.workers,
+        settings.store or CompiledStore(),
+        settings.device,
+        settings.build,
     )
     compiled = choose(settings.backend).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
