@@ -67,6 +67,7 @@ DeviceName = Annotated[
 DEVICE = (
     "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"
 )
+Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
@@ -126,6 +127,10 @@ class TranscodeConfig(BaseModel):
     )
     backend: Backend = Field(default="auto", description="what runs the network")
     device: DeviceName = Field(default="auto", description=DEVICE)
+    build: Build = Field(
+        default="wait",
+        description="background: frames go on with something slower while TensorRT builds a plan",
+    )
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
     )

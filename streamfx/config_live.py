@@ -11,6 +11,7 @@ from streamfx.config import (
     CLOSED,
     DEVICE,
     Backend,
+    Build,
     Count,
     DeviceName,
     Factor,
@@ -137,6 +138,10 @@ class LiveConfig(BaseModel):
     )
     backend: Backend = Field(default="auto", description="what runs the network")
     device: DeviceName = Field(default="auto", description=DEVICE)
+    build: Build = Field(
+        default="background",
+        description="background: frames go on with something slower while TensorRT builds a plan",
+    )
     codec: Text | None = Field(default=None, description="video codec of the outputs; null picks what fits")
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
     quality: Quality | None = Field(

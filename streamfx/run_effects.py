@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from streamfx.backends.backend import Build
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
@@ -77,6 +78,7 @@ def open_effects(
         workers=workers,
         measure=stats.add,
         device=place.device,
+        build=Build(config.build),
         home=place.home(source.format),
     )
     video = source.format

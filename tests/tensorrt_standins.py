@@ -77,7 +77,7 @@ def _answer_for_a_gpu() -> None:
     for name, answer in answers.items():
         setattr(torch.cuda, name, lambda *_, answer=answer: answer)
     if not hasattr(torch._C, "_CudaDeviceProperties"):
-        torch._C._CudaDeviceProperties = type("_CudaDeviceProperties", (), {})  # type: ignore[attr-defined]
+        setattr(torch._C, "_CudaDeviceProperties", type("_CudaDeviceProperties", (), {}))  # noqa: B010
 
 
 def _tensorrt_rtx(wheels: Path) -> types.ModuleType:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision, choose
 from streamfx.backends.cuda import Device
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
@@ -51,7 +51,8 @@ class EffectSettings:
         workers: frames that may be processed at the same time.
         store: of compiled engines; None for the user's.
         measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread.
-        device: where networks are to run.
+        device: where networks run.
+        build: whether to wait for what takes long to build.
         home: the device on which frames stay between effects; None for main memory.
     """
 
@@ -63,6 +64,7 @@ class EffectSettings:
     store: CompiledStore | None = None
     measure: Measure | None = None
     device: Device = Device.AUTO
+    build: Build = Build.BACKGROUND
     home: Home | None = None
 
 
@@ -213,6 +215,7 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         settings.workers,
         settings.store or CompiledStore(),
         settings.device,
+        settings.build,
     )
     compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)

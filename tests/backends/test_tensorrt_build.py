@@ -1,8 +1,8 @@
 """TensorRT's real builder takes every shipped engine, whole and in half precision. No GPU is needed for that.
 
 The wheels it needs are no dependency: ``make tensorrt-check`` installs them into a folder of their own and
-says where in the variable STREAMFX_TENSORRT. Where that is not set these tests are skipped; where it is,
-wheels missing are a failure.
+says where in the variable STREAMFX_TENSORRT. Where that is not set these tests are skipped; where it is set,
+wheels that are missing are a failure.
 """
 
 from __future__ import annotations
