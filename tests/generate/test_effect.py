@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from streamfx.backends.backend import Precision
-from streamfx.backends.eager import EagerEngine
+from streamfx.backends.backend import CompileOptions, Precision
+from streamfx.backends.eager import EagerBackend
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, FrameError
@@ -37,13 +36,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture
 def effect(engine: Engine) -> Effect:
-    return Effect(engine, EagerEngine(engine.network()))
+    return Effect(engine, EagerBackend().compile(engine, CompileOptions()))
 
 
 @pytest.fixture
-def settings(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EffectSettings:
-    monkeypatch.setenv("STREAMFX_ENGINES", str(engine.folder.parent))
-    return EffectSettings("openvino", Precision.F32, threads=1, store=CompiledStore(tmp_path / "compiled"))
+def settings(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EffectSettings:
+    folder = engine.folder.parent
+    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
+    return EffectSettings("openvino", Precision.F32, threads=1, store=CompiledStore(folder / "compiled"))
 
 
 def make_frame(
@@ -235,7 +235,9 @@ def test_heads_that_are_not_finite_are_an_error_that_names_engine_backend_and_fr
 
 def test_each_step_is_measured_for_each_frame(engine: Engine) -> None:
     measured: list[tuple[str, float]] = []
-    effect = Effect(engine, EagerEngine(engine.network()), measure=lambda *what: measured.append(what))
+    effect = Effect(
+        engine, EagerBackend().compile(engine, CompileOptions()), measure=lambda *what: measured.append(what)
+    )
     effect.warm_up(
         VideoFormat((48, 64), Subsampling.YUV420, depth=10, colour=Colour(), time_base=Fraction(1, 25))
     )
