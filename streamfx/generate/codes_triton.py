@@ -8,6 +8,16 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+# Arguments of kernels that one binary does for all values of: sizes change while a stream runs.
+GENERAL = (
+    "height", "width", "chroma_height", "chroma_width",
+    "small_height", "small_width", "small_chroma_height", "small_chroma_width",
+    "luma_row", "luma_picture", "chroma_row", "chroma_picture",
+    "luma_out_row", "luma_out_picture", "chroma_out_row", "chroma_out_picture",
+    "small_luma_row", "small_luma_picture", "small_chroma_row", "small_chroma_picture",
+    "head_picture", "head_channel", "head_row", "strength_picture", "luma_tiles_y",
+)  # fmt: skip
+
 
 @triton.jit
 def load_codes(

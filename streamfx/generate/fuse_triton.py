@@ -24,11 +24,11 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from streamfx.generate.codes_triton import load_codes, nearest_code, store_number
+from streamfx.generate.codes_triton import GENERAL, load_codes, nearest_code, store_number
 from streamfx.generate.heads_triton import columns_between, head_at, head_columns
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def fuse_kernel(
     luma,
     chroma,  # U, or pairs of U and V where they are interleaved

@@ -16,12 +16,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from streamfx.generate.codes_triton import load_codes, nearest_code, store_number
+from streamfx.generate.codes_triton import GENERAL, load_codes, nearest_code, store_number
 from streamfx.generate.heads_triton import between, column_down, columns_between, doubt_of, head_at
 from streamfx.generate.surface import Surface
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def place_kernel(
     luma,
     chroma,  # U, or pairs of U and V where they are interleaved

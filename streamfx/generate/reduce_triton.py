@@ -18,14 +18,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from streamfx.generate.codes_triton import load_codes
+from streamfx.generate.codes_triton import GENERAL, load_codes
 from streamfx.generate.reduce import axis_weights
 from streamfx.generate.surface import Surface
 
 MOST_UNROLLED = 9  # samples along a row; enough for factor 8
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def reduce_kernel(
     luma,
     chroma,  # U, or pairs of U and V where they are interleaved
