@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,16 +14,20 @@ from pathlib import Path
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import usable_cores
-from streamfx.encode.sink import open_sink
+from streamfx.encode.sink import Sink, open_sink
+from streamfx.errors import SinkError
 from streamfx.flow import Flow
+from streamfx.frame import VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.generate.chain import output_format
 from streamfx.generate.request import parse_effect
 from streamfx.report import Report
-from streamfx.run_device import MOST_IN_FLIGHT, encoder_of, find_place, open_decoded
+from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
 from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
+
+log = logging.getLogger(__name__)
 
 MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
 
@@ -129,19 +134,14 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         opened.callback(source.close)
         video = output_format(config.effects, source.format)
         encoder = encoder_of(config, video, place.residence)
-        sink = open_sink(
-            config.output,
-            format=video,
-            extras=source.extras,
-            source_path=Path(config.input),
-            codec=encoder.codec if encoder else config.codec,
-            preset=config.preset,
-            quality=config.quality,
-            threads=config.threads,
-            pixel_format=encoder.pixel_format if encoder else None,
-            overwrite=config.overwrite,
-            packing=encoder.packing if encoder else None,
-        )
+        try:
+            sink = _sink(config, source, video, encoder)
+        except SinkError as error:
+            if encoder is None or config.codec is not None:
+                raise
+            log.warning("%s: encoded by the processor: %s", config.output, error)
+            encoder = None
+            sink = _sink(config, source, video, encoder)
         opened.callback(sink.abort)  # does nothing once the output is finished
         if encoder is not None:
             sink.notes.append(encoder.note)
@@ -151,6 +151,22 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         effects = opened.enter_context(open_effects(config, source, workers, stats, place))
         flow = _flow(config, source, workers)
         yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))
+
+
+def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:
+    return open_sink(
+        config.output,
+        format=video,
+        extras=source.extras,
+        source_path=Path(config.input),
+        codec=encoder.codec if encoder else config.codec,
+        preset=config.preset,
+        quality=config.quality,
+        threads=config.threads,
+        pixel_format=encoder.pixel_format if encoder else None,
+        overwrite=config.overwrite,
+        packing=encoder.packing if encoder else None,
+    )
 
 
 def _flow(config: TranscodeConfig, source: Source, workers: int) -> Flow:

@@ -113,6 +113,7 @@ class Step:
         """
         planar = Form(video.size, video.subsampling, video.depth)
         form = planar.semi_planar if self._residence.interleaved else planar
+        self._residence.place(self._purpose, form)  # its ring is made now, as long as it is, and let go
         kind = self._kind(form, video.colour, factor)
         if kind not in self._recordings:
             self.record(kind)

@@ -224,6 +224,28 @@ def test_a_file_transcoded_on_a_device_is_that_of_the_ordinary_flow(
     assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose encoder may well work")
+def test_an_encoder_that_nobody_asked_for_and_that_fails_is_left_out(
+    clip: Path, on_the_cpu: Residence, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refusing(config: Any, video: VideoFormat, there: Residence) -> Encoder:
+        return Encoder("h264_nvenc", "nv12", partial(DevicePacker, there), "not to be seen")
+
+    monkeypatch.setattr("streamfx.transcoding.encoder_of", refusing)
+    common: dict[str, Any] = {
+        "effects": ["tiny:factor=4"],
+        "backend": "eager",
+        "workers": 2,
+        "device": "cuda",
+    }
+    report = streamfx.transcode(clip, "out.mkv", **common)
+    assert report.exit_code == 0
+    assert "not to be seen" not in report.notes
+    assert "out.mkv: encoded by the processor: out.mkv: encoder h264_nvenc does not start" in caplog.text
+    with pytest.raises(SinkError, match="h264_nvenc does not start"):
+        streamfx.transcode(clip, "asked.mkv", codec="h264_nvenc", **common)
+
+
 def test_at_strength_0_frames_pass_through_the_device_untouched(clip: Path, on_the_cpu: Residence) -> None:
     report = streamfx.transcode(
         clip, "out.mkv", effects=["tiny:strength=0"], backend="eager", device="cuda", workers=2
