@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_CLIP := tests/clips/bigbuckbunny.mp4
 DEMO_OUT := demo-wave.mp4
 
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo test test-all tensorrt-check lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -22,6 +22,9 @@ test: .venv/installed-dev  ## Run the tests (under three minutes on two cores)
 
 test-all: .venv/installed-dev  ## Run the slow tests too
 	$(BIN)/python -m pytest -m ""
+
+tensorrt-check: .venv/installed-tensorrt  ## Build every engine with TensorRT's own builder; takes no GPU
+	STREAMFX_TENSORRT=$(CURDIR)/.venv/tensorrt $(BIN)/python -m pytest tests/backends/test_tensorrt_build.py
 
 lint: .venv/installed-dev  ## Check style, format and types
 	$(BIN)/ruff check .
@@ -49,6 +52,15 @@ clean:  ## Remove what the other commands made
 	@echo "Installing into .venv; the first time this takes a few minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/installed-core
+
+# Pinned, together and without what they ask for: they are made to fit the torch that is there, see
+# tests/tensorrt_standins.py. NVIDIA's libraries come with their own licence, so they are never shipped.
+.venv/installed-tensorrt: Makefile | .venv/installed-dev
+	@rm -rf .venv/tensorrt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venv/tensorrt \
+		onnxruntime-ep-nv-tensorrt-rtx-cu13==0.3.0 tensorrt-rtx-cu13-bindings==1.5.0.114 \
+		torch-tensorrt-rtx==2.13.0 dllist psutil packaging
+	@touch $@
 
 .venv/installed-bench: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv; the first time this takes a few minutes"

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from streamfx.addresses import without_credentials
-from streamfx.config import CLOSED, Backend, Count, Factor, Quality, Seconds, Text, Texts
+from streamfx.config import (
+    CLOSED,
+    DEVICE,
+    Backend,
+    Build,
+    Count,
+    DeviceName,
+    Factor,
+    Quality,
+    Seconds,
+    Text,
+    Texts,
+)
 
 
 class ReconnectConfig(BaseModel):
@@ -125,6 +137,11 @@ class LiveConfig(BaseModel):
         description="how many times smaller the network's picture is; auto: the smallest that keeps up",
     )
     backend: Backend = Field(default="auto", description="what runs the network")
+    device: DeviceName = Field(default="auto", description=DEVICE)
+    build: Build = Field(
+        default="background",
+        description="background: frames go on with something slower while TensorRT builds a plan",
+    )
     codec: Text | None = Field(default=None, description="video codec of the outputs; null picks what fits")
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
     quality: Quality | None = Field(

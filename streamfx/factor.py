@@ -145,7 +145,10 @@ def fit_factor(
         costs = [
             effect_cost(
                 part.engine,
-                calibration(part.engine, part.compiled, threads, store),
+                # Measuring takes a compilation for each size, which may take longer than the whole run.
+                None
+                if part.compiled.backend in _GPU_BACKENDS
+                else calibration(part.engine, part.compiled, threads, store),
                 share,
                 None if effect in automatic and part.scales else part.controls.factor,
                 part.doublings,

@@ -34,6 +34,7 @@ class Gpu:
         memory_bytes: size of its memory.
         decoders: engines that decode video; for a GPU that is here, 1 means at least one.
         encoders: engines that encode video; likewise.
+        driver: its version.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Gpu:
     memory_bytes: int | None = None
     decoders: int | None = None
     encoders: int | None = None
+    driver: str | None = None
 
 
 def gpus() -> tuple[Gpu, ...]:
@@ -96,7 +98,15 @@ def _describe(cuda: Any, nvml: Any, number: int) -> Gpu:
         memory_bytes=memory.value if sized else None,
         decoders=decoders,
         encoders=encoders,
+        driver=_driver(nvml),
     )
+
+
+def _driver(nvml: Any) -> str | None:
+    text = ctypes.create_string_buffer(80)
+    if nvml is None or nvml.nvmlSystemGetDriverVersion(text, len(text)) != 0:
+        return None
+    return text.value.decode(errors="replace")
 
 
 def _engines(cuda: Any, nvml: Any, device: ctypes.c_int) -> tuple[int | None, int | None]:

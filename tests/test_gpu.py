@@ -59,6 +59,10 @@ class Nvml:
         self.running = False
         return 0
 
+    def nvmlSystemGetDriverVersion(self, text: Any, length: int) -> int:
+        text.value = b"580.65.06"
+        return 0
+
     def nvmlDeviceGetHandleByPciBusId_v2(self, text: Any, handle: Any) -> int:
         return 0
 
@@ -78,7 +82,8 @@ def test_a_gpu_is_described_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = Nvml(decode=0, encode=0)
     install(monkeypatch, Cuda(T4), nvml)
     (found,) = gpus()
-    assert found == Gpu("Tesla T4", (7, 5), 40, 1.59e9, pytest.approx(320e9, rel=0.01), 16 << 30, 1, 1)  # type: ignore[arg-type]
+    bandwidth: Any = pytest.approx(320e9, rel=0.01)
+    assert found == Gpu("Tesla T4", (7, 5), 40, 1.59e9, bandwidth, 16 << 30, 1, 1, "580.65.06")
     assert not nvml.running
 
 

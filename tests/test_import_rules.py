@@ -23,6 +23,8 @@ HOMES = {
         "completeness.py",
         "web/pictures.py",
         "web/peer.py",
+        "resident/decode.py",
+        "resident/encode.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
     "matplotlib": ("bench/plot.py",),
@@ -39,6 +41,8 @@ HOMES = {
     "platformdirs": ("backends/store.py", "generate/library.py"),
     "rich": ("cli/progress.py",),
     "safetensors": ("generate/networks/build.py",),
+    "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
+    "torch_tensorrt": ("backends/tensorrt_build.py",),
     "torch": (
         "backends/",
         "generate/engine.py",
@@ -48,6 +52,8 @@ HOMES = {
         "generate/reduce_triton.py",
         "generate/surface.py",
         "generate/surface_steps.py",
+        "resident/",
+        "run_device.py",
     ),
     "triton": (
         "generate/codes_triton.py",
@@ -61,7 +67,8 @@ HOMES = {
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "transcoding", "desk", "run_effects", "serving", "web",
+    "streaming", "transcoding", "desk", "run_effects", "run_device", "serving", "web", "build_engine",
+    "resident",
 )  # fmt: skip
 
 

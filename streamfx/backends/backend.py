@@ -11,13 +11,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from streamfx.backends.cuda import Device
 from streamfx.backends.golden import Array, Golden
 from streamfx.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
 
     from streamfx.backends.store import CompiledStore
 
@@ -29,7 +32,15 @@ class Precision(StrEnum):
 
     AUTO = "auto"
     F32 = "f32"
+    F16 = "f16"
     BF16 = "bf16"
+
+
+class Build(StrEnum):
+    """What happens while an engine is built: frames wait for it, or go on with something slower."""
+
+    WAIT = "wait"
+    BACKGROUND = "background"
 
 
 class CompilableEngine(Protocol):
@@ -54,6 +65,10 @@ class CompilableEngine(Protocol):
     def golden(self) -> Golden:
         """The golden frame."""
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies, for a process of its own that builds it."""
+
     def network(self) -> nn.Module:
         """Return the network in evaluation mode; imports torch."""
 
@@ -67,12 +82,16 @@ class CompileOptions:
         threads: processor threads for one call; None for all cores this process may use.
         lanes: calls that can run at the same time, each with ``threads`` threads; further ones wait.
         store: where compiled engines are kept between runs; None keeps nothing.
+        device: where to run; what a backend cannot run on is an error.
+        build: whether to wait for what takes long to build.
     """
 
     precision: Precision = Precision.AUTO
     threads: int | None = None
     lanes: int = 1
     store: CompiledStore | None = None
+    device: Device = Device.AUTO
+    build: Build = Build.BACKGROUND
 
     def __post_init__(self) -> None:
         if self.lanes < 1 or (self.threads is not None and self.threads < 1):
@@ -107,6 +126,40 @@ class CompiledEngine(Protocol):
         """Give everything back; calls are an error from here on. May be called twice."""
 
 
+@runtime_checkable
+class DeviceEngine(Protocol):
+    """What a compiled engine offers besides where pictures may stay on its device.
+
+    Attributes:
+        device: where its tensors are.
+        dtype: of its tensors.
+        version: counts the times that what `run` does was exchanged for something faster. A recording of
+            `run` (CUDA graph) goes on giving the right heads; a new one, made when this changes, is faster.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    version: int
+
+    def heads_shape(self, seen: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape (B, C, H, W) of the heads of what is seen, (B, N, h, w)."""
+
+    def run(self, seen: Tensor, to_rgb: Array, from_rgb: Array, factor: float, heads: Tensor) -> None:
+        """Enqueue the heads of what is seen, on torch's current stream, and return at once.
+
+        Nothing is copied to or from the host. Once `CompiledEngine.warm_up` was called for the shape, it may
+        be recorded in a CUDA graph. Calls on several streams at a time are not safe for one shape
+        and setting.
+
+        Args:
+            seen: (B, N, h, w), contiguous: what the network sees, see `CompiledEngine`.
+            to_rgb: (3, 4) float32, of the host; like ``from_rgb`` and ``factor`` part of the weights.
+            from_rgb: (3, 4) float32, of the host.
+            factor: how many times smaller the picture is than the full one, 1 or more.
+            heads: (B, C, H, W), contiguous: is written to.
+        """
+
+
 class Backend(Protocol):
     """One way to run networks."""
 
@@ -117,6 +170,9 @@ class Backend(Protocol):
     def availability(self) -> str | None:
         """Return None where this backend can run, else the reason why not, as the end of a sentence."""
 
+    def held_back(self) -> str | None:
+        """Return None where ``auto`` may take it, else why not although it may run, as a sentence's end."""
+
     def compile(self, engine: CompilableEngine, options: CompileOptions) -> CompiledEngine:
         """Return the engine, compiled and checked against its golden frame.
 
@@ -126,45 +182,36 @@ class Backend(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A backend that is known by name but cannot run yet."""
-
-    name: str
-    reason: str
-
-    def availability(self) -> str:
-        return self.reason
-
-    def compile(self, engine: CompilableEngine, options: CompileOptions) -> CompiledEngine:  # noqa: ARG002
-        raise BackendUnavailableError(f"backend {self.name} cannot run here: {self.reason}")
-
-
 def backends() -> tuple[Backend, ...]:
     """Return every backend there is, the fastest first."""
     from streamfx.backends.eager import EagerBackend
+    from streamfx.backends.inductor import InductorBackend
     from streamfx.backends.openvino import OpenVinoBackend
+    from streamfx.backends.tensorrt import TensorRtBackend
 
-    return (
-        Planned("tensorrt", "it is not built yet; it will need an NVIDIA GPU"),
-        Planned("inductor", "it is not built yet; it will need an NVIDIA GPU"),
-        OpenVinoBackend(),
-        EagerBackend(),
-    )
+    return (TensorRtBackend(), InductorBackend(), OpenVinoBackend(), EagerBackend())
 
 
-def choose(name: str = "auto", among: Sequence[Backend] | None = None) -> Backend:
+_SUITED = {Device.CPU: ("openvino", "eager"), Device.CUDA: ("tensorrt", "inductor", "eager")}
+
+
+def choose(
+    name: str = "auto", among: Sequence[Backend] | None = None, device: Device = Device.AUTO
+) -> Backend:
     """Return the backend of that name, or with ``auto`` the fastest that can run here.
 
     Args:
         name: of a backend, or ``auto``.
         among: backends to choose from, the fastest first; None for all there are.
+        device: where ``auto`` is to run the network.
 
     Raises:
         ConfigError: there is no backend of that name.
         BackendUnavailableError: it cannot run here; says why, and which can.
     """
     known = backends() if among is None else among
+    if name == "auto" and device is not Device.AUTO:
+        known = [backend for backend in known if backend.name in _SUITED[device]]
     reasons = {backend.name: backend.availability() for backend in known}
     usable = [backend for backend in known if reasons[backend.name] is None]
     choice = ", ".join(backend.name for backend in usable) or "none"
@@ -172,9 +219,14 @@ def choose(name: str = "auto", among: Sequence[Backend] | None = None) -> Backen
         if not usable:
             listed = "; ".join(f"{backend}: {reason}" for backend, reason in reasons.items())
             raise BackendUnavailableError(f"no backend can run here: {listed}")
-        for backend in known[: known.index(usable[0])]:
-            log.info("backend %s, which is faster, is not used: %s", backend.name, reasons[backend.name])
-        return usable[0]
+        passed_over = {backend.name: reasons[backend.name] or backend.held_back() for backend in known}
+        # Where every one that can run is held back, the slowest is still better than none.
+        chosen = next((backend for backend in usable if passed_over[backend.name] is None), usable[-1])
+        for backend in known[: known.index(chosen)]:
+            log.info(
+                "backend %s, which goes before, is not used: %s", backend.name, passed_over[backend.name]
+            )
+        return chosen
     if name not in reasons:
         close = difflib.get_close_matches(name, reasons, n=1)
         hint = f" did you mean {close[0]!r}?" if close else ""

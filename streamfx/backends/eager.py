@@ -1,18 +1,19 @@
-"""Eager: the network as torch runs it, float32 on the CPU. What other backends are compared with."""
+"""Eager: the network as torch runs it, in float32, on the CPU or a GPU. What others are compared with."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.golden import Array, Tolerance, check_golden
+from streamfx.backends.cuda import Device, require_cuda, torch_missing
+from streamfx.backends.golden import Tolerance, check_golden
 from streamfx.errors import BackendUnavailableError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    from streamfx.backends.setting import Setting
+    from streamfx.backends.torch_engine import Shape, TorchEngine, Translate
 
 # Float32 differs by the order of summation only.
 TOLERANCE = Tolerance(rms=1e-3, largest=1e-2)
@@ -24,60 +25,54 @@ class EagerBackend:
     name = "eager"
 
     def availability(self) -> str | None:
-        if importlib.util.find_spec("torch") is None:
-            return "torch is not installed; pip install torch"
+        return torch_missing()
+
+    def held_back(self) -> str | None:
         return None
 
-    def compile(self, engine: CompilableEngine, options: CompileOptions) -> EagerEngine:
-        """Return the engine, checked against its golden frame.
+    def compile(self, engine: CompilableEngine, options: CompileOptions) -> TorchEngine:
+        """Return the engine, checked against its golden frame; on the CPU unless another device is asked for.
 
         The number of threads is one for the whole process in torch, so the latest engine compiled decides.
 
         Raises:
-            BackendUnavailableError: torch is missing, or another precision than float32 is asked for.
+            BackendUnavailableError: torch is missing, or another precision than float32 is asked for, or a
+                GPU that cannot be used.
             EngineMismatchError: torch does not give the engine's golden heads.
         """
         if reason := self.availability():
             raise BackendUnavailableError(f"backend eager cannot run here: {reason}")
-        if options.precision is Precision.BF16:
+        if options.precision not in (Precision.AUTO, Precision.F32):
             raise BackendUnavailableError(
-                "backend eager is the reference and computes in f32 only; bf16 was asked for: use openvino"
+                f"backend eager is the reference and computes in f32 only; {options.precision} was asked "
+                f"for: use {'openvino' if options.precision is Precision.BF16 else 'inductor'}"
             )
+        if options.device is Device.CUDA:
+            require_cuda(self.name)
         import torch
+
+        from streamfx.backends.torch_engine import TorchEngine
 
         if options.threads is not None:
             torch.set_num_threads(options.threads)
-        compiled = EagerEngine(engine.network())
+        device = "cuda" if options.device is Device.CUDA else "cpu"
+        network = engine.network().to(device)
+
+        def prepare(setting: Setting, shape: Shape) -> Translate:  # noqa: ARG001 - any shape is fine
+            return reference(network, setting, device)
+
+        compiled = TorchEngine(engine.golden, self.name, Precision.F32, device, prepare)
         check_golden(engine, compiled, TOLERANCE)
         return compiled
 
 
-class EagerEngine:
-    """A network called with torch; the calling threads share its weights and nothing else."""
+def reference(network: nn.Module, setting: Setting, device: str) -> Translate:
+    """Return what runs a network as it is, in float32."""
+    import torch
 
-    backend = "eager"
-    precision = Precision.F32
+    constants = [torch.from_numpy(value.copy()).to(device) for value in setting.values]
 
-    def __init__(self, network: nn.Module) -> None:
-        self._network: nn.Module | None = network
+    def translate(seen: Tensor, heads: Tensor) -> None:
+        heads.copy_(network(seen, *constants))
 
-    def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
-        import torch
-
-        if self._network is None:
-            raise RuntimeError("this compiled engine is closed")
-        with torch.inference_mode():
-            heads = self._network(
-                torch.from_numpy(reduced)[None],
-                torch.from_numpy(to_rgb),
-                torch.from_numpy(from_rgb),
-                torch.tensor([factor], dtype=torch.float32),
-            )
-        result: Array = heads[0].contiguous().numpy()
-        return result
-
-    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        self(np.zeros(shape, np.float32), to_rgb, from_rgb, factor)
-
-    def close(self) -> None:
-        self._network = None
+    return translate

@@ -57,6 +57,18 @@ class Golden:
                 f"{self.heads.shape} for {self.planes.shape}"
             )
 
+    def heads_shape(self, seen: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape (B, C, H, W) of the heads of what the network sees, (B, N, h, w)."""
+        (_, rows, columns), (channels, heads_rows, heads_columns) = self.planes.shape, self.heads.shape
+        return seen[0], channels, seen[2] * heads_rows // rows, seen[3] * heads_columns // columns
+
+    def seen_as(self, shape: tuple[int, ...]) -> Array:
+        """Return what the network sees, repeated and cut to a (B, N, h, w)."""
+        _, rows, columns = self.planes.shape
+        repeats = (-(-shape[2] // rows), -(-shape[3] // columns))
+        whole = np.tile(self.planes, (shape[0], 1, *repeats))
+        return np.ascontiguousarray(whole[..., : shape[2], : shape[3]])
+
     def to_bytes(self) -> bytes:
         """Return it as a .npz file, in which pictures and heads have a leading axis of 1, as in training."""
         file = io.BytesIO()
@@ -142,6 +154,21 @@ def check_golden(engine: CompilableEngine, compiled: CompiledEngine, tolerance: 
     golden = engine.golden
     heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
     what = f"engine {engine.name!r}, compiled by {compiled.backend} in {compiled.precision},"
+    return check_heads(what, heads, golden, tolerance)
+
+
+def check_heads(what: str, heads: Array, golden: Golden, tolerance: Tolerance) -> Difference:
+    """Return how far heads are from the golden ones.
+
+    Args:
+        what: gave the heads, for the message.
+        heads: (C, H, W).
+        golden: whose heads they are to be.
+        tolerance: how far they may be from them.
+
+    Raises:
+        EngineMismatchError: farther than the tolerance.
+    """
     if heads.shape != golden.heads.shape:
         raise EngineMismatchError(
             f"{what} gives heads of shape {heads.shape} for its golden frame; expected {golden.heads.shape}"

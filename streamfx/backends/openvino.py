@@ -17,8 +17,10 @@ from dataclasses import replace
 import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
+from streamfx.backends.cuda import Device
 from streamfx.backends.golden import Array, Tolerance, check_golden
-from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, Setting, compiled_for, convert
+from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, compiled_for, convert
+from streamfx.backends.setting import Setting
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.device import cpu
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
@@ -45,6 +47,9 @@ class OpenVinoBackend:
             return "OpenVINO is not installed; pip install openvino"
         return None
 
+    def held_back(self) -> str | None:
+        return None
+
     def compile(self, engine: CompilableEngine, options: CompileOptions) -> OpenVinoEngine:
         """Return the engine, from the store where it is there, checked against its golden frame.
 
@@ -54,6 +59,11 @@ class OpenVinoBackend:
         """
         if reason := self.availability():
             raise BackendUnavailableError(f"backend openvino cannot run here: {reason}")
+        if options.device is Device.CUDA or options.precision is Precision.F16:
+            raise BackendUnavailableError(
+                f"backend openvino computes in f32 or bf16 on the CPU; {options.precision} on "
+                f"{options.device} was asked for: use inductor or tensorrt"
+            )
         with _compile_lock:
             key = _store_key(engine, options.precision)
             stored = options.store.load(key) if options.store else None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import queue
 import tempfile
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.golden import Array
+from streamfx.backends.setting import Setting
 from streamfx.backends.store import Stored
 from streamfx.device import cpu
 from streamfx.errors import BackendUnavailableError
@@ -23,36 +22,6 @@ from streamfx.errors import BackendUnavailableError
 _MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"
 SHAPE_NOTES = ("seen", "heads")  # shapes of the golden frame, as text: 3x48x64
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What stays the same from frame to frame: the colour matrices, as bytes of float32, and the factor.
-
-    A model is compiled for one setting. Both only change weights of the network, so weights are computed once
-    and frames cost less.
-    """
-
-    to_rgb: bytes
-    from_rgb: bytes
-    factor: float
-
-    @classmethod
-    def of(cls, to_rgb: Array, from_rgb: Array, factor: float) -> Setting:
-        """Return the setting of these (3, 4) matrices and this factor."""
-        return cls(to_rgb.astype(np.float32).tobytes(), from_rgb.astype(np.float32).tobytes(), factor)
-
-    @property
-    def values(self) -> tuple[Array, Array, Array]:
-        """The network's inputs but the picture."""
-        to_rgb, from_rgb = (np.frombuffer(m, np.float32).reshape(3, 4) for m in (self.to_rgb, self.from_rgb))
-        return to_rgb, from_rgb, np.array([self.factor], np.float32)
-
-    @property
-    def flag(self) -> str:
-        """What tells it from others in the store."""
-        colours = hashlib.sha256(self.to_rgb + self.from_rgb).hexdigest()[:8]
-        return f"colours {colours}, factor {self.factor:g}"
 
 
 def convert(engine: CompilableEngine) -> dict[str, bytes]:

@@ -60,12 +60,16 @@ def _this_machine() -> tuple[Machine, dict[str, Any]]:
     from streamfx.workload import Machine
 
     processor = cpu()
-    reasons = {backend.name: backend.availability() for backend in backends()}
+    known = backends()
+    reasons = {backend.name: backend.availability() for backend in known}
     usable = [name for name, reason in reasons.items() if reason is None]
     machine = Machine(processor.name, processor, None, memory_bandwidth(CompiledStore()))
     around = {
         "gpus": gpus(),
         "backends": reasons,
+        "held_back": {
+            backend.name: backend.held_back() for backend in known if reasons[backend.name] is None
+        },
         "auto": choose("auto").name if usable else None,
         "encoders": encoders(),
         "cameras": cameras(),
@@ -159,6 +163,8 @@ def _surroundings(here: dict[str, Any]) -> list[str]:
     lines += ["", "backends, the fastest first:"]
     for name, reason in here["backends"].items():
         state = "used unless another is asked for" if name == here["auto"] else "can run here"
+        if but := here["held_back"].get(name):
+            state += f" if asked for: {but}"
         lines.append(f"  {name:<10}{state if reason is None else f'cannot run here: {reason}'}")
     usable = [name for name, problem in here["encoders"].items() if problem is None]
     lines += ["", f"encoders that open here: {', '.join(usable)}"]
@@ -208,7 +214,7 @@ def _facts(
         "gpus": [asdict(gpu) for gpu in ((machine.gpu,) if machine.gpu else (here or {}).get("gpus", ()))],
     }
     if here is not None:
-        facts |= {name: here[name] for name in ("backends", "auto", "encoders", "cameras")}
+        facts |= {name: here[name] for name in ("backends", "held_back", "auto", "encoders", "cameras")}
     facts["factors"] = {
         name: {
             label: {

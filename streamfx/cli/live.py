@@ -21,7 +21,7 @@ def _say_address(address: str) -> None:
 
 
 _SETTINGS = (
-    "input", "factor", "backend", "codec", "preset", "quality", "threads", "overwrite", "report",
+    "input", "factor", "backend", "device", "codec", "preset", "quality", "threads", "overwrite", "report",
 )  # fmt: skip
 _NESTED = {"seconds": "limits.seconds", "gap": "source.gap"}
 

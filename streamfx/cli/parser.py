@@ -205,6 +205,11 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     speed.add_argument(
         "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
     )
+    speed.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+    )
     speed.add_argument("--threads", metavar="N", help="processor threads to use")
     encoding = command.add_argument_group("encoding")
     encoding.add_argument("--codec", metavar="NAME", help="video codec of the output")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
-    "input", "output", "factor", "speed", "backend", "codec", "preset", "quality", "threads", "overwrite",
-    "report",
+    "input", "output", "factor", "speed", "backend", "device", "codec", "preset", "quality", "threads",
+    "overwrite", "report",
 )  # fmt: skip
 
 

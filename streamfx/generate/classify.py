@@ -142,8 +142,15 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
         ) from error
     if engine.spec.kind is not Kind.SCORES:
         raise ConfigError(f"{purpose}: the pictures decide, but engine {engine.folder} is no classifier")
-    options = CompileOptions(settings.precision, settings.threads, 1, settings.store or CompiledStore())
-    compiled = choose(settings.backend).compile(engine, options)
+    options = CompileOptions(
+        settings.precision,
+        settings.threads,
+        1,
+        settings.store or CompiledStore(),
+        settings.device,
+        settings.build,
+    )
+    compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("classifier %s runs with %s in %s", name, compiled.backend, compiled.precision)
     return Classifier(engine, compiled, view, settings.threads)
 

@@ -27,7 +27,7 @@ class FuseTile:
         columns: of threads' worth of pixels; a power of two.
         warps: of 32 threads; one thread's worth each when ``rows * columns == 32 * warps``.
         pixels: of luma that a thread owns where the ratio is whole, if they make whole columns of heads and
-            as many of these in a row of heads; else fewer.
+            as many of these in a row of heads, else fewer; half of them with detail gain.
     """
 
     rows: int = 4
@@ -54,7 +54,9 @@ def fuse_planes(
     chroma_height, chroma_width = surface.subsampling.chroma_size(surface.size)
     sources, targets = surface.numbers(), out.numbers()
     luma_ratio, chroma_ratio = _ratio(width, small_width), _ratio(chroma_width, small_width)
-    cells = math.gcd(max(1, tile.pixels // max(luma_ratio, chroma_ratio, 1)), small_width)
+    detailed = heads.shape[1] > definition.GAIN and reduced is not None
+    pixels = tile.pixels // 2 if detailed else tile.pixels  # gain and reduced planes take registers too
+    cells = math.gcd(max(1, pixels // max(luma_ratio, chroma_ratio, 1)), small_width)
     luma_owned, chroma_owned = max(luma_ratio * cells, 1), max(chroma_ratio * cells, 1)
     luma_tiles_y = _times(height, tile.rows)
     threads_x = max(_times(width, luma_owned), _times(chroma_width, chroma_owned))
@@ -77,7 +79,7 @@ def fuse_planes(
         QUARTERS_Y=round(4 * shift[0]), QUARTERS_X=round(4 * shift[1]),
         LUMA_RATIO=luma_ratio, CHROMA_RATIO=chroma_ratio, CELLS=cells,
         LUMA_PACKED=_packed(luma_owned, targets[:1]), CHROMA_PACKED=_packed(chroma_owned, targets[1:]),
-        PAIRED=surface.paired, DETAILED=heads.shape[1] > definition.GAIN and reduced is not None,
+        PAIRED=surface.paired, DETAILED=detailed,
         WIDE=highest * move_pixels >= 1 << 20, THIN=min(chroma_height, chroma_width, height, width) == 1,
         ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
     )  # fmt: skip

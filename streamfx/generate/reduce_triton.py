@@ -11,7 +11,7 @@ in the cache.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 import triton
@@ -164,7 +164,7 @@ def reduce_planes(surface: Surface, out: Tensor, *, shift: tuple[float, float], 
     )  # fmt: skip
 
 
-@lru_cache(maxsize=64)
+@cache  # for good: CUDA graphs that were recorded go on reading them
 def _table(full: int, small: int, shift: float, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return `axis_weights` on a device: the first sample of each small one, and the weights."""
     weights = axis_weights(full, small, shift)

@@ -14,7 +14,6 @@ from streamfx.backends.backend import (
     CompilableEngine,
     CompiledEngine,
     CompileOptions,
-    Planned,
     Precision,
     backends,
     choose,
@@ -31,8 +30,29 @@ class Ready:
     """A backend that can run, for choosing only."""
 
     name: str
+    but: str | None = None
 
     def availability(self) -> str | None:
+        return None
+
+    def held_back(self) -> str | None:
+        return self.but
+
+    def compile(self, engine: CompilableEngine, options: CompileOptions) -> CompiledEngine:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A backend that cannot run here."""
+
+    name: str
+    reason: str
+
+    def availability(self) -> str | None:
+        return self.reason
+
+    def held_back(self) -> str | None:
         return None
 
     def compile(self, engine: CompilableEngine, options: CompileOptions) -> CompiledEngine:
@@ -55,7 +75,7 @@ class Recorded:
     def close(self) -> None: ...
 
 
-AMONG: tuple[Backend, ...] = (Planned("warp drive", "no dilithium"), Ready("sail"), Ready("oars"))
+AMONG: tuple[Backend, ...] = (Missing("warp drive", "no dilithium"), Ready("sail"), Ready("oars"))
 
 
 @pytest.fixture
@@ -68,7 +88,7 @@ def test_auto_takes_the_fastest_that_can_run_and_logs_why_faster_ones_cannot(
 ) -> None:
     caplog.set_level(logging.INFO)
     assert choose("auto", AMONG).name == "sail"
-    assert "backend warp drive, which is faster, is not used: no dilithium" in caplog.text
+    assert "backend warp drive, which goes before, is not used: no dilithium" in caplog.text
 
 
 def test_a_backend_that_was_asked_for_is_taken_even_if_a_faster_one_can_run() -> None:
@@ -88,7 +108,7 @@ def test_asking_for_a_backend_there_is_none_of_lists_those_there_are() -> None:
 
 
 def test_when_no_backend_can_run_each_reason_is_listed() -> None:
-    among = (Planned("warp drive", "no dilithium"), Planned("sail", "no wind"))
+    among = (Missing("warp drive", "no dilithium"), Missing("sail", "no wind"))
     message = "no backend can run here: warp drive: no dilithium; sail: no wind"
     with pytest.raises(BackendUnavailableError, match=message):
         choose("auto", among)
@@ -99,12 +119,18 @@ def test_openvino_and_eager_can_run_wherever_streamfx_is_installed() -> None:
     assert list(reasons) == ["tensorrt", "inductor", "openvino", "eager"]
     assert reasons["openvino"] is None
     assert reasons["eager"] is None
-    assert "not built yet" in (reasons["tensorrt"] or "")
 
 
-def test_a_planned_backend_does_not_compile(engine: Engine) -> None:
-    with pytest.raises(BackendUnavailableError, match="backend sail cannot run here: no wind"):
-        Planned("sail", "no wind").compile(engine, CompileOptions())
+def test_auto_passes_over_a_backend_that_can_run_but_is_slower_here(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    among = (Ready("rocket", but="it is a short way"), Ready("sail"), Ready("oars"))
+    assert choose("auto", among).name == "sail"
+    assert "backend rocket, which goes before, is not used: it is a short way" in caplog.text
+    assert choose("rocket", among).name == "rocket"
+
+
+def test_where_all_that_can_run_are_held_back_the_last_is_taken() -> None:
+    assert choose("auto", (Missing("sail", "no wind"), Ready("oars", but="tiring"))).name == "oars"
 
 
 @pytest.mark.parametrize("options", [{"threads": 0}, {"lanes": 0}])

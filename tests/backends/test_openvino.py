@@ -273,6 +273,7 @@ def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engi
         digest: str = "0"
         stride: int = 4
         golden: Golden = engine.golden
+        folder: Path = engine.folder
 
         def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
             return 3, *size

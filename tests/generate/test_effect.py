@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from streamfx.backends.backend import Precision
-from streamfx.backends.eager import EagerEngine
+from streamfx.backends.backend import CompileOptions, Precision
+from streamfx.backends.eager import EagerBackend
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, FrameError
@@ -36,7 +36,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture
 def effect(engine: Engine) -> Effect:
-    return Effect(engine, EagerEngine(engine.network()))
+    return Effect(engine, EagerBackend().compile(engine, CompileOptions()))
 
 
 @pytest.fixture
@@ -235,7 +235,9 @@ def test_heads_that_are_not_finite_are_an_error_that_names_engine_backend_and_fr
 
 def test_each_step_is_measured_for_each_frame(engine: Engine) -> None:
     measured: list[tuple[str, float]] = []
-    effect = Effect(engine, EagerEngine(engine.network()), measure=lambda *what: measured.append(what))
+    effect = Effect(
+        engine, EagerBackend().compile(engine, CompileOptions()), measure=lambda *what: measured.append(what)
+    )
     effect.warm_up(
         VideoFormat((48, 64), Subsampling.YUV420, depth=10, colour=Colour(), time_base=Fraction(1, 25))
     )

@@ -1,0 +1,20 @@
+"""How far networks in half precision are from their golden heads, as torch computes them on a processor."""
+
+from __future__ import annotations
+
+import torch
+
+from streamfx.backends.golden import Difference, difference
+from streamfx.backends.setting import Setting
+from streamfx.backends.settled import settled
+from streamfx.generate.engine import Engine
+
+
+def half_error(engine: Engine) -> Difference:
+    """Return how far the engine's network is with weights, input and layers in half precision."""
+    golden = engine.golden
+    shape = (1, *golden.planes.shape)
+    graph = settled(engine, Setting.of(golden.to_rgb, golden.from_rgb, golden.factor), shape).half()
+    with torch.inference_mode():
+        heads = graph(torch.from_numpy(golden.planes)[None].half())
+    return difference(heads[0].float().numpy(), golden)
