@@ -53,10 +53,13 @@ class Effects:
 def numbered(source: Source, effects: Effects) -> Source:
     """Return the source with its frames numbered by shot if an effect needs to know, else as it is.
 
-    Those effects of which the pictures decide are shown the frames that tell what a shot is about.
+    Those effects of which the pictures decide are shown the frames that tell what a shot is about. Those that
+    take noise get new noise with each shot.
     """
     looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
-    return ShotSource(source, looks) if looks else source
+    parts = [part for effect in effects.chain.effects for part in effect.parts]
+    takes_noise = any(part.engine.spec.noise_channels for part in parts)
+    return ShotSource(source, looks) if looks or takes_noise else source
 
 
 @contextmanager

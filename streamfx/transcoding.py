@@ -29,7 +29,7 @@ from streamfx.stats import Stats
 
 log = logging.getLogger(__name__)
 
-_MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
+MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
 
 
 def transcode(
@@ -128,7 +128,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         source = open_decoded(
             config.input,
             place,
-            threads=min(total, _MOST_WORKERS),
+            threads=min(total, MOST_WORKERS),
             looked_at=any(request.route or request.auto for request in requests),
         )
         opened.callback(source.close)
@@ -146,7 +146,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         if encoder is not None:
             sink.notes.append(encoder.note)
             place = replace(place, stays=True)
-        most = _MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
+        most = MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
         workers = config.workers or (1 if source.live else min(total, most))
         effects = opened.enter_context(open_effects(config, source, workers, stats, place))
         flow = _flow(config, source, workers)

@@ -27,6 +27,7 @@ HOMES = {
         "resident/encode.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
+    "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/enlarge.py",
         "generate/fuse_kernels.py",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from streamfx.cli.bench_options import add_bench
+from streamfx.cli.bench_options import add_bench, with_what
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         >>> options.input, options.effect
         ('in.mp4', ['wave:strength=0.7'])
     """
-    options, unknown = _build().parse_known_args(arguments)
+    options, unknown = _build().parse_known_args(with_what(arguments))
     if unknown:
         command: Parser = options.parser
         near = difflib.get_close_matches(unknown[0].partition("=")[0], _option_names(command), n=1)

@@ -133,7 +133,7 @@ class Effect:
         frame = frame.fetched()
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
-        noise = Noise(controls.noise_amplitude, controls.seed)
+        noise = Noise(controls.noise_amplitude, controls.seed, frame.shot)
         seen = see(frame, colour, spec, controls.factor, noise, self.threads)
         clock.done("reduce")
 
