@@ -20,6 +20,7 @@ from streamfx.backends.setting import Setting
 from streamfx.backends.tensorrt_build import build_plan
 from streamfx.generate.engine import read_engine
 from tests import tensorrt_standins
+from tests.half_precision import half_error
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "tensorrt_builds.json"
@@ -77,9 +78,19 @@ def record(rows: list[dict[str, Any]]) -> None:
         "what": "Engines built ahead of time on a processor, half precision, nothing falling back to torch. "
         "cpu_seconds: exporting included. No GPU ran them.",
         "versions": {package: version(package) for package in packages},
+        "half_precision_error": half_errors(),
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def half_errors() -> dict[str, dict[str, float]]:
+    """Return how far each engine in half precision is from its golden heads, as parts of their spread."""
+    errors = {}
+    for path in sorted((ROOT / "engines").glob("*/engine.yaml")):
+        error = half_error(read_engine(path.parent))
+        errors[path.parent.name] = {"rms": round(error.rms, 5), "largest": round(error.largest, 5)}
+    return errors
 
 
 if __name__ == "__main__":
