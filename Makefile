@@ -18,7 +18,7 @@ demo: .venv/installed-core  ## Stylize a real clip, with sound, and say where th
 	@echo "After:  $(CURDIR)/$(DEMO_OUT)"
 
 test: .venv/installed-dev  ## Run the tests (under three minutes on two cores)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: .venv/installed-dev  ## Run the slow tests too
 	$(BIN)/python -m pytest -m ""

@@ -15,19 +15,32 @@ from typing import Any
 from streamfx.device import cpu
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("streamfx", "av", "numba", "numpy", "onnxruntime", "opencv-python-headless", "openvino", "torch")
+PACKAGES = (
+    "streamfx",
+    "av",
+    "numba",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "openvino",
+    "torch",
+    "triton",
+)
 
 
-def record(name: str, rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Path:
-    """Write one benchmark's rows to ``results/<name>.json`` and return the path; the last run counts.
+def record(
+    name: str, rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], folder: Path = RESULTS
+) -> Path:
+    """Write one benchmark's rows to ``<name>.json`` and return the path; the last run counts.
 
     Args:
         name: of the benchmark, as its file is called.
         rows: what was measured, units in the keys.
         config: what it was measured with: sizes, threads, rounds, options.
+        folder: to write to.
     """
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     result = {
         "benchmark": name,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

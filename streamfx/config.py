@@ -52,7 +52,21 @@ Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Backend = Literal["auto", "eager", "openvino", "inductor", "tensorrt"]
-Device = Literal["auto", "cpu", "cuda"]
+_DEVICES = r"^(auto|cpu|cuda(:[0-9]{1,2})?)$"
+
+
+def _check_device(value: object) -> str:
+    if not isinstance(value, str) or not re.match(_DEVICES, value):
+        raise ValueError("must be auto, cpu, cuda, or cuda:N for the Nth GPU, counted from 0")
+    return value
+
+
+DeviceName = Annotated[
+    str, PlainValidator(_check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})
+]
+DEVICE = (
+    "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"
+)
 Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
@@ -112,7 +126,7 @@ class TranscodeConfig(BaseModel):
         description="how many times faster than real time a file is to be done, for factor auto",
     )
     backend: Backend = Field(default="auto", description="what runs the network")
-    device: Device = Field(default="auto", description="where it runs; auto: what the backend is made for")
+    device: DeviceName = Field(default="auto", description=DEVICE)
     build: Build = Field(
         default="wait",
         description="background: frames go on with something slower while TensorRT builds a plan",

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from streamfx.addresses import without_credentials
-from streamfx.config import CLOSED, Backend, Build, Count, Device, Factor, Quality, Seconds, Text, Texts
+from streamfx.config import (
+    CLOSED,
+    DEVICE,
+    Backend,
+    Build,
+    Count,
+    DeviceName,
+    Factor,
+    Quality,
+    Seconds,
+    Text,
+    Texts,
+)
 
 
 class ReconnectConfig(BaseModel):
@@ -125,7 +137,7 @@ class LiveConfig(BaseModel):
         description="how many times smaller the network's picture is; auto: the smallest that keeps up",
     )
     backend: Backend = Field(default="auto", description="what runs the network")
-    device: Device = Field(default="auto", description="where it runs; auto: what the backend is made for")
+    device: DeviceName = Field(default="auto", description=DEVICE)
     build: Build = Field(
         default="background",
         description="background: frames go on with something slower while TensorRT builds a plan",

@@ -72,6 +72,11 @@ def cpu() -> Cpu:
     )
 
 
+def available_memory_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Return how much main memory could be taken now without swapping; None where the system does not say."""
+    return _memory_bytes(_read_facts(meminfo).get("MemAvailable"))
+
+
 def physical_cores(root: Path = _PROCESSORS) -> int | None:
     """Return how many cores the processors that this process may run on belong to; None where unknown."""
     found = set()

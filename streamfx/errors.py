@@ -51,6 +51,10 @@ class BackendUnavailableError(StreamfxError, RuntimeError):
     """The backend asked for cannot run here; the message says why, and which ones can."""
 
 
+class DeviceMemoryError(StreamfxError, MemoryError):
+    """A device has not enough memory, or too many frames are held in it."""
+
+
 class SinkError(StreamfxError, OSError):
     """An output cannot be opened or written."""
 

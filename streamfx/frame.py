@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from streamfx.errors import FrameError
 
 Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 Planes: TypeAlias = tuple[Plane, Plane, Plane]
+NO_PLANES = cast("Planes", ())
+"""Of a frame whose pixels are on a device."""
 
 
 class Matrix(IntEnum):
@@ -152,6 +154,7 @@ class VideoFormat:
         duration: int | None = None,
         captured_ns: int = 0,
         repeated: bool = False,
+        held: OnDevice | None = None,
     ) -> Frame:
         """Return a frame of this stream; see ``Frame`` for what each argument is and what is checked."""
         return Frame(
@@ -165,6 +168,7 @@ class VideoFormat:
             duration=duration,
             captured_ns=captured_ns,
             repeated=repeated,
+            held=held,
         )
 
     def grey(self) -> Frame:
@@ -175,12 +179,32 @@ class VideoFormat:
         return self.frame((y, u, v), index=0, pts=0)
 
 
+class OnDevice(Protocol):
+    """Pixels in the memory of a GPU; see `streamfx.resident.ring.Held`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of luma in pixels."""
+
+    @property
+    def subsampling(self) -> Subsampling:
+        """Chroma subsampling."""
+
+    @property
+    def depth(self) -> int:
+        """Bits per sample."""
+
+    def fetch(self) -> Planes:
+        """Return the pixels as planes in main memory; waits for them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture, planar YUV, immutable.
 
     Attributes:
         planes: (Y, U, V); made read-only here. The frame keeps the memory alive, whoever allocated it.
+            `NO_PLANES` where the pixels are on a device.
         subsampling: chroma subsampling, which the plane sizes must match.
         depth: bits per sample, 8 to 16.
         colour: colour description as tagged by the stream.
@@ -191,6 +215,7 @@ class Frame:
         captured_ns: monotonic clock when capture handed the frame over.
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
         shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.
+        held: the pixels, where they are on a device; None where they are in ``planes``.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -207,8 +232,12 @@ class Frame:
     captured_ns: int = 0
     repeated: bool = False
     shot: int = 0
+    held: OnDevice | None = None
 
     def __post_init__(self) -> None:
+        if self.held is not None:
+            self._check_held(self.held)
+            return
         if len(self.planes) != 3:
             raise FrameError(f"frame {self.index}: needs 3 planes (Y, U, V), found {len(self.planes)}")
         if not 8 <= self.depth <= 16:
@@ -231,9 +260,20 @@ class Frame:
                 raise FrameError(f"frame {self.index}: samples of plane {name} must be contiguous in a row")
             plane.flags.writeable = False
 
+    def _check_held(self, held: OnDevice) -> None:
+        asked = (self.subsampling, self.depth, 0)
+        found = (held.subsampling, held.depth, len(self.planes))
+        if asked != found:
+            raise FrameError(
+                f"frame {self.index}: pixels on a device must be {self.subsampling} {self.depth}-bit, and no "
+                f"planes beside them; found {held.subsampling} {held.depth}-bit, {len(self.planes)} planes"
+            )
+
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the luma plane in pixels."""
+        if self.held is not None:
+            return self.held.size
         height, width = self.planes[0].shape
         return height, width
 
@@ -249,7 +289,15 @@ class Frame:
 
     def with_planes(self, planes: Planes) -> Frame:
         """Return a frame with other pixels and the same everything else."""
-        return replace(self, planes=planes)
+        return replace(self, planes=planes, held=None)
+
+    def fetched(self) -> Frame:
+        """Return the frame with its pixels in main memory; the very same where they are there."""
+        return self if self.held is None else self.with_planes(self.held.fetch())
+
+    def with_held(self, held: OnDevice) -> Frame:
+        """Return a frame with pixels on a device and the same everything else."""
+        return replace(self, planes=NO_PLANES, held=held)
 
     def __repr__(self) -> str:
         height, width = self.size

@@ -15,6 +15,8 @@ from typing import Any
 _CUDA, _NVML = "libcuda.so.1", "libnvidia-ml.so.1"
 _NOT_SUPPORTED = 3  # NVML_ERROR_NOT_SUPPORTED
 
+_NVML_CLOCK_SM, _NVML_CLOCK_MEMORY = 1, 2  # nvmlClockType_t in nvml.h
+
 # CUdevice_attribute in cuda.h.
 _CLOCK_KHZ, _MULTIPROCESSORS, _MEMORY_CLOCK_KHZ, _BUS_BITS, _MAJOR, _MINOR = 13, 16, 36, 37, 75, 76
 
@@ -129,3 +131,53 @@ def _load(library: str) -> Any | None:
         return ctypes.CDLL(library)
     except OSError:
         return None
+
+
+class GpuMeter:
+    """Reads clocks and energy of the first GPU, as NVML gives them; close it afterwards."""
+
+    def __init__(self, nvml: Any, handle: ctypes.c_void_p) -> None:
+        self._nvml, self._handle = nvml, handle
+
+    def driver(self) -> str | None:
+        """Return the version of the driver."""
+        text = ctypes.create_string_buffer(96)
+        if self._nvml.nvmlSystemGetDriverVersion(text, len(text)) != 0:
+            return None
+        return text.value.decode(errors="replace")
+
+    def joules(self) -> float | None:
+        """Return the energy taken since the driver was loaded; None where the GPU does not count it."""
+        millijoules = ctypes.c_ulonglong()
+        if self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle, ctypes.byref(millijoules)) != 0:
+            return None
+        return millijoules.value / 1e3
+
+    def clocks_mhz(self) -> dict[str, float]:
+        """Return the clocks of multiprocessors and memory at this moment; those that are known."""
+        found = {}
+        for name, code in (("GPU", _NVML_CLOCK_SM), ("GPU memory", _NVML_CLOCK_MEMORY)):
+            clock = ctypes.c_uint()
+            if self._nvml.nvmlDeviceGetClockInfo(self._handle, code, ctypes.byref(clock)) == 0:
+                found[name] = float(clock.value)
+        return found
+
+    def close(self) -> None:
+        """Let go of the library."""
+        self._nvml.nvmlShutdown()
+
+
+def open_gpu_meter() -> GpuMeter | None:
+    """Return what reads the first GPU that this process can use; None where there is none, or no NVML."""
+    cuda, nvml = _load(_CUDA), _load(_NVML)
+    if cuda is None or nvml is None or cuda.cuInit(0) != 0 or nvml.nvmlInit_v2() != 0:
+        return None
+    device, bus_id, handle = ctypes.c_int(), ctypes.create_string_buffer(32), ctypes.c_void_p()
+    if (
+        cuda.cuDeviceGet(ctypes.byref(device), 0) != 0
+        or cuda.cuDeviceGetPCIBusId(bus_id, len(bus_id), device) != 0
+        or nvml.nvmlDeviceGetHandleByPciBusId_v2(bus_id, ctypes.byref(handle)) != 0
+    ):
+        nvml.nvmlShutdown()
+        return None
+    return GpuMeter(nvml, handle)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from streamfx.backends.backend import Build
-from streamfx.backends.cuda import Device
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
 from streamfx.device import usable_cores
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, DeviceMemoryError
 from streamfx.factor import FactorChoice, automatic_effects, common_factors, fit_factor
 from streamfx.factor_watch import FactorWatch, watch_factor
 from streamfx.frame import VideoFormat
@@ -23,7 +23,10 @@ from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.library import load_engine
 from streamfx.generate.request import EffectRequest
 from streamfx.generate.routed import Routed
+from streamfx.run_device import MAIN_MEMORY, Place
 from streamfx.stats import Stats, Times
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,22 @@ class Effects:
 def numbered(source: Source, effects: Effects) -> Source:
     """Return the source with its frames numbered by shot if an effect needs to know, else as it is.
 
-    Those effects of which the pictures decide are shown the frames that tell what a shot is about.
+    Those effects of which the pictures decide are shown the frames that tell what a shot is about. Those that
+    take noise get new noise with each shot.
     """
     looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
-    return ShotSource(source, looks) if looks else source
+    parts = [part for effect in effects.chain.effects for part in effect.parts]
+    takes_noise = any(part.engine.spec.noise_channels for part in parts)
+    return ShotSource(source, looks) if looks or takes_noise else source
 
 
 @contextmanager
 def open_effects(
-    config: TranscodeConfig | LiveConfig, source: Source, workers: int, stats: Stats
+    config: TranscodeConfig | LiveConfig,
+    source: Source,
+    workers: int,
+    stats: Stats,
+    place: Place = MAIN_MEMORY,
 ) -> Iterator[Effects]:
     """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
 
@@ -66,12 +76,13 @@ def open_effects(
     """
     settings = EffectSettings(
         backend=config.backend,
-        device=Device(config.device),
-        build=Build(config.build),
         factor=None if config.factor == "auto" else config.factor,
         threads=max(1, (config.threads or usable_cores()) // workers),
         workers=workers,
         measure=stats.add,
+        device=place.device,
+        build=Build(config.build),
+        home=place.home(source.format),
     )
     video = source.format
     with contextlib.ExitStack() as opened:
@@ -83,10 +94,44 @@ def open_effects(
             watch = watch_factor(choice, automatic, video) if source.live else None
         if watch is not None:
             opened.callback(watch.close)
-        chain.warm_up(video)
+        choice = warm_up(chain, automatic, video, choice)
         if watch is not None:
             watch.prepare()
         yield Effects(chain, settings, video, automatic, choice, watch)
+
+
+def warm_up(
+    chain: Chain, automatic: Sequence[AnyEffect], video: VideoFormat, choice: FactorChoice | None
+) -> FactorChoice | None:
+    """Prepare the first frame; where a device has not the memory, with a larger factor. Return the choice.
+
+    Args:
+        chain: all effects.
+        automatic: those whose factor nobody gave.
+        video: format of the frames.
+        choice: of the factor so far.
+
+    Raises:
+        DeviceMemoryError: it does not suffice with the largest factor either, or the factor was given.
+    """
+    while True:
+        try:
+            chain.warm_up(video)
+            return choice
+        except DeviceMemoryError as error:
+            if choice is None:
+                raise
+            factors = common_factors(
+                [part.engine for each in automatic for part in each.parts if part.scales]
+            )
+            larger = [factor for factor in factors if factor > choice.factor]
+            if not larger:
+                raise
+            log.warning("factor %g instead of %g: %s", larger[0], choice.factor, error)
+            why = f"factor {larger[0]:g}: device memory does not suffice for {choice.factor:g}"
+            choice = replace(choice, factor=larger[0], reason=why)
+        for effect in automatic:
+            effect.controls = replace(effect.controls, factor=choice.factor)
 
 
 def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, Times]) -> Effects:
@@ -125,7 +170,8 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     except BaseException:
         new.close()
         raise
-    chain = Chain((*effects.chain.effects[:position], new, *effects.chain.effects[position + 1 :]))
+    before, after = effects.chain.effects[:position], effects.chain.effects[position + 1 :]
+    chain = replace(effects.chain, effects=(*before, new, *after))
     size, usual = (each.output(effects.video).size for each in (chain, effects.chain))
     if size != usual:
         new.close()

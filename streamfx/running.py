@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from streamfx.capture.source import Source
@@ -39,10 +36,9 @@ from streamfx.report import (
 )
 from streamfx.run_effects import Effects
 from streamfx.stats import Snapshot, Stats
-from streamfx.version import __version__
+from streamfx.versions import versions
 
 Progress = Callable[[Snapshot], None]
-_LIBRARIES = ("av", "numpy", "numba", "openvino", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +148,7 @@ def _report(
         interruptions=parts.interruptions(),
         effects=tuple(_effect_facts(part) for effect in effects.chain.effects for part in effect.parts),
         config=config.without_credentials(),
-        versions=_versions(),
+        versions=versions(),
         machine=asdict(cpu()),
         started_at=started_at,
         seconds_to_first_frame=None if first is None else opening_seconds + first,
@@ -215,11 +211,3 @@ def _factor_facts(parts: Parts) -> FactorFacts | None:
             for made in decisions
         ),
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {"streamfx": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[library] = version(library)
-    return found

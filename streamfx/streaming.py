@@ -27,6 +27,7 @@ from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes, VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.report import Interruption, OutputAccount, Report
+from streamfx.run_device import find_place
 from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
@@ -45,6 +46,7 @@ def live(
     effects: Sequence[str] = (),
     factor: float | str = "auto",
     backend: str = "auto",
+    device: str = "auto",
     codec: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
@@ -67,6 +69,7 @@ def live(
         factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
             that keeps up with the source, changed while it runs where that turns out wrong.
         backend: what runs the network; "auto" takes the fastest that can run here.
+        device: where frames live and networks run: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if it can.
         codec: video codec of the outputs; None takes what fits each.
         preset: speed against size, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
@@ -100,6 +103,7 @@ def live(
         "effects": tuple(effects),
         "factor": factor,
         "backend": backend,
+        "device": device,
         "codec": codec,
         "preset": preset,
         "quality": quality,
@@ -137,7 +141,8 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)
-        effects = opened.enter_context(open_effects(config, source, 1, stats))
+        place = find_place(config.device, config.backend, 1)
+        effects = opened.enter_context(open_effects(config, source, 1, stats, place))
         desk = Desk(effects, lambda: stats.elapsed_seconds, config.queue.output + _ON_THE_WAY)
         opened.callback(desk.close)
         sink = _sink(config, source, desk, announce, opened, stats)

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import usable_cores
-from streamfx.encode.sink import open_sink
+from streamfx.encode.sink import Sink, open_sink
+from streamfx.errors import SinkError
 from streamfx.flow import Flow
+from streamfx.frame import VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.generate.chain import output_format
+from streamfx.generate.request import parse_effect
 from streamfx.report import Report
+from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
 from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
 from streamfx.stats import Stats
 
-_MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
+log = logging.getLogger(__name__)
+
+MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
 
 
 def transcode(
@@ -32,6 +40,7 @@ def transcode(
     factor: float | str = "auto",
     speed: float = 1.0,
     backend: str = "auto",
+    device: str = "auto",
     codec: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
@@ -52,6 +61,7 @@ def transcode(
             that keeps up with the source, or with ``speed``.
         speed: how many times faster than real time a file is to be done, for the factor "auto".
         backend: what runs the network; "auto" takes the fastest that can run here.
+        device: where frames live and networks run: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if it can.
         codec: video codec of the output; None takes one that fits.
         preset: speed against size, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
@@ -82,6 +92,7 @@ def transcode(
         "factor": factor,
         "speed": speed,
         "backend": backend,
+        "device": device,
         "codec": codec,
         "preset": preset,
         "quality": quality,
@@ -111,24 +122,51 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     """
     total = config.threads or usable_cores()
     with contextlib.ExitStack() as opened:
-        source = open_source(config.input, threads=min(total, _MOST_WORKERS))
-        opened.callback(source.close)
-        sink = open_sink(
-            config.output,
-            format=output_format(config.effects, source.format),
-            extras=source.extras,
-            source_path=Path(config.input),
-            codec=config.codec,
-            preset=config.preset,
-            quality=config.quality,
-            threads=config.threads,
-            overwrite=config.overwrite,
+        queued = max(config.queue.capture or 0, config.queue.encode or 0)
+        place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
+        requests = [parse_effect(text) for text in config.effects]
+        source = open_decoded(
+            config.input,
+            place,
+            threads=min(total, MOST_WORKERS),
+            looked_at=any(request.route or request.auto for request in requests),
         )
+        opened.callback(source.close)
+        video = output_format(config.effects, source.format)
+        encoder = encoder_of(config, video, place.residence)
+        try:
+            sink = _sink(config, source, video, encoder)
+        except SinkError as error:
+            if encoder is None or config.codec is not None:
+                raise
+            log.warning("%s: encoded by the processor: %s", config.output, error)
+            encoder = None
+            sink = _sink(config, source, video, encoder)
         opened.callback(sink.abort)  # does nothing once the output is finished
-        workers = config.workers or (1 if source.live else min(total, _MOST_WORKERS))
-        effects = opened.enter_context(open_effects(config, source, workers, stats))
+        if encoder is not None:
+            sink.notes.append(encoder.note)
+            place = replace(place, stays=True)
+        most = MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
+        workers = config.workers or (1 if source.live else min(total, most))
+        effects = opened.enter_context(open_effects(config, source, workers, stats, place))
         flow = _flow(config, source, workers)
         yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))
+
+
+def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:
+    return open_sink(
+        config.output,
+        format=video,
+        extras=source.extras,
+        source_path=Path(config.input),
+        codec=encoder.codec if encoder else config.codec,
+        preset=config.preset,
+        quality=config.quality,
+        threads=config.threads,
+        pixel_format=encoder.pixel_format if encoder else None,
+        overwrite=config.overwrite,
+        packing=encoder.packing if encoder else None,
+    )
 
 
 def _flow(config: TranscodeConfig, source: Source, workers: int) -> Flow:

@@ -9,12 +9,22 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from streamfx.device import usable_cores
 from tests import engines
 from tests.asserts import assert_no_thread_is_left
+
+# Tests run beside one another: more threads for a network would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A time limit per example would make tests fail on a busy machine; no test here asserts times.
 hypothesis.settings.register_profile("streamfx", deadline=None)
 hypothesis.settings.load_profile("streamfx")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait, for the clock, a connection or another process."""
+    return usable_cores() + 1
 
 
 @pytest.fixture(autouse=True)

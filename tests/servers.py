@@ -178,7 +178,7 @@ def _hear(container: Any, heard: Listener) -> None:
                 heard.times.append(float(packet.pts * packet.time_base))
 
 
-def wait_until(happened: Callable[[], bool], limit_seconds: float = 60) -> None:
+def wait_until(happened: Callable[[], bool], limit_seconds: float = 120) -> None:
     """Wait for something that must happen."""
     deadline = time.monotonic() + limit_seconds
     while not happened():

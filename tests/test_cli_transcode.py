@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -295,12 +295,18 @@ def test_a_source_without_one_good_picture_is_refused(run: Run, clip: Path, tmp_
 # ---------------------------------------------------------------- stopping
 
 
-def start(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A run without end; whatever becomes of the test, the run is over after it."""
+    with subprocess.Popen(
         [sys.executable, "-m", "streamfx", "transcode", *arguments],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -308,10 +314,10 @@ def test_a_first_interrupt_completes_the_output(
     number: signal.Signals, environment: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = ("test:bars?size=320x180&frames=0", "out.mp4", "--effect", "tiny", "--backend", "openvino")
-    process = start(environment, tmp_path, *arguments)
-    wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
-    process.send_signal(number)
-    out, err = process.communicate(timeout=200)
+    with started(environment, tmp_path, *arguments) as process:
+        wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
+        process.send_signal(number)
+        out, err = process.communicate(timeout=200)
     assert process.returncode == 130, (out, err)
     assert "stopped" in err
     assert "Traceback" not in err
@@ -324,11 +330,11 @@ def test_a_second_interrupt_stops_at_once_and_leaves_nothing(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = ("test:bars?size=320x180&frames=0", "out.mp4", "--effect", "tiny")
-    process = start(environment, tmp_path, *arguments)
-    wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=200)
+    with started(environment, tmp_path, *arguments) as process:
+        wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=200)
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in err
     assert left(tmp_path) in (set(), {"out.mp4"})  # the second may come when the first has done its work

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamfx import device
-from streamfx.device import cgroup_cores, cpu, physical_cores, usable_cores
+from streamfx.device import available_memory_bytes, cgroup_cores, cpu, physical_cores, usable_cores
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says")
 
@@ -113,3 +113,9 @@ def test_a_quota_also_limits_the_physical_cores(monkeypatch: pytest.MonkeyPatch)
     assert cpu().physical_cores == 3
     monkeypatch.setattr(device, "physical_cores", lambda: None)
     assert cpu().physical_cores is None
+
+
+def test_available_memory_is_what_the_system_says_or_unknown(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:       8000 kB\nMemFree: 10 kB\nMemAvailable:    5000 kB\n")
+    assert available_memory_bytes(tmp_path / "meminfo") == 5000 * 1024
+    assert available_memory_bytes(tmp_path / "nothing") is None

@@ -23,8 +23,11 @@ HOMES = {
         "completeness.py",
         "web/pictures.py",
         "web/peer.py",
+        "resident/decode.py",
+        "resident/encode.py",
     ),
     "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
+    "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/enlarge.py",
         "generate/fuse_kernels.py",
@@ -40,13 +43,32 @@ HOMES = {
     "safetensors": ("generate/networks/build.py",),
     "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
     "torch_tensorrt": ("backends/tensorrt_build.py",),
-    "torch": ("backends/", "generate/engine.py", "generate/networks/"),
+    "torch": (
+        "backends/",
+        "generate/engine.py",
+        "generate/fuse_gpu.py",
+        "generate/networks/",
+        "generate/place_triton.py",
+        "generate/reduce_triton.py",
+        "generate/surface.py",
+        "generate/surface_steps.py",
+        "resident/",
+        "run_device.py",
+    ),
+    "triton": (
+        "generate/codes_triton.py",
+        "generate/fuse_triton.py",
+        "generate/heads_triton.py",
+        "generate/place_triton.py",
+        "generate/reduce_triton.py",
+    ),
     "yaml": ("config_text.py", "generate/engine.py"),
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "transcoding", "desk", "run_effects", "serving", "web", "build_engine",
+    "streaming", "transcoding", "desk", "run_effects", "run_device", "serving", "web", "build_engine",
+    "resident",
 )  # fmt: skip
 
 

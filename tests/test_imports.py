@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "streamfx").rglob("*.py"))
-HEAVY = ("torch", "cv2", "openvino", "numba", "av")
+HEAVY = ("torch", "triton", "cv2", "openvino", "numba", "av")
 PACKAGES = {"capture", "generate", "encode", "backends"}
 ALLOWED = {("generate", "backends")}
 NAMES_THAT_SAY_NOTHING = {"utils", "helpers", "common", "misc", "manager"}

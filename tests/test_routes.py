@@ -32,6 +32,7 @@ from streamfx.web.figures import Figures
 from tests import engines
 from tests.desks import bench
 from tests.fakes import FakeSource
+from tests.generate.test_placed_families import make_placed
 from tests.scenes import FORMAT, scene_frame, write_clip
 from tests.servers import wait_until
 
@@ -182,6 +183,18 @@ def test_frames_are_numbered_by_shot_only_where_an_effect_needs_it() -> None:
         assert isinstance(shots, ShotSource)
     with bench("carve") as table:
         assert numbered(table.source, table.desk.effects) is table.source
+
+
+def test_noise_is_new_with_each_shot_and_stands_still_within_it(tmp_path: Path) -> None:
+    engine = make_placed(tmp_path, "convert_sr").folder
+    clip = write_clip(tmp_path / "in.mkv", [scene_frame(number) for number in (1, 2, 1) for _ in range(5)])
+    found = run(clip, str(engine), workers=3)[1]
+    first, second, again = (found[start : start + 5] for start in (0, 5, 10))
+    assert all(same(shot, 5 * shot[:1]) for shot in (first, second, again))
+    assert not same(again, first)
+    assert same(run(clip, str(engine), workers=1)[1], found)
+    quiet = run(clip, f"{engine}:noise_amplitude=0")[1]
+    assert same(quiet[10:], quiet[:5])
 
 
 # ---------------------------------------------------------------------------------------------- auto

@@ -25,8 +25,8 @@ from training import (
     super_resolution,
     unpaired,
 )
-from training.classify import ClassifyOptions
-from training.convert_sr import ConvertSrOptions
+from training.classify_options import ClassifyOptions
+from training.convert_sr_options import ConvertSrOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions

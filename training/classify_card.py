@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.classify_options import ClassifyOptions
 from training.quality import BOUNDS
 from training.restore_card import mix
-
-if TYPE_CHECKING:
-    from training.classify import ClassifyOptions
 
 _LINE = 110
 

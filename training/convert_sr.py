@@ -11,31 +11,29 @@ Legend of shapes: B crops, S side of a square of the feed, s side of a reduced c
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from streamfx.generate.networks.convert_sr import HEADS, SCALE, STRIDE, ConvertSr
 from streamfx.generate.networks.warp_mask import affine, anchor_mix
-from streamfx.generate.networks.yuv_style import FROM_YUV
 from training import losses
 from training.anchors import tie
 from training.convert_sr_card import card
+from training.convert_sr_options import ConvertSrOptions
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import STRENGTH, export, golden
 from training.features import Decoder, Encoder, adain
-from training.feed import Feed, FeedOptions
+from training.feed import Feed
 from training.fused import reduce, returning_clamp
-from training.loop import LoopOptions, correct
+from training.loop import correct
 from training.loop import run as run_loop
-from training.pictures import draw_factor
+from training.pictures import draw_factor, noisy
 from training.style import open_style, style_features
 from training.variety import style_difference, variety
 
@@ -44,90 +42,19 @@ log = logging.getLogger(__name__)
 ENGINE_FACTORS = (2.0, 3.0, 4.0, 6.0, 8.0)  # at 2 the enlarged picture has the full size
 
 
-class ConvertSrNetworkOptions(BaseModel):
-    """Sizes of the network."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    convert_noise: int = Field(default=2, ge=1)
-    enlarge_noise: int = Field(default=1, ge=1)
-    stem: int = Field(default=16, ge=4, multiple_of=4)
-    width: int = Field(default=48, ge=4, multiple_of=4)
-    blocks: int = Field(default=4, ge=0)
-    enlarge_width: int = Field(default=8, ge=4, multiple_of=4)
-
-
-class ConvertSrOptions(BaseModel):
-    """Settings of `python -m training convert_sr`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    style: Path = Field(description="style picture")
-    out: Path = Field(description="engine folder to write")
-    work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(
-        default=None, description="weights.safetensors of a finished engine to start from"
-    )
-    version: str = "1.0.0"
-    title: str = Field(default="", description="what the style picture is, for the card")
-    target_domain: str = "painting"
-    licence: str = "Apache-2.0"
-
-    network: ConvertSrNetworkOptions = Field(default_factory=ConvertSrNetworkOptions)
-    feed: FeedOptions
-    loop: LoopOptions = Field(default_factory=LoopOptions)
-    teacher_steps: int = Field(default=60, ge=0, description="imitating AdaIN, before everything else")
-    steps: int = Field(default=1000, ge=1, description="with all losses")
-    side: int = Field(default=112, ge=16, multiple_of=8, description="of the reduced crops, in pixels")
-    tied: float = Field(
-        default=0.75, ge=0, le=1, description="share of the steps in which all factors learn the same"
-    )
-    factors: dict[float, float] = Field(
-        default={1.0: 0.3, 1.5: 0.1, 2.0: 0.3, 3.0: 0.15, 4.0: 0.15},
-        description="how often each factor is drawn",
-    )
-
-    content_weight: float = Field(default=0.06, ge=0)
-    style_pooling: float = Field(default=0.8, ge=0, le=1)
-    structure_weight: float = Field(default=0.08, ge=0)
-    tone_weight: float = Field(default=0.4, ge=0)
-    grid_weight: float = Field(default=100.0, ge=0)
-    variety_weight: float = Field(default=3.0, ge=0)
-    variety: float = Field(
-        default=0.25, ge=0, description="the dial: difference of two looks at noise amplitude 1"
-    )
-    adversarial_weight: float = Field(default=0.05, ge=0)
-    critic_rate: float = Field(default=4e-4, gt=0)
-    temporal_weight: float = Field(default=10.0, ge=0)
-    temporal_noise: float = Field(default=0.01, ge=0)
-    enlarge_weight: float = Field(default=10.0, ge=0)
-
-    @model_validator(mode="after")
-    def _check(self) -> ConvertSrOptions:
-        if not self.style.is_file():
-            raise ValueError(f"style picture {self.style} does not exist")
-        if self.init is not None and not self.init.is_file():
-            raise ValueError(f"init {self.init} does not exist; give the engine's weights.safetensors")
-        if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
-            raise ValueError("factors: factors are at least 1, shares above 0")
-        return self
-
-    @property
-    def total_steps(self) -> int:
-        return self.teacher_steps + self.steps
-
-
 class ConvertSrTrainee:
     """The two stages, their critics, and what corrects them."""
 
     def __init__(self, options: ConvertSrOptions, network: ConvertSr, feed: Feed) -> None:
         self._options, self._network, self._feed = options, network, feed
         self._tie = tie(network)
-        self._encoder, self._decoder = Encoder(), Decoder()
-        self._style_13HW = open_style(options.style)
+        self._device = torch.device(options.loop.device)
+        self._encoder, self._decoder = Encoder().to(self._device), Decoder().to(self._device)
+        self._style_13HW = open_style(options.style).to(self._device)
         self._style_features = style_features(self._encoder, self._style_13HW)
         self._grams: dict[float, list[Tensor]] = {}
-        self._critic, self._detail_critic = PatchCritic(3), PatchCritic(3, halvings=2)
+        self._critic = PatchCritic(3).to(self._device)
+        self._detail_critic = PatchCritic(3, halvings=2).to(self._device)
         self.networks = {
             "generator": network, "critic": self._critic, "detail_critic": self._detail_critic,
         }  # fmt: skip
@@ -153,7 +80,7 @@ class ConvertSrTrainee:
     def grams(self, factor: float) -> list[Tensor]:
         """Gram matrices 1CC of the style picture, reduced as the source is; computed once."""
         if factor not in self._grams:
-            with torch.no_grad():
+            with torch.no_grad(), self._options.loop.precision():
                 features = self._encoder(reduce(self._style_13HW, factor))
             self._grams[factor] = [losses.gram(layer) for layer in features]
         return self._grams[factor]
@@ -164,14 +91,17 @@ class ConvertSrTrainee:
         full = squares_BSS3.shape[1]
         side = min(self._options.side, int(full / factor) // 8 * 8)
         used = round(side * factor)
-        rgb_B3SS = torch.from_numpy(squares_BSS3[:, :used, :used]).permute(0, 3, 1, 2).float() / 255
-        return reduce(rgb_B3SS, factor)
+        codes_BSS3 = torch.from_numpy(squares_BSS3[:, :used, :used]).to(self._device)
+        return reduce(codes_BSS3.permute(0, 3, 1, 2).float() / 255, factor)
 
     def _noise(self, like_B3ss: Tensor, amplitude: float, rng: np.random.Generator) -> Tensor:
         network = self._options.network
         channels = network.convert_noise + network.enlarge_noise
         shape = (like_B3ss.shape[0], channels, *like_B3ss.shape[2:])
-        return amplitude * torch.from_numpy(rng.standard_normal(shape, np.float32))
+        return amplitude * torch.from_numpy(rng.standard_normal(shape, np.float32)).to(self._device)
+
+    def _mix(self, factor: float) -> Tensor:
+        return anchor_mix(torch.tensor([factor], device=self._device))
 
     def _imitation(self, rgb_B3ss: Tensor, factor: float, rng: np.random.Generator) -> dict[str, Tensor]:
         with torch.no_grad(), self._options.loop.precision():
@@ -179,9 +109,7 @@ class ConvertSrTrainee:
             side = rgb_B3ss.shape[-1]
             teacher_B3ss = self._decoder(adain(features, self._style_features[-1]))[..., :side, :side]
         with self._options.loop.precision():
-            made_B3ss = self._convert(
-                rgb_B3ss, self._noise(rgb_B3ss, 1.0, rng), anchor_mix(torch.tensor([factor]))
-            )
+            made_B3ss = self._convert(rgb_B3ss, self._noise(rgb_B3ss, 1.0, rng), self._mix(factor))
         return {"imitation": losses.imitation(made_B3ss, teacher_B3ss.float().clamp(0, 1))}
 
     def _convert(self, rgb_B3ss: Tensor, noise: Tensor, mix_A: Tensor) -> Tensor:
@@ -194,7 +122,7 @@ class ConvertSrTrainee:
         self, rgb_B3ss: Tensor, factor: float, amplitude: float, rng: np.random.Generator
     ) -> dict[str, float]:
         options = self._options
-        mix_A = anchor_mix(torch.tensor([factor]))
+        mix_A = self._mix(factor)
         noises = [self._noise(rgb_B3ss, amplitude, rng) for _ in range(2)]
         with options.loop.precision():
             made = [self._convert(rgb_B3ss, noise, mix_A) for noise in noises]
@@ -218,9 +146,8 @@ class ConvertSrTrainee:
         """The converter's pictures, reduced and enlarged again by the super-resolver, and as they were."""
         small_B3hh = reduce(large_B3ss, SCALE)
         noise = self._noise(small_B3hh, amplitude, rng)[:, self._options.network.convert_noise :]
-        mix_A = anchor_mix(torch.tensor([SCALE * factor]))
-        yuv_B3ss = self._network.enlarger(small_B3hh, noise, mix_A).float()
-        return affine(yuv_B3ss, functional.pad(FROM_YUV, (0, 1))), large_B3ss
+        yuv_B3ss = self._network.enlarger(small_B3hh, noise, self._mix(SCALE * factor)).float()
+        return affine(yuv_B3ss, functional.pad(self._network.from_yuv, (0, 1))), large_B3ss
 
     def _looks(
         self, rgb_B3ss: Tensor, made: Sequence[Tensor], factor: float, amplitude: float
@@ -261,8 +188,7 @@ class ConvertSrTrainee:
     ) -> Tensor:
         """The picture moves by whole pixels; the noise, fixed for a shot, does not."""
         down, right = (int(shift) for shift in rng.integers(-4, 5, 2))
-        light = torch.from_numpy(rng.standard_normal(rgb_B3ss.shape, np.float32))
-        moved_B3ss = rgb_B3ss.roll((down, right), (2, 3)) + self._options.temporal_noise * light
+        moved_B3ss = noisy(rgb_B3ss.roll((down, right), (2, 3)), rng, self._options.temporal_noise)
         with self._options.loop.precision():
             again_B3ss = self._convert(moved_B3ss, noise, mix_A)
         inside = (..., slice(8, -8), slice(8, -8))
@@ -293,12 +219,13 @@ def run(options: ConvertSrOptions) -> None:
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
-def train(options: ConvertSrOptions) -> ConvertSr:
+def train(options: ConvertSrOptions, on_step: Callable[[int], None] | None = None) -> ConvertSr:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
     network = ConvertSr(**options.network.model_dump())
     if options.init is not None:
         network.load_state_dict(load_file(options.init))
+    network.to(options.loop.device)
     with Feed(options.feed, options.loop.seed) as feed:
         run_loop(
             ConvertSrTrainee(options, network, feed),
@@ -306,6 +233,7 @@ def train(options: ConvertSrOptions) -> ConvertSr:
             options.total_steps,
             options.work,
             phase_starts=(0, options.teacher_steps),
+            on_step=on_step,
         )
     return network
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 from training.card import NOT_MEASURED, sources
-
-if TYPE_CHECKING:
-    from training.convert_sr import ConvertSrOptions
+from training.convert_sr_options import ConvertSrOptions
 
 
 def card(options: ConvertSrOptions) -> str:

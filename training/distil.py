@@ -9,6 +9,7 @@ Legend of shapes: B pictures, S side of a picture, h x w reduced picture.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -56,8 +57,11 @@ def run(options: DistilOptions) -> None:
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
-def distil(options: DistilOptions, teacher: WarpMask) -> WarpMask:
-    """Network with the sizes of `options` that gives the teacher's heads, in evaluation mode.
+def distil(
+    options: DistilOptions, teacher: WarpMask, on_step: Callable[[int], None] | None = None
+) -> WarpMask:
+    """Network with the sizes of `options` that gives the teacher's heads, in evaluation mode; goes on from
+    the checkpoint in `options.work`, if any.
 
     Weights that both have under the same name and in the same size start as the teacher's.
     """
@@ -66,7 +70,8 @@ def distil(options: DistilOptions, teacher: WarpMask) -> WarpMask:
     own, given = network.state_dict(), teacher.state_dict()
     shared = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
     network.load_state_dict(own | shared)
-    loop.run(Pupil(options, teacher, network), options.loop, options.steps, options.work)
+    pupil = Pupil(options, teacher, network)
+    loop.run(pupil, options.loop, options.steps, options.work, on_step=on_step)
     return network
 
 
@@ -74,7 +79,8 @@ class Pupil:
     """The network that learns, and its teacher."""
 
     def __init__(self, options: DistilOptions, teacher: WarpMask, network: WarpMask) -> None:
-        self._options, self._teacher, self._network = options, teacher, network
+        self._options = options
+        self._teacher, self._network = (part.to(options.loop.device) for part in (teacher, network))
         self._pool = open_pool(
             options.content,
             options.exclude,
@@ -96,8 +102,8 @@ class Pupil:
 def _step_loss(options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool, step: int) -> Tensor:
     rng = np.random.default_rng([options.loop.seed, 4, step])
     factor = draw_factor(options.factors, rng)
-    rgb_B3SS = _pictures(pool, factor, options.side, rng)
-    factor_1 = torch.tensor([factor])
+    rgb_B3SS = _pictures(pool, factor, options.side, rng).to(options.loop.device)
+    factor_1 = torch.tensor([factor], device=options.loop.device)
     with options.loop.precision():
         reduced_B3hw = reduce(rgb_B3SS, factor).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():

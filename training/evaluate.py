@@ -20,7 +20,7 @@ from streamfx.generate.engine import CARD
 from training.card import with_figures
 from training.evaluation.chosen import choose, picture_sheet
 from training.evaluation.domain import Belief, domain
-from training.evaluation.flicker import flicker
+from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.noise import noise
 from training.evaluation.partner import Operator, partner, untrained
 from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
@@ -101,10 +101,9 @@ def _sections(trial: Trial) -> list[Section]:
     options, spec = trial.options, trial.runner.engine.spec
     if spec.family == "restore":
         return _restoration(trial)
-    found = []
     if spec.enlarges:
-        further = trial.opened.enter_context(Runner(options.engine, scale=4))
-        found.append(upscaling({2: trial.runner, 4: further}, trial.chosen))
+        return _enlargement(trial)
+    found = []
     if options.style is not None:
         found += _style(trial, options.style)
     if options.operator is not None:
@@ -130,6 +129,17 @@ def _restoration(trial: Trial) -> list[Section]:
     found = [restoration(methods, tuned_on, trial.chosen)]
     if options.videos:
         found.append(steadiness(trial.runners, options.videos, options.first_frame, options.frames))
+    return found
+
+
+def _enlargement(trial: Trial) -> list[Section]:
+    """How near engines that enlarge come to true pictures, and how steady clips are."""
+    options = trial.options
+    further = trial.opened.enter_context(Runner(options.engine, scale=4))
+    runners = {2: trial.runner, 4: further}
+    found = [upscaling(runners, trial.chosen)]
+    if options.videos:
+        found.append(enlarged_flicker(runners, options.videos, options.first_frame, options.frames))
     return found
 
 

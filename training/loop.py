@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -40,6 +40,14 @@ class LoopOptions(BaseModel):
     threads: int = Field(default=2, ge=1)
     seed: int = 7
     checkpoint_every: int = Field(default=50, ge=1)
+
+    @field_validator("device")
+    @classmethod
+    def _is_there(cls, device: str) -> str:
+        count = torch.cuda.device_count()
+        if device != "cpu" and int(device.partition(":")[2] or 0) >= count:
+            raise ValueError(f"{device} is not there: torch {torch.__version__} sees {count} NVIDIA GPUs")
+        return device
 
     def precision(self) -> torch.autocast:
         """Context in which networks run."""

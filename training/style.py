@@ -80,7 +80,7 @@ class Studio:
         """
         if index not in self.source_features:
             with torch.no_grad(), self.precision():
-                features = self.encoder(self.pool.crop(index).rgb()[None])[-2:]
+                features = self.encoder(self.pool.crop(index).rgb()[None].to(self.device))[-2:]
             target = adain(features[-1].float(), self.style_features[-1])
             self.source_features[index] = [layer.to(torch.bfloat16) for layer in (features[0], target)]
         return self.source_features[index]
@@ -97,6 +97,11 @@ class Studio:
         """Context in which networks run."""
         return self.options.loop.precision()
 
+    @property
+    def device(self) -> str:
+        """Where networks run."""
+        return self.options.loop.device
+
 
 def open_studio(options: StyleOptions) -> Studio:
     """Read pictures and style and load the frozen networks.
@@ -107,11 +112,11 @@ def open_studio(options: StyleOptions) -> Studio:
     pool = open_pool(
         options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
     )
-    encoder = Encoder()
-    style_rgb_13HW = open_style(options.style)
+    encoder, decoder = Encoder().to(options.loop.device), Decoder().to(options.loop.device)
+    style_rgb_13HW = open_style(options.style).to(options.loop.device)
     features = style_features(encoder, style_rgb_13HW)
     grams = [losses.gram(layer) for layer in features]
-    return Studio(options, pool, encoder, Decoder(), features, style_rgb_13HW, grams)
+    return Studio(options, pool, encoder, decoder, features, style_rgb_13HW, grams)
 
 
 def open_style(path: Path) -> Tensor:
@@ -151,6 +156,7 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
         network.load_state_dict(load_file(options.init))
     if options.spread:
         spread(network)
+    network.to(options.loop.device)
     trainee = StyleTrainee(open_studio(options), network)
     loop.run(
         trainee,
@@ -204,7 +210,8 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
     square = {"region_pixels": 32, "square_pixels": 4} if isinstance(network, YuvStyle) else {}
     terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
     if options.weight_bias_weight > 0:
-        terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, factor)
+        mix_A = anchor_mix(torch.tensor([factor], device=studio.device))
+        terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, mix_A)
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
         terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
@@ -228,7 +235,7 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
     moments = losses.moments(features, grams, studio.style_features, studio.style_grams)
     content_weight = options.content_weight * factor**options.content_growth
-    sources_B3SS = torch.stack([studio.pool.crop(index).rgb() for index in indices])
+    sources_B3SS = torch.stack([studio.pool.crop(index).rgb() for index in indices]).to(studio.device)
     return {
         "style": losses.style(grams, studio.grams(factor), options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
@@ -239,9 +246,8 @@ def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: floa
     }
 
 
-def _weight_bias(network: StyleNetwork, factor: float) -> Tensor:
-    """The weight-bias ratio of all convolutions, of their weights for a factor."""
-    mix_A = anchor_mix(torch.tensor([factor]))
+def _weight_bias(network: StyleNetwork, mix_A: Tensor) -> Tensor:
+    """The weight-bias ratio of all convolutions, of their weights for a mix of the anchors."""
     mixed = [module.mixed(mix_A) for module in network.modules() if isinstance(module, FactorConv)]
     return losses.weight_bias([weight for weight, _ in mixed], [bias for _, bias in mixed])
 
@@ -258,14 +264,15 @@ def fused_crops(
     released: bool,
 ) -> tuple[Tensor, Tensor]:
     """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
-    rgb_B3WW = torch.stack([window for window, _, _ in windows])
+    rgb_B3WW = torch.stack([window for window, _, _ in windows]).to(studio.device)
     with studio.precision():
         reduced_B3ww = reduce(rgb_B3WW, factor).contiguous(memory_format=torch.channels_last)
-        heads_B7ww = network.translate(reduced_B3ww, torch.tensor([factor])).float()
+        factor_1 = torch.tensor([factor], device=studio.device)
+        heads_B7ww = network.translate(reduced_B3ww, factor_1).float()
     used_B7ww = heads_B7ww if released else complete(heads_B7ww[:, :3])
     parts = [
         _fused_crop(studio.options, rgb_3WW, used_7ww, top, left, factor)
-        for (rgb_3WW, top, left), used_7ww in zip(windows, used_B7ww, strict=True)
+        for rgb_3WW, used_7ww, (_, top, left) in zip(rgb_B3WW, used_B7ww, windows, strict=True)
     ]
     return torch.stack(parts), heads_B7ww
 

@@ -192,18 +192,26 @@ def backends() -> tuple[Backend, ...]:
     return (TensorRtBackend(), InductorBackend(), OpenVinoBackend(), EagerBackend())
 
 
-def choose(name: str = "auto", among: Sequence[Backend] | None = None) -> Backend:
+_SUITED = {Device.CPU: ("openvino", "eager"), Device.CUDA: ("tensorrt", "inductor", "eager")}
+
+
+def choose(
+    name: str = "auto", among: Sequence[Backend] | None = None, device: Device = Device.AUTO
+) -> Backend:
     """Return the backend of that name, or with ``auto`` the fastest that can run here.
 
     Args:
         name: of a backend, or ``auto``.
         among: backends to choose from, the fastest first; None for all there are.
+        device: where ``auto`` is to run the network.
 
     Raises:
         ConfigError: there is no backend of that name.
         BackendUnavailableError: it cannot run here; says why, and which can.
     """
     known = backends() if among is None else among
+    if name == "auto" and device is not Device.AUTO:
+        known = [backend for backend in known if backend.name in _SUITED[device]]
     reasons = {backend.name: backend.availability() for backend in known}
     usable = [backend for backend in known if reasons[backend.name] is None]
     choice = ", ".join(backend.name for backend in usable) or "none"

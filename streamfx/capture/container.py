@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
@@ -18,26 +19,27 @@ from streamfx.extras import Extras, ExtraStream
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
 
 
-def open_container(text: str) -> tuple[InputContainer, IO[bytes] | None]:
+def open_container(text: str, hwaccel: HWAccel | None = None) -> tuple[InputContainer, IO[bytes] | None]:
     """Return the open container, and the file to close after it when it is standard input.
 
     Args:
         text: a path, or ``-`` for standard input.
+        hwaccel: the device to decode on; None: the processor.
 
     Raises:
         SourceOpenError: missing, empty, a folder, no permission, or nothing that FFmpeg can demux.
     """
     if text == "-":
         stdin = _stdin_file()
-        return _demuxer(stdin, text), stdin
+        return _demuxer(stdin, text, hwaccel), stdin
     path = Path(text)
     _refuse_unreadable(path)
-    return _demuxer(f"file:{path.absolute()}", text), None
+    return _demuxer(f"file:{path.absolute()}", text, hwaccel), None
 
 
-def _demuxer(file: str | IO[bytes], text: str) -> InputContainer:
+def _demuxer(file: str | IO[bytes], text: str, hwaccel: HWAccel | None) -> InputContainer:
     try:
-        container = av.open(file, "r", metadata_errors="surrogateescape")
+        container = av.open(file, "r", metadata_errors="surrogateescape", hwaccel=hwaccel)
     except (av.FFmpegError, ValueError) as error:
         if not isinstance(file, str):
             file.close()

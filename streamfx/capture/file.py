@@ -18,11 +18,12 @@ from av.stream import Stream
 
 from streamfx.capture.clock import FrameClock, PacketClock
 from streamfx.capture.container import best_video, gather_extras, open_container
+from streamfx.capture.on_device import PicturesOnDevice
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.side_data import display_matrix, hdr_metadata
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
-from streamfx.frame import Frame, VideoFormat
+from streamfx.frame import NO_PLANES, Frame, OnDevice, VideoFormat
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -42,6 +43,7 @@ class FileSource:
     Args:
         text: a path, or ``-`` for standard input.
         threads: decoder threads; None for one per processor.
+        pictures: where decoded pictures are to stay on a device.
 
     Attributes:
         damaged: frames delivered so far that the decoder had to patch up because data was missing.
@@ -51,8 +53,11 @@ class FileSource:
         SourceOpenError: there is nothing to read, nothing that is a video, or no picture can be decoded.
     """
 
-    def __init__(self, text: str, *, threads: int | None = None) -> None:
+    def __init__(
+        self, text: str, *, threads: int | None = None, pictures: PicturesOnDevice | None = None
+    ) -> None:
         self.name = text
+        self._on_device = pictures
         self.live = False
         self.notes: list[str] = []
         self.shortfall = 0
@@ -69,7 +74,7 @@ class FileSource:
         self._early_failures: deque[DecodeError] = deque()  # met while opening; reported by the first reads
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._container: InputContainer | None
-        self._container, self._stdin = open_container(text)
+        self._container, self._stdin = open_container(text, pictures.hwaccel() if pictures else None)
         try:
             self._video = best_video(self._container, text, self.notes)
             self._video.thread_type = "AUTO"
@@ -79,6 +84,8 @@ class FileSource:
             self._clock = PacketClock(discontinuous=self._container_name in _FREE_CLOCKS)
             self._packets = self._container.demux()
             first = self._first_picture()
+            if pictures is not None and (problem := pictures.problem(first)):
+                raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
             self._describe(self._container, first)
         except BaseException:
             self.close()
@@ -166,7 +173,7 @@ class FileSource:
 
     def _note_what_differs(self, first: VideoFrame) -> None:
         layout = self._planarizer.layout
-        if layout.note:
+        if layout.note and self._on_device is None:
             self.notes.append(layout.note)
         elif self._video.metadata.get("alpha_mode") == "1":
             self.notes.append("alpha is dropped")
@@ -260,8 +267,10 @@ class FileSource:
         next_pts = self._pictures[0].pts if self._pictures else None
         pts, duration = self._times.time_of(picture, next_pts, self._shift)
         try:
+            held = self._held(picture)
             return self.format.frame(
-                self._planarizer.planes(picture),
+                NO_PLANES if held else self._planarizer.planes(picture),
+                held=held,
                 index=self._index,
                 pts=pts,
                 duration=duration,
@@ -269,6 +278,13 @@ class FileSource:
             )
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
+
+    def _held(self, picture: VideoFrame) -> OnDevice | None:
+        if self._on_device is None:
+            return None
+        if not self._planarizer.fits(picture):
+            raise FrameError("it is not like the first, and is not scaled on a device; run with --device cpu")
+        return self._on_device.hold(picture)
 
     def _note_what_was_found(self) -> None:
         """At the end: what was made up or patched up on the way."""

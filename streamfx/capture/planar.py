@@ -81,6 +81,11 @@ def _subsampling(form: av.VideoFormat) -> tuple[Subsampling, bool]:
     return (Subsampling.YUV420 if step[1] > 1 else Subsampling.YUV444), False  # 4:1:0, 4:4:0
 
 
+def samples_of(picture: VideoFrame) -> av.VideoFormat:
+    """Return the format of a picture's samples, wherever they are."""
+    return picture.sw_format or picture.format
+
+
 def colour_of(picture: VideoFrame, codec: str) -> Colour:
     """Return the colour description of a decoded picture as tagged; unknown stays unknown.
 
@@ -88,14 +93,14 @@ def colour_of(picture: VideoFrame, codec: str) -> Colour:
         picture: as decoded.
         codec: FFmpeg's name of its decoder.
     """
-    name = picture.format.name
+    name = samples_of(picture).name
     matrix = Matrix(picture.colorspace) if picture.colorspace in set(Matrix) else Matrix.UNKNOWN
     code_range = _RANGES.get(picture.color_range, CodeRange.UNKNOWN)
     if name.startswith("yuvj"):
         code_range = CodeRange.FULL
     layout = layout_of(name)
     if layout.convert_to is not None and not layout.grey and matrix in (Matrix.RGB, Matrix.UNKNOWN):
-        if picture.format.is_rgb or picture.format.has_palette:
+        if samples_of(picture).is_rgb or samples_of(picture).has_palette:
             matrix, code_range = Matrix.BT709, CodeRange.LIMITED
     elif matrix is Matrix.RGB:
         matrix = Matrix.UNKNOWN  # the tag contradicts the samples, which are not RGB
@@ -122,14 +127,14 @@ class Planarizer:
     picture."""
 
     def __init__(self, first: VideoFrame) -> None:
-        self.layout = layout_of(first.format.name)
+        self.layout = layout_of(samples_of(first).name)
         self.size = (first.height, first.width)
         self._name = planar_name(self.layout.subsampling, self.layout.depth)
         self._neutral: Plane | None = None
 
     def fits(self, picture: VideoFrame) -> bool:
         """Return whether ``picture`` has the size and layout of the first one."""
-        layout = layout_of(picture.format.name)
+        layout = layout_of(samples_of(picture).name)
         same = (layout.subsampling, layout.depth) == (self.layout.subsampling, self.layout.depth)
         return same and (picture.height, picture.width) == self.size
 

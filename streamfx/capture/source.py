@@ -11,6 +11,7 @@ from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from streamfx.capture.live_settings import LiveSettings
+    from streamfx.capture.on_device import PicturesOnDevice
     from streamfx.extras import Extras
 
 _KINDS = (
@@ -53,7 +54,13 @@ class Source(Protocol):
         """Release everything. Safe to call twice and from another thread."""
 
 
-def open_source(text: str, *, threads: int | None = None, live: LiveSettings | None = None) -> Source:
+def open_source(
+    text: str,
+    *,
+    threads: int | None = None,
+    live: LiveSettings | None = None,
+    pictures: PicturesOnDevice | None = None,
+) -> Source:
     """Return the source that ``text`` names, open and ready to read.
 
     Args:
@@ -62,6 +69,7 @@ def open_source(text: str, *, threads: int | None = None, live: LiveSettings | N
             ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
         live: time limits and more of sources that may go away; None: the usual ones.
+        pictures: where pictures of a video file are to stay on a device; None: in main memory.
 
     Raises:
         ConfigError: no such kind of source, or an option of it is wrong.
@@ -93,4 +101,4 @@ def open_source(text: str, *, threads: int | None = None, live: LiveSettings | N
         return PictureSource(text)
     from streamfx.capture.file import FileSource
 
-    return FileSource(text, threads=threads)
+    return FileSource(text, threads=threads, pictures=pictures)

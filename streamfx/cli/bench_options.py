@@ -1,23 +1,48 @@
-"""Options of ``streamfx bench``: each thing that is measured is a command under it, as in ``bench live``."""
+"""Options of ``streamfx bench`` and ``streamfx bench live``."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from streamfx.cli.parser import Parser
 
+T = TypeVar("T")
+
 EXIT_CODES = """\
 exit codes:
   0    measured
-  1    measured, but pictures or frames are missing or wrong: it says which
+  1    measured, but some of it is missing or wrong: it says what
   2    refused: nothing was measured
   130  stopped (Ctrl-C): the figures are those until then
 """
+RUN_DESCRIPTION = """\
+How many frames a second there are on this machine, and how long a frame takes. Without options: the effect
+wave at 720p and 1080p, in under a minute on two cores. Every combination of what is given is a row; options
+that say N,… can be given several times, too. Rows take turns, so that a busy moment meets them all.
+
+levels:
+  model     the compiled network alone
+  resident  reduce, network and fuse, from and to frames in memory: what latency is made of
+  pipeline  decode to encode, file to file: what 'streamfx transcode' does
+
+'streamfx bench live --help' measures another thing: latency, drops and memory of a live run over time.
+"""
+RUN_EXAMPLES = """\
+examples:
+  streamfx bench
+  streamfx bench --effect wave,cafe --size 1080p,4k --factor 2,4 --json now.json --plot now.png
+  streamfx bench --backend openvino,eager --level model --compare before.json
+
+"""
+SIZES = {"360p": (360, 640), "480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920),
+         "1440p": (1440, 2560), "4k": (2160, 3840)}  # fmt: skip
 LIVE_EXAMPLES = """\
 examples:
   streamfx bench live --effect wave --seconds 600 --json live.json
@@ -36,10 +61,85 @@ def add_bench(
         add_run_options: adds the options of every command that changes video.
     """
     bench = commands.add_parser(
-        "bench", help="measure on this machine", description="Measure on this machine: one of these."
+        "bench", help="measure on this machine: frames per second, memory; latency live"
     )
     measured = bench.add_subparsers(dest="measured", metavar="WHAT", required=True, parser_class=type(bench))
-    return [_add_live(measured, add_run_options)]
+    return [_add_run(measured), _add_live(measured, add_run_options)]
+
+
+def with_what(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of ``streamfx`` with ``run`` after ``bench``, where nothing says what to measure.
+
+    Example:
+        >>> with_what(["bench", "--size", "720p"]), with_what(["bench", "live"]), with_what(["effects"])
+        (['bench', 'run', '--size', '720p'], ['bench', 'live'], ['effects'])
+    """
+    position = next((place for place, word in enumerate(arguments) if not word.startswith("-")), None)
+    if position is None or arguments[position] != "bench":
+        return list(arguments)
+    after = arguments[position + 1 :]
+    says_what = bool(after) and not after[0].startswith("-")
+    return [*arguments[: position + 1], *(() if says_what else ("run",)), *after]
+
+
+def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
+    command = measured.add_parser(
+        "run",
+        prog="streamfx bench",  # what it is called without
+        help="frames per second, and how long a frame takes; meant where nothing is named",
+        description=RUN_DESCRIPTION,
+        epilog=RUN_EXAMPLES + EXIT_CODES,
+    )
+    what = command.add_argument_group("what is measured")
+    what.add_argument(
+        "--effect",
+        metavar="NAME[:KEY=VALUE,…],…",
+        action="extend",
+        type=_effects,
+        help="wave by default; or all",
+    )
+    what.add_argument(
+        "--size", metavar="SIZE,…", action="extend", type=partial(_list, _size),
+        help=f"{', '.join(SIZES)} or WIDTHxHEIGHT; 720p,1080p by default",
+    )  # fmt: skip
+    what.add_argument(
+        "--factor", metavar="N,…", action="extend", type=partial(_list, _factor),
+        help="how many times smaller the network's picture is, where there is a choice; 4 by default",
+    )  # fmt: skip
+    what.add_argument(
+        "--level", metavar="LEVEL,…", action="extend", type=partial(_list, str), help="all three by default"
+    )
+    what.add_argument(
+        "--backend", metavar="NAME,…", action="extend", type=partial(_list, str),
+        help="what runs the network; the fastest by default",
+    )  # fmt: skip
+    what.add_argument(
+        "--precision", metavar="NAME,…", action="extend", type=partial(_list, str),
+        help="what the network computes in, f32 or bf16; the fastest by default",
+    )  # fmt: skip
+    what.add_argument("--clip", metavar="FILE", help="take the pictures from a video, in its size")
+    what.add_argument(
+        "--encoder", choices=("x264", "null:"), default="x264",
+        help="of the level pipeline: x264 at its preset ultrafast, or null: for none",
+    )  # fmt: skip
+    how = command.add_argument_group("how")
+    how.add_argument(
+        "--frames", metavar="N", type=_count, default=120, help="of each row, at least; 120 by default"
+    )
+    how.add_argument(
+        "--seconds", metavar="N", type=_seconds, default=20.0,
+        help="most that the frames of a row may take; 20 by default",
+    )  # fmt: skip
+    how.add_argument("--rounds", metavar="N", type=_count, default=4, help="turns of each row; 4 by default")
+    how.add_argument("--threads", metavar="N", type=_count, help="processor threads to use; all by default")
+    then = command.add_argument_group("what becomes of it")
+    then.add_argument(
+        "--json", metavar="FILE", help="write the figures, with all that is needed to judge them"
+    )
+    then.add_argument("--plot", metavar="FILE.png", help="draw them (extra 'bench')")
+    then.add_argument("--compare", metavar="FILE", help="show them beside those that an earlier --json wrote")
+    command.set_defaults(run=_run)
+    return command
 
 
 def _add_live(
@@ -88,7 +188,65 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, found '{text}'")
 
 
+def _count(text: str) -> int:
+    """Return a whole number above 0.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    with contextlib.suppress(ValueError):
+        if (count := int(text)) > 0:
+            return count
+    raise argparse.ArgumentTypeError(f"must be a whole number above 0, found '{text}'")
+
+
+def _list(read: Callable[[str], T], text: str) -> list[T]:
+    """Return what is between the commas."""
+    return [read(part.strip()) for part in text.split(",")]
+
+
+def _effects(text: str) -> list[str]:
+    """Return effects; a comma before KEY=VALUE does not end one.
+
+    Example:
+        >>> _effects("wave:strength=0.5,factor=2,cafe")
+        ['wave:strength=0.5,factor=2', 'cafe']
+    """
+    return [part.strip() for part in re.split(r",(?![^,:]*=)", text)]
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Return (height, width).
+
+    Raises:
+        ArgumentTypeError: it is no size.
+    """
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(found[2]), int(found[1])) if found else SIZES.get(text.lower())
+    if size is None or min(size) < 1:
+        raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT or one of {', '.join(SIZES)}, found '{text}'")
+    return size
+
+
+def _factor(text: str) -> float:
+    """Return a factor.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    with contextlib.suppress(ValueError):
+        if 1 <= (factor := float(text)) <= 64:
+            return factor
+    raise argparse.ArgumentTypeError(f"must be a number of 1 to 64, found '{text}'")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from streamfx.cli.bench_run import bench_run
+
+    return bench_run(options)
+
+
 def _live(options: argparse.Namespace) -> int:
-    from streamfx.cli.bench import bench_live
+    from streamfx.cli.bench_live import bench_live
 
     return bench_live(options)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from streamfx.cli.bench_options import add_bench
+from streamfx.cli.bench_options import add_bench, with_what
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         >>> options.input, options.effect
         ('in.mp4', ['wave:strength=0.7'])
     """
-    options, unknown = _build().parse_known_args(arguments)
+    options, unknown = _build().parse_known_args(with_what(arguments))
     if unknown:
         command: Parser = options.parser
         near = difflib.get_close_matches(unknown[0].partition("=")[0], _option_names(command), n=1)
@@ -205,7 +205,11 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     speed.add_argument(
         "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
     )
-    speed.add_argument("--device", metavar="NAME", help="where it runs: cpu or cuda; auto by default")
+    speed.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+    )
     speed.add_argument("--threads", metavar="N", help="processor threads to use")
     encoding = command.add_argument_group("encoding")
     encoding.add_argument("--codec", metavar="NAME", help="video codec of the output")

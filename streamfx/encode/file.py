@@ -21,7 +21,7 @@ from streamfx.encode.extra_streams import (
 )
 from streamfx.encode.index import finish_index
 from streamfx.encode.output_file import OutputFile, refuse_target, write_problem
-from streamfx.encode.pixels import Packer
+from streamfx.encode.pixels import Packer, Packing, Packs
 from streamfx.encode.plan import EncodeSettings, plan_output
 from streamfx.encode.verify import Expected, ExpectedStream
 from streamfx.encode.video_stream import add_video_stream, rotate
@@ -46,6 +46,7 @@ class FileSink:
         extras: sound, subtitles, tags to copy; None for none. The source must be open, and not be read yet.
         source_path: the file being read, which must not be overwritten.
         settings: how to encode.
+        packing: makes what hands frames to the encoder.
 
     Attributes:
         path: where to.
@@ -65,6 +66,7 @@ class FileSink:
         extras: Extras | None = None,
         source_path: Path | None = None,
         settings: EncodeSettings | None = None,
+        packing: Packing = Packer,
     ) -> None:
         settings = settings or EncodeSettings()
         self.name, self.path = str(path), path
@@ -73,7 +75,7 @@ class FileSink:
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, settings.overwrite)
         streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
-        self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range)
+        self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._first_seconds = self._last_seconds = self._end_seconds = Fraction(0)
         self._rounded = 0
         self._lock = threading.Lock()
@@ -189,7 +191,7 @@ class FileSink:
             metadata_errors="surrogateescape",
             buffer_size=_MUX_BUFFER_BYTES,
         )
-        self._stream: VideoStream = add_video_stream(out, plan)
+        self._stream: VideoStream = add_video_stream(out, plan, self._packer.hwaccel)
         note = rotate(self._stream, plan, extras.display_matrix if extras else None)
         self.notes.extend([note] if note else [])
         if extras is not None:
@@ -203,6 +205,7 @@ class FileSink:
     def _mux(self, out: OutputContainer, packets: list[av.Packet[VideoStream]]) -> None:
         for extra in self._copier.packets() if self._copier else ():
             out.mux_one(extra)
+        self._packer.returned(packets)
         for packet in packets:
             out.mux_one(packet)
             self.packets_written += 1

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Protocol, TypeAlias
 
 import av
 import av.filter
 import numpy as np
 from av import VideoFrame
+from av.codec.hwaccel import HWAccel
 from av.video.format import VideoFormat as VideoPixels
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import SinkError
 from streamfx.frame import CodeRange, Frame, VideoFormat
 
 AV_RANGES = {CodeRange.UNKNOWN: 0, CodeRange.LIMITED: 1, CodeRange.FULL: 2}
+
+
+class Packs(Protocol):
+    """Makes AVFrames of frames for one encoder, and is told what comes back."""
+
+    @property
+    def hwaccel(self) -> HWAccel | None:
+        """What to open the encoder with, where pictures are on a device."""
+
+    def pack(self, frame: Frame) -> VideoFrame:
+        """Return ``frame`` as the encoder wants it, with its time and colour tags.
+
+        Raises:
+            SinkError: the frame is not of the format the output was opened with.
+        """
+
+    def returned(self, packets: Sequence[av.Packet[VideoStream]]) -> None:
+        """See what the encoder made, in units of the frames' time: it has no more need of their pixels."""
+
+
+Packing: TypeAlias = Callable[[VideoFormat, str, CodeRange], Packs]
+"""Makes what packs frames of a format as an encoder takes them: FFmpeg's name of it, and a range."""
 
 
 class Packer:
@@ -29,6 +55,8 @@ class Packer:
         pix_fmt: FFmpeg's name of the format the encoder takes; converted to when it is another.
         code_range: the range the encoder takes; converted to when it is another.
     """
+
+    hwaccel = None
 
     def __init__(self, video: VideoFormat, pix_fmt: str, code_range: CodeRange) -> None:
         self._video, self._pix_fmt, self._code_range = video, pix_fmt, code_range
@@ -55,15 +83,35 @@ class Packer:
                 dst_color_range=AV_RANGES[self._code_range] or ColorRange.MPEG,
                 interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             )
+        return self.timed(picture, frame)
+
+    def timed(self, picture: VideoFrame, frame: Frame) -> VideoFrame:
+        """Return the picture with the frame's time."""
         picture.pts, picture.time_base = frame.pts, frame.time_base
         picture.duration = frame.duration or self._usual_duration
         return picture
+
+    def returned(self, packets: Sequence[av.Packet[VideoStream]]) -> None:
+        """Do nothing: pictures have memory of their own."""
 
     def own_picture(self, frame: Frame) -> VideoFrame:
         """Return ``frame`` as an AVFrame in its own pixel format, without a time.
 
         Raises:
             SinkError: the frame is not of the format the output was opened with.
+        """
+        self.check(frame)
+        picture = VideoFrame(self._video.size[1], self._video.size[0], self._own)
+        for plane, samples in zip(picture.planes, frame.planes, strict=True):
+            np.copyto(plane_array(plane, self._video.depth), samples)
+        self.tag(picture)
+        return picture
+
+    def check(self, frame: Frame) -> None:
+        """Check that a frame is what the output was opened for.
+
+        Raises:
+            SinkError: it is not.
         """
         video = self._video
         if (frame.size, frame.subsampling, frame.depth) != (video.size, video.subsampling, video.depth):
@@ -72,13 +120,12 @@ class Packer:
                 f"{frame.depth} bit; the output was opened for {video.size[1]}x{video.size[0]} "
                 f"{video.subsampling} {video.depth} bit"
             )
-        picture = VideoFrame(video.size[1], video.size[0], self._own)
-        for plane, samples in zip(picture.planes, frame.planes, strict=True):
-            np.copyto(plane_array(plane, video.depth), samples)
-        colour = video.colour
+
+    def tag(self, picture: VideoFrame) -> None:
+        """Give a picture the colour tags of the video."""
+        colour = self._video.colour
         picture.colorspace, picture.color_range = int(colour.matrix), AV_RANGES[colour.code_range]
         picture.color_primaries, picture.color_trc = colour.primaries, colour.transfer
-        return picture
 
     def to_rgb(self, picture: VideoFrame, pix_fmt: str) -> VideoFrame:
         """Return a picture made by ``own_picture`` in an RGB format; unknown tags are read as usual."""

@@ -36,6 +36,9 @@ class EncodeSettings:
     overwrite: bool = True
 
 
+_PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}  # hold the same samples in another order
+
+
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
     """Everything about an output that follows from its name, its frames and the settings.
@@ -69,7 +72,7 @@ class OutputPlan:
         own, notes = planar_name(self.video.subsampling, self.video.depth), []
         if self.pix_fmt == "pal8":
             return ["GIF holds 256 colours a picture; they are chosen for each"]
-        if self.pix_fmt != own:
+        if _PLANAR.get(self.pix_fmt, self.pix_fmt) != own:
             notes.append(f"pictures are converted from {own} to {self.pix_fmt} for {self.codec.name}")
         if self.colour.code_range is not self.video.colour.assumed(0).code_range and self.codec.code_range:
             notes.append(f"pictures are converted to {self.colour.code_range} range for {self.codec.name}")

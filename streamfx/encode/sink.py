@@ -11,6 +11,7 @@ from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from streamfx.encode.network import Delivery
+    from streamfx.encode.pixels import Packing
     from streamfx.extras import Extras
 
 _KINDS = (
@@ -66,6 +67,7 @@ def open_sink(
     options: dict[str, str] | None = None,
     overwrite: bool = True,
     delivery: Delivery | None = None,
+    packing: Packing | None = None,
 ) -> Sink:
     """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
 
@@ -84,6 +86,7 @@ def open_sink(
         options: further encoder options, as FFmpeg spells them.
         overwrite: whether a file of that name may be replaced, which happens when the new one is complete.
         delivery: time limits and more of network sinks; None: the usual ones.
+        packing: makes what hands frames to the encoder of a video file; None: they are in main memory.
 
     Raises:
         ConfigError: no such kind of sink, or the choices do not go together.
@@ -127,4 +130,13 @@ def open_sink(
     )
     if is_route(text):
         return NetworkSink(text, format, extras=extras, settings=settings, delivery=delivery)
-    return FileSink(Path(text), format, extras=extras, source_path=source_path, settings=settings)
+    from streamfx.encode.pixels import Packer
+
+    return FileSink(
+        Path(text),
+        format,
+        extras=extras,
+        source_path=source_path,
+        settings=settings,
+        packing=packing or Packer,
+    )

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import av
 from av.codec.context import Flags
+from av.codec.hwaccel import HWAccel
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
@@ -20,8 +21,8 @@ from streamfx.frame import ChromaLocation
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
 
 
-def add_video_stream(out: OutputContainer, plan: OutputPlan) -> VideoStream:
-    """Add the video stream to ``out`` and start its encoder.
+def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | None = None) -> VideoStream:
+    """Add the video stream to ``out`` and start its encoder, on the device of ``hwaccel`` if there is one.
 
     Raises:
         ConfigError: the encoder has no such option.
@@ -30,7 +31,7 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan) -> VideoStream:
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr otherwise
     video = plan.video
     rate_fps = video.rate_fps or _NOMINAL_FPS
-    stream = out.add_stream(plan.codec.encoder, rate=rate_fps)
+    stream = out.add_stream(plan.codec.encoder, rate=rate_fps, hwaccel=hwaccel)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
     context.height, context.width = video.size

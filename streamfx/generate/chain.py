@@ -13,6 +13,7 @@ from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
 from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
 from streamfx.generate.library import list_effects, load_engine
+from streamfx.generate.on_device import Home
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
 from streamfx.generate.routed import MARGIN, Routed
@@ -31,15 +32,21 @@ AnyEffect: TypeAlias = Effect | Routed
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Effects applied one after the other. `process` may be called from several threads at once."""
+    """Effects applied one after the other. `process` may be called from several threads at once.
+
+    Attributes:
+        effects: in order.
+        home: the device on which frames stay between effects; None for main memory.
+    """
 
     effects: tuple[AnyEffect, ...]
+    home: Home | None = None
 
     def process(self, frame: Frame) -> Frame:
-        """Return the frame with every effect applied, in order."""
+        """Return the frame with every effect applied, in order, where the output wants its pixels."""
         for effect in self.effects:
             frame = effect.process(frame)
-        return frame
+        return frame if self.home is None else self.home.leave(frame)
 
     def output(self, video: VideoFormat) -> VideoFormat:
         """Return the format of the frames that come out for those that go in."""
@@ -73,7 +80,7 @@ def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings
             effects.append(_open(request, settings or EffectSettings()))
             on_failure.callback(effects[-1].close)
         on_failure.pop_all()
-    return Chain(tuple(effects))
+    return Chain(tuple(effects), settings.home if settings else None)
 
 
 def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:

@@ -150,7 +150,7 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
         settings.device,
         settings.build,
     )
-    compiled = choose(settings.backend).compile(engine, options)
+    compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("classifier %s runs with %s in %s", name, compiled.backend, compiled.precision)
     return Classifier(engine, compiled, view, settings.threads)
 

@@ -21,6 +21,7 @@ from streamfx.generate.back import Back
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.engine import Engine
 from streamfx.generate.library import load_engine
+from streamfx.generate.on_device import DeviceStep, Home
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -50,8 +51,9 @@ class EffectSettings:
         workers: frames that may be processed at the same time.
         store: of compiled engines; None for the user's.
         measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread.
-        device: where the network runs.
+        device: where networks run.
         build: whether to wait for what takes long to build.
+        home: the device on which frames stay between effects; None for main memory.
     """
 
     backend: str = "auto"
@@ -63,6 +65,7 @@ class EffectSettings:
     measure: Measure | None = None
     device: Device = Device.AUTO
     build: Build = Build.BACKGROUND
+    home: Home | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +78,7 @@ class Effect:
         threads: for reduce and fuse; None for all cores this process may use.
         measure: see `EffectSettings`.
         doublings: how many times the frame becomes twice as large each way.
+        on_device: does it where frames stay on a device; None: they are processed in main memory.
     """
 
     engine: Engine
@@ -83,6 +87,7 @@ class Effect:
     measure: Measure | None = None
     doublings: int = 0
     _controls: Controls = field(default_factory=Controls)
+    on_device: DeviceStep | None = None
 
     @property
     def name(self) -> str:
@@ -123,9 +128,12 @@ class Effect:
         controls, spec = self._controls, self.engine.spec
         if controls.strength == 0 and not self.doublings:
             return frame
+        if self.on_device is not None:
+            return self.on_device(frame, controls.factor, controls.strength)
+        frame = frame.fetched()
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
-        noise = Noise(controls.noise_amplitude, controls.seed)
+        noise = Noise(controls.noise_amplitude, controls.seed, frame.shot)
         seen = see(frame, colour, spec, controls.factor, noise, self.threads)
         clock.done("reduce")
 
@@ -167,7 +175,10 @@ class Effect:
         """
         controls = self._controls if factor is None else replace(self._controls, factor=factor)
         check_controls(controls, self.engine)
-        _, to_rgb, from_rgb = _colour(video.colour, video.depth, video.size[0])
+        colour, to_rgb, from_rgb = _colour(video.colour, video.depth, video.size[0])
+        if self.on_device is not None:
+            self.on_device.prepare(replace(video, colour=colour), controls.factor)
+            return
         size = seen_size(video.size, controls.factor, self.engine.spec)
         shape = tile_shape(self.engine.seen_shape(size), self.engine.spec)
         self.compiled.warm_up(shape, to_rgb, from_rgb, controls.factor)
@@ -175,6 +186,8 @@ class Effect:
 
     def close(self) -> None:
         """Give the compiled engine back. May be called twice."""
+        if self.on_device is not None:
+            self.on_device.close()
         self.compiled.close()
 
 
@@ -204,11 +217,11 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         settings.device,
         settings.build,
     )
-    compiled = choose(settings.backend).compile(engine, options)
+    compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
-    return Effect(
-        engine, compiled, settings.threads, settings.measure, doublings_of(request, engine), controls
-    )
+    on_device = settings.home.step(engine, compiled) if settings.home is not None else None
+    doublings = doublings_of(request, engine)
+    return Effect(engine, compiled, settings.threads, settings.measure, doublings, controls, on_device)
 
 
 @lru_cache(maxsize=64)

@@ -21,15 +21,17 @@ from streamfx.generate.spec import EngineSpec, Kind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
-    """Noise that a network takes, the same picture for every frame, so that nothing flickers.
+    """Noise that a network takes, the same picture for every frame of a shot, so that nothing flickers.
 
     Attributes:
         amplitude: 0..1, its standard deviation.
-        seed: which picture.
+        seed: which pictures.
+        shot: number of the shot; each has a picture of its own.
     """
 
     amplitude: float = 0.0
     seed: int = 0
+    shot: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +89,8 @@ def with_noise(planes: Array, channels: int, noise: Noise) -> Array:
     height, width = planes.shape[1:]
     seen = np.empty((len(planes) + channels, height, width), np.float32)
     seen[: len(planes)] = planes
-    np.multiply(_normal(noise.seed, channels, height, width), noise.amplitude, out=seen[len(planes) :])
+    normal = _normal(noise.seed, noise.shot, channels, height, width)
+    np.multiply(normal, noise.amplitude, out=seen[len(planes) :])
     return seen
 
 
@@ -111,5 +114,5 @@ def _surface(frame: Frame, size: tuple[int, int], stride: int, threads: int | No
 
 
 @lru_cache(maxsize=4)
-def _normal(seed: int, channels: int, height: int, width: int) -> Array:
-    return np.random.default_rng(seed).standard_normal((channels, height, width), np.float32)
+def _normal(seed: int, shot: int, channels: int, height: int, width: int) -> Array:
+    return np.random.default_rng([seed, shot]).standard_normal((channels, height, width), np.float32)

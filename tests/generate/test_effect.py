@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,9 +40,10 @@ def effect(engine: Engine) -> Effect:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EffectSettings:
-    monkeypatch.setenv("STREAMFX_ENGINES", str(engine.folder.parent))
-    return EffectSettings("openvino", Precision.F32, threads=1, store=CompiledStore(tmp_path / "compiled"))
+def settings(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EffectSettings:
+    folder = engine.folder.parent
+    monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
+    return EffectSettings("openvino", Precision.F32, threads=1, store=CompiledStore(folder / "compiled"))
 
 
 def make_frame(

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional
 
-from streamfx.generate.networks.layers import Composite, fold_composite, folding
+from streamfx.generate.networks.layers import Composite, fold_composite, folding, smooth
 
 
 def test_composite_interleaves_four_maps_in_four_orders() -> None:
@@ -53,3 +53,16 @@ def test_a_folded_convolution_is_one_after_a_composite_layer(side: int) -> None:
 def test_folding_says_which_sides_fit() -> None:
     with pytest.raises(ValueError, match="side must be 3 or 5, found 7"):
         folding(7)
+
+
+def test_smoothing_takes_a_checkerboard_away_and_weighs_neighbours_1_2_1() -> None:
+    rows, columns = torch.meshgrid(torch.arange(6), torch.arange(8), indexing="ij")
+    for board in ((rows + columns) % 2, rows % 2, columns % 2):
+        inside = smooth(board.float()[None, None])[0, 0, 1:-1, 1:-1]
+        torch.testing.assert_close(inside, torch.full_like(inside, 0.5))
+    point = torch.zeros(1, 1, 5, 5)
+    point[..., 2, 2] = 16
+    by_hand = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
+    torch.testing.assert_close(smooth(point)[0, 0, 1:-1, 1:-1], by_hand)
+    flat = torch.full((1, 2, 3, 4), 0.7)
+    torch.testing.assert_close(smooth(flat), flat)

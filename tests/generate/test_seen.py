@@ -10,7 +10,7 @@ import pytest
 from streamfx.backends.golden import Array
 from streamfx.frame import Subsampling
 from streamfx.generate.reduce import reduce_planes
-from streamfx.generate.seen import Noise, see, seen_size, surface_planes
+from streamfx.generate.seen import Noise, see, seen_size, surface_planes, with_noise
 from streamfx.generate.spec import EngineSpec
 from streamfx.generate.tiles import in_tiles, tile_shape
 from tests.generate.test_place import COLOUR, make_frame
@@ -73,17 +73,32 @@ def test_a_surface_of_other_subsampling_has_half_the_chroma() -> None:
     assert u == pytest.approx(frame.planes[1].reshape(8, 2, 12, 2).mean((1, 3)), abs=1e-3)
 
 
-def test_noise_is_the_same_for_every_frame_and_scales_with_its_amplitude() -> None:
+def test_noise_is_the_same_for_every_frame_of_a_shot_and_scales_with_its_amplitude() -> None:
     spec = make_spec(noise_channels=2)
-    half, again, other, none = (
+    kinds = [
+        Noise(0.5, 4),
+        Noise(0.5, 4),
+        Noise(0.0, 4),
+        Noise(0.5, 5),
+        Noise(0.5, 4, shot=1),
+        Noise(0.5, 5, 1),
+    ]
+    half, again, none, *others = (
         see(make_frame((48, 64), seed=seed), COLOUR, spec, 1.0, noise).values[3:]
-        for seed, noise in enumerate([Noise(0.5, 4), Noise(0.5, 4), Noise(0.5, 5), Noise(0.0, 4)])
+        for seed, noise in enumerate(kinds)
     )
     assert half.shape == (2, 48, 64)
     assert (half == again).all()
-    assert not (half == other).all()
     assert half.std() == pytest.approx(0.5, rel=0.05)
     assert (none == 0).all()
+    # Each seed, and each shot, has noise that has nothing to do with that of another.
+    correlations = np.corrcoef([noise.ravel() for noise in (half, *others)])
+    np.testing.assert_allclose(correlations, np.eye(4), atol=0.06)
+
+
+def test_noise_of_the_first_shot_is_that_of_the_seed_alone() -> None:
+    seen = with_noise(np.zeros((3, 8, 8), np.float32), 1, Noise(1.0, 7))
+    assert (seen[3] == np.random.default_rng(7).standard_normal((8, 8), np.float32)).all()
 
 
 def blur(seen: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -11,11 +13,15 @@ import torch
 import yaml
 
 from streamfx.generate.engine import read_engine
+from streamfx.generate.networks.classifier import Classifier
 from tests.networks import constant_classifier
+from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from tests.training.test_pictures import write_pictures
 from training.__main__ import main
-from training.classify import ClassifyOptions, accuracy, confusion, damaged, open_examples, train
+from training.classify import accuracy, confusion, train
 from training.classify_card import confusion_lines
+from training.classify_examples import damaged, open_examples
+from training.classify_options import ClassifyOptions
 from training.quality import label, score
 
 LOOP = {"checkpoint_every": 2, "bfloat16": False, "threads": 1, "warm_up_steps": 2}
@@ -97,6 +103,22 @@ def test_every_domain_has_as_many_pictures_in_a_batch(tmp_path: Path) -> None:
     _, labels = examples.batch(0)
     examples.close()
     assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("settings", [domains, quality])
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, settings: object) -> None:
+    assert callable(settings)
+
+    def trained(work: str, on_step: Callable[[int], None] | None = None) -> Classifier:
+        changes = {"steps": 4, "rounds_of": 3, "work": str(tmp_path / work)}
+        options = ClassifyOptions.model_validate(settings(tmp_path, **changes))
+        with closing(open_examples(options)) as examples:
+            return train(options, examples, on_step)
+
+    whole = trained("whole")
+    with pytest.raises(Interruption):
+        trained("parts", interrupt_after(3))
+    assert_same_weights({"generator": whole}, {"generator": trained("parts")})
 
 
 def test_what_can_be_told_apart_is_learned(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from streamfx.generate.networks.convert_sr import ConvertSr
-from training.convert_sr import ConvertSrOptions, ConvertSrTrainee, engine_fields, train
+from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
+from training.convert_sr import ConvertSrTrainee, engine_fields, train
 from training.convert_sr_card import card
+from training.convert_sr_options import ConvertSrOptions
 from training.evaluation.noise import noise
 from training.evaluation.runner import Runner
 from training.evaluation.style import Judge
@@ -80,6 +82,16 @@ def test_a_training_imitates_first_and_then_logs_every_term(tmp_path: Path) -> N
     expected = {"style", "content", "tone", "grid", "variety", "temporal", "enlarge", "adversarial"}
     expected |= {"detail_adversarial", "critic_true", "critic_made", "detail_critic_made"}
     assert expected <= last.keys()
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    changes = {"steps": 3, "tied": 0.5}
+    whole = train(toy_options(tmp_path, work=tmp_path / "whole", **changes))
+    options = toy_options(tmp_path, **changes)
+    with pytest.raises(Interruption):
+        train(options, interrupt_after(3))
+    resumed = train(options)
+    assert_same_weights({"generator": whole}, {"generator": resumed})
 
 
 def test_the_super_resolver_does_not_correct_the_converter(tmp_path: Path) -> None:

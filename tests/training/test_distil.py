@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from streamfx.generate.engine import read_engine
+from streamfx.generate.networks.warp_mask import WarpMask
 from tests.engines import make_engine
+from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
 from training.distil import distil, read_teacher
 from training.options import DistilOptions
@@ -47,18 +49,19 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_pupil_comes_closer_to_the_teacher(tmp_path: Path) -> None:
     rgb = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    _, teacher = read_teacher(toy_options(tmp_path))
+    begun, done = (
+        distil(toy_options(tmp_path, steps=steps, work=tmp_path / str(steps)), teacher) for steps in (1, 150)
+    )
 
-    def distance(steps: int, factor: float) -> float:
-        options = toy_options(tmp_path, steps=steps, work=tmp_path / f"{factor}-{steps}")
-        _, teacher = read_teacher(options)
-        pupil = distil(options, teacher)
+    def distance(pupil: WarpMask, factor: float) -> float:
         with torch.no_grad():
             factor_1 = torch.tensor([factor])
             difference = pupil.translate(rgb, factor_1) - teacher.translate(rgb, factor_1)
         return difference[:, :3].abs().mean().item()
 
     for factor in (1.0, 4.0):
-        assert distance(150, factor) < 0.7 * distance(1, factor)
+        assert distance(done, factor) < 0.7 * distance(begun, factor)
 
 
 def test_the_same_seed_gives_the_same_pupil(tmp_path: Path) -> None:
@@ -68,6 +71,15 @@ def test_the_same_seed_gives_the_same_pupil(tmp_path: Path) -> None:
         distil(options.model_copy(update={"work": tmp_path / name}), teacher).state_dict() for name in "ab"
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    options = toy_options(tmp_path, steps=4, loop={**LOOP, "checkpoint_every": 2})
+    _, teacher = read_teacher(options)
+    whole = distil(options.model_copy(update={"work": tmp_path / "whole"}), teacher)
+    with pytest.raises(Interruption):
+        distil(options, teacher, interrupt_after(3))
+    assert_same_weights({"generator": whole}, {"generator": distil(options, teacher)})
 
 
 def test_the_command_writes_an_engine_with_a_card_that_names_the_teacher(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from streamfx.generate.engine import read_engine
 from tests.engines import make_engine
 from tests.media import make_clip
 from training.__main__ import main
-from training.evaluation.chosen import choose, gradient_energy, to_whole_strides
+from training.evaluation.chosen import choose, gradient_energy, picture_sheet, to_whole_strides
 from training.evaluation.runner import Runner, to_frame, to_rgb
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style_itself
@@ -92,14 +93,15 @@ def test_tables_and_sheets_hold_what_they_are_given() -> None:
 def test_the_command_writes_figures_and_sheet_and_documents_the_engine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.evaluation.chosen.SHORT_SIDE", 240)
+    monkeypatch.setattr("training.evaluation.chosen.SHORT_SIDE", 96)
+    monkeypatch.setattr("training.evaluate.picture_sheet", partial(picture_sheet, side=80))
     monkeypatch.setattr("training.style.STYLE_SHORT_SIDE", 96)
     (tmp_path / "photos").mkdir()
     for number in range(8):
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), texture(number)[:64, :64])
     cv2.imwrite(str(tmp_path / "style.png"), texture(9))
     engine = make_engine(tmp_path)
-    clip = make_clip(tmp_path / "clip.mp4", size=(240, 320), frames=3)
+    clip = make_clip(tmp_path / "clip.mp4", size=(96, 128), frames=3)
     arguments = ["evaluate", str(engine), "--pictures", str(tmp_path / "photos"), "--videos", str(clip)]
     arguments += ["--style", str(tmp_path / "style.png"), "--work", str(tmp_path / "work"), "--document"]
     assert main([*arguments, "--set", "frames=2", "count=1", "threads=1"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 from streamfx.generate.engine import read_engine
 from tests.engines import make_classifier, make_engine
 from training.__main__ import main
+from training.evaluation.chosen import picture_sheet
 from training.evaluation.domain import content_distance, domain
 from training.evaluation.partner import distances, partner, untrained
 from training.evaluation.runner import Runner
@@ -107,7 +109,7 @@ def test_content_is_far_from_another_picture() -> None:
 def test_the_command_judges_pairs_and_domains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.evaluation.chosen.SHORT_SIDE", 240)  # the sheet shows the centre
+    monkeypatch.setattr("training.evaluate.picture_sheet", partial(picture_sheet, side=48))
     engine = make_engine(tmp_path)
     tells = {"photo": (1.0, 0.0, 0.0, 0.0), read_engine(engine).spec.target_domain: (0.0, 1.0, 1.0, 0.0)}
     classifier = make_classifier(tmp_path, "domains", tells)

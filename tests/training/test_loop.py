@@ -85,3 +85,10 @@ def test_the_rate_share_warms_up_and_falls() -> None:
     assert rate_share(options, 0, 100) == pytest.approx(0.1)
     assert rate_share(options, 30, 100) == 1.0
     assert rate_share(options, 75, 100) == pytest.approx(0.5)
+
+
+def test_a_device_that_is_not_there_is_named_with_what_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert LoopOptions(device="cuda:0").device == "cuda:0"
+    with pytest.raises(ValueError, match=r"cuda:1 is not there: torch .* sees 1 NVIDIA GPUs"):
+        LoopOptions(device="cuda:1")

@@ -117,6 +117,7 @@ def test_noise_makes_a_clip_restless_and_doing_nothing_leaves_it_so(tmp_path: Pa
 def test_the_command_judges_an_engine_that_restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.evaluate._TUNED_ON", 1)
     monkeypatch.setattr("training.evaluation.restoration.KINDS", ("gaussian_noise", "codec"))
+    monkeypatch.setattr("training.evaluation.restoration._CHOICES", {"median": (1, 3), "sharpen": (0, 0.2)})
     write_scenes(tmp_path / "photos", 20)
     engine = make_restore(tmp_path)
     clip = make_clip(tmp_path / "clip.mp4", frames=3)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+import training.evaluate
 from streamfx.generate.engine import read_engine
+from tests.media import make_clip
 from tests.training.test_super_resolution import toy_options
 from training.__main__ import main
+from training.evaluation.flicker import enlarged_errors
 from training.evaluation.runner import Runner
 from training.evaluation.upscaling import (
     AMPLITUDES,
@@ -21,7 +26,7 @@ from training.evaluation.upscaling import (
     upscaling,
     upscaling_sheet,
 )
-from training.pictures import Still, find_stills
+from training.pictures import Picture, Still, find_stills
 from training.super_resolution import run
 
 
@@ -77,17 +82,51 @@ def test_pictures_that_are_too_small_are_left_out_and_none_at_all_is_an_error(to
         upscaling({2: runner}, stills, short_side=80)
 
 
-def test_the_evaluate_command_puts_figures_into_the_card(tmp_path: Path) -> None:
+def test_an_enlarged_clip_that_moves_is_as_steady_as_the_true_one_and_flicker_is_seen() -> None:
+    coarse = cv2.GaussianBlur(np.random.default_rng(3).normal(0, 900, (96, 192, 3)), (0, 0), 6)
+    wide = np.clip(128 + coarse, 40, 215).astype(np.uint8)
+    truths = [np.ascontiguousarray(wide[:, 4 * step : 4 * step + 128]) for step in range(4)]
+    light = cycle((10, -10))
+
+    def restless(low: Picture, times: int, noise_amplitude: float) -> Picture:
+        found = enlarged_bicubic(low, times) + next(light) * noise_amplitude
+        return np.asarray(np.clip(np.rint(found), 0, 255), np.uint8)
+
+    runners = {times: partial(restless, times=times) for times in (2, 4)}
+    rows = {tuple(row[:3]): row[3:] for row in enlarged_errors(runners, truths)}
+    own, *_ = errors = [float(str(row[0])) for (*_, amplitude), row in rows.items() if amplitude != 1]
+    # A step of the clip moves it by 4 pixels, whole ones even when reduced by 4.
+    still = [float(np.abs(now.astype(float) - then).mean()) for then, now in pairwise(truths)]
+    assert max(errors) < 1 < 5 < min(still)
+    for times in ("x2", "x4"):
+        bicubic = float(str(rows[times, "bicubic", None][0]))
+        assert rows[times, "engine", 0] == [bicubic, bicubic - own, 0]
+        # By turns 10 lighter and 10 darker.
+        assert rows[times, "engine", 1] == pytest.approx([20, 20 - own, 20 - bicubic], abs=0.5)
+
+
+def test_the_evaluate_command_puts_figures_into_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("upscaling", "true_pictures"):
+        function = getattr(training.evaluate, name)
+        monkeypatch.setattr(training.evaluate, name, partial(function, short_side=64))
+    monkeypatch.setattr("training.evaluate.upscaling_sheet", partial(upscaling_sheet, side=40))
     options = toy_options(tmp_path, distortion_steps=1, perception_steps=0)
     run(options)
     names = (Path(f"{number}.png") for number in range(6, 99))
     held_out = next(name for name in names if Still(name, name.name).held_out)
-    picture = np.random.default_rng(9).integers(0, 256, (32, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    picture = np.random.default_rng(9).integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     cv2.imwrite(str(tmp_path / "photos" / held_out), picture)
-    given = ["evaluate", str(options.out), "--pictures", str(tmp_path / "photos"), "--document"]
-    assert main([*given, "--work", str(tmp_path / "judged"), "--set", "threads=1", "count=9"]) == 0
+    clip = make_clip(tmp_path / "clip.mp4", size=(80, 96), frames=3)
+    given = ["evaluate", str(options.out), "--pictures", str(tmp_path / "photos"), "--videos", str(clip)]
+    given += ["--document", "--work", str(tmp_path / "judged"), "--set", "threads=1", "count=9", "frames=2"]
+    assert main(given) == 0
     engine = read_engine(options.out)
-    assert "| x4 | bicubic | engine | 1 |" in (engine.folder / "card.md").read_text()
+    card = (engine.folder / "card.md").read_text()
+    assert "| x4 | bicubic | engine | 1 |" in card
+    assert "| clip | x4 | engine | 1 |" in card
     assert "sheet.jpg" in engine.spec.files
-    rows = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["upscaling"]["rows"]
-    assert len(rows) == 2 * (1 + 5 + 1 + 1)
+    facts = json.loads((tmp_path / "judged" / "evaluation.json").read_text())
+    assert len(facts["upscaling"]["rows"]) == 2 * (1 + 5 + 1 + 1)
+    assert len(facts["flicker"]["rows"]) == 1 + 2 * (1 + 2)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.generate.networks.layers import after_composite, folding, start_without_grid
+from streamfx.generate.networks.layers import after_composite, folding, smooth, start_without_grid
 from streamfx.generate.networks.warp_mask import FactorConv, affine, anchor_mix, normalise
 from streamfx.generate.networks.yuv_style import FROM_YUV, TO_YUV
 
@@ -59,8 +59,9 @@ class Converter(nn.Module):
         for residual in self.residual:
             x = x + normalise(functional.relu(residual(x, mix_A)), "instance")
         x = functional.relu(after_composite(normalise(x, "instance"), self.wider, mix_A, self.folding))
-        x = normalise(functional.pixel_shuffle(x, 2), "instance")
-        return 0.5 + _BRUSH * functional.pixel_shuffle(after_composite(x, self.full, mix_A, self.folding), 2)
+        x = normalise(smooth(functional.pixel_shuffle(x, 2)), "instance")
+        x = functional.pixel_shuffle(after_composite(x, self.full, mix_A, self.folding), 2)
+        return 0.5 + _BRUSH * smooth(x)
 
 
 class PlaneEnlarger(nn.Module):
@@ -103,7 +104,7 @@ class Enlarger(nn.Module):
         seen = torch.cat([yuv_B3HW * _SPREAD, noise_BMHW], dim=1)
         added_B12HW = torch.cat([plane(seen, mix_A) for plane in self.planes], dim=1)
         wide_B3HW = functional.interpolate(yuv_B3HW, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return wide_B3HW + _BRUSH * functional.pixel_shuffle(added_B12HW, 2)
+        return wide_B3HW + _BRUSH * smooth(functional.pixel_shuffle(added_B12HW, 2))
 
 
 class ConvertSr(nn.Module):

@@ -5,7 +5,7 @@ it sees, N its width, A anchor factors. ReLU, instance norm and, where the size 
 follow each convolution but the last.
 
     seen BIhw --first--> BN(h/2)(w/2) --second--> B(4N)(h/4)(w/4) --third--> B(6N)(h/4)(w/4)
-    --composite, fourth--> BN(h/2)(w/2) --composite, fifth--> plane B1hw
+    --composite, fourth--> BN(h/2)(w/2) --composite, fifth, smooth--> plane B1hw
 
 Layout `planes`: B3HW in and out; each sub-network sees Y, U and V. Layout `i420`, the surface of a 4:2:0
 decoder, B1(3H/2)W: H rows of Y, then U and V, each as H/4 rows that hold H/2 rows of W/2. There U and V lose
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.generate.networks.layers import after_composite, folding, start_without_grid
+from streamfx.generate.networks.layers import after_composite, folding, smooth, start_without_grid
 from streamfx.generate.networks.warp_mask import FactorConv, affine, anchor_mix, normalise
 
 Layout = Literal["planes", "i420"]
@@ -76,7 +76,7 @@ class SubNetwork(nn.Module):
         if self.fifth is not None:
             x = normalise(functional.pixel_shuffle(functional.relu(x), 2), "instance")
             x = after_composite(x, self.fifth, mix_A, self.folding)
-        return _BRUSH * functional.pixel_shuffle(x, 2)
+        return _BRUSH * smooth(functional.pixel_shuffle(x, 2))
 
 
 class YuvStyle(nn.Module):

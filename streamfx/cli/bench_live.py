@@ -1,15 +1,16 @@
-"""The commands ``streamfx bench …``: options in, one measurement, its tables out."""
+"""The command ``streamfx bench live``: options in, one measurement, its tables out."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamfx.cli.columns import aligned
 from streamfx.cli.live import live_config
 from streamfx.cli.output import say
 from streamfx.cli.progress import ShowProgress, status_lines
@@ -91,7 +92,7 @@ def _rows_table(figures: LiveFigures) -> list[str]:
         )
         for row in figures.rows
     ]  # fmt: skip
-    return _aligned([head, *rows])
+    return aligned([head, *rows])
 
 
 def _latency(row: Row) -> tuple[float | None, ...]:
@@ -105,7 +106,7 @@ def _stages_table(report: Report) -> list[str]:
         if times is not None:
             seconds = (times.p50_seconds, times.p95_seconds, times.p99_seconds, times.max_seconds)
             lines.append((name, *(_number(None if each is None else each * 1e3) for each in seconds)))
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def _words(figures: LiveFigures) -> list[str]:
@@ -145,21 +146,6 @@ def _wrong(readings: Readings) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
-
-
-def _aligned(lines: Iterable[Sequence[str]]) -> list[str]:
-    """Return lines whose columns stand below one another, the first at the left, the others at the right."""
-    lines = list(lines)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            [
-                line[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
-            ]
-        )
-        for line in lines
-    ]
 
 
 def _write(path: Path, figures: LiveFigures) -> None:

@@ -1,0 +1,247 @@
+"""Result: what ``streamfx bench`` measured and with what, as it is kept in a file and compared later."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from streamfx.errors import ConfigError, SinkError
+
+SCHEMA_VERSION: Final = 1
+BUSY = 0.1
+"""Share of the processors that other programs may take without a word."""
+
+_CLOSED = ConfigDict(frozen=True, extra="forbid")
+
+
+class Case(BaseModel):
+    """One combination that is measured, as it was asked for.
+
+    Attributes:
+        level: how much of the way is measured.
+        effect: as a user writes it.
+        width_pixels: of the source's frames.
+        height_pixels: the same.
+        factor: how many times smaller the network's picture is.
+        backend: asked for, maybe ``auto``.
+        precision: asked for, maybe ``auto``.
+    """
+
+    model_config = _CLOSED
+
+    level: str
+    effect: str
+    width_pixels: int
+    height_pixels: int
+    factor: float
+    backend: str
+    precision: str
+
+    @property
+    def size(self) -> str:
+        """WIDTHxHEIGHT."""
+        return f"{self.width_pixels}x{self.height_pixels}"
+
+    def __str__(self) -> str:
+        asked = [each for each in (self.backend, self.precision) if each != "auto"]
+        return " ".join([self.level, self.effect, self.size, f"factor {self.factor:g}", *asked])
+
+
+class Ran(BaseModel):
+    """What really ran.
+
+    Attributes:
+        backend: that ran the network.
+        precision: that the network computed in.
+        threads: processor threads for one frame.
+        at_a_time: frames that are processed at a time.
+        batch: frames in one call of the network.
+    """
+
+    model_config = _CLOSED
+
+    backend: str
+    precision: str
+    threads: int
+    at_a_time: int = 1
+    batch: int = 1
+
+
+class Row(BaseModel):
+    """The figures of one case. Times are those of a frame: what that includes, its level says.
+
+    Attributes:
+        case: what was asked for.
+        ran: what ran.
+        fps: frames that were measured, by the time they took together.
+        p50_ms: half of the frames took as long as this or less; percentiles are within 1 %.
+        p95_ms: None of fewer than 20 frames.
+        p99_ms: None of fewer than 100 frames.
+        max_ms: the longest.
+        turns_fps: the same as ``fps``, of each turn: they tell how steady the machine was.
+        frames: measured.
+        warm_up_frames: that went before and do not count.
+        peak_memory_mib: most main memory that a process held which does nothing else; None where unknown.
+        device_memory_mib: most memory of the GPU; None where none is used.
+        taken_by_others: share of the processors, 0..1, that other programs took; None where unknown.
+        power_watts: mean of each meter that can be read, of the whole device, while it was measured.
+        parts_p50_ms: of the parts of a frame, where they are known.
+    """
+
+    model_config = _CLOSED
+
+    case: Case
+    ran: Ran
+    fps: float
+    p50_ms: float
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float
+    turns_fps: tuple[float, ...]
+    frames: int
+    warm_up_frames: int
+    peak_memory_mib: float | None
+    device_memory_mib: float | None
+    taken_by_others: float | None
+    power_watts: dict[str, float]
+    parts_p50_ms: dict[str, float]
+
+
+class Failed(BaseModel):
+    """A case that could not be measured, and why."""
+
+    model_config = _CLOSED
+
+    case: Case
+    reason: str
+
+
+class BenchConfig(BaseModel):
+    """What is measured and how, defaults included.
+
+    Attributes:
+        levels: see `streamfx.bench.levels`.
+        effects: as a user writes them.
+        sizes: (height, width) of the frames.
+        factors: for effects that have a choice.
+        backends: names, or ``auto``.
+        precisions: names, or ``auto``.
+        threads: processor threads to use.
+        frames: of each row, at least, unless they take too long.
+        seconds: most time that the frames of a row may take.
+        rounds: how many turns each row has.
+        clip: video to take the pictures from; None: the test picture.
+        encoder: of the level ``pipeline``.
+    """
+
+    model_config = _CLOSED
+
+    levels: tuple[str, ...]
+    effects: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    factors: tuple[float, ...]
+    backends: tuple[str, ...]
+    precisions: tuple[str, ...]
+    threads: int
+    frames: int
+    seconds: float
+    rounds: int
+    clip: str | None = None
+    encoder: Literal["x264", "null:"] = "x264"
+
+
+class Device(BaseModel):
+    """What it was measured on.
+
+    Attributes:
+        processor: see `streamfx.device.Cpu`.
+        gpus: see `streamfx.gpu.Gpu`.
+        driver: version of NVIDIA's driver; None without one.
+        system: name and version of the operating system.
+        clocks_mhz: lowest and highest that was seen between the turns, by what runs at it.
+    """
+
+    model_config = _CLOSED
+
+    processor: dict[str, Any]
+    gpus: tuple[dict[str, Any], ...]
+    driver: str | None
+    system: str
+    clocks_mhz: dict[str, tuple[float, float]]
+
+
+class BenchResult(BaseModel):
+    """Everything that one call measured, and what is needed to judge it later.
+
+    Attributes:
+        schema_version: of this description of the file.
+        measured_at: UTC, ISO 8601.
+        device: what it was measured on.
+        versions: of streamfx, Python and the libraries that did the work.
+        config: what was asked for.
+        includes: what each level includes, in words.
+        notes: what is not known, and why.
+        rows: the figures.
+        failed: what could not be measured.
+        stopped: whether it was stopped before the end.
+    """
+
+    model_config = _CLOSED
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    measured_at: str
+    device: Device
+    versions: dict[str, str]
+    config: BenchConfig
+    includes: dict[str, str]
+    notes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    failed: tuple[Failed, ...]
+    stopped: bool = False
+
+    @property
+    def taken_by_others(self) -> float:
+        """The largest share of the processors, 0..1, that other programs took during a row."""
+        return max((row.taken_by_others or 0.0 for row in self.rows), default=0.0)
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON.
+
+        Raises:
+            SinkError: it cannot be written there.
+        """
+        text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SinkError(f"{path}: cannot write the figures: {error.strerror}") from error
+
+
+def read_result(path: Path) -> BenchResult:
+    """Return what was written by an earlier call.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the figures: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is no JSON, so there are no figures in it: {error}") from error
+    found = values.get("schema_version") if isinstance(values, dict) else None
+    if found != SCHEMA_VERSION:
+        has = f"schema_version {found}" if found is not None else "no schema_version"
+        raise ConfigError(
+            f"{path} was not written by 'streamfx bench --json' of this version: it has {has}, "
+            f"{SCHEMA_VERSION} is needed"
+        )
+    try:
+        return BenchResult.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{path} was changed since it was written: {place}: {first['msg']}") from error

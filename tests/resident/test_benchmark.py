@@ -1,0 +1,27 @@
+"""The benchmark for GPUs runs where there is none, on tiny pictures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it would measure this GPU, for minutes")
+def test_the_benchmark_runs_without_a_gpu_and_writes_what_it_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu.resident", "--out", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    written = json.loads((tmp_path / "gpu_resident.json").read_text())
+    rows = {row["case"]: row for row in written["rows"]}
+    assert len(rows) == 10
+    for factor in (2, 4):
+        assert rows[f"eager tiny factor {factor}, error"]["largest_error_codes"] <= 1
+        for flow in ("device", "alone", "memory"):
+            assert rows[f"eager tiny factor {factor}, {flow}"]["frames"] == 8
+        assert rows[f"eager tiny factor {factor}, astray"]["astray"] is None  # not known without a GPU
+    assert written["config"]["failures"] == []

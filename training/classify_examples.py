@@ -1,0 +1,181 @@
+"""Labelled pictures that classifiers learn from, and held-out ones that they are judged on.
+
+Legend of shapes: B pictures, S side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from streamfx.generate.networks.classifier import STRIDE
+from training import quality
+from training.classify_options import ClassifyOptions
+from training.degrade import degrade, draw
+from training.feed import Feed, FeedOptions
+from training.pictures import Picture, Still, find_stills, read_still, to_short_side, to_tensor
+
+Random = np.random.Generator
+
+
+class Examples(Protocol):
+    """Where labelled pictures come from."""
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Pictures B3SS, RGB in [0, 1], and the index B of each one's class."""
+
+    def held_out(self, count: int) -> list[tuple[Picture, int]]:
+        """Up to `count` pictures of sources that are never in a batch, and their classes, always the same."""
+
+    def close(self) -> None:
+        """Stop reading. May be called twice."""
+
+
+class QualityExamples:
+    """Windows of good pictures, damaged, labelled by what was lost.
+
+    Damaging and measuring takes longer than learning, so batches are kept and come again, turned."""
+
+    def __init__(self, options: ClassifyOptions) -> None:
+        self._options = options
+        self._feed = Feed(
+            FeedOptions(
+                content=options.good, crop=max(options.sides), batch=options.batch, readers=options.readers
+            ),
+            options.loop.seed,
+        )
+        self._workers = ThreadPoolExecutor(options.readers, thread_name_prefix="streamfx-damage")
+        self._made: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        turn, place = divmod(number, self._options.rounds_of)
+        if place not in self._made:
+            self._made[place] = self._make(place)
+        codes_B3SS, labels_B = self._made[place]
+        rng = np.random.default_rng([self._options.loop.seed, 10, turn, place])
+        turned_B3SS = codes_B3SS.rot90(int(rng.integers(4)), (2, 3))
+        if rng.random() < 0.5:
+            turned_B3SS = turned_B3SS.flip(3)
+        return turned_B3SS.float() / 255, labels_B
+
+    def _make(self, number: int) -> tuple[Tensor, Tensor]:
+        """Codes B3SS, 8 bits, and labels B."""
+        rng = np.random.default_rng([self._options.loop.seed, 7, number])
+        side = int(rng.choice(self._options.sides))
+        seeds = [[self._options.loop.seed, 8, number, place] for place in range(self._options.batch)]
+        windows = [square[0, :side, :side] for square in self._feed.batch(number)]
+        found = list(self._workers.map(damaged, windows, seeds))
+        codes_BSS3 = np.stack([picture for picture, _ in found])
+        return torch.from_numpy(codes_BSS3).permute(0, 3, 1, 2).contiguous(), _labels(found)
+
+    def held_out(self, count: int) -> list[tuple[Picture, int]]:
+        found = []
+        side = max(self._options.sides)
+        for place, picture in enumerate(_pictures(_spread(find_stills(self._options.good)), count)):
+            top, left = ((length - side) // 2 for length in picture.shape[:2])
+            found.append(damaged(picture[top : top + side, left : left + side], [9, place]))
+        return found
+
+    def close(self) -> None:
+        self._workers.shutdown(cancel_futures=True)
+        self._feed.close()
+
+
+def damaged(window: Picture, seed: Sequence[int]) -> tuple[Picture, int]:
+    """A window after a random combination of degradations, and the index of its class of quality."""
+    rng = np.random.default_rng(seed)
+    window = np.ascontiguousarray(window)
+    # Three frames: in the last, the codec shows what it does to most frames.
+    after = degrade([window] * 3, draw(rng), rng)[-1]
+    return after, quality.label(quality.score(after, window))
+
+
+class DomainExamples:
+    """Whole pictures at a small size, as many of each domain."""
+
+    def __init__(self, options: ClassifyOptions) -> None:
+        self._options = options
+        largest = -(-max(options.sides) * 5 // 4)
+        self._feeds = [
+            Feed(
+                FeedOptions(
+                    content=content,
+                    crop=largest,
+                    short_sides=[largest, largest * 9 // 8, largest * 5 // 4],
+                    clip_share=options.clip_share,
+                    batch=-(-options.batch // len(options.domains)),
+                    readers=options.readers,
+                ),
+                options.loop.seed + place,
+            )
+            for place, content in enumerate(options.domains.values())
+        ]
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([self._options.loop.seed, 7, number])
+        side = int(rng.choice(self._options.sides))
+        found = []
+        for label, feed in enumerate(self._feeds):
+            for square in feed.batch(number):
+                varied = degrade([square[0]], draw(rng), rng) if rng.random() < 0.3 else [square[0]]
+                found.append((_lit(to_short_side(varied[0], side), rng), label))
+        return torch.stack([to_tensor(picture) for picture, _ in found]), _labels(found)
+
+    def held_out(self, count: int) -> list[tuple[Picture, int]]:
+        side = sorted(self._options.sides)[len(self._options.sides) // 2]
+        found = []
+        for label, content in enumerate(self._options.domains.values()):
+            stills = _spread(find_stills(path for path in content if path.is_dir()))
+            pictures = _pictures(stills, count // len(self._options.domains))
+            found += [(_whole(picture, side), label) for picture in pictures]
+        return found
+
+    def close(self) -> None:
+        for feed in self._feeds:
+            feed.close()
+
+
+def open_examples(options: ClassifyOptions) -> Examples:
+    """Where the labelled pictures of these options come from."""
+    return DomainExamples(options) if options.domains else QualityExamples(options)
+
+
+def _labels(found: Sequence[tuple[Picture, int]]) -> Tensor:
+    return torch.tensor([label for _, label in found])
+
+
+def _spread(stills: Sequence[Still]) -> list[Still]:
+    """Held-out pictures, in turn from each source."""
+    seen: dict[str, int] = {}
+    ranked = []
+    for still in stills:
+        if still.held_out:
+            seen[still.source] = seen.get(still.source, 0) + 1
+            ranked.append((seen[still.source], still))
+    return [still for _, still in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _pictures(stills: Sequence[Still], count: int) -> list[Picture]:
+    found = (read_still(still.path) for still in stills[:count])
+    return [picture for picture in found if picture is not None]
+
+
+def _whole(picture: Picture, short_side: int) -> Picture:
+    """Picture at a short side, both sides multiples of the stride."""
+    small = to_short_side(picture, short_side)
+    height, width = (side // STRIDE * STRIDE for side in small.shape[:2])
+    return small[:height, :width]
+
+
+def _lit(picture: Picture, rng: Random) -> Picture:
+    """Picture with another gamma and saturation, so that these do not decide."""
+    table = (255 * np.linspace(0, 1, 256) ** rng.uniform(0.75, 1.35)).round().astype(np.uint8)
+    lit = cv2.LUT(picture, table).astype(np.float32)
+    grey = lit.mean(axis=2, keepdims=True)
+    return np.asarray(np.clip(grey + (lit - grey) * rng.uniform(0.6, 1.3), 0, 255), np.uint8)
