@@ -90,6 +90,7 @@ import torch
 from tests import tensorrt_standins
 tensorrt_standins.install(Path(sys.argv[1]))
 from streamfx.backends import tensorrt_build
+from streamfx.errors import BackendUnavailableError
 
 class Network(torch.nn.Module):
     def forward(self, seen):
