@@ -33,7 +33,7 @@ from training.classify_options import ClassifyOptions
 from training.loop import LoopOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions
-from training.unpaired import UnpairedOptions
+from training.unpaired_options import UnpairedOptions
 
 DEVICE = "meta"
 # The processor's indices may choose among a GPU's values, and its values may be copied there.
