@@ -22,6 +22,7 @@ BUILTINS = {
     "EngineMismatchError": ValueError,
     "EngineCorruptError": ValueError,
     "BackendUnavailableError": RuntimeError,
+    "DeviceMemoryError": MemoryError,
     "SinkError": OSError,
     "StageFailedError": RuntimeError,
 }

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_readme_lists_exactly_the_effects_that_are_shipped() -> None:
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if EXEMPT not in command])
 def test_a_command_of_the_readme_works(command: str, reader_folder: Path) -> None:
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command, comments=True)
     assert program == "streamfx", f"mark '{command}' with '{EXEMPT}: why' or make it testable"
     ran = subprocess.run(
         [sys.executable, "-m", "streamfx", *arguments],
@@ -64,6 +65,9 @@ def test_a_command_too_long_to_run_here_names_what_exists(command: str) -> None:
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "streamfx":
         parse(arguments)  # refuses what is no command or option
+    elif program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert re.fullmatch(r"streamfx\[(.*)\]", arguments[-1])[1] in extras
     else:
         assert program == "python"
         assert arguments[0] == "-m"

@@ -144,7 +144,7 @@ def test_an_effect_without_a_choice_of_factors_is_measured_once(at_home: Path) -
     [
         ({"levels": ("modl",)}, "there is no level 'modl'; there are: model, resident, pipeline"),
         ({"backends": ("cuda",)}, "there is no backend 'cuda'; there are: auto, tensorrt"),
-        ({"precisions": ("f17",)}, "there is no precision 'f17'; there are: auto, f32, bf16"),
+        ({"precisions": ("f17",)}, "there is no precision 'f17'; there are: auto, f32, f16, bf16"),
         ({"effects": ("tiny:auto",)}, "effect 'tiny:auto': the pictures decide what runs"),
         ({"effects": ("route:to=photo",)}, "effect 'route:to=photo': the pictures decide"),
         ({"effects": ("tiny:strength=2",)}, "strength must be 0 to 1, found 2"),

@@ -146,7 +146,6 @@ def test_every_build_fits_every_architecture(architecture: str, tmp_path: Path) 
         assert_fits(build)
 
 
-@pytest.mark.slow
 def test_the_benchmark_of_the_kernels_runs_without_a_gpu(tmp_path: Path) -> None:
     needs_triton()
     command = [sys.executable, "-m", "benchmarks.gpu.kernels", "--out", str(tmp_path)]
