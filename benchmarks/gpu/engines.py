@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -27,6 +27,7 @@ from benchmarks.record import RESULTS, record
 from streamfx.backends.backend import Backend, CompileOptions, DeviceEngine
 from streamfx.backends.cuda import Device
 from streamfx.backends.eager import EagerBackend
+from streamfx.backends.golden import Golden
 from streamfx.backends.inductor import InductorBackend
 from streamfx.backends.tensorrt import TensorRtBackend
 from streamfx.generate.engine import Engine, read_engine
@@ -59,16 +60,16 @@ def measure(engine: Engine, backend: Backend, device: torch.device) -> dict[str,
             "compile_seconds": round(time.perf_counter() - started, 2),
         }
         size = TINY if not gpu else REDUCED if len(engine.spec.factors) > 1 else FULL
-        return row | {"size": list(size)} | times(engine, compiled, size)
+        golden, shape = engine.golden, engine.seen_shape(size)
+        compiled.warm_up(shape, golden.to_rgb, golden.from_rgb, golden.factor)
+        on_device = cast(DeviceEngine, compiled)  # all of these backends offer it
+        return row | {"size": list(size)} | times(golden, on_device, (1, *shape))
     finally:
         compiled.close()
 
 
-def times(engine: Engine, compiled: DeviceEngine, size: tuple[int, int]) -> dict[str, float]:
+def times(golden: Golden, compiled: DeviceEngine, shape: tuple[int, int, int, int]) -> dict[str, float]:
     """Return how long one picture takes, in milliseconds."""
-    golden = engine.golden
-    shape = (1, *engine.seen_shape(size))
-    compiled.warm_up(shape[1:], golden.to_rgb, golden.from_rgb, golden.factor)
     seen = torch.from_numpy(golden.seen_as(shape)).to(compiled.device, compiled.dtype)
     heads = torch.empty(compiled.heads_shape(shape), dtype=compiled.dtype, device=compiled.device)
 
@@ -84,7 +85,7 @@ def times(engine: Engine, compiled: DeviceEngine, size: tuple[int, int]) -> dict
 
 def recorded_ms(run: Callable[[], None]) -> list[float]:
     """Return how long each replay of a recording takes, by CUDA events."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream), torch.inference_mode():
         for _ in range(3):
             run()
@@ -92,7 +93,7 @@ def recorded_ms(run: Callable[[], None]) -> list[float]:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
             run()
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
         for mark in marks:
             mark.record(stream)
             graph.replay()
