@@ -76,6 +76,7 @@ class TorchEngine:
         self._golden = golden
         self._prepare, self._close = prepare, close
         self._ready: dict[tuple[Setting, Shape], _Ready] = {}
+        self._exchanged: list[_Ready] = []  # recordings that callers made of `run` still read their weights
         self._closed = False
         self._lock = threading.Lock()  # for preparing, never for a call
         if self.device.type == "cuda":
@@ -115,6 +116,8 @@ class TorchEngine:
         ready = self._made_ready(translate, shape)  # takes a while; frames go on meanwhile
         with self._lock:
             if not self._closed:
+                if (former := self._ready.get((setting, shape))) is not None:
+                    self._exchanged.append(former)
                 self._ready[setting, shape] = ready
                 self.version += 1
             return not self._closed
@@ -124,6 +127,7 @@ class TorchEngine:
         self._close()  # ends what somebody may wait for with the lock
         with self._lock:
             self._ready.clear()
+            self._exchanged.clear()
 
     def _readied(self, setting: Setting, shape: Shape) -> _Ready:
         ready = self._ready.get((setting, shape))
