@@ -37,8 +37,9 @@ def main() -> None:
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """Return what was recorded, the whole pipeline first, then by name."""
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    """Return what benchmarks recorded, the whole pipeline first, then by name; other files are left out."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    results = [result for result in found if "benchmark" in result]
     return sorted(results, key=lambda result: (result["benchmark"] != FIRST, result["benchmark"]))
 
 

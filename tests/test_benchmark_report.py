@@ -68,3 +68,10 @@ def test_without_results_nothing_is_written(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_readme_of_the_project_has_the_marks() -> None:
     assert report.put_between_marks(report.README.read_text(encoding="utf-8"), ["x"])
+
+
+def test_a_file_of_another_kind_among_the_results_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "builds.json").write_text('{"what": "something else"}')
+    for name in ("effects", "pipeline"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"benchmark": name}))
+    assert [result["benchmark"] for result in report.read_results(tmp_path)] == ["pipeline", "effects"]
