@@ -84,7 +84,7 @@ def fuse_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Write fused planes; see `surface.fuse_surface`. Grid: tiles along x, along y, pictures."""
+    """Write fused planes; see `surface_steps.fuse_surface`. Grid: tiles along x, along y, pictures."""
     picture = tl.program_id(2).to(tl.int64)
     heads += picture * head_picture
     reduced += picture * 3 * small_height * small_width

@@ -57,7 +57,7 @@ def reduce_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Write reduced planes; see `surface.reduce_surface`. Grid: tiles along x, along y, pictures."""
+    """Write reduced planes; see `surface_steps.reduce_surface`. Grid: tiles along x, along y, pictures."""
     picture = tl.program_id(2).to(tl.int64)
     size = small_height * small_width
     out += picture * 3 * size

@@ -61,17 +61,14 @@ def fuse_surface(
         FrameError: sizes, types or ranges do not fit together.
         BackendUnavailableError: Triton is not installed.
     """
-    import torch
-
-    target = surface.empty() if out is None else out
-    _check_out(surface, target)
+    target = _target(surface, out)
     _check_heads(surface, heads, reduced)
     if not 0 <= max_displacement_pixels <= 4096:
         raise FrameError(
             f"fuse: the displacement bound must be 0 to 4096 pixels, found {max_displacement_pixels}"
         )
     amount = _amount(strength, surface)
-    _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
+    _check_flags(not_finite, surface)
     legal = legal_codes(surface.depth, code_range)
     try:
         from streamfx.generate import fuse_gpu
@@ -125,13 +122,10 @@ def place_surface(
         FrameError: sizes, types or ranges do not fit together.
         BackendUnavailableError: Triton is not installed.
     """
-    import torch
-
-    target = surface.empty() if out is None else out
-    _check_out(surface, target)
+    target = _target(surface, out)
     _check_small(surface, small)
     amount = _amount(strength, surface)
-    _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
+    _check_flags(not_finite, surface)
     legal = legal_codes(surface.depth, code_range)
     try:
         from streamfx.generate import place_triton
@@ -213,7 +207,10 @@ def _without_triton(error: ImportError) -> BackendUnavailableError:
     )
 
 
-def _check_out(surface: Surface, out: Surface) -> None:
+def _target(surface: Surface, out: Surface | None) -> Surface:
+    """Return where to write to: ``out``, checked, or new memory."""
+    if out is None:
+        return surface.empty()
     same = all(plane.shape == other.shape for plane, other in zip(surface.planes, out.planes, strict=False))
     kinds = [(one.paired, one.subsampling, one.depth, one.unused_bits, one.device) for one in (surface, out)]
     if not same or kinds[0] != kinds[1]:
@@ -221,6 +218,7 @@ def _check_out(surface: Surface, out: Surface) -> None:
     for name, plane, target in zip(surface.names, surface.planes, out.planes, strict=True):
         if plane.data_ptr() == target.data_ptr():
             raise FrameError(f"output plane {name} overlaps the source plane; give other memory")
+    return out
 
 
 def _check_heads(surface: Surface, heads: Tensor, reduced: Tensor | None) -> None:
@@ -277,6 +275,12 @@ def _amount(strength: Tensor | float, surface: Surface) -> Tensor:
         strength = torch.full((1,), strength, dtype=torch.float32, device=surface.device)
     _check_per_picture("strength", strength, torch.float32, (1, surface.pictures), surface)
     return strength
+
+
+def _check_flags(not_finite: Tensor, surface: Surface) -> None:
+    import torch
+
+    _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
 
 
 def _check_per_picture(

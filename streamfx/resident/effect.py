@@ -169,7 +169,6 @@ class Recording:
     """
 
     def __init__(self, network: Network, kind: Kind, lane: Lane) -> None:
-
         self._network, self._kind = network, kind
         self._to_rgb = code_to_rgb(kind.colour, kind.form.depth).astype(np.float32)
         self._from_rgb = rgb_to_code(kind.colour, kind.form.depth).astype(np.float32)

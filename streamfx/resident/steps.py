@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 def reduce_on(surface: Surface, colour: Colour, seen: Tensor) -> None:
     """Write the reduced planes to ``seen``, (1, 3, h, w), on the surface's device."""
+    size = (seen.shape[2], seen.shape[3])
     if surface.device.type == "cpu":
         from streamfx.generate.reduce import reduce_planes
 
         planes = _planes(surface)
-        size = (seen.shape[2], seen.shape[3])
         reduce_planes(planes, surface.subsampling, colour, size, out=seen[0].numpy())
         return
-    size = (seen.shape[2], seen.shape[3])
     reduce_surface(surface, size, chroma_location=colour.chroma_location, out=seen)
 
 
