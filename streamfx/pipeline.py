@@ -18,6 +18,7 @@ from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow, RunResult
 from streamfx.frame_queue import FrameQueue
+from streamfx.interrupts import interrupts_call
 from streamfx.stages import Captured, Generate, Position, Slot, Stages
 from streamfx.stats import Snapshot, Stats
 
@@ -58,6 +59,7 @@ class Pipeline:
         self._lock = threading.Lock()
         self._failures: list[tuple[str, int | None, BaseException]] = []
         self._source_closed = False
+        self._interrupted_twice = False
         self._threads_left = 0
         self._all_ended = threading.Event()
         self._queues: dict[str, FrameQueue[Captured] | FrameQueue[Slot]] = {
@@ -69,32 +71,27 @@ class Pipeline:
     def run(self, progress: Callable[[Snapshot], None] | None = None) -> RunResult:
         """Run to the end and return what came of it; ``progress`` is called now and then from this thread.
 
-        A first KeyboardInterrupt stops (the output is finished properly), a second one aborts.
+        A first Ctrl-C stops (the output is finished properly), a second one aborts.
 
         Raises:
             StageFailedError: a stage failed; ``__cause__`` is the original exception; ``result`` is set.
-            KeyboardInterrupt: the run was aborted by a second one.
+            KeyboardInterrupt: the run was aborted by a second Ctrl-C.
         """
-        threads = self._start()
-        interrupt: BaseException | None = None
-        waiting = True
-        while waiting and interrupt is None:
+        bug: BaseException | None = None
+        with interrupts_call(self._interrupt):
+            threads = self._start()
             try:
                 self._wait(progress)
-                waiting = False
-            except KeyboardInterrupt as error:
-                self.stop()
-                if self._stages.stop_requests > 1:
-                    interrupt = error
             except BaseException as error:  # raised by progress: a bug there must not leave threads behind
-                interrupt = error
-        if interrupt is not None:
-            self.abort()
-        self._join(threads)
-        self._close_source()
-        self.result = self._conclude()
-        if interrupt is not None:
-            raise interrupt
+                bug = error
+                self.abort()
+            self._join(threads)
+            self._close_source()
+            self.result = self._conclude()
+        if bug is not None:
+            raise bug
+        if self._interrupted_twice:
+            raise KeyboardInterrupt
         if self._failures:
             stage, index, original = self._failures[0]
             raise StageFailedError(_describe(stage, index, original), stage, index) from original
@@ -106,6 +103,10 @@ class Pipeline:
         A second call aborts. Safe from any thread and from a signal handler.
         """
         self._stages.stop_requests += 1
+
+    def _interrupt(self) -> None:
+        self.stop()
+        self._interrupted_twice = self._stages.stop_requests > 1
 
     def abort(self) -> None:
         """Give up at once: frames in flight are dropped and the output is removed. Safe from any thread."""
@@ -187,6 +188,8 @@ class Pipeline:
                 next_report = now + self._flow.progress_seconds
                 progress(self.snapshot())
             self._watch(now)
+            if self._stages.aborting.is_set():
+                return  # joining the threads has a limit, this has none
             if now - (self._stages.output_closed_at or now) > self._flow.abort_limit_seconds:
                 return  # the output is complete; a thread that hangs in foreign code must not hold us up
         if progress is not None:

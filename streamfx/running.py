@@ -113,7 +113,8 @@ def run_parts(
             pipeline.run(lambda snapshot: parts.look(snapshot, progress))
         except (StageFailedError, KeyboardInterrupt) as error:
             failure = error
-        assert pipeline.result is not None
+        if pipeline.result is None:  # Ctrl-C before anything had started
+            raise KeyboardInterrupt from failure
         report = _report(config, parts, pipeline.result, started_at, opening_seconds)
     if config.report is not None:
         report.write(config.report)

@@ -273,6 +273,42 @@ def test_ctrl_c_finishes_the_output() -> None:
     assert_no_stage_thread_is_left()
 
 
+def test_a_ctrl_c_while_the_stages_start_is_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    _press_at_start(monkeypatch, times=1)
+    sink = FakeSink()
+    pipeline = Pipeline(FakeSource(count=None), plus_one, sink)
+    assert pipeline.run().ending is Ending.STOPPED
+    assert (sink.finishes, sink.aborts) == (1, 0)
+    assert_balanced(pipeline)
+    assert_no_stage_thread_is_left()
+
+
+def test_two_ctrl_c_one_right_after_the_other_leave_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    _press_at_start(monkeypatch, times=2)
+    source = FakeSource(count=None, hang_at=0)
+    pipeline = Pipeline(source, plus_one, FakeSink())
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run()
+    assert assert_balanced(pipeline).ending is Ending.ABORTED
+    assert source.closes == 1
+    assert_no_stage_thread_is_left()
+
+
+def test_an_abort_does_not_wait_for_a_sink_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    sink = FakeSink(hang_at=2)
+    pipeline = Pipeline(FakeSource(count=None), plus_one, sink, Flow(abort_limit_seconds=0.1))
+    _when(sink.hanging, pipeline.abort)
+    assert pipeline.run().ending is Ending.ABORTED
+    assert "the thread streamfx-encode hangs in foreign code" in caplog.text
+    sink.released.set()
+    assert_no_stage_thread_is_left()
+
+
+def test_ctrl_c_is_as_before_after_a_run() -> None:
+    Pipeline(FakeSource(3), plus_one, FakeSink()).run()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_second_ctrl_c_stops_at_once_and_is_passed_on() -> None:
     source, sink = FakeSource(count=None), FakeSink(hang_at=5)
     pipeline = Pipeline(source, plus_one, sink, Flow(abort_limit_seconds=30))
@@ -430,6 +466,17 @@ def _when(event: threading.Event, act: Callable[[], None]) -> None:
 class _Forgetful(list[int]):
     def append(self, value: int) -> None:
         pass
+
+
+def _press_at_start(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    started = Stats.start
+
+    def press_and_start(stats: Stats) -> None:
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+        started(stats)
+
+    monkeypatch.setattr(Stats, "start", press_and_start)
 
 
 def _interrupting(sink: FakeSink, at: tuple[int, ...], number: int = signal.SIGINT) -> Generate:
