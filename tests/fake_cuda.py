@@ -96,13 +96,13 @@ class FakeCuda:
     def recording(self, graph: FakeGraph, stream: FakeStream, capture_error_mode: str) -> Iterator[None]:
         self.log.append(f"records in {stream.name}, {capture_error_mode}")
 
-        class Noting(TorchDispatchMode):
+        class Noting(TorchDispatchMode):  # type: ignore[no-untyped-call]
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 gave = func(*args, **kwargs or {})
                 graph.noted.append((func, args, kwargs or {}, gave))
                 return gave
 
-        with self.within(stream), Noting():
+        with self.within(stream), Noting():  # type: ignore[no-untyped-call]
             yield
 
 

@@ -86,7 +86,7 @@ def _differences(before: BenchResult, after: BenchResult) -> Iterator[str]:
         ),
         *(
             (name, getattr(before.config, name), getattr(after.config, name))
-            for name in ("threads", "clip", "encoder")
+            for name in ("threads", "clip", "encoder", "device")
         ),
     ):
         if then != now:

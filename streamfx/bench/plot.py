@@ -103,7 +103,7 @@ def _words(row: Row) -> tuple[str, str, str, str]:
     case, ran = row.case, row.ran
     wide = case.width_pixels * 9 == case.height_pixels * 16
     size = f"{case.height_pixels}p" if wide else case.size
-    return case.effect, size, f"factor {case.factor:g}", f"{ran.backend} {ran.precision}"
+    return case.effect, size, f"factor {case.factor:g}", str(ran)
 
 
 def _below(result: BenchResult) -> str:

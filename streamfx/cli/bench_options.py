@@ -117,10 +117,15 @@ def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
         "--precision", metavar="NAME,…", action="extend", type=partial(_list, str),
         help="what the network computes in, f32 or bf16; the fastest by default",
     )  # fmt: skip
+    what.add_argument(
+        "--device", metavar="NAME", default="auto",
+        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+    )  # fmt: skip
     what.add_argument("--clip", metavar="FILE", help="take the pictures from a video, in its size")
     what.add_argument(
-        "--encoder", choices=("x264", "null:"), default="x264",
-        help="of the level pipeline: x264 at its preset ultrafast, or null: for none",
+        "--encoder", choices=("auto", "x264", "null:"), default="auto",
+        help="of the level pipeline: x264 at its preset ultrafast, null: for none; auto by default: NVIDIA's "
+        "where frames live on a GPU that has one, else x264",
     )  # fmt: skip
     how = command.add_argument_group("how")
     how.add_argument(

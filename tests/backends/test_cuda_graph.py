@@ -17,8 +17,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 
 def test_work_is_warmed_up_in_its_stream_before_it_is_recorded_there(cuda: FakeCuda) -> None:
-    stream = torch.cuda.Stream()
-    recorded(lambda: cuda.log.append(f"work in {cuda.current.name}"), stream)
+    recorded(lambda: cuda.log.append(f"work in {cuda.current.name}"), cuda.new_stream())
     assert cuda.log == [
         "stream 1 waits for default",  # where what the work reads was written
         *["work in stream 1"] * WARM_CALLS,
@@ -29,19 +28,19 @@ def test_work_is_warmed_up_in_its_stream_before_it_is_recorded_there(cuda: FakeC
     assert cuda.current.name == "default"
 
 
-@pytest.mark.usefixtures("cuda")
-def test_a_replay_does_the_work_on_what_its_memory_holds_by_then() -> None:
-    given, made, calls = torch.ones(3), torch.zeros(3), []
+def test_a_replay_does_the_work_on_what_its_memory_holds_by_then(cuda: FakeCuda) -> None:
+    given, made, calls = torch.ones(3), torch.zeros(3), 0
 
     def work() -> None:
-        calls.append(None)
+        nonlocal calls
+        calls += 1
         made.copy_(given * 2 + 1)
 
-    graph = recorded(work, torch.cuda.Stream())
+    graph = recorded(work, cuda.new_stream())
     given.fill_(5)
     graph.replay()
     assert made.tolist() == [11, 11, 11]
-    assert len(calls) == WARM_CALLS + 1
+    assert calls == WARM_CALLS + 1
 
 
 def test_work_that_cannot_be_recorded_says_why_and_leaves_the_stream(cuda: FakeCuda) -> None:
@@ -50,7 +49,7 @@ def test_work_that_cannot_be_recorded_says_why_and_leaves_the_stream(cuda: FakeC
             raise RuntimeError("operation not permitted when stream is capturing")
 
     with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
-        recorded(work, torch.cuda.Stream())
+        recorded(work, cuda.new_stream())
     assert cuda.current.name == "default"
 
 
