@@ -80,7 +80,8 @@ class FakeCuda:
         self.current = FakeStream(self, "default")
         self._streams = 0
 
-    def new_stream(self, device: object = None) -> FakeStream:
+    def new_stream(self, device: object = None) -> Any:
+        """Return a `FakeStream`, where torch's own is expected."""
         self._streams += 1
         return FakeStream(self, f"stream {self._streams}")
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from streamfx.backends.backend import Build, CompiledEngine, Precision
+from streamfx.backends.backend import Build, CompiledEngine, DeviceEngine, Precision
 from streamfx.bench.levels import FRAME, Opened, Setup, ran_of
 from streamfx.capture.source import open_source
 from streamfx.errors import ConfigError
@@ -66,9 +66,9 @@ def open_resident(setup: Setup, place: Place) -> Iterator[Opened]:
     """Give what measures reduce, network and fuse: on the device, if the effect can stay there."""
     with _opened(setup, place, stays=True) as (effect, pictures):
         if place.residence is not None and effect.on_device is not None:
-            from streamfx.bench.on_device import DeviceLoop
+            from streamfx.bench.on_device import frames_on_device
 
-            yield DeviceLoop(effect, place.residence, pictures)
+            yield frames_on_device(effect, place.residence, pictures)
         else:
             works = [partial(effect.process, picture) for picture in pictures]
             yield _Loop(_RESIDENT, effect, setup.threads, works, place)
@@ -82,14 +82,26 @@ def open_model(setup: Setup, place: Place) -> Iterator[Opened]:
         ConfigError: the frames make none.
     """
     with _opened(setup, place, stays=False) as (effect, pictures):
-        works = []
+        recorders = []
         for picture in pictures:
-            recorder = _Recorder(effect.compiled)
-            replace(effect, compiled=recorder).process(picture)
-            works.append(recorder.repeat)
-            if not recorder.calls:
+            recorders.append(_Recorder(effect.compiled))
+            replace(effect, compiled=recorders[-1]).process(picture)
+            if not recorders[-1].calls:
                 raise ConfigError(f"effect {setup.case.effect!r} at strength 0 never calls its network")
-        yield _Loop(_MODEL, effect, setup.threads, works, place)
+        compiled, residence = effect.compiled, place.residence
+        if residence is not None and isinstance(compiled, DeviceEngine):
+            from streamfx.bench.on_device import calls_on_device
+            from streamfx.resident.call import DeviceCall
+
+            lane = residence.work
+            frames = [
+                [DeviceCall(compiled, lane, *call.args, **call.keywords) for call in recorder.calls]
+                for recorder in recorders
+            ]
+            yield calls_on_device(compiled, residence, frames)
+        else:
+            works = [recorder.repeat for recorder in recorders]
+            yield _Loop(_MODEL, effect, setup.threads, works, place)
 
 
 class _Recorder:
@@ -97,7 +109,7 @@ class _Recorder:
 
     def __init__(self, compiled: CompiledEngine) -> None:
         self._compiled = compiled
-        self.calls: list[Callable[[], object]] = []
+        self.calls: list[partial[Any]] = []
 
     @property
     def backend(self) -> str:

@@ -111,6 +111,9 @@ def _measure_together(
             setup = waiting.popleft()
             told(f"opening {setup.case}, {len(waiting)} to come")
             runner, answer = _open(setup, config, opened)
+            if isinstance(answer, Failure) and answer.lacks_device_memory and runners:
+                waiting.appendleft(setup)  # once those that are open have given theirs back
+                break
             if found.take(runner.case, answer):
                 runners.append(runner)
         for number in range(1, config.rounds + 1 if runners else 1):

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from streamfx.bench.levels import LEVELS, Opened, Setup
 from streamfx.bench.result import Ran
-from streamfx.errors import StreamfxError
+from streamfx.errors import DeviceMemoryError, StreamfxError
 from streamfx.run_device import MOST_IN_FLIGHT, find_place
 from streamfx.stats import Stats, Times, process_cpu_seconds
 
@@ -66,9 +66,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The case cannot be measured, or not any further."""
+    """The case cannot be measured, or not any further.
+
+    Attributes:
+        reason: in words.
+        lacks_device_memory: whether it may be measured when others have given theirs back.
+    """
 
     reason: str
+    lacks_device_memory: bool = False
 
 
 Answer: TypeAlias = Ready | Turn | Failure
@@ -92,7 +98,7 @@ def work(connection: Connection, setup: Setup) -> None:
     except (EOFError, BrokenPipeError):
         return  # whoever asks is gone
     except StreamfxError as error:
-        connection.send(Failure(str(error)))
+        connection.send(Failure(str(error), isinstance(error, DeviceMemoryError)))
     except Exception as error:
         connection.send(Failure(f"unexpected {type(error).__name__}: {error}"))
 
