@@ -31,6 +31,7 @@ levels:
   model     the compiled network alone
   resident  reduce, network and fuse, from and to frames in memory: what latency is made of
   pipeline  decode to encode, file to file: what 'streamfx transcode' does
+With --device on a GPU, what goes in lies in its memory already, and the pipeline decodes and encodes there.
 
 'streamfx bench live --help' measures another thing: latency, drops and memory of a live run over time.
 """
