@@ -217,6 +217,13 @@ class BenchResult(BaseModel):
     stopped: bool = False
 
     @property
+    def encoders(self) -> tuple[str, ...]:
+        """What encoded at the level ``pipeline``, or would have: x264, null: or NVIDIA's by FFmpeg's name."""
+        usual = "x264" if self.config.encoder == "auto" else self.config.encoder
+        found = [row.ran.encoder or usual for row in self.rows if row.case.level == "pipeline"]
+        return tuple(dict.fromkeys(found)) or (usual,)
+
+    @property
     def taken_by_others(self) -> float:
         """The largest share of the processors, 0..1, that other programs took during a row."""
         return max((row.taken_by_others or 0.0 for row in self.rows), default=0.0)

@@ -13,11 +13,7 @@ _HEAD = ("level", "effect", "size", "factor", "runs with")
 _WHERE_KNOWN = ("GPU MiB", "W")
 _UNKNOWN = "–"
 _WIDTH = 110
-_ENCODERS = {
-    "auto": "x264 ultrafast, or NVIDIA's where a row says so",
-    "x264": "x264 ultrafast",
-    "null:": "none, frames are thrown away",
-}
+_ENCODERS = {"x264": "x264 ultrafast", "null:": "none, frames are thrown away"}
 
 
 def page(result: BenchResult) -> Iterator[str]:
@@ -72,9 +68,10 @@ def _circumstances(result: BenchResult) -> Iterator[str]:
     clocks = [f"{name} {_range(clock)} MHz" for name, clock in device.clocks_mhz.items()]
     yield f"clocks: {', '.join(clocks) or 'unknown'}; system: {device.system}"
     yield "versions: " + ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    encoder = " or ".join(_ENCODERS.get(name, name) for name in result.encoders)
     yield (
         f"{result.measured_at}, {config.threads} threads, batch 1, {config.rounds} rounds in turns, "
-        f"pictures: {config.clip or 'the test picture'}, encoder: {_ENCODERS[config.encoder]}"
+        f"pictures: {config.clip or 'the test picture'}, encoder: {encoder}"
     )
 
 

@@ -21,6 +21,14 @@ def test_a_result_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "now.json").read_text())["schema_version"] == SCHEMA_VERSION == 1
 
 
+def test_a_result_names_the_encoders_that_its_pipelines_had() -> None:
+    ran = Ran(backend="inductor", precision="f16", threads=2, encoder="h264_nvenc")
+    there, here = row(level="pipeline", ran=ran), row(level="pipeline")
+    assert result(there, here, row()).encoders == ("h264_nvenc", "x264")
+    assert result(row()).encoders == ("x264",)
+    assert result(here, config={"encoder": "null:"}).encoders == ("null:",)
+
+
 @pytest.mark.parametrize(
     ("where", "words"),
     [
