@@ -12,12 +12,13 @@ from streamfx.errors import StreamfxError
 from streamfx.factor import FactorChoice
 from streamfx.frame import VideoFormat
 from streamfx.generate.chain import AnyEffect
+from streamfx.generate.on_device import ON_DEVICE
 from streamfx.governor import STAGES, Decision, Governor, Rules
 from streamfx.stats import Snapshot, Times
 
 log = logging.getLogger(__name__)
 
-_TRANSLATE = "translate"
+_NETWORK = {"translate", ON_DEVICE}
 
 
 def watch_factor(
@@ -80,7 +81,7 @@ class FactorWatch:
         if not busy:
             self._prepare()
         # While engines are built, the stages are slowed by that; and without the network there is no cost.
-        if busy or not all(name in times for name in (*STAGES, _TRANSLATE)):
+        if busy or not (times.keys() >= {*STAGES} and times.keys() & _NETWORK):
             return
         stages = {name: times[name] for name in STAGES}
         # With several outputs, encode only hands over: what the slowest of them takes is what counts.

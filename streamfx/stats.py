@@ -121,7 +121,8 @@ class Snapshot:
         fps: recent rate of frames out (about the last two seconds); None before it is known.
         remaining_seconds: estimate; None when the frame count or the rate is not known.
         queue_fill: items waiting in each queue, by name.
-        stages: times by stage: decode, generate, encode, and what generate reports (reduce, translate, fuse).
+        stages: times by stage: decode, generate, encode, and what generate reports (reduce, translate,
+            fuse; or on device, for all three).
         stopping: True once a stop was asked for.
         frames_repeated: frames out that stand in for pictures that did not come.
         factors: of each effect, in force now.

@@ -11,14 +11,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
 import streamfx
+from streamfx.backends.cuda import Device
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.flow import Ending
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
+from streamfx.resident.residence import Residence, Room
+from streamfx.run_device import Place
 from streamfx.stats import LATENCY_STAGES, Snapshot
 from streamfx.streaming import StandIns
 from tests import media
@@ -146,9 +150,15 @@ def test_the_factor_of_a_live_run_is_chosen_and_the_report_says_why() -> None:
     assert given.effects[0].controls["factor"] == 2
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
+    on_device = Place(Device.CPU, Residence(torch.device("cpu"), Room(1 << 18)))  # surfaces in main memory
+    monkeypatch.setattr(
+        "streamfx.streaming.find_place",
+        lambda asked, *_: on_device if asked == "cuda" else Place(Device.CPU),
+    )
     process = Effect.process
 
     def overloaded(effect: Effect, frame: Frame) -> Frame:
@@ -164,13 +174,27 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
         return len(seen) > 1
 
     source, progress = f"{LIVE}&frames=0", until(changed)
-    report = streamfx.live(source, "null:", effects=["tiny"], threads=1, seconds=60, progress=progress)
+    report = streamfx.live(
+        source,
+        "null:",
+        effects=["tiny"],
+        backend="eager",
+        device=device,
+        threads=1,
+        seconds=60,
+        progress=progress,
+    )
     assert report.factor is not None
     assert report.factor.factor < 8
     first = report.factor.decisions[0]
     assert first.before == report.factor.factor < first.after
     assert "ms a frame of 20" in first.why
     assert "while running, at last to" in report.summary()
+    stages, parts = report.result.stages, ("reduce", "translate", "fuse")
+    assert {*stages} & {*parts, "on device"} == ({*parts} if device == "cpu" else {"on device"})
+    assert all(
+        stages[name].count == stages["generate"].count for name in (*parts, "on device") if name in stages
+    )
 
 
 def test_several_outputs_have_an_account_each() -> None:

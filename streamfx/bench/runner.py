@@ -15,7 +15,7 @@ from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
 _LEAST_TURN_SECONDS = 0.25
 _CLOSE_SECONDS = 5.0
-_PARTS = ("decode", "reduce", "translate", "fuse", "encode")
+_PARTS = ("decode", "reduce", "translate", "fuse", "on device", "encode")
 
 
 class Runner:

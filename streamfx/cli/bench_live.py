@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 EXIT_WRONG_PICTURES = 1
 _STAGES = (
-    "capture", "waiting", "reduce", "translate", "fuse", "generate", "waiting to encode", "encode", "latency",
+    "capture", "waiting", "reduce", "translate", "fuse", "on device", "generate", "waiting to encode",
+    "encode", "latency",
 )  # fmt: skip
 
 

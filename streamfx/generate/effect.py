@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +19,7 @@ from streamfx.generate.back import Back
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.engine import Engine
 from streamfx.generate.library import load_engine
-from streamfx.generate.on_device import DeviceStep, Home
+from streamfx.generate.on_device import DeviceStep, Home, Measure
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -36,8 +34,6 @@ from streamfx.generate.tiles import in_tiles, tile_shape
 
 log = logging.getLogger(__name__)
 
-Measure: TypeAlias = Callable[[str, float], None]
-
 
 @dataclass(frozen=True, slots=True)
 class EffectSettings:
@@ -50,7 +46,8 @@ class EffectSettings:
         threads: processor threads for one frame; None for all cores this process may use.
         workers: frames that may be processed at the same time.
         store: of compiled engines; None for the user's.
-        measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread.
+        measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread; where
+            frames stay on a device, with "on device" and the seconds that took, for all three.
         device: where networks run.
         build: whether to wait for what takes long to build.
         home: the device on which frames stay between effects; None for main memory.
@@ -129,7 +126,7 @@ class Effect:
         if controls.strength == 0 and not self.doublings:
             return frame
         if self.on_device is not None:
-            return self.on_device(frame, controls.factor, controls.strength)
+            return self.on_device(frame, controls.factor, controls.strength, self.measure)
         frame = frame.fetched()
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])

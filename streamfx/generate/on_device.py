@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from streamfx.backends.backend import CompiledEngine
 from streamfx.frame import Frame, VideoFormat
-from streamfx.generate.engine import Engine
+
+if TYPE_CHECKING:
+    from streamfx.generate.engine import Engine
+
+Measure: TypeAlias = Callable[[str, float], None]
+"""Is told the name of a part of the work, and how many seconds it took for a frame."""
+
+ON_DEVICE = "on device"
+"""The part that is reduce, translate and fuse in one, where frames stay on a device."""
 
 
 class DeviceStep(Protocol):
     """One engine at work on a device. May be called from several threads."""
 
-    def __call__(self, frame: Frame, factor: float, strength: float) -> Frame:
-        """Return the frame with the effect applied, its pixels on the device; see `Effect.process`."""
+    def __call__(self, frame: Frame, factor: float, strength: float, measure: Measure | None = None) -> Frame:
+        """Return the frame with the effect applied, its pixels on the device; see `Effect.process`.
+
+        ``measure`` is told how long the device took for it (`ON_DEVICE`), once that is known.
+        """
 
     def prepare(self, video: VideoFormat, factor: float) -> None:
         """Do now what the first frame of such a video would do besides computing."""

@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,10 +21,11 @@ from streamfx.backends.cuda_graph import recorded
 from streamfx.errors import FrameError
 from streamfx.frame import Colour, Frame, VideoFormat
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
+from streamfx.generate.on_device import ON_DEVICE, Measure
 from streamfx.generate.reduce import small_size
 from streamfx.generate.surface import Surface
 from streamfx.resident.form import Form
-from streamfx.resident.lanes import Lane
+from streamfx.resident.lanes import Lane, Meter
 from streamfx.resident.residence import Residence, held_of
 from streamfx.resident.ring import Doubt, Held, Slot, device_memory, memory_error, out_of_memory
 from streamfx.resident.steps import fuse_on, reduce_on
@@ -78,16 +80,17 @@ class Step:
         self.network, self._residence = network, residence
         self._recordings: OrderedDict[Kind, Recording] = OrderedDict()
         self._turn, self._recording_turn = threading.Lock(), threading.Lock()
-        self._record_lane = Lane(residence.device, "record")
+        self._record_lane, self._meter = Lane(residence.device, "record"), Meter()
         self._purpose = f"done by {network.name}"
 
-    def __call__(self, frame: Frame, factor: float, strength: float) -> Frame:
+    def __call__(self, frame: Frame, factor: float, strength: float, measure: Measure | None = None) -> Frame:
         """Return the frame with the effect applied, or soon to be; does not wait for the device.
 
         Args:
             frame: is brought to the device where it is not there.
             factor: how many times smaller the network's picture is, 1 or more.
             strength: 0..1.
+            measure: is told how long the device took, when a later frame comes and it is known.
         """
         frame = self._residence.up(frame)
         held, lane = held_of(frame), self._residence.work
@@ -97,8 +100,11 @@ class Step:
         doing = f"engine {self.network.name}, frame {frame.index}:"
         try:
             with self._turn, lane.work(held.ready, *place.slot.uses):
+                begun = lane.moment()
                 flag = recording.run(held.lease.slot, place.slot, strength)
-                mark = lane.mark()
+                ended, mark = lane.moment(), lane.mark()
+                if measure is not None:
+                    self._meter.took(begun, ended, partial(measure, ON_DEVICE))
         except FrameError as error:
             raise FrameError(f"{doing} {error}") from error
         held.lease.used(mark)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,12 +50,31 @@ class Moment:
     at_seconds: float
     event: torch.cuda.Event | None = None
 
+    @property
+    def passed(self) -> bool:
+        """Whether the lane has come there. Does not wait."""
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
     def seconds_until(self, later: Moment) -> float:
         """Return how long the lane took from here to a later point; waits for that."""
         if self.event is None or later.event is None:
             return later.at_seconds - self.at_seconds
         later.event.synchronize()
         return float(self.event.elapsed_time(later.event)) / 1e3
+
+
+class Meter:
+    """Tells how long a lane took for something, once that is known: it never waits. Used in turns."""
+
+    def __init__(self) -> None:
+        self._at_work: deque[tuple[Moment, Moment, Callable[[float], None]]] = deque()
+
+    def took(self, begun: Moment, ended: Moment, tell: Callable[[float], None]) -> None:
+        """Have ``tell`` called with the seconds between two points: now, or in a later call of this."""
+        self._at_work.append((begun, ended, tell))
+        while self._at_work and self._at_work[0][1].passed:
+            begun, ended, tell = self._at_work.popleft()
+            tell(begun.seconds_until(ended))
 
 
 class Lane:

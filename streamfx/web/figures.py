@@ -11,7 +11,7 @@ from streamfx.desk import Desk
 from streamfx.generate.routed import Routed
 from streamfx.stats import Snapshot, Times
 
-STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "encode")
+STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "on device", "encode")
 _SPAN_SECONDS = 2.5
 _LATENCIES = 150
 

@@ -23,6 +23,7 @@ from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.resident.effect import MOST_RECORDINGS, Step
 from streamfx.resident.form import Form
 from streamfx.resident.home import ResidentHome
+from streamfx.resident.lanes import Meter, Moment
 from streamfx.resident.residence import Residence, Room, held_of
 from streamfx.run_effects import warm_up
 from tests.engines import make_engine
@@ -169,6 +170,35 @@ def test_each_factor_and_size_is_recorded_once_and_old_ones_make_room(engine: st
     assert len(step._recordings) == MOST_RECORDINGS
     resident.close()
     assert not step._recordings
+
+
+class Work:
+    """An event of a GPU, passed when it is told."""
+
+    def __init__(self, at_ms: float) -> None:
+        self.at_ms, self.done = at_ms, False
+
+    def query(self) -> bool:
+        return self.done
+
+    def synchronize(self) -> None:
+        assert self.done, "nobody waits for a frame only to time it"
+
+    def elapsed_time(self, later: Work) -> float:
+        return later.at_ms - self.at_ms
+
+
+def test_what_a_device_takes_is_told_when_it_is_known_and_in_order() -> None:
+    meter = Meter()
+    told: list[float] = []
+    ends: list[Any] = [Work(at_ms) for at_ms in (30, 70, 90)]
+    begins: list[Any] = [Work(at_ms) for at_ms in (10, 40, 80)]
+    for begin, end in zip(begins[:2], ends[:2], strict=True):
+        meter.took(Moment(0, begin), Moment(0, end), told.append)
+    assert told == []
+    ends[0].done = ends[1].done = True
+    meter.took(Moment(0, begins[2]), Moment(0, ends[2]), told.append)
+    assert told == [pytest.approx(0.02), pytest.approx(0.03)]
 
 
 def test_slots_are_given_back_when_frames_are_gone(engine: str, tmp_path: Path) -> None:
