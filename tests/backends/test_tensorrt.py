@@ -10,15 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from streamfx.backends.backend import Build, CompileOptions, DeviceEngine, Precision
+from benchmarks.gpu import engines, resident
+from streamfx.backends.backend import Build, CompilableEngine, CompileOptions, DeviceEngine, Precision
 from streamfx.backends.cuda import Device
 from streamfx.backends.golden import difference
 from streamfx.backends.setting import Setting
@@ -412,6 +414,51 @@ def test_a_stored_plan_that_was_tampered_with_is_built_anew(
     assert error_of(engine, opened[1]) < TOLERANCE.rms
     assert "plan was changed: its SHA-256 is" in caplog.text
     assert len(orders(store)) == 2
+
+
+# -------------------------------------------------------------------------------------------- benchmarks
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """The backend with the fake TensorRT, for one engine whatever is asked for; notes how it was asked."""
+
+    engine: Engine
+    builds: list[Build] = field(default_factory=list)
+    name: ClassVar[str] = "tensorrt"
+
+    def compile(self, _: CompilableEngine, options: CompileOptions) -> TorchEngine:
+        self.builds.append(options.build)
+        return open_fake(self.engine, None, build=options.build)
+
+    def availability(self) -> None: ...
+
+    held_back = availability
+
+
+def test_benchmarks_measure_plans_and_not_what_stands_in_for_them(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiling = Compiling(engine)
+    row = engines.measure(engine, compiling, torch.device("cpu"))
+    assert (row["backend"], row["agrees"]) == ("tensorrt", True)
+    assert 0 < row["error"] < TOLERANCE.rms
+    assert [len(opened.contexts) for opened in fake_tensorrt.Engine.opened] == [
+        1,
+        1,
+    ]  # golden, and the one timed
+    monkeypatch.setitem(resident.BACKENDS, "tensorrt", lambda: compiling)
+    bench = resident.Bench(torch.device("cpu"), 1, None)
+    bench.engine("tensorrt", resident.bare_engine(tiny=True), [])
+    assert compiling.builds == [Build.WAIT, Build.WAIT]
+
+
+def test_a_benchmark_says_where_heads_are_not_the_golden_ones(engine: Engine) -> None:
+    golden = engine.golden
+    other = replace(engine, golden=replace(golden, heads=golden.heads + 1))
+    row = engines.measure(other, Compiling(engine), torch.device("cpu"))
+    assert row["agrees"] is False
+    assert row["error"] > TOLERANCE.rms
 
 
 # --------------------------------------------------------------------------------------------- availability
