@@ -3,9 +3,9 @@
     python -m benchmarks.gpu.engines [--backend inductor] [--out FOLDER] [--engines FOLDER]
 
 ``agrees`` says whether what is measured gave the heads of the golden frame, within the backend's tolerance;
-``error`` is how far from them it was, root mean square, in parts of a channel's spread; ``p50_ms`` is one call
-of the compiled network on a picture that is on the device already, recorded as a CUDA graph, at the size that
-factor 2 gives for 1080p, or for engines without a choice of factors at 720p.
+``error`` is how far from them it was, root mean square, in parts of a channel's spread; ``p50_ms`` is one
+call of the compiled network on a picture that is on the device already, recorded as a CUDA graph, at the
+size that factor 2 gives for 1080p, or for engines without a choice of factors at 720p.
 
 Needs torch, NumPy, PyYAML, pydantic and safetensors. What fails is listed last, and the rest is measured all
 the same. Without a GPU one engine is checked in float32, to see that it runs.
