@@ -19,9 +19,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.backends.backend import CompilableEngine, CompiledEngine
+from streamfx.backends.backend import CompilableEngine, CompiledEngine, DeviceEngine
 from streamfx.backends.store import CompiledStore, Note, Stored, StoreKey
-from streamfx.device import Cpu, cpu
+from streamfx.device import cpu
+from streamfx.gpu import Gpu, gpus
 from streamfx.version import __version__
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 _HEIGHTS_WIDTHS = ((90, 160), (180, 320), (360, 640))  # of 720p at factors 8, 4 and 2
 _LIMIT_SECONDS = 1.5
 _ROUNDS = 5
-_CPU_BACKENDS = ("eager", "openvino")
 _LIBRARIES = {"eager": "torch", "inductor": "torch", "openvino": "openvino", "tensorrt": "torch-tensorrt"}
 _BUFFER_BYTES = 48 << 20  # more than caches hold
 _MOST_COPY_THREADS = 8  # fewer than this keep any memory busy
@@ -63,7 +63,8 @@ def calibration(
         threads: that one call of it uses.
         store: where calibrations are kept.
     """
-    found = stored_calibration(engine, compiled.backend, str(compiled.precision), threads, store)
+    key = _key(engine, compiled.backend, str(compiled.precision), threads, gpu_of(compiled))
+    found = _stored(key, store)
     if found is not None:
         return found
     points = measure(engine, compiled, threads)
@@ -73,7 +74,7 @@ def calibration(
         "seconds_per_pixel": result.seconds_per_pixel,
         **{f"measured_seconds_{pixels}": seconds for pixels, seconds in points},
     }
-    store.save(_key(engine, compiled.backend, str(compiled.precision), threads), Stored({}, notes))
+    store.save(key, Stored({}, notes))
     log.info(
         "engine %r with %s in %s, %d threads: %.2f ms and %.1f ns a pixel",
         engine.name,
@@ -89,14 +90,26 @@ def calibration(
 def stored_calibration(
     engine: CompilableEngine, backend: str, precision: str, threads: int, store: CompiledStore
 ) -> Calibration | None:
-    """Return what was measured before; None where nothing was, or for another device or version."""
-    stored = store.load(_key(engine, backend, precision, threads))
+    """Return what was measured on the processor; None where nothing was, or on another or version."""
+    return _stored(_key(engine, backend, precision, threads, None), store)
+
+
+def gpu_of(compiled: CompiledEngine) -> Gpu | None:
+    """Return the GPU that an engine runs on; None where that is the processor."""
+    if not isinstance(compiled, DeviceEngine) or compiled.device.type != "cuda":
+        return None
+    number = compiled.device.index or 0
+    return next(iter(gpus()[number:]), Gpu("unknown GPU"))
+
+
+def _stored(key: StoreKey, store: CompiledStore) -> Calibration | None:
+    stored = store.load(key)
     if stored is None:
         return None
     try:
         return Calibration(float(stored.notes["fixed_seconds"]), float(stored.notes["seconds_per_pixel"]))
     except (KeyError, ValueError) as error:
-        log.warning("the calibration of engine %r cannot be used, measuring again: %s", engine.name, error)
+        log.warning("the calibration of engine %r cannot be used, measuring again: %s", key.engine, error)
         return None
 
 
@@ -107,6 +120,7 @@ def measure(engine: CompilableEngine, compiled: CompiledEngine, threads: int) ->
     take at that moment must not be kept. The middle one of a few rounds counts, as it does for frames.
     """
     golden, stride = engine.golden, engine.stride
+    on_processor = gpu_of(compiled) is None
     started = time.perf_counter()
     points: list[tuple[int, float]] = []
     for size in _HEIGHTS_WIDTHS:
@@ -122,7 +136,7 @@ def measure(engine: CompilableEngine, compiled: CompiledEngine, threads: int) ->
             compiled(picture, golden.to_rgb, golden.from_rgb, golden.factor)
             ended, ended_cpu = time.perf_counter(), time.process_time()
             taken = ended - begun
-            if compiled.backend in _CPU_BACKENDS:
+            if on_processor:
                 taken = min(taken, (ended_cpu - begun_cpu) / threads)
             if number:
                 times.append(taken)
@@ -152,7 +166,7 @@ def fit(points: Sequence[tuple[int, float]]) -> Calibration:
 def memory_bandwidth(store: CompiledStore) -> float:
     """Return the bytes that the main memory moves in a second: as stored, else measured now and stored."""
     processor = cpu()
-    key = _device_key("memory", "0" * 64, "copy", "f32", processor, f"cores {processor.usable_cores}")
+    key = _device_key("memory", "0" * 64, "copy", "f32", f"cores {processor.usable_cores}", None)
     stored = store.load(key)
     if stored is not None and isinstance(stored.notes.get("bytes_per_second"), float):
         return float(stored.notes["bytes_per_second"])
@@ -180,12 +194,12 @@ def measure_bandwidth(cores: int) -> float:
         return max(sum(pool.map(copy, parts)) for _ in range(3))
 
 
-def _key(engine: CompilableEngine, backend: str, precision: str, threads: int) -> StoreKey:
-    flag = f"threads {threads}"
-    return _device_key(engine.name, engine.digest, backend, precision, cpu(), flag)
+def _key(engine: CompilableEngine, backend: str, precision: str, threads: int, gpu: Gpu | None) -> StoreKey:
+    return _device_key(engine.name, engine.digest, backend, precision, f"threads {threads}", gpu)
 
 
-def _device_key(name: str, digest: str, backend: str, precision: str, processor: Cpu, flag: str) -> StoreKey:
+def _device_key(name: str, digest: str, backend: str, precision: str, flag: str, gpu: Gpu | None) -> StoreKey:
+    processor = cpu()
     try:
         version = importlib.metadata.version(_LIBRARIES.get(backend, "numpy"))
     except importlib.metadata.PackageNotFoundError:
@@ -196,8 +210,8 @@ def _device_key(name: str, digest: str, backend: str, precision: str, processor:
         backend=f"{backend}-calibration",
         backend_version=version,
         torch_version=None,
-        device=processor.name,
-        device_features=processor.extensions,
+        device=processor.name if gpu is None else gpu.name,
+        device_features=processor.extensions if gpu is None else gpu.features,
         precision=precision,
         flags=(f"streamfx {__version__}", flag),
     )

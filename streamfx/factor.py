@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from streamfx import rates
 from streamfx.backends.store import CompiledStore
-from streamfx.calibrate import Calibration, calibration
+from streamfx.calibrate import Calibration, calibration, gpu_of
 from streamfx.device import cpu
 from streamfx.estimate import Prediction, predict
 from streamfx.frame import VideoFormat
@@ -24,13 +24,12 @@ from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import Engine
 from streamfx.generate.operations import layers_of
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
-from streamfx.gpu import gpus
 from streamfx.workload import EffectCost, Encoding, Machine, Workload
 
 log = logging.getLogger(__name__)
 
 LIVE_SHARE = 0.75  # of the time between two live frames, as where the governor goes back to a smaller factor
-_GPU_BACKENDS = ("inductor", "tensorrt")
+_COMPILED_FOR_EACH_SIZE = ("inductor", "tensorrt")
 _KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
 _PAGE = "web:"
 
@@ -130,7 +129,7 @@ def fit_factor(
         settings: that the chain was opened with.
         live: whether the source is.
     """
-    gpu = next(iter(gpus()), None) if automatic[0].compiled.backend in _GPU_BACKENDS else None
+    gpu = gpu_of(automatic[0].compiled)
     processor, store = cpu(), settings.store or CompiledStore()
     if config.threads is not None:
         processor = replace(processor, usable_cores=min(config.threads, processor.usable_cores))
@@ -147,7 +146,7 @@ def fit_factor(
                 part.engine,
                 # Measuring takes a compilation for each size, which may take longer than the whole run.
                 None
-                if part.compiled.backend in _GPU_BACKENDS
+                if part.compiled.backend in _COMPILED_FOR_EACH_SIZE
                 else calibration(part.engine, part.compiled, threads, store),
                 share,
                 None if effect in automatic and part.scales else part.controls.factor,

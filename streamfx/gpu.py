@@ -47,6 +47,12 @@ class Gpu:
     encoders: int | None = None
     driver: str | None = None
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What besides its name decides on what is built for it, and on how fast that is."""
+        major, minor = self.compute_capability or (0, 0)
+        return f"compute capability {major}.{minor}", f"driver {self.driver}"
+
 
 def gpus() -> tuple[Gpu, ...]:
     """Return the NVIDIA GPUs that this process can use; none where there is no driver."""

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfx import calibrate
-from streamfx.backends.backend import CompileOptions, Precision
+from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.calibrate import calibration, fit, measure_bandwidth, memory_bandwidth, stored_calibration
+from streamfx.config import load_config
+from streamfx.factor import fit_factor
+from streamfx.frame import Colour, Subsampling, VideoFormat
+from streamfx.generate.chain import Chain
+from streamfx.generate.effect import Effect, EffectSettings
 from streamfx.generate.engine import Engine, read_engine
+from streamfx.gpu import Gpu
 from tests.engines import make_engine
 
 
@@ -65,6 +74,9 @@ class Timed:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("streamfx.calibrate.time.perf_counter", clock.read)
+    monkeypatch.setattr(
+        "streamfx.calibrate.time.process_time", lambda: 99 * clock.read()
+    )  # busy all the time
     return clock
 
 
@@ -99,6 +111,66 @@ def test_a_small_picture_that_took_longer_than_a_large_one_is_a_mistake_of_the_m
 
 
 # ---------------------------------------------------------------- measuring and keeping
+
+
+@dataclass
+class OnGpu:
+    """The same on a GPU, by the name of a backend that runs anywhere."""
+
+    timed: Timed
+    backend: str = "eager"
+    precision: Precision = Precision.F32
+    device: torch.device = field(default_factory=lambda: torch.device("cuda", 0))
+    dtype: torch.dtype = torch.float32
+    version: int = 0
+
+    def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+        return self.timed(reduced, to_rgb, from_rgb, factor)
+
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
+
+    def heads_shape(self, seen: tuple[int, ...]) -> tuple[int, ...]:
+        return seen
+
+    def run(self, *given: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_gpu_is_timed_by_the_clock_whatever_the_backend_and_kept_apart_from_the_processor(
+    engine: Engine, store: CompiledStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamfx.calibrate.time.process_time", lambda: 0.0)  # the processor waits for it
+    gpu = Gpu("NVIDIA Imaginary 1", (9, 0), driver="580.65")
+    monkeypatch.setattr(calibrate, "gpus", lambda: (gpu,))
+    found = calibration(engine, OnGpu(Timed(clock, 0.001, 2e-8)), 2, store)
+    assert found.fixed_seconds == pytest.approx(0.001)
+    assert found.seconds_per_pixel == pytest.approx(2e-8)
+    (entry,) = store.entries()
+    assert entry.key is not None
+    assert entry.key.device == "NVIDIA Imaginary 1"
+    assert entry.key.device_features == ("compute capability 9.0", "driver 580.65")
+    assert stored_calibration(engine, "eager", "f32", 2, store) is None, "that is the processor's"
+    monkeypatch.setattr(calibrate, "gpus", lambda: (replace(gpu, name="NVIDIA Imaginary 2"),))
+    slower = calibration(engine, OnGpu(Timed(clock, 0.002, 2e-8)), 2, store)
+    assert slower.fixed_seconds == pytest.approx(0.002), "another GPU"
+
+
+def test_the_factor_of_an_engine_on_a_gpu_follows_from_the_gpu(
+    engine: Engine, store: CompiledStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "gpus", lambda: (Gpu("NVIDIA Imaginary 1"),))
+    video = VideoFormat((72, 128), Subsampling.YUV420, 8, Colour(), Fraction(1, 25), rate_fps=Fraction(25))
+    config = load_config(options={"input": "in.mp4", "output": "out.mp4", "effects": ("tiny",)})
+    on_gpu, on_processor = OnGpu(Timed(clock, 0.001, 2e-8)), Timed(clock, 0.5, 0)
+    cases: tuple[tuple[CompiledEngine, str], ...] = ((on_gpu, "gpu"), (on_processor, "cpu"))
+    for compiled, resource in cases:
+        effect = Effect(engine, compiled)
+        settings = EffectSettings(store=store, threads=1)
+        choice = fit_factor(Chain((effect,)), [effect], video, config, settings, live=False)
+        (term,) = [each for each in choice.predictions[0].terms if each.stage == "translate"]
+        assert term.resource == resource
+        assert (term.seconds < 0.01) == (resource == "gpu")
 
 
 def test_what_an_engine_takes_is_found_out(engine: Engine, store: CompiledStore, clock: Clock) -> None:

@@ -98,7 +98,6 @@ def store_key(engine: CompilableEngine, gpu: Gpu, trt: Any, package: str) -> Sto
     """Return everything that can make a plan wrong, but the setting and the sizes it is for."""
     from streamfx.backends.tensorrt_plan import installed
 
-    major, minor = gpu.compute_capability or (0, 0)
     return StoreKey(
         engine=engine.name,
         engine_digest=engine.digest,
@@ -106,7 +105,7 @@ def store_key(engine: CompilableEngine, gpu: Gpu, trt: Any, package: str) -> Sto
         backend_version=f"{trt.__name__} {trt.__version__}, {package} {installed(package)}",
         torch_version=installed("torch"),
         device=gpu.name,
-        device_features=(f"compute capability {major}.{minor}", f"driver {gpu.driver}"),
+        device_features=gpu.features,
         precision=str(Precision.F16),
         flags=(f"streamfx {__version__}",),  # the network's code is ours
     )
