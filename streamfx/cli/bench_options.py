@@ -100,7 +100,7 @@ def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
         help="wave by default; or all",
     )
     what.add_argument(
-        "--size", metavar="SIZE,…", action="extend", type=partial(_list, _size),
+        "--size", metavar="SIZE,…", action="extend", type=partial(_list, size_of),
         help=f"{', '.join(SIZES)} or WIDTHxHEIGHT; 720p,1080p by default",
     )  # fmt: skip
     what.add_argument(
@@ -221,7 +221,7 @@ def _effects(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^,:]*=)", text)]
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
     """Return (height, width).
 
     Raises:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from streamfx.cli.bench_options import add_bench, with_what
+from streamfx.cli.bench_options import add_bench, size_of, with_what
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -202,14 +202,7 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
         help="how many times smaller the network's picture is; auto by default: the sharpest that keeps up",
     )
     speed = command.add_argument_group("speed")
-    speed.add_argument(
-        "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
-    )
-    speed.add_argument(
-        "--device",
-        metavar="NAME",
-        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
-    )
+    _add_where(speed)
     speed.add_argument("--threads", metavar="N", help="processor threads to use")
     encoding = command.add_argument_group("encoding")
     encoding.add_argument("--codec", metavar="NAME", help="video codec of the output")
@@ -227,6 +220,17 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
     _add_settings(run)
     return speed
+
+
+def _add_where(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
+    )
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+    )
 
 
 def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
@@ -266,8 +270,24 @@ def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 
 def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
-    command = commands.add_parser("compile", help="show or empty the store of compiled engines")
-    what = command.add_mutually_exclusive_group(required=True)
+    command = commands.add_parser(
+        "compile",
+        help="compile effects ahead of their first use; show or empty the store of compiled engines",
+        description="Compile effects for this machine ahead of their first use, and keep what was made.",
+    )
+    command.add_argument("effects", metavar="EFFECT", nargs="*", help="effects, as --effect takes them")
+    command.add_argument(
+        "--factor", metavar="N", help="compile for one factor; by default for each that a run may choose"
+    )
+    command.add_argument(
+        "--size",
+        metavar="SIZE",
+        type=size_of,
+        default="1080p",
+        help="of the video: 720p, 1080p, 4k or WIDTHxHEIGHT; 1080p by default",
+    )
+    _add_where(command)
+    what = command.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="show what is stored, where, and its size")
     what.add_argument("--clear", action="store_true", help="remove it all; it is made again when needed")
     command.set_defaults(run=_compile)
@@ -314,9 +334,9 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from streamfx.cli.show import compiled
+    from streamfx.cli.compile import compile_engines
 
-    return compiled(options)
+    return compile_engines(options)
 
 
 def _hint(message: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands that only show something: effects, the configuration schema, compiled engines."""
+"""The commands that only show something: effects, the configuration schema."""
 
 from __future__ import annotations
 
@@ -56,27 +56,6 @@ def schema(options: Namespace) -> int:
     }
     print(json.dumps(config_schema(models[options.configured]), indent=2, ensure_ascii=False))
     return 0
-
-
-def compiled(options: Namespace) -> int:
-    """List, or remove, what is in the store of compiled engines."""
-    from streamfx.backends.store import CompiledStore
-
-    store = CompiledStore()
-    entries = store.clear() if options.clear else store.entries()
-    for entry in entries:
-        what = (
-            f"{entry.key.engine} for {entry.key.backend} on {entry.key.device}" if entry.key else "unreadable"
-        )
-        print(f"{entry.path.name}  {_size(entry.size_bytes)}  {what}")
-    total = _size(sum(entry.size_bytes for entry in entries))
-    count = "1 compiled engine" if len(entries) == 1 else f"{len(entries)} compiled engines"
-    print(f"{'removed ' if options.clear else ''}{count}, {total}, in {store.folder}")
-    return 0
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB"
 
 
 def _effect_facts(effect: FoundEngine) -> dict[str, object]:
