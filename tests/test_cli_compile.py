@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import streamfx
+from streamfx.backends.backend import CompileOptions
 from streamfx.backends.store import CompiledStore
+from streamfx.backends.tensorrt import TensorRtBackend
+from streamfx.backends.torch_engine import TorchEngine
 from streamfx.cli import main
+from streamfx.generate.engine import Engine
 from tests import media
+from tests.backends.test_tensorrt import open_fake
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -71,6 +77,24 @@ def test_what_is_kept_can_be_listed_and_removed(
     assert main(["compile", "--clear"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("removed 2 compiled engines, ")
     assert store.entries() == ()
+
+
+def test_plans_of_tensorrt_are_waited_for_and_kept(
+    store: CompiledStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_with_fake(_: object, engine: Engine, options: CompileOptions) -> TorchEngine:
+        return open_fake(engine, options.store, build=options.build)
+
+    monkeypatch.setattr(TensorRtBackend, "availability", lambda _: None)
+    monkeypatch.setattr(TensorRtBackend, "compile", compile_with_fake)
+    monkeypatch.setattr("torch.cuda.current_stream", lambda device: SimpleNamespace(cuda_stream=1))
+    ahead = ["compile", "tiny", "--backend", "tensorrt", "--factor", "2", "--size", "128x96"]
+    for there in (0, 1):
+        assert main(ahead) == 0
+        assert f"; {there} there already; " in capsys.readouterr().out
+    (entry,) = store.entries()
+    assert entry.key is not None
+    assert (entry.key.backend, entry.key.sizes) == ("tensorrt", "1x3x48x64")
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ function figures(message) {
   }
 }
 
-const INNER = new Set(["reduce", "translate", "fuse"]);
+const INNER = new Set(["reduce", "translate", "fuse", "on device"]);
 const NAMES = { decode: "capture", waiting: "queue" };
 const MEANING = {
   decode: "Decoding a frame, and waiting for the source to deliver it",
