@@ -1,6 +1,6 @@
 """Everything to be known of a GPU in one call of less than nine minutes: kernels, engines, frames that stay.
 
-    python -m benchmarks.gpu [--out FOLDER]
+    python -m benchmarks.gpu [--out FOLDER] [--kit FOLDER]
 
 Each part runs in a process of its own under a time limit, so that a crash costs no more than that part; what
 one leaves of its time, those after it may take. What failed is listed last. The parts write their figures to
@@ -15,15 +15,21 @@ from pathlib import Path
 
 from benchmarks.gpu.parts import Part, run_all
 
-PARTS = (
-    Part("facts", 15),
-    Part("kernels", 90),
-    Part("peers", 60),
-    Part("tensorrt_rtx", 80, vital=False),  # whether it runs on a given GPU at all is the question
-    Part("engines", 160),
-    Part("resident", 105),
-    Part("sanitize", 30),
-)
+KIT = Path(__file__).parents[2] / ".gpu_kit"
+
+
+def parts(kit: Path) -> tuple[Part, ...]:
+    """Return what is measured, one after the other."""
+    return (
+        Part("facts", 15),
+        Part("kernels", 90),
+        Part("peers", 60),
+        # Whether it runs on a given GPU at all is the question, so that it does not is no failure.
+        Part("tensorrt_rtx", 80, ("--kit", str(kit)), vital=False),
+        Part("engines", 160),
+        Part("resident", 105),
+        Part("sanitize", 30),
+    )
 
 
 def main() -> int:
@@ -31,7 +37,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for the figures")
-    return run_all(PARTS, parser.parse_args().out)
+    parser.add_argument(
+        "--kit", type=Path, default=KIT, help="of tensorrt_rtx, as benchmarks.gpu.pack packs it"
+    )
+    options = parser.parse_args()
+    return run_all(parts(options.kit), options.out)
 
 
 if __name__ == "__main__":

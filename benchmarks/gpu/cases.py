@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 from benchmarks.record import RESULTS, record
 
-
 Measure: TypeAlias = Callable[[], Mapping[str, Any]]
 
 

@@ -21,9 +21,9 @@ from benchmarks.gpu.cases import Cases, NotHereError
 from streamfx.gpu import gpus
 
 SMI_FIELDS = (
-    "name", "driver_version", "compute_cap", "pstate", "persistence_mode", "mig.mode.current", "ecc.mode.current",
-    "clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem", "power.draw", "power.limit", "temperature.gpu",
-    "memory.total", "memory.used", "utilization.gpu",
+    "name", "driver_version", "compute_cap", "pstate", "persistence_mode", "mig.mode.current",
+    "ecc.mode.current", "clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem", "power.draw",
+    "power.limit", "temperature.gpu", "memory.total", "memory.used", "utilization.gpu",
 )  # fmt: skip
 LIBRARIES = (
     "libcuda.so.1", "libnvidia-ml.so.1", "libnvcuvid.so.1", "libnvidia-encode.so.1", "libnvcuvid.so",
@@ -31,8 +31,9 @@ LIBRARIES = (
 )  # fmt: skip
 TOOLS = ("nvidia-smi", "compute-sanitizer", "ncu", "nsys", "nvcc", "ffmpeg")
 PACKAGES = (
-    "torch", "triton", "torch-tensorrt", "torch-tensorrt-rtx", "tensorrt", "cupy-cuda12x", "cupy-cuda13x", "av",
-    "PyNvVideoCodec", "opencv-python-headless", "opencv-contrib-python", "numpy", "numba", "pydantic", "safetensors",
+    "torch", "triton", "torch-tensorrt", "torch-tensorrt-rtx", "tensorrt", "cupy-cuda12x", "cupy-cuda13x",
+    "av", "PyNvVideoCodec", "opencv-python-headless", "opencv-contrib-python", "numpy", "numba", "pydantic",
+    "safetensors",
 )  # fmt: skip
 
 
@@ -57,8 +58,8 @@ def torch_sees() -> dict[str, Any]:
     """Return the versions torch was built with, and what it sees of the first GPU."""
     import torch
 
-    cuda, cudnn = torch.version.cuda, torch.backends.cudnn
-    said = {"torch": torch.__version__, "cuda": cuda, "cudnn": cudnn.version() if cudnn.is_available() else None}
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    said = {"torch": torch.__version__, "cuda": torch.version.cuda, "cudnn": cudnn}
     if not torch.cuda.is_available():
         return said | {"gpu": None}
     facts = torch.cuda.get_device_properties(0)

@@ -1,4 +1,4 @@
-"""What `tensorrt_rtx.py` takes along to a machine with a GPU but without TensorRT, packed where there is no GPU.
+"""What `tensorrt_rtx.py` needs on a machine with a GPU but without TensorRT, packed where there is no GPU.
 
     make gpu-kit
     python -m benchmarks.gpu.pack --wheels FOLDER [--out .gpu_kit] [--piece-mib 21] [--python 3.12]
@@ -26,7 +26,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.tensorrt_rtx import BINDINGS, KIT, LIBRARIES, PIECE, PLANS
+from benchmarks.gpu.__main__ import KIT
+from benchmarks.gpu.tensorrt_rtx import BINDINGS, LIBRARIES, PIECE, PLANS
 from streamfx.backends.setting import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
 from streamfx.backends.tensorrt_build import PLAN, Order
@@ -107,7 +108,10 @@ def packed(folder: Path, out: Path, piece_bytes: int, preset: int) -> list[Path]
     for old in out.glob(PIECE.format(number="*", count="*")):
         old.unlink()
     with tempfile.TemporaryFile() as whole:
-        with lzma.open(whole, "wb", preset=preset) as stream, tarfile.open(fileobj=stream, mode="w|") as archive:
+        with (
+            lzma.open(whole, "wb", preset=preset) as stream,
+            tarfile.open(fileobj=stream, mode="w|") as archive,
+        ):
             for path in sorted(folder.iterdir()):
                 archive.add(path, path.name)
         count = -(-whole.tell() // piece_bytes)

@@ -1,4 +1,4 @@
-"""Parts: programs that run one after the other, each under a limit, so that a crash costs no more than one."""
+"""Parts: programs that run one after the other, each under a limit, so that a crash costs one alone."""
 
 from __future__ import annotations
 

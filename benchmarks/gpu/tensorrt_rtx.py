@@ -30,12 +30,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.__main__ import KIT
 from benchmarks.gpu.cases import Cases, Measure, NotHereError
 from benchmarks.gpu.planned import Planned
 from benchmarks.gpu.resident import bare_engine
 from streamfx.backends.golden import Golden
 
-KIT = Path(__file__).parents[2] / ".gpu_kit"
 PIECE = "kit.tar.xz.{number}-of-{count}"
 LIBRARIES = ("libtensorrt_rtx.so.1.5.0", "libtensorrt_onnxparser_rtx.so.1.5.0")  # in the order they load
 BINDINGS = "tensorrt_rtx_bindings"
@@ -199,7 +199,9 @@ def main() -> int:
     gpu = torch.cuda.is_available()
     with tempfile.TemporaryDirectory(prefix="streamfx-kit-") as folder:
         probe = Probe(Path(folder))
-        cases = Cases("gpu_tensorrt_rtx", options.out, {"kit": str(options.kit)}, gpu=gpu, around=probe.telling)
+        cases = Cases(
+            "gpu_tensorrt_rtx", options.out, {"kit": str(options.kit)}, gpu=gpu, around=probe.telling
+        )
         if cases.attempt("kit", lambda: probe.unpack(options.kit)) and cases.attempt("library", probe.load):
             measure(probe, cases, wave, torch.device("cuda", 0) if gpu else torch.device("cpu"))
         return cases.end()

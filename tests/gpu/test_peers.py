@@ -1,0 +1,70 @@
+"""The fused step by other libraries gives what the definition says, so that times are of the same thing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.gpu import peers
+from benchmarks.gpu.contenders import by_cupy, by_opencv, by_torch
+from benchmarks.gpu.kernels import Material, material, planes_of
+from streamfx.generate.fuse import bilinear, fuse_reference
+from tests.generate.test_gpu_kernels import needs_triton
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def one() -> Material:
+    return material("nv12", (66, 130), (33, 40), 0, "cpu")  # odd factors, sizes that are no power of two
+
+
+@pytest.fixture(scope="module")
+def expected(one: Material) -> Any:
+    return fuse_reference(one.planes, one.heads[0].numpy(), None, **peers.SETTINGS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_torch_gives_the_definition(one: Material, expected: Any, dtype: torch.dtype) -> None:
+    by_torch(one, dtype)(one)
+    assert peers.off(planes_of(one.out), expected)["largest_off_codes"] <= 1
+
+
+def test_cupy_gives_the_definition(one: Material, expected: Any) -> None:
+    def map_coordinates(image: Any, at: Any, order: int, mode: str, output: Any) -> Any:
+        assert (order, mode) == (1, "nearest")
+        return bilinear(image, at[0].astype(float), at[1].astype(float)).astype(output)
+
+    by_cupy(one, (np, SimpleNamespace(map_coordinates=map_coordinates)))(one)
+    assert peers.off(planes_of(one.out), expected)["largest_off_codes"] <= 1
+
+
+def test_opencv_gives_the_definition(one: Material, expected: Any) -> None:
+    pytest.importorskip("cv2")
+    assert peers.off(by_opencv(one)(), expected)["largest_off_codes"] <= 1
+
+
+def test_what_is_off_is_told(one: Material, expected: Any) -> None:
+    wrong = [plane.copy() for plane in expected]
+    wrong[0][3, 4] = expected[0][3, 4] ^ 64
+    row = peers.off(wrong, expected)
+    assert (row["agrees"], row["largest_off_codes"], row["pixels_off"]) == (False, 64, 1)
+
+
+def test_the_peers_run_without_a_gpu(tmp_path: Path) -> None:
+    needs_triton()
+    command = [sys.executable, "-m", "benchmarks.gpu.peers", "--out", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    rows = {row["case"]: row for row in json.loads((tmp_path / "gpu_peers.json").read_text())["rows"]}
+    for name in ("streamfx", "torch float32", "torch float16"):
+        assert rows[f"tiny factor 2, {name}, check"]["agrees"]
+        assert rows[f"tiny factor 2, {name}, time"]["median_us"] > 0
