@@ -29,6 +29,11 @@ LIBRARIES = (
     "libcuda.so.1", "libnvidia-ml.so.1", "libnvcuvid.so.1", "libnvidia-encode.so.1", "libnvcuvid.so",
     "libnvidia-encode.so", "libnvinfer.so.10", "libnvinfer.so.11", "libtensorrt_rtx.so.1",
 )  # fmt: skip
+VIDEO_FILES = tuple(
+    f"{folder}/lib{name}.so*"
+    for folder in ("usr/local/nvidia/lib64", "usr/local/nvidia/lib", "usr/lib/x86_64-linux-gnu", "usr/lib64")
+    for name in ("nvcuvid", "nvidia-encode")
+)
 TOOLS = ("nvidia-smi", "compute-sanitizer", "ncu", "nsys", "nvcc", "ffmpeg")
 PACKAGES = (
     "torch", "triton", "torch-tensorrt", "torch-tensorrt-rtx", "tensorrt", "cupy-cuda12x", "cupy-cuda13x",
@@ -76,8 +81,9 @@ def torch_sees() -> dict[str, Any]:
 
 
 def libraries() -> dict[str, Any]:
-    """Return which libraries load: True, or why not."""
-    found: dict[str, Any] = {}
+    """Return which libraries load: True, or why not; and where the driver's video part lies."""
+    files = sorted(str(path) for each in VIDEO_FILES for path in Path("/").glob(each))
+    found: dict[str, Any] = {"video_files": files}
     for name in LIBRARIES:
         try:
             ctypes.CDLL(name)

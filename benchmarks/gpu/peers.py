@@ -160,10 +160,14 @@ def seconds_of(replay: Callable[[], None], *, gpu: bool) -> float:
     return float(begin.elapsed_time(end)) / 1e3
 
 
-def ours(one: Material, tile: Any = None) -> FuseOne:
+def ours(one: Material) -> FuseOne:
     """Return what fuses a picture with our kernel into its ``out``."""
-    strength = torch.ones(1, device=one.heads.device)
-    flag = torch.zeros(1, dtype=torch.int32, device=one.heads.device)
+    from streamfx.generate.fuse_gpu import FuseTile
+
+    device = one.heads.device
+    tile = FuseTile() if device.type == "cuda" else FuseTile(32, 64)  # the interpreter is slow by the program
+    strength = torch.ones(1, device=device)
+    flag = torch.zeros(1, dtype=torch.int32, device=device)
     return lambda one: fuse(one, strength, flag, tile)
 
 
@@ -171,12 +175,10 @@ def compare(
     cases: Cases, name: str, size: tuple[int, int], factor: int, rounds: int, *, gpu: bool
 ) -> Mapping[str, Any]:
     """Measure one size; return what it is."""
-    from streamfx.generate.fuse_gpu import FuseTile
-
-    torch.compiler.reset()
+    torch.compiler.reset()  # else sizes add up, and beyond a few torch falls back to eager
     name = f"{name} factor {factor}"
     table = Table(cases, name, size, factor, "cuda" if gpu else "cpu")
-    table.enter("streamfx", partial(ours, tile=None if gpu else FuseTile(32, 64)))
+    table.enter("streamfx", ours)
     table.enter("torch float32", partial(by_torch, dtype=torch.float32))
     table.enter("torch float16", partial(by_torch, dtype=torch.float16))
     if gpu:  # on a processor it takes a minute to compile

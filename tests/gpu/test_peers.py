@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,12 +60,30 @@ def test_what_is_off_is_told(one: Material, expected: Any) -> None:
     assert (row["agrees"], row["largest_off_codes"], row["pixels_off"]) == (False, 64, 1)
 
 
+def rows_of(folder: Path) -> dict[str, Any]:
+    written = json.loads((folder / "gpu_peers.json").read_text())
+    assert written["config"]["failures"] == []
+    return {row["case"]: row for row in written["rows"]}
+
+
+def test_all_are_checked_and_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kernel itself takes a process of its own, for Triton's interpreter.
+    monkeypatch.setattr(peers, "ours", partial(by_torch, dtype=torch.float32))
+    monkeypatch.setenv("TRITON_INTERPRET", "1")  # it is set by what is tested: be it gone afterwards
+    monkeypatch.setattr(sys, "argv", ["peers", "--out", str(tmp_path)])
+    assert peers.main() == 0
+    rows = rows_of(tmp_path)
+    for name in ("streamfx", "torch float32", "torch float16"):
+        assert rows[f"tiny factor 2, {name}, check"]["agrees"]
+        assert rows[f"tiny factor 2, {name}, time"]["median_us"] > 0
+    assert rows["tiny factor 2, streamfx, time"]["times_ours"] == 1
+    assert rows["tiny factor 2"]["size"] == [32, 64]
+
+
+@pytest.mark.slow
 def test_the_peers_run_without_a_gpu(tmp_path: Path) -> None:
     needs_triton()
     command = [sys.executable, "-m", "benchmarks.gpu.peers", "--out", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    rows = {row["case"]: row for row in json.loads((tmp_path / "gpu_peers.json").read_text())["rows"]}
-    for name in ("streamfx", "torch float32", "torch float16"):
-        assert rows[f"tiny factor 2, {name}, check"]["agrees"]
-        assert rows[f"tiny factor 2, {name}, time"]["median_us"] > 0
+    assert rows_of(tmp_path)["tiny factor 2, streamfx, check"]["agrees"]

@@ -55,10 +55,15 @@ def test_memory_that_grows_with_the_frames_is_a_failure(
         assert whole.memory(setup, TINY, 8)["grown_bytes"]["process"] == 10 << 20
 
 
-def test_the_most_memory_that_a_run_held_is_known(setup: whole.Setup) -> None:
-    row, most = whole.watched(setup, setup.clip(TINY, 6))
-    assert row["frames"] == 6
-    assert most["process"] > 10 << 20
+def test_the_most_memory_that_a_run_held_is_known(
+    setup: whole.Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import time; held = bytes(range(256)) * (200 << 12); time.sleep(0.5)"
+    monkeypatch.setattr(whole.Setup, "command", lambda self, clip, *options: [sys.executable, "-c", code])
+    monkeypatch.setattr(whole.Setup, "told", lambda self, log: {"log": log})
+    row, most = whole.watched(setup, Path("any.mp4"))
+    assert row == {"log": ""}
+    assert most["process"] > 200 << 20
     assert most["gpu"] == 0
 
 
