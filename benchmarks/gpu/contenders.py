@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.gpu.cases import NotHereError
-from benchmarks.gpu.kernels import LIMIT_PIXELS, Material
+from benchmarks.gpu.kernels import LIMIT_PIXELS
+from benchmarks.gpu.material import Material
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate.colour import chroma_shift, legal_codes
 

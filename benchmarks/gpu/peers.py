@@ -18,7 +18,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,8 @@ import torch
 
 from benchmarks.gpu.cases import Cases
 from benchmarks.gpu.contenders import Array, FuseOne, by_cupy, by_opencv, by_torch
-from benchmarks.gpu.kernels import (
-    LIMIT_PIXELS,
-    ROTATED_BYTES,
-    SIZES,
-    Material,
-    captured,
-    fuse,
-    material,
-    planes_of,
-)
+from benchmarks.gpu.kernels import LIMIT_PIXELS, ROTATED_BYTES, SIZES, captured, fuse
+from benchmarks.gpu.material import Material, material, planes_of, varied
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate.fuse import fuse_reference
 
@@ -51,16 +42,6 @@ SETTINGS: dict[str, Any] = {
     "strength": 1.0,
     "max_displacement_pixels": LIMIT_PIXELS,
 }
-
-
-def varied(one: Material, count: int) -> list[Material]:
-    """Return so many pictures that differ, made where they are to be."""
-    made = [one]
-    for number in range(1, count):
-        luma, chroma = (plane.roll(2 * number, 2) for plane in one.surface.planes)
-        surface = replace(one.surface, planes=(luma, chroma))
-        made.append(Material(surface, one.planes, one.heads.clone(), surface.empty(), one.reduced))
-    return made
 
 
 def off(found: list[Array], expected: Any) -> dict[str, Any]:
@@ -175,13 +156,13 @@ def compare(
     cases: Cases, name: str, size: tuple[int, int], factor: int, rounds: int, *, gpu: bool
 ) -> Mapping[str, Any]:
     """Measure one size; return what it is."""
-    torch.compiler.reset()  # else sizes add up, and beyond a few torch falls back to eager
     name = f"{name} factor {factor}"
     table = Table(cases, name, size, factor, "cuda" if gpu else "cpu")
     table.enter("streamfx", ours)
     table.enter("torch float32", partial(by_torch, dtype=torch.float32))
     table.enter("torch float16", partial(by_torch, dtype=torch.float16))
     if gpu:  # on a processor it takes a minute to compile
+        torch.compiler.reset()  # else sizes add up, and beyond a few torch falls back to eager
         table.enter("torch.compile float32", partial(by_torch, dtype=torch.float32, compiled=True))
         table.enter("CuPy", by_cupy, recorded=False)
     table.turns(rounds)

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.cases import Cases, NotHereError
-from benchmarks.gpu.kernels import KINDS, check
+from benchmarks.gpu.kernels import check
+from benchmarks.gpu.material import KINDS
 
 ODD = ((35, 67), (9, 17))  # of the picture and of the small one
 FOLDERS = ("/usr/local/cuda/bin", "/usr/local/cuda/compute-sanitizer", "/opt/nvidia/compute-sanitizer")

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.gpu import peers
 from benchmarks.gpu.contenders import by_cupy, by_opencv, by_torch
-from benchmarks.gpu.kernels import Material, material, planes_of
+from benchmarks.gpu.material import Material, material, planes_of
 from streamfx.generate.fuse import bilinear, fuse_reference
 from tests.generate.test_gpu_kernels import needs_triton
 
