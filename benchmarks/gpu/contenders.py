@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.cases import NotHereError
 from benchmarks.gpu.kernels import LIMIT_PIXELS
 from benchmarks.gpu.material import Material
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
@@ -134,21 +133,16 @@ def by_torch(one: Material, dtype: torch.dtype, *, compiled: bool = False) -> Fu
     return fuse_one
 
 
-def cupy_here() -> tuple[Any, Any]:
-    """Return CuPy and what it has of `scipy.ndimage`.
-
-    Raises:
-        NotHereError: it is not installed, or cannot be imported.
-    """
-    try:
-        return importlib.import_module("cupy"), importlib.import_module("cupyx.scipy.ndimage")
-    except ImportError as error:
-        raise NotHereError(f"CuPy: {error}") from error
-
-
 def by_cupy(one: Material, libraries: tuple[Any, Any] | None = None) -> FuseOne:
-    """Return what fuses a picture with CuPy and its `map_coordinates` into its ``out``."""
-    cupy, ndimage = libraries or cupy_here()
+    """Return what fuses a picture with CuPy and its `map_coordinates` into its ``out``.
+
+    Args:
+        one: a picture like those to come.
+        libraries: CuPy and what it has of `scipy.ndimage`; None for those that are installed.
+    """
+    if libraries is None:
+        libraries = importlib.import_module("cupy"), importlib.import_module("cupyx.scipy.ndimage")
+    cupy, ndimage = libraries
     size, small = one.surface.size, one.heads.shape[2:]
     at = partial(ndimage.map_coordinates, order=1, mode="nearest", output=cupy.float32)
 
@@ -185,10 +179,8 @@ def by_cupy(one: Material, libraries: tuple[Any, Any] | None = None) -> FuseOne:
 
 def by_opencv(one: Material) -> Callable[[], list[Array]]:
     """Return what fuses one picture, from and to main memory, with OpenCV on the processor."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise NotHereError(f"OpenCV: {error}") from error
+    import cv2
+
     size, small = one.surface.size, one.heads.shape[2:]
     heads, planes = one.heads[0].float().cpu().numpy(), one.planes
     both = lattices(size, (small[0], small[1]))

@@ -1,7 +1,7 @@
 """What `tensorrt_rtx.py` needs on a machine with a GPU but without TensorRT, packed where there is no GPU.
 
     make gpu-kit
-    python -m benchmarks.gpu.pack --wheels FOLDER [--out .gpu_kit] [--piece-mib 21] [--python 3.12]
+    python -m benchmarks.gpu.pack --wheels FOLDER [--out .gpu_kit] [--piece-mib 16] [--python 3.12]
 
 The library and its parser (TensorRT-RTX 1.5.0, the last one without a list of GPUs that it runs on), its
 bindings for that machine's Python, and plans of the engine ``wave``, built by streamfx's own building process
@@ -135,7 +135,7 @@ def main() -> int:
     )
     parser.add_argument("--wheels", type=Path, required=True, help="where make tensorrt-check installs them")
     parser.add_argument("--out", type=Path, default=KIT, help="folder for the pieces")
-    parser.add_argument("--piece-mib", type=float, default=21, help="most of one piece")
+    parser.add_argument("--piece-mib", type=float, default=16, help="most of one piece")
     parser.add_argument("--python", default="3.12", help="version of Python on the machine with the GPU")
     parser.add_argument("--preset", type=int, default=9 | lzma.PRESET_EXTREME, help="0 is quick, 9 small")
     options = parser.parse_args()

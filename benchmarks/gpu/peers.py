@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.gpu.cases import Cases
+from benchmarks.gpu.cases import Cases, Measure, NotHereError
 from benchmarks.gpu.contenders import Array, FuseOne, by_cupy, by_opencv, by_torch
 from benchmarks.gpu.kernels import LIMIT_PIXELS, ROTATED_BYTES, SIZES, captured, fuse
 from benchmarks.gpu.material import Material, material, planes_of, varied
@@ -34,6 +34,7 @@ from streamfx.generate.fuse import fuse_reference
 
 LAUNCHES = 20  # in one graph
 TINY = (32, 64)
+OURS = "streamfx"
 SETTINGS: dict[str, Any] = {
     "subsampling": Subsampling.YUV420,
     "depth": 8,
@@ -88,7 +89,9 @@ class Table:
             seconds = round(time.perf_counter() - started, 2)
             return {**self._checked[name], "recorded": recorded and self._gpu, "ready_seconds": seconds}
 
-        self._cases.attempt(f"{self._name}, {name}, check", checked)
+        self._cases.attempt(
+            f"{self._name}, {name}, check", checked if name == OURS else at_most_told(checked)
+        )
 
     def host(self, name: str, prepare: Callable[[Material], Callable[[], list[Array]]], rounds: int) -> None:
         """Check and time one that works in main memory, by itself."""
@@ -103,7 +106,7 @@ class Table:
                 taken.append(1e6 * (time.perf_counter() - begun))
             return {**found, **figures(taken)}
 
-        self._cases.attempt(f"{self._name}, {name}", row)
+        self._cases.attempt(f"{self._name}, {name}", at_most_told(row))
 
     def turns(self, rounds: int) -> None:
         """Time all in turns; ``times_ours`` is how many times longer one takes than our kernel."""
@@ -111,11 +114,23 @@ class Table:
         for _ in range(rounds):
             for name, replay in self._replays.items():
                 taken[name].append(1e6 * seconds_of(replay, gpu=self._gpu) / len(self._launches))
-        ours = statistics.median(taken["streamfx"]) if "streamfx" in taken else None
+        ours = statistics.median(taken[OURS]) if OURS in taken else None
         for name, times in taken.items():
             slower = round(statistics.median(times) / ours, 2) if ours else None
             row = {**figures(times), "times_ours": slower, "pictures": len({*map(id, self._launches)})}
             self._cases.attempt(f"{self._name}, {name}, time", partial(dict, row))
+
+
+def at_most_told(measure: Measure) -> Measure:
+    """Return the same for another's library: that it fails here is told, and no failure of ours."""
+
+    def told() -> Mapping[str, Any]:
+        try:
+            return measure()
+        except Exception as error:
+            raise NotHereError(f"{type(error).__name__}: {error}") from error
+
+    return told
 
 
 def one_after_the_other(work: list[Callable[[], Any]]) -> None:
@@ -158,7 +173,7 @@ def compare(
     """Measure one size; return what it is."""
     name = f"{name} factor {factor}"
     table = Table(cases, name, size, factor, "cuda" if gpu else "cpu")
-    table.enter("streamfx", ours)
+    table.enter(OURS, ours)
     table.enter("torch float32", partial(by_torch, dtype=torch.float32))
     table.enter("torch float16", partial(by_torch, dtype=torch.float16))
     if gpu:  # on a processor it takes a minute to compile

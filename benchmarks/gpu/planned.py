@@ -77,8 +77,9 @@ class Planned:
             ("first run", first),
             ("heads", checked),
             ("launched", lambda: _figures(self._launched_ms(run))),
-            ("recorded", lambda: _figures(recorded_ms(run) if self.device.type == "cuda" else host_ms(run))),
             ("opened again", again),
+            # Last: a recording that fails may leave the GPU unusable for this process.
+            ("recorded", lambda: _figures(recorded_ms(run) if self.device.type == "cuda" else host_ms(run))),
         )
         for step, measure in steps:
             if not cases.attempt(f"{name}, {step}", measure) and measure is first:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import faulthandler
-import importlib
+import importlib.util
 import json
 import shutil
 import sys
@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -124,7 +124,7 @@ class Probe:
         validity, found = runtime.get_engine_validity(data)
         reasons = self.trt.EngineInvalidityDiagnostics.__members__.items()
         why = [name for name, value in reasons if int(found) & int(value)]
-        return {"validity": validity.name, "because": why}
+        return {"validity": validity.name, "because": why, "diagnostics": int(found)}
 
     def native_graph(self, data: bytes, shape: tuple[int, ...], golden: Golden) -> dict[str, Any]:
         """Return how long a run takes with CUDA graphs as TensorRT-RTX records them itself."""
@@ -175,13 +175,19 @@ def measure(probe: Probe, cases: Cases, network: Network, device: torch.device) 
 
 def wave(golden: Golden, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Return what gives the heads of the engine ``wave`` in float32, at the golden frame's setting."""
-    model = bare_engine(tiny=False).model.to(device)
+
+    @cache
+    def model() -> torch.nn.Module:
+        if importlib.util.find_spec("safetensors") is None:
+            raise NotHereError("safetensors, which reads the weights to compare with, is not installed")
+        return bare_engine(tiny=False).model.to(device)
+
     factor = np.array([golden.factor], np.float32)
     setting = [torch.from_numpy(each).to(device) for each in (golden.to_rgb, golden.from_rgb, factor)]
 
     def heads(seen: Tensor) -> Tensor:
         with torch.inference_mode():
-            result: Tensor = model(seen, *setting)
+            result: Tensor = model()(seen, *setting)
         return result
 
     return heads

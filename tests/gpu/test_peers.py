@@ -66,7 +66,13 @@ def rows_of(folder: Path) -> dict[str, Any]:
     return {row["case"]: row for row in written["rows"]}
 
 
-def test_all_are_checked_and_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_are_checked_and_take_turns_and_who_is_not_there_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(one: Material) -> Any:
+        raise ImportError("no OpenCV")
+
+    monkeypatch.setattr(peers, "by_opencv", without)
     # The kernel itself takes a process of its own, for Triton's interpreter.
     monkeypatch.setattr(peers, "ours", partial(by_torch, dtype=torch.float32))
     monkeypatch.setenv("TRITON_INTERPRET", "1")  # it is set by what is tested: be it gone afterwards
@@ -77,6 +83,7 @@ def test_all_are_checked_and_take_turns(tmp_path: Path, monkeypatch: pytest.Monk
         assert rows[f"tiny factor 2, {name}, check"]["agrees"]
         assert rows[f"tiny factor 2, {name}, time"]["median_us"] > 0
     assert rows["tiny factor 2, streamfx, time"]["times_ours"] == 1
+    assert rows["tiny factor 2, OpenCV on the processor"]["skipped"] == "ImportError: no OpenCV"
     assert rows["tiny factor 2"]["size"] == [32, 64]
 
 
