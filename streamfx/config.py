@@ -55,14 +55,19 @@ Backend = Literal["auto", "eager", "openvino", "inductor", "tensorrt"]
 _DEVICES = r"^(auto|cpu|cuda(:[0-9]{1,2})?)$"
 
 
-def _check_device(value: object) -> str:
+def check_device(value: object) -> str:
+    """Return the name of a device as a user gives it.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not isinstance(value, str) or not re.match(_DEVICES, value):
         raise ValueError("must be auto, cpu, cuda, or cuda:N for the Nth GPU, counted from 0")
     return value
 
 
 DeviceName = Annotated[
-    str, PlainValidator(_check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})
+    str, PlainValidator(check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})
 ]
 DEVICE = (
     "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"

@@ -71,7 +71,8 @@ class Pipeline:
     def run(self, progress: Callable[[Snapshot], None] | None = None) -> RunResult:
         """Run to the end and return what came of it; ``progress`` is called now and then from this thread.
 
-        A first Ctrl-C stops (the output is finished properly), a second one aborts.
+        A first Ctrl-C stops (the output is finished properly), a second one aborts; a KeyboardInterrupt that
+        ``progress`` raises counts as one.
 
         Raises:
             StageFailedError: a stage failed; ``__cause__`` is the original exception; ``result`` is set.
@@ -186,14 +187,20 @@ class Pipeline:
             now = time.monotonic()
             if progress is not None and now >= next_report:
                 next_report = now + self._flow.progress_seconds
-                progress(self.snapshot())
+                self._tell(progress)
             self._watch(now)
             if self._stages.aborting.is_set():
                 return  # joining the threads has a limit, this has none
             if now - (self._stages.output_closed_at or now) > self._flow.abort_limit_seconds:
                 return  # the output is complete; a thread that hangs in foreign code must not hold us up
         if progress is not None:
+            self._tell(progress)
+
+    def _tell(self, progress: Callable[[Snapshot], None]) -> None:
+        try:
             progress(self.snapshot())
+        except KeyboardInterrupt:
+            self._interrupt()
 
     def _watch(self, now: float) -> None:
         """Look how full the queues are; act on requests to stop, and on a source that blocks."""

@@ -80,10 +80,7 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
         log.info("device auto: frames stay in main memory: %s", reason)
         return Place()
     if reason is not None:
-        raise BackendUnavailableError(
-            f"device {asked} cannot be used: {reason}; leave --device out or take --device cpu to run on the "
-            "processor ('streamfx devices' lists what there is)"
-        )
+        raise _refused(asked, reason)
     import torch
 
     from streamfx.resident.residence import Residence, Room
@@ -93,6 +90,28 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
     room = Room(least=least, workers=workers)
     residence = Residence(torch.device("cuda", 0), room)
     return Place(Device.CUDA, residence, insisted=asked != "auto")
+
+
+def settle_device(asked: str) -> str:
+    """Return the device asked for as processes started from here on know it; a GPU is the only one they see.
+
+    Args:
+        asked: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        BackendUnavailableError: a GPU was asked for and is not there.
+    """
+    device, _, _ = asked.partition(":")
+    if device == "cuda" and (reason := select_gpu(asked) or cuda_missing()):
+        raise _refused(asked, reason)
+    return device
+
+
+def _refused(asked: str, reason: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"device {asked} cannot be used: {reason}; leave --device out or take --device cpu to run on the "
+        "processor ('streamfx devices' lists what there is)"
+    )
 
 
 def select_gpu(asked: str) -> str | None:

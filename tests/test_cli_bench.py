@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from streamfx.bench.compare import compare
 from streamfx.bench.result import Failed, Ran, read_result
@@ -14,6 +15,7 @@ from streamfx.cli.bench_page import comparison, page
 from streamfx.cli.parser import parse
 from tests.bench.figures import case, result, row
 
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 SMALL = ("--size", "160x96", "--fps", "50", "--effect", "tiny", "--threads", "1")
 
 
@@ -159,6 +161,10 @@ def test_figures_are_shown_in_tables_and_kept_as_json(
         (["--effect", "tny"], "did you mean 'tiny'?"),
         (["--level", "modl"], "there is no level 'modl'; there are: model, resident, pipeline"),
         (["--backend", "cuda"], "there is no backend 'cuda'"),
+        (["--device", "gpu"], "device must be auto, cpu, cuda, or cuda:N for the Nth GPU, counted from 0; "),
+        pytest.param(
+            ["--device", "cuda"], "device cuda cannot be used: NVIDIA's driver knows of no GPU", marks=no_gpu
+        ),
         (["--encoder", "x265"], "argument --encoder: invalid choice: 'x265'"),
         (["--clip", "in.mp4", "--size", "720p"], "--clip has a size of its own; leave --size away"),
         (["--clip", "in.mp4"], "in.mp4: no such file"),

@@ -6,6 +6,7 @@ What a stage may import of the others, and what importing the package may load: 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ JOINERS = (
 )  # fmt: skip
 
 
+@cache
 def imports(module: Path) -> set[str]:
     """Return the dotted names that a module imports, wherever in it."""
     names: set[str] = set()

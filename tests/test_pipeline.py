@@ -273,6 +273,18 @@ def test_ctrl_c_finishes_the_output() -> None:
     assert_no_stage_thread_is_left()
 
 
+def test_an_interrupt_raised_by_the_progress_display_is_a_stop() -> None:
+    def leave(snapshot: Snapshot) -> None:
+        if snapshot.frames_out and not snapshot.stopping:
+            raise KeyboardInterrupt
+
+    sink = FakeSink()
+    result = Pipeline(FakeSource(count=None), plus_one, sink, Flow(progress_seconds=0.0)).run(leave)
+    assert result.ending is Ending.STOPPED
+    assert sink.finishes == 1
+    assert_no_stage_thread_is_left()
+
+
 def test_a_ctrl_c_while_the_stages_start_is_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     _press_at_start(monkeypatch, times=1)
     sink = FakeSink()

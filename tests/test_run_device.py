@@ -21,7 +21,7 @@ from streamfx.errors import BackendUnavailableError, ConfigError
 from streamfx.frame import Colour, Subsampling, VideoFormat
 from streamfx.gpu import Gpu
 from streamfx.resident.residence import Residence
-from streamfx.run_device import Place, encoder_of, find_place, open_decoded, select_gpu
+from streamfx.run_device import Place, encoder_of, find_place, open_decoded, select_gpu, settle_device
 from tests import media
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -73,6 +73,21 @@ def test_another_gpu_than_the_first_is_made_the_only_one(monkeypatch: pytest.Mon
     assert select_gpu("cuda:0") == (
         "another GPU is in use in this process already; start it with CUDA_VISIBLE_DEVICES=0"
     )
+
+
+def test_processes_started_later_see_the_gpu_asked_for_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_device, "_selected", None)
+    monkeypatch.setattr(run_device, "gpus", lambda: (Gpu("one"),))
+    monkeypatch.setattr(run_device, "cuda_missing", lambda: None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [settle_device(asked) for asked in ("auto", "cpu", "cuda")] == ["auto", "cpu", "cuda"]
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert settle_device("cuda:1") == "cuda"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setattr(run_device, "cuda_missing", lambda: "torch was built without CUDA")
+    assert settle_device("auto") == "auto"
+    with pytest.raises(BackendUnavailableError, match="device cuda cannot be used: torch was built without"):
+        settle_device("cuda")
 
 
 def test_a_gpu_that_is_not_there_leaves_the_others_visible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 
 def style_card(options: StyleOptions) -> str:
     """Card of a freshly trained style engine; `with_figures` fills in what evaluation found."""
-    name = options.name or options.out.name
+    name = options.out.name
     growth = f" times the factor to the power {options.content_growth:g}" if options.content_growth else ""
     weights = {
         "channel means and deviations": options.moments_weight,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streamfx.generate.networks.classifier import STRIDE
 from training import quality
+from training.engine_folder import EngineFolder
 from training.loop import LoopOptions
 
 
@@ -20,7 +21,7 @@ class ClassifyOptions(BaseModel):
     domains: dict[str, list[Path]] = Field(
         default={}, description="folders and clips of each domain: learn to tell these"
     )
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     sides: list[int] = Field(
         min_length=1, description="of the pictures, in pixels: windows for quality, whole ones for domains"

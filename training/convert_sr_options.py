@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.engine_folder import EngineFolder
 from training.feed import FeedOptions
 from training.loop import LoopOptions
 
@@ -29,7 +30,7 @@ class ConvertSrOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     style: Path = Field(description="style picture")
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     init: Path | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"

@@ -133,7 +133,7 @@ def network_fields(
 
 def style_fields(options: StyleOptions) -> dict[str, Any]:
     """Fields of engine.yaml of an engine trained on a style picture."""
-    return {"name": options.name or options.out.name} | network_fields(
+    return {"name": options.out.name} | network_fields(
         options.network,
         version=options.version,
         domains=("photo", options.target_domain),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.engine_folder import EngineFolder
 from training.loop import LoopOptions
 
 
@@ -42,7 +43,7 @@ class StyleOptions(BaseModel):
 
     style: Path = Field(description="style picture")
     content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint, log and previews")
     init: Path | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
@@ -54,7 +55,6 @@ class StyleOptions(BaseModel):
         default=[], description="leave out pictures whose path contains one of these words"
     )
 
-    name: str = Field(default="", description="name of the engine; the name of the out folder by default")
     version: str = "1.0.0"
     title: str = Field(default="", description="what the style picture is, for the card")
     target_domain: str = "painting"
@@ -157,7 +157,7 @@ class DistilOptions(BaseModel):
 
     teacher: Path = Field(description="engine folder whose heads are imitated")
     content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"

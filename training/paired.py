@@ -28,6 +28,7 @@ from training import losses, pairs
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
+from training.engine_folder import EngineFolder
 from training.export import export, golden, network_fields
 from training.fused import paint
 from training.loop import LoopOptions, correct
@@ -64,7 +65,7 @@ class PairedOptions(BaseModel):
         ge=0,
         description="the pen grows with the factor to this power; 1: as the network's pixels",
     )
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     init: Path | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"

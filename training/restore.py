@@ -29,6 +29,7 @@ from streamfx.generate.networks.restore import HEADS, STRIDE, Restore
 from training import loop
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.damaged import SPARE, Damaged, DamagedFeed, overlap
+from training.engine_folder import EngineFolder
 from training.export import export, golden
 from training.feed import Feed, FeedOptions
 from training.fused import enlarge, reduce
@@ -63,7 +64,7 @@ class RestoreOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     feed: FeedOptions
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     init: Path | None = Field(default=None, description="weights.safetensors to start from")
     judge: Path | None = Field(

@@ -22,6 +22,7 @@ from torch import Tensor
 from streamfx.generate.networks.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
 from training import loop, losses
 from training.contextual import contextual_of_layers
+from training.engine_folder import EngineFolder
 from training.export import STRENGTH, export, golden
 from training.features import Encoder
 from training.feed import Feed, FeedOptions
@@ -52,7 +53,7 @@ class SuperResolutionOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     feed: FeedOptions
-    out: Path = Field(description="engine folder to write")
+    out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     init: Path | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"

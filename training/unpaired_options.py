@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streamfx.generate.networks.warp_mask import STRIDE
+from training.engine_folder import EngineFolder
 from training.feed import FeedOptions
 from training.loop import LoopOptions
 from training.options import NetworkOptions
@@ -35,8 +36,8 @@ class UnpairedOptions(BaseModel):
     target_only: list[str] = Field(
         default=[], description="of the target, only pictures whose name contains one of these words"
     )
-    out: Path = Field(description="engine folder to write, source to target")
-    out_back: Path = Field(description="engine folder to write, target to source")
+    out: EngineFolder = Field(description="engine folder to write, source to target")
+    out_back: EngineFolder = Field(description="engine folder to write, target to source")
     work: Path = Field(description="folder for checkpoint and log")
 
     version: str = "1.0.0"

@@ -26,6 +26,7 @@ import torch
 from benchmarks.record import RESULTS, record
 from streamfx.backends.backend import Backend, CompileOptions, DeviceEngine
 from streamfx.backends.cuda import Device
+from streamfx.backends.cuda_graph import recorded
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.golden import Golden
 from streamfx.backends.inductor import InductorBackend
@@ -87,12 +88,7 @@ def recorded_ms(run: Callable[[], None]) -> list[float]:
     """Return how long each replay of a recording takes, by CUDA events."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream), torch.inference_mode():
-        for _ in range(3):
-            run()
-        stream.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            run()
+        graph = recorded(run, stream)
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
         for mark in marks:
             mark.record(stream)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from streamfx.backends.backend import Precision
+from streamfx.backends.cuda_graph import recorded
 from streamfx.backends.golden import Array, Golden
 from streamfx.backends.setting import Setting
 
@@ -29,7 +30,6 @@ Translate: TypeAlias = Callable[[Tensor, Tensor], None]
 Prepare: TypeAlias = Callable[[Setting, Shape], Translate]
 
 _DTYPES = {Precision.F32: torch.float32, Precision.F16: torch.float16}
-_WARM_CALLS = 3  # before recording: libraries choose algorithms and allocate in the first ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +161,8 @@ class _Recorded:
         self._host_seen, self._host_heads = (
             torch.zeros(shape, dtype=dtype, pin_memory=True) for shape in (seen, heads)
         )
-        self._graph = torch.cuda.CUDAGraph()
         self._lock = threading.Lock()
-        self._stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(self._stream):
-            for _ in range(_WARM_CALLS):
-                translate(self._seen, self._heads)
-        self._stream.synchronize()
-        # Other threads may use the GPU meanwhile: they are no part of the recording and must not spoil it.
-        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
-            translate(self._seen, self._heads)
+        self._graph = recorded(lambda: translate(self._seen, self._heads), self._stream)
 
     def __call__(self, reduced: Array) -> Array:
         with self._lock, torch.inference_mode():

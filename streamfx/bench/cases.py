@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Iterator
 
 from streamfx.backends.backend import Precision, backends
-from streamfx.bench.levels import level_names
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import BenchConfig, Case
 from streamfx.capture.source import open_source
+from streamfx.config import check_device
 from streamfx.errors import ConfigError
 from streamfx.generate.engine import Engine
 from streamfx.generate.library import load_engine
@@ -20,8 +21,8 @@ def cases_of(config: BenchConfig) -> tuple[Case, ...]:
     """Return every combination, once: an effect that has one factor only is measured at that.
 
     Raises:
-        ConfigError: an effect, level, backend or precision is not known, or an effect is none that can be
-            measured by itself.
+        ConfigError: an effect, level, backend, precision or device is not known, or an effect is none that
+            can be measured by itself.
         EngineNotFoundError, EngineCorruptError: see `streamfx.generate.library.load_engine`.
     """
     _check_names(config)
@@ -60,13 +61,17 @@ def size_of(clip: str) -> tuple[int, int]:
 
 def _check_names(config: BenchConfig) -> None:
     for what, names, known in (
-        ("level", config.levels, level_names()),
+        ("level", config.levels, tuple(LEVELS)),
         ("backend", config.backends, ("auto", *(backend.name for backend in backends()))),
         ("precision", config.precisions, tuple(Precision)),
     ):
         for name in names:
             if name not in known:
                 raise ConfigError(f"there is no {what} {name!r}; there are: {', '.join(known)}")
+    try:
+        check_device(config.device)
+    except ValueError as error:
+        raise ConfigError(f"device {error}; found {config.device!r}") from error
 
 
 def _engine_of(text: str) -> tuple[EffectRequest, Engine]:

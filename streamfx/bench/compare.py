@@ -42,7 +42,9 @@ class Pair:
         if then == now:
             return None
         names = [name for name in type(now).model_fields if getattr(then, name) != getattr(now, name)]
-        return ", ".join(f"{name} {getattr(then, name)} ▸ {getattr(now, name)}" for name in names)
+        return ", ".join(
+            f"{name} {getattr(then, name) or 'none'} ▸ {getattr(now, name) or 'none'}" for name in names
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _differences(before: BenchResult, after: BenchResult) -> Iterator[str]:
         ),
         *(
             (name, getattr(before.config, name), getattr(after.config, name))
-            for name in ("threads", "clip", "encoder")
+            for name in ("threads", "clip", "encoder", "device")
         ),
     ):
         if then != now:

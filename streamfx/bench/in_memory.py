@@ -1,4 +1,7 @@
-"""In memory: the network alone, and reduce, network and fuse, on frames that are there already."""
+"""In memory: the network alone, and reduce, network and fuse, on frames that are there already.
+
+Where a device keeps frames between decoder and encoder, they are there in its own memory: ``on_device.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,24 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from streamfx.backends.backend import CompiledEngine, Precision
-from streamfx.bench.levels import FRAME, Opened, Setup
-from streamfx.bench.result import Ran
+from streamfx.backends.backend import Build, CompiledEngine, DeviceEngine, Precision
+from streamfx.bench.levels import FRAME, Opened, Setup, ran_of
 from streamfx.capture.source import open_source
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
+from streamfx.run_device import Place
 from streamfx.stats import Stats
 
 _PICTURES = 4  # in turns, so that no picture is in the cache from the time before
+_MODEL = (
+    "the calls of the compiled network that a frame needs, from and to main memory, one frame at a time with "
+    "all threads; not the way from the frame to its input and back"
+)
+_RESIDENT = (
+    "reduce, network and fuse, from and to full-size planes in main memory, one frame at a time with all "
+    "threads; neither decoding nor encoding"
+)
 
 
 class _Loop:
@@ -26,11 +37,11 @@ class _Loop:
 
     most_frames: int | None = None
 
-    def __init__(self, effect: Effect, threads: int, works: Sequence[Callable[[], object]]) -> None:
-        self.ran = Ran(
-            backend=effect.compiled.backend, precision=effect.compiled.precision.value, threads=threads
-        )
-        self._effect, self._works = effect, works
+    def __init__(
+        self, includes: str, effect: Effect, threads: int, works: Sequence[Callable[[], object]], place: Place
+    ) -> None:
+        self.includes, self.ran = includes, ran_of(effect.compiled, threads=threads)
+        self._effect, self._works, self._place = effect, works, place
 
     def run(self, frames: int, stats: Stats) -> float:
         self._works[-1]()  # what ran in between has filled the caches with what is its own
@@ -46,32 +57,51 @@ class _Loop:
         return whole_seconds
 
     def device_memory_bytes(self) -> int | None:
-        return None
+        residence = self._place.residence
+        return None if residence is None else residence.peak_bytes()
 
 
 @contextmanager
-def open_resident(setup: Setup) -> Iterator[Opened]:
-    """Give what measures reduce, network and fuse."""
-    with _opened(setup) as (effect, pictures):
-        yield _Loop(effect, setup.threads, [partial(effect.process, picture) for picture in pictures])
+def open_resident(setup: Setup, place: Place) -> Iterator[Opened]:
+    """Give what measures reduce, network and fuse: on the device, if the effect can stay there."""
+    with _opened(setup, place, stays=True) as (effect, pictures):
+        if place.residence is not None and effect.on_device is not None:
+            from streamfx.bench.on_device import frames_on_device
+
+            yield frames_on_device(effect, place.residence, pictures)
+        else:
+            works = [partial(effect.process, picture) for picture in pictures]
+            yield _Loop(_RESIDENT, effect, setup.threads, works, place)
 
 
 @contextmanager
-def open_model(setup: Setup) -> Iterator[Opened]:
+def open_model(setup: Setup, place: Place) -> Iterator[Opened]:
     """Give what measures the network alone: the calls that the frames make, written down and made again.
 
     Raises:
         ConfigError: the frames make none.
     """
-    with _opened(setup) as (effect, pictures):
-        works = []
+    with _opened(setup, place, stays=False) as (effect, pictures):
+        recorders = []
         for picture in pictures:
-            recorder = _Recorder(effect.compiled)
-            replace(effect, compiled=recorder).process(picture)
-            works.append(recorder.repeat)
-            if not recorder.calls:
+            recorders.append(_Recorder(effect.compiled))
+            replace(effect, compiled=recorders[-1]).process(picture)
+            if not recorders[-1].calls:
                 raise ConfigError(f"effect {setup.case.effect!r} at strength 0 never calls its network")
-        yield _Loop(effect, setup.threads, works)
+        compiled, residence = effect.compiled, place.residence
+        if residence is not None and isinstance(compiled, DeviceEngine):
+            from streamfx.bench.on_device import calls_on_device
+            from streamfx.resident.call import DeviceCall
+
+            lane = residence.work
+            frames = [
+                [DeviceCall(compiled, lane, *call.args, **call.keywords) for call in recorder.calls]
+                for recorder in recorders
+            ]
+            yield calls_on_device(compiled, residence, frames)
+        else:
+            works = [recorder.repeat for recorder in recorders]
+            yield _Loop(_MODEL, effect, setup.threads, works, place)
 
 
 class _Recorder:
@@ -79,7 +109,7 @@ class _Recorder:
 
     def __init__(self, compiled: CompiledEngine) -> None:
         self._compiled = compiled
-        self.calls: list[Callable[[], object]] = []
+        self.calls: list[partial[Any]] = []
 
     @property
     def backend(self) -> str:
@@ -105,14 +135,33 @@ class _Recorder:
 
 
 @contextmanager
-def _opened(setup: Setup) -> Iterator[tuple[Effect, list[Frame]]]:
-    """Give the effect, ready for the first frame, and a few frames."""
+def _opened(setup: Setup, place: Place, *, stays: bool) -> Iterator[tuple[Effect, list[Frame]]]:
+    """Give the effect, ready for the first frame, and a few frames in main memory.
+
+    Args:
+        setup: of the case.
+        place: where networks run.
+        stays: whether frames are to stay there, too, as far as the effect can do with that.
+    """
     case = setup.case
     pictures = _pictures(setup)
-    settings = EffectSettings(case.backend, Precision(case.precision), case.factor, setup.threads)
+    video = pictures[0].format
+    if stays and place.residence is not None:
+        from streamfx.resident.encode import device_format
+
+        place.residence.interleaved = device_format(video) is not None  # as decoders of GPUs would give them
+    settings = EffectSettings(
+        case.backend,
+        Precision(case.precision),
+        case.factor,
+        setup.threads,
+        device=place.device,
+        build=Build.WAIT,  # else what is measured is what runs meanwhile
+        home=place.home(video) if stays else None,
+    )
     effect = open_effect(case.effect, settings)
     try:
-        effect.warm_up(pictures[0].format)
+        effect.warm_up(video)
         yield effect, pictures
     finally:
         effect.close()

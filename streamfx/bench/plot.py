@@ -103,7 +103,7 @@ def _words(row: Row) -> tuple[str, str, str, str]:
     case, ran = row.case, row.ran
     wide = case.width_pixels * 9 == case.height_pixels * 16
     size = f"{case.height_pixels}p" if wide else case.size
-    return case.effect, size, f"factor {case.factor:g}", f"{ran.backend} {ran.precision}"
+    return case.effect, size, f"factor {case.factor:g}", str(ran)
 
 
 def _below(result: BenchResult) -> str:
@@ -111,7 +111,7 @@ def _below(result: BenchResult) -> str:
     lines = [
         "black line: frames per second at the 99th percentile of the time of a frame; dotted: 30 and 60",
         "model: the network alone; resident: reduce, network and fuse in memory, frame by frame; "
-        f"pipeline: decode to encode ({result.config.encoder})",
+        f"pipeline: decode to encode ({' or '.join(result.encoders)})",
         f"{result.measured_at[:10]}, {result.config.threads} threads, batch 1; {libraries}",
     ]
     if (share := result.taken_by_others) > BUSY:

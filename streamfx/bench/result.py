@@ -59,6 +59,9 @@ class Ran(BaseModel):
         threads: processor threads for one frame.
         at_a_time: frames that are processed at a time.
         batch: frames in one call of the network.
+        device: that ran the network: cpu or cuda.
+        frames: where they were from decoder to encoder: cpu for main memory, or cuda.
+        encoder: NVIDIA's, by FFmpeg's name, where that encoded; None: the one asked for, or none.
     """
 
     model_config = _CLOSED
@@ -68,6 +71,15 @@ class Ran(BaseModel):
     threads: int
     at_a_time: int = 1
     batch: int = 1
+    device: str = "cpu"
+    frames: str = "cpu"
+    encoder: str | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.device == "cpu" else f" on {self.device}"
+        frames = "" if self.frames == self.device else f", frames on {self.frames}"
+        encoder = "" if self.encoder is None else f", {self.encoder}"
+        return f"{self.backend} {self.precision}{where}{frames}{encoder}"
 
 
 class Row(BaseModel):
@@ -134,7 +146,8 @@ class BenchConfig(BaseModel):
         seconds: most time that the frames of a row may take.
         rounds: how many turns each row has.
         clip: video to take the pictures from; None: the test picture.
-        encoder: of the level ``pipeline``.
+        encoder: of the level ``pipeline``; auto: NVIDIA's where frames are on a GPU that has one, else x264.
+        device: where frames live and networks run: auto, cpu, cuda or cuda:N.
     """
 
     model_config = _CLOSED
@@ -150,7 +163,8 @@ class BenchConfig(BaseModel):
     seconds: float
     rounds: int
     clip: str | None = None
-    encoder: Literal["x264", "null:"] = "x264"
+    encoder: Literal["auto", "x264", "null:"] = "auto"
+    device: str = "auto"
 
 
 class Device(BaseModel):
@@ -201,6 +215,13 @@ class BenchResult(BaseModel):
     rows: tuple[Row, ...]
     failed: tuple[Failed, ...]
     stopped: bool = False
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """What encoded at the level ``pipeline``, or would have: x264, null: or NVIDIA's by FFmpeg's name."""
+        usual = "x264" if self.config.encoder == "auto" else self.config.encoder
+        found = [row.ran.encoder or usual for row in self.rows if row.case.level == "pipeline"]
+        return tuple(dict.fromkeys(found)) or (usual,)
 
     @property
     def taken_by_others(self) -> float:

@@ -21,6 +21,7 @@ from streamfx.bench.runner import Runner
 from streamfx.bench.surroundings import Surroundings
 from streamfx.bench.worker import Answer, Failure, Ready
 from streamfx.device import available_memory_bytes
+from streamfx.run_device import settle_device
 from streamfx.versions import versions
 
 AT_ONCE = 8
@@ -41,16 +42,18 @@ def measure(config: BenchConfig, told: Told = lambda _: None) -> BenchResult:
 
     Raises:
         ConfigError: an effect or backend is not known.
+        BackendUnavailableError: a GPU was asked for and is not there.
         EngineNotFoundError, EngineCorruptError: see `streamfx.generate.library.load_engine`.
     """
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     cases = cases_of(config)
+    device = settle_device(config.device)  # before meters are opened: they look at the GPU there is then
     found = _Found()
     around = Surroundings()
     with closing(around), tempfile.TemporaryDirectory(prefix="streamfx-bench-") as folder:
         setups = [
             Setup(case, config.threads, math.ceil(config.frames / config.rounds), config.clip, config.encoder,
-                  Path(folder))
+                  Path(folder), device)
             for case in cases
         ]  # fmt: skip
         stopped = False
@@ -93,8 +96,8 @@ class _Found:
         self.most_bytes = max(self.most_bytes, answer.peak_memory_bytes or 0)
         if isinstance(answer, Ready):
             same = self.includes.setdefault(case.level, answer.includes) == answer.includes
-            if not same:  # the level means another thing on a GPU
-                self.includes[f"{case.level} with {answer.ran.backend}"] = answer.includes
+            if not same:  # frames are elsewhere, and so the level means another thing
+                self.includes[f"{case.level}, frames on {answer.ran.frames}"] = answer.includes
         return True
 
 
@@ -108,6 +111,9 @@ def _measure_together(
             setup = waiting.popleft()
             told(f"opening {setup.case}, {len(waiting)} to come")
             runner, answer = _open(setup, config, opened)
+            if isinstance(answer, Failure) and answer.lacks_device_memory and runners:
+                waiting.appendleft(setup)  # once those that are open have given theirs back
+                break
             if found.take(runner.case, answer):
                 runners.append(runner)
         for number in range(1, config.rounds + 1 if runners else 1):

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from streamfx.backends.backend import Precision
-from streamfx.bench.levels import FRAME, Opened, Setup
+from streamfx.backends.backend import Build, Precision
+from streamfx.bench.levels import FRAME, Opened, Setup, ran_of
 from streamfx.bench.result import Ran
-from streamfx.capture.source import open_source
+from streamfx.capture.source import Source, open_source
+from streamfx.config import load_config
 from streamfx.device import usable_cores
-from streamfx.encode.sink import open_sink
-from streamfx.errors import ConfigError
+from streamfx.encode.sink import Sink, open_sink
+from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Flow
-from streamfx.frame import Frame
+from streamfx.frame import Frame, VideoFormat
+from streamfx.generate.chain import Chain
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.pipeline import Pipeline
+from streamfx.run_device import MOST_IN_FLIGHT, Encoder, Place, encoder_of, open_decoded
 from streamfx.stats import Stats
 from streamfx.transcoding import MOST_WORKERS, transcode
 
@@ -26,22 +31,34 @@ _FILLING = 4  # frames besides those of the workers until all stages are at work
 _PRESET = "ultrafast"
 
 
+log = logging.getLogger(__name__)
+
+
 @contextmanager
-def open_pipeline(setup: Setup) -> Iterator[Opened]:
+def open_pipeline(setup: Setup, place: Place) -> Iterator[Opened]:
     """Give what measures the whole way. A clip of the test picture is made where none was given.
 
     Raises:
         ConfigError: the clip is too short.
     """
-    case, workers = setup.case, min(setup.threads, MOST_WORKERS)
+    case, workers = setup.case, min(setup.threads, _most_workers(place))
     clip = Path(setup.clip) if setup.clip else _clip(setup, _around(workers))
+    # Opened once to decide where it is decoded: a trial, whose outcome may not change from turn to turn.
+    source = open_decoded(str(clip), place, threads=min(setup.threads, MOST_WORKERS))
+    source.close()
     settings = EffectSettings(
-        case.backend, Precision(case.precision), case.factor, max(1, setup.threads // workers), workers
+        case.backend,
+        Precision(case.precision),
+        case.factor,
+        max(1, setup.threads // workers),
+        workers,
+        device=place.device,
+        build=Build.WAIT,  # else what is measured is what runs meanwhile
+        home=place.home(source.format),
     )
     effect = open_effect(case.effect, settings)
     try:
-        opened = _WholeWay(effect, setup, clip, workers)
-        yield opened
+        yield _WholeWay(effect, setup, clip, source.format, place)
     finally:
         effect.close()
 
@@ -49,41 +66,46 @@ def open_pipeline(setup: Setup) -> Iterator[Opened]:
 class _WholeWay:
     """Runs the pipeline anew for each turn; the effect stays open."""
 
-    def __init__(self, effect: Effect, setup: Setup, clip: Path, workers: int) -> None:
-        self._effect, self._setup, self._clip, self._workers = effect, setup, clip, workers
-        self._output = setup.folder / f"{os.getpid()}.mp4" if setup.encoder == "x264" else None
-        compiled = effect.compiled
-        self.ran = Ran(
-            backend=compiled.backend,
-            precision=compiled.precision.value,
-            threads=max(1, setup.threads // workers),
-            at_a_time=workers,
-        )
-        source = open_source(str(clip))
-        source.close()
+    includes = (
+        "decode an H.264 file (or --clip), reduce, network, fuse, encode, each stage in threads of its own; "
+        "the time of a frame is that from one written to the next, the mean over as many as are generated at "
+        "a time; the first and last frames of a turn, while queues fill and drain, are left out"
+    )
+
+    def __init__(self, effect: Effect, setup: Setup, clip: Path, video: VideoFormat, place: Place) -> None:
+        self._effect, self._setup, self._clip, self._place = effect, setup, clip, place
+        self._workers = workers = min(setup.threads, _most_workers(place))
+        self._output = setup.folder / f"{os.getpid()}.mp4" if setup.encoder != "null:" else None
+        self._encoder = self._encoder_of(effect.output(video))
         around = _around(workers)
-        self.most_frames = None if source.format.frame_count is None else source.format.frame_count - around
+        self.most_frames = None if video.frame_count is None else video.frame_count - around
         if self.most_frames is not None and self.most_frames < 1:
             raise ConfigError(
-                f"{clip} has {source.format.frame_count} frames; with {workers} frames at a time more than "
+                f"{clip} has {video.frame_count} frames; with {workers} frames at a time more than "
                 f"{around} are needed, because the first and last do not count"
             )
-        effect.warm_up(source.format)
+        effect.warm_up(video)
+
+    @property
+    def ran(self) -> Ran:
+        residence = self._place.residence
+        return ran_of(
+            self._effect.compiled,
+            threads=max(1, self._setup.threads // self._workers),
+            at_a_time=self._workers,
+            frames="cpu" if residence is None or not self._effect.on_device else residence.device.type,
+            encoder=self._encoder.codec if self._encoder else None,
+        )
 
     def run(self, frames: int, stats: Stats) -> float:
-        threads, workers = self._setup.threads, self._workers
-        source = open_source(str(self._clip), threads=min(threads, MOST_WORKERS))
+        workers = self._workers
+        source = self._source()
         try:
-            sink = open_sink(
-                str(self._output or "null:"),
-                format=self._effect.output(source.format),
-                codec="h264" if self._output else None,
-                preset=_PRESET if self._output else None,
-                threads=None if threads == usable_cores() else threads,  # as where nobody says how many
-            )
+            sink = self._sink(self._effect.output(source.format))
         except BaseException:
             source.close()
             raise
+        home = replace(self._place, stays=self._encoder is not None).home(source.format)
         intervals = Intervals(_lead(workers), frames, workers, stats)
         flow = Flow(
             capture_capacity=workers + 1,
@@ -93,7 +115,7 @@ class _WholeWay:
         )
         self._effect.measure = stats.add
         try:
-            Pipeline(source, [self._effect.process] * workers, sink, flow, stats).run()
+            Pipeline(source, [Chain((self._effect,), home).process] * workers, sink, flow, stats).run()
         finally:
             self._effect.measure = None
             if self._output is not None:
@@ -105,7 +127,47 @@ class _WholeWay:
         return intervals.seconds
 
     def device_memory_bytes(self) -> int | None:
-        return None
+        residence = self._place.residence
+        return None if residence is None else residence.peak_bytes()
+
+    def _source(self) -> Source:
+        residence, threads = self._place.residence, min(self._setup.threads, MOST_WORKERS)
+        if residence is None or not residence.interleaved:
+            return open_source(str(self._clip), threads=threads)
+        from streamfx.resident.decode import DevicePictures
+
+        return open_source(str(self._clip), threads=threads, pictures=DevicePictures(residence))
+
+    def _encoder_of(self, video: VideoFormat) -> Encoder | None:
+        """Return NVIDIA's encoder, if it is the one for frames that live where they do."""
+        if self._output is None or self._setup.encoder == "x264":
+            return None
+        config = load_config(options={"input": str(self._clip), "output": str(self._output)})
+        return encoder_of(config, video, self._place.residence)
+
+    def _sink(self, video: VideoFormat) -> Sink:
+        if self._output is None:
+            return open_sink("null:", format=video)
+        if (encoder := self._encoder) is not None:
+            try:
+                return open_sink(
+                    str(self._output),
+                    format=video,
+                    codec=encoder.codec,
+                    pixel_format=encoder.pixel_format,
+                    packing=encoder.packing,
+                )
+            except SinkError as error:
+                log.warning("encoded by the processor: %s", error)
+                self._encoder = None
+        threads = self._setup.threads
+        return open_sink(
+            str(self._output),
+            format=video,
+            codec="h264",
+            preset=_PRESET,
+            threads=None if threads == usable_cores() else threads,  # as where nobody says how many
+        )
 
 
 class Intervals:
@@ -142,6 +204,10 @@ class Intervals:
             self._stats.add(FRAME, (at_seconds - self._times[0]) / steps)
         if self._count == self._last:
             self.seconds = at_seconds - self._first_seconds
+
+
+def _most_workers(place: Place) -> int:
+    return MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
 
 
 def _lead(workers: int) -> int:

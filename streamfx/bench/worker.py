@@ -12,9 +12,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
-from streamfx.bench.levels import Opened, Setup, level_of
+from streamfx.bench.levels import LEVELS, Opened, Setup
 from streamfx.bench.result import Ran
-from streamfx.errors import StreamfxError
+from streamfx.errors import DeviceMemoryError, StreamfxError
+from streamfx.run_device import MOST_IN_FLIGHT, find_place
 from streamfx.stats import Stats, Times, process_cpu_seconds
 
 _WARM_UP_SECONDS = 0.5
@@ -65,9 +66,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The case cannot be measured, or not any further."""
+    """The case cannot be measured, or not any further.
+
+    Attributes:
+        reason: in words.
+        lacks_device_memory: whether it may be measured when others have given theirs back.
+    """
 
     reason: str
+    lacks_device_memory: bool = False
 
 
 Answer: TypeAlias = Ready | Turn | Failure
@@ -82,21 +89,21 @@ def work(connection: Connection, setup: Setup) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this process, and ends it
     try:
-        level = level_of(setup.case)
-        with level.open(setup) as opened:
-            connection.send(_warm_up(opened, level.includes))
+        place = find_place(setup.device, setup.case.backend, MOST_IN_FLIGHT)
+        with LEVELS[setup.case.level](setup, place) as opened:
+            connection.send(_warm_up(opened))
             stats = Stats()
             while frames := connection.recv():
                 connection.send(_turn(opened, frames, stats))
     except (EOFError, BrokenPipeError):
         return  # whoever asks is gone
     except StreamfxError as error:
-        connection.send(Failure(str(error)))
+        connection.send(Failure(str(error), isinstance(error, DeviceMemoryError)))
     except Exception as error:
         connection.send(Failure(f"unexpected {type(error).__name__}: {error}"))
 
 
-def _warm_up(opened: Opened, includes: str) -> Ready:
+def _warm_up(opened: Opened) -> Ready:
     frames = 1
     seconds = opened.run(1, Stats())
     if more := min(
@@ -104,7 +111,7 @@ def _warm_up(opened: Opened, includes: str) -> Ready:
     ):
         frames += more
         seconds = opened.run(more, Stats()) / more
-    return Ready(opened.ran, includes, frames, seconds, opened.most_frames, peak_memory_bytes())
+    return Ready(opened.ran, opened.includes, frames, seconds, opened.most_frames, peak_memory_bytes())
 
 
 def _turn(opened: Opened, frames: int, stats: Stats) -> Turn:

@@ -31,6 +31,7 @@ levels:
   model     the compiled network alone
   resident  reduce, network and fuse, from and to frames in memory: what latency is made of
   pipeline  decode to encode, file to file: what 'streamfx transcode' does
+With --device on a GPU, what goes in lies in its memory already, and the pipeline decodes and encodes there.
 
 'streamfx bench live --help' measures another thing: latency, drops and memory of a live run over time.
 """
@@ -117,10 +118,15 @@ def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
         "--precision", metavar="NAME,…", action="extend", type=partial(_list, str),
         help="what the network computes in, f32 or bf16; the fastest by default",
     )  # fmt: skip
+    what.add_argument(
+        "--device", metavar="NAME", default="auto",
+        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+    )  # fmt: skip
     what.add_argument("--clip", metavar="FILE", help="take the pictures from a video, in its size")
     what.add_argument(
-        "--encoder", choices=("x264", "null:"), default="x264",
-        help="of the level pipeline: x264 at its preset ultrafast, or null: for none",
+        "--encoder", choices=("auto", "x264", "null:"), default="auto",
+        help="of the level pipeline: x264 at its preset ultrafast, null: for none; auto by default: NVIDIA's "
+        "where frames live on a GPU that has one, else x264",
     )  # fmt: skip
     how = command.add_argument_group("how")
     how.add_argument(

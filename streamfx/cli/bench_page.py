@@ -13,6 +13,7 @@ _HEAD = ("level", "effect", "size", "factor", "runs with")
 _WHERE_KNOWN = ("GPU MiB", "W")
 _UNKNOWN = "–"
 _WIDTH = 110
+_ENCODERS = {"x264": "x264 ultrafast", "null:": "none, frames are thrown away"}
 
 
 def page(result: BenchResult) -> Iterator[str]:
@@ -67,7 +68,7 @@ def _circumstances(result: BenchResult) -> Iterator[str]:
     clocks = [f"{name} {_range(clock)} MHz" for name, clock in device.clocks_mhz.items()]
     yield f"clocks: {', '.join(clocks) or 'unknown'}; system: {device.system}"
     yield "versions: " + ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    encoder = "x264 ultrafast" if config.encoder == "x264" else "none, frames are thrown away"
+    encoder = " or ".join(_ENCODERS.get(name, name) for name in result.encoders)
     yield (
         f"{result.measured_at}, {config.threads} threads, batch 1, {config.rounds} rounds in turns, "
         f"pictures: {config.clip or 'the test picture'}, encoder: {encoder}"
@@ -78,7 +79,7 @@ def _table(result: BenchResult) -> list[str]:
     head = (*_HEAD, "fps", "± %", "p50 ms", "p95 ms", "p99 ms", "MiB", "GPU MiB", "W", "frames")
     lines = [
         (
-            *_words(row.case, f"{row.ran.backend} {row.ran.precision}"),
+            *_words(row.case, str(row.ran)),
             _number(row.fps), f"{_spread(row):.0f}", _number(row.p50_ms), _number(row.p95_ms),
             _number(row.p99_ms), _whole(row.peak_memory_mib), _whole(row.device_memory_mib),
             " + ".join(f"{watts:.0f}" for watts in row.power_watts.values()) or _UNKNOWN,

@@ -51,7 +51,7 @@ def bench_run(options: Namespace) -> int:
 def _config(options: Namespace) -> BenchConfig:
     """Return what is to be measured, defaults filled in."""
     from streamfx.bench.cases import size_of
-    from streamfx.bench.levels import level_names
+    from streamfx.bench.levels import LEVELS
     from streamfx.bench.result import BenchConfig
     from streamfx.device import usable_cores
 
@@ -59,7 +59,7 @@ def _config(options: Namespace) -> BenchConfig:
         raise ConfigError("--clip has a size of its own; leave --size away")
     sizes = [size_of(options.clip)] if options.clip else options.size or [(720, 1280), (1080, 1920)]
     return BenchConfig(
-        levels=tuple(options.level or level_names()),
+        levels=tuple(options.level or LEVELS),
         effects=tuple(_effects(options.effect or ["wave"])),
         sizes=tuple(sizes),
         factors=tuple(options.factor or [4.0]),
@@ -71,6 +71,7 @@ def _config(options: Namespace) -> BenchConfig:
         rounds=options.rounds,
         clip=options.clip,
         encoder=options.encoder,
+        device=options.device,
     )
 
 

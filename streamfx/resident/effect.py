@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
+from streamfx.backends.cuda_graph import recorded
 from streamfx.errors import FrameError
 from streamfx.frame import Colour, Frame, VideoFormat
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 MOST_RECORDINGS = 8  # of an engine: all factors of one size
-_WARM_CALLS = 3  # before recording: libraries choose algorithms and allocate in the first ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,18 +224,9 @@ class Recording:
         self._not_finite = torch.zeros(1, dtype=torch.int32, device=device)
 
     def _record(self, device: torch.device, stream: torch.cuda.Stream) -> None:
-        import torch
-
         allocate = device_memory(device)
         self._source, self._target = (Slot.new(self._kind.form, allocate) for _ in range(2))
-        for _ in range(_WARM_CALLS):
-            self._steps(self._source.surface, self._target.surface)
-        stream.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        # Other threads use the device meanwhile: they are no part of the recording and must not spoil it.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            self._steps(self._source.surface, self._target.surface)
-        self._graph = graph
+        self._graph = recorded(lambda: self._steps(self._source.surface, self._target.surface), stream)
 
 
 def with_less(make: Callable[[], Made], shrink: Callable[[], int], asked: str) -> Made:

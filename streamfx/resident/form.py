@@ -98,9 +98,14 @@ def arrays_of(surface: Surface) -> tuple[Any, ...]:
 
 
 def fill(surface: Surface, planes: Planes) -> None:
-    """Copy planes of a frame into a planar surface in main memory, of the same form."""
-    for target, plane in zip(arrays_of(surface), planes, strict=True):
-        np.copyto(target, plane)
+    """Copy planes of a frame into a surface in main memory, of the same size and depth."""
+    luma, *chroma = arrays_of(surface)
+    targets = (luma, chroma[0][..., 0], chroma[0][..., 1]) if surface.paired else (luma, *chroma)
+    for plane, target in zip(planes, targets, strict=True):
+        if surface.unused_bits:
+            np.left_shift(plane, surface.unused_bits, out=target)
+        else:
+            np.copyto(target, plane)
 
 
 def copy_surface(source: Surface, target: Surface) -> None:

@@ -7,6 +7,7 @@ when the call returns: there a lane is nothing, and every mark is passed.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,26 @@ class Mark:
 
 
 PASSED = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a lane came to a point in its work.
+
+    Attributes:
+        at_seconds: by the clock of the host, when the point was set: on the CPU that is when it was reached.
+        event: which the GPU gives its own time; None on the CPU.
+    """
+
+    at_seconds: float
+    event: torch.cuda.Event | None = None
+
+    def seconds_until(self, later: Moment) -> float:
+        """Return how long the lane took from here to a later point; waits for that."""
+        if self.event is None or later.event is None:
+            return later.at_seconds - self.at_seconds
+        later.event.synchronize()
+        return float(self.event.elapsed_time(later.event)) / 1e3
 
 
 class Lane:
@@ -71,6 +92,16 @@ class Lane:
         event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record(self.stream)
         return Mark(event)
+
+    def moment(self) -> Moment:
+        """Return the point that all work given so far comes before, to be timed."""
+        import torch
+
+        if self.stream is None:
+            return Moment(time.perf_counter())
+        event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
+        event.record(self.stream)
+        return Moment(time.perf_counter(), event)
 
     @property
     def handle(self) -> int | None:

@@ -100,16 +100,33 @@ class Residence:
             torch.cuda.empty_cache()
         return freed
 
+    def peak_bytes(self) -> int | None:
+        """Return the most memory of the GPU that this process held through torch; None on the CPU.
+
+        What the driver, decoders, encoders and TensorRT take besides, torch does not know.
+        """
+        import torch
+
+        return torch.cuda.max_memory_reserved(self.device) if self.device.type == "cuda" else None
+
     def up(self, frame: Frame) -> Frame:
         """Return the frame with its pixels on the device, or soon to be there; does not wait for the copy."""
-        if frame.held is not None:
-            return frame
+        return frame if frame.held is not None else self._brought(frame, Form.of_frame(frame), "uploaded")
+
+    def as_decoded(self, frame: Frame) -> Frame:
+        """Return a frame of main memory where and as this device's decoder would have given it.
+
+        That is how a clip is measured without its decoder. Does not wait for the copy.
+        """
         form = Form.of_frame(frame)
+        return self._brought(frame, form.semi_planar if self.interleaved else form, "decoded")
+
+    def _brought(self, frame: Frame, form: Form, purpose: str) -> Frame:
         staged = self.place("to upload", form, pinned=True)
         for mark in staged.slot.uses:
             mark.wait()
         fill(staged.slot.surface, frame.planes)
-        place = self.place("uploaded", form)
+        place = self.place(purpose, form)
         with self._upload_turn, self._uploads.work(*place.slot.uses):
             place.slot.memory.copy_(staged.slot.memory, non_blocking=True)
             mark = self._uploads.mark()

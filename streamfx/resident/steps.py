@@ -12,7 +12,7 @@ import numpy as np
 from streamfx.frame import Colour
 from streamfx.generate.surface import Surface
 from streamfx.generate.surface_steps import fuse_surface, reduce_surface
-from streamfx.resident.form import arrays_of
+from streamfx.resident.form import arrays_of, fill
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,7 @@ def fuse_on(
             strength=float(strength),
             max_displacement_pixels=max_displacement_pixels,
         )
-        _write(fused, out)
+        fill(out, fused)
         return
     fuse_surface(
         surface,
@@ -82,12 +82,3 @@ def _planes(surface: Surface) -> Any:
         chroma = [np.ascontiguousarray(chroma[0][..., index]) for index in range(2)]
     planes = (luma, *chroma)
     return tuple(plane >> surface.unused_bits for plane in planes) if surface.unused_bits else planes
-
-
-def _write(planes: Any, surface: Surface) -> None:
-    luma, *chroma = arrays_of(surface)
-    targets = (luma, chroma[0][..., 0], chroma[0][..., 1]) if surface.paired else (luma, *chroma)
-    for plane, target in zip(planes, targets, strict=True):
-        np.left_shift(plane, surface.unused_bits, out=target) if surface.unused_bits else np.copyto(
-            target, plane
-        )

@@ -37,6 +37,9 @@ def test_what_ran_differently_is_told() -> None:
     ran = Ran(backend="tensorrt", precision="bf16", threads=2)
     (pair,) = compare(result(row()), result(row(ran=ran))).pairs
     assert pair.changed == "backend openvino ▸ tensorrt, precision f32 ▸ bf16"
+    on_gpu = ran.model_copy(update={"device": "cuda", "encoder": "h264_nvenc"})
+    (pair,) = compare(result(row(ran=ran)), result(row(ran=on_gpu))).pairs
+    assert pair.changed == "device cpu ▸ cuda, encoder none ▸ h264_nvenc"
     (pair,) = compare(result(row()), result(row())).pairs
     assert pair.changed is None
 
@@ -47,7 +50,7 @@ def test_other_devices_versions_and_conditions_are_warned_of_but_not_another_str
         row(),
         device={"processor": processor, "gpus": ({"name": "H100"},), "driver": "580.1"},
         versions={"streamfx": "9.9.9", "openvino": "2027.0", "torch": "2.13.0"},
-        config={"threads": 8, "clip": "in.mp4"},
+        config={"threads": 8, "clip": "in.mp4", "device": "cuda"},
     )
     assert compare(result(row()), now).warnings == (
         "processor differs: 2 cores of A processor then, 8 cores of Another now",
@@ -57,4 +60,5 @@ def test_other_devices_versions_and_conditions_are_warned_of_but_not_another_str
         "torch differs: none then, 2.13.0 now",
         "threads differs: 2 then, 8 now",
         "clip differs: none then, in.mp4 now",
+        "device differs: auto then, cuda now",
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from streamfx.bench.cases import cases_of, size_of
-from streamfx.bench.levels import FRAME, LEVELS, Setup, level_names, level_of
+from streamfx.bench.levels import FRAME, LEVELS, Opened, Setup
 from streamfx.bench.result import BenchConfig
 from streamfx.bench.whole_way import Intervals
 from streamfx.capture.pattern import PatternSource
-from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, SourceOpenError
+from streamfx.errors import ConfigError, EngineNotFoundError, SourceOpenError
+from streamfx.run_device import MAIN_MEMORY, Place
 from streamfx.stats import Stats
 from tests import engines, media
 from tests.bench.figures import case
@@ -23,6 +25,10 @@ def setup(
     folder: Path, level: str, *, clip: str | None = None, encoder: str = "x264", **other: object
 ) -> Setup:
     return Setup(case(level=level, precision="f32", **{**TINY, **other}), 2, 4, clip, encoder, folder)
+
+
+def opened_level(made: Setup, place: Place = MAIN_MEMORY) -> AbstractContextManager[Opened]:
+    return LEVELS[made.case.level](made, place)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,7 @@ def test_a_level_counts_the_frames_it_is_told_and_the_parts_it_has(
     at_home: Path, level: str, parts: set[str]
 ) -> None:
     made, stats = setup(at_home, level), Stats()
-    with level_of(made.case).open(made) as opened:
+    with opened_level(made) as opened:
         assert (opened.ran.backend, opened.ran.precision) == ("openvino", "f32")
         assert opened.ran.threads * opened.ran.at_a_time == 2
         taken = [opened.run(frames, stats) for frames in (3, 4)]
@@ -51,9 +57,9 @@ def test_a_level_counts_the_frames_it_is_told_and_the_parts_it_has(
 
 
 def test_an_engine_is_closed_after_its_level(at_home: Path) -> None:
-    for level in level_names():
+    for level in LEVELS:
         made = setup(at_home, level)
-        with level_of(made.case).open(made) as opened:
+        with opened_level(made) as opened:
             pass
         with pytest.raises(Exception, match="this compiled engine is closed"):
             opened.run(1, Stats())
@@ -63,7 +69,7 @@ def test_pictures_and_size_come_from_a_clip_that_is_given(at_home: Path) -> None
     clip = str(media.make_clip(at_home / "in.mp4", size=(72, 128), frames=24))
     assert size_of(clip) == (72, 128)
     made = setup(at_home, "pipeline", clip=clip, encoder="null:")
-    with level_of(made.case).open(made) as opened:
+    with opened_level(made) as opened:
         assert opened.most_frames == 24 - 11  # two workers: 8 frames before those that count, 3 after
         assert opened.run(2, Stats()) > 0
     assert [path.name for path in at_home.iterdir()] == ["in.mp4"]
@@ -76,7 +82,7 @@ def test_a_clip_that_is_too_short_or_not_to_be_counted_is_refused(at_home: Path)
         pytest.raises(
             ConfigError, match=r"short\.mp4 has 9 frames; with 2 frames at a time more than 11 are"
         ),
-        level_of(made.case).open(made),
+        opened_level(made),
     ):
         pass
     with pytest.raises(ConfigError, match="--clip takes a video file of known length, found test:bars"):
@@ -89,7 +95,7 @@ def test_a_network_that_is_never_called_has_no_figures(at_home: Path) -> None:
     made = setup(at_home, "model", effect="tiny:strength=0")
     with (
         pytest.raises(ConfigError, match="'tiny:strength=0' at strength 0 never calls its network"),
-        level_of(made.case).open(made),
+        opened_level(made),
     ):
         pass
 
@@ -105,15 +111,6 @@ def test_the_time_of_a_frame_is_the_mean_over_those_generated_at_a_time() -> Non
     assert times.mean_seconds == pytest.approx((1.5 + 1.5 + 2.5 + 2.5) / 4)
     assert times.max_seconds == 2.5
     assert intervals.seconds == 9.0 - 1.0
-
-
-def test_frames_in_the_memory_of_a_gpu_are_not_available_yet(tmp_path: Path) -> None:
-    on_gpu = next(level for level in LEVELS if level.name == "resident" and level.backends)
-    assert on_gpu.backends == ("inductor", "tensorrt")
-    with pytest.raises(
-        BackendUnavailableError, match="not available: resident on a GPU needs frames that stay"
-    ):
-        on_gpu.open(setup(tmp_path, "resident"))
 
 
 def config(**other: object) -> BenchConfig:
@@ -144,6 +141,7 @@ def test_an_effect_without_a_choice_of_factors_is_measured_once(at_home: Path) -
     [
         ({"levels": ("modl",)}, "there is no level 'modl'; there are: model, resident, pipeline"),
         ({"backends": ("cuda",)}, "there is no backend 'cuda'; there are: auto, tensorrt"),
+        ({"device": "gpu"}, "device must be auto, cpu, cuda, or cuda:N for the Nth GPU, .* found 'gpu'"),
         ({"precisions": ("f17",)}, "there is no precision 'f17'; there are: auto, f32, f16, bf16"),
         ({"effects": ("tiny:auto",)}, "effect 'tiny:auto': the pictures decide what runs"),
         ({"effects": ("route:to=photo",)}, "effect 'route:to=photo': the pictures decide"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.bench.result import SCHEMA_VERSION, Failed, read_result
+from streamfx.bench.result import SCHEMA_VERSION, Failed, Ran, read_result
 from streamfx.errors import ConfigError, SinkError
 from tests.bench.figures import case, result, row
 
@@ -19,6 +19,30 @@ def test_a_result_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     assert again.rows == whole.rows
     assert again.model_dump(mode="json") == whole.model_dump(mode="json")
     assert json.loads((tmp_path / "now.json").read_text())["schema_version"] == SCHEMA_VERSION == 1
+
+
+def test_a_result_names_the_encoders_that_its_pipelines_had() -> None:
+    ran = Ran(backend="inductor", precision="f16", threads=2, encoder="h264_nvenc")
+    there, here = row(level="pipeline", ran=ran), row(level="pipeline")
+    assert result(there, here, row()).encoders == ("h264_nvenc", "x264")
+    assert result(row()).encoders == ("x264",)
+    assert result(here, config={"encoder": "null:"}).encoders == ("null:",)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({}, "inductor f16"),
+        ({"device": "cuda", "frames": "cuda"}, "inductor f16 on cuda"),
+        ({"device": "cuda"}, "inductor f16 on cuda, frames on cpu"),
+        (
+            {"device": "cuda", "frames": "cuda", "encoder": "h264_nvenc"},
+            "inductor f16 on cuda, h264_nvenc",
+        ),
+    ],
+)
+def test_a_row_says_what_ran_and_where_if_not_on_the_processor(where: dict[str, str], words: str) -> None:
+    assert str(Ran.model_validate({"backend": "inductor", "precision": "f16", "threads": 2} | where)) == words
 
 
 @pytest.mark.parametrize(

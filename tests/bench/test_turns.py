@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamfx.bench import turns as turns_module
+from streamfx.bench import worker
 from streamfx.bench.levels import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Ran
 from streamfx.bench.runner import Runner, row_of
 from streamfx.bench.surroundings import Look, Surroundings
 from streamfx.bench.turns import measure
-from streamfx.bench.worker import Failure, Ready, Turn, peak_memory_bytes
+from streamfx.bench.worker import Answer, Failure, Ready, Turn, peak_memory_bytes
+from streamfx.errors import DeviceMemoryError, StreamfxError
+from streamfx.run_device import Place
 from streamfx.stats import Stats
 from tests.bench.figures import case
 
@@ -72,6 +77,58 @@ def test_stopped_in_the_middle_the_figures_are_those_until_then() -> None:
     assert result.stopped
     assert [len(row.turns_fps) for row in result.rows] == [1]
     assert result.failed == ()
+
+
+@pytest.mark.usefixtures("at_home")
+def test_what_lacks_device_memory_beside_others_has_its_turn_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others: list[Runner] = []
+
+    def crowded(setup: Setup, config: BenchConfig) -> Runner:
+        runner = Runner(setup, config)
+        start, end = runner.open, runner.close
+
+        def opened() -> Answer:
+            if others:
+                return Failure("no device memory", lacks_device_memory=True)
+            others.append(runner)
+            return start()
+
+        def closed() -> None:
+            others[:] = [other for other in others if other is not runner]
+            end()
+
+        monkeypatch.setattr(runner, "open", opened)
+        monkeypatch.setattr(runner, "close", closed)
+        return runner
+
+    monkeypatch.setattr(turns_module, "Runner", crowded)
+    told: list[str] = []
+    result = measure(config(factors=(2.0, 4.0), rounds=1), told.append)
+    assert [row.case.factor for row in result.rows] == [2.0, 4.0]
+    assert result.failed == ()
+    last = "opening model tiny 96x64 factor 4 openvino f32, 0 to come"
+    assert told[1:] == [last, "round 1 of 1", last, "round 1 of 1"]
+
+
+def test_a_process_says_whether_it_was_device_memory_that_it_lacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(error: StreamfxError) -> Failure:
+        def fail(setup: Setup, place: Place) -> Any:
+            raise error
+
+        ours, theirs = multiprocessing.Pipe()
+        monkeypatch.setattr(worker, "LEVELS", {"model": fail})
+        worker.work(theirs, Setup(case(), 1, 2, None, "x264", tmp_path, "cpu"))
+        answer = ours.recv()
+        assert isinstance(answer, Failure)
+        return answer
+
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert opened(DeviceMemoryError("too large")) == Failure("too large", lacks_device_memory=True)
+    assert opened(StreamfxError("no")) == Failure("no")
 
 
 @pytest.mark.usefixtures("at_home")

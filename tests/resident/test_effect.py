@@ -97,6 +97,21 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
     assert furthest(done.fetched(), frame) > 10
 
 
+@pytest.mark.parametrize("depth", [8, 10])
+def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(depth: int) -> None:
+    frame, there = noise(video(depth)), residence()
+    planar = held_of(there.as_decoded(frame))
+    assert Form.of(planar.surface) == Form.of_frame(frame)
+    there.interleaved = True
+    begun = there.as_decoded(frame)
+    form = Form.of_frame(frame).semi_planar
+    assert Form.of(held_of(begun).surface) == form
+    converted = there.as_form(planar, form, "to compare")  # NV12 and P010, as the device itself makes them
+    planes = zip(held_of(begun).surface.planes, converted.surface.planes, strict=True)
+    assert all(torch.equal(one, other) for one, other in planes)
+    assert furthest(begun.fetched(), frame) == 0
+
+
 @pytest.mark.parametrize("subsampling", [Subsampling.YUV422, Subsampling.YUV444])
 def test_other_subsamplings_are_done_as_well(engine: str, tmp_path: Path, subsampling: Subsampling) -> None:
     form = video(8, subsampling)

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from training.degrade import KINDS, degrade, draw, draw_one
+from training.degrade import KINDS, Degradation, degrade, draw, draw_one
 from training.evaluation.chosen import to_whole_strides
 from training.evaluation.section import Cell, Section
 from training.metrics import ssim
@@ -105,8 +105,15 @@ def examples(stills: Sequence[Still], kind: str, seed: int = _SEED) -> Iterator[
         top, left = ((length - side) // 2 for length in picture.shape[:2])
         clean = np.ascontiguousarray(picture[top : top + side, left : left + side])
         rng = np.random.default_rng([seed, [*KINDS, MIXED, GOOD].index(kind), place])
-        chosen = [] if kind == GOOD else draw(rng) if kind == MIXED else [draw_one(kind, rng)]
+        chosen = [] if kind == GOOD else _combination(rng) if kind == MIXED else [draw_one(kind, rng)]
         yield kind, degrade([clean] * 3, chosen, rng)[-1], clean
+
+
+def _combination(rng: np.random.Generator) -> list[Degradation]:
+    """A random combination that is not empty: what is not damaged is judged as a kind of its own."""
+    while not (chosen := draw(rng)):
+        pass
+    return chosen
 
 
 def restoration(
@@ -142,7 +149,7 @@ def restoration(
         f"Centre squares of {SIDE} pixels of {len(held_out)} held-out pictures, with degradations of seeds "
         "that training never used. PSNR over R, G and B in dB, at most 50, mean over pictures; gain: what is "
         f"added to that of the input. The combinations are those of the training (above), {_COMBINATIONS} of "
-        "each picture. The chain (median, "
+        "each picture, none of them empty. The chain (median, "
         f"non-local means, unsharp masking) is tuned on {len(training)} training pictures: once with such "
         f"combinations ({_said(chain)}), knowing as little of the damage as the engine; and on half of them "
         "once for each kind, which is told to it and not to the engine.",
