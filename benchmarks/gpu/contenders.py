@@ -125,10 +125,9 @@ def by_torch(one: Material, dtype: torch.dtype, *, compiled: bool = False) -> Fu
     run: Callable[..., Any] = torch.compile(fused, dynamic=False, fullgraph=True) if compiled else fused
 
     def fuse_one(one: Material) -> None:
-        with torch.inference_mode():
-            found = run(*one.surface.planes, one.heads)
-            for target, plane in zip(one.out.planes, found, strict=True):
-                target.copy_(plane)
+        found = run(*one.surface.planes, one.heads)
+        for target, plane in zip(one.out.planes, found, strict=True):
+            target.copy_(plane)
 
     return fuse_one
 

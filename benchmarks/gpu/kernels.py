@@ -32,6 +32,7 @@ from torch import Tensor
 
 from benchmarks.gpu.material import KINDS, Material, material, planes_of, varied
 from benchmarks.record import RESULTS, record
+from streamfx.backends.cuda_graph import recorded
 from streamfx.frame import ChromaLocation, CodeRange, Colour, Subsampling
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference
@@ -119,23 +120,15 @@ def check_control(device: str, size: tuple[int, int]) -> Rows:
 
 def captured(work: list[Callable[[], Any]]) -> Callable[[], None]:
     """Return what does the work again: a CUDA graph, or without a GPU the work itself."""
-    if not torch.cuda.is_available():
 
-        def again() -> None:
-            for one in work:
-                one()
-
-        return again
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        work[0]()  # compiles, and brings tables to the GPU
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    def again() -> None:
         for one in work:
             one()
-    return graph.replay
+
+    if not torch.cuda.is_available():
+        return again
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    return recorded(again, stream).replay
 
 
 def microseconds(work: list[Callable[[], Any]], rounds: int) -> dict[str, float]:

@@ -61,10 +61,12 @@ def off(found: list[Array], expected: Any) -> dict[str, Any]:
 class Table:
     """One size: all that take part in it, checked one by one and timed in turns."""
 
-    def __init__(self, cases: Cases, name: str, size: tuple[int, int], factor: int, device: str) -> None:
-        self._cases, self._name, self._gpu = cases, name, device == "cuda"
+    def __init__(
+        self, cases: Cases, name: str, size: tuple[int, int], factor: int, device: str, *, gpu: bool
+    ) -> None:
+        self._cases, self._name, self._gpu = cases, name, gpu
         self._one = material("nv12", size, (size[0] // factor, size[1] // factor), 0, device)
-        count = min(LAUNCHES, max(2, ROTATED_BYTES // self._one.fused_bytes)) if self._gpu else 1
+        count = min(LAUNCHES, max(2, ROTATED_BYTES // self._one.fused_bytes)) if gpu else 1
         many = varied(self._one, count)
         self._launches = [many[at % count] for at in range(LAUNCHES if self._gpu else 1)]
         heads = self._one.heads[0].cpu().numpy()
@@ -149,9 +151,10 @@ def seconds_of(replay: Callable[[], None], *, gpu: bool) -> float:
         replay()
         return time.perf_counter() - begun
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-    begin.record()
+    stream = torch.cuda.current_stream()
+    begin.record(stream)
     replay()
-    end.record()
+    end.record(stream)
     end.synchronize()
     return float(begin.elapsed_time(end)) / 1e3
 
@@ -172,7 +175,7 @@ def compare(
 ) -> Mapping[str, Any]:
     """Measure one size; return what it is."""
     name = f"{name} factor {factor}"
-    table = Table(cases, name, size, factor, "cuda" if gpu else "cpu")
+    table = Table(cases, name, size, factor, "cuda" if gpu else "cpu", gpu=gpu)
     table.enter(OURS, ours)
     table.enter("torch float32", partial(by_torch, dtype=torch.float32))
     table.enter("torch float16", partial(by_torch, dtype=torch.float16))

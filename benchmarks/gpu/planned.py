@@ -30,6 +30,7 @@ class Planned:
         golden: what it sees, repeated up to the shape; at its own size it must give these heads.
         expected: gives the heads in float32 for what is seen at other sizes.
         device: where all of it is.
+        gpu: whether that is one; else the host's clock is read.
     """
 
     trt: Any
@@ -37,6 +38,7 @@ class Planned:
     golden: Golden
     expected: Callable[[Tensor], Tensor]
     device: torch.device
+    gpu: bool
 
     def measure(self, cases: Cases, name: str, shape: Shape) -> bool:
         """Measure everything at one shape of what is seen; return whether the plan runs at all."""
@@ -79,7 +81,7 @@ class Planned:
             ("launched", lambda: _figures(self._launched_ms(run))),
             ("opened again", again),
             # Last: a recording that fails may leave the GPU unusable for this process.
-            ("recorded", lambda: _figures(recorded_ms(run) if self.device.type == "cuda" else host_ms(run))),
+            ("recorded", lambda: _figures(recorded_ms(run) if self.gpu else host_ms(run))),
         )
         for step, measure in steps:
             if not cases.attempt(f"{name}, {step}", measure) and measure is first:
@@ -92,7 +94,7 @@ class Planned:
 
     def _aside(self, run: Callable[[], None]) -> None:
         """Run on a stream of its own, as TensorRT wants it, and wait."""
-        if self.device.type != "cuda":
+        if not self.gpu:
             return run()
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
@@ -103,7 +105,7 @@ class Planned:
 
     def _launched_ms(self, run: Callable[[], None]) -> list[float]:
         """Return how long each run takes that is launched from Python."""
-        if self.device.type != "cuda":
+        if not self.gpu:
             return host_ms(run)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):

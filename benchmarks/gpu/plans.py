@@ -87,7 +87,14 @@ class Builds:
             return {"build_seconds": round(time.perf_counter() - begun, 1), "plan_bytes": len(plans[0])}
 
         if cases.attempt(name, built):
-            planned = Planned(self._trt, plans[0], self._engine.golden, self._expected, self._device)
+            planned = Planned(
+                self._trt,
+                plans[0],
+                self._engine.golden,
+                self._expected,
+                self._device,
+                gpu=self._device.type == "cuda",
+            )
             for at in shapes:
                 planned.measure(cases, f"{name}, at {'x'.join(map(str, at))}", at)
 

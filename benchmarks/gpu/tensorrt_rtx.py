@@ -52,11 +52,13 @@ class Probe:
 
     Attributes:
         folder: into which the kit is unpacked.
+        gpu: whether there is one.
         trt: the module, once it is loaded.
         said: what TensorRT said since somebody last asked.
     """
 
     folder: Path
+    gpu: bool
     trt: Any = None
     said: list[str] = field(default_factory=list)
 
@@ -126,7 +128,9 @@ class Probe:
         why = [name for name, value in reasons if int(found) & int(value)]
         return {"validity": validity.name, "because": why, "diagnostics": int(found)}
 
-    def native_graph(self, data: bytes, shape: tuple[int, ...], golden: Golden) -> dict[str, Any]:
+    def native_graph(
+        self, data: bytes, shape: tuple[int, ...], golden: Golden, device: torch.device
+    ) -> dict[str, Any]:
         """Return how long a run takes with CUDA graphs as TensorRT-RTX records them itself."""
         trt = self.trt
         engine = trt.Runtime(trt.Logger(trt.Logger.WARNING)).deserialize_cuda_engine(data)
@@ -138,8 +142,8 @@ class Probe:
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
         context = engine.create_execution_context(config)
-        seen = torch.from_numpy(golden.seen_as(shape)).half().cuda()
-        heads = torch.empty(golden.heads_shape(shape), dtype=torch.float16, device="cuda")
+        seen = torch.from_numpy(golden.seen_as(shape)).half().to(device)
+        heads = torch.empty(golden.heads_shape(shape), dtype=torch.float16, device=device)
         if context is None or not context.set_input_shape("seen", shape):
             raise ValueError(f"the plan does not take {shape}")
         context.set_tensor_address("seen", seen.data_ptr())
@@ -165,11 +169,11 @@ def measure(probe: Probe, cases: Cases, network: Network, device: torch.device) 
         data = (probe.folder / name).read_bytes()
         golden = Golden.from_bytes((probe.folder / about["golden"]).read_bytes())
         cases.attempt(f"{name}, validity", lambda data=data: probe.validity(data))  # type: ignore[misc]
-        planned = Planned(probe.trt, data, golden, network(golden, device), device)
+        planned = Planned(probe.trt, data, golden, network(golden, device), device, probe.gpu)
         for shape in map(tuple, about["shapes"]):
             at = f"{name} at {'x'.join(map(str, shape))}"
-            if planned.measure(cases, at, shape) and device.type == "cuda":
-                graph = partial(probe.native_graph, data, shape, golden)
+            if planned.measure(cases, at, shape) and probe.gpu:
+                graph = partial(probe.native_graph, data, shape, golden, device)
                 cases.attempt(f"{at}, recorded by itself", graph)
 
 
@@ -204,7 +208,7 @@ def main() -> int:
     torch.backends.cudnn.allow_tf32 = False  # what it is held against is to be float32
     gpu = torch.cuda.is_available()
     with tempfile.TemporaryDirectory(prefix="streamfx-kit-") as folder:
-        probe = Probe(Path(folder))
+        probe = Probe(Path(folder), gpu)
         cases = Cases(
             "gpu_tensorrt_rtx", options.out, {"kit": str(options.kit)}, gpu=gpu, around=probe.telling
         )

@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from benchmarks.gpu import peers
+from benchmarks.gpu.cases import Cases
 from benchmarks.gpu.contenders import by_cupy, by_opencv, by_torch
 from benchmarks.gpu.material import Material, material, planes_of
 from streamfx.generate.fuse import bilinear, fuse_reference
+from tests import fake_cuda
 from tests.generate.test_gpu_kernels import needs_triton
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +87,25 @@ def test_all_are_checked_and_take_turns_and_who_is_not_there_is_listed(
     assert rows["tiny factor 2, streamfx, time"]["times_ours"] == 1
     assert rows["tiny factor 2, OpenCV on the processor"]["skipped"] == "ImportError: no OpenCV"
     assert rows["tiny factor 2"]["size"] == [32, 64]
+
+
+def test_on_a_gpu_they_are_recorded_and_take_turns_on_pictures_that_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_cuda.install(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "NVIDIA Imaginary 1")
+    monkeypatch.setattr(peers, "LAUNCHES", 3)
+    cases = Cases("gpu_peers", tmp_path, {}, gpu=True)
+    table = peers.Table(cases, "tiny", (32, 64), 2, "cpu", gpu=True)
+    table.enter("streamfx", partial(by_torch, dtype=torch.float32))
+    table.enter("torch float16", partial(by_torch, dtype=torch.float16), recorded=False)
+    table.turns(4)
+    rows = rows_of(tmp_path)
+    assert rows["tiny, streamfx, check"]["recorded"]
+    assert not rows["tiny, torch float16, check"]["recorded"]
+    assert rows["tiny, streamfx, time"]["pictures"] == 3
+    assert rows["tiny, torch float16, time"]["times_ours"] > 0
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from streamfx.backends.setting import Setting
 from streamfx.backends.tensorrt import store_key
 from streamfx.generate.engine import Engine, read_engine
 from streamfx.gpu import Gpu
-from tests import fake_tensorrt
+from tests import fake_cuda, fake_tensorrt
 from tests.engines import make_engine
 from tests.fake_tensorrt import plan_for
 
@@ -31,6 +31,18 @@ REFUSED = "this GPU is not one of those that the engine runs on"
 
 class ILogger:
     WARNING = 1
+
+
+class RtxEngine(fake_tensorrt.Engine):
+    """Also knows how contexts are to be made."""
+
+    def create_runtime_config(self) -> Any:
+        cache = SimpleNamespace(serialize=lambda: b"kernels", deserialize=lambda kept: kept == b"kernels")
+        return SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: None)
+
+    def create_execution_context(self, config: Any = None) -> fake_tensorrt.Context:
+        assert config is None or config.dynamic_shapes_kernel_specialization_strategy == "eager"
+        return super().create_execution_context()
 
 
 class Runtime(fake_tensorrt.Runtime):
@@ -46,7 +58,8 @@ class Runtime(fake_tensorrt.Runtime):
     def deserialize_cuda_engine(self, data: bytes) -> Any:
         if (engine := super().deserialize_cuda_engine(data)) is None:
             self._logger.log(ILogger.WARNING, REFUSED)
-        return engine
+            return None
+        return RtxEngine(engine.facts)
 
 
 def rtx() -> Any:
@@ -56,6 +69,8 @@ def rtx() -> Any:
         **{name: getattr(fake_tensorrt, name) for name in names},
         Runtime=Runtime,
         ILogger=ILogger,
+        DynamicShapesKernelSpecializationStrategy=SimpleNamespace(EAGER="eager"),
+        CudaGraphStrategy=SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole"),
         EngineInvalidityDiagnostics=SimpleNamespace(__members__=reasons),
     )
 
@@ -68,6 +83,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 @pytest.fixture(autouse=True)
 def _a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.current_stream", lambda device: SimpleNamespace(cuda_stream=7))
+    fake_tensorrt.Engine.opened.clear()
 
 
 def kit(folder: Path, engine: Engine, **wrong: object) -> Path:
@@ -90,9 +106,9 @@ def network(engine: Engine, golden: Golden) -> Any:
     return lambda seen: engine.network()(seen, *given).detach()
 
 
-def probed(folder: Path, engine: Engine) -> tuple[dict[str, Any], list[str]]:
+def probed(folder: Path, engine: Engine, *, gpu: bool = False) -> tuple[dict[str, Any], list[str]]:
     """Return the rows by case, and the failures' first lines."""
-    probe = Probe(folder, rtx())
+    probe = Probe(folder, gpu, rtx())
     probe.listen()
     cases = Cases("probe", folder, {}, gpu=False, around=probe.telling)
     measure(probe, cases, lambda golden, device: network(engine, golden), CPU)
@@ -107,9 +123,26 @@ def test_a_plan_that_runs_is_checked_and_timed_at_every_shape(tmp_path: Path, en
         assert rows[f"{at}, first run"]["plan_bytes"] == (tmp_path / "any.plan").stat().st_size
         assert rows[f"{at}, heads"]["rms"] < 0.01
         assert rows[f"{at}, launched"]["p50_ms"] > 0
-        assert rows[f"{at}, opened again"]["kernels_bytes"] == 0
+        assert rows[f"{at}, opened again"]["kernels_bytes"] == len(b"kernels")
     assert rows["any.plan, validity"]["validity"] == "VALID"
     assert rows["any.plan, validity"]["because"] == []
+
+
+def test_on_a_gpu_it_runs_on_streams_of_its_own_and_recorded(
+    tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda = fake_cuda.install(monkeypatch)
+    rows, failures = probed(kit(tmp_path, engine), engine, gpu=True)
+    at = "any.plan at 1x3x32x64"
+    assert [each for each in failures if "odd.plan" not in each] == []
+    assert rows[f"{at}, heads"]["rms"] < 0.01
+    for how in ("launched", "recorded", "recorded by itself"):
+        assert rows[f"{at}, {how}"]["p50_ms"] > 0
+    assert any("records in" in line for line in cuda.log)
+    streams = {
+        stream for one in fake_tensorrt.Engine.opened for each in one.contexts for stream in each.streams
+    }
+    assert streams == {1}  # never 0, the default one
 
 
 def test_a_plan_that_is_refused_is_told_with_what_tensorrt_said(
@@ -141,13 +174,13 @@ def test_a_kit_is_packed_into_pieces_and_comes_out_whole(tmp_path: Path) -> None
     assert sorted(out.iterdir()) == pieces  # nothing is left of the one before
     assert len(pieces) == 3
     assert max(piece.stat().st_size for piece in pieces) <= 15_000
-    row = Probe(folder).unpack(out)
+    row = Probe(folder, gpu=False).unpack(out)
     assert row == {"pieces": 3, "packed_bytes": sum(piece.stat().st_size for piece in pieces)}
     assert (folder / "library.so").read_bytes() == content
     assert (folder / "bindings" / "__init__.py").read_text() == "one = 1\n"
     pieces[1].unlink()
     with pytest.raises(NotHereError, match=r"is not whole: kit\.tar\.xz\.2-of-3 is missing"):
-        Probe(folder).unpack(out)
+        Probe(folder, gpu=False).unpack(out)
 
 
 def test_plans_are_built_by_the_building_process_and_measured(tmp_path: Path, engine: Engine) -> None:
