@@ -204,7 +204,6 @@ def main() -> int:
     parser.add_argument("--kit", type=Path, default=KIT, help="folder with all pieces of the kit")
     parser.add_argument("--out", type=Path, help="folder for gpu_tensorrt_rtx.json; without a GPU none")
     options = parser.parse_args()
-    faulthandler.enable()
     torch.backends.cudnn.allow_tf32 = False  # what it is held against is to be float32
     gpu = torch.cuda.is_available()
     with tempfile.TemporaryDirectory(prefix="streamfx-kit-") as folder:
@@ -218,4 +217,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    faulthandler.enable()
     raise SystemExit(main())

@@ -6,7 +6,7 @@ The runs are files of the test picture through ``wave``, decoded and encoded whe
 is what it logged of that. The first run at a size builds what is kept for the next, which is why each has one
 before it that does not count. ``memory`` is that of a long run: neither its process nor the GPU may hold more
 at most than for a quarter of its frames. ``bench`` writes its own figures (``gpu_bench_*.json``): every level
-by size and factor, and networks by backend. Without a GPU tiny pictures take the processor's way.
+by size and factor, and by backend. Without a GPU tiny pictures take the processor's way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +30,13 @@ from streamfx.transcoding import transcode
 
 STREAMFX = (sys.executable, "-m", "streamfx")
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
-FACTORS = (1, 2, 4)
+FACTOR = ("--factor", "4")
 ENCODERS = ("h264_nvenc", "hevc_nvenc", "h264")
 TELLING = ("decod", "encod", "frames stay", "main memory", "device", "tensorrt", "backend")
+ON_GPU = ("--device", "cuda", "--rounds", "2")
 BENCHES = {
-    "sizes": ("--size", "720p,1080p,4k", "--factor", "1,2,4", "--rounds", "2"),
-    "backends": (
-        "--size",
-        "1080p",
-        "--factor",
-        "2",
-        "--level",
-        "model",
-        "--backend",
-        "tensorrt,inductor,eager",
-    ),
+    "sizes": (*ON_GPU, "--size", "720p,1080p,4k", "--factor", "1,2,4"),
+    "backends": (*ON_GPU, "--size", "1080p", "--factor", "2", "--backend", "tensorrt,inductor,eager"),
 }
 TINY_BENCH = ("--size", "96x64", "--level", "model", "--backend", "eager", "--frames", "2", "--rounds", "1")
 GROWTH_BYTES = 64 << 20
@@ -111,19 +102,18 @@ class Setup:
         }
 
 
-def whole(setup: Setup, size: tuple[int, int], factor: int) -> dict[str, Any]:
+def whole(setup: Setup, size: tuple[int, int]) -> dict[str, Any]:
     """Return the figures of a run; the one before it builds what is kept."""
-    options = ("--factor", str(factor))
     if setup.gpu:
-        setup.run(setup.clip(size, 30), *options)
-    return setup.run(setup.clip(size, setup.frames), *options)
+        setup.run(setup.clip(size, 30), *FACTOR)
+    return setup.run(setup.clip(size, setup.frames), *FACTOR)
 
 
 def encoded(setup: Setup, size: tuple[int, int], codec: str) -> dict[str, Any]:
     """Return the figures of a run with an encoder."""
     if codec.endswith("nvenc") and not setup.gpu:
         raise NotHereError("there is no GPU")
-    return setup.run(setup.clip(size, setup.frames), "--factor", "4", "--codec", codec)
+    return setup.run(setup.clip(size, setup.frames), *FACTOR, "--codec", codec)
 
 
 def memory(setup: Setup, size: tuple[int, int], frames: int) -> dict[str, Any]:
@@ -144,7 +134,7 @@ def watched(setup: Setup, clip: Path) -> tuple[dict[str, Any], dict[str, int]]:
     """Return the figures of a run, and the most memory that its process and the GPU held."""
     most = {"process": 0, "gpu": 0}
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(setup.command(clip, "--factor", "4"), stdout=log, stderr=log)
+        process = subprocess.Popen(setup.command(clip, *FACTOR), stdout=log, stderr=log)
         while process.poll() is None:
             most["process"] = max(most["process"], process_bytes(process.pid))
             most["gpu"] = max(most["gpu"], gpu_bytes() if setup.gpu else 0)
@@ -196,8 +186,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="streamfx-whole-"))
     try:
         setup = Setup(folder, gpu, options.frames if gpu else 12)
-        for (name, size), factor in product(sizes.items(), FACTORS if gpu else FACTORS[-1:]):
-            cases.attempt(f"{name} factor {factor}", partial(whole, setup, size, factor))
+        for name, size in sizes.items():
+            cases.attempt(name, partial(whole, setup, size))
         name, size = list(sizes.items())[min(1, len(sizes) - 1)]
         for codec in ENCODERS:
             cases.attempt(f"{name}, {codec}", partial(encoded, setup, size, codec))

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.gpu import full, whole
 from benchmarks.gpu.cases import NotHereError
+from streamfx.cli.parser import parse
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="it would measure this GPU, for minutes")
 TINY = (64, 96)
@@ -24,7 +25,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> whole.Setup:
 
 
 def test_a_run_is_told_from_its_report(setup: whole.Setup) -> None:
-    row = whole.whole(setup, TINY, 4)
+    row = whole.whole(setup, TINY)
     assert (row["frames"], row["backend"], row["precision"]) == (6, "eager", "f32")
     assert row["fps"] > 0
     assert {"decode", "translate", "fuse", "encode", "latency"} <= set(row["p50_ms"])
@@ -33,6 +34,11 @@ def test_a_run_is_told_from_its_report(setup: whole.Setup) -> None:
 def test_a_run_that_fails_is_told_with_what_it_said(setup: whole.Setup) -> None:
     with pytest.raises(RuntimeError, match=r"ended with code 2: (.|\n)*nowhere\.mp4"):
         setup.run(Path("nowhere.mp4"))
+
+
+@pytest.mark.parametrize("options", [*whole.BENCHES.values(), whole.TINY_BENCH])
+def test_bench_knows_the_options_it_is_given(options: tuple[str, ...]) -> None:
+    parse(["bench", "run", "--effect", "wave", *options])  # refuses what is none
 
 
 def test_nvidias_encoders_need_a_gpu(setup: whole.Setup) -> None:
