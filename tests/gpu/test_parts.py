@@ -61,12 +61,12 @@ def test_decoded_pictures_take_the_way_through_dlpack_without_a_gpu(
 def test_planes_that_differ_are_told_with_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = [video.clip(tmp_path, codec, (96, 128), 2) for codec in ("h264", "hevc")]
-    there, here = (list(video.pictures(clip, on_device=False)) for clip in clips)
-    given = iter([there, here])
+    clip = video.clip(tmp_path, "h264", (96, 128), 2)
+    there = list(video.pictures(clip, on_device=False))
+    given = iter([there, there[::-1]])
     monkeypatch.setattr(video, "pictures", lambda path, *, on_device: next(given))
     with pytest.raises(AssertionError, match=r"picture 0, luma: up to \d+ codes apart"):
-        video.compare(clips[0], gpu=False)
+        video.compare(clip, gpu=False)
 
 
 def test_a_part_that_fails_or_hangs_does_not_keep_the_others_from_being_measured(
