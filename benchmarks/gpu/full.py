@@ -1,4 +1,4 @@
-"""All that a machine with TensorRT and NVIDIA's video engines can show, in one call of an hour at most.
+"""All that a machine with TensorRT and NVIDIA's video engines can show, in one call of about an hour.
 
     python -m benchmarks.gpu.full [--out FOLDER]
 
