@@ -27,15 +27,12 @@ from training import (
 )
 from training.classify_options import ClassifyOptions
 from training.convert_sr_options import ConvertSrOptions
+from training.errors import WrongOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
-
-
-class WrongOptions(ValueError):
-    """Options of the command line or the configuration file are wrong; the message lists them all."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,6 +35,7 @@ from training.loop import run as run_loop
 from training.pictures import draw_factor, noisy
 from training.style import open_style, style_features
 from training.variety import style_difference, variety
+from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ def train(options: ConvertSrOptions, on_step: Callable[[int], None] | None = Non
     torch.manual_seed(options.loop.seed)
     network = ConvertSr(**options.network.model_dump())
     if options.init is not None:
-        network.load_state_dict(load_file(options.init))
+        start_from(network, options.init)
     network.to(options.loop.device)
     with Feed(options.feed, options.loop.seed) as feed:
         run_loop(
@@ -232,6 +232,7 @@ def train(options: ConvertSrOptions, on_step: Callable[[int], None] | None = Non
             options.loop,
             options.total_steps,
             options.work,
+            recipe=options,
             phase_starts=(0, options.teacher_steps),
             on_step=on_step,
         )

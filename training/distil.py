@@ -71,7 +71,7 @@ def distil(
     shared = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
     network.load_state_dict(own | shared)
     pupil = Pupil(options, teacher, network)
-    loop.run(pupil, options.loop, options.steps, options.work, on_step=on_step)
+    loop.run(pupil, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return network
 
 

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
@@ -37,6 +36,7 @@ from training.options import NetworkOptions
 from training.pairs import OPERATORS, Pairs, stack
 from training.pictures import CLIPS, Picture, Still, find_stills, noisy
 from training.shelf import Shelf
+from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) 
     """The trained networks, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     with _open_pairs(options) as opened:
         trainee = PairedTrainee(options, opened)
-        run_loop(trainee, options.loop, options.steps, options.work, on_step=on_step)
+        run_loop(trainee, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return trainee
 
 
@@ -173,7 +173,7 @@ class PairedTrainee:
         if options.init is None:
             wake(self.generator)
         else:
-            self.generator.load_state_dict(load_file(options.init))
+            start_from(self.generator, options.init)
         if options.spread:
             spread(self.generator)
             forget_detail(self.generator)

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.errors import EngineMismatchError
@@ -37,6 +36,7 @@ from training.loop import LoopOptions
 from training.pictures import draw_factor
 from training.quality import select_good
 from training.restore_card import restore_card
+from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     torch.manual_seed(options.loop.seed)
     network = Restore(**options.network.model_dump())
     if options.init is not None:
-        network.load_state_dict(load_file(options.init))
+        start_from(network, options.init)
     network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.set_num_threads(options.loop.threads)
     stills = options.feed.stills
@@ -163,7 +163,15 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     try:
         trainee = RestoreTrainee(options, network, damaged)
         starts = sorted({0, options.squares_until, options.adversarial_from})
-        loop.run(trainee, options.loop, options.steps, options.work, phase_starts=starts, on_step=on_step)
+        loop.run(
+            trainee,
+            options.loop,
+            options.steps,
+            options.work,
+            recipe=options,
+            phase_starts=starts,
+            on_step=on_step,
+        )
     finally:
         damaged.close()
     return network

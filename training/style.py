@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
@@ -33,6 +32,7 @@ from training.fused import bare, complete, fuse_rgb, reduce
 from training.options import NetworkOptions, StyleOptions
 from training.pictures import draw_factor, noisy, read_still, to_short_side, to_tensor
 from training.pool import Pool, open_pool
+from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
     sizes = options.network.model_dump(exclude={"family"})
     network = WarpMask(**sizes) if isinstance(options.network, NetworkOptions) else YuvStyle(**sizes)
     if options.init is not None:
-        network.load_state_dict(load_file(options.init))
+        start_from(network, options.init)
     if options.spread:
         spread(network)
     network.to(options.loop.device)
@@ -163,6 +163,7 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
         options.loop,
         options.total_steps,
         options.work,
+        recipe=options,
         phase_starts=options.phase_starts,
         on_step=on_step,
     )
