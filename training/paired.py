@@ -33,7 +33,7 @@ from training.fused import paint
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.options import NetworkOptions
-from training.pairs import OPERATORS, Pairs, stack
+from training.pairs import OPERATORS, Maker, PairFiles, Pairs, stack
 from training.pictures import CLIPS, Picture, Still, find_stills, noisy
 from training.shelf import Shelf
 from training.weights import start_from
@@ -263,7 +263,8 @@ def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
     with ExitStack() as later:
         if options.partners is not None:
-            make = pairs.read(options.content[0], options.partners, options.square, options.exclude, seed)
+            files = PairFiles(options.content[0], options.partners, options.square, options.exclude, seed)
+            make: Maker = later.enter_context(closing(files)).make
         else:
             assert options.operator is not None
             clips = [path for path in options.content if path.suffix.lower() in CLIPS]
