@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -104,18 +105,18 @@ class Studio:
 
 
 def open_studio(options: StyleOptions) -> Studio:
-    """Read pictures and style and load the frozen networks.
+    """Read pictures and style and load the frozen networks. Close the studio's pool after use.
 
     Raises:
         ValueError: The style picture cannot be read, or there is no training picture.
     """
-    pool = open_pool(
-        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
-    )
     encoder, decoder = Encoder().to(options.loop.device), Decoder().to(options.loop.device)
     style_rgb_13HW = open_style(options.style).to(options.loop.device)
     features = style_features(encoder, style_rgb_13HW)
     grams = [losses.gram(layer) for layer in features]
+    pool = open_pool(
+        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
+    )
     return Studio(options, pool, encoder, decoder, features, style_rgb_13HW, grams)
 
 
@@ -157,16 +158,17 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
     if options.spread:
         spread(network)
     network.to(options.loop.device)
-    trainee = StyleTrainee(open_studio(options), network)
-    loop.run(
-        trainee,
-        options.loop,
-        options.total_steps,
-        options.work,
-        recipe=options,
-        phase_starts=options.phase_starts,
-        on_step=on_step,
-    )
+    studio = open_studio(options)
+    with closing(studio.pool):
+        loop.run(
+            StyleTrainee(studio, network),
+            options.loop,
+            options.total_steps,
+            options.work,
+            recipe=options,
+            phase_starts=options.phase_starts,
+            on_step=on_step,
+        )
     return network
 
 
