@@ -191,8 +191,8 @@ class ConvertSrTrainee:
         moved_B3ss = noisy(rgb_B3ss.roll((down, right), (2, 3)), rng, self._options.temporal_noise)
         with self._options.loop.precision():
             again_B3ss = self._convert(moved_B3ss, noise, mix_A)
-        # What the roll brought in from the other side, and what sees it, is left out: convolutions of a trained
-        # converter see 20 pixels far. Beyond, its norms see the whole picture alike.
+        # What the roll brought in from the other side, and what sees it, is left out: convolutions of a
+        # trained converter see 20 pixels far. Beyond, its norms see the whole picture alike.
         margin = rgb_B3ss.shape[-1] // 4
         inside = (..., slice(margin, -margin), slice(margin, -margin))
         return losses.temporal(again_B3ss[inside], made_B3ss.roll((down, right), (2, 3))[inside])

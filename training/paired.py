@@ -36,7 +36,7 @@ from training.options import NetworkOptions
 from training.pairs import OPERATORS, Maker, PairFiles, Pairs, stack
 from training.pictures import CLIPS, Picture, Still, find_stills, noisy
 from training.shelf import Shelf
-from training.weights import start_from
+from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class PairedOptions(BaseModel):
     )
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     spread: bool = Field(
@@ -121,8 +121,6 @@ class PairedOptions(BaseModel):
     def _check(self) -> PairedOptions:
         given = [*self.content, *([self.partners] if self.partners is not None else [])]
         wrong = [f"{path} does not exist" for path in given if not path.exists()]
-        if self.init is not None and not self.init.is_file():
-            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if (self.operator is None) == (self.partners is None):
             wrong.append("give either operator, which draws partners, or partners, a folder")
         if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):

@@ -30,7 +30,7 @@ from training.metrics import perceptual_distance
 from training.relativistic import ScaleCritic, relativistic
 from training.super_resolution_card import card
 from training.upscaled import draw_noise, reduce_bicubic, to_8_bits, upscale
-from training.weights import start_from
+from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class SuperResolutionOptions(BaseModel):
     feed: FeedOptions
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     version: str = "1.0.0"
@@ -105,8 +105,6 @@ class SuperResolutionOptions(BaseModel):
             wrong.append(f"feed.crop {self.feed.crop} is less than 48")
         if self.noisy_squares > self.feed.batch:
             wrong.append(f"noisy_squares {self.noisy_squares} is more than feed.batch {self.feed.batch}")
-        if self.init is not None and not self.init.is_file():
-            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self

@@ -1,14 +1,25 @@
-"""Weights: files of them that a training starts from."""
+"""WeightsFile: weights that a training starts from; refused before the first step if they are not there."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from training.errors import WrongOptions
+
+
+def _is_there(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; give the engine's weights.safetensors")
+    return path
+
+
+WeightsFile = Annotated[Path, AfterValidator(_is_there)]
 
 
 def start_from(network: nn.Module, path: Path) -> None:
