@@ -11,7 +11,8 @@ import pytest
 
 from training.__main__ import COMMANDS, main
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
 RECIPES = sorted(path.name for pattern in ("train_*", "evaluate_*") for path in CONFIGS.glob(pattern))
 
 
@@ -23,10 +24,12 @@ def test_a_shipped_recipe_is_understood_by_the_command_that_it_is_for(
     command = found[1] if found else name.partition("_")[0]
     ran: list[Any] = []
     monkeypatch.setitem(COMMANDS, command, replace(COMMANDS[command], run=ran.append))
+    shipped = {path.relative_to(ROOT) for path in ROOT.glob("engines/*/weights.safetensors")}
     for question in ("exists", "is_file", "is_dir"):  # pictures and clips are not shipped
         monkeypatch.setattr(Path, question, lambda _: True)
     status = main([command, "--config", str(CONFIGS / name)])
     assert (status, len(ran)) == (0, 1), capsys.readouterr().err
+    assert getattr(ran[0], "init", None) in {None, *shipped}
 
 
 @pytest.mark.parametrize(
