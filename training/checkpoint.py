@@ -36,7 +36,6 @@ def save(
 
     The JSON file names the tensor file it belongs to, and comes last: an interruption leaves the previous
     pair."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for key, network in networks.items():
         tensors |= {f"network.{key}.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -47,9 +46,8 @@ def save(
     # Clones: two names of one tensor (a network shared by two entries) cannot be written otherwise.
     owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     name = f"{step}.{_TENSORS}"
-    _replace(folder / name, lambda path: save_file(owned, path))
-    text = json.dumps({"step": step, "tensors": name, **asdict(record)}, indent=1)
-    _replace(folder / _STATE, lambda path: path.write_text(text, encoding="utf-8"))
+    replace(folder / name, owned)
+    replace(folder / _STATE, json.dumps({"step": step, "tensors": name, **asdict(record)}, indent=1))
     for old in folder.glob(f"*.{_TENSORS}"):
         if old.name != name:
             old.unlink()
@@ -95,7 +93,12 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _replace(path: Path, write: Any) -> None:
+def replace(path: Path, content: str | Mapping[str, Tensor]) -> None:
+    """Write a file of text or tensors at once: an interruption leaves what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    write(partial)
+    if isinstance(content, str):
+        partial.write_text(content, encoding="utf-8")
+    else:
+        save_file(dict(content), partial)
     os.replace(partial, path)

@@ -155,7 +155,8 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     torch.set_num_threads(options.loop.threads)
     stills = options.feed.stills
     if options.judge is not None:
-        stills = select_good(stills, open_judge(options.judge), options.least_side_pixels)
+        judge, readers = open_judge(options.judge), options.feed.readers
+        stills = select_good(stills, judge, options.least_side_pixels, readers, options.work)
     feed = Feed(options.feed, options.loop.seed, stills)
     damaged = DamagedFeed(feed, options.side, options.loop.seed, options.feed.readers)
     try:
