@@ -73,7 +73,7 @@ def test_verdicts_are_kept_for_the_same_judge_side_and_files(
 ) -> None:
     write_pictures(tmp_path / "photos", 3)
     read: list[Path] = []
-    judges = {best: constant_classifier(best) for best in (0, 2)}
+    judges = {best: constant_classifier(best).eval() for best in (0, 2)}
 
     def counted(path: Path) -> Picture | None:
         read.append(path)
