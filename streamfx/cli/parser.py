@@ -271,9 +271,7 @@ def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser(
-        "compile",
-        help="compile effects ahead of their first use; show or empty the store of compiled engines",
-        description="Compile effects for this machine ahead of their first use, and keep what was made.",
+        "compile", help="compile effects ahead of their first use; show or empty the store of compiled engines"
     )
     command.add_argument("effects", metavar="EFFECT", nargs="*", help="effects, as --effect takes them")
     command.add_argument(
