@@ -271,7 +271,7 @@ def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser(
-        "compile", help="compile effects ahead of their first use; show or empty the store of compiled engines"
+        "compile", help="compile effects ahead of their first use; show or empty what is kept of that"
     )
     command.add_argument("effects", metavar="EFFECT", nargs="*", help="effects, as --effect takes them")
     command.add_argument(
