@@ -99,8 +99,11 @@ class Step:
             with self._turn, lane.work(held.ready, *place.slot.uses):
                 flag = recording.run(held.lease.slot, place.slot, strength)
                 mark = lane.mark()
+                forgotten = not self._needed(kind, recording)
         except FrameError as error:
             raise FrameError(f"{doing} {error}") from error
+        if forgotten:
+            mark.wait()  # nobody else holds its memory, which the next recording would take
         held.lease.used(mark)
         doubt = Doubt(doing, flag)
         return frame.with_held(Held(place, mark, (*held.doubts, doubt)))
@@ -129,12 +132,13 @@ class Step:
                 return found
             self._forget(kind)
             made = with_less(lambda: self._recorded(kind), self._residence.shrink, self._asked(kind))
-            self._recordings[kind] = made
+            with self._turn:
+                self._recordings[kind] = made
             return made
 
     def close(self) -> None:
         """Give the recordings back. May be called twice."""
-        with self._turn, self._recording_turn:
+        with self._recording_turn, self._turn:
             self._residence.work.mark().wait()
             self._recordings.clear()
 
@@ -148,15 +152,23 @@ class Step:
         height, width = kind.form.size
         return f"{self.network.name} at factor {kind.factor:g} for frames of {width}x{height}"
 
+    def _needed(self, kind: Kind, recording: Recording) -> bool:
+        """Note that a recording was needed just now; return whether it is still kept. Only in one's turn."""
+        kept = self._recordings.get(kind) is recording
+        if kept:
+            self._recordings.move_to_end(kind)
+        return kept
+
     def _forget(self, kind: Kind) -> None:
         """Drop what is outdated, or was needed longest ago when there are many."""
-        old = [each for each in self._recordings if each.version != kind.version]
-        others = [each for each in self._recordings if each.version == kind.version]
-        old += others[: max(0, len(others) - MOST_RECORDINGS + 1)]
-        if old:
-            self._residence.work.mark().wait()  # it may be at work still
-        for each in old:
-            del self._recordings[each]
+        with self._turn:
+            outdated = [each for each in self._recordings if each.version != kind.version]
+            others = [each for each in self._recordings if each.version == kind.version]
+            old = outdated + others[: max(0, len(others) - MOST_RECORDINGS + 1)]
+            dropped = [self._recordings.pop(each) for each in old]
+            mark = self._residence.work.mark()
+        if dropped:
+            mark.wait()  # they may be at work still; who takes one from here on waits himself
 
 
 class Recording:

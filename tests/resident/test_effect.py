@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +25,9 @@ from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.resident.effect import MOST_RECORDINGS, Step
 from streamfx.resident.form import Form
 from streamfx.resident.home import ResidentHome
+from streamfx.resident.lanes import Mark
 from streamfx.resident.residence import Residence, Room, held_of
+from streamfx.resident.ring import Lease
 from streamfx.run_effects import warm_up
 from tests.engines import make_engine
 from tests.resident.test_ring import ScarceMemory
@@ -169,6 +173,65 @@ def test_each_factor_and_size_is_recorded_once_and_old_ones_make_room(engine: st
     assert len(step._recordings) == MOST_RECORDINGS
     resident.close()
     assert not step._recordings
+
+
+class Pending:
+    """What a GPU has not come to: an event that is passed once somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.waited = False
+
+    def query(self) -> bool:
+        return self.waited
+
+    def synchronize(self) -> None:
+        self.waited = True
+
+
+def test_a_recording_lives_until_its_work_is_done_though_it_is_forgotten_meanwhile(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = video()
+    _, resident, home = pair(engine, tmp_path, form)
+    resident.warm_up(form)
+    step, there, given = resident.on_device, home.residence, list[Pending]()
+    assert isinstance(step, Step)
+    (kind,) = step._recordings
+    ended: list[bool] = []
+    weakref.finalize(step._recordings[kind], lambda: ended.append(all(each.waited for each in given)))
+    place = there.place
+
+    def exchanged_meanwhile(purpose: str, *others: Any, **named: Any) -> Lease:
+        if purpose.startswith("done by") and step.network.engine.version == kind.version:
+            step.network.engine.version += 1  # as another thread does while this one waits for a place
+            step.record(kind._replace(version=kind.version + 1))
+        return place(purpose, *others, **named)
+
+    def pending() -> Mark:
+        given.append(Pending())
+        return Mark(given[-1])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(
+        Residence, "place", lambda self, *others, **named: exchanged_meanwhile(*others, **named)
+    )
+    monkeypatch.setattr(there.work, "mark", pending)
+    resident.process(noise(form))
+    gc.collect()
+    assert [each.version for each in step._recordings] == [kind.version + 1]
+    assert len(given) == 2  # of what made room, and of the frame
+    assert ended == [True]
+
+
+def test_the_recording_needed_longest_ago_makes_room(engine: str, tmp_path: Path) -> None:
+    _, resident, _ = pair(engine, tmp_path, video())
+    step = resident.on_device
+    assert isinstance(step, Step)
+    sizes = [(80, 80 + 2 * columns) for columns in range(MOST_RECORDINGS + 1)]
+    for size in sizes[:-1]:
+        resident.warm_up(replace(video(), size=size), 2.0)
+    resident.process(noise(replace(video(), size=sizes[0])))
+    resident.warm_up(replace(video(), size=sizes[-1]), 2.0)
+    assert [kind.form.size for kind in step._recordings] == [*sizes[2:-1], sizes[0], sizes[-1]]
 
 
 def test_slots_are_given_back_when_frames_are_gone(engine: str, tmp_path: Path) -> None:
