@@ -267,14 +267,14 @@ def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
         home.residence.down(noise(form, 8).with_held(done))
 
 
-def test_engines_that_are_not_fused_take_their_frames_through_main_memory(
+def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    form = video()
+    form = replace(video(), size=(16, 24))
     home = ResidentHome(residence(), form, insisted=True)
-    chain = open_chain(["snow"], settings(tmp_path, home))
+    chain = open_chain(["upscale"], settings(tmp_path, home))
     assert chain.effects[0].parts[0].on_device is None
-    assert "effect snow: frames go through main memory: only engines whose heads are fused" in caplog.text
+    assert "effect upscale: frames go through main memory: it makes frames larger" in caplog.text
     frame = noise(form)
     there = home.residence.up(frame)
     assert furthest(chain.process(there), chain.process(frame)) == 0
