@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from streamfx.errors import FrameError
 from streamfx.frame import Frame, Subsampling, VideoFormat
 from streamfx.generate.effect import Effect, open_effect
 from streamfx.generate.seen import standard_noise
@@ -19,6 +20,7 @@ from streamfx.resident.effect import Step
 from streamfx.resident.form import Form
 from streamfx.resident.home import ResidentHome
 from streamfx.resident.residence import held_of
+from tests import fake_cuda
 from tests.resident.test_effect import furthest, noise, residence, settings, video
 
 SIZE = (43, 59)  # no multiples of any stride
@@ -81,7 +83,12 @@ def test_other_subsamplings_are_placed_as_well(asked: str, tmp_path: Path, subsa
     assert Pair(asked, tmp_path, form).differ(noise(form)) <= 1
 
 
-def test_strength_noise_and_seed_change_between_frames_without_another_recording(tmp_path: Path) -> None:
+@pytest.mark.parametrize("graphs", [False, True])
+def test_strength_noise_and_seed_change_between_frames_without_another_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphs: bool
+) -> None:
+    if graphs:
+        fake_cuda.install_for_residents(monkeypatch)
     form = form_of(8)
     pair = Pair("snow:factor=2", tmp_path, form)
     pictures = []
@@ -139,3 +146,13 @@ def test_a_large_picture_goes_through_the_network_in_bands(
     assert pair.differ(noise(form)) <= 1
     assert len(seen) >= 3
     assert set(seen) == {(1, 3, 240, 48)}
+
+
+def test_values_that_are_not_finite_are_an_error_that_names_engine_and_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = form_of(8)
+    pair = Pair("cafe:factor=2", tmp_path, form)
+    monkeypatch.setattr(pair.step.network.engine, "run", lambda *given: given[-1].fill_(float("nan")))
+    with pytest.raises(FrameError, match=r"engine 'cafe' \(eager, f32\), frame 7: .* not finite"):
+        pair.resident.process(noise(form, 7))
