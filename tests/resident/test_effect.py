@@ -17,6 +17,8 @@ import torch
 
 from streamfx.backends.cuda import Device
 from streamfx.backends.store import CompiledStore
+from streamfx.capture.cuts import thumbnail
+from streamfx.capture.shots import ShotSource
 from streamfx.errors import DeviceMemoryError, FrameError
 from streamfx.factor import FactorChoice
 from streamfx.frame import Colour, Frame, Subsampling, VideoFormat
@@ -30,7 +32,9 @@ from streamfx.resident.residence import Residence, Room, held_of
 from streamfx.resident.ring import Lease
 from streamfx.run_effects import warm_up
 from tests.engines import make_engine
+from tests.fakes import FakeSource
 from tests.resident.test_ring import ScarceMemory
+from tests.scenes import FORMAT, scene_frame
 
 SIZE = (83, 149)
 ROOM = Room(ring_bytes=1 << 20, least=3)
@@ -114,6 +118,22 @@ def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(de
     planes = zip(held_of(begun).surface.planes, converted.surface.planes, strict=True)
     assert all(torch.equal(one, other) for one, other in planes)
     assert furthest(begun.fetched(), frame) == 0
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("semi_planar", [False, True])
+def test_cuts_are_seen_in_frames_that_are_on_a_device(depth: int, semi_planar: bool) -> None:
+    frame, home = noise(video(depth)), residence()
+    home.interleaved = semi_planar  # NV12 and P010
+    assert (thumbnail(home.as_decoded(frame)) == thumbnail(frame)).all()
+
+
+def test_frames_on_a_device_are_numbered_by_shot() -> None:
+    home = residence()
+    scenes = [replace(scene_frame(index // 5, index), index=index) for index in range(10)]
+    there = FakeSource(10, picture=lambda index: home.as_decoded(scenes[index]), format=FORMAT)
+    shots = ShotSource(there)
+    assert [frame.shot for frame in iter(shots.read, None)] == [0] * 5 + [1] * 5
 
 
 @pytest.mark.parametrize("subsampling", [Subsampling.YUV422, Subsampling.YUV444])
