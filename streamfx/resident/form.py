@@ -148,7 +148,8 @@ def sampled_planes(surface: Surface, rows: int, columns: int) -> tuple[Any, Any,
         words = plane[0] if surface.depth == 8 else plane[0].view(torch.int16)
         samples = words.index_select(0, evenly(rows, words.shape[0]))
         samples = samples.index_select(1, evenly(columns, words.shape[1])).cpu()
-        codes: Any = samples.numpy().view(np.uint8 if surface.depth == 8 else np.uint16) >> surface.unused_bits
+        unsigned: Any = samples.numpy().view(np.uint8 if surface.depth == 8 else np.uint16)
+        codes = unsigned >> surface.unused_bits
         picked += [codes] if codes.ndim == 2 else [codes[..., 0], codes[..., 1]]
     y, u, v = picked
     return y, u, v
