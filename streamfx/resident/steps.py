@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def reduce_on(surface: Surface, colour: Colour, seen: Tensor) -> None:
     """Write the reduced planes to ``seen``, (1, 3, h, w), on the surface's device."""
     size = (seen.shape[2], seen.shape[3])
-    if surface.device.type == "cpu":
+    if by_processor(surface):
         from streamfx.generate.reduce import reduce_planes
 
         planes = _planes(surface)
@@ -37,7 +37,7 @@ def reduce_on(surface: Surface, colour: Colour, seen: Tensor) -> None:
 
 def reduce_each_on(surface: Surface, small: SmallPlanes, colour: Colour, *, own_grids: bool) -> None:
     """Write the reduced planes to Y, U and V, each (1, h, w): all on one grid, or each on its own."""
-    if surface.device.type == "cpu":
+    if by_processor(surface):
         from streamfx.generate import reduce
 
         planes, size = _planes(surface), (small[0].shape[1], small[0].shape[2])
@@ -70,7 +70,7 @@ def place_on(
     Raises:
         FrameError: on the CPU, where the small picture is not finite; a GPU sets ``not_finite``.
     """
-    if surface.device.type == "cpu":
+    if by_processor(surface):
         from streamfx.generate.place import place
 
         form = VideoFormat(surface.size, surface.subsampling, surface.depth, colour, Fraction(1))
@@ -113,7 +113,7 @@ def fuse_on(
     Raises:
         FrameError: on the CPU, where a head is not finite; a GPU sets ``not_finite``.
     """
-    if surface.device.type == "cpu":
+    if by_processor(surface):
         from streamfx.generate.fuse import fuse
 
         fused = fuse(
@@ -140,6 +140,11 @@ def fuse_on(
         not_finite=not_finite,
         out=out,
     )
+
+
+def by_processor(surface: Surface) -> bool:
+    """Return whether the kernels for the CPU do it."""
+    return surface.device.type == "cpu"
 
 
 def _planes(surface: Surface) -> Any:

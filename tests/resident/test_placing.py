@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from streamfx.resident.form import Form
 from streamfx.resident.home import ResidentHome
 from streamfx.resident.residence import held_of
 from tests import fake_cuda
+from tests.generate.test_gpu_kernels import needs_triton, output_of
 from tests.resident.test_effect import furthest, noise, residence, settings, video
 
 SIZE = (43, 59)  # no multiples of any stride
@@ -156,3 +158,11 @@ def test_values_that_are_not_finite_are_an_error_that_names_engine_and_frame(
     monkeypatch.setattr(pair.step.network.engine, "run", lambda *given: given[-1].fill_(float("nan")))
     with pytest.raises(FrameError, match=r"engine 'cafe' \(eager, f32\), frame 7: .* not finite"):
         pair.resident.process(noise(form, 7))
+
+
+def test_the_kernels_of_a_gpu_put_together_give_what_the_ordinary_flow_gives(tmp_path: Path) -> None:
+    needs_triton()
+    told = output_of("interpreted_placing", interpreted=True, cache=tmp_path, package="tests.resident")
+    differences = json.loads(told)
+    assert len(differences) == 20  # kinds of engines by forms
+    assert {name: codes for name, codes in differences.items() if codes > 1} == {}
