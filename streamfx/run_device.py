@@ -150,7 +150,7 @@ def open_decoded(text: str, place: Place, *, threads: int, looked_at: bool = Fal
         text: a source as a user writes it.
         place: where frames live.
         threads: decoder threads on the processor.
-        looked_at: whether the processor must see the pictures; see `needs_pictures`.
+        looked_at: whether the processor must see the pictures, to decide about effects.
 
     Raises:
         ConfigError, SourceOpenError: see `open_source`.
@@ -160,7 +160,7 @@ def open_decoded(text: str, place: Place, *, threads: int, looked_at: bool = Fal
         return processor()
     from streamfx.resident.decode import DevicePictures, decoder_missing, faster
 
-    reason = "it looks at the pictures, for the effects asked for" if looked_at else None
+    reason = "it decides about effects by the pictures" if looked_at else None
     if not Path(text).is_file():
         reason = "only video files are decoded on a GPU"
     if place.residence.device.type == "cuda":

@@ -31,7 +31,6 @@ from streamfx.resident.residence import Residence, Room, held_of
 from streamfx.run_device import Encoder, Place
 from tests import media
 from tests.fakes import FakeSource
-from tests.generate.test_placed_families import make_placed
 from tests.scenes import scene_frame, write_clip
 
 CPU = torch.device("cpu")
@@ -278,18 +277,6 @@ def test_at_strength_0_frames_pass_through_the_device_untouched(clip: Path, on_t
     with_frames.close()
     assert frame is not None
     assert all(np.array_equal(a, b) for a, b in zip(frame.fetched().planes, planes_of(clip), strict=True))
-
-
-def test_effects_that_take_noise_see_the_shots_of_a_file_that_a_device_could_decode(
-    clip: Path, on_the_cpu: Residence, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    noisy = make_placed(Path("engines"), "convert_sr").folder
-    asked: dict[str, Any] = {"effects": [f"./{noisy}:factor=4"], "backend": "eager", "workers": 2}
-    report = streamfx.transcode(clip, "noisy.mkv", device="cuda", **asked)
-    assert report.exit_code == 0
-    assert report.result.account.encoded == FRAMES
-    assert "decoded by the processor: it looks at the pictures" in caplog.text
 
 
 def read_all(source: FileSource) -> int:
