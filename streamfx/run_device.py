@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamfx.backends.cuda import Device, cuda_missing
+from streamfx.capture.shots import MOST_AHEAD
 from streamfx.capture.source import Source, open_source
 from streamfx.config import TranscodeConfig
 from streamfx.errors import BackendUnavailableError, SourceOpenError
@@ -85,8 +86,8 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
 
     from streamfx.resident.residence import Residence, Room
 
-    # A queue holds workers + 2 unless it is set, the workers one each, and the encoder what it looks ahead.
-    least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS
+    # A queue holds workers + 2 unless it is set, the workers one each; encoder and cuts look ahead.
+    least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS + MOST_AHEAD
     room = Room(least=least, workers=workers)
     residence = Residence(torch.device("cuda", 0), room)
     return Place(Device.CUDA, residence, insisted=asked != "auto")
@@ -149,7 +150,7 @@ def open_decoded(text: str, place: Place, *, threads: int, looked_at: bool = Fal
         text: a source as a user writes it.
         place: where frames live.
         threads: decoder threads on the processor.
-        looked_at: whether the processor must see the pictures; see `needs_pictures`.
+        looked_at: whether the processor must see the pictures, to decide about effects.
 
     Raises:
         ConfigError, SourceOpenError: see `open_source`.
@@ -159,7 +160,7 @@ def open_decoded(text: str, place: Place, *, threads: int, looked_at: bool = Fal
         return processor()
     from streamfx.resident.decode import DevicePictures, decoder_missing, faster
 
-    reason = "it looks at the pictures, for the effects asked for" if looked_at else None
+    reason = "it decides about effects by the pictures" if looked_at else None
     if not Path(text).is_file():
         reason = "only video files are decoded on a GPU"
     if place.residence.device.type == "cuda":

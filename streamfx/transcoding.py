@@ -19,7 +19,8 @@ from streamfx.errors import SinkError
 from streamfx.flow import Flow
 from streamfx.frame import VideoFormat
 from streamfx.frame_queue import Policy
-from streamfx.generate.chain import needs_pictures, output_format
+from streamfx.generate.chain import output_format
+from streamfx.generate.request import parse_effect
 from streamfx.report import Report
 from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
 from streamfx.run_effects import numbered, open_effects
@@ -123,11 +124,12 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     with contextlib.ExitStack() as opened:
         queued = max(config.queue.capture or 0, config.queue.encode or 0)
         place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
+        requests = [parse_effect(text) for text in config.effects]
         source = open_decoded(
             config.input,
             place,
             threads=min(total, MOST_WORKERS),
-            looked_at=place.residence is not None and needs_pictures(config.effects),
+            looked_at=any(request.route or request.auto for request in requests),
         )
         opened.callback(source.close)
         video = output_format(config.effects, source.format)

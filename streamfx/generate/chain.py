@@ -96,21 +96,6 @@ def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -
     return video
 
 
-def needs_pictures(requests: Sequence[EffectRequest | str]) -> bool:
-    """Return whether the processor must see the pictures: to decide about effects, or to know their shots.
-
-    Effects that take noise are given new noise with each shot.
-
-    Raises:
-        ConfigError, EngineNotFoundError, EngineCorruptError: see `open_chain`.
-    """
-    for request in requests:
-        asked = _settled(parse_effect(request) if isinstance(request, str) else request)
-        if isinstance(asked, ByPicture) or asked.auto or load_engine(asked.engine).spec.noise_channels:
-            return True
-    return False
-
-
 def domains() -> tuple[Domains, ...]:
     """Return the domains of every effect there is."""
     return tuple(

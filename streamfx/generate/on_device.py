@@ -10,6 +10,7 @@ from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from streamfx.generate.engine import Engine
+    from streamfx.generate.seen import Noise
 
 Measure: TypeAlias = Callable[[str, float], None]
 """Is told the name of a part of the work, and how many seconds it took for a frame."""
@@ -21,7 +22,14 @@ ON_DEVICE = "on device"
 class DeviceStep(Protocol):
     """One engine at work on a device. May be called from several threads."""
 
-    def __call__(self, frame: Frame, factor: float, strength: float, measure: Measure | None = None) -> Frame:
+    def __call__(
+        self,
+        frame: Frame,
+        factor: float,
+        strength: float,
+        noise: Noise | None = None,
+        measure: Measure | None = None,
+    ) -> Frame:
         """Return the frame with the effect applied, its pixels on the device; see `Effect.process`.
 
         ``measure`` is told how long the device took for it (`ON_DEVICE`), once that is known.

@@ -31,7 +31,7 @@ from streamfx.resident.residence import Residence, Room, held_of
 from streamfx.run_device import Encoder, Place
 from tests import media
 from tests.fakes import FakeSource
-from tests.generate.test_placed_families import make_placed
+from tests.scenes import scene_frame, write_clip
 
 CPU = torch.device("cpu")
 SIZE = (72, 128)
@@ -225,6 +225,25 @@ def test_a_file_transcoded_on_a_device_is_that_of_the_ordinary_flow(
     assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
 
 
+def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
+    at_home: Path, on_the_cpu: Residence, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    clip = write_clip(at_home / "cut.mkv", [scene_frame(index // 8, index) for index in range(16)])
+    common: dict[str, Any] = {
+        "effects": ["snow:factor=4,noise_amplitude=1"],
+        "backend": "eager",
+        "workers": 2,
+    }
+    ordinary = streamfx.transcode(clip, "ordinary.mkv", device="cpu", **common)
+    resident = streamfx.transcode(clip, "resident.mkv", device="cuda", **common)
+    assert resident.exit_code == ordinary.exit_code == 0
+    for one, other in zip(pixels("resident.mkv"), pixels("ordinary.mkv"), strict=True):
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+    assert "effect snow: frames stay on cpu" in caplog.text
+    assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose encoder may well work")
 def test_an_encoder_that_nobody_asked_for_and_that_fails_is_left_out(
     clip: Path, on_the_cpu: Residence, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -258,18 +277,6 @@ def test_at_strength_0_frames_pass_through_the_device_untouched(clip: Path, on_t
     with_frames.close()
     assert frame is not None
     assert all(np.array_equal(a, b) for a, b in zip(frame.fetched().planes, planes_of(clip), strict=True))
-
-
-def test_effects_that_take_noise_see_the_shots_of_a_file_that_a_device_could_decode(
-    clip: Path, on_the_cpu: Residence, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    noisy = make_placed(Path("engines"), "convert_sr").folder
-    asked: dict[str, Any] = {"effects": [f"./{noisy}:factor=4"], "backend": "eager", "workers": 2}
-    report = streamfx.transcode(clip, "noisy.mkv", device="cuda", **asked)
-    assert report.exit_code == 0
-    assert report.result.account.encoded == FRAMES
-    assert "decoded by the processor: it looks at the pictures" in caplog.text
 
 
 def read_all(source: FileSource) -> int:
