@@ -16,9 +16,13 @@ import torch
 from streamfx.backends.backend import Precision
 from streamfx.generate.classify import open_classifier, whole
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import CARD
+from streamfx.generate.engine import CARD, read_engine
+from streamfx.generate.spec import Kind
+from training import quality
 from training.card import with_figures
+from training.classify_examples import held_out_wholes, held_out_windows
 from training.evaluation.chosen import choose, picture_sheet
+from training.evaluation.confusion import confusion, confusion_section, confusion_sheet
 from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.noise import noise
@@ -33,6 +37,7 @@ from training.features import Encoder
 from training.options import EvaluateOptions
 from training.pairs import OPERATORS
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
+from training.restore import open_judge
 from training.sheet import jpeg
 from training.style import open_style
 
@@ -69,14 +74,8 @@ class Trial:
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
-    stills = find_stills(options.pictures, options.exclude)
-    with ExitStack() as opened:
-        runners = {
-            name: opened.enter_context(Runner(folder))
-            for name, folder in {"engine": options.engine, **options.against}.items()
-        }
-        trial = Trial(options, runners, stills, _chosen(options, stills), opened)
-        sections, drawn = _sections(trial), jpeg(_sheet(trial))
+    kind = read_engine(options.engine).spec.kind
+    sections, drawn = _classification(options) if kind is Kind.SCORES else _effect(options)
     text = "\n\n".join(section.markdown() for section in sections)
     facts = {section.name: section.facts() for section in sections}
     options.work.mkdir(parents=True, exist_ok=True)
@@ -86,6 +85,52 @@ def run(options: EvaluateOptions) -> None:
     if options.document:
         card = (options.engine / CARD).read_text(encoding="utf-8")
         document(options.engine, with_figures(card, text), drawn)
+
+
+def _classification(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+    """What a classifier takes held-out pictures for, with its sheet.
+
+    Raises:
+        ValueError: The pictures that its classes need are not given.
+    """
+    classes = read_engine(options.engine).spec.classes
+    if classes == quality.CLASSES:
+        stills = _stills(options)
+        pictures = held_out_windows(stills, options.side, options.count, options.seed)
+    elif tuple(options.domains) == classes:
+        stills_of = [find_stills(folders, options.exclude) for folders in options.domains.values()]
+        pictures = held_out_wholes(stills_of, options.side, options.count)
+    else:
+        raise ValueError(
+            f"engine {options.engine} tells {', '.join(classes)} apart: give domains, folders of pictures of "
+            f"each in this order; found {', '.join(options.domains) or 'none'}"
+        )
+    network = open_judge(options.engine)
+    table = confusion(network, pictures, len(classes))
+    return [confusion_section(classes, table)], jpeg(confusion_sheet(network, pictures, classes))
+
+
+def _effect(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+    """What there is to say about an engine that changes pictures, with its sheet."""
+    stills = _stills(options)
+    with ExitStack() as opened:
+        runners = {
+            name: opened.enter_context(Runner(folder))
+            for name, folder in {"engine": options.engine, **options.against}.items()
+        }
+        trial = Trial(options, runners, stills, _chosen(options, stills), opened)
+        return _sections(trial), jpeg(_sheet(trial))
+
+
+def _stills(options: EvaluateOptions) -> list[Still]:
+    """All pictures.
+
+    Raises:
+        ValueError: No folder is given.
+    """
+    if not options.pictures:
+        raise ValueError(f"engine {options.engine}: give pictures, folders of photographs to judge it on")
+    return find_stills(options.pictures, options.exclude)
 
 
 def _chosen(options: EvaluateOptions, stills: list[Still]) -> list[Still]:

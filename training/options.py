@@ -193,8 +193,20 @@ class EvaluateOptions(BaseModel):
     engine: Path = Field(description="engine folder")
     style: Path | None = Field(default=None, description="style picture, for engines that have one")
     pictures: list[Path] = Field(
-        min_length=1, description="folders of photographs; the held-out ones are used"
+        default=[],
+        description="folders of photographs, good ones for a classifier of quality; the held-out ones are "
+        "used",
     )
+    domains: dict[str, list[Path]] = Field(
+        default={}, description="for a classifier of domains: folders of each, in the order of its classes"
+    )
+    side: int = Field(
+        default=160,
+        ge=16,
+        multiple_of=16,
+        description="for a classifier: side of windows, or short side of whole pictures, in pixels",
+    )
+    seed: int = Field(default=1009, ge=0, description="of the damages that pictures are given")
     videos: list[Path] = Field(default=[], description="clips that were not in the training")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
@@ -225,6 +237,7 @@ class EvaluateOptions(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> EvaluateOptions:
         paths = [self.engine, *self.pictures, *self.videos, *self.against.values()]
+        paths += [path for folders in self.domains.values() for path in folders]
         paths += [self.style] if self.style is not None else []
         if missing := [str(path) for path in paths if not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
