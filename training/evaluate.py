@@ -26,7 +26,7 @@ from training.evaluation.confusion import confusion, confusion_section, confusio
 from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.noise import noise
-from training.evaluation.partner import Operator, partner, untrained
+from training.evaluation.partner import Pair, drawn_pairs, partner, read_pairs, untrained
 from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
 from training.evaluation.runner import Runner, has_detail, to_frame
 from training.evaluation.section import Section
@@ -151,11 +151,11 @@ def _sections(trial: Trial) -> list[Section]:
     found = []
     if options.style is not None:
         found += _style(trial, options.style)
-    if options.operator is not None:
+    if options.operator is not None or options.partners is not None:
         start = Path(trial.opened.enter_context(TemporaryDirectory())) / "untrained"
         started = trial.opened.enter_context(Runner(untrained(trial.runner.engine, start)))
         methods = trial.runners | {"untrained": started}
-        found.append(partner(methods, _operator(options), trial.chosen, Encoder()))
+        found.append(partner(methods, _pairs(trial), Encoder()))
     if options.classifier:
         belief = trial.opened.enter_context(_belief(options.classifier))
         found.append(domain(trial.runners, belief, spec.target_domain, trial.chosen, Encoder()))
@@ -209,11 +209,17 @@ def _sheet(trial: Trial) -> Picture:
     return picture_sheet(runner, _shown(trial.options, chosen))
 
 
-def _operator(options: EvaluateOptions) -> Operator:
-    """What draws the partner of a picture for a factor."""
+def _pairs(trial: Trial) -> Iterator[Pair]:
+    """Held-out pictures with their partners, from files or drawn."""
+    options = trial.options
+    if options.partners is not None:
+        return read_pairs(trial.chosen, options.pictures[0], options.partners)
     assert options.operator is not None
     draw = OPERATORS[options.operator]
-    return lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth)
+    return drawn_pairs(
+        trial.chosen,
+        lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth),
+    )
 
 
 @contextmanager

@@ -219,6 +219,10 @@ class EvaluateOptions(BaseModel):
     operator: Literal["line_and_wash"] | None = Field(
         default=None, description="what drew the partners of a paired training"
     )
+    partners: Path | None = Field(
+        default=None,
+        description="instead: folder of partners with the names and sizes of those in pictures, one folder",
+    )
     pen_pixels: float = Field(default=1.6, gt=0, description="width of its pen at factor 1")
     pen_growth: float = Field(default=1.0, ge=0, description="the pen grows with the factor to this power")
     classifier: str = Field(
@@ -239,6 +243,11 @@ class EvaluateOptions(BaseModel):
         paths = [self.engine, *self.pictures, *self.videos, *self.against.values()]
         paths += [path for folders in self.domains.values() for path in folders]
         paths += [self.style] if self.style is not None else []
+        paths += [self.partners] if self.partners is not None else []
         if missing := [str(path) for path in paths if not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
+        if self.partners is not None and self.operator is not None:
+            raise ValueError("give either operator, which draws partners, or partners, a folder")
+        if self.partners is not None and len(self.pictures) != 1:
+            raise ValueError("with partners, pictures is one folder")
         return self
