@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import fill
+from typing import Any
 
 import torch
 
@@ -43,6 +45,7 @@ from training.style import open_style
 
 log = logging.getLogger(__name__)
 
+_LINE = 108
 _NOISE_PICTURES = 8
 _TUNED_ON = 24  # training pictures, for methods that others are compared with
 
@@ -76,8 +79,9 @@ def run(options: EvaluateOptions) -> None:
     torch.set_num_threads(options.threads)
     kind = read_engine(options.engine).spec.kind
     sections, drawn = _classification(options) if kind is Kind.SCORES else _effect(options)
-    text = "\n\n".join(section.markdown() for section in sections)
-    facts = {section.name: section.facts() for section in sections}
+    text = "\n\n".join([*(section.markdown() for section in sections), fill(_used(options), _LINE)])
+    facts: dict[str, Any] = {section.name: section.facts() for section in sections}
+    facts["options"] = options.model_dump(mode="json", exclude={"work", "document", "threads"})
     options.work.mkdir(parents=True, exist_ok=True)
     (options.work / "evaluation.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (options.work / "sheet.jpg").write_bytes(drawn)
@@ -85,6 +89,16 @@ def run(options: EvaluateOptions) -> None:
     if options.document:
         card = (options.engine / CARD).read_text(encoding="utf-8")
         document(options.engine, with_figures(card, text), drawn)
+
+
+def _used(options: EvaluateOptions) -> str:
+    """What figures depend on, so that they can be measured again."""
+    folders = [*options.pictures, *(path for paths in options.domains.values() for path in paths)]
+    parts = [f"at most {options.count} pictures of {', '.join(path.name for path in folders)}"]
+    if options.videos:
+        clips = ", ".join(path.name for path in options.videos)
+        parts.append(f"{options.frames} frames, from frame {options.first_frame} on, of {clips}")
+    return f"`python -m training evaluate`: {'; '.join(parts)}; seed {options.seed}."
 
 
 def _classification(options: EvaluateOptions) -> tuple[list[Section], bytes]:
@@ -171,9 +185,10 @@ def _restoration(trial: Trial) -> list[Section]:
         methods["engine, factor 2"] = partial(trial.runner, factor=2.0)
     training = [still for still in trial.stills if not still.held_out]
     tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON]
-    found = [restoration(methods, tuned_on, trial.chosen)]
+    found = [restoration(methods, tuned_on, trial.chosen, options.seed)]
     if options.videos:
-        found.append(steadiness(trial.runners, options.videos, options.first_frame, options.frames))
+        clips = (options.videos, options.first_frame, options.frames)
+        found.append(steadiness(trial.runners, *clips, options.seed))
     return found
 
 
@@ -202,7 +217,7 @@ def _style(trial: Trial, picture: Path) -> list[Section]:
 def _sheet(trial: Trial) -> Picture:
     runner, chosen = trial.runner, trial.chosen
     if runner.engine.spec.family == "restore":
-        return damage_sheet(runner, chosen)
+        return damage_sheet(runner, chosen, trial.options.seed)
     if runner.engine.spec.enlarges:
         truths = list(true_pictures(chosen))
         return upscaling_sheet(runner, truths[:: max(1, len(truths) // 4)][:4], times=2)
