@@ -131,6 +131,12 @@ class StyleOptions(BaseModel):
         """First step of each phase."""
         return 0, self.teacher_steps, self.teacher_steps + self.translation_steps
 
+    @property
+    def trained_factors(self) -> set[float]:
+        """Factors that are drawn in the phases there are."""
+        translated = self.translation_factors if self.teacher_steps + self.translation_steps else {}
+        return {*translated, *(self.factors if self.released_steps else {})}
+
     @model_validator(mode="after")
     def _check(self) -> StyleOptions:
         wrong = [f"content {path} does not exist" for path in self.content if not path.exists()]
