@@ -109,7 +109,8 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
         "which the network learned to give the teacher's heads for reduced pictures at random factors."
     )
     card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
-    card = re.sub(r"^Control: .*$", _control(options.factors), card, count=1, flags=re.MULTILINE)
+    control = re.compile(r"^Control: .*(\nTrained at factors .*)?$", re.MULTILINE)
+    card = control.sub(_control(options.factors), card, count=1)
     card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)
     return with_figures(card, NOT_MEASURED)
 
@@ -118,9 +119,10 @@ def _control(factors: Collection[float]) -> str:
     """What users set, and at which factors the engine was trained."""
     trained = ", ".join(f"{factor:g}" for factor in sorted(factors))
     untried = ", ".join(f"{factor:g}" for factor in FACTORS if factor not in factors)
-    words = f"One set of weights for all factors, trained at {trained}"
-    words += f"; {untried} may be asked for, but never came up." if untried else "."
-    return f"Control: `strength`, 0 to 1. {words}"
+    words = f"Trained at factors {trained}" + (
+        f"; {untried} may be asked for, but never came up" if untried else ""
+    )
+    return f"Control: `strength`, 0 to 1. One set of weights for all factors.\n{words}."
 
 
 def _family(network: NetworkOptions | YuvNetworkOptions) -> str:

@@ -95,6 +95,8 @@ def _used(options: EvaluateOptions) -> str:
     """What figures depend on, so that they can be measured again."""
     folders = [*options.pictures, *(path for paths in options.domains.values() for path in paths)]
     parts = [f"at most {options.count} pictures of {', '.join(path.name for path in folders)}"]
+    if options.kept:
+        parts[0] += f", those of {', '.join(options.kept)}"
     if options.videos:
         clips = ", ".join(path.name for path in options.videos)
         parts.append(f"{options.frames} frames, from frame {options.first_frame} on, of {clips}")

@@ -123,7 +123,9 @@ def test_the_command_judges_pairs_and_domains(
     assert {row["method"] for row in facts["partner"]["rows"]} == {"engine", "untrained", "untouched"}
     assert {row["method"] for row in facts["domain"]["rows"]} == {"engine", "untouched"}
     assert "Held-out pictures (1)" in facts["domain"]["note"]
-    assert "| engine | 4 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| engine | 4 |" in printed
+    assert "at most 50 pictures of pictures, those of kept_; seed 1009." in printed
 
 
 def test_the_command_judges_an_engine_by_partners_in_files(
