@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_CLIP := tests/clips/bigbuckbunny.mp4
 DEMO_OUT := demo-wave.mp4
 
-.PHONY: help demo test test-all tensorrt-check lint format bench clean
+.PHONY: help demo test test-all tensorrt-check gpu-kit lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -26,6 +26,9 @@ test-all: .venv/installed-dev  ## Run the slow tests too
 tensorrt-check: .venv/installed-tensorrt  ## Build every engine with TensorRT's own builder; takes no GPU
 	STREAMFX_TENSORRT=$(CURDIR)/.venv/tensorrt $(BIN)/python -m pytest tests/backends/test_tensorrt_build.py
 
+gpu-kit: .venv/installed-tensorrt  ## Pack TensorRT-RTX for benchmarks.gpu on a machine without it; takes minutes
+	$(BIN)/python -m benchmarks.gpu.pack --wheels .venv/tensorrt
+
 lint: .venv/installed-dev  ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,7 +42,7 @@ bench: .venv/installed-bench  ## Measure on this machine; figures go to benchmar
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv build dist demo-*.mp4 .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .gpu_kit build dist demo-*.mp4 .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is newer than pyproject.toml once its packages are in, so a second run installs nothing.

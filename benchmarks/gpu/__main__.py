@@ -1,32 +1,35 @@
 """Everything to be known of a GPU in one call of less than nine minutes: kernels, engines, frames that stay.
 
-    python -m benchmarks.gpu [--out FOLDER]
+    python -m benchmarks.gpu [--out FOLDER] [--kit FOLDER]
 
 Each part runs in a process of its own under a time limit, so that a crash costs no more than that part; what
-failed is listed last. The parts write their figures to ``gpu_*.json`` as they go. Without a GPU all parts run
-on tiny pictures, to see that they run.
+one leaves of its time, those after it may take. What failed is listed last. The parts write their figures to
+``gpu_*.json`` as they go. Without a GPU all parts run on tiny pictures, to see that they run.
+``python -m benchmarks.gpu.full`` is for machines with TensorRT and NVIDIA's video engines.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-# Module below benchmarks.gpu, and the most seconds it may take.
-PARTS = {"kernels": 130, "engines": 240, "resident": 160}
+from benchmarks.gpu.parts import Part, run_all
+
+KIT = Path(__file__).parents[2] / ".gpu_kit"
 
 
-def run(part: str, limit_seconds: float, out: Path | None) -> str | None:
-    """Run one part; return None, or what was wrong."""
-    command = [sys.executable, "-m", f"benchmarks.gpu.{part}", *(["--out", str(out)] if out else [])]
-    try:
-        code = subprocess.run(command, timeout=limit_seconds, check=False).returncode
-    except subprocess.TimeoutExpired:
-        return f"took longer than {limit_seconds} s; the figures until then are written"
-    return f"ended with code {code}; see above" if code else None
+def parts(kit: Path) -> tuple[Part, ...]:
+    """Return what is measured, one after the other."""
+    return (
+        Part("facts", 15),
+        Part("kernels", 90),
+        Part("peers", 60),
+        # Whether it runs on a given GPU at all is the question, so that it does not is no failure.
+        Part("tensorrt_rtx", 80, ("--kit", str(kit)), vital=False),
+        Part("engines", 160),
+        Part("resident", 105),
+        Part("sanitize", 30),
+    )
 
 
 def main() -> int:
@@ -34,17 +37,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for the figures")
+    parser.add_argument(
+        "--kit", type=Path, default=KIT, help="of tensorrt_rtx, as benchmarks.gpu.pack packs it"
+    )
     options = parser.parse_args()
-    failures = []
-    for part, limit_seconds in PARTS.items():
-        started = time.monotonic()
-        print(f"-- {part}", flush=True)
-        if wrong := run(part, limit_seconds, options.out):
-            failures.append(f"{part}: {wrong}")
-        print(f"-- {part}: {time.monotonic() - started:.0f} s", flush=True)
-    for failure in failures:
-        print(f"FAILED {failure}", flush=True)
-    return 1 if failures else 0
+    return run_all(parts(options.kit), options.out)
 
 
 if __name__ == "__main__":

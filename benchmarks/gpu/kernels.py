@@ -20,7 +20,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -30,8 +30,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.material import KINDS, Material, material, planes_of, varied
 from benchmarks.record import RESULTS, record
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
+from streamfx.backends.cuda_graph import recorded
+from streamfx.frame import ChromaLocation, CodeRange, Colour, Subsampling
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference
 from streamfx.generate.surface import Surface
@@ -39,7 +41,6 @@ from streamfx.generate.surface_steps import fuse_surface, reduce_surface
 from streamfx.gpu import gpus
 
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
-KINDS = {"nv12": 8, "i420": 8, "p010": 10}
 FACTORS = (2, 4)
 Rows = list[dict[str, Any]]
 LIMIT_PIXELS = 4.0
@@ -50,67 +51,6 @@ FUSE_TILES = (
     (4, 64, 4, 8),
 )  # fmt: skip
 REDUCE_TILES = ((4, 32, 4), (8, 32, 8), (2, 64, 4), (4, 64, 4), (8, 32, 4))
-
-
-@dataclass(frozen=True)
-class Material:
-    """Pictures and what is needed to work on them.
-
-    Attributes:
-        surface: one picture.
-        planes: the same, as NumPy has it.
-        heads: (1, 6, h, w) half precision, smooth as a network gives them.
-        out: to write to.
-        reduced: to write to, (1, 3, h, w) half precision.
-    """
-
-    surface: Surface
-    planes: Planes
-    heads: Tensor
-    out: Surface
-    reduced: Tensor
-
-    @property
-    def fused_bytes(self) -> int:
-        """What the fused step reads and writes at least."""
-        planes = sum(plane.numel() * plane.itemsize for plane in self.surface.planes)
-        return 2 * planes + self.heads.numel() * self.heads.itemsize
-
-    @property
-    def reduced_bytes(self) -> int:
-        """What the reduction reads and writes at least."""
-        planes = sum(plane.numel() * plane.itemsize for plane in self.surface.planes)
-        return planes + self.reduced.numel() * self.reduced.itemsize
-
-
-def material(kind: str, size: tuple[int, int], small: tuple[int, int], seed: int, device: str) -> Material:
-    """Return a random picture, and heads that vary smoothly: displacements of a few small pixels."""
-    random = np.random.default_rng(seed)
-    depth, paired = KINDS[kind], kind != "i420"
-    dtype: Any = np.uint8 if depth == 8 else np.uint16
-    sizes = (size, *(Subsampling.YUV420.chroma_size(size),) * 2)
-    step = 1 << (depth - 8)
-    y, u, v = (np.asarray(step * random.integers(16, 235, side), dtype) for side in sizes)
-    unused = 6 if kind == "p010" else 0
-    arrays = [y, np.stack([u, v], axis=-1)] if paired else [y, u, v]
-    tensors = [torch.from_numpy(array << unused)[None].to(device) for array in arrays]
-    surface = Surface(tuple(tensors), depth=depth, high=kind == "p010")  # type: ignore[arg-type]
-    rows, columns = np.linspace(0, 20, small[0])[:, None], np.linspace(0, 30, small[1])[None, :]
-    wave = np.sin(rows + seed) * np.cos(columns)
-    code = 1 << depth
-    heads = np.stack(
-        [
-            code * (0.5 + 0.3 * wave),
-            code * (0.5 + 0.1 * wave),
-            code * (0.5 - 0.1 * wave),
-            0.75 + 0.25 * wave,
-            3 * wave,
-            2 * np.cos(rows) * np.sin(columns),
-        ]
-    )
-    half = torch.from_numpy(heads.astype(np.float16))[None].to(device)
-    reduced = torch.empty((1, 3, *small), dtype=torch.float16, device=device)
-    return Material(surface, (y, u, v), half, surface.empty(), reduced)
 
 
 def fuse(one: Material, strength: Tensor, flag: Tensor, tile: Any = None) -> Surface:
@@ -127,12 +67,6 @@ def fuse(one: Material, strength: Tensor, flag: Tensor, tile: Any = None) -> Sur
         out=one.out,
         tile=tile,
     )
-
-
-def planes_of(surface: Surface) -> list[np.ndarray[Any, Any]]:
-    """Return the planes of one picture, values in the low bits."""
-    luma, *chroma = (plane.cpu().numpy()[0] >> surface.unused_bits for plane in surface.planes)
-    return [luma, chroma[0][..., 0], chroma[0][..., 1]] if surface.paired else [luma, *chroma]
 
 
 def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str) -> Rows:
@@ -186,23 +120,15 @@ def check_control(device: str, size: tuple[int, int]) -> Rows:
 
 def captured(work: list[Callable[[], Any]]) -> Callable[[], None]:
     """Return what does the work again: a CUDA graph, or without a GPU the work itself."""
-    if not torch.cuda.is_available():
 
-        def again() -> None:
-            for one in work:
-                one()
-
-        return again
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        work[0]()  # compiles, and brings tables to the GPU
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    def again() -> None:
         for one in work:
             one()
-    return graph.replay
+
+    if not torch.cuda.is_available():
+        return again
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    return recorded(again, stream).replay
 
 
 def microseconds(work: list[Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -232,7 +158,7 @@ def measure(
     small = (size[0] // factor, size[1] // factor)
     first = material(kind, size, small, 0, device)
     pictures = max(2, ROTATED_BYTES // first.fused_bytes) if torch.cuda.is_available() else 1
-    many = [first, *(material(kind, size, small, seed, device) for seed in range(1, min(pictures, LAUNCHES)))]
+    many = varied(first, min(pictures, LAUNCHES))
     launches = [many[at % len(many)] for at in range(LAUNCHES if torch.cuda.is_available() else 1)]
     strength, flag = torch.ones(1, device=device), torch.zeros(1, dtype=torch.int32, device=device)
     fuse_tile, reduce_tile = tiles
