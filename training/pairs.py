@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from training.line_wash import line_and_wash
-from training.pictures import Picture, Still, draw_factor, find_stills, read_still, to_tensor
+from training.pictures import Picture, draw_factor, find_stills, read_still, to_tensor
 from training.pool import cut
 from training.shelf import Shelf
 
@@ -108,36 +108,22 @@ def read(folder: Path, partners: Path, side: int, exclude: Sequence[str], seed: 
     stills = [still for still in find_stills([folder], exclude) if not still.held_out]
     if not stills:
         raise ValueError(f"there is no training picture in {folder}")
-    paths = partner_paths(stills, folder, partners)
+    paths = {still.path: partners / still.path.relative_to(folder) for still in stills}
+    if missing := [str(path) for path in paths.values() if not path.is_file()]:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
 
     def make(index: int, _: float) -> Picture:
         rng = np.random.default_rng([seed, 1, index])
         path = stills[int(rng.integers(len(stills)))].path
-        crop = cut(stacked(path, paths[path]), side, rng)
+        crop = cut(_stacked(path, paths[path]), side, rng)
         return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side].copy()
 
     return make
 
 
-def partner_paths(stills: Sequence[Still], folder: Path, partners: Path) -> dict[Path, Path]:
-    """Where the partner of each picture below `folder` lies: at the same relative path below `partners`.
-
-    Raises:
-        ValueError: One is not there.
-    """
-    paths = {still.path: partners / still.path.relative_to(folder) for still in stills}
-    if missing := [str(path) for path in paths.values() if not path.is_file()]:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
-    return paths
-
-
-def stacked(path: Path, partner_path: Path) -> Picture:
-    """Picture and partner as one of six channels, HW6.
-
-    Raises:
-        ValueError: One cannot be read, or their sizes differ.
-    """
+def _stacked(path: Path, partner_path: Path) -> Picture:
+    """Picture and partner as one of six channels, HW6."""
     source, other = read_still(path), read_still(partner_path)
     if source is None or other is None:
         raise ValueError(f"{path if source is None else partner_path} is not a readable picture")

@@ -154,7 +154,7 @@ def numbers(folder: Path) -> list[int]:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["partners=."], "partners that do not exist: "),
+        (["partners=."], "are not two readable pictures of one size"),
         (["partners=.", "operator=line_and_wash"], "give either operator, which draws partners, or partners"),
         (["partners=nowhere"], "do not exist: nowhere"),
         (["partners=.", "pictures=[., .]"], "with partners, pictures is one folder"),

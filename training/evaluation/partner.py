@@ -18,8 +18,7 @@ from training.evaluation.runner import Runner
 from training.evaluation.section import Section
 from training.export import export, golden
 from training.features import Encoder
-from training.pairs import partner_paths, stacked
-from training.pictures import Picture, Still, to_tensor
+from training.pictures import Picture, Still, read_still, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +33,17 @@ def drawn_pairs(stills: Sequence[Still], operator: Callable[[Picture, float], Pi
 
 
 def read_pairs(stills: Sequence[Still], folder: Path, partners: Path) -> Iterator[Pair]:
-    """Pictures below `folder` and their partners below `partners`, the same at every factor.
+    """Pictures below `folder` and those below `partners` that have the same relative path, at every factor.
 
     Raises:
-        ValueError: A partner is not there, cannot be read, or is of another size.
+        ValueError: A partner is not there, one of both cannot be read, or their sizes differ.
     """
-    for path, partner_path in partner_paths(stills, folder, partners).items():
-        pair_HW6 = stacked(path, partner_path)
-        picture, drawn = (to_size(np.ascontiguousarray(half)) for half in np.split(pair_HW6, 2, axis=2))
-        yield picture, partial(_same, drawn)
+    for still in stills:
+        path = partners / still.path.relative_to(folder)
+        picture, drawn = read_still(still.path), read_still(path)
+        if picture is None or drawn is None or picture.shape != drawn.shape:
+            raise ValueError(f"{still.path} and its partner {path} are not two readable pictures of one size")
+        yield to_size(picture), partial(_same, to_size(drawn))
 
 
 def _same(drawn: Picture, _: float) -> Picture:
