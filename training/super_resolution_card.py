@@ -30,8 +30,8 @@ def card(options: SuperResolutionOptions) -> str:
     pictures = (
         f"Pictures: {sources(feed.stills, feed.content)} Reduced to short sides of "
         f"{', '.join(map(str, feed.short_sides)) or 'any length'} pixels, which leaves real detail and "
-        "little of their JPEG compression. What the network sees is these reduced again, by the bicubic filter "
-        "without aliasing, to 8 bits."
+        "little of their JPEG compression. What the network sees is these reduced again, by the bicubic "
+        "filter without aliasing, to 8 bits."
     )
     return f"""# {options.out.name}
 
