@@ -197,6 +197,9 @@ class OnDevice(Protocol):
     def fetch(self) -> Planes:
         """Return the pixels as planes in main memory; waits for them."""
 
+    def sampled(self, rows: int, columns: int) -> Planes:
+        """Return so many samples of each plane, evenly spread, in main memory; waits for them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:

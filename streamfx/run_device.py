@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamfx.backends.cuda import Device, cuda_missing
+from streamfx.capture.shots import MOST_AHEAD
 from streamfx.capture.source import Source, open_source
 from streamfx.config import TranscodeConfig
 from streamfx.errors import BackendUnavailableError, SourceOpenError
@@ -85,8 +86,8 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
 
     from streamfx.resident.residence import Residence, Room
 
-    # A queue holds workers + 2 unless it is set, the workers one each, and the encoder what it looks ahead.
-    least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS
+    # A queue holds workers + 2 unless it is set, the workers one each; encoder and cuts look ahead.
+    least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS + MOST_AHEAD
     room = Room(least=least, workers=workers)
     residence = Residence(torch.device("cuda", 0), room)
     return Place(Device.CUDA, residence, insisted=asked != "auto")

@@ -7,7 +7,7 @@ does while it records, and does that again, on the same memory.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from streamfx.resident.lanes import Lane
 
 
 class FakeStream:
@@ -127,4 +129,25 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
             return make(*given, **named)
 
         monkeypatch.setattr(torch, name, unpinned)
+    return cuda
+
+
+class Again:
+    """Stands in for a graph: does the work again, all of it, as NumPy's part of it is seen by no stand-in."""
+
+    def __init__(self, work: Callable[[], object], stream: object) -> None:
+        work()
+        self.replay = work
+
+
+def install_for_residents(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    """Let frames on a device, in main memory, take the ways that they take on a GPU: streams and graphs."""
+    cuda = install(monkeypatch)
+
+    def with_stream(lane: Lane, device: torch.device, name: str) -> None:
+        lane.device, lane.name, lane.stream = device, name, cuda.new_stream()
+
+    monkeypatch.setattr(Lane, "__init__", with_stream)
+    for module in ("recording", "call"):
+        monkeypatch.setattr(f"streamfx.resident.{module}.recorded", Again)
     return cuda

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from streamfx.errors import StreamfxError
+from streamfx.config_text import read_yaml
+from streamfx.errors import ConfigError, StreamfxError
 from training import (
     classify,
     convert_sr,
@@ -27,15 +28,12 @@ from training import (
 )
 from training.classify_options import ClassifyOptions
 from training.convert_sr_options import ConvertSrOptions
+from training.errors import WrongOptions
 from training.options import DistilOptions, EvaluateOptions, StyleOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
-
-
-class WrongOptions(ValueError):
-    """Options of the command line or the configuration file are wrong; the message lists them all."""
 
 
 @dataclass(frozen=True)
@@ -144,18 +142,15 @@ def _options(command: Command, given: dict[str, Any]) -> BaseModel:
     Raises:
         WrongOptions: A setting is wrong, or the file cannot be read.
     """
-    values: dict[str, Any] = {}
-    config: Path | None = given["config"]
-    if config is not None:
-        try:
-            values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise WrongOptions(f"cannot read {config}: {error}") from error
+    values = _read(given["config"]) if given["config"] is not None else {}
     for pair in given["set"]:
         key, equals, text = pair.partition("=")
         if not equals:
             raise WrongOptions(f"--set {pair}: write KEY=VALUE")
-        _put(values, key, yaml.safe_load(text))
+        try:
+            _put(values, key, yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise WrongOptions(f"--set {pair}: {text} is not a value as YAML writes it") from error
     places = dict(command.flags)
     if command.positional is not None:
         places[command.positional] = command.positional
@@ -172,6 +167,21 @@ def _options(command: Command, given: dict[str, Any]) -> BaseModel:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors()]
         raise WrongOptions("\n  ".join(["wrong options", *lines])) from error
+
+
+def _read(config: Path) -> dict[str, Any]:
+    """Settings of a configuration file.
+
+    Raises:
+        WrongOptions: It cannot be read, holds no settings, or names one twice; says where.
+    """
+    try:
+        settings = read_yaml(config)
+    except ConfigError as error:
+        raise WrongOptions(str(error)) from error
+    if settings.problems:
+        raise WrongOptions("\n  ".join(["wrong options", *map(str, settings.problems)]))
+    return settings.values
 
 
 def _put(values: dict[str, Any], place: str, value: Any) -> None:

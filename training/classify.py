@@ -80,5 +80,5 @@ def train(
     network = Classifier(len(options.classes), options.width, options.detail)
     network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainee = ClassifyTrainee(options, network, examples)
-    loop.run(trainee, options.loop, options.steps, options.work, on_step=on_step)
+    loop.run(trainee, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return network

@@ -30,9 +30,9 @@ class Clip:
     def read(self, first: int, count: int) -> list[Picture]:
         """Frames `first` to `first + count`, RGB HW3; fewer where the clip ends or breaks off."""
         wanted = self._times[first]
-        self._container.seek(wanted, stream=self._stream)
         found: list[Picture] = []
         try:
+            self._container.seek(wanted, stream=self._stream)
             for frame in self._container.decode(self._stream):
                 if frame.pts is not None and frame.pts >= wanted:
                     found.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))

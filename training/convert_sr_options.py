@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from training.engine_folder import EngineFolder
 from training.feed import FeedOptions
 from training.loop import LoopOptions
+from training.weights import WeightsFile
 
 
 class ConvertSrNetworkOptions(BaseModel):
@@ -32,7 +33,7 @@ class ConvertSrOptions(BaseModel):
     style: Path = Field(description="style picture")
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     version: str = "1.0.0"
@@ -73,8 +74,6 @@ class ConvertSrOptions(BaseModel):
     def _check(self) -> ConvertSrOptions:
         if not self.style.is_file():
             raise ValueError(f"style picture {self.style} does not exist")
-        if self.init is not None and not self.init.is_file():
-            raise ValueError(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             raise ValueError("factors: factors are at least 1, shares above 0")
         return self

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -70,25 +71,18 @@ def distil(
     own, given = network.state_dict(), teacher.state_dict()
     shared = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
     network.load_state_dict(own | shared)
-    pupil = Pupil(options, teacher, network)
-    loop.run(pupil, options.loop, options.steps, options.work, on_step=on_step)
+    with closing(_open_pool(options)) as pool:
+        pupil = Pupil(options, teacher, network, pool)
+        loop.run(pupil, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return network
 
 
 class Pupil:
     """The network that learns, and its teacher."""
 
-    def __init__(self, options: DistilOptions, teacher: WarpMask, network: WarpMask) -> None:
-        self._options = options
+    def __init__(self, options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool) -> None:
+        self._options, self._pool = options, pool
         self._teacher, self._network = (part.to(options.loop.device) for part in (teacher, network))
-        self._pool = open_pool(
-            options.content,
-            options.exclude,
-            options.crops,
-            options.side,
-            options.clip_share,
-            options.loop.seed,
-        )
         self._optimiser = torch.optim.Adam(network.parameters(), lr=options.loop.learning_rate)
         self.networks = {"generator": network}
         self.optimisers = {"generator": self._optimiser}
@@ -97,6 +91,12 @@ class Pupil:
         """Correct the network once; returns how far its heads are from the teacher's."""
         loss = _step_loss(self._options, self._teacher, self._network, self._pool, number)
         return loop.correct(self._optimiser, {"difference": loss})
+
+
+def _open_pool(options: DistilOptions) -> Pool:
+    return open_pool(
+        options.content, options.exclude, options.crops, options.side, options.clip_share, options.loop.seed
+    )
 
 
 def _step_loss(options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool, step: int) -> Tensor:

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.pictures import Picture
+
 Plane = NDArray[np.float32]
-Picture = NDArray[np.uint8]
 
 INK = np.array([0.13, 0.10, 0.14], np.float32)
 PAPER = np.array([1.0, 0.985, 0.95], np.float32)
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SECTORS = 8
 
 
@@ -153,8 +153,8 @@ def soft_steps(light: Plane, steps: int) -> Plane:
 
 
 def luma(rgb: Plane) -> Plane:
-    """Luma HW of an RGB picture."""
-    return np.asarray(rgb @ LUMA, np.float32)
+    """Luma HW (ITU-R BT.601 weights) of an RGB picture."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def blur(plane: Plane, deviation: float) -> Plane:

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import checkpoint
+from training import checkpoint, record
+from training.errors import WrongOptions
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def run(
     steps: int,
     work: Path,
     *,
+    recipe: BaseModel,
     phase_starts: Sequence[int] = (0,),
     on_step: Callable[[int], None] | None = None,
 ) -> None:
@@ -89,17 +91,22 @@ def run(
         options: Rates, device, checkpoints.
         steps: Of the whole training.
         work: Folder for checkpoint and log.jsonl.
+        recipe: All settings, kept with the checkpoint: it goes on with the same ones only, see
+            `training.record`.
         phase_starts: Steps at which the losses change: moments start anew there, and the rate warms up.
         on_step: Called after each step with how many are done.
 
     Raises:
+        WrongOptions: The checkpoint in `work` was made with other settings, or has more steps.
         FloatingPointError: A term of the loss is not finite; names step and terms.
     """
     torch.set_num_threads(options.threads)
     for optimiser in trainee.optimisers.values():
         for group in optimiser.param_groups:
             group.setdefault("initial_lr", group["lr"])
-    done = first = checkpoint.load(work, trainee.networks, trainee.optimisers)
+    made_with = record.of(recipe, phase_starts)
+    done = first = checkpoint.load(work, trainee.networks, trainee.optimisers, made_with)
+    _say_where(work, done, steps)
     started = time.monotonic()
     for network in trainee.networks.values():
         network.train()
@@ -117,11 +124,23 @@ def run(
         done += 1
         _report(work, done, steps, terms, (time.monotonic() - started) / (done - first))
         if done % options.checkpoint_every == 0 or done == steps:
-            checkpoint.save(work, trainee.networks, trainee.optimisers, done)
+            checkpoint.save(work, trainee.networks, trainee.optimisers, made_with, done)
         if on_step is not None:
             on_step(done)
     for network in trainee.networks.values():
         network.eval()
+
+
+def _say_where(work: Path, done: int, steps: int) -> None:
+    if done > steps:
+        raise WrongOptions(
+            f"{work} holds a training of {done} steps, more than the {steps} of these settings; give another "
+            "folder as work, or more steps"
+        )
+    if done == steps:
+        log.info("all %d steps are done already, in %s: nothing is left to train", steps, work)
+    elif done:
+        log.info("going on from step %d of %d, in %s", done, steps, work)
 
 
 def rate_share(options: LoopOptions, step: int, steps: int, phase_starts: Sequence[int] = (0,)) -> float:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.engine_folder import EngineFolder
 from training.loop import LoopOptions
+from training.weights import WeightsFile
 
 
 class NetworkOptions(BaseModel):
@@ -45,7 +46,7 @@ class StyleOptions(BaseModel):
     content: list[Path] = Field(min_length=1, description="folders of photographs, and clips")
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint, log and previews")
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     spread: bool = Field(
@@ -142,8 +143,6 @@ class StyleOptions(BaseModel):
         wrong = [f"content {path} does not exist" for path in self.content if not path.exists()]
         if not self.style.is_file():
             wrong.append(f"style picture {self.style} does not exist")
-        if self.init is not None and not self.init.is_file():
-            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         for name in ("factors", "translation_factors"):
             if any(factor < 1 or share <= 0 for factor, share in getattr(self, name).items()):
                 wrong += [f"{name}: factors are at least 1, shares above 0"]

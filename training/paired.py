@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
@@ -34,9 +33,10 @@ from training.fused import paint
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.options import NetworkOptions
-from training.pairs import OPERATORS, Pairs, stack
+from training.pairs import OPERATORS, Maker, PairFiles, Pairs, stack
 from training.pictures import CLIPS, Picture, Still, find_stills, noisy
 from training.shelf import Shelf
+from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class PairedOptions(BaseModel):
     )
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     spread: bool = Field(
@@ -121,8 +121,6 @@ class PairedOptions(BaseModel):
     def _check(self) -> PairedOptions:
         given = [*self.content, *([self.partners] if self.partners is not None else [])]
         wrong = [f"{path} does not exist" for path in given if not path.exists()]
-        if self.init is not None and not self.init.is_file():
-            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if (self.operator is None) == (self.partners is None):
             wrong.append("give either operator, which draws partners, or partners, a folder")
         if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):
@@ -158,7 +156,7 @@ def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) 
     """The trained networks, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     with _open_pairs(options) as opened:
         trainee = PairedTrainee(options, opened)
-        run_loop(trainee, options.loop, options.steps, options.work, on_step=on_step)
+        run_loop(trainee, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return trainee
 
 
@@ -173,7 +171,7 @@ class PairedTrainee:
         if options.init is None:
             wake(self.generator)
         else:
-            self.generator.load_state_dict(load_file(options.init))
+            start_from(self.generator, options.init)
         if options.spread:
             spread(self.generator)
             forget_detail(self.generator)
@@ -263,7 +261,8 @@ def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
     seed = options.loop.seed
     with ExitStack() as later:
         if options.partners is not None:
-            make = pairs.read(options.content[0], options.partners, options.square, options.exclude, seed)
+            files = PairFiles(options.content[0], options.partners, options.square, options.exclude, seed)
+            make: Maker = later.enter_context(closing(files)).make
         else:
             assert options.operator is not None
             clips = [path for path in options.content if path.suffix.lower() in CLIPS]

@@ -6,6 +6,7 @@ seed and its number alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,10 @@ from training.line_wash import line_and_wash
 from training.pictures import Picture, draw_factor, find_stills, read_still, to_tensor
 from training.pool import cut
 from training.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+_TRIES = 200
 
 Operator: TypeAlias = Callable[[Picture, float], Picture]
 Maker: TypeAlias = Callable[[int, float], Picture]
@@ -98,40 +103,65 @@ def drawn(
     return make
 
 
-def read(folder: Path, partners: Path, side: int, exclude: Sequence[str], seed: int) -> Maker:
-    """How to make pairs of the pictures below `folder`, held-out ones apart, and those below `partners` that
-    have the same relative path.
+class PairFiles:
+    """Makes pairs of the pictures below `folder`, held-out ones apart, and those below `partners` that have
+    the same relative path. Close it after use.
+
+    A pair that cannot be read, or whose sizes differ, is named in the log, skipped and counted. Sizes are
+    known once both are decoded, so a wrong one is met in the course of the training.
+
+    Attributes:
+        skipped: Pictures whose pair cannot be used.
 
     Raises:
         ValueError: There is no picture, or one has no partner.
     """
-    stills = [still for still in find_stills([folder], exclude) if not still.held_out]
-    if not stills:
-        raise ValueError(f"there is no training picture in {folder}")
-    paths = {still.path: partners / still.path.relative_to(folder) for still in stills}
-    if missing := [str(path) for path in paths.values() if not path.is_file()]:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
 
-    def make(index: int, _: float) -> Picture:
-        rng = np.random.default_rng([seed, 1, index])
-        path = stills[int(rng.integers(len(stills)))].path
-        crop = cut(_stacked(path, paths[path]), side, rng)
-        return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side].copy()
+    def __init__(self, folder: Path, partners: Path, side: int, exclude: Sequence[str], seed: int) -> None:
+        stills = [still for still in find_stills([folder], exclude) if not still.held_out]
+        if not stills:
+            raise ValueError(f"there is no training picture in {folder}")
+        self._folder, self._side, self._seed = folder, side, seed
+        self._pairs = [(still.path, partners / still.path.relative_to(folder)) for still in stills]
+        self.skipped: set[Path] = set()
+        if missing := [str(partner) for _, partner in self._pairs if not partner.is_file()]:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
 
-    return make
+    def make(self, index: int, _: float) -> Picture:
+        """The pair of an index, whatever the factor; see `Maker`.
+
+        Raises:
+            ValueError: No pair that can be used was found.
+        """
+        rng, side = np.random.default_rng([self._seed, 1, index]), self._side
+        for _try in range(_TRIES):
+            path, partner = self._pairs[int(rng.integers(len(self._pairs)))]
+            pair = None if path in self.skipped else _stacked(path, partner)
+            if pair is not None:
+                crop = cut(pair, side, rng)
+                return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side].copy()
+            self.skipped.add(path)
+        raise ValueError(f"no pair of pictures in {self._folder} that can be used, in {_TRIES} tries")
+
+    def close(self) -> None:
+        """Say how much was skipped."""
+        if self.skipped:
+            log.warning("%d of %d pairs could not be used", len(self.skipped), len(self._pairs))
 
 
-def _stacked(path: Path, partner_path: Path) -> Picture:
-    """Picture and partner as one of six channels, HW6."""
+def _stacked(path: Path, partner_path: Path) -> Picture | None:
+    """Picture and partner as one of six channels, HW6; None, and a line in the log, where that cannot be."""
     source, other = read_still(path), read_still(partner_path)
     if source is None or other is None:
-        raise ValueError(f"{path if source is None else partner_path} is not a readable picture")
+        return None
     if source.shape != other.shape:
         sizes = [f"{picture.shape[1]} x {picture.shape[0]}" for picture in (source, other)]
-        raise ValueError(
-            f"{path} is {sizes[0]}, its partner {partner_path} {sizes[1]}; pairs must match point by point"
-        )
+        log.warning(
+            "skipped %s: it is %s, its partner %s %s; pairs must match point by point",
+            path, sizes[0], partner_path, sizes[1],
+        )  # fmt: skip
+        return None
     return np.concatenate([source, other], axis=2)
 
 

@@ -19,6 +19,8 @@ _SHORT_LIVED_BYTES = 64 << 20  # the crops themselves are kept
 class Pool:
     """Crops of stills and, for `clip_share` of them, of frames of clips; each is read when first needed.
 
+    Close it after use.
+
     Raises:
         ValueError: There is neither still nor clip.
     """
@@ -64,6 +66,11 @@ class Pool:
             chosen.append(int(order[offset]))
         return chosen
 
+    def close(self) -> None:
+        """Stop reading, and say how much could not be read. May be called twice."""
+        self._readers.shutdown(cancel_futures=True)
+        self.shelf.close()
+
     def _read(self, index: int) -> Crop:
         rng = np.random.default_rng([self._seed, 1, index])
         return cut(self.shelf.take(rng, self._clip_share)[0], self._side, rng)
@@ -72,7 +79,7 @@ class Pool:
 def open_pool(
     content: Sequence[Path], exclude: Sequence[str], size: int, side: int, clip_share: float, seed: int
 ) -> Pool:
-    """Pool of crops from folders of photographs, held-out sources apart, and from clips.
+    """Pool of crops from folders of photographs, held-out sources apart, and from clips. Close it after use.
 
     Raises:
         ValueError: There is neither still nor clip.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from streamfx.generate.networks.classifier import STRIDE, Classifier, probabilities
+from training.checkpoint import replace
 from training.metrics import ssim
 from training.pictures import Picture, Still, read_still, to_tensor
 
@@ -58,21 +63,51 @@ def judge(network: Classifier, picture: Picture) -> tuple[float, ...]:
     return tuple(probabilities(network.scores_of(to_tensor(window)[None]))[0].tolist())
 
 
-def select_good(stills: Sequence[Still], network: Classifier, least_side_pixels: int) -> list[Still]:
+def select_good(
+    stills: Sequence[Still], network: Classifier, least_side_pixels: int, readers: int, work: Path
+) -> list[Still]:
     """Pictures that are most probably good and large enough, in their order; the others are counted in the
-    log."""
-    kept: list[Still] = []
-    refused: Counter[str] = Counter()
-    for still in stills:
-        picture = read_still(still.path)
-        if picture is None:
-            refused["unreadable"] += 1
-        elif min(picture.shape[:2]) < least_side_pixels:
-            refused["too small"] += 1
-        elif (best := CLASSES[int(np.argmax(judge(network, picture)))]) != "good":
-            refused[best] += 1
-        else:
-            kept.append(still)
+    log.
+
+    Verdicts are kept in `work`: with the same judge, side and files none is read again.
+
+    Args:
+        stills: Pictures to choose from.
+        network: The judge.
+        least_side_pixels: Short side that a picture must have.
+        readers: Threads that read and judge.
+        work: Folder for `verdicts.json`.
+    """
+    key, kept = _key(stills, network, least_side_pixels), work / "verdicts.json"
+    saved = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if saved.get("key") == key:
+        verdicts: list[str] = saved["verdicts"]
+    else:
+        with ThreadPoolExecutor(readers, thread_name_prefix="streamfx-judge") as threads:
+            verdicts = list(threads.map(lambda still: _verdict(still, network, least_side_pixels), stills))
+        replace(kept, json.dumps({"key": key, "verdicts": verdicts}))
+    refused = Counter(verdict for verdict in verdicts if verdict != CLASSES[-1])
     words = ", ".join(f"{count} {why}" for why, count in refused.items())
-    log.info("%d of %d pictures are good (%s)", len(kept), len(stills), words or "none left out")
-    return kept
+    found = [still for still, verdict in zip(stills, verdicts, strict=True) if verdict == CLASSES[-1]]
+    log.info("%d of %d pictures are good (%s)", len(found), len(stills), words or "none left out")
+    return found
+
+
+def _verdict(still: Still, network: Classifier, least_side_pixels: int) -> str:
+    """The most probable class, or why there is none."""
+    picture = read_still(still.path)
+    if picture is None:
+        return "unreadable"
+    if min(picture.shape[:2]) < least_side_pixels:
+        return "too small"
+    return CLASSES[int(np.argmax(judge(network, picture)))]
+
+
+def _key(stills: Sequence[Still], network: Classifier, least_side_pixels: int) -> str:
+    """Digest of what verdicts follow from: names and sizes stand for the pictures."""
+    digest = hashlib.sha256(str(least_side_pixels).encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.cpu().numpy().tobytes())
+    for still in stills:
+        digest.update(f"{still.path}\n{still.path.stat().st_size}\n".encode())
+    return digest.hexdigest()

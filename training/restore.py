@@ -1,10 +1,10 @@
 """Training of a restoration engine: good pictures are damaged, and the network learns to undo it.
 
-The loss is that of the family, L1 + 0.0001 Σ -log D, and three things of our own. It begins with mean
-squares: under L1 a fresh network stays where it adds nothing, because any change worsens good pictures by as
-much as it betters bad ones. Each picture's L1 is weighted by how little it was damaged: with plain L1 a
-network blurs what is nearly good, since that costs little beside heavy noise. And neighbouring frames, which
-show the same but for their damage, must come out alike.
+The loss is each picture's PSNR, in decibels: under L1 (`decibels: false`) a network blurs what is nearly
+good, since that costs little beside heavy noise. It begins with mean squares: a fresh network would stay
+where it adds nothing, because any change worsens good pictures by as much as it betters bad ones.
+Neighbouring frames, which show the same but for their damage, must come out alike. From `adversarial_from` on
+a critic's 0.0001 Σ -log D is added; it costs PSNR, so the shipped recipe never comes to it.
 
 Legend of shapes: B clips, N pictures (the first frames of all clips, then the second ones of some), S side,
 s reduced side.
@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.errors import EngineMismatchError
@@ -37,6 +36,7 @@ from training.loop import LoopOptions
 from training.pictures import draw_factor
 from training.quality import select_good
 from training.restore_card import restore_card
+from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class RestoreOptions(BaseModel):
     feed: FeedOptions
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(default=None, description="weights.safetensors to start from")
+    init: WeightsFile | None = Field(default=None, description="weights.safetensors to start from")
     judge: Path | None = Field(
         default=None, description="engine folder of a quality classifier: train on what it calls good"
     )
@@ -107,8 +107,6 @@ class RestoreOptions(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> RestoreOptions:
         wrong = []
-        if self.init is not None and not self.init.is_file():
-            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if self.judge is not None and not self.judge.is_dir():
             wrong.append(f"judge {self.judge} does not exist; train it: python -m training classify")
         for factor, share in self.factors.items():
@@ -152,18 +150,27 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
     torch.manual_seed(options.loop.seed)
     network = Restore(**options.network.model_dump())
     if options.init is not None:
-        network.load_state_dict(load_file(options.init))
+        start_from(network, options.init)
     network.to(options.loop.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.set_num_threads(options.loop.threads)
     stills = options.feed.stills
     if options.judge is not None:
-        stills = select_good(stills, open_judge(options.judge), options.least_side_pixels)
+        judge, readers = open_judge(options.judge), options.feed.readers
+        stills = select_good(stills, judge, options.least_side_pixels, readers, options.work)
     feed = Feed(options.feed, options.loop.seed, stills)
     damaged = DamagedFeed(feed, options.side, options.loop.seed, options.feed.readers)
     try:
         trainee = RestoreTrainee(options, network, damaged)
         starts = sorted({0, options.squares_until, options.adversarial_from})
-        loop.run(trainee, options.loop, options.steps, options.work, phase_starts=starts, on_step=on_step)
+        loop.run(
+            trainee,
+            options.loop,
+            options.steps,
+            options.work,
+            recipe=options,
+            phase_starts=starts,
+            on_step=on_step,
+        )
     finally:
         damaged.close()
     return network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,7 +33,7 @@ class Shelf:
         kept_bytes: Of decoded pictures, at most.
 
     Attributes:
-        skipped: Files that could not be read, or are too small.
+        skipped: Files that could not be read, at least in part, or are too small.
 
     Raises:
         ValueError: There is neither still nor clip.
@@ -47,7 +47,8 @@ class Shelf:
         self.skipped: set[Path] = set()
         self._stills, self._clips = list(stills), list(clips)
         self._kept = _Kept(kept_bytes)
-        self._open: dict[Path, Clip] = {}
+        self._failed: set[Key] = set()
+        self._open: dict[Path, Clip | None] = {}
         self._decoding = {path: threading.Lock() for path in self._clips}
         log.info("%d stills and %d clips to train on", len(self._stills), len(self._clips))
 
@@ -75,12 +76,10 @@ class Shelf:
                 if from_clip
                 else self._stills[int(which * len(self._stills))].path
             )
-            if path in self.skipped:
-                continue
             found = self._frames(path, at, frames) if from_clip else self._still(path, frames)
             if found and min(found[0].shape[:2]) >= smallest:
                 return found
-            if found:
+            if found and path not in self.skipped:
                 log.warning("skipped %s: smaller than %d pixels", path, smallest)
             self.skipped.add(path)
         raise ValueError(f"no readable training picture of {smallest} pixels or more in {_TRIES} tries")
@@ -88,41 +87,55 @@ class Shelf:
     def close(self) -> None:
         """Close the clips, and say how much was skipped. May be called twice."""
         for clip in self._open.values():
-            clip.close()
+            if clip is not None:
+                clip.close()
         self._open.clear()
         if self.skipped:
-            log.warning("%d pictures or clips could not be used and were skipped", len(self.skipped))
+            log.warning(
+                "%d pictures or clips could not be used, at all or in part",
+                len(self.skipped),
+            )
 
     def _still(self, path: Path, frames: int) -> list[Picture]:
-        key = (path, 0, 1)
-        kept = self._kept.get(key)
-        if kept is None:
+        def read() -> list[Picture]:
             picture = read_still(path)
-            if picture is None:
-                return []
-            kept = picture[None]
-            self._kept.put(key, kept)
-        return [kept[0]] * frames
+            return [] if picture is None else [picture]
+
+        return self._once((path, 0, 1), read) * frames
 
     def _frames(self, path: Path, at: float, frames: int) -> list[Picture]:
         with self._decoding[path]:
-            clip = self._open.get(path) or open_clip(path)
+            if path not in self._open:
+                self._open[path] = open_clip(path)
+            clip = self._open[path]
             if clip is None:
                 return []
-            self._open[path] = clip
             last = clip.frames - frames
             if last < 0:
                 return []
             starts = min(_MOST_STARTS, last + 1)
             first = round(int(at * starts) * last / max(1, starts - 1))
-            key = (path, first, frames)
-            kept = self._kept.get(key)
-            if kept is None:
+
+            def read() -> list[Picture]:
                 found = clip.read(first, frames)
-                if len(found) < frames:
-                    return []
-                kept = np.stack(found)
-                self._kept.put(key, kept)
+                return found if len(found) == frames else []
+
+            return self._once((path, first, frames), read)
+
+    def _once(self, key: Key, read: Callable[[], list[Picture]]) -> list[Picture]:
+        """What is kept, else what is read, and kept from then on; nothing is tried again that failed.
+
+        A failure counts for its place alone: were the whole clip given up, what is taken later would depend
+        on which places were read before.
+        """
+        kept = self._kept.get(key)
+        if kept is None:
+            found = [] if key in self._failed else read()
+            if not found:
+                self._failed.add(key)
+                return []
+            kept = np.stack(found)
+            self._kept.put(key, kept)
         return list(kept)
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
@@ -33,6 +33,7 @@ from training.fused import bare, complete, fuse_rgb, reduce
 from training.options import NetworkOptions, StyleOptions
 from training.pictures import draw_factor, noisy, read_still, to_short_side, to_tensor
 from training.pool import Pool, open_pool
+from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
@@ -104,18 +105,18 @@ class Studio:
 
 
 def open_studio(options: StyleOptions) -> Studio:
-    """Read pictures and style and load the frozen networks.
+    """Read pictures and style and load the frozen networks. Close the studio's pool after use.
 
     Raises:
         ValueError: The style picture cannot be read, or there is no training picture.
     """
-    pool = open_pool(
-        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
-    )
     encoder, decoder = Encoder().to(options.loop.device), Decoder().to(options.loop.device)
     style_rgb_13HW = open_style(options.style).to(options.loop.device)
     features = style_features(encoder, style_rgb_13HW)
     grams = [losses.gram(layer) for layer in features]
+    pool = open_pool(
+        options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
+    )
     return Studio(options, pool, encoder, decoder, features, style_rgb_13HW, grams)
 
 
@@ -153,19 +154,21 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
     sizes = options.network.model_dump(exclude={"family"})
     network = WarpMask(**sizes) if isinstance(options.network, NetworkOptions) else YuvStyle(**sizes)
     if options.init is not None:
-        network.load_state_dict(load_file(options.init))
+        start_from(network, options.init)
     if options.spread:
         spread(network)
     network.to(options.loop.device)
-    trainee = StyleTrainee(open_studio(options), network)
-    loop.run(
-        trainee,
-        options.loop,
-        options.total_steps,
-        options.work,
-        phase_starts=options.phase_starts,
-        on_step=on_step,
-    )
+    studio = open_studio(options)
+    with closing(studio.pool):
+        loop.run(
+            StyleTrainee(studio, network),
+            options.loop,
+            options.total_steps,
+            options.work,
+            recipe=options,
+            phase_starts=options.phase_starts,
+            on_step=on_step,
+        )
     return network
 
 

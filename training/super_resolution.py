@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
@@ -31,6 +30,7 @@ from training.metrics import perceptual_distance
 from training.relativistic import ScaleCritic, relativistic
 from training.super_resolution_card import card
 from training.upscaled import draw_noise, reduce_bicubic, to_8_bits, upscale
+from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class SuperResolutionOptions(BaseModel):
     feed: FeedOptions
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     version: str = "1.0.0"
@@ -105,8 +105,6 @@ class SuperResolutionOptions(BaseModel):
             wrong.append(f"feed.crop {self.feed.crop} is less than 48")
         if self.noisy_squares > self.feed.batch:
             wrong.append(f"noisy_squares {self.noisy_squares} is more than feed.batch {self.feed.batch}")
-        if self.init is not None and not self.init.is_file():
-            wrong.append(f"init {self.init} does not exist; give the engine's weights.safetensors")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -241,7 +239,7 @@ def train(options: SuperResolutionOptions, on_step: Callable[[int], None] | None
     torch.manual_seed(options.loop.seed)
     network = SuperResolution(**options.network.model_dump())
     if options.init is not None:
-        network.load_state_dict(load_file(options.init))
+        start_from(network, options.init)
     network.to(options.loop.device)
     with Feed(options.feed, options.loop.seed) as feed:
         loop.run(
@@ -249,6 +247,7 @@ def train(options: SuperResolutionOptions, on_step: Callable[[int], None] | None
             options.loop,
             options.total_steps,
             options.work,
+            recipe=options,
             phase_starts=sorted({0, options.distortion_steps}),
             on_step=on_step,
         )

@@ -16,7 +16,6 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import WarpMask
@@ -33,6 +32,7 @@ from training.pairs import stack
 from training.pictures import draw_factor, noisy, to_short_side
 from training.unpaired_card import card
 from training.unpaired_options import GeneratorWeights, UnpairedOptions
+from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,9 @@ def train(options: UnpairedOptions, on_step: Callable[[int], None] | None = None
         trainee = UnpairedTrainee(options, source, target)
         steps = options.copying_steps + options.steps
         starts = (0, options.copying_steps)
-        run_loop(trainee, options.loop, steps, options.work, phase_starts=starts, on_step=on_step)
+        run_loop(
+            trainee, options.loop, steps, options.work, recipe=options, phase_starts=starts, on_step=on_step
+        )
     return trainee
 
 
@@ -87,7 +89,7 @@ class UnpairedTrainee:
             wake(generator)
         self._copying = [self.forth, self.back]
         if options.init is not None:
-            self.forth.load_state_dict(load_file(options.init))
+            start_from(self.forth, options.init)
             self._copying = [self.back]
         self._ties = [tie(generator) for generator in (self.forth, self.back)]
         self.critic_source, self.critic_target = (

@@ -12,6 +12,7 @@ from training.feed import FeedOptions
 from training.loop import LoopOptions
 from training.options import NetworkOptions
 from training.pictures import Still
+from training.weights import WeightsFile
 
 
 class GeneratorWeights(BaseModel):
@@ -47,7 +48,7 @@ class UnpairedOptions(BaseModel):
     licence: str = "Apache-2.0"
 
     network: NetworkOptions = Field(default_factory=lambda: NetworkOptions(norm="none"))
-    init: Path | None = Field(
+    init: WeightsFile | None = Field(
         default=None,
         description="weights.safetensors of a finished engine that the generator to the target starts from; "
         "random by default",

@@ -44,8 +44,9 @@ from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from streamfx.generate.reduce import reduce_reference, small_size
-from streamfx.resident.effect import Network, Step
+from streamfx.resident.effect import Step
 from streamfx.resident.form import Form
+from streamfx.resident.recording import Network
 from streamfx.resident.residence import Residence, Room, held_of
 
 IN_FLIGHT = 4

@@ -2,10 +2,10 @@
 
 Legend of shapes: B pictures, N channels that the network sees, h x w what it sees; C x H x W the heads.
 
-Backends say what runs a setting and a shape, a `Translate`. On a GPU it is recorded once as a CUDA graph on
-a stream of its own, with buffers of its own, and replayed for each frame that comes from the host; frames
-that are on the device already go through `TorchEngine.run`, which copies nothing to the host and records
-nothing itself, so that the caller can record it along with the rest of its frame.
+Backends say what runs a setting and a shape, a `Translate`. On a GPU it is recorded as a CUDA graph on a
+stream of its own, with buffers of its own, once the first frame of the host needs it, and replayed for each;
+frames that are on the device already go through `TorchEngine.run`, which copies nothing to the host and
+records nothing itself, so that the caller can record it along with the rest of its frame.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ Translate: TypeAlias = Callable[[Tensor, Tensor], None]
 """Enqueues the heads of what is seen, (B, N, h, w), into the second tensor, on torch's current stream."""
 Prepare: TypeAlias = Callable[[Setting, Shape], Translate]
 
+_CLOSED = "this compiled engine is closed"
 _DTYPES = {Precision.F32: torch.float32, Precision.F16: torch.float16}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Ready:
     """What runs one setting and shape.
 
     Attributes:
         translate: for tensors on the device.
-        recorded: for arrays of the host, on a GPU.
+        recorded: for arrays of the host, on a GPU; None until there are some.
     """
 
     translate: Translate
-    recorded: _Recorded | None
+    recorded: _Recorded | None = None
 
 
 class TorchEngine:
@@ -85,7 +86,7 @@ class TorchEngine:
             torch.backends.cudnn.benchmark = True
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
-        ready = self._readied(Setting.of(to_rgb, from_rgb, factor), (1, *reduced.shape))
+        ready = self._readied_for_host(Setting.of(to_rgb, from_rgb, factor), (1, *reduced.shape))
         if ready.recorded is not None:
             return ready.recorded(reduced)
         heads = torch.empty(self._golden.heads_shape((1, *reduced.shape)), dtype=self.dtype)
@@ -105,7 +106,7 @@ class TorchEngine:
         return self._golden.heads_shape(seen)
 
     def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        self._readied(Setting.of(to_rgb, from_rgb, factor), (1, *shape))
+        self._readied_for_host(Setting.of(to_rgb, from_rgb, factor), (1, *shape))
 
     def exchange(self, setting: Setting, shape: Shape, translate: Translate) -> bool:
         """Let the next call of a setting and shape be done by something else; calls that run are finished.
@@ -113,7 +114,9 @@ class TorchEngine:
         Returns:
             False where this is closed, and nothing was done.
         """
-        ready = self._made_ready(translate, shape)  # takes a while; frames go on meanwhile
+        ready, former = _Ready(translate), self._ready.get((setting, shape))
+        if former is not None and former.recorded is not None:
+            ready.recorded = self._recorded(translate, shape)  # takes a while; frames go on meanwhile
         with self._lock:
             if not self._closed:
                 if (former := self._ready.get((setting, shape))) is not None:
@@ -134,20 +137,26 @@ class TorchEngine:
         if ready is None:
             with self._lock:
                 if self._closed:
-                    raise RuntimeError("this compiled engine is closed")
+                    raise RuntimeError(_CLOSED)
                 ready = self._ready.get((setting, shape))
                 if ready is None:
-                    ready = self._made_ready(self._prepare(setting, shape), shape)
-                    self._ready[setting, shape] = ready
+                    ready = self._ready[setting, shape] = _Ready(self._prepare(setting, shape))
         return ready
 
-    def _made_ready(self, translate: Translate, shape: Shape) -> _Ready:
-        """Return it ready for frames: on a GPU recorded."""
-        if self.device.type != "cuda":
-            return _Ready(translate, None)
-        heads = self._golden.heads_shape(shape)
+    def _readied_for_host(self, setting: Setting, shape: Shape) -> _Ready:
+        """Return it ready for arrays of the host: on a GPU recorded."""
+        ready = self._readied(setting, shape)
+        if ready.recorded is None and self.device.type == "cuda":
+            with self._lock:
+                if self._closed:
+                    raise RuntimeError(_CLOSED)
+                if ready.recorded is None:
+                    ready.recorded = self._recorded(ready.translate, shape)
+        return ready
+
+    def _recorded(self, translate: Translate, shape: Shape) -> _Recorded:
         with torch.inference_mode():
-            return _Ready(translate, _Recorded(translate, shape, heads, self.dtype, self.device))
+            return _Recorded(translate, shape, self._golden.heads_shape(shape), self.dtype, self.device)
 
 
 class _Recorded:

@@ -11,7 +11,7 @@ from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError
 from streamfx.frame import Frame
 
-_AHEAD_FILE, _AHEAD_LIVE = 3, 1  # frames waited for where a cut is suspected: live, that is latency
+MOST_AHEAD, _AHEAD_LIVE = 3, 1  # frames waited for where a cut is suspected: live, that is latency
 
 Look = Callable[[Frame], None]
 
@@ -33,7 +33,7 @@ class ShotSource:
         self.name, self.format, self.notes = source.name, source.format, source.notes
         self.extras, self.live, self.shortfall = source.extras, source.live, 0
         self._source, self._looks = source, tuple(looks)
-        self._most_ahead = _AHEAD_LIVE if source.live else _AHEAD_FILE
+        self._most_ahead = _AHEAD_LIVE if source.live else MOST_AHEAD
         self._ahead: deque[Frame | Exception | None] = deque()
         self._cuts = Cuts()
         self._shot: int | None = None  # before the first frame

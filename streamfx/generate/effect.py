@@ -128,12 +128,12 @@ class Effect:
         controls, spec = self._controls, self.engine.spec
         if controls.strength == 0 and not self.doublings:
             return frame
+        noise = Noise(controls.noise_amplitude, controls.seed, frame.shot)
         if self.on_device is not None:
-            return self.on_device(frame, controls.factor, controls.strength)
+            return self.on_device(frame, controls.factor, controls.strength, noise)
         frame = frame.fetched()
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
-        noise = Noise(controls.noise_amplitude, controls.seed, frame.shot)
         seen = see(frame, colour, spec, controls.factor, noise, self.threads)
         clock.done("reduce")
 

@@ -7,12 +7,13 @@ from typing import Protocol
 from streamfx.backends.backend import CompiledEngine
 from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.engine import Engine
+from streamfx.generate.seen import Noise
 
 
 class DeviceStep(Protocol):
     """One engine at work on a device. May be called from several threads."""
 
-    def __call__(self, frame: Frame, factor: float, strength: float) -> Frame:
+    def __call__(self, frame: Frame, factor: float, strength: float, noise: Noise | None = None) -> Frame:
         """Return the frame with the effect applied, its pixels on the device; see `Effect.process`."""
 
     def prepare(self, video: VideoFormat, factor: float) -> None:

@@ -10,6 +10,7 @@ in the cache.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -30,7 +31,9 @@ def reduce_kernel(
     luma,
     chroma,  # U, or pairs of U and V where they are interleaved
     other_chroma,  # V; not read where it is interleaved
-    out,
+    small_luma,
+    small_u,
+    small_v,
     luma_rows,  # first sample of each small one, then the weights; likewise below
     luma_row_weights,
     luma_columns,
@@ -41,10 +44,16 @@ def reduce_kernel(
     chroma_column_weights,
     small_height,
     small_width,
+    small_chroma_height,
+    small_chroma_width,
     luma_row,  # distances in memory from row to row and from picture to picture, in samples or pairs
     luma_picture,
     chroma_row,
     chroma_picture,
+    small_luma_row,
+    small_luma_picture,
+    small_chroma_row,
+    small_chroma_picture,
     luma_tiles_y,
     DEPTH: tl.constexpr,
     UNUSED_BITS: tl.constexpr,
@@ -57,30 +66,31 @@ def reduce_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Write reduced planes; see `surface_steps.reduce_surface`. Grid: tiles along x, along y, pictures."""
+    """Write reduced planes; see `surface_steps.reduce_each`. Grid: tiles along x, along y, pictures."""
     picture = tl.program_id(2).to(tl.int64)
-    size = small_height * small_width
-    out += picture * 3 * size
     tile_y = tl.program_id(1)
     if tile_y < luma_tiles_y:
         _reduce_tile(
-            luma + picture * luma_picture, luma, out, tile_y, luma_rows, luma_row_weights, luma_columns,
-            luma_column_weights, small_height, small_width, luma_row,
+            luma + picture * luma_picture, luma,
+            small_luma + picture * small_luma_picture, small_luma, tile_y,
+            luma_rows, luma_row_weights, luma_columns, luma_column_weights,
+            small_height, small_width, luma_row, small_luma_row,
             DEPTH, UNUSED_BITS, LUMA_TAPS_Y, LUMA_TAPS_X, 1, False, UNROLLED, ROWS, COLUMNS,
         )  # fmt: skip
     else:
         _reduce_tile(
-            chroma + picture * chroma_picture, other_chroma + picture * chroma_picture, out + size,
-            tile_y - luma_tiles_y, chroma_rows, chroma_row_weights, chroma_columns,
-            chroma_column_weights, small_height, small_width, chroma_row,
+            chroma + picture * chroma_picture, other_chroma + picture * chroma_picture,
+            small_u + picture * small_chroma_picture, small_v + picture * small_chroma_picture,
+            tile_y - luma_tiles_y, chroma_rows, chroma_row_weights, chroma_columns, chroma_column_weights,
+            small_chroma_height, small_chroma_width, chroma_row, small_chroma_row,
             DEPTH, UNUSED_BITS, CHROMA_TAPS_Y, CHROMA_TAPS_X, 2, PAIRED, UNROLLED, ROWS, COLUMNS,
         )  # fmt: skip
 
 
 @triton.jit
 def _reduce_tile(
-    source, other_source, out, tile_y, rows, row_weights, columns, column_weights,
-    small_height, small_width, source_row,
+    source, other_source, out, other_out, tile_y, rows, row_weights, columns, column_weights,
+    small_height, small_width, source_row, out_row,
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, TAPS_Y: tl.constexpr, TAPS_X: tl.constexpr,
     PLANES: tl.constexpr, PAIRED: tl.constexpr, UNROLLED: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -118,10 +128,10 @@ def _reduce_tile(
         total += weight_y * line
         other_total += weight_y * other_line
         at += source_row
-    out += y * small_width + x
-    tl.store(out, total, inside)
+    to = y * out_row + x
+    tl.store(out + to, total, inside)
     if PLANES == 2:
-        tl.store(out + small_height * small_width, other_total, inside)
+        tl.store(other_out + to, other_total, inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +149,25 @@ class ReduceTile:
     warps: int = 4
 
 
-def reduce_planes(surface: Surface, out: Tensor, *, shift: tuple[float, float], tile: ReduceTile) -> None:
-    """Write the reduced planes to ``out`` (B, 3, h, w), given the chroma shift; all checked."""
-    small_height, small_width = out.shape[2:]
-    tables = []
-    for size, (shift_y, shift_x) in (
-        (surface.size, (0.0, 0.0)),
-        (surface.subsampling.chroma_size(surface.size), shift),
-    ):
-        tables.append(_table(size[0], small_height, shift_y, surface.device))
-        tables.append(_table(size[1], small_width, shift_x, surface.device))
+def reduce_planes(
+    surface: Surface, small: Sequence[Tensor], *, shift: tuple[float, float], tile: ReduceTile
+) -> None:
+    """Write the reduced planes to Y, U and V, each (B, h, w), given the chroma shift; all checked."""
+    chroma_size = surface.subsampling.chroma_size(surface.size)
+    tables = [
+        _table(full[axis], out.shape[1 + axis], shifts[axis], surface.device)
+        for full, out, shifts in ((surface.size, small[0], (0.0, 0.0)), (chroma_size, small[1], shift))
+        for axis in range(2)
+    ]
     taps = [weights.shape[1] for _, weights in tables]
-    luma_tiles_y = triton.cdiv(small_height, tile.rows)
-    grid = (triton.cdiv(small_width, tile.columns), 2 * luma_tiles_y, surface.pictures)
+    sizes = [tuple(plane.shape[1:]) for plane in small[:2]]
+    luma_tiles_y = triton.cdiv(sizes[0][0], tile.rows)
+    tiles_x = triton.cdiv(max(width for _, width in sizes), tile.columns)
+    grid = (tiles_x, luma_tiles_y + triton.cdiv(sizes[1][0], tile.rows), surface.pictures)
     sources = surface.numbers()
     reduce_kernel[grid](
-        *sources, out, *(part for table in tables for part in table), small_height, small_width,
-        *(plane.stride(axis) for plane in sources[:2] for axis in (1, 0)),
+        *sources, *small, *(part for table in tables for part in table), *sizes[0], *sizes[1],
+        *(plane.stride(axis) for plane in (*sources[:2], *small[:2]) for axis in (1, 0)),
         luma_tiles_y,
         DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
         LUMA_TAPS_Y=taps[0], LUMA_TAPS_X=taps[1], CHROMA_TAPS_Y=taps[2], CHROMA_TAPS_X=taps[3],

@@ -89,7 +89,7 @@ def with_noise(planes: Array, channels: int, noise: Noise) -> Array:
     height, width = planes.shape[1:]
     seen = np.empty((len(planes) + channels, height, width), np.float32)
     seen[: len(planes)] = planes
-    normal = _normal(noise.seed, noise.shot, channels, height, width)
+    normal = standard_noise(noise.seed, noise.shot, channels, height, width)
     np.multiply(normal, noise.amplitude, out=seen[len(planes) :])
     return seen
 
@@ -114,5 +114,6 @@ def _surface(frame: Frame, size: tuple[int, int], stride: int, threads: int | No
 
 
 @lru_cache(maxsize=4)
-def _normal(seed: int, shot: int, channels: int, height: int, width: int) -> Array:
+def standard_noise(seed: int, shot: int, channels: int, height: int, width: int) -> Array:
+    """Return (channels, height, width) of standard normal noise, float32; cached, do not write to it."""
     return np.random.default_rng([seed, shot]).standard_normal((channels, height, width), np.float32)

@@ -123,7 +123,7 @@ def place_surface(
         BackendUnavailableError: Triton is not installed.
     """
     target = _target(surface, out)
-    _check_small(surface, small)
+    _check_small("place", surface, small)
     amount = _amount(strength, surface)
     _check_flags(not_finite, surface)
     legal = legal_codes(surface.depth, code_range)
@@ -180,18 +180,33 @@ def reduce_surface(
             f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
             f"found {target.dtype} {tuple(target.shape)} on {target.device}"
         )
+    y, u, v = (target[:, index] for index in range(3))
+    reduce_each(surface, (y, u, v), shift=chroma_shift(surface.subsampling, chroma_location), tile=tile)
+    return target
+
+
+def reduce_each(
+    surface: Surface, small: SmallPlanes, *, shift: tuple[float, float], tile: ReduceTile | None = None
+) -> None:
+    """Write the reduced planes in code values, each to one of its own size.
+
+    Args:
+        surface: source. Not changed.
+        small: Y, U and V to write to, as for `place_surface`; they span the planes exactly.
+        shift: where chroma samples lie, see `place_surface`.
+        tile: see `reduce_surface`.
+
+    Raises:
+        FrameError: sizes or types do not fit together.
+        BackendUnavailableError: Triton is not installed.
+    """
+    _check_small("reduce", surface, small)
     try:
         from streamfx.generate import reduce_triton
     except ImportError as error:
         raise _without_triton(error) from error
-    with _device_of(target):
-        reduce_triton.reduce_planes(
-            surface,
-            target,
-            shift=chroma_shift(surface.subsampling, chroma_location),
-            tile=tile or reduce_triton.ReduceTile(),
-        )
-    return target
+    with _device_of(small[0]):
+        reduce_triton.reduce_planes(surface, small, shift=shift, tile=tile or reduce_triton.ReduceTile())
 
 
 def _device_of(tensor: Tensor) -> torch.cuda.device_of:
@@ -247,7 +262,7 @@ def _check_heads(surface: Surface, heads: Tensor, reduced: Tensor | None) -> Non
         raise FrameError(f"fuse: the reduced planes must be contiguous and on {surface.device}")
 
 
-def _check_small(surface: Surface, small: SmallPlanes) -> None:
+def _check_small(step: str, surface: Surface, small: SmallPlanes) -> None:
     import torch
 
     for name, plane in zip("YUV", small, strict=True):
@@ -255,13 +270,13 @@ def _check_small(surface: Surface, small: SmallPlanes) -> None:
         kind = plane.dtype in (torch.float32, torch.float16) and plane.device == surface.device
         if not fits or not kind or plane.stride(2) != 1:
             raise FrameError(
-                f"place: small plane {name} must be float32 or float16 of shape ({surface.pictures}, height, "
-                f"width) on {surface.device}, rows contiguous; found {plane.dtype} {tuple(plane.shape)} on "
-                f"{plane.device}"
+                f"{step}: small plane {name} must be float32 or float16 of shape ({surface.pictures}, "
+                f"height, width) on {surface.device}, rows contiguous; found {plane.dtype} "
+                f"{tuple(plane.shape)} on {plane.device}"
             )
     if small[1].shape != small[2].shape or small[1].stride() != small[2].stride():
         raise FrameError(
-            f"place: small U and V must be of one size and padding; found {tuple(small[1].shape)} and "
+            f"{step}: small U and V must be of one size and padding; found {tuple(small[1].shape)} and "
             f"{tuple(small[2].shape)}, strides {small[1].stride()} and {small[2].stride()}"
         )
 

@@ -6,7 +6,7 @@ whole picture, for its mean say, cannot be run so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -31,20 +31,34 @@ def in_tiles(
     _, rows, _ = tile_shape((len(seen), height, width), spec, most_pixels)
     if rows == height:
         return network(seen)
-    border = _border(spec)
     heads: Array | None = None
-    done = 0
-    while done < height:
-        top = min(max(done - border, 0), height - rows)  # all bands are of one height: one shape to prepare
+    for top, begin, end in bands(height, rows, spec):
         part = network(np.ascontiguousarray(seen[:, top : top + rows]))
         if heads is None:
             ratio = part.shape[1] // rows
             heads = np.empty((len(part), height * ratio, part.shape[2]), np.float32)
-        end = height if top + rows == height else top + rows - border
-        heads[:, done * ratio : end * ratio] = part[:, (done - top) * ratio : (end - top) * ratio]
-        done = end
+        heads[:, begin * ratio : end * ratio] = part[:, (begin - top) * ratio : (end - top) * ratio]
     assert heads is not None
     return heads
+
+
+def bands(height: int, rows: int, spec: EngineSpec) -> Iterator[tuple[int, int, int]]:
+    """Yield the first row of each band, and the first row and the end of what is taken of its result.
+
+    All bands are of one height: one shape to prepare.
+
+    Args:
+        height: of what the network sees.
+        rows: of a band, see `tile_shape`.
+        spec: of the engine.
+    """
+    border = _border(spec)
+    done = 0
+    while done < height:
+        top = min(max(done - border, 0), height - rows)
+        end = height if top + rows == height else top + rows - border
+        yield top, done, end
+        done = end
 
 
 def tile_shape(

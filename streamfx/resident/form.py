@@ -135,6 +135,26 @@ def _moved(plane: Tensor, lower: int, higher: int, depth: int) -> Tensor:
     return (plane >> lower) & ((1 << depth) - 1) if lower else plane << higher
 
 
+def sampled_planes(surface: Surface, rows: int, columns: int) -> tuple[Any, Any, Any]:
+    """Return so many samples of each plane of one picture, evenly spread, in main memory."""
+    import torch
+
+    def evenly(count: int, side: int) -> Tensor:
+        return (2 * torch.arange(count, device=surface.device) + 1) * side // (2 * count)
+
+    picked: list[Any] = []
+    for plane in surface.planes:
+        # Few operations of torch take uint16; the bits are the same.
+        words = plane[0] if surface.depth == 8 else plane[0].view(torch.int16)
+        samples = words.index_select(0, evenly(rows, words.shape[0]))
+        samples = samples.index_select(1, evenly(columns, words.shape[1])).cpu()
+        unsigned: Any = samples.numpy().view(np.uint8 if surface.depth == 8 else np.uint16)
+        codes = unsigned >> surface.unused_bits
+        picked += [codes] if codes.ndim == 2 else [codes[..., 0], codes[..., 1]]
+    y, u, v = picked
+    return y, u, v
+
+
 def device_of(text: str) -> torch.device:
     """Return torch's device: ``cpu`` or ``cuda``, of which there is one in a process."""
     import torch

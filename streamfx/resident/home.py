@@ -10,8 +10,9 @@ from streamfx.backends.backend import CompiledEngine, DeviceEngine, Precision
 from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.engine import Engine
 from streamfx.generate.spec import EngineSpec, Kind
-from streamfx.resident.effect import Network, Step
+from streamfx.resident.effect import Step
 from streamfx.resident.form import Form
+from streamfx.resident.recording import Network
 from streamfx.resident.residence import Residence, held_of
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class ResidentHome:
             return None
         log.info("effect %s: frames stay on %s", engine.name, self.residence.device)
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
-        network = Network(name, compiled, engine.stride, engine.spec.max_displacement_pixels)
+        spec = engine.spec
+        placed = engine if spec.kind in (Kind.PLACED, Kind.ADDED) else None
+        network = Network(name, compiled, engine.stride, spec.max_displacement_pixels, placed)
         return Step(network, self.residence)
 
     def leave(self, frame: Frame) -> Frame:
@@ -63,9 +66,8 @@ class ResidentHome:
 
     def _obstacle(self, spec: EngineSpec, compiled: CompiledEngine) -> str | None:
         """Return why an engine cannot work on frames where they are; None where it can."""
-        if spec.kind not in (Kind.FUSED, Kind.DETAILED) or spec.noise_channels or spec.layout != "planes":
-            kinds = f"{Kind.FUSED} and {Kind.DETAILED}"
-            return f"only engines whose heads are {kinds} are put back by the GPU yet, this is {spec.kind}"
+        if spec.enlarges:
+            return "it makes frames larger, and only those that keep their size can stay"
         if self.residence.device.type == "cuda" and importlib.util.find_spec("triton") is None:
             return "Triton, which comes with the CUDA build of torch, is not installed"
         if compiled.precision is Precision.F16 and self.video.depth > _HALF_DEPTH:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from streamfx.errors import DeviceMemoryError, FrameError
 from streamfx.frame import Planes, Subsampling
 from streamfx.generate.surface import Surface
-from streamfx.resident.form import Form, arrays_of, copy_surface
+from streamfx.resident.form import Form, arrays_of, copy_surface, sampled_planes
 from streamfx.resident.lanes import PASSED, Lane, Mark
 
 if TYPE_CHECKING:
@@ -135,6 +135,17 @@ class Held:
             there = Slot.new(form, device_memory(device))
             copy_surface(self.surface, there.surface)
             y, u, v = arrays_of(form.surface(there.memory.cpu()))
+        return y, u, v
+
+    def sampled(self, rows: int, columns: int) -> Planes:
+        """Return so many samples of each plane, evenly spread, in main memory: no more than those is copied.
+
+        Raises:
+            FrameError: see `wait`.
+        """
+        self.wait()
+        with Lane(self.surface.device, "fetch").work():
+            y, u, v = sampled_planes(self.surface, rows, columns)
         return y, u, v
 
     def wait(self) -> None:

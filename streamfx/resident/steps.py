@@ -1,33 +1,100 @@
-"""Steps: reduce and fuse on surfaces, wherever these are: kernels for GPUs, those for the CPU otherwise.
+"""Steps: reduce, place, fuse on surfaces, wherever they are: kernels for GPUs, those for the CPU otherwise.
 
 The CPU is not meant to be fast here: it runs the same flow where there is no GPU, to compare.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamfx.frame import Colour
+from streamfx.frame import Colour, VideoFormat
+from streamfx.generate.colour import chroma_shift
 from streamfx.generate.surface import Surface
-from streamfx.generate.surface_steps import fuse_surface, reduce_surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_each, reduce_surface
 from streamfx.resident.form import arrays_of, fill
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from streamfx.generate.surface_steps import SmallPlanes
+
 
 def reduce_on(surface: Surface, colour: Colour, seen: Tensor) -> None:
     """Write the reduced planes to ``seen``, (1, 3, h, w), on the surface's device."""
     size = (seen.shape[2], seen.shape[3])
-    if surface.device.type == "cpu":
+    if by_processor(surface):
         from streamfx.generate.reduce import reduce_planes
 
         planes = _planes(surface)
         reduce_planes(planes, surface.subsampling, colour, size, out=seen[0].numpy())
         return
     reduce_surface(surface, size, chroma_location=colour.chroma_location, out=seen)
+
+
+def reduce_each_on(surface: Surface, small: SmallPlanes, colour: Colour, *, own_grids: bool) -> None:
+    """Write the reduced planes to Y, U and V, each (1, h, w): all on one grid, or each on its own."""
+    if by_processor(surface):
+        from streamfx.generate import reduce
+
+        planes, size = _planes(surface), (small[0].shape[1], small[0].shape[2])
+        reduced: Iterable[Any] = (
+            reduce.reduce_surface(planes, size)
+            if own_grids
+            else reduce.reduce_planes(planes, surface.subsampling, colour, size)
+        )
+        for target, values in zip(small, reduced, strict=True):
+            target[0].numpy()[...] = values
+        return
+    shift = (0.0, 0.0) if own_grids else chroma_shift(surface.subsampling, colour.chroma_location)
+    reduce_each(surface, small, shift=shift)
+
+
+def place_on(
+    surface: Surface,
+    out: Surface,
+    small: SmallPlanes,
+    *,
+    colour: Colour,
+    shift: tuple[float, float],
+    strength: Tensor,
+    not_finite: Tensor,
+    added: bool,
+) -> None:
+    """Write the picture with the small one in its place, or added, to ``out``; see
+    `streamfx.generate.surface_steps.place_surface`.
+
+    Raises:
+        FrameError: on the CPU, where the small picture is not finite; a GPU sets ``not_finite``.
+    """
+    if by_processor(surface):
+        from streamfx.generate.place import place
+
+        form = VideoFormat(surface.size, surface.subsampling, surface.depth, colour, Fraction(1))
+        y, u, v = (plane[0].numpy() for plane in small)
+        placed = place(
+            form.frame(_planes(surface), index=0, pts=0),
+            (y, u, v),
+            colour,
+            strength=float(strength),
+            added=added,
+            shifts=((0.0, 0.0), shift, shift),
+        )
+        fill(out, placed)
+        return
+    place_surface(
+        surface,
+        small,
+        code_range=colour.code_range,
+        shift=shift,
+        strength=strength,
+        not_finite=not_finite,
+        added=added,
+        out=out,
+    )
 
 
 def fuse_on(
@@ -46,7 +113,7 @@ def fuse_on(
     Raises:
         FrameError: on the CPU, where a head is not finite; a GPU sets ``not_finite``.
     """
-    if surface.device.type == "cpu":
+    if by_processor(surface):
         from streamfx.generate.fuse import fuse
 
         fused = fuse(
@@ -73,6 +140,11 @@ def fuse_on(
         not_finite=not_finite,
         out=out,
     )
+
+
+def by_processor(surface: Surface) -> bool:
+    """Return whether the kernels for the CPU do it."""
+    return surface.device.type == "cpu"
 
 
 def _planes(surface: Surface) -> Any:

@@ -6,7 +6,6 @@ What comes out is what the ordinary flow gives, the figures are there, and every
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,26 +47,11 @@ def place_in_main_memory() -> Place:
     return Place(Device.CPU, Residence(torch.device("cpu"), Room(ring_bytes=1 << 18, least=40, workers=4)))
 
 
-class Again:
-    """Stands in for a graph: does the work again, all of it, as NumPy's part of it is seen by no stand-in."""
-
-    def __init__(self, work: Callable[[], object], stream: object) -> None:
-        work()
-        self.replay = work
-
-
 @pytest.fixture(params=["plain", "streams and graphs"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Where frames live; with streams and graphs the code takes the ways that it takes on a GPU."""
     if request.param != "plain":
-        cuda = fake_cuda.install(monkeypatch)
-
-        def with_stream(lane: Lane, device: torch.device, name: str) -> None:
-            lane.device, lane.name, lane.stream = device, name, cuda.new_stream()
-
-        monkeypatch.setattr(Lane, "__init__", with_stream)
-        for module in ("effect", "call"):
-            monkeypatch.setattr(f"streamfx.resident.{module}.recorded", Again)
+        fake_cuda.install_for_residents(monkeypatch)
     return place_in_main_memory()
 
 
@@ -77,8 +61,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Frame, Frame]]:
     pairs: list[tuple[Frame, Frame]] = []
     work = Step.__call__
 
-    def watched(step: Step, frame: Frame, factor: float, strength: float) -> Frame:
-        pairs.append((frame, work(step, frame, factor, strength)))
+    def watched(step: Step, frame: Frame, *controls: Any) -> Frame:
+        pairs.append((frame, work(step, frame, *controls)))
         return pairs[-1][1]
 
     monkeypatch.setattr(Step, "__call__", watched)

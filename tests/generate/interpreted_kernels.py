@@ -25,10 +25,10 @@ from streamfx.generate.fuse import MASK
 from streamfx.generate.fuse_gpu import FuseTile
 from streamfx.generate.place import place_reference
 from streamfx.generate.place_triton import PlaceTile
-from streamfx.generate.reduce import reduce_reference
+from streamfx.generate.reduce import axis_matrix, reduce_reference
 from streamfx.generate.reduce_triton import ReduceTile
 from streamfx.generate.surface import Surface
-from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_each, reduce_surface
 from tests.generate.fused_cases import Case, cases, random_heads, random_planes, whole_ratios
 
 # What the interpreter takes is per program, so one program does all of a small picture.
@@ -272,6 +272,28 @@ def placements(examples: int) -> list[Result]:
     return results
 
 
+def off_grids(pictures: Sequence[Planes], surface: Surface, small: tuple[int, int]) -> float:
+    """Return how far the reduction to planes of their own sizes is off, in parts of the highest code.
+
+    They lie within larger ones, whose rest must stay as it is.
+    """
+    y, u, v = (
+        torch.full((len(pictures), rows + 2, columns + 3), float(BEYOND))
+        for rows, columns in (small, *[Subsampling.YUV420.chroma_size(small)] * 2)
+    )
+    inner = (y[:, :-2, :-3], u[:, :-2, :-3], v[:, :-2, :-3])
+    reduce_each(surface, inner, shift=(0.0, 0.0), tile=REDUCE_TILE)
+    assert all((whole[:, -2:] == BEYOND).all() and (whole[:, :, -3:] == BEYOND).all() for whole in (y, u, v))
+    differences = []
+    for index, planes in enumerate(pictures):
+        for plane, found in zip(planes, inner, strict=True):
+            rows, columns = (
+                axis_matrix(*sides, 0.0) for sides in zip(plane.shape, found.shape[1:], strict=True)
+            )
+            differences.append(np.abs(found[index].numpy() - rows @ plane @ columns.T).max())
+    return float(max(differences)) / (1 << surface.depth)
+
+
 def reductions(examples: int) -> list[Result]:
     """Return how far the reduction is off, in parts of the highest code."""
     results: list[Result] = []
@@ -300,6 +322,8 @@ def reductions(examples: int) -> list[Result]:
         expected = [reduce_reference(planes, subsampling, colour, small) for planes in pictures]
         difference = float(np.abs(found - np.stack(expected)).max()) / (1 << depth)
         results.append({"name": f"{size} to {small}, {subsampling}, {depth} bits", "difference": difference})
+        name = f"{size} to {small}, each plane on its own grid, {subsampling}, {depth} bits, {layout}"
+        results.append({"name": name, "difference": off_grids(pictures, surface, small)})
 
     check()
     return results

@@ -24,13 +24,15 @@ def needs_triton() -> None:
         (pytest.fail if promised else pytest.skip)("Triton is not installed: pip install 'streamfx[gpu]'")
 
 
-def output_of(module: str, *arguments: str, interpreted: bool, cache: Path) -> str:
+def output_of(
+    module: str, *arguments: str, interpreted: bool, cache: Path, package: str = "tests.generate"
+) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(cache)
     if interpreted:
         environment["TRITON_INTERPRET"] = "1"
     ran = subprocess.run(
-        [sys.executable, "-m", f"tests.generate.{module}", *arguments],
+        [sys.executable, "-m", f"{package}.{module}", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,

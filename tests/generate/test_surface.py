@@ -14,7 +14,7 @@ from streamfx import generate
 from streamfx.errors import BackendUnavailableError, FrameError
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate.surface import Surface
-from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_surface
+from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_each, reduce_surface
 
 
 def nv12(height: int = 16, width: int = 24, pictures: int = 1) -> Surface:
@@ -198,3 +198,11 @@ def test_what_cannot_be_placed_is_an_error(changes: dict[str, Any], message: str
 def test_a_reduction_that_does_not_fit_is_an_error(call: Callable[..., Tensor], message: str) -> None:
     with pytest.raises(FrameError, match=message):
         call(chroma_location=ChromaLocation.LEFT)
+
+
+def test_planes_to_reduce_to_that_do_not_fit_are_an_error() -> None:
+    y, u, v = torch.zeros(3, 1, 4, 6)
+    with pytest.raises(FrameError, match=r"reduce: small plane Y must be .* rows contiguous"):
+        reduce_each(nv12(), (y.mT, u, v), shift=(0.0, 0.0))
+    with pytest.raises(FrameError, match="reduce: small U and V must be of one size and padding"):
+        reduce_each(nv12(), (y, u, v[:, :, :5]), shift=(0.0, 0.0))

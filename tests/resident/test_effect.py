@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +17,8 @@ import torch
 
 from streamfx.backends.cuda import Device
 from streamfx.backends.store import CompiledStore
+from streamfx.capture.cuts import thumbnail
+from streamfx.capture.shots import ShotSource
 from streamfx.errors import DeviceMemoryError, FrameError
 from streamfx.factor import FactorChoice
 from streamfx.frame import Colour, Frame, Subsampling, VideoFormat
@@ -23,10 +27,14 @@ from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.resident.effect import MOST_RECORDINGS, Step
 from streamfx.resident.form import Form
 from streamfx.resident.home import ResidentHome
+from streamfx.resident.lanes import Mark
 from streamfx.resident.residence import Residence, Room, held_of
+from streamfx.resident.ring import Lease
 from streamfx.run_effects import warm_up
 from tests.engines import make_engine
+from tests.fakes import FakeSource
 from tests.resident.test_ring import ScarceMemory
+from tests.scenes import FORMAT, scene_frame
 
 SIZE = (83, 149)
 ROOM = Room(ring_bytes=1 << 20, least=3)
@@ -112,6 +120,22 @@ def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(de
     assert furthest(begun.fetched(), frame) == 0
 
 
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("semi_planar", [False, True])
+def test_cuts_are_seen_in_frames_that_are_on_a_device(depth: int, semi_planar: bool) -> None:
+    frame, home = noise(video(depth)), residence()
+    home.interleaved = semi_planar  # NV12 and P010
+    assert (thumbnail(home.as_decoded(frame)) == thumbnail(frame)).all()
+
+
+def test_frames_on_a_device_are_numbered_by_shot() -> None:
+    home = residence()
+    scenes = [replace(scene_frame(index // 5, index), index=index) for index in range(10)]
+    there = FakeSource(10, picture=lambda index: home.as_decoded(scenes[index]), format=FORMAT)
+    shots = ShotSource(there)
+    assert [frame.shot for frame in iter(shots.read, None)] == [0] * 5 + [1] * 5
+
+
 @pytest.mark.parametrize("subsampling", [Subsampling.YUV422, Subsampling.YUV444])
 def test_other_subsamplings_are_done_as_well(engine: str, tmp_path: Path, subsampling: Subsampling) -> None:
     form = video(8, subsampling)
@@ -171,6 +195,65 @@ def test_each_factor_and_size_is_recorded_once_and_old_ones_make_room(engine: st
     assert not step._recordings
 
 
+class Pending:
+    """What a GPU has not come to: an event that is passed once somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.waited = False
+
+    def query(self) -> bool:
+        return self.waited
+
+    def synchronize(self) -> None:
+        self.waited = True
+
+
+def test_a_recording_lives_until_its_work_is_done_though_it_is_forgotten_meanwhile(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = video()
+    _, resident, home = pair(engine, tmp_path, form)
+    resident.warm_up(form)
+    step, there, given = resident.on_device, home.residence, list[Pending]()
+    assert isinstance(step, Step)
+    (kind,) = step._recordings
+    ended: list[bool] = []
+    weakref.finalize(step._recordings[kind], lambda: ended.append(all(each.waited for each in given)))
+    place = there.place
+
+    def exchanged_meanwhile(purpose: str, *others: Any, **named: Any) -> Lease:
+        if purpose.startswith("done by") and step.network.engine.version == kind.version:
+            step.network.engine.version += 1  # as another thread does while this one waits for a place
+            step.record(kind._replace(version=kind.version + 1))
+        return place(purpose, *others, **named)
+
+    def pending() -> Mark:
+        given.append(Pending())
+        return Mark(given[-1])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(
+        Residence, "place", lambda self, *others, **named: exchanged_meanwhile(*others, **named)
+    )
+    monkeypatch.setattr(there.work, "mark", pending)
+    resident.process(noise(form))
+    gc.collect()
+    assert [each.version for each in step._recordings] == [kind.version + 1]
+    assert len(given) == 2  # of what made room, and of the frame
+    assert ended == [True]
+
+
+def test_the_recording_needed_longest_ago_makes_room(engine: str, tmp_path: Path) -> None:
+    _, resident, _ = pair(engine, tmp_path, video())
+    step = resident.on_device
+    assert isinstance(step, Step)
+    sizes = [(80, 80 + 2 * columns) for columns in range(MOST_RECORDINGS + 1)]
+    for size in sizes[:-1]:
+        resident.warm_up(replace(video(), size=size), 2.0)
+    resident.process(noise(replace(video(), size=sizes[0])))
+    resident.warm_up(replace(video(), size=sizes[-1]), 2.0)
+    assert [kind.form.size for kind in step._recordings] == [*sizes[2:-1], sizes[0], sizes[-1]]
+
+
 def test_slots_are_given_back_when_frames_are_gone(engine: str, tmp_path: Path) -> None:
     form = video()
     _, resident, home = pair(engine, tmp_path, form)
@@ -204,14 +287,14 @@ def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
         home.residence.down(noise(form, 8).with_held(done))
 
 
-def test_engines_that_are_not_fused_take_their_frames_through_main_memory(
+def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    form = video()
+    form = replace(video(), size=(16, 24))
     home = ResidentHome(residence(), form, insisted=True)
-    chain = open_chain(["snow"], settings(tmp_path, home))
+    chain = open_chain(["upscale"], settings(tmp_path, home))
     assert chain.effects[0].parts[0].on_device is None
-    assert "effect snow: frames go through main memory: only engines whose heads are fused" in caplog.text
+    assert "effect upscale: frames go through main memory: it makes frames larger" in caplog.text
     frame = noise(form)
     there = home.residence.up(frame)
     assert furthest(chain.process(there), chain.process(frame)) == 0

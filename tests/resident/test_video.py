@@ -31,6 +31,7 @@ from streamfx.resident.residence import Residence, Room, held_of
 from streamfx.run_device import Encoder, Place
 from tests import media
 from tests.fakes import FakeSource
+from tests.scenes import scene_frame, write_clip
 
 CPU = torch.device("cpu")
 SIZE = (72, 128)
@@ -221,6 +222,25 @@ def test_a_file_transcoded_on_a_device_is_that_of_the_ordinary_flow(
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
     assert "encoded where frames live" in resident.notes
     assert "effect tiny: frames stay on cpu" in caplog.text
+    assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
+
+
+def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
+    at_home: Path, on_the_cpu: Residence, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    clip = write_clip(at_home / "cut.mkv", [scene_frame(index // 8, index) for index in range(16)])
+    common: dict[str, Any] = {
+        "effects": ["snow:factor=4,noise_amplitude=1"],
+        "backend": "eager",
+        "workers": 2,
+    }
+    ordinary = streamfx.transcode(clip, "ordinary.mkv", device="cpu", **common)
+    resident = streamfx.transcode(clip, "resident.mkv", device="cuda", **common)
+    assert resident.exit_code == ordinary.exit_code == 0
+    for one, other in zip(pixels("resident.mkv"), pixels("ordinary.mkv"), strict=True):
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+    assert "effect snow: frames stay on cpu" in caplog.text
     assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
 
 

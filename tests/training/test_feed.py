@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from tests.media import make_clip
 from tests.training.test_pictures import write_pictures
 from training.clip import open_clip
 from training.feed import Feed, FeedOptions
@@ -90,6 +94,37 @@ def test_broken_and_small_pictures_are_named_skipped_and_counted(
         assert {path.name for path in feed.shelf.skipped} == {"broken.jpg", "broken.mp4", "00.png"}
     assert "smaller than 32 pixels" in caplog.text
     assert "3 pictures or clips could not be used" in caplog.text
+
+
+def break_off(path: Path, first: int) -> None:
+    """Overwrite all frames of an MJPEG clip from one on."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
+    data = bytearray(path.read_bytes())
+    for packet in packets[first:]:
+        assert packet.pos is not None
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(data)
+
+
+def test_what_is_taken_of_a_partly_broken_clip_does_not_depend_on_what_was_taken_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = make_clip(
+        tmp_path / "clip.mp4", frames=20, codec="mjpeg", pix_fmt="yuvj420p", audio=False, size=(48, 64)
+    )
+    break_off(clip, 10)
+
+    def takes(order: Iterable[int]) -> dict[int, bytes]:
+        with closing(Shelf([], [clip], 1 << 20)) as shelf:
+            found = {seed: shelf.take(np.random.default_rng(seed), 1.0)[0].tobytes() for seed in order}
+            assert shelf.skipped == {clip}
+            return found
+
+    forth = takes(range(12))
+    assert takes(reversed(range(12))) == forth
+    assert len(set(forth.values())) > 3
+    assert "1 pictures or clips could not be used, at all or in part" in caplog.text
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

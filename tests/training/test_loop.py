@@ -41,11 +41,19 @@ def weights(trainee: Two) -> list[torch.Tensor]:
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole, begun, resumed = Two(), Two(), Two()
-    run(whole, OPTIONS, 7, tmp_path / "whole", phase_starts=(0, 3))
+    run(whole, OPTIONS, 7, tmp_path / "whole", recipe=OPTIONS, phase_starts=(0, 3))
 
     with pytest.raises(Interruption):
-        run(begun, OPTIONS, 7, tmp_path / "parts", phase_starts=(0, 3), on_step=interrupt_after(5))
-    run(resumed, OPTIONS, 7, tmp_path / "parts", phase_starts=(0, 3))
+        run(
+            begun,
+            OPTIONS,
+            7,
+            tmp_path / "parts",
+            recipe=OPTIONS,
+            phase_starts=(0, 3),
+            on_step=interrupt_after(5),
+        )
+    run(resumed, OPTIONS, 7, tmp_path / "parts", recipe=OPTIONS, phase_starts=(0, 3))
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(whole), weights(begun), strict=True))
     assert len(list((tmp_path / "parts").glob("*.safetensors"))) == 1
@@ -53,13 +61,13 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 
 def test_each_optimiser_keeps_its_own_rate_times_the_schedule(tmp_path: Path) -> None:
     trainee = Two()
-    run(trainee, OPTIONS, 1, tmp_path)
+    run(trainee, OPTIONS, 1, tmp_path, recipe=OPTIONS)
     rates = {name: each.param_groups[0]["lr"] for name, each in trainee.optimisers.items()}
     assert rates == pytest.approx({"one": 0.05, "other": 0.1})
 
 
 def test_every_term_of_every_step_is_logged(tmp_path: Path) -> None:
-    run(Two(), OPTIONS, 3, tmp_path)
+    run(Two(), OPTIONS, 3, tmp_path, recipe=OPTIONS)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert all({"near", "far"} <= line.keys() for line in lines)
@@ -76,7 +84,7 @@ def test_a_term_that_is_not_finite_ends_the_training_and_changes_nothing(tmp_pat
 
     trainee = Broken()
     with pytest.raises(FloatingPointError, match="step 2: not finite: far; lower learning_rate"):
-        run(trainee, OPTIONS, 4, tmp_path)
+        run(trainee, OPTIONS, 4, tmp_path, recipe=OPTIONS)
     assert all(tensor.isfinite().all() for tensor in weights(trainee))
 
 

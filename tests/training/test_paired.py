@@ -17,7 +17,7 @@ from tests.training.interruption import Interruption, assert_same_weights, inter
 from training.__main__ import main
 from training.fused import paint
 from training.paired import PairedOptions, PairedTrainee, card, train
-from training.pairs import Pairs, drawn, read
+from training.pairs import PairFiles, Pairs, drawn
 from training.pictures import Picture, find_stills
 from training.shelf import Shelf
 
@@ -118,7 +118,7 @@ def test_training_comes_nearer_to_the_partners(tmp_path: Path) -> None:
 
 def test_pairs_read_from_files_match_point_by_point(tmp_path: Path) -> None:
     photos, partners = write_pairs(tmp_path)
-    pair = read(photos, partners, 40, [], 3)(0, 1.0)
+    pair = PairFiles(photos, partners, 40, [], 3).make(0, 1.0)
     assert pair.shape == (40, 40, 6)
     assert np.array_equal(pair[..., :3], pair[..., 5:2:-1])
 
@@ -128,23 +128,45 @@ def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
     for name in "abcdef":
         (partners / "deep" / f"{name}.png").unlink()
     with pytest.raises(ValueError, match=r"partners that do not exist: .*deep/\w.png.* and \d more"):
-        read(photos, partners, 40, [], 3)
+        PairFiles(photos, partners, 40, [], 3)
 
 
-def test_a_partner_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None:
+def test_pairs_that_cannot_be_used_are_named_skipped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     photos, partners = write_pairs(tmp_path)
-    for name in "abcdef":
-        cv2.imwrite(str(partners / "deep" / f"{name}.png"), blocks(1)[:40])
-    with pytest.raises(ValueError, match=r"is 56 x 48, its partner .* 56 x 40; pairs must match"):
-        read(photos, partners, 40, [], 3)(0, 1.0)
+    usable = [still for still in find_stills([photos]) if not still.held_out]
+    broken, small, *good = (still.path.name for still in usable)
+    (partners / "deep" / broken).write_bytes(b"no picture")
+    cv2.imwrite(str(partners / "deep" / small), blocks(1)[:40])
+    assert good
+    assert main_paired(tmp_path) == 0
+    assert f"skipped {partners / 'deep' / broken}: not a readable picture" in caplog.text
+    assert f"deep/{small}: it is 56 x 48, its partner {partners / 'deep' / small} 56 x 40" in caplog.text
+    assert f"2 of {len(usable)} pairs could not be used" in caplog.text
 
 
-def test_an_unreadable_partner_is_named(tmp_path: Path) -> None:
+def main_paired(folder: Path) -> int:
+    config = folder / "paired.yaml"
+    config.write_text(json.dumps(toy_values(folder, squares=30, batch=6)))
+    return main(["paired", "--config", str(config)])
+
+
+def test_a_pair_is_the_same_whatever_was_made_before(tmp_path: Path) -> None:
+    photos, partners = write_pairs(tmp_path)
+    (partners / "deep" / "a.png").write_bytes(b"no picture")
+    (partners / "deep" / "b.png").write_bytes(b"no picture")
+    forth, back = (PairFiles(photos, partners, 40, [], 3) for _ in range(2))
+    made = {index: forth.make(index, 1.0) for index in range(8)}
+    assert all((back.make(index, 1.0) == made[index]).all() for index in reversed(range(8)))
+
+
+def test_nothing_but_unusable_pairs_is_an_error(tmp_path: Path) -> None:
     photos, partners = write_pairs(tmp_path)
     for name in "abcdef":
         (partners / "deep" / f"{name}.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"partners/deep/\w.png is not a readable picture"):
-        read(photos, partners, 40, [], 3)(0, 1.0)
+    with pytest.raises(ValueError, match=r"no pair of pictures in .*photos that can be used, in 200 tries"):
+        PairFiles(photos, partners, 40, [], 3).make(0, 1.0)
 
 
 def test_an_operator_draws_with_the_pen_of_the_factor(tmp_path: Path) -> None:

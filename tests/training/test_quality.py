@@ -11,7 +11,7 @@ import pytest
 from tests.networks import constant_classifier
 from tests.training.test_pictures import write_pictures
 from training.degrade import gaussian_blur, jpeg
-from training.pictures import find_stills
+from training.pictures import Picture, find_stills, read_still
 from training.quality import CLASSES, judge, label, psnr, score, select_good
 
 
@@ -57,14 +57,40 @@ def test_good_pictures_are_kept_and_the_rest_counted(
     write_pictures(tmp_path, 3)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     stills = find_stills([tmp_path])
+    folders = [tmp_path / "work" / name for name in "abc"]
     with caplog.at_level(logging.INFO):
-        assert [still.path.name for still in select_good(stills, constant_classifier(2), 64)] == [
-            "00.png",
-            "01.png",
-            "02.png",
-        ]
-        assert select_good(stills, constant_classifier(0), 64) == []
-        assert select_good(stills, constant_classifier(2), 65) == []
+        good = select_good(stills, constant_classifier(2), 64, 2, folders[0])
+        assert [still.path.name for still in good] == ["00.png", "01.png", "02.png"]
+        assert select_good(stills, constant_classifier(0), 64, 2, folders[1]) == []
+        assert select_good(stills, constant_classifier(2), 65, 2, folders[2]) == []
     assert "3 of 4 pictures are good (1 unreadable)" in caplog.text
     assert "0 of 4 pictures are good (3 poor, 1 unreadable)" in caplog.text
     assert "3 too small" in caplog.text
+
+
+def test_verdicts_are_kept_for_the_same_judge_side_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "photos", 3)
+    read: list[Path] = []
+    judges = {best: constant_classifier(best).eval() for best in (0, 2)}
+
+    def counted(path: Path) -> Picture | None:
+        read.append(path)
+        return read_still(path)
+
+    monkeypatch.setattr("training.quality.read_still", counted)
+
+    def found(best: int = 2, side: int = 64) -> tuple[int, int]:
+        """How many pictures are good, and how many were read to find out."""
+        read.clear()
+        stills = find_stills([tmp_path / "photos"])
+        good = select_good(stills, judges[best], side, 1, tmp_path / "work")
+        return len(good), len(read)
+
+    assert [found(), found()] == [(3, 3), (3, 0)]
+    assert [found(best=0), found(best=0)] == [(0, 3), (0, 0)]
+    assert found(side=65) == (0, 3)
+    assert found() == (3, 3)
+    (tmp_path / "photos" / "01.png").write_bytes(b"no picture")
+    assert [found(), found()] == [(2, 3), (2, 0)]

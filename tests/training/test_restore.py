@@ -169,7 +169,7 @@ def test_an_engine_that_is_no_classifier_cannot_judge(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"init": "nowhere.safetensors"}, "init nowhere.safetensors does not exist"),
+        ({"init": "nowhere.safetensors"}, "nowhere.safetensors does not exist"),
         ({"judge": "nowhere"}, "judge nowhere does not exist; train it"),
         ({"temporal_clips": 3}, "temporal_clips 3 is more than feed.batch 2"),
         ({"factors": {0.5: 1.0}}, "factors are at least 1"),

@@ -119,7 +119,7 @@ def test_the_card_names_steps_and_licences(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"noisy_squares": 3}, "noisy_squares 3 is more than feed.batch 2"),
-        ({"init": Path("nowhere.safetensors")}, "init nowhere.safetensors does not exist"),
+        ({"init": Path("nowhere.safetensors")}, "nowhere.safetensors does not exist"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
