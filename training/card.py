@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from textwrap import fill
 
+from training.export import FACTORS
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 from training.pictures import CLIPS, Still, find_stills
 
@@ -18,7 +19,38 @@ NOT_MEASURED = "Not measured yet: `python -m training evaluate`."
 
 def style_card(options: StyleOptions) -> str:
     """Card of a freshly trained style engine; `with_figures` fills in what evaluation found."""
-    name = options.out.name
+    start = "the weights of another engine" if options.init is not None else "random weights"
+    start += ", those for factor 1 at every factor" if options.spread else ""
+    phases = {
+        "imitating AdaIN": options.teacher_steps,
+        "style and content on the bare translation": options.translation_steps,
+        "all heads released, at random factors, losses on the fused full-size output": options.released_steps,
+    }
+    training = (
+        f"`python -m training style` from {start}, seed {options.loop.seed}, batch {options.batch} of "
+        f"{options.crop} x {options.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
+        + ", ".join(f"{steps} steps of {phase}" for phase, steps in phases.items() if steps)
+        + f". {_losses(options)}"
+    )
+    return f"""# {options.out.name}
+
+Repaints pictures and video in the manner of {options.title or options.style.stem}.
+{_family(options.network)}
+{_control(options.trained_factors)}
+
+## Training
+
+{fill(training, _LINE)}
+
+{fill("Pictures: " + _pictures(options), _LINE)}
+
+{_FIGURES}
+
+{NOT_MEASURED}
+"""
+
+
+def _losses(options: StyleOptions) -> str:
     growth = f" times the factor to the power {options.content_growth:g}" if options.content_growth else ""
     weights = {
         "channel means and deviations": options.moments_weight,
@@ -38,52 +70,26 @@ def style_card(options: StyleOptions) -> str:
             "of the displacement": options.displacement_price,
             "of the detail gain": options.detail_price,
         }
-    losses = (
+    return (
         "Losses and weights: style (relative Gram distance at relu1_1, relu2_1, relu3_1, relu4_1 of VGG-19) "
         f"1 each, of which {options.style_pooling:g} for the crops of a batch together, a share of "
         f"{options.style_reach:g} against the style reduced as the picture is, "
         + ", ".join(f"{what} {weight:g}" for what, weight in weights.items() if weight)
         + "."
     )
-    start = "the weights of another engine" if options.init is not None else "random weights"
-    start += ", those for factor 1 at every factor" if options.spread else ""
-    phases = {
-        "imitating AdaIN": options.teacher_steps,
-        "style and content on the bare translation": options.translation_steps,
-        "all heads released, at random factors, losses on the fused full-size output": options.released_steps,
-    }
-    training = (
-        f"`python -m training style` from {start}, seed {options.loop.seed}, batch {options.batch} of "
-        f"{options.crop} x {options.crop} pixels, Adam at {options.loop.learning_rate:g} with a linear tail: "
-        + ", ".join(f"{steps} steps of {phase}" for phase, steps in phases.items() if steps)
-        + f". {losses}"
-    )
-    return f"""# {name}
-
-Repaints pictures and video in the manner of {options.title or options.style.stem}.
-{_family(options.network)}
-Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
-
-## Training
-
-{fill(training, _LINE)}
-
-{fill("Pictures: " + _pictures(options), _LINE)}
-
-{_FIGURES}
-
-{NOT_MEASURED}
-"""
 
 
-def plain_card(name: str, does: str, network: NetworkOptions, training: Sequence[str]) -> str:
-    """Card of a freshly trained warp_mask engine: what it does, and paragraphs on how it was trained."""
+def plain_card(
+    name: str, does: str, network: NetworkOptions, factors: Collection[float], training: Sequence[str]
+) -> str:
+    """Card of a freshly trained warp_mask engine: what it does, the factors that it was trained at, and
+    paragraphs on how it was trained."""
     told = "\n\n".join(fill(paragraph, _LINE) for paragraph in training)
     return f"""# {name}
 
 {fill(does, _LINE)}
 {_family(network)}
-Control: `strength`, 0 to 1. One set of weights serves every factor from 1 to 8.
+{_control(factors)}
 
 ## Training
 
@@ -103,8 +109,20 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
         "which the network learned to give the teacher's heads for reduced pictures at random factors."
     )
     card = re.sub(r"^Family `warp_mask`:.*$", _family(options.network), card, count=1, flags=re.MULTILINE)
+    control = re.compile(r"^Control: .*(\nTrained at factors .*)?$", re.MULTILINE)
+    card = control.sub(_control(options.factors), card, count=1)
     card = card.replace("## Training\n", f"## Training\n\n{fill(how, _LINE)}\n", 1)
     return with_figures(card, NOT_MEASURED)
+
+
+def _control(factors: Collection[float]) -> str:
+    """What users set, and at which factors the engine was trained."""
+    trained = ", ".join(f"{factor:g}" for factor in sorted(factors))
+    untried = ", ".join(f"{factor:g}" for factor in FACTORS if factor not in factors)
+    words = f"Trained at factors {trained}" + (
+        f"; {untried} may be asked for, but never came up" if untried else ""
+    )
+    return f"Control: `strength`, 0 to 1. One set of weights for all factors.\n{words}."
 
 
 def _family(network: NetworkOptions | YuvNetworkOptions) -> str:

@@ -10,20 +10,18 @@ Legend of shapes: B pictures, S side, K classes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from streamfx.generate.networks.classifier import HEADS, STRIDE, Classifier, probabilities
+from streamfx.generate.networks.classifier import HEADS, STRIDE, Classifier
 from training import loop
 from training.classify_card import classify_card
 from training.classify_examples import Examples, open_examples
 from training.classify_options import ClassifyOptions
+from training.evaluation.confusion import accuracy, confusion
 from training.export import export, golden
-from training.pictures import Picture, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -84,21 +82,3 @@ def train(
     trainee = ClassifyTrainee(options, network, examples)
     loop.run(trainee, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return network
-
-
-@torch.no_grad()
-def confusion(
-    network: Classifier, pictures: Sequence[tuple[Picture, int]], classes: int
-) -> NDArray[np.int64]:
-    """How often pictures of each class (rows) were taken for each class (columns), KK."""
-    network = network.cpu().eval()
-    table = np.zeros((classes, classes), np.int64)
-    for picture, label in pictures:
-        found = probabilities(network.scores_of(to_tensor(picture)[None]))
-        table[label, int(found.argmax())] += 1
-    return table
-
-
-def accuracy(table_KK: NDArray[np.int64]) -> float:
-    """Share of pictures on the diagonal."""
-    return float(np.trace(table_KK) / max(1, table_KK.sum()))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.classify_options import ClassifyOptions
+from training.evaluation.confusion import confusion_section
 from training.quality import BOUNDS
 from training.restore_card import mix
 
@@ -38,21 +39,8 @@ probabilities of {", ".join(options.classes)}.
 
 ## Figures
 
-Held-out pictures: no crop of their sources was in the training. Rows: what they are; columns: what they were
-taken for.
-
-{confusion_lines(options.classes, table_KK)}
-{f"{chr(10)}{fill(options.note, _LINE)}{chr(10)}" if options.note else ""}"""
-
-
-def confusion_lines(classes: tuple[str, ...], table_KK: NDArray[np.int64]) -> str:
-    """The table of confusion as Markdown, with the accuracy."""
-    lines = [f"| | {' | '.join(classes)} | right |", "| --- |" + " --- |" * (len(classes) + 1)]
-    for name, row in zip(classes, table_KK, strict=True):
-        right = row[classes.index(name)] / max(1, row.sum())
-        lines.append(f"| {name} | {' | '.join(map(str, row))} | {right:.0%} |")
-    share = np.trace(table_KK) / max(1, table_KK.sum())
-    return "\n".join([*lines, "", f"Accuracy {share:.1%} of {table_KK.sum()} pictures."])
+{confusion_section(options.classes, table_KK).markdown()}
+{f"{chr(10)}## Limits{chr(10)}{chr(10)}{fill(options.note, _LINE)}{chr(10)}" if options.note else ""}"""
 
 
 def _quality() -> str:

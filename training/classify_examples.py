@@ -75,16 +75,33 @@ class QualityExamples:
         return torch.from_numpy(codes_BSS3).permute(0, 3, 1, 2).contiguous(), _labels(found)
 
     def held_out(self, count: int) -> list[tuple[Picture, int]]:
-        found = []
-        side = max(self._options.sides)
-        for place, picture in enumerate(_pictures(_spread(find_stills(self._options.good)), count)):
-            top, left = ((length - side) // 2 for length in picture.shape[:2])
-            found.append(damaged(picture[top : top + side, left : left + side], [9, place]))
-        return found
+        return held_out_windows(find_stills(self._options.good), max(self._options.sides), count)
 
     def close(self) -> None:
         self._workers.shutdown(cancel_futures=True)
         self._feed.close()
+
+
+def held_out_windows(
+    stills: Sequence[Still], side: int, count: int, seed: int = 9
+) -> list[tuple[Picture, int]]:
+    """Centre windows of up to `count` held-out good pictures, damaged, and the index of their class."""
+    found = []
+    for place, picture in enumerate(_pictures(_spread(stills), count)):
+        top, left = ((length - side) // 2 for length in picture.shape[:2])
+        found.append(damaged(picture[top : top + side, left : left + side], [seed, place]))
+    return found
+
+
+def held_out_wholes(
+    stills_of: Sequence[Sequence[Still]], short_side: int, count: int
+) -> list[tuple[Picture, int]]:
+    """Up to `count` held-out pictures of all domains together, reduced, and the index of their domain."""
+    return [
+        (_whole(picture, short_side), label)
+        for label, stills in enumerate(stills_of)
+        for picture in _pictures(_spread(stills), count // len(stills_of))
+    ]
 
 
 def damaged(window: Picture, seed: Sequence[int]) -> tuple[Picture, int]:
@@ -129,12 +146,9 @@ class DomainExamples:
 
     def held_out(self, count: int) -> list[tuple[Picture, int]]:
         side = sorted(self._options.sides)[len(self._options.sides) // 2]
-        found = []
-        for label, content in enumerate(self._options.domains.values()):
-            stills = _spread(find_stills(path for path in content if path.is_dir()))
-            pictures = _pictures(stills, count // len(self._options.domains))
-            found += [(_whole(picture, side), label) for picture in pictures]
-        return found
+        domains = self._options.domains.values()
+        stills = [find_stills(path for path in content if path.is_dir()) for content in domains]
+        return held_out_wholes(stills, side, count)
 
     def close(self) -> None:
         for feed in self._feeds:

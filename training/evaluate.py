@@ -10,19 +10,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import fill
+from typing import Any
 
 import torch
 
 from streamfx.backends.backend import Precision
 from streamfx.generate.classify import open_classifier, whole
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import CARD
+from streamfx.generate.engine import CARD, read_engine
+from streamfx.generate.spec import Kind
+from training import quality
 from training.card import with_figures
+from training.classify_examples import held_out_wholes, held_out_windows
 from training.evaluation.chosen import choose, picture_sheet
+from training.evaluation.confusion import confusion, confusion_section, confusion_sheet
 from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.noise import noise
-from training.evaluation.partner import Operator, partner, untrained
+from training.evaluation.partner import Pair, drawn_pairs, partner, read_pairs, untrained
 from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
 from training.evaluation.runner import Runner, has_detail, to_frame
 from training.evaluation.section import Section
@@ -33,11 +39,13 @@ from training.features import Encoder
 from training.options import EvaluateOptions
 from training.pairs import OPERATORS
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
+from training.restore import open_judge
 from training.sheet import jpeg
 from training.style import open_style
 
 log = logging.getLogger(__name__)
 
+_LINE = 108
 _NOISE_PICTURES = 8
 _TUNED_ON = 24  # training pictures, for methods that others are compared with
 
@@ -69,16 +77,11 @@ class Trial:
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
-    stills = find_stills(options.pictures, options.exclude)
-    with ExitStack() as opened:
-        runners = {
-            name: opened.enter_context(Runner(folder))
-            for name, folder in {"engine": options.engine, **options.against}.items()
-        }
-        trial = Trial(options, runners, stills, _chosen(options, stills), opened)
-        sections, drawn = _sections(trial), jpeg(_sheet(trial))
-    text = "\n\n".join(section.markdown() for section in sections)
-    facts = {section.name: section.facts() for section in sections}
+    kind = read_engine(options.engine).spec.kind
+    sections, drawn = _classification(options) if kind is Kind.SCORES else _effect(options)
+    text = "\n\n".join([*(section.markdown() for section in sections), fill(_used(options), _LINE)])
+    facts: dict[str, Any] = {section.name: section.facts() for section in sections}
+    facts["options"] = options.model_dump(mode="json", exclude={"work", "document", "threads"})
     options.work.mkdir(parents=True, exist_ok=True)
     (options.work / "evaluation.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (options.work / "sheet.jpg").write_bytes(drawn)
@@ -86,6 +89,64 @@ def run(options: EvaluateOptions) -> None:
     if options.document:
         card = (options.engine / CARD).read_text(encoding="utf-8")
         document(options.engine, with_figures(card, text), drawn)
+
+
+def _used(options: EvaluateOptions) -> str:
+    """What figures depend on, so that they can be measured again."""
+    folders = [*options.pictures, *(path for paths in options.domains.values() for path in paths)]
+    parts = [f"at most {options.count} pictures of {', '.join(path.name for path in folders)}"]
+    if options.kept:
+        parts[0] += f", those of {', '.join(options.kept)}"
+    if options.videos:
+        clips = ", ".join(path.name for path in options.videos)
+        parts.append(f"{options.frames} frames, from frame {options.first_frame} on, of {clips}")
+    return f"`python -m training evaluate`: {'; '.join(parts)}; seed {options.seed}."
+
+
+def _classification(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+    """What a classifier takes held-out pictures for, with its sheet.
+
+    Raises:
+        ValueError: The pictures that its classes need are not given.
+    """
+    classes = read_engine(options.engine).spec.classes
+    if classes == quality.CLASSES:
+        stills = _stills(options)
+        pictures = held_out_windows(stills, options.side, options.count, options.seed)
+    elif tuple(options.domains) == classes:
+        stills_of = [find_stills(folders, options.exclude) for folders in options.domains.values()]
+        pictures = held_out_wholes(stills_of, options.side, options.count)
+    else:
+        raise ValueError(
+            f"engine {options.engine} tells {', '.join(classes)} apart: give domains, folders of pictures of "
+            f"each in this order; found {', '.join(options.domains) or 'none'}"
+        )
+    network = open_judge(options.engine)
+    table = confusion(network, pictures, len(classes))
+    return [confusion_section(classes, table)], jpeg(confusion_sheet(network, pictures, classes))
+
+
+def _effect(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+    """What there is to say about an engine that changes pictures, with its sheet."""
+    stills = _stills(options)
+    with ExitStack() as opened:
+        runners = {
+            name: opened.enter_context(Runner(folder))
+            for name, folder in {"engine": options.engine, **options.against}.items()
+        }
+        trial = Trial(options, runners, stills, _chosen(options, stills), opened)
+        return _sections(trial), jpeg(_sheet(trial))
+
+
+def _stills(options: EvaluateOptions) -> list[Still]:
+    """All pictures.
+
+    Raises:
+        ValueError: No folder is given.
+    """
+    if not options.pictures:
+        raise ValueError(f"engine {options.engine}: give pictures, folders of photographs to judge it on")
+    return find_stills(options.pictures, options.exclude)
 
 
 def _chosen(options: EvaluateOptions, stills: list[Still]) -> list[Still]:
@@ -106,11 +167,11 @@ def _sections(trial: Trial) -> list[Section]:
     found = []
     if options.style is not None:
         found += _style(trial, options.style)
-    if options.operator is not None:
+    if options.operator is not None or options.partners is not None:
         start = Path(trial.opened.enter_context(TemporaryDirectory())) / "untrained"
         started = trial.opened.enter_context(Runner(untrained(trial.runner.engine, start)))
         methods = trial.runners | {"untrained": started}
-        found.append(partner(methods, _operator(options), trial.chosen, Encoder()))
+        found.append(partner(methods, _pairs(trial), Encoder()))
     if options.classifier:
         belief = trial.opened.enter_context(_belief(options.classifier))
         found.append(domain(trial.runners, belief, spec.target_domain, trial.chosen, Encoder()))
@@ -126,9 +187,10 @@ def _restoration(trial: Trial) -> list[Section]:
         methods["engine, factor 2"] = partial(trial.runner, factor=2.0)
     training = [still for still in trial.stills if not still.held_out]
     tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON]
-    found = [restoration(methods, tuned_on, trial.chosen)]
+    found = [restoration(methods, tuned_on, trial.chosen, options.seed)]
     if options.videos:
-        found.append(steadiness(trial.runners, options.videos, options.first_frame, options.frames))
+        clips = (options.videos, options.first_frame, options.frames)
+        found.append(steadiness(trial.runners, *clips, options.seed))
     return found
 
 
@@ -157,18 +219,24 @@ def _style(trial: Trial, picture: Path) -> list[Section]:
 def _sheet(trial: Trial) -> Picture:
     runner, chosen = trial.runner, trial.chosen
     if runner.engine.spec.family == "restore":
-        return damage_sheet(runner, chosen)
+        return damage_sheet(runner, chosen, trial.options.seed)
     if runner.engine.spec.enlarges:
         truths = list(true_pictures(chosen))
         return upscaling_sheet(runner, truths[:: max(1, len(truths) // 4)][:4], times=2)
     return picture_sheet(runner, _shown(trial.options, chosen))
 
 
-def _operator(options: EvaluateOptions) -> Operator:
-    """What draws the partner of a picture for a factor."""
+def _pairs(trial: Trial) -> Iterator[Pair]:
+    """Held-out pictures with their partners, from files or drawn."""
+    options = trial.options
+    if options.partners is not None:
+        return read_pairs(trial.chosen, options.pictures[0], options.partners)
     assert options.operator is not None
     draw = OPERATORS[options.operator]
-    return lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth)
+    return drawn_pairs(
+        trial.chosen,
+        lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth),
+    )
 
 
 @contextmanager

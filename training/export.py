@@ -22,7 +22,7 @@ from streamfx.generate.spec import FORMAT
 from training.fused import FROM_YUV, TO_YUV
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
-FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # that may be asked for; cards tell which were trained
 GOLDEN_SIZE = (48, 64)
 STRENGTH = {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}}
 

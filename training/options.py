@@ -132,6 +132,12 @@ class StyleOptions(BaseModel):
         """First step of each phase."""
         return 0, self.teacher_steps, self.teacher_steps + self.translation_steps
 
+    @property
+    def trained_factors(self) -> set[float]:
+        """Factors that are drawn in the phases there are."""
+        translated = self.translation_factors if self.teacher_steps + self.translation_steps else {}
+        return {*translated, *(self.factors if self.released_steps else {})}
+
     @model_validator(mode="after")
     def _check(self) -> StyleOptions:
         wrong = [f"content {path} does not exist" for path in self.content if not path.exists()]
@@ -192,8 +198,20 @@ class EvaluateOptions(BaseModel):
     engine: Path = Field(description="engine folder")
     style: Path | None = Field(default=None, description="style picture, for engines that have one")
     pictures: list[Path] = Field(
-        min_length=1, description="folders of photographs; the held-out ones are used"
+        default=[],
+        description="folders of photographs, good ones for a classifier of quality; the held-out ones are "
+        "used",
     )
+    domains: dict[str, list[Path]] = Field(
+        default={}, description="for a classifier of domains: folders of each, in the order of its classes"
+    )
+    side: int = Field(
+        default=160,
+        ge=16,
+        multiple_of=16,
+        description="for a classifier: side of windows, or short side of whole pictures, in pixels",
+    )
+    seed: int = Field(default=1009, ge=0, description="of the damages that pictures are given")
     videos: list[Path] = Field(default=[], description="clips that were not in the training")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
@@ -205,6 +223,10 @@ class EvaluateOptions(BaseModel):
     )
     operator: Literal["line_and_wash"] | None = Field(
         default=None, description="what drew the partners of a paired training"
+    )
+    partners: Path | None = Field(
+        default=None,
+        description="instead: folder of partners with the names and sizes of those in pictures, one folder",
     )
     pen_pixels: float = Field(default=1.6, gt=0, description="width of its pen at factor 1")
     pen_growth: float = Field(default=1.0, ge=0, description="the pen grows with the factor to this power")
@@ -224,7 +246,13 @@ class EvaluateOptions(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> EvaluateOptions:
         paths = [self.engine, *self.pictures, *self.videos, *self.against.values()]
+        paths += [path for folders in self.domains.values() for path in folders]
         paths += [self.style] if self.style is not None else []
+        paths += [self.partners] if self.partners is not None else []
         if missing := [str(path) for path in paths if not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
+        if self.partners is not None and self.operator is not None:
+            raise ValueError("give either operator, which draws partners, or partners, a folder")
+        if self.partners is not None and len(self.pictures) != 1:
+            raise ValueError("with partners, pictures is one folder")
         return self

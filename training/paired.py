@@ -305,4 +305,4 @@ def card(options: PairedOptions) -> str:
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
-    return plain_card(options.out.name, does, options.network, [how, on])
+    return plain_card(options.out.name, does, options.network, options.factors, [how, on])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from training.card import NOT_MEASURED, sources
 from training.degrade import SHARES, SHUFFLED_SHARE
 
 if TYPE_CHECKING:
@@ -76,16 +76,11 @@ Control: `strength`, 0 to 1.
 
 ## Figures
 
-Not measured yet: `python -m training evaluate`.
+{NOT_MEASURED}
 """
 
 
 def _pictures(options: RestoreOptions) -> str:
-    stills = options.feed.stills
-    licences = ", ".join(f"{name} ({n})" for name, n in Counter(s.licence for s in stills).most_common())
-    sources = len({still.source for still in stills})
-    clips = ", ".join(path.name for path in options.feed.clips)
-    text = f"Pictures: {len(stills)} photographs cut from {sources} sources (licences: {licences or 'none'})"
-    if clips:
-        text += f", and frames of {clips}"
-    return text + (f"; of these, what {options.judge.name} calls good." if options.judge else ".")
+    feed = options.feed
+    chosen = f" Of these, what {options.judge.name} calls good." if options.judge else ""
+    return f"Pictures: {sources(feed.stills, feed.content)}{chosen}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from textwrap import fill
 from typing import TYPE_CHECKING
+
+from training.card import NOT_MEASURED, sources
 
 if TYPE_CHECKING:
     from training.super_resolution import SuperResolutionOptions
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 def card(options: SuperResolutionOptions) -> str:
     """Card of a freshly trained engine; `training.card.with_figures` fills in what evaluation found."""
     network, feed = options.network, options.feed
-    licences = Counter(still.licence for still in feed.stills)
     phases = {
         "the distortion terms": options.distortion_steps,
         f"all terms, with and without noise, in one of {options.perception_every}": options.perception_steps,
@@ -27,13 +27,11 @@ def card(options: SuperResolutionOptions) -> str:
         f"perceptual {options.perceptual_weight:g}, grid of pixels {options.grid_weight:g}, adversarial "
         f"{options.adversarial_weight:g}."
     )
-    sources = len({still.source for still in feed.stills})
-    words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
     pictures = (
-        f"{len(feed.stills)} photographs cut from {sources} source pictures (licences: {words}), reduced to "
-        f"short sides of {', '.join(map(str, feed.short_sides)) or 'any length'} pixels, which leaves real "
-        "detail and little of their JPEG compression. What the network sees is these reduced again, "
-        "by the bicubic filter without aliasing, to 8 bits."
+        f"Pictures: {sources(feed.stills, feed.content)} Reduced to short sides of "
+        f"{', '.join(map(str, feed.short_sides)) or 'any length'} pixels, which leaves real detail and "
+        "little of their JPEG compression. What the network sees is these reduced again, by the bicubic "
+        "filter without aliasing, to 8 bits."
     )
     return f"""# {options.out.name}
 
@@ -47,9 +45,9 @@ it invented.
 
 {fill(training, 110)}
 
-{fill("Pictures: " + pictures, 110)}
+{fill(pictures, 110)}
 
 ## Figures
 
-Not measured yet: `python -m training evaluate`.
+{NOT_MEASURED}
 """

@@ -34,7 +34,7 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
     ]
     what = f" ({options.title})" if options.title else ""
     does = f"Turns pictures and video of the domain {domains[0]} into {domains[1]}{what}."
-    return plain_card(name, does, options.network, [how, *told])
+    return plain_card(name, does, options.network, options.factors, [how, *told])
 
 
 def _told(weights: GeneratorWeights) -> str:

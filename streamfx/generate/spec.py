@@ -69,8 +69,8 @@ class EngineSpec(BaseModel):
         scale: how many times larger than the reduced picture the heads are.
         margin_pixels: how far the network sees around a pixel of the reduced picture; 0: everything, so that
             a picture cannot be done in parts.
-        factors: how many times smaller the reduced picture was in training; any number between the smallest
-            and the largest may be asked for.
+        factors: how many times smaller the reduced picture may be; `auto` chooses one of them, and any number
+            between the smallest and the largest may be asked for. The card tells which were in training.
         heads: what the output channels are, in order; see `HEADS`.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
         source_domain: what kind of picture goes in.

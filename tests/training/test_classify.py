@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,10 +19,10 @@ from tests.networks import constant_classifier
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from tests.training.test_pictures import write_pictures
 from training.__main__ import main
-from training.classify import accuracy, confusion, train
-from training.classify_card import confusion_lines
+from training.classify import train
 from training.classify_examples import damaged, open_examples
 from training.classify_options import ClassifyOptions
+from training.evaluation.confusion import accuracy, confusion, confusion_section
 from training.quality import label, score
 
 LOOP = {"checkpoint_every": 2, "bfloat16": False, "threads": 1, "warm_up_steps": 2}
@@ -139,7 +140,9 @@ def test_confusion_counts_rows_of_what_is_and_columns_of_what_was_found() -> Non
     table = confusion(network, [(grey, 0), (grey, 1), (grey, 0)], 2)
     assert table.tolist() == [[0, 2], [0, 1]]
     assert accuracy(table) == pytest.approx(1 / 3)
-    assert confusion_lines(("a", "b"), table).splitlines()[2:4] == [
+    assert confusion_section(("a", "b"), table).markdown().splitlines()[-4:] == [
+        "| picture | a | b | right |",
+        "| --- | --- | --- | --- |",
         "| a | 0 | 2 | 0% |",
         "| b | 0 | 1 | 100% |",
     ]
@@ -159,7 +162,7 @@ def test_the_command_writes_an_engine_with_its_classes_and_figures(
     assert engine.spec.classes == classes
     assert engine.golden.heads.shape == (len(classes), 6, 8)
     card = (tmp_path / name / "card.md").read_text()
-    assert f"| | {' | '.join(classes)} | right |" in card
+    assert f"| picture | {' | '.join(classes)} | right |" in card
     assert "Accuracy" in card
 
 
@@ -177,4 +180,49 @@ def test_wrong_settings_are_named(
 ) -> None:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(domains(tmp_path, **change)))
     assert main(["classify", "--config", str(tmp_path / "recipe.yaml")]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "judged"),
+    [
+        (domains, "stripes", ["domains={upright: [upright], flat: [flat]}", "side=48"]),
+        (quality, "grade", ["pictures=[photos]", "side=64", "seed=9"]),
+    ],
+)
+def test_evaluation_repeats_the_figures_of_the_training_and_documents_them_with_a_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: object, name: str, judged: list[str]
+) -> None:
+    assert callable(settings)
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.yaml").write_text(
+        yaml.safe_dump(settings(tmp_path, note="Blind at night."), sort_keys=False)
+    )
+    assert main(["classify", "--config", "recipe.yaml"]) == 0
+    card = Path(name, "card.md").read_text()
+    assert main(["evaluate", name, "--document", "--set", "count=400", *judged]) == 0
+    facts = json.loads(Path(".work", name, "evaluation.json").read_text())["confusion"]
+    again = Path(name, "card.md").read_text()
+    assert facts["note"] in " ".join(again.split())
+    assert [line for line in card.splitlines() if line.startswith("| ")] == [
+        line for line in again.splitlines() if line.startswith("| ")
+    ]
+    assert "Blind at night." in again
+    assert read_engine(Path(name)).spec.files["sheet.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "said"),
+    [
+        (domains, "stripes", "tells upright, flat apart: give domains, folders of pictures of each"),
+        (quality, "grade", "give pictures, folders of photographs to judge it on"),
+    ],
+)
+def test_what_a_classifier_needs_to_be_judged_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: object, name: str, said: str
+) -> None:
+    assert callable(settings)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings(tmp_path, steps=1), sort_keys=False))
+    assert main(["classify", "--config", str(tmp_path / "recipe.yaml")]) == 0
+    assert main(["evaluate", str(tmp_path / name), "--work", str(tmp_path / "judged")]) == 1
     assert said in capsys.readouterr().err

@@ -15,7 +15,7 @@ from tests.engines import make_classifier, make_engine
 from training.__main__ import main
 from training.evaluation.chosen import picture_sheet
 from training.evaluation.domain import content_distance, domain
-from training.evaluation.partner import distances, partner, untrained
+from training.evaluation.partner import distances, drawn_pairs, partner, untrained
 from training.evaluation.runner import Runner
 from training.features import Encoder
 from training.pictures import Picture, Still
@@ -55,7 +55,7 @@ def test_a_picture_is_at_no_distance_from_itself_and_at_a_known_one_from_a_light
 def test_an_engine_is_set_beside_doing_nothing_at_every_factor(tmp_path: Path) -> None:
     stills = held_out(tmp_path)
     with Runner(make_engine(tmp_path), "eager") as runner:
-        section = partner({"engine": runner}, lambda picture, _: picture, stills, Encoder())
+        section = partner({"engine": runner}, drawn_pairs(stills, lambda picture, _: picture), Encoder())
     rows = {(row[0], row[1]): row for row in section.rows}
     assert {name for name, _ in rows} == {"engine", "untouched"}
     assert [factor for name, factor in rows if name == "engine"] == [1.0, 2.0, 4.0]
@@ -71,7 +71,7 @@ def test_the_operator_is_asked_for_the_partner_of_each_factor(tmp_path: Path) ->
         return picture
 
     with Runner(make_engine(tmp_path), "eager") as runner:
-        partner({"engine": runner}, operator, held_out(tmp_path, 1), Encoder())
+        partner({"engine": runner}, drawn_pairs(held_out(tmp_path, 1), operator), Encoder())
     assert asked == [1.0, 2.0, 4.0]
 
 
@@ -123,4 +123,53 @@ def test_the_command_judges_pairs_and_domains(
     assert {row["method"] for row in facts["partner"]["rows"]} == {"engine", "untrained", "untouched"}
     assert {row["method"] for row in facts["domain"]["rows"]} == {"engine", "untouched"}
     assert "Held-out pictures (1)" in facts["domain"]["note"]
-    assert "| engine | 4 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| engine | 4 |" in printed
+    assert "at most 50 pictures of pictures, those of kept_; seed 1009." in printed
+
+
+def test_the_command_judges_an_engine_by_partners_in_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.evaluate.picture_sheet", partial(picture_sheet, side=48))
+    engine = make_engine(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "partners").mkdir()
+    for still in held_out(tmp_path / "pictures"):
+        lighter = texture(int(still.path.stem)) // 2 + 100
+        cv2.imwrite(str(tmp_path / "partners" / still.path.name), lighter[..., ::-1])
+    arguments = ["--pictures", str(tmp_path / "pictures"), "--work", str(tmp_path / "work")]
+    settings = [f"partners={tmp_path / 'partners'}", "threads=1"]
+    assert main(["evaluate", str(engine), *arguments, "--set", *settings]) == 0
+    rows = json.loads((tmp_path / "work" / "evaluation.json").read_text())["partner"]["rows"]
+    untouched = [row["difference"] for row in rows if row["method"] == "untouched"]
+    lost = [np.abs(texture(n) // 2 + 100.0 - texture(n)).mean() for n in numbers(tmp_path / "partners")]
+    assert untouched == pytest.approx([np.mean(lost)] * 3, abs=0.1)
+
+
+def numbers(folder: Path) -> list[int]:
+    return [int(path.stem) for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["partners=."], "are not two readable pictures of one size"),
+        (["partners=.", "operator=line_and_wash"], "give either operator, which draws partners, or partners"),
+        (["partners=nowhere"], "do not exist: nowhere"),
+        (["partners=.", "pictures=[., .]"], "with partners, pictures is one folder"),
+    ],
+)
+def test_wrong_partners_are_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = make_engine(tmp_path)
+    Path("pictures").mkdir()
+    held_out(Path("pictures"))
+    assert main(["evaluate", str(engine), "--set", "pictures=[pictures]", *settings]) in (1, 2)
+    assert said in capsys.readouterr().err

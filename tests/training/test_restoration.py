@@ -86,16 +86,22 @@ def test_tuning_finds_that_noise_needs_smoothing_and_good_pictures_nothing(tmp_p
 def test_examples_are_always_the_same_and_those_called_good_are_not_damaged(tmp_path: Path) -> None:
     stills = write_scenes(tmp_path, 2)
     for kind in ("jpeg", MIXED):
-        one, other = list(examples(stills, kind)), list(examples(stills, kind))
+        one, other = list(examples(stills, kind, 3)), list(examples(stills, kind, 3))
         assert all((a[1] == b[1]).all() for a, b in zip(one, other, strict=True))
-    assert all((damaged == clean).all() for _, damaged, clean in examples(stills, GOOD))
-    assert all((damaged != clean).any() for _, damaged, clean in examples(stills, "gaussian_noise"))
+    assert all((damaged == clean).all() for _, damaged, clean in examples(stills, GOOD, 3))
+    assert all((damaged != clean).any() for _, damaged, clean in examples(stills, "gaussian_noise", 3))
+
+
+def test_another_seed_damages_otherwise(tmp_path: Path) -> None:
+    stills = write_scenes(tmp_path, 1)
+    (_, one, _), (_, other, _) = (next(examples(stills, "gaussian_noise", seed)) for seed in (3, 4))
+    assert (one != other).any()
 
 
 def test_gains_are_those_over_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.evaluation.restoration.KINDS", ("gaussian_noise", "codec"))
     stills = write_scenes(tmp_path, 2)
-    section = restoration({"nothing": lambda picture: picture}, stills[:1], stills)
+    section = restoration({"nothing": lambda picture: picture}, stills[:1], stills, 3)
     columns = list(section.columns)
     rows = {str(row[0]): dict(zip(columns, row, strict=True)) for row in section.rows}
     assert rows[GOOD]["PSNR of the input"] == pytest.approx(50)
@@ -107,7 +113,7 @@ def test_gains_are_those_over_the_input(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_noise_makes_a_clip_restless_and_doing_nothing_leaves_it_so(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=4)
-    section = steadiness({"nothing": lambda picture: picture}, [clip], 0, 4)
+    section = steadiness({"nothing": lambda picture: picture}, [clip], 0, 4, 3)
     rows = {(row[1], row[2]): row for row in section.rows}
     assert rows["", "clean"][4] is None
     assert rows["gaussian noise", "damaged"][4] > 1  # type: ignore[operator]
@@ -122,10 +128,15 @@ def test_the_command_judges_an_engine_that_restores(tmp_path: Path, monkeypatch:
     engine = make_restore(tmp_path)
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
     arguments = ["evaluate", str(engine), "--pictures", str(tmp_path / "photos"), "--videos", str(clip)]
-    arguments += ["--work", str(tmp_path / "work"), "--document", "--set", "count=2", "frames=3"]
+    arguments += ["--work", str(tmp_path / "work"), "--document", "--set", "count=2", "frames=3", "seed=5"]
     assert main(arguments) == 0
     facts = json.loads((tmp_path / "work" / "evaluation.json").read_text())
-    assert set(facts) == {"restoration", "steadiness"}
+    assert set(facts) == {"restoration", "steadiness", "options"}
+    assert {key: facts["options"][key] for key in ("count", "frames", "first_frame", "seed")} == {
+        "count": 2, "frames": 3, "first_frame": 0, "seed": 5,
+    }  # fmt: skip
+    told = "at most 2 pictures of photos; 3 frames, from frame 0 on, of clip.mp4; seed 5."
+    assert told in " ".join((engine / "card.md").read_text().split())
     gains = [row["engine: gain"] for row in facts["restoration"]["rows"]]
     assert gains == pytest.approx([0] * len(gains), abs=0.1)
     assert "engine, factor 2: gain" in facts["restoration"]["rows"][0]

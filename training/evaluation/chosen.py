@@ -29,7 +29,12 @@ def pictures_of(stills: Sequence[Still]) -> Iterator[Picture]:
     for still in stills:
         picture = read_still(still.path)
         if picture is not None:
-            yield to_whole_strides(to_short_side(picture, SHORT_SIDE))
+            yield to_size(picture)
+
+
+def to_size(picture: Picture) -> Picture:
+    """Picture at `SHORT_SIDE`, its sides cut to multiples of 16."""
+    return to_whole_strides(to_short_side(picture, SHORT_SIDE))
 
 
 def to_whole_strides(picture: Picture, unit: int = 16) -> Picture:
@@ -50,7 +55,7 @@ def picture_sheet(runner: Runner, pictures: Sequence[Picture], side: int = 232) 
     size."""
     rows, crops = [], []
     for number, picture in enumerate(pictures):
-        whole = to_whole_strides(to_short_side(picture, SHORT_SIDE))
+        whole = to_size(picture)
         versions = [whole, *(runner(whole, factor) for factor in runner.factors)]
         rows.append([cell(version, side) for version in versions])
         if number in (0, len(pictures) - 1):

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 SIDE = 256
 MIXED = "random combinations"
 GOOD = "not damaged"
-_SEED = 1009  # training never uses it
 _COMBINATIONS = 8  # of each picture: they differ so much that one of each says little
 _BLIND, _TOLD = "tuned chain", "chain told the kind"
 
@@ -94,7 +93,7 @@ def tune(examples: Sequence[Example]) -> Chain:
     return best
 
 
-def examples(stills: Sequence[Still], kind: str, seed: int = _SEED) -> Iterator[Example]:
+def examples(stills: Sequence[Still], kind: str, seed: int) -> Iterator[Example]:
     """Centre squares of pictures, damaged by one kind, by random combinations or not at all: kind, damaged,
     original."""
     for place, still in enumerate(stills):
@@ -117,7 +116,7 @@ def _combination(rng: np.random.Generator) -> list[Degradation]:
 
 
 def restoration(
-    methods: Mapping[str, Method], training: Sequence[Still], held_out: Sequence[Still]
+    methods: Mapping[str, Method], training: Sequence[Still], held_out: Sequence[Still], seed: int
 ) -> Section:
     """PSNR of damaged pictures and what methods gain, for combinations and for each kind.
 
@@ -125,17 +124,18 @@ def restoration(
         methods: Restore a picture, by name.
         training: Pictures on which the classical chain is tuned.
         held_out: Pictures on which all are measured.
+        seed: Of the damages; one that training did not use.
     """
-    chain = tune(list(examples(training, MIXED, _SEED + 1)))
+    chain = tune(list(examples(training, MIXED, seed + 1)))
     rows: list[list[Cell]] = []
     columns = {"damage": "", "PSNR of the input": ".2f"}
     for name in (*methods, _BLIND, _TOLD):
         columns |= {f"{name}: gain": "+.2f", f"{name}: SSIM": ".3f"}
     for kind in (MIXED, *KINDS, GOOD):
-        told = chain if kind == MIXED else tune(list(examples(training[::2], kind, _SEED + 1)))
+        told = chain if kind == MIXED else tune(list(examples(training[::2], kind, seed + 1)))
         compared: dict[str, Method] = {**methods, _BLIND: chain, _TOLD: told}
         draws = _COMBINATIONS if kind == MIXED else 1
-        found = [one for draw in range(draws) for one in examples(held_out, kind, _SEED + 10 * draw)]
+        found = [one for draw in range(draws) for one in examples(held_out, kind, seed + 10 * draw)]
         before = float(np.mean([psnr(damaged, clean) for _, damaged, clean in found]))
         row: list[Cell] = [kind.replace("_", " "), before]
         for method in compared.values():
@@ -158,7 +158,9 @@ def restoration(
     )
 
 
-def steadiness(methods: Mapping[str, Method], clips: Sequence[Path], first: int, count: int) -> Section:
+def steadiness(
+    methods: Mapping[str, Method], clips: Sequence[Path], first: int, count: int, seed: int
+) -> Section:
     """Warping error of damaged clips, restored, beside that of the clean ones."""
     rows: list[list[Cell]] = []
     for clip in clips:
@@ -167,7 +169,7 @@ def steadiness(methods: Mapping[str, Method], clips: Sequence[Path], first: int,
         own = warping_error(clean, motions)
         rows.append([clip.stem, "", "clean", own, None, None])
         for kind in ("gaussian_noise", "codec"):
-            rng = np.random.default_rng([_SEED, 50, KINDS.index(kind)])
+            rng = np.random.default_rng([seed, 50, KINDS.index(kind)])
             damaged = degrade(clean, [draw_one(kind, rng)], rng)
             versions = {"damaged": damaged}
             versions |= {name: [method(frame) for frame in damaged] for name, method in methods.items()}
@@ -203,12 +205,12 @@ def _said(chain: Chain) -> str:
     return ", ".join(f"{f.name} {getattr(chain, f.name):g}" for f in fields(chain))
 
 
-def damage_sheet(method: Method, stills: Sequence[Still], side: int = 232) -> Picture:
+def damage_sheet(method: Method, stills: Sequence[Still], seed: int, side: int = 232) -> Picture:
     """Centres of held-out pictures at full size: damaged in different ways, restored, and as they were."""
     rows = []
     kinds = ("gaussian_noise", "codec", "salt_and_pepper", "resampling", MIXED, MIXED)
     for place, (kind, still) in enumerate(zip(kinds, stills, strict=False)):
-        _, damaged, clean = next(iter(examples([still], kind, _SEED + place)), (kind, None, None))
+        _, damaged, clean = next(iter(examples([still], kind, seed + place)), (kind, None, None))
         if damaged is not None and clean is not None:
             rows.append([centre(version, side) for version in (damaged, method(damaged), clean)])
     return sheet(rows, ["damaged", "restored", "original"])

@@ -68,7 +68,8 @@ def upscaling(
         f"a short side of {short_side} pixels; it goes in reduced, by the bicubic filter without aliasing or "
         "by means of squares (area), and rounded to 8 bits. PSNR and SSIM of luma (0 to 255); bicubic is the "
         "enlargement with a = -0.75. Perceptual distance: mean squared difference of VGG-19 features scaled "
-        "to length 1, relu1_1 to relu4_1; lower is closer.",
+        "to length 1, relu1_1 to relu4_1; lower is closer. It is no impartial judge: the perceptual term of "
+        "the training is the same distance without relu4_1.",
         {
             "enlargement": "",
             "reduced by": "",
