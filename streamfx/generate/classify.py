@@ -18,7 +18,7 @@ from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import ConfigError, EngineNotFoundError, FrameError
 from streamfx.frame import Frame, Planes, VideoFormat
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
+from streamfx.generate.colour import both_ways
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.engine import Engine
 from streamfx.generate.library import load_engine
@@ -172,8 +172,4 @@ def _cut_out(frame: Frame, corner: tuple[int, int], size: tuple[int, int]) -> Pl
 
 
 def _matrices(frame: Frame) -> tuple[Array, Array]:
-    colour = frame.colour.assumed(frame.size[0])
-    return (
-        code_to_rgb(colour, frame.depth).astype(np.float32),
-        rgb_to_code(colour, frame.depth).astype(np.float32),
-    )
+    return both_ways(frame.colour.assumed(frame.size[0]), frame.depth)

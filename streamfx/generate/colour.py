@@ -57,6 +57,14 @@ def code_to_rgb(colour: Colour, depth: int) -> NDArray[np.float64]:
     return np.column_stack([inverse, -inverse @ forward[:, 3]])
 
 
+def both_ways(colour: Colour, depth: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return `code_to_rgb` and `rgb_to_code` as networks take them, in single precision."""
+    return (
+        code_to_rgb(colour, depth).astype(np.float32),
+        rgb_to_code(colour, depth).astype(np.float32),
+    )
+
+
 def rgb_to_code(colour: Colour, depth: int) -> NDArray[np.float64]:
     """Return the (3, 4) affine map from RGB in 0..1 to code values (Y, U, V), not rounded and not clamped.
 

@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-import numpy as np
-
 from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision, choose
 from streamfx.backends.cuda import Device
 from streamfx.backends.golden import Array
@@ -16,7 +14,7 @@ from streamfx.backends.store import CompiledStore
 from streamfx.errors import ConfigError, FrameError
 from streamfx.frame import Colour, Frame, VideoFormat
 from streamfx.generate.back import Back
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
+from streamfx.generate.colour import both_ways
 from streamfx.generate.engine import Engine
 from streamfx.generate.library import load_engine
 from streamfx.generate.on_device import DeviceStep, Home, Measure
@@ -232,11 +230,7 @@ def _colour(tagged: Colour, depth: int, height: int) -> tuple[Colour, Array, Arr
             colour.code_range,
             colour.chroma_location,
         )
-    return (
-        colour,
-        code_to_rgb(colour, depth).astype(np.float32),
-        rgb_to_code(colour, depth).astype(np.float32),
-    )
+    return (colour, *both_ways(colour, depth))
 
 
 class _Clock:

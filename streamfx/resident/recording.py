@@ -12,11 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-
 from streamfx.backends.cuda_graph import recorded
 from streamfx.frame import Colour
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
+from streamfx.generate.colour import both_ways
 from streamfx.generate.reduce import small_size
 from streamfx.generate.surface import Surface
 from streamfx.resident.form import Form
@@ -122,8 +120,7 @@ class Recording:
 
     def __init__(self, network: Network, kind: Kind, lane: Lane) -> None:
         self._network, self._kind = network, kind
-        self._to_rgb = code_to_rgb(kind.colour, kind.form.depth).astype(np.float32)
-        self._from_rgb = rgb_to_code(kind.colour, kind.form.depth).astype(np.float32)
+        self._to_rgb, self._from_rgb = both_ways(kind.colour, kind.form.depth)
         self._strength_set = 1.0
         self._graph: torch.cuda.CUDAGraph | None = None
         with lane.work():
