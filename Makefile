@@ -17,7 +17,7 @@ demo: .venv/installed-core  ## Stylize a real clip, with sound, and say where th
 	@echo "Before: $(CURDIR)/$(DEMO_CLIP)"
 	@echo "After:  $(CURDIR)/$(DEMO_OUT)"
 
-test: .venv/installed-dev  ## Run the tests (under three minutes on two cores)
+test: .venv/installed-dev  ## Run the tests (about four minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: .venv/installed-dev  ## Run the slow tests too
