@@ -141,6 +141,11 @@ def test_pairs_that_cannot_be_used_are_named_skipped_and_counted(
     cv2.imwrite(str(partners / "deep" / small), blocks(1)[:40])
     assert good
     assert main_paired(tmp_path) == 0
+    caplog.clear()
+    files = PairFiles(photos, partners, 40, [], 3)
+    for index in range(100):  # enough for every pair to have its turn
+        files.make(index, 1.0)
+    files.close()
     assert f"skipped {partners / 'deep' / broken}: not a readable picture" in caplog.text
     assert f"deep/{small}: it is 56 x 48, its partner {partners / 'deep' / small} 56 x 40" in caplog.text
     assert f"2 of {len(usable)} pairs could not be used" in caplog.text
