@@ -33,7 +33,7 @@ from torch import Tensor
 from benchmarks.gpu.material import KINDS, Material, material, planes_of, varied
 from benchmarks.record import RESULTS, record
 from streamfx.backends.cuda_graph import recorded
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Subsampling
+from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference
 from streamfx.generate.surface import Surface
@@ -69,22 +69,27 @@ def fuse(one: Material, strength: Tensor, flag: Tensor, tile: Any = None) -> Sur
     )
 
 
+def defined(one: Material, depth: int, strength: float) -> Planes:
+    """Return what the definition gives for the first picture, with the settings of `fuse`."""
+    return fuse_reference(
+        one.planes,
+        one.heads[0].cpu().numpy(),
+        None,
+        subsampling=Subsampling.YUV420,
+        depth=depth,
+        code_range=CodeRange.LIMITED,
+        chroma_location=ChromaLocation.LEFT,
+        strength=strength,
+        max_displacement_pixels=LIMIT_PIXELS,
+    )
+
+
 def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str) -> Rows:
     """Return how far fuse (codes) and reduce (parts of the highest code) are off."""
     one = material(kind, size, small, 1, device)
     flag = torch.zeros(1, dtype=torch.int32, device=device)
     found = planes_of(fuse(one, torch.full((1,), 0.8, device=device), flag))
-    expected = fuse_reference(
-        one.planes,
-        one.heads[0].cpu().numpy(),
-        None,
-        subsampling=Subsampling.YUV420,
-        depth=KINDS[kind],
-        code_range=CodeRange.LIMITED,
-        chroma_location=ChromaLocation.LEFT,
-        strength=0.8,
-        max_displacement_pixels=LIMIT_PIXELS,
-    )
+    expected = defined(one, KINDS[kind], 0.8)
     off = [np.abs(a.astype(int) - b.astype(int)) for a, b in zip(found, expected, strict=True)]
     reduced = reduce_surface(one.surface, small, chroma_location=ChromaLocation.LEFT).cpu().numpy()[0]
     reference = reduce_reference(one.planes, Subsampling.YUV420, Colour(), small)

@@ -27,22 +27,12 @@ import torch
 
 from benchmarks.gpu.cases import Cases, Measure, NotHereError
 from benchmarks.gpu.contenders import Array, FuseOne, by_cupy, by_opencv, by_torch
-from benchmarks.gpu.kernels import LIMIT_PIXELS, ROTATED_BYTES, SIZES, captured, fuse
+from benchmarks.gpu.kernels import ROTATED_BYTES, SIZES, captured, defined, fuse
 from benchmarks.gpu.material import Material, material, planes_of, varied
-from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.fuse import fuse_reference
 
 LAUNCHES = 20  # in one graph
 TINY = (32, 64)
 OURS = "streamfx"
-SETTINGS: dict[str, Any] = {
-    "subsampling": Subsampling.YUV420,
-    "depth": 8,
-    "code_range": CodeRange.LIMITED,
-    "chroma_location": ChromaLocation.LEFT,
-    "strength": 1.0,
-    "max_displacement_pixels": LIMIT_PIXELS,
-}
 
 
 def off(found: list[Array], expected: Any) -> dict[str, Any]:
@@ -69,8 +59,7 @@ class Table:
         count = min(LAUNCHES, max(2, ROTATED_BYTES // self._one.fused_bytes)) if gpu else 1
         many = varied(self._one, count)
         self._launches = [many[at % count] for at in range(LAUNCHES if self._gpu else 1)]
-        heads = self._one.heads[0].cpu().numpy()
-        self._expected = fuse_reference(self._one.planes, heads, None, **SETTINGS)
+        self._expected = defined(self._one, 8, 1.0)
         self._checked: dict[str, dict[str, Any]] = {}
         self._replays: dict[str, Callable[[], None]] = {}
 

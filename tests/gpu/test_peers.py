@@ -17,8 +17,9 @@ import torch
 from benchmarks.gpu import peers
 from benchmarks.gpu.cases import Cases
 from benchmarks.gpu.contenders import by_cupy, by_opencv, by_torch
+from benchmarks.gpu.kernels import defined
 from benchmarks.gpu.material import Material, material, planes_of
-from streamfx.generate.fuse import bilinear, fuse_reference
+from streamfx.generate.fuse import bilinear
 from tests import fake_cuda
 from tests.generate.test_gpu_kernels import needs_triton
 
@@ -32,7 +33,7 @@ def one() -> Material:
 
 @pytest.fixture(scope="module")
 def expected(one: Material) -> Any:
-    return fuse_reference(one.planes, one.heads[0].numpy(), None, **peers.SETTINGS)
+    return defined(one, 8, 1.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
