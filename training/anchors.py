@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from streamfx.generate.networks.warp_mask import FactorConv, WarpMask
+from streamfx.generate.networks.warp_mask import FINE, FactorConv, WarpMask
 
 
 def wake(network: WarpMask) -> None:
@@ -21,6 +21,10 @@ def wake(network: WarpMask) -> None:
         for name, layer in network.named_modules():
             if isinstance(layer, FactorConv) and layer is not network.heads:
                 layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
+        if network.fine:
+            # Differences of luma are small, and there are many of them: planes and differences weigh alike.
+            network.stem.weight[:, :, :3] *= ((3 + FINE**2) / 6) ** 0.5
+            network.stem.weight[:, :, 3:] *= 2.0
 
 
 def spread(network: nn.Module) -> None:
@@ -34,8 +38,8 @@ def forget_detail(network: WarpMask) -> None:
     """Start without detail gain: at factor 1 there is no detail beyond the reduced picture, so what weights
     that were trained there say of it means nothing."""
     with torch.no_grad():
-        network.heads.weight[:, 24:] = 0
-        network.heads.bias[:, 24:] = 0
+        network.heads.weight[:, 24:28] = 0
+        network.heads.bias[:, 24:28] = 0
 
 
 @dataclass

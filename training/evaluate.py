@@ -36,8 +36,8 @@ from training.evaluation.style import Judge, style
 from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
+from training.operators import OPERATORS
 from training.options import EvaluateOptions
-from training.pairs import OPERATORS
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.restore import open_judge
 from training.sheet import jpeg
@@ -235,7 +235,7 @@ def _pairs(trial: Trial) -> Iterator[Pair]:
     draw = OPERATORS[options.operator]
     return drawn_pairs(
         trial.chosen,
-        lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth),
+        lambda picture, _: draw(picture),
     )
 
 

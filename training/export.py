@@ -18,8 +18,7 @@ from streamfx.backends.golden import Golden
 from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks import warp_mask, yuv_style
 from streamfx.generate.networks.warp_mask import WarpMask, affine
-from streamfx.generate.spec import FORMAT
-from training.fused import FROM_YUV, TO_YUV
+from training.fused import FROM_YUV, TO_YUV, reduce, with_fine_luma
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # that may be asked for; cards tell which were trained
@@ -46,6 +45,7 @@ def golden(
     factor: float = 4.0,
     *,
     noise_channels: int = 0,
+    fine_luma: int = 0,
     layout: str = "planes",
     size: tuple[int, int] = GOLDEN_SIZE,
     grain: float = 0.0,
@@ -57,10 +57,13 @@ def golden(
         seed: Of the picture, and of the noise.
         factor: That the network is told.
         noise_channels: How many channels of noise come after the planes.
+        fine_luma: How many times finer than the planes, each way, the luma is that comes after them; 0: none.
         layout: "planes", or "i420" for a network that works on the decoder's planes.
         size: Height and width of the picture, multiples of the family's stride.
         grain: Deviation of noise in the picture, of full scale 1; for networks that leave good ones alone.
     """
+    if fine_luma:
+        size = (fine_luma * size[0], fine_luma * size[1])
     height, width = size
     random = torch.Generator().manual_seed(seed)
     coarse = torch.rand(1, 3, 6, 8, generator=random)
@@ -73,6 +76,9 @@ def golden(
     if layout == "i420":
         chroma = functional.avg_pool2d(planes[:, 1:], 2).reshape(1, 1, height // 2, width)
         planes = torch.cat([planes[:, :1], chroma], dim=2)
+    if fine_luma:
+        planes = with_fine_luma(planes, reduce(planes, fine_luma))
+        height, width = planes.shape[2:]
     noise = torch.randn(1, noise_channels, height, width, generator=random)
     seen = torch.cat([planes, noise], dim=1) if noise_channels else planes
     with torch.no_grad():
@@ -99,7 +105,7 @@ def export(
         card: Markdown.
         sheet: JPEG file.
     """
-    spec = {"format": FORMAT, "name": out.name, "factors": list(FACTORS), "controls": STRENGTH, **fields}
+    spec = {"format": 1, "name": out.name, "factors": list(FACTORS), "controls": STRENGTH, **fields}
     data = safetensors.torch.save(weights(network))
     return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
 
@@ -125,8 +131,10 @@ def network_fields(
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
         return common | heads
     return common | {
+        "format": 2 if network.ink or network.fine else 1,
         "stride": warp_mask.STRIDE,
-        "heads": list(warp_mask.HEADS),
+        "heads": [*warp_mask.HEADS, *["ink"] * network.ink],
+        "fine_luma": warp_mask.FINE * network.fine,
         "max_displacement_pixels": max_displacement_pixels,
     }
 

@@ -24,6 +24,8 @@ class NetworkOptions(BaseModel):
     joined: int = Field(default=32, ge=1)
     detail: bool = True
     norm: Literal["none", "instance"] = "instance"
+    fine: bool = Field(default=False, description="see the luma on a grid four times finer as well")
+    ink: bool = Field(default=False, description="four more heads that answer to the source's own detail")
 
 
 class YuvNetworkOptions(BaseModel):
