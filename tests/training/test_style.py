@@ -139,16 +139,15 @@ def test_a_luma_chroma_network_has_nothing_to_release(tmp_path: Path) -> None:
         toy_options(tmp_path, network={"family": "yuv_style"})
 
 
-def test_a_card_tells_which_factors_were_trained_and_which_never_came_up(tmp_path: Path) -> None:
+def test_only_factors_that_were_trained_are_offered_and_the_card_tells_them(tmp_path: Path) -> None:
     drawn = {"translation_factors": {1.0: 0.5, 3.0: 0.5}, "factors": {1.0: 0.5, 2.0: 0.2, 8.0: 0.3}}
     steps = {"teacher_steps": 0, "translation_steps": 1}
-    both = style_card(toy_options(tmp_path, released_steps=1, **steps, **drawn))
-    assert "Trained at factors 1, 2, 3, 8; 1.5, 4, 6 may be asked for, but never came up.\n" in both
-    one = style_card(toy_options(tmp_path, released_steps=0, **steps, **drawn))
-    assert "Trained at factors 1, 3; 1.5, 2, 4, 6, 8 may be asked for, but never came up.\n" in one
-    every = dict.fromkeys((1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), 0.1)
-    all_of_them = style_card(toy_options(tmp_path, released_steps=1, **steps, factors=every))
-    assert "Trained at factors 1, 1.5, 2, 3, 4, 6, 8.\n" in all_of_them
+    both = toy_options(tmp_path, released_steps=1, **steps, **drawn)
+    assert "Trained at factors 1, 2, 3, 8; no others are offered.\n" in style_card(both)
+    assert style_fields(both)["factors"] == [1.0, 2.0, 3.0, 8.0]
+    one = toy_options(tmp_path, released_steps=0, **steps, **drawn)
+    assert "Trained at factors 1, 3; no others are offered.\n" in style_card(one)
+    assert style_fields(one)["factors"] == [1.0, 3.0]
 
 
 def test_figures_replace_only_their_section(tmp_path: Path) -> None:
