@@ -35,7 +35,7 @@ class Toon:
     """
 
     scale: float = 1.0
-    pen: Pen = field(default_factory=lambda: Pen(0.75, 2.0, 0.025, 0.09, 0.15))
+    pen: Pen = field(default_factory=lambda: Pen(width_pixels=0.75, length_pixels=2.0, noise=0.025))
     smoothing_pixels: float = 2.0
     unlike: float = 4.5
     times: int = 2
