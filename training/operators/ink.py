@@ -27,14 +27,15 @@ class Ink:
     Attributes:
         scale: All lengths in pixels are multiplied by it.
         pen: Of the lines.
-        level: Lightness below which darks are filled.
-        softness: Range of lightness over which they begin to be.
-        sharpness: How far the response of the lines moves lightness there: bright lines stay in darks.
+        level: Brightest channel below which darks are filled: skin of any colour is above it.
+        softness: Range over which they begin to be.
+        sharpness: How far the response of the lines moves that level: bright lines stay in darks.
+        diluted: Ink where a line is too faint to be drawn in full.
     """
 
     scale: float = 1.0
     pen: Pen = field(default_factory=lambda: Pen(0.75, 2.0, noise=0.025))
-    level: float = 0.36
+    level: float = 0.34
     softness: float = 0.1
     sharpness: float = 1.6
     diluted: float = 0.4
