@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from training.operators.flow import along, edge_direction, edge_flow, even_out
+from training.operators.kernels import SECTORS
 from training.operators.lines import Pen, lines, response
-from training.operators.oil import SECTORS, Oil, disc, kuwahara
+from training.operators.oil import Oil, disc, kuwahara
 from training.operators.planes import Plane, bell, rise
 from training.operators.tones import bright, soft_steps
 

@@ -131,7 +131,7 @@ def test_at_twice_the_scale_a_picture_twice_as_large_looks_the_same(
     assert difference.mean() < 5
 
 
-def test_skin_of_any_colour_stays_paper_in_ink_and_black_cloth_is_filled() -> None:
+def test_brown_skin_stays_paper_in_ink_and_black_cloth_is_filled() -> None:
     picture = np.full((40, 80, 3), 25, np.uint8)
     picture[:, 40:] = (112, 74, 56)
     drawn = ink(picture).astype(int)

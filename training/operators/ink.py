@@ -1,8 +1,8 @@
-"""Ink: black lines and filled darks on paper, nothing between.
+"""Ink: black lines and filled darks on paper.
 
-Sources: see `flow.py` and `lines.py`; darks are filled where lightness, sharpened by the response of the
-lines, falls below a level (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended Difference-of-Gaussians
-Compendium including Advanced Image Stylization", 2012).
+Sources: see `flow.py` and `lines.py`; darks are filled where the brightest channel, sharpened by the response
+of the lines, falls below a level (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended
+Difference-of-Gaussians Compendium including Advanced Image Stylization", 2012).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Ink:
     Attributes:
         scale: All lengths in pixels are multiplied by it.
         pen: Of the lines.
-        level: Brightest channel below which darks are filled: skin of any colour is above it.
+        level: Brightest channel below which darks are filled; skin, unlike black cloth, is mostly above it.
         softness: Range over which they begin to be.
         sharpness: How far the response of the lines moves that level: bright lines stay in darks.
         diluted: Ink where a line is too faint to be drawn in full.

@@ -12,6 +12,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+SECTORS = 8  # of the disc of the Kuwahara filter
+
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 _inline = numba.njit(cache=True, nogil=True, inline="always", fastmath={"contract", "reassoc", "nsz", "arcp"})
 
@@ -145,8 +147,7 @@ def kuwahara(planes, direction, straightness, places, sectors, shares, stretch, 
     one by shares[n] (two weights, which sum to 1 over each sector). Differences are of 0..1.
     """
     height, width, _ = planes.shape
-    count = 8
-    sums = np.empty((count, 4), np.float32)
+    sums = np.empty((SECTORS, 4), np.float32)
     for row in range(height):
         for column in range(width):
             longer = 1 + stretch * straightness[row, column]
@@ -167,13 +168,13 @@ def kuwahara(planes, direction, straightness, places, sectors, shares, stretch, 
                 sums[sector, 1] += share * b
                 sums[sector, 2] += share * c
                 sums[sector, 3] += share * square
-                sector, share = (sector + 1) % count, shares[place, 1]
+                sector, share = (sector + 1) % SECTORS, shares[place, 1]
                 sums[sector, 0] += share * a
                 sums[sector, 1] += share * b
                 sums[sector, 2] += share * c
                 sums[sector, 3] += share * square
             whole = a = b = c = np.float32(0)
-            for sector in range(count):
+            for sector in range(SECTORS):
                 mean_a, mean_b, mean_c = sums[sector, 0], sums[sector, 1], sums[sector, 2]
                 variance = sums[sector, 3] - mean_a * mean_a - mean_b * mean_b - mean_c * mean_c
                 uneven = max(variance, np.float32(0)) * sharpness

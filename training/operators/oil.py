@@ -1,8 +1,9 @@
 """Oil: patches of paint that follow the forms, with a hint of relief.
 
-Source: anisotropic Kuwahara filter (Kyprianidis, Kang, Doellner, "Image and Video Abstraction by Anisotropic
-Kuwahara Filtering", 2009). The relief is the picture's own texture, drawn out along the flow, and lit from
-above left.
+Sources: anisotropic Kuwahara filter (Kyprianidis, Kang, Doellner, "Image and Video Abstraction by Anisotropic
+Kuwahara Filtering", 2009); a finer brush where a broad one is too far from the picture (Hertzmann, "Painterly
+Rendering with Curved Brush Strokes of Multiple Sizes", 1998). The relief is the picture's own texture, drawn
+out along the flow, and lit from above left.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import numpy as np
 
 from training.operators import kernels
 from training.operators.flow import along, edge_flow
+from training.operators.kernels import SECTORS
 from training.operators.lines import Pen, response
 from training.operators.planes import Plane, blur, from_lab, lightness, rise, to_lab, to_picture, to_rgb
 from training.operators.tones import bright, fresh, soft_steps
 from training.pictures import Picture
 
-SECTORS = 8
 _ACROSS = 5  # places from the middle to the rim of a disc that are enough
 
 

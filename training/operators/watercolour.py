@@ -77,8 +77,8 @@ def wash(lab: Plane, layers: Plane, look: Watercolour) -> Plane:
 
 def thin(light: Plane) -> Plane:
     """Lightness HW of paint with much water: the darkest is 0.22, and bright parts are left to the paper."""
-    open_ = 0.22 + 0.78 * (light.clip(0, 1) * np.float32(1.1)).clip(0, 1) ** np.float32(0.75)
-    return np.asarray(open_ + (1 - open_) * np.float32(0.8) * rise(light, 0.5, 0.95), np.float32)
+    watery = 0.22 + 0.78 * (light.clip(0, 1) * np.float32(1.1)).clip(0, 1) ** np.float32(0.75)
+    return np.asarray(watery + (1 - watery) * np.float32(0.8) * rise(light, 0.5, 0.95), np.float32)
 
 
 def rims(layers: Plane, look: Watercolour) -> Plane:
