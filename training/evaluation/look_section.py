@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 
 from training.evaluation.look import Key
 from training.evaluation.material import NOISE
@@ -30,7 +31,8 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
         "median of the faces, in distances of the eyes; stayed: share found and moved by less than "
         f"{STAYED:.0%}. Edges: correlation of gradient lengths with the source's. Sharpness: gradient "
         "energy against the operator's, else against factor 1. Lock: strength of edges at their strongest "
-        "offset from the network's grid over their mean, 1 without stamps; lock ratio: against factor 1."
+        "offset from the network's grid over their mean, 1 without stamps; lock ratio: against factor 1. "
+        + _errors([found for (method, _), found in figures.items() if method == "engine"][-1])
     )
     steady = (
         "Steadiness and likeness. Warping error beyond the source's own, in code values. Noisy, dark, "
@@ -57,3 +59,10 @@ def _section(
         if any(column in found for column in shown)
     ]
     return Section(name, note, {"method": "", "factor": "g", **shown}, rows)
+
+
+def _errors(found: Mapping[str, float]) -> str:
+    """How sure the figures of a factor are."""
+    share = sqrt(found["found"] * (1 - found["found"]) / found["faces"]) if "found" in found else 0.0
+    words = ", ".join(f"{name} {found[f'{name} error']:.2f}" for name in ("edges", "sharpness"))
+    return f"Standard errors at the last factor: found {share:.2f}, {words}."
