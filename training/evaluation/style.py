@@ -6,14 +6,15 @@ side 480. Sharpness: gradient energy at full size against the same network at fa
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from training import losses
-from training.evaluation.chosen import gradient_energy, pictures_of
+from training.evaluation.chosen import pictures_of
+from training.evaluation.gradients import gradient_energy
 from training.evaluation.runner import Runner
 from training.evaluation.section import Cell, Section
 from training.features import Decoder, Encoder, adain
@@ -62,7 +63,10 @@ class Judge:
 
 
 def style(
-    runners: Mapping[str, Runner], judge: Judge, stills: Sequence[Still], bare_runner: Runner | None = None
+    runners: Mapping[str, Runner],
+    judge: Judge,
+    stills: Sequence[Still],
+    bare_engine: Callable[[Picture, float], Picture] | None = None,
 ) -> Section:
     """Figures of engines at every factor, of AdaIN, of the untouched pictures and of the style itself.
 
@@ -70,7 +74,7 @@ def style(
         runners: Engines by name; the first one is the one judged.
         judge: Of the style.
         stills: Held-out pictures.
-        bare_runner: The first engine without its detail gain, to be shown at its largest factor.
+        bare_engine: The first engine without its detail gain, to be shown at its largest factor.
     """
     measured: dict[tuple[str, float | None], list[tuple[list[float], float, float]]] = {}
     count = 0
@@ -81,9 +85,9 @@ def style(
             for factor in runner.factors
         }
         sharpest = max(gradient_energy(next(iter(outputs.values()))), 1e-6)
-        if bare_runner is not None:
-            largest = bare_runner.factors[-1]
-            outputs["engine without detail", largest] = bare_runner(picture, largest)
+        if bare_engine is not None:
+            largest = next(iter(runners.values())).factors[-1]
+            outputs["engine without detail", largest] = bare_engine(picture, largest)
         outputs["AdaIN", None] = judge.adain(picture)
         outputs["untouched", None] = picture
         source = judge.features(picture)
