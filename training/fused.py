@@ -194,7 +194,7 @@ def heads_of(network: WarpMask, planes_B3HW: Tensor, reduced_B3hw: Tensor, facto
     device = planes_B3HW.device
     seen_BNhw = with_fine_luma(planes_B3HW, reduced_B3hw) if network.fine else reduced_B3hw
     heads_BKhw: Tensor = network(
-        seen_BNhw.contiguous(memory_format=torch.channels_last),
+        seen_BNhw,
         PLANES_TO_RGB.to(device),
         RGB_TO_PLANES.to(device),
         torch.tensor([factor], device=device),
