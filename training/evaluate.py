@@ -39,7 +39,7 @@ from training.evaluation.style import Judge, style
 from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
-from training.pairs import OPERATORS, Operator
+from training.operators import OPERATORS, Operator
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.restore import open_judge
 from training.sheet import jpeg
@@ -154,8 +154,7 @@ def _look(options: EvaluateOptions) -> Findings:
     judge = Judge(open_style(options.style), Encoder()) if options.style is not None else None
     likeness = Likeness(judge)
     if options.operator is not None:
-        draw = _operator(options)
-        likeness = Likeness(judge, lambda picture: draw(picture, options.pen_pixels))
+        likeness = Likeness(judge, _operator(options))
     return look(options, _chosen(options, _stills(options)), likeness)
 
 
@@ -266,7 +265,8 @@ def _pairs(trial: Trial) -> Iterator[Pair]:
         return read_pairs(trial.chosen, options.pictures[0], options.partners)
     draw = _operator(options)
     return drawn_pairs(
-        trial.chosen, lambda picture, factor: draw(picture, options.pen_pixels * factor**options.pen_growth)
+        trial.chosen,
+        lambda picture, _: draw(picture),
     )
 
 

@@ -66,8 +66,6 @@ class EvaluateOptions(BaseModel):
         default=None,
         description="instead: folder of partners with the names and sizes of those in pictures, one folder",
     )
-    pen_pixels: float = Field(default=1.6, gt=0, description="width of its pen at factor 1")
-    pen_growth: float = Field(default=1.0, ge=0, description="the pen grows with the factor to this power")
     classifier: str = Field(
         default="", description="engine that tells domains, its name or folder: judges the target domain"
     )

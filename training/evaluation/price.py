@@ -94,6 +94,7 @@ def _yardstick(folder: Path) -> Engine:
         version="1.2.0",
         domains=("photo", "any"),
         licence="Apache-2.0",
+        factors=[FACTOR],
         max_displacement_pixels=4.0,
     )
     return export(network, folder, fields, golden(network), "# A yardstick\n")
