@@ -10,10 +10,21 @@ from training.evaluation.gradients import edge_correlation, gradient_energy
 from training.evaluation.look import Likeness, nearness, style_figures
 from training.evaluation.runner import Part, Runner, parts_of
 from training.evaluation.section import Section
+from training.evaluation.stamps import Folds
 from training.evaluation.video import as_video
 from training.pictures import Picture
 
-_FIGURES = {"edges": "+.3f", "sharpness": "+.2f", "style": "+.3f", "PSNR": "+.2f", "SSIM": "+.3f"}
+_FORMS = {
+    "change": ".2f",
+    "lost": ".0%",
+    "edges": "+.2f",
+    "sharpness": "+.2f",
+    "lock": "+.2f",
+    "style": "+.3f",
+    "content": "+.2f",
+    "PSNR": "+.1f",
+    "SSIM": "+.2f",
+}
 
 
 def ablation(
@@ -23,36 +34,49 @@ def ablation(
 
     Likeness is measured at the last factor alone, because it takes long.
     """
-    found: dict[tuple[str, float], list[Mapping[str, float]]] = {}
-    for picture in pictures:
-        source = as_video(picture)
-        for factor in factors:
-            whole = runner(picture, factor)
-            figures = _figures(source, whole, likeness if factor == factors[-1] else Likeness())
-            before = figures(whole)
-            for part in parts_of(runner.engine):
-                output = runner.without(part)(picture, factor)
-                after = figures(output)
-                steps = {name: after[name] - before[name] for name in before}
-                found.setdefault((part, factor), []).append({**steps, **lost(output, whole, source)})
-    if not found:
+    parts = parts_of(runner.engine)
+    rows = []
+    for factor in factors if parts else ():
+        wanted = likeness if factor == factors[-1] else Likeness()
+        rows += [(part, factor, found) for part, found in _at(runner, factor, pictures, wanted).items()]
+    if not rows:
         return None
-    shown = [name for name in _FIGURES if any(name in one for ones in found.values() for one in ones)]
+    shown = {name: form for name, form in _FORMS.items() if any(name in found for _, _, found in rows)}
+    rows.sort(key=lambda row: parts.index(row[0]))
     return Section(
         "ablation",
         f"Without a part of the fusion, {len(pictures)} scenes: mean change of the picture in code values; "
         "share of the effect (the mean difference to the source) that is lost; change of figures. Without "
         "warp nothing is moved, without mask the translated picture is everywhere, without detail none of "
         "the source's own is added, without ink no answer to it.",
-        {"without": "", "factor": "g", "change": ".2f", "lost": ".0%"}
-        | {name: _FIGURES[name] for name in shown},
-        [
-            [part, factor, *(_mean(ones, name) for name in ("change", "lost", *shown))]
-            for (part, factor), ones in sorted(
-                found.items(), key=lambda item: list(Part).index(Part(item[0][0]))
-            )
-        ],
+        {"without": "", "factor": "g", **shown},
+        [[part, factor, *(found.get(name) for name in shown)] for part, factor, found in rows],
     )
+
+
+def _at(
+    runner: Runner, factor: float, pictures: Sequence[Picture], likeness: Likeness
+) -> dict[Part, dict[str, float]]:
+    """What changes without each part at one factor: means of the pictures."""
+    parts = parts_of(runner.engine)
+    steps: dict[Part, list[Mapping[str, float]]] = {part: [] for part in parts}
+    folds = {part: Folds(round(runner.engine.spec.stride * factor)) for part in (None, *parts)}
+    for picture in pictures:
+        source, whole = as_video(picture), runner(picture, factor)
+        figures = _figures(source, whole, likeness)
+        before = figures(whole)
+        folds[None].add(whole)
+        for part in parts:
+            output = runner.without(part)(picture, factor)
+            after = figures(output)
+            folds[part].add(output)
+            changes = {name: after[name] - before[name] for name in before}
+            steps[part].append({**changes, **lost(output, whole, source)})
+    return {
+        part: {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        | {"lock": folds[part].lock - folds[None].lock}
+        for part, found in steps.items()
+    }
 
 
 def lost(output: Picture, whole: Picture, source: Picture) -> Mapping[str, float]:
@@ -78,8 +102,3 @@ def _figures(source: Picture, whole: Picture, likeness: Likeness) -> Callable[[P
         return {**edges, **near, **style(output)}
 
     return figures
-
-
-def _mean(ones: Sequence[Mapping[str, float]], name: str) -> float | None:
-    values = [one[name] for one in ones if name in one]
-    return float(np.mean(values)) if values else None

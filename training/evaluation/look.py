@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -138,7 +138,8 @@ def measure(
     witness = Witness()
     for people in scenes.people:
         first, *others = people.read(scenes.seed)
-        _add_scene(tallies, method, first, likeness, witness)
+        # Style is judged on photographs alone, as on the cards of other versions, and because it takes long.
+        _add_scene(tallies, method, first, replace(likeness, judge=None), witness)
         for picture in others:
             _add_faces(tallies, method, picture, witness)
         log.info("judged %s", people.name)

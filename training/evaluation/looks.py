@@ -22,7 +22,7 @@ from training.sheet import jpeg
 
 log = logging.getLogger(__name__)
 
-ABLATED = 5  # scenes that parts of the fusion are taken out on
+ABLATED = 4  # scenes that parts of the fusion are taken out on
 _MOVING_SIZE = (400, 320)
 _MOVING_FPS = 12
 

@@ -25,7 +25,7 @@ SIZE = (720, 1280)
 FACTOR = 4.0
 ROUNDS = 60
 _WARM_UP = 5
-_YARDSTICK = NetworkOptions(stem=16, width=48, blocks=4, joined=32, detail=True, norm="instance")
+YARDSTICK = NetworkOptions(stem=16, width=48, blocks=4, joined=32, detail=True, norm="instance")
 
 
 def price(folder: Path, threads: int, rounds: int = ROUNDS) -> Section:
@@ -88,9 +88,9 @@ class _Timed:
 def _yardstick(folder: Path) -> Engine:
     """An engine with the yardstick's network, which need not have learned anything."""
     torch.manual_seed(7)
-    network = FAMILIES["warp_mask"](**_YARDSTICK.model_dump(exclude={"family"}))
+    network = FAMILIES["warp_mask"](**YARDSTICK.model_dump(exclude={"family"}))
     fields = network_fields(
-        _YARDSTICK,
+        YARDSTICK,
         version="1.2.0",
         domains=("photo", "any"),
         licence="Apache-2.0",
