@@ -29,13 +29,13 @@ PAPER: Colour = (90, -2, 14)
 _LINE: Colour = (16, 3, -20)
 
 _RED: Ramp = {
-    0.05: INDIGO, 0.22: (27, 5, -6), 0.42: (48, 16, 27), 0.6: (66, 17, 37), 0.8: (80, 6, 27), 1.0: PAPER,
+    0.05: INDIGO, 0.22: (28, 5, -6), 0.42: (52, 14, 27), 0.58: (69, 13, 36), 0.76: (82, 4, 26), 0.92: CREAM, 1.0: PAPER,
 }  # fmt: skip
 _YELLOW: Ramp = {
-    0.05: INDIGO, 0.22: (27, 1, -4), 0.42: (48, 6, 24), 0.6: (67, 9, 37), 0.8: (81, 2, 29), 1.0: PAPER,
+    0.05: INDIGO, 0.22: (28, 1, -4), 0.42: (52, 6, 24), 0.58: (69, 7, 36), 0.76: (82, 1, 27), 0.92: CREAM, 1.0: PAPER,
 }  # fmt: skip
 _GREEN: Ramp = {
-    0.08: INDIGO, 0.26: (33, -4, -15), 0.42: (51, -11, -3), 0.58: (64, -15, 3), 0.78: (78, -8, 13), 1.0: PAPER,
+    0.08: INDIGO, 0.26: (33, -4, -15), 0.42: (51, -11, -3), 0.58: (64, -15, 3), 0.78: (78, -8, 13), 1: PAPER,
 }  # fmt: skip
 _BLUE: Ramp = {0.08: INDIGO, 0.34: PRUSSIAN, 0.56: AQUA, 0.76: (75, -12, 5), 0.92: CREAM, 1.0: PAPER}
 KANAGAWA = Palette(
@@ -58,6 +58,7 @@ class Woodblock:
         carving: Gain of the picture's texture, drawn out along the flow, before tones become flat.
         steps: Steps of lightness between black and white.
         flatness: Share of them; the rest is the smooth tone, as wiped onto the block by hand.
+        depth: Lightness taken from vivid colours, of 1.
         shadow: Share of the line's colour where a line is too faint to be drawn.
         palette: Colours.
     """
@@ -70,7 +71,8 @@ class Woodblock:
     times: int = 2
     carving: float = 1.5
     steps: float = 6
-    flatness: float = 0.7
+    flatness: float = 0.85
+    depth: float = 0.08
     shadow: float = 0.4
     palette: Palette = KANAGAWA
 
@@ -103,7 +105,7 @@ def tones(light: Plane, look: Woodblock) -> Plane:
 
 
 def carve(texture: Plane, direction: Plane, look: Woodblock) -> Plane:
-    """Lightness HW of the picture's texture HW, drawn out along the flow: nothing where there is only noise."""
+    """Lightness HW of the texture HW of the picture, drawn out along the flow, without that of noise."""
     grooves = along(texture[..., None], direction, 4.0 * look.scale)[..., 0]
     grooves = grooves * rise(np.abs(grooves), 0.006, 0.025)
-    return np.asarray(np.float32(look.carving) * grooves.clip(-0.15, 0.06), np.float32)
+    return np.asarray(np.float32(look.carving) * grooves.clip(-0.15, 0.03), np.float32)
