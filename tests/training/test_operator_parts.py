@@ -9,6 +9,7 @@ from training.operators.flow import along, edge_direction, edge_flow, even_out
 from training.operators.kernels import SECTORS
 from training.operators.lines import Pen, lines, response
 from training.operators.oil import Oil, disc, kuwahara
+from training.operators.palette import Palette, recolour
 from training.operators.planes import Plane, bell, rise
 from training.operators.tones import bright, soft_steps
 
@@ -147,3 +148,22 @@ def test_brighter_tones_keep_black_white_and_order() -> None:
 
 def test_rise_is_nothing_up_to_low_and_all_from_high() -> None:
     assert rise(np.array([0, 1, 2, 3, 4], np.float32), 1, 3) == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_a_palette_gives_its_own_colours_at_its_own_tones_and_mixtures_in_between() -> None:
+    palette = Palette(
+        greys={0.0: (10, 0, 0), 1.0: (90, 0, 0)},
+        hues={90: {0.0: (0, 0, 0), 1.0: (80, 0, 60)}, 270: {0.0: (0, 0, 0), 1.0: (100, 0, -60)}},
+    )
+    chroma = np.array([[[0, 0], [0, 40], [0, -40], [-40, 0], [40, 0]]], np.float32)
+    colours = recolour(chroma, np.full((1, 5), 0.5, np.float32), palette)[0]
+    assert colours[0] == pytest.approx([50, 0, 0])
+    assert colours[1] == pytest.approx([40, 0, 30], abs=1e-3)
+    assert colours[2] == pytest.approx([50, 0, -30], abs=1e-3)
+    assert colours[3:] == pytest.approx(np.array([[45, 0, 0], [45, 0, 0]]), abs=1e-3)
+
+
+def test_a_palette_of_one_hue_gives_it_to_all_that_is_coloured() -> None:
+    palette = Palette(greys={0.0: (0, 0, 0)}, hues={40: {0.0: (50, 20, 20)}})
+    chroma = np.array([[[30, 30], [-30, 10], [5, -40]]], np.float32)
+    assert recolour(chroma, np.zeros((1, 3), np.float32), palette)[0, :, 0].min() >= 0

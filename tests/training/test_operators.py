@@ -16,16 +16,20 @@ from training.operators import (
     Pencil,
     Toon,
     Watercolour,
+    Woodblock,
     ink,
     oil,
     pencil,
     toon,
     watercolour,
+    woodblock,
 )
+from training.operators.planes import to_lab, to_rgb
+from training.operators.woodblock import AQUA, CREAM, INDIGO, PRUSSIAN, SKY
 from training.pictures import Picture
 
-SKETCHED = ["ink", "pencil", "toon", "watercolour"]
-OURS = ["ink", "oil", "pencil", "toon", "watercolour"]
+SKETCHED = ["ink", "pencil", "toon", "watercolour", "woodblock"]
+OURS = ["ink", "oil", "pencil", "toon", "watercolour", "woodblock"]
 
 
 def halves(dark: int = 110, light: int = 210) -> Picture:
@@ -119,6 +123,7 @@ def test_a_moved_picture_gives_the_moved_result_so_nothing_sticks_to_the_screen(
         (pencil, Pencil(scale=2)),
         (toon, Toon(scale=2)),
         (watercolour, Watercolour(scale=2)),
+        (woodblock, Woodblock(scale=2)),
     ],
 )
 def test_at_twice_the_scale_a_picture_twice_as_large_looks_the_same(
@@ -147,3 +152,29 @@ def test_paint_is_lit_from_above_left_and_only_where_there_is_texture() -> None:
     assert difference[15:20, 30].sum() > 0
     assert difference[21:26, 30].sum() < 0
     assert np.abs(difference[:8]).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("rgb", "colour"),
+    [
+        ((20, 20, 25), INDIGO),
+        ((60, 120, 220), AQUA),
+        ((240, 240, 240), CREAM),
+        ((25, 60, 130), PRUSSIAN),
+        ((160, 160, 160), SKY),
+    ],
+)
+def test_a_woodblock_prints_flat_tones_in_the_colours_of_its_palette(
+    rgb: tuple[int, int, int], colour: tuple[float, float, float]
+) -> None:
+    printed = to_lab(to_rgb(woodblock(np.full((40, 40, 3), rgb, np.uint8))))[20, 20]
+    assert np.linalg.norm(printed - np.array(colour)) < 12
+
+
+def test_skin_stays_warm_and_lit_in_a_woodblock() -> None:
+    picture = np.full((40, 80, 3), (150, 100, 78), np.uint8)
+    picture[:, 40:] = (215, 165, 140)
+    shaded, lit = to_lab(to_rgb(woodblock(picture)))[20, [15, 65]]
+    assert min(shaded[1], lit[1]) > 0
+    assert min(shaded[2], lit[2]) > 18
+    assert lit[0] > shaded[0] + 15

@@ -15,6 +15,7 @@ from training.operators.oil import Oil, oil
 from training.operators.pencil import Pencil, pencil
 from training.operators.toon import Toon, toon
 from training.operators.watercolour import Watercolour, watercolour
+from training.operators.woodblock import Woodblock, woodblock
 from training.pictures import Picture
 
 __all__ = [
@@ -25,12 +26,14 @@ __all__ = [
     "Pencil",
     "Toon",
     "Watercolour",
+    "Woodblock",
     "ink",
     "line_and_wash",
     "oil",
     "pencil",
     "toon",
     "watercolour",
+    "woodblock",
 ]
 
 Operator: TypeAlias = Callable[[Picture], Picture]
@@ -43,4 +46,5 @@ OPERATORS: Mapping[str, Operator] = {
     "pencil": pencil,
     "toon": toon,
     "watercolour": watercolour,
+    "woodblock": woodblock,
 }
