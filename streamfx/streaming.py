@@ -151,7 +151,7 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
             effects,
             sink,
             replace(flow_of(config), watch=watch),
-            process=StandIns(desk.process),
+            process=StandIns(desk.process, desk.fit),
             desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
@@ -181,7 +181,7 @@ def _sink(
     stats: Stats,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
-    extras, video = source.extras, desk.effects.chain.output(source.format)
+    extras, video = source.extras, desk.video
     sinks: list[Sink] = []
     for output in config.outputs:
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
@@ -284,17 +284,30 @@ class StandIns:
 
     Args:
         process: the effects.
+        fit: brings a frame that no effect has seen into the format of the outputs.
     """
 
-    def __init__(self, process: Callable[[Frame], Frame]) -> None:
-        self._process = process
-        self._last: tuple[Planes, Planes] | None = None
+    def __init__(
+        self, process: Callable[[Frame], Frame], fit: Callable[[Frame], Frame] = lambda frame: frame
+    ) -> None:
+        self._process, self._fit = process, fit
+        self._last: tuple[Planes, Frame] | None = None
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame as it goes to the output."""
         if frame.repeated:
             again = self._last is not None and self._last[0][0] is frame.planes[0]
-            return frame.with_planes(self._last[1]) if again and self._last is not None else frame
+            if not again or self._last is None:
+                return self._fit(frame)
+            # In the format that the last one had in the end, which an effect may have enlarged.
+            return replace(
+                self._last[1],
+                index=frame.index,
+                pts=frame.pts,
+                duration=frame.duration,
+                captured_ns=frame.captured_ns,
+                repeated=True,
+            )
         done = self._process(frame)
-        self._last = (frame.planes, done.planes)
+        self._last = (frame.planes, done)
         return done

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamfx.capture.browser import Arrivals
+from streamfx.capture.browser import Arrivals, within
 from streamfx.config_live import LiveConfig
 from streamfx.config_serve import VisitorsConfig
 from streamfx.desk import Desk
@@ -207,15 +207,12 @@ def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
 
     Example:
         >>> camera_of(CameraSays(width=1440, height=2560, fps=30), (720, 1280))
-        Camera(size=(1280, 720), rate_fps=Fraction(30, 1))
+        Camera(size=(1280, 720), rate_fps=Fraction(30, 1), largest=(720, 1280))
     """
     if says is None:
-        return Camera()
-    short, long = sorted(largest)
-    scale = min(1.0, short / min(says.width, says.height), long / max(says.width, says.height))
-    height, width = (max(round(side * scale / 2) * 2, 2) for side in (says.height, says.width))
+        return Camera(largest=largest)
     rate_fps = None if says.fps is None else Fraction(says.fps).limit_denominator(1001)
-    return Camera((height, width), rate_fps)
+    return Camera(within((says.height, says.width), largest), rate_fps, largest)
 
 
 def _describe(camera: Camera) -> str:
