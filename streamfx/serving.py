@@ -29,12 +29,15 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def serving(config: ServeConfig, tell: Callable[[str], None] = log.info) -> Iterator[str]:
+def serving(
+    config: ServeConfig, tell: Callable[[str], None] = log.info, lose: Callable[[], None] = lambda: None
+) -> Iterator[str]:
     """Let visitors in while in the context, whose value is the address to open in a browser.
 
     Args:
         config: settings.
         tell: called with a line for each visitor who comes or leaves, in a thread of the site.
+        lose: called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: a library is missing, there is no such effect, or a file of the settings is no good.
@@ -44,7 +47,7 @@ def serving(config: ServeConfig, tell: Callable[[str], None] = log.info) -> Iter
         from streamfx.web.welcome import open_site
     except ImportError as error:
         raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
-    with open_site(config, tell) as site:
+    with open_site(config, tell, lose) as site:
         yield site.address
 
 
@@ -131,4 +134,12 @@ def _opened(
         sink = BrowserSink(config.outputs[0], video, connection.give)
         ready(desk)
         shown = numbered(source, effects)
-        yield Parts(shown, effects, sink, flow_of(config), process=desk.process, desk=desk)
+        yield Parts(
+            shown,
+            effects,
+            sink,
+            flow_of(config),
+            process=desk.process,
+            desk=desk,
+            losses=lambda: tuple(desk.failures),
+        )

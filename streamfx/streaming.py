@@ -19,9 +19,11 @@ from streamfx.capture.source import Source, open_source
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig, ReconnectConfig
 from streamfx.desk import Desk
+from streamfx.encode.file import FileSink
 from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.verify import verify_output
 from streamfx.extras import Extras
 from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes, VideoFormat
@@ -156,6 +158,7 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
             accounts=partial(_accounts, sink),
+            losses=lambda: tuple(_losses(config, source, sink, desk)),
         )
 
 
@@ -262,19 +265,37 @@ def _interruptions(source: Source) -> tuple[Interruption, ...]:
 
 
 def _accounts(sink: Sink) -> tuple[OutputAccount, ...]:
-    if not isinstance(sink, SeveralSinks):
-        return ()
+    """Return the account of each of several outputs, and of what was recorded from pages."""
+    lanes = sink.lanes if isinstance(sink, SeveralSinks) else []
+    recorded = [
+        account for each in _each(sink) if is_page(each.name) for account in getattr(each, "recordings", ())
+    ]
     return tuple(
         OutputAccount(
-            name=lane.name,
-            frames_given=lane.given,
-            frames_written=lane.written,
-            dropped=dict(lane.drops),
-            failure=lane.failure,
-            latency=lane.latency.times(),
+            name=account.name,
+            frames_given=account.given,
+            frames_written=account.written,
+            dropped=dict(account.drops),
+            failure=account.failure,
+            latency=account.latency,
         )
-        for lane in sink.lanes
+        for account in (*(lane.account for lane in lanes), *recorded)
     )
+
+
+def _losses(config: LiveConfig, source: Source, sink: Sink, desk: Desk) -> Iterator[str]:
+    """Yield what went wrong where the account of the frames does not show it."""
+    if isinstance(source, NetworkSource) and source.damaged:
+        yield f"{source.name}: {source.damaged} pictures came damaged"
+    yield from desk.failures
+    for lane in sink.lanes if config.verify and isinstance(sink, SeveralSinks) else ():
+        if isinstance(lane.sink, FileSink) and lane.finished:
+            found = verify_output(lane.sink.path, lane.sink.expected())
+            yield from (f"{lane.name}: {problem}" for problem in found)
+
+
+def _each(sink: Sink) -> Sequence[Sink]:
+    return [lane.sink for lane in sink.lanes] if isinstance(sink, SeveralSinks) else [sink]
 
 
 class StandIns:

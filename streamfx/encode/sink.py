@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from streamfx.encode.pixels import Packing
     from streamfx.extras import Extras
 
+AWAY = "output away"
+"""Why a frame was dropped that an output should have had while it was away."""
+
 _KINDS = (
     "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp://, udp:// or srt:// addresses, "
     "hls:FOLDER, virtual: (a camera for other programs), window:, web:PORT (a page, live), or null: (nothing "

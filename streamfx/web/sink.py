@@ -18,6 +18,7 @@ from aiohttp import web
 
 from streamfx.config_live import WebConfig
 from streamfx.desk import Desk
+from streamfx.encode.several import LaneAccount
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame, VideoFormat
@@ -113,6 +114,11 @@ class PageSink:
     @notes.setter
     def notes(self, _notes: list[str]) -> None:  # the protocol has it as a plain attribute
         raise AttributeError("the notes of a page are its own")
+
+    @property
+    def recordings(self) -> list[LaneAccount]:
+        """What became of the frames of each recording, after the end."""
+        return self._recorder.accounts
 
     def write(self, frame: Frame) -> None:
         """Take a frame: show it to whoever looks, record it where that is wanted."""

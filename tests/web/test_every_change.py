@@ -18,6 +18,7 @@ from streamfx.flow import Ending
 from streamfx.generate.library import list_effects
 from streamfx.serving import serving
 from streamfx.stats import Snapshot
+from tests.full_disk import fill
 from tests.web.browsers import Browser, browser
 from tests.web.lookers import Looker, live_with
 
@@ -97,6 +98,23 @@ def test_an_enlarging_run_goes_on_when_its_effect_is_bypassed_replaced_and_shown
     assert report.result.account.differences(report.result.packets_written) == []
     if len(outputs) > 1:
         assert sizes_in(Path("out.mkv")) == {(2 * SIZE_WH[0], 2 * SIZE_WH[1])}
+
+
+def test_a_recording_that_fails_is_a_loss_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def come(viewer: Looker) -> None:
+        await viewer.send("record", on=True)
+        await viewer.heard("state", lambda told: told["recording"]["on"])
+        await viewer.seen(3)
+        await viewer.send("record", on=False)
+        told = await viewer.heard("state", lambda told: told["recording"]["problem"])
+        assert "the disk is full" in told["recording"]["problem"]
+
+    fill(monkeypatch)
+    report = live_with(come, SOURCE, ["web:0"], effects=["tiny"], **QUICK)
+    assert report.exit_code == 1
+    (recording,) = report.outputs
+    assert "the disk is full" in str(recording.failure)
+    assert report.losses == [f"{recording.name} ended early: {str(recording.failure).partition(': ')[2]}"]
 
 
 def test_black_pictures_in_an_enlarging_run_have_the_size_of_the_output() -> None:
