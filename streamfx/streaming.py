@@ -22,7 +22,7 @@ from streamfx.desk import Desk
 from streamfx.encode.file import FileSink
 from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.sink import Sink, check_output, open_sink
 from streamfx.encode.verify import verify_output
 from streamfx.extras import Extras
 from streamfx.flow import Flow, Watch
@@ -138,8 +138,8 @@ def run_live(
 @contextmanager
 def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
-    for page in filter(is_page, config.outputs):
-        check_page(page)
+    for output in config.outputs:  # before a source is waited for
+        check_page(output) if is_page(output) else check_output(output)
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)

@@ -187,7 +187,7 @@ def test_an_output_whose_end_cannot_be_sent_has_failed() -> None:
 
 def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     video = open_source(PATTERN).format
-    with pytest.raises(ConfigError, match="http: addresses can be read, not written; outputs are rtmp"):
+    with pytest.raises(ConfigError, match="http: addresses can be read, not written; outputs are rtsp://"):
         open_sink("http://me:secret@host/x", format=video)
     with pytest.raises(ConfigError, match="RTMP does not hold vp9 video, but h264"):
         open_sink("rtmp://host/app/key", format=video, codec="vp9")
