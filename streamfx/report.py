@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
 from streamfx.decisions import FactorFacts, RoutingFacts, how_often
+from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
@@ -172,11 +173,16 @@ class Report(BaseModel):
         """What is missing or wrong, one sentence each; empty when everything is there."""
         found = [self.result.failure] if self.result.failure else []
         account = self.result.account
-        # Those of other stages end the run, and are its failure; a live stream that comes damaged is no fault
-        # of the run: it is in the account.
-        if (decode_failures := account.failed.get("decode")) and not self.source.live:
+        if decode_failures := account.failed.get("decode"):  # those of other stages end the run
             reason = next((failed.reason for failed in account.failures if failed.stage == "decode"), "")
             found.append(f"{_frames(decode_failures)} failed to decode; the first: {reason}")
+        if went_past := account.dropped.get(AWAY):
+            found.append(f"{self.output.name} was away: {_frames(went_past)} went past it")
+        for output in self.outputs:
+            if output.failure:
+                found.append(f"{output.name} ended early: {output.failure.removeprefix(f'{output.name}: ')}")
+            elif went_past := output.dropped.get(AWAY):
+                found.append(f"{output.name} was away: {_frames(went_past)} went past it")
         return found + list(self.differences)
 
     def summary(self) -> str:
@@ -226,7 +232,7 @@ class Report(BaseModel):
             if output.latency.p50_seconds is not None and output.latency.p99_seconds is not None:
                 p50_ms, p99_ms = output.latency.p50_seconds * 1000, output.latency.p99_seconds * 1000
                 parts_of.append(f"latency p50 {p50_ms:.0f} ms p99 {p99_ms:.0f} ms")
-            parts_of += [f"ended early: {output.failure}"] if output.failure else []
+            parts_of += ["ended early"] if output.failure else []
             lines.append(f"output {output.name}: " + ", ".join(parts_of))
         return lines
 

@@ -18,7 +18,7 @@ from streamfx.desk import Desk
 from streamfx.desk_state import controls_of
 from streamfx.device import cpu
 from streamfx.encode.sink import Sink
-from streamfx.errors import StageFailedError
+from streamfx.errors import SinkError, StageFailedError
 from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
@@ -56,6 +56,7 @@ class Parts:
         desk: where the effects are changed while the run goes on; None where they stay as they are.
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
+        losses: called after the run: what else is missing or wrong, one sentence each.
     """
 
     source: Source
@@ -68,6 +69,7 @@ class Parts:
     desk: Desk | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
+    losses: Callable[[], tuple[str, ...]] = tuple
 
     def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
         """Take the state of the run; called now and then, in one thread."""
@@ -97,7 +99,7 @@ def run_parts(
 
     Raises:
         StageFailedError: something failed on the way; its ``report`` is the account up to there.
-        ConfigError, SinkError: the report cannot be written where it should.
+        ConfigError, SinkError: the report could not be written where it should; found before the run.
     """
     if config.report is not None:
         for output in config.outputs:
@@ -117,7 +119,10 @@ def run_parts(
             raise KeyboardInterrupt from failure
         report = _report(config, parts, pipeline.result, started_at, opening_seconds)
     if config.report is not None:
-        report.write(config.report)
+        try:
+            report.write(config.report)
+        except SinkError as error:  # the run is done all the same, and what came of it is to be told
+            report = report.model_copy(update={"differences": (*report.differences, str(error))})
     if isinstance(failure, StageFailedError):
         failure.report = report
     if failure is not None:
@@ -154,7 +159,7 @@ def _report(
         started_at=started_at,
         seconds_to_first_frame=None if first is None else opening_seconds + first,
         result=result,
-        differences=tuple(wrong),
+        differences=(*wrong, *parts.losses()),
         notes=(*source.notes, *sink.notes, *worth_knowing),
         factor=_factor_facts(parts),
         routing=tuple(

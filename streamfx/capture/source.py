@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.addresses import scheme_of
+from streamfx.addresses import check_address, scheme_of
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, "
+    "an address (rtsp:// rtmp:// http:// https:// udp:// tcp://), camera:0, "
     "a test picture (test:bars), fault:SCENARIO:SOURCE"
 )
 
@@ -93,9 +93,12 @@ def open_source(
         from streamfx.capture.camera import CameraSource
 
         return CameraSource(text, live)
+    check_address(text)
     if scheme_of(text) is not None:
         from streamfx.capture.network import NetworkSource
+        from streamfx.protocols import check_protocol
 
+        check_protocol(text)
         return NetworkSource(text, live, threads=threads)
     if is_pictures(text):
         return PictureSource(text)
