@@ -23,6 +23,7 @@ from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.generate.routed import Routed
+from streamfx.notes import left_out, say
 from streamfx.pipeline import Pipeline
 from streamfx.report import (
     ControlChange,
@@ -56,6 +57,7 @@ class Parts:
         desk: where the effects are changed while the run goes on; None where they stay as they are.
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
+        said: notes of source and sink that were said already.
     """
 
     source: Source
@@ -68,6 +70,7 @@ class Parts:
     desk: Desk | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
+    said: frozenset[str] = frozenset()
 
     def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
         """Take the state of the run; called now and then, in one thread."""
@@ -108,6 +111,7 @@ def run_parts(
         workers = [parts.process or parts.effects.chain.process] * parts.workers
         pipeline = Pipeline(parts.source, workers, parts.sink, parts.flow, stats)
         opening_seconds = time.monotonic() - started
+        said = parts.said | say((*parts.source.notes, *parts.sink.notes), but=parts.said)
         failure: StageFailedError | KeyboardInterrupt | None = None
         try:
             pipeline.run(lambda snapshot: parts.look(snapshot, progress))
@@ -116,6 +120,7 @@ def run_parts(
         if pipeline.result is None:  # Ctrl-C before anything had started
             raise KeyboardInterrupt from failure
         report = _report(config, parts, pipeline.result, started_at, opening_seconds)
+        say(report.notes, but=said)
     if config.report is not None:
         report.write(config.report)
     if isinstance(failure, StageFailedError):
@@ -138,7 +143,7 @@ def _report(
     limits = config.limits
     whole = limits.frames is None and not source.live
     wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
-    file = parts.file
+    file, notes = parts.file, (*source.notes, *sink.notes, *worth_knowing)
     return Report(
         source=describe_source(source.name, source.format, live=source.live),
         output=OutputFacts(
@@ -155,7 +160,8 @@ def _report(
         seconds_to_first_frame=None if first is None else opening_seconds + first,
         result=result,
         differences=tuple(wrong),
-        notes=(*source.notes, *sink.notes, *worth_knowing),
+        notes=notes,
+        left_out=tuple(left_out(notes)),
         factor=_factor_facts(parts),
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)

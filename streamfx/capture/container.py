@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -13,39 +14,71 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from streamfx.addresses import scheme_of, without_credentials
+from streamfx.capture.whole import fetched, index_comes_late, stored
 from streamfx.errors import SourceOpenError
 from streamfx.extras import Extras, ExtraStream
 
+# A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
+_WEB_OPTIONS = {"reconnect": "1", "reconnect_delay_max": "8", "rw_timeout": "20000000"}
+_WEB_SECONDS = (20.0, 60.0)  # to open, and to wait for data
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
 
 
 def open_container(text: str, hwaccel: HWAccel | None = None) -> tuple[InputContainer, IO[bytes] | None]:
-    """Return the open container, and the file to close after it when it is standard input.
+    """Return the open container, and the file to close after it when it is none that has a name.
 
     Args:
-        text: a path, or ``-`` for standard input.
+        text: a path, ``-`` for standard input, or the address of a file on a web server.
         hwaccel: the device to decode on; None: the processor.
 
     Raises:
         SourceOpenError: missing, empty, a folder, no permission, or nothing that FFmpeg can demux.
     """
     if text == "-":
-        stdin = _stdin_file()
-        return _demuxer(stdin, text, hwaccel), stdin
+        file = _stdin_file()
+        return _demuxer(file, text, hwaccel), file
+    if scheme_of(text) is not None:
+        return _from_server(text, hwaccel)
     path = Path(text)
+    if path.is_fifo() or path.is_char_device():
+        file = _readable(path.open("rb"), text)
+        return _demuxer(file, text, hwaccel), file
     _refuse_unreadable(path)
     return _demuxer(f"file:{path.absolute()}", text, hwaccel), None
 
 
-def _demuxer(file: str | IO[bytes], text: str, hwaccel: HWAccel | None) -> InputContainer:
+def _from_server(address: str, hwaccel: HWAccel | None) -> tuple[InputContainer, IO[bytes] | None]:
+    name = without_credentials(address)
     try:
-        container = av.open(file, "r", metadata_errors="surrogateescape", hwaccel=hwaccel)
-    except (av.FFmpegError, ValueError) as error:
+        container = _demuxer(address, name, hwaccel, _WEB_OPTIONS, _WEB_SECONDS)
+    except SourceOpenError:
+        if (file := fetched(address)) is None:
+            raise
+        return _demuxer(file, name, hwaccel), file
+    if "mp4" in container.format.name and (file := fetched(address)) is not None:
+        container.close()
+        return _demuxer(file, name, hwaccel), file
+    return container, None
+
+
+def _demuxer(
+    file: str | IO[bytes],
+    text: str,
+    hwaccel: HWAccel | None,
+    options: dict[str, str] | None = None,
+    timeout: tuple[float, float] | None = None,
+) -> InputContainer:
+    try:
+        container = av.open(
+            file, "r", metadata_errors="surrogateescape", options=options, timeout=timeout, hwaccel=hwaccel
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
         if not isinstance(file, str):
             file.close()
         reason = getattr(error, "strerror", None) or str(error)
-        hint = " (an MP4 from standard input must have its index at the front)" if text == "-" else ""
-        raise SourceOpenError(f"{text}: not a video that can be read: {reason}{hint}") from error
+        cause = OSError(getattr(error, "errno", None) or 0, reason)  # FFmpeg's own repeats a password
+        raise SourceOpenError(f"{text}: not a video that can be read: {reason}") from cause
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise SourceOpenError(f"{text}: not a video (it looks like text or plain data)")
@@ -55,7 +88,15 @@ def _demuxer(file: str | IO[bytes], text: str, hwaccel: HWAccel | None) -> Input
 def _stdin_file() -> IO[bytes]:
     if sys.stdin is None or sys.stdin.isatty():
         raise SourceOpenError("-: standard input is a terminal; pipe a video into it")
-    return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    return _readable(os.fdopen(os.dup(sys.stdin.fileno()), "rb"), "-")
+
+
+def _readable(file: BufferedReader, name: str) -> IO[bytes]:
+    """Return a file that FFmpeg can read, be it a pipe: the very same, or what it holds."""
+    if file.seekable() or not index_comes_late(file.peek(1)):
+        return file
+    with file:
+        return stored(file, name)
 
 
 def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoStream:
