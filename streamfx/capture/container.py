@@ -18,6 +18,7 @@ from streamfx.addresses import scheme_of, without_credentials
 from streamfx.capture.whole import fetched, index_comes_late, stored
 from streamfx.errors import SourceOpenError
 from streamfx.extras import Extras, ExtraStream
+from streamfx.notes import Converted, LeftOut
 
 # A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
 _WEB_OPTIONS = {"reconnect": "1", "reconnect_delay_max": "8", "rw_timeout": "20000000"}
@@ -119,24 +120,46 @@ def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoS
     best = container.streams.best("video")
     video = next((s for s in usable if best is not None and s.index == best.index), usable[0])
     others = [stream.index for stream in moving if stream.index != video.index]
-    notes.extend(f"video stream {other} is left out; stream {video.index} is used" for other in others)
+    notes.extend(
+        LeftOut(f"video stream {other} is left out; stream {video.index} is used") for other in others
+    )
     return video
 
 
-def gather_extras(container: InputContainer, video: VideoStream) -> Extras:
-    """Return everything in the file but the moving pictures, to be copied."""
+def gather_extras(container: InputContainer, video: VideoStream, notes: list[str]) -> Extras:
+    """Return everything in the file but the moving pictures, to be copied; what is odd about it goes into
+    ``notes``."""
     streams = [
         ExtraStream(stream.index, stream.type, _codec_name(stream), stream)
         for stream in container.streams
         if stream.index != video.index and (stream.type != "video" or _is_cover(stream))
     ]
-    return Extras(
+    extras = Extras(
         streams=tuple(streams),
         metadata=dict(container.metadata),
         video_metadata=dict(video.metadata),
         video_disposition=int(video.disposition),
         chapters=container.chapters(),
     )
+    if odd := _not_unicode(extras):
+        notes.append(Converted(f"tags that are not in UTF-8 keep the bytes they have: {', '.join(odd)}"))
+    return extras
+
+
+def _not_unicode(extras: Extras) -> list[str]:
+    """Return the names of tags that are not UTF-8: PyAV then makes lone surrogates of single bytes."""
+    places = [
+        extras.metadata,
+        extras.video_metadata,
+        *(stream.template.metadata for stream in extras.streams),
+        *(chapter["metadata"] for chapter in extras.chapters),
+    ]
+    odd = [key for tags in places for key, text in tags.items() if _is_odd(key) or _is_odd(text)]
+    return [ascii(key)[1:-1] for key in dict.fromkeys(odd)]
+
+
+def _is_odd(text: str) -> bool:
+    return any(0xDC80 <= ord(character) <= 0xDCFF for character in text)
 
 
 def _refuse_unreadable(path: Path) -> None:
@@ -172,4 +195,6 @@ def _has_decoder(stream: Stream) -> bool:
 
 
 def _codec_name(stream: Stream) -> str:
-    return (stream.codec_context.name if _has_decoder(stream) else stream.name) or "unknown"
+    # PyAV's stub says that each has a name; one of an unknown kind has none.
+    name = stream.codec_context.name if _has_decoder(stream) else getattr(stream, "name", None)
+    return name or "unknown"

@@ -69,7 +69,7 @@ class FileSource:
             self._video = best_video(self._container, text, self.notes)
             self._video.thread_type = "AUTO"
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
-            extras = gather_extras(self._container, self._video)
+            extras = gather_extras(self._container, self._video, self.notes)
             self.extras: Extras | None = extras
             self._container_name = self._container.format.name
             self._clock = PacketClock(discontinuous=self._container_name in _FREE_CLOCKS)
