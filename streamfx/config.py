@@ -148,6 +148,9 @@ class TranscodeConfig(BaseModel):
         default=None, description="frames generated at a time; null picks what is fastest for the source"
     )
     overwrite: bool = Field(default=False, description="replace the output when it exists")
+    strict: bool = Field(
+        default=False, description="refuse an output that would lack something of the source"
+    )
     verify: bool = Field(
         default=True, description="read the finished output again and compare it with the account"
     )

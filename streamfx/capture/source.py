@@ -68,7 +68,8 @@ def open_source(
             picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
             ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
-        live: time limits and more of sources that may go away; None: the usual ones.
+        live: time limits and more of sources that may go away; None: the usual ones, and what a web server
+            offers is a file: read as fast as wanted, to its end.
         pictures: where pictures of a video file are to stay on a device; None: in main memory.
 
     Raises:
@@ -94,13 +95,14 @@ def open_source(
 
         return CameraSource(text, live)
     check_address(text)
-    if scheme_of(text) is not None:
+    scheme = scheme_of(text)
+    if scheme is not None and (live is not None or scheme not in ("http", "https")):
         from streamfx.capture.network import NetworkSource
         from streamfx.protocols import check_protocol
 
         check_protocol(text)
         return NetworkSource(text, live, threads=threads)
-    if is_pictures(text):
+    if scheme is None and is_pictures(text):
         return PictureSource(text)
     from streamfx.capture.file import FileSource
 

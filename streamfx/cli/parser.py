@@ -110,9 +110,15 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
-    speed = _add_run_options(command)
+    speed, encoding = _add_run_options(command)
     speed.add_argument(
         "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
+    )
+    encoding.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="refuse an OUTPUT that would lack something of INPUT",
     )
     command.set_defaults(run=_transcode)
     return command
@@ -187,8 +193,8 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
-    """Add the options of every command that changes video; return the group of those on speed."""
+def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
+    """Add the options of every command that changes video; return the groups on speed and on encoding."""
     look = command.add_argument_group("look")
     look.add_argument(
         "--effect",
@@ -219,7 +225,7 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     run = command.add_argument_group("run")
     run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
     _add_settings(run)
-    return speed
+    return speed, encoding
 
 
 def _add_where(group: argparse._ActionsContainer) -> None:

@@ -19,6 +19,7 @@ from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
+from streamfx.notes import NOTE
 
 if TYPE_CHECKING:
     from streamfx.config_live import LiveConfig
@@ -28,7 +29,7 @@ Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
     "input", "output", "factor", "speed", "backend", "device", "codec", "preset", "quality", "threads",
-    "overwrite", "report",
+    "overwrite", "strict", "report",
 )  # fmt: skip
 
 
@@ -95,14 +96,14 @@ def with_effects(config: Config) -> Config:
 
 @contextmanager
 def log_to_stderr(*, debug: bool) -> Iterator[None]:
-    """Show what the library logs: warnings, or with ``debug`` everything."""
+    """Show what the library logs: notes and warnings, or with ``debug`` everything."""
     logger = logging.getLogger("streamfx")
     handler = logging.StreamHandler()
     handler.addFilter(_name_level)
     handler.setFormatter(logging.Formatter("streamfx: %(level)s: %(message)s"))
     before = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger.setLevel(logging.DEBUG if debug else NOTE)
     try:
         yield
     finally:
