@@ -192,7 +192,7 @@ def test_a_picture_that_is_cut_at_the_left_shows_no_more_than_it_should(tmp_path
         )
         target = out.add_stream_from_template(whole.streams.video[0], opaque=True)
         packets = [packet for packet in whole.demux() if packet.size]
-        for packet in (part for packet in packets for part in crop.filter(packet)):
+        for packet in [part for each in packets for part in crop.filter(each)]:
             packet.stream = target
             out.mux(packet)
     frames, source = read_all(cut)
