@@ -115,6 +115,11 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
     )
     encoding.add_argument(
+        "--deinterlace",
+        metavar="HOW",
+        help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
+    encoding.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,
         default=None,
