@@ -42,6 +42,10 @@ class ServeConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="port of the page; 0: any free one"
     )
+    token: bool = Field(
+        default=True,
+        description="visitors need the token of the printed address; false: anybody on this machine may come",
+    )
     names: Texts = Field(
         default=(), description="names the page may be asked for by, beside addresses and the machine's own"
     )

@@ -188,7 +188,7 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--config", metavar="FILE", help="read settings from a YAML file; options here override it"
+        "--config", metavar="FILE", help="read settings from a YAML file, - for standard input; options win"
     )
     group.add_argument(
         "--set",

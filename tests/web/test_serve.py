@@ -45,7 +45,7 @@ SIZE = {"width": 160, "height": 96, "fps": 30.0}
 
 def settings(**options: object) -> ServeConfig:
     """Return settings for one visitor at any free port."""
-    given = {"port": 0, "effect": "tiny", "threads": 1, "visitors": {"most": 1}} | options
+    given = {"port": 0, "token": False, "effect": "tiny", "threads": 1, "visitors": {"most": 1}} | options
     return load_config(None, (), given, model=ServeConfig)
 
 
@@ -334,7 +334,7 @@ def test_from_other_machines_nobody_comes_without_the_token() -> None:
                     found.append(response.status)
         return found
 
-    with serving(settings(host="0.0.0.0")) as address:
+    with serving(settings(host="0.0.0.0", token=True)) as address:
         shown = urlsplit(address)
         assert asyncio.run(fetch(f"http://127.0.0.1:{shown.port}/", shown.query)) == [403, 403, 403, 200]
 
