@@ -50,7 +50,7 @@ def train(options: Namespace) -> int:
 
 
 def _request(options: Namespace) -> Request:
-    from streamfx.device import usable_cores
+    from streamfx.device import cpu
     from streamfx.generate.library import user_folder
     from training.own_look.request import Request
 
@@ -58,6 +58,7 @@ def _request(options: Namespace) -> Request:
     work = out.parent / "trainings" / options.name
     if options.out is not None:
         work = out / f"{options.name}.training"
+    processor = cpu()
     return Request(
         name=options.name,
         out=out,
@@ -69,7 +70,9 @@ def _request(options: Namespace) -> Request:
         minutes=options.minutes,
         resume=options.resume,
         overwrite=options.overwrite,
-        threads=usable_cores() if options.threads is None else options.threads,
+        threads=(processor.physical_cores or processor.usable_cores)
+        if options.threads is None
+        else options.threads,
         device=options.device,
         installed=options.out is None,
     )

@@ -106,7 +106,7 @@ def _add_rest(command: Parser) -> None:
         "--threads",
         metavar="N",
         type=int,
-        help="So many processor threads are used; as many as there are processors unless told otherwise.",
+        help="So many processor threads are used; as many as there are cores unless told otherwise.",
     )
     training.add_argument(
         "--device",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import cv2
@@ -24,9 +26,9 @@ from streamfx.generate.engine import WEIGHTS, read_engine, read_spec
 from streamfx.generate.library import load_engine
 from training.errors import WrongOptions
 from training.operators import OPERATORS
-from training.own_look import course, plan
+from training.own_look import course, plan, words
 from training.own_look.course import Progress
-from training.own_look.job import Job, _validated, begin, resume
+from training.own_look.job import Job, _bfloat16_is_quick, _validated, begin, resume
 from training.own_look.plan import Pace, lengths
 from training.own_look.preview import SHOWN
 from training.own_look.recipe import FOLDER, TRAININGS, Recipe, read_recipe, started
@@ -355,6 +357,27 @@ def test_a_shipped_recipe_has_settings_that_its_training_takes(
     assert {1.0, 2.0, 4.0} <= set(TRAININGS[recipe.command].factors(options))
     job = Job(Request("mine", tmp_path, tmp_path), recipe, options, None)  # type: ignore[arg-type]
     assert job.total_steps == sum(recipe.phases.values())
+
+
+@pytest.mark.parametrize(
+    ("device", "extensions", "quick"),
+    [("cpu", ("AVX2", "AVX-512 BF16"), True), ("cpu", ("AVX2",), False), ("cuda", ("AVX2",), True)],
+)
+def test_bfloat16_is_used_where_it_is_not_emulated(
+    device: str, extensions: tuple[str, ...], quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.own_look.job.cpu", lambda: SimpleNamespace(extensions=extensions))
+    assert _bfloat16_is_quick(device) == quick
+
+
+@pytest.mark.parametrize("module", [plan, words])
+def test_every_example_of_the_package_runs(module: ModuleType) -> None:
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_the_wheel_holds_what_the_command_imports() -> None:
+    project = tomllib.loads((STARTER.parents[1] / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["streamfx", "training"]
 
 
 def test_sheets_show_pictures_that_no_training_sees() -> None:

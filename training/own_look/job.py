@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from streamfx.device import cpu
 from training import checkpoint
 from training.errors import WrongOptions
 from training.operators import OPERATORS
@@ -161,7 +162,12 @@ def _settings(request: Request, recipe: Recipe) -> dict[str, Any]:
         "work": request.work,
         "target_domain": request.name,
         "licence": "LicenseRef-not-stated",
-        "loop": {**settings.get("loop", {}), "threads": request.threads, "device": request.device},
+        "loop": {
+            "bfloat16": _bfloat16_is_quick(request.device),
+            **settings.get("loop", {}),
+            "threads": request.threads,
+            "device": request.device,
+        },
     }
     if request.pairs is not None:
         sources, partners = (folder.absolute() for folder in request.pairs)
@@ -179,6 +185,12 @@ def _settings(request: Request, recipe: Recipe) -> dict[str, Any]:
         return settings | {"operator": request.operator, "title": f"{request.operator} drawings"}
     assert request.picture is not None
     return settings | {"style": _keep(request.picture, request.work), "title": request.picture.stem}
+
+
+def _bfloat16_is_quick(device: str) -> bool:
+    """Whether networks train faster in bfloat16 there; a processor without instructions for it emulates
+    it."""
+    return device != "cpu" or any(name.endswith("BF16") for name in cpu().extensions)
 
 
 def _validated(training: Training, settings: Mapping[str, Any]) -> Any:
