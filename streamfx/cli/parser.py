@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from streamfx.cli.bench_options import add_bench, size_of, with_what
+from streamfx.cli.train_options import add_train
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -84,10 +85,9 @@ def _build() -> Parser:
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    adders = (
-        _add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile
-    )  # fmt: skip
-    for command in (*(add(commands) for add in adders), *add_bench(commands, _add_run_options)):
+    adders = (_add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile)
+    added = [*(add(commands) for add in adders), add_train(commands), *add_bench(commands, _add_run_options)]
+    for command in added:
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         command.add_argument(
             "--debug",

@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
@@ -95,20 +95,22 @@ def with_effects(config: Config) -> Config:
 
 
 @contextmanager
-def log_to_stderr(*, debug: bool) -> Iterator[None]:
-    """Show what the library logs: notes and warnings, or with ``debug`` everything."""
-    logger = logging.getLogger("streamfx")
+def log_to_stderr(*, debug: bool, packages: Sequence[str] = ("streamfx",)) -> Iterator[None]:
+    """Show what packages of ours log: notes and warnings, or with ``debug`` everything."""
+    loggers = [logging.getLogger(package) for package in packages]
     handler = logging.StreamHandler()
     handler.addFilter(_name_level)
     handler.setFormatter(logging.Formatter("streamfx: %(level)s: %(message)s"))
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else NOTE)
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if debug else NOTE)
     try:
         yield
     finally:
-        logger.setLevel(before)
-        logger.removeHandler(handler)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(handler)
 
 
 def _name_level(record: logging.LogRecord) -> bool:
