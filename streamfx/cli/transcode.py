@@ -19,6 +19,7 @@ from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
+from streamfx.line_limit import LogLimit
 
 if TYPE_CHECKING:
     from streamfx.config_live import LiveConfig
@@ -98,6 +99,8 @@ def log_to_stderr(*, debug: bool) -> Iterator[None]:
     """Show what the library logs: warnings, or with ``debug`` everything."""
     logger = logging.getLogger("streamfx")
     handler = logging.StreamHandler()
+    if not debug:
+        handler.addFilter(LogLimit())  # of its own each time: what one run said says nothing of another
     handler.addFilter(_name_level)
     handler.setFormatter(logging.Formatter("streamfx: %(level)s: %(message)s"))
     before = logger.level
