@@ -72,6 +72,7 @@ DeviceName = Annotated[
 DEVICE = (
     "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"
 )
+Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
@@ -136,6 +137,10 @@ class TranscodeConfig(BaseModel):
         default="wait",
         description="background: frames go on with something slower while TensorRT builds a plan",
     )
+    deinterlace: Deinterlace = Field(
+        default="auto",
+        description="auto: where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
     )
@@ -148,6 +153,9 @@ class TranscodeConfig(BaseModel):
         default=None, description="frames generated at a time; null picks what is fastest for the source"
     )
     overwrite: bool = Field(default=False, description="replace the output when it exists")
+    strict: bool = Field(
+        default=False, description="refuse an output that would lack something of the source"
+    )
     verify: bool = Field(
         default=True, description="read the finished output again and compare it with the account"
     )

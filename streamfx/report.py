@@ -139,6 +139,7 @@ class Report(BaseModel):
         differences: what does not add up, one sentence each: in the ledger, between ledger and output, or
             between what the source promised and what came.
         notes: what was assumed, converted or left out.
+        left_out: those of the notes on what is in the source and not in the output.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -159,6 +160,7 @@ class Report(BaseModel):
     factor: FactorFacts | None = None
     routing: tuple[RoutingFacts, ...] = ()
     changes: tuple[ControlChange, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -189,7 +191,7 @@ class Report(BaseModel):
         """Return the run in a few lines of text: what came of the frames, how fast, and what is missing."""
         account, speed = self.result.account, self.result.speed
         what = {
-            Ending.COMPLETE: "finished, but not everything is there" if self.losses else "complete",
+            Ending.COMPLETE: self._completeness(),
             Ending.STOPPED: "stopped"
             if self.source.live
             else "stopped before the end; the output is playable",
@@ -210,8 +212,14 @@ class Report(BaseModel):
             lines.append(self.factor.summary())
         lines += [routing.summary() for routing in self.routing]
         lines += self._live_lines()
+        lines += [f"left out: {note}" for note in self.left_out]
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
+
+    def _completeness(self) -> str:
+        if self.losses:
+            return "finished, but not everything is there"
+        return "complete but for what is left out" if self.left_out else "complete"
 
     def _live_lines(self) -> list[str]:
         lines = []

@@ -23,6 +23,7 @@ from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.generate.routed import Routed
+from streamfx.notes import left_out, say
 from streamfx.pipeline import Pipeline
 from streamfx.report import (
     ControlChange,
@@ -57,6 +58,7 @@ class Parts:
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
         losses: called after the run: what else is missing or wrong, one sentence each.
+        said: notes of source and sink that were said already.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class Parts:
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
     losses: Callable[[], tuple[str, ...]] = tuple
+    said: frozenset[str] = frozenset()
 
     def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
         """Take the state of the run; called now and then, in one thread."""
@@ -110,6 +113,7 @@ def run_parts(
         workers = [parts.process or parts.effects.chain.process] * parts.workers
         pipeline = Pipeline(parts.source, workers, parts.sink, parts.flow, stats)
         opening_seconds = time.monotonic() - started
+        said = parts.said | say((*parts.source.notes, *parts.sink.notes), but=parts.said)
         failure: StageFailedError | KeyboardInterrupt | None = None
         try:
             pipeline.run(lambda snapshot: parts.look(snapshot, progress))
@@ -118,6 +122,7 @@ def run_parts(
         if pipeline.result is None:  # Ctrl-C before anything had started
             raise KeyboardInterrupt from failure
         report = _report(config, parts, pipeline.result, started_at, opening_seconds)
+        say(report.notes, but=said)
     if config.report is not None:
         try:
             report.write(config.report)
@@ -143,7 +148,7 @@ def _report(
     limits = config.limits
     whole = limits.frames is None and not source.live
     wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
-    file = parts.file
+    file, notes = parts.file, (*source.notes, *sink.notes, *worth_knowing)
     return Report(
         source=describe_source(source.name, source.format, live=source.live),
         output=OutputFacts(
@@ -160,7 +165,8 @@ def _report(
         seconds_to_first_frame=None if first is None else opening_seconds + first,
         result=result,
         differences=(*wrong, *parts.losses()),
-        notes=(*source.notes, *sink.notes, *worth_knowing),
+        notes=notes,
+        left_out=tuple(left_out(notes)),
         factor=_factor_facts(parts),
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)

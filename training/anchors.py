@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from streamfx.generate.networks.warp_mask import FactorConv, WarpMask
+from streamfx.generate.networks.warp_mask import FINE, FactorConv, WarpMask
 
 
 def wake(network: WarpMask) -> None:
@@ -21,6 +21,10 @@ def wake(network: WarpMask) -> None:
         for name, layer in network.named_modules():
             if isinstance(layer, FactorConv) and layer is not network.heads:
                 layer.weight.mul_(1.5**0.5 if name.endswith("second") else 6**0.5)
+        if network.fine:
+            # Differences of luma are small, and there are many of them: planes and differences weigh alike.
+            network.stem.weight[:, :, :3] *= ((3 + FINE**2) / 6) ** 0.5
+            network.stem.weight[:, :, 3:] *= 2.0
 
 
 def spread(network: nn.Module) -> None:
@@ -34,8 +38,28 @@ def forget_detail(network: WarpMask) -> None:
     """Start without detail gain: at factor 1 there is no detail beyond the reduced picture, so what weights
     that were trained there say of it means nothing."""
     with torch.no_grad():
-        network.heads.weight[:, 24:] = 0
-        network.heads.bias[:, 24:] = 0
+        network.heads.weight[:, 24:28] = 0
+        network.heads.bias[:, 24:28] = 0
+
+
+@dataclass
+class Hold:
+    """Whether the weights for factor 1 stay as they are."""
+
+    on: bool = False
+
+
+def hold(network: nn.Module) -> Hold:
+    """Let the weights for factor 1 learn nothing, as long as the hold is on: factors between 1 and 2 mix them
+    with others."""
+    held = Hold()
+
+    def without_first(gradient_A: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(gradient_A[:1]), gradient_A[1:]]) if held.on else gradient_A
+
+    for values_A in network.parameters():
+        values_A.register_hook(without_first)  # type: ignore[no-untyped-call]
+    return held
 
 
 @dataclass

@@ -5,7 +5,7 @@ The folder's format is the runtime's (`streamfx/generate/engine.py`); this modul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,9 @@ from streamfx.backends.golden import Golden
 from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
 from streamfx.generate.networks import warp_mask, yuv_style
 from streamfx.generate.networks.warp_mask import WarpMask, affine
-from streamfx.generate.spec import FORMAT
-from training.fused import FROM_YUV, TO_YUV
+from training.fused import FROM_YUV, TO_YUV, reduce, with_fine_luma
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
-FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # that may be asked for; cards tell which were trained
 GOLDEN_SIZE = (48, 64)
 STRENGTH = {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}}
 
@@ -46,6 +44,7 @@ def golden(
     factor: float = 4.0,
     *,
     noise_channels: int = 0,
+    fine_luma: int = 0,
     layout: str = "planes",
     size: tuple[int, int] = GOLDEN_SIZE,
     grain: float = 0.0,
@@ -57,10 +56,13 @@ def golden(
         seed: Of the picture, and of the noise.
         factor: That the network is told.
         noise_channels: How many channels of noise come after the planes.
+        fine_luma: How many times finer than the planes, each way, the luma is that comes after them; 0: none.
         layout: "planes", or "i420" for a network that works on the decoder's planes.
         size: Height and width of the picture, multiples of the family's stride.
         grain: Deviation of noise in the picture, of full scale 1; for networks that leave good ones alone.
     """
+    if fine_luma:
+        size = (fine_luma * size[0], fine_luma * size[1])
     height, width = size
     random = torch.Generator().manual_seed(seed)
     coarse = torch.rand(1, 3, 6, 8, generator=random)
@@ -73,6 +75,9 @@ def golden(
     if layout == "i420":
         chroma = functional.avg_pool2d(planes[:, 1:], 2).reshape(1, 1, height // 2, width)
         planes = torch.cat([planes[:, :1], chroma], dim=2)
+    if fine_luma:
+        planes = with_fine_luma(planes, reduce(planes, fine_luma))
+        height, width = planes.shape[2:]
     noise = torch.randn(1, noise_channels, height, width, generator=random)
     seen = torch.cat([planes, noise], dim=1) if noise_channels else planes
     with torch.no_grad():
@@ -93,13 +98,13 @@ def export(
     Args:
         network: With the trained weights.
         out: Folder to write.
-        fields: Of engine.yaml; format, name (that of the folder), factors, strength among the controls and
-            the hashes are filled in where they are missing.
+        fields: Of engine.yaml; format, name (that of the folder), strength among the controls and the hashes
+            are filled in where they are missing.
         frame: See `golden`.
         card: Markdown.
         sheet: JPEG file.
     """
-    spec = {"format": FORMAT, "name": out.name, "factors": list(FACTORS), "controls": STRENGTH, **fields}
+    spec = {"format": 1, "name": out.name, "controls": STRENGTH, **fields}
     data = safetensors.torch.save(weights(network))
     return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
 
@@ -110,9 +115,11 @@ def network_fields(
     version: str,
     domains: tuple[str, str],
     licence: str,
+    factors: Collection[float],
     max_displacement_pixels: float = 0.0,
 ) -> dict[str, Any]:
-    """Fields of engine.yaml of an engine that repaints; `domains` are the source's and the target's."""
+    """Fields of engine.yaml of an engine that repaints; `domains` are those of source and target, `factors`
+    those that it was trained at: no others are offered."""
     common = {
         "version": version,
         "family": network.family,
@@ -120,13 +127,16 @@ def network_fields(
         "source_domain": domains[0],
         "target_domain": domains[1],
         "licence": licence,
+        "factors": sorted(factors),
     }
     if isinstance(network, YuvNetworkOptions):
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
         return common | heads
     return common | {
+        "format": 2 if network.ink or network.fine else 1,
         "stride": warp_mask.STRIDE,
-        "heads": list(warp_mask.HEADS),
+        "heads": [*warp_mask.HEADS, *["ink"] * network.ink],
+        "fine_luma": warp_mask.FINE * network.fine,
         "max_displacement_pixels": max_displacement_pixels,
     }
 
@@ -138,6 +148,7 @@ def style_fields(options: StyleOptions) -> dict[str, Any]:
         version=options.version,
         domains=("photo", options.target_domain),
         licence=options.licence,
+        factors=options.trained_factors,
         max_displacement_pixels=options.max_displacement_pixels,
     )
 
@@ -148,6 +159,7 @@ def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions,
         "name": options.out.name,
         "version": options.version or teacher.spec.version,
         "options": options.network.model_dump(exclude={"family"}),
+        "factors": sorted(options.factors),
     }
     return export(network, options.out, fields, golden(network), card)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.generate.networks.warp_mask import FINE, HEAD_CHANNELS, INK_CHANNELS, WarpMask
 
 # BT.709, full range, Y in [0, 1], U and V in [-0.5, 0.5]: the planes in which training fuses.
 _KR, _KB = 0.2126, 0.0722
@@ -28,6 +28,8 @@ _TO_YUV = torch.tensor(
 )
 TO_YUV = _TO_YUV.float()
 FROM_YUV = torch.linalg.inv(_TO_YUV).float()
+PLANES_TO_RGB = functional.pad(FROM_YUV, (0, 1))  # affine: offsets are 0
+RGB_TO_PLANES = functional.pad(TO_YUV, (0, 1))
 LOWEST = (0.0, -0.5, -0.5)
 HIGHEST = (1.0, 0.5, 0.5)
 
@@ -103,10 +105,23 @@ def warp(picture_BCHW: Tensor, displacement_B2HW: Tensor) -> Tensor:
     )
 
 
+def with_fine_luma(planes_B3HW: Tensor, reduced_B3hw: Tensor) -> Tensor:
+    """Reduced planes followed by the fine luma, B(3 + 16)hw, as `streamfx.generate.fine_luma` gives it."""
+    height, width = reduced_B3hw.shape[-2:]
+    luma_B1HW = planes_B3HW[:, :1]
+    fine_B1HW = (
+        reduce(luma_B1HW, luma_B1HW.shape[-1] / (FINE * width))
+        if luma_B1HW.shape[-1] > FINE * width
+        else enlarge(luma_B1HW, FINE * height, FINE * width)
+    )
+    squares_BKhw = functional.pixel_unshuffle(fine_B1HW, FINE)
+    return torch.cat([reduced_B3hw, squares_BKhw - reduced_B3hw[:, :1]], dim=1)
+
+
 def fuse(
     source_B3HW: Tensor,
     reduced_B3hw: Tensor,
-    heads_B7hw: Tensor,
+    heads_BKhw: Tensor,
     lowest: tuple[float, float, float] = LOWEST,
     highest: tuple[float, float, float] = HIGHEST,
     max_displacement_pixels: float = 4.0,
@@ -117,7 +132,8 @@ def fuse(
     Args:
         source_B3HW: Full-size planes.
         reduced_B3hw: The reduced planes that the network saw.
-        heads_B7hw: Translated planes, mask, displacement x, y (reduced pixels), detail gain; unclamped.
+        heads_BKhw: Translated planes, mask, displacement x, y (reduced pixels), detail gain and, of 11 heads,
+            offset, two slopes and amplitude of the ink; unclamped.
         lowest: Lowest code of each plane.
         highest: Highest code of each plane.
         max_displacement_pixels: Limit of the displacement, in reduced pixels.
@@ -125,18 +141,29 @@ def fuse(
     """
     height, width = source_B3HW.shape[-2:]
     low, high = (source_B3HW.new_tensor(codes).reshape(1, 3, 1, 1) for codes in (lowest, highest))
-    heads_B7HW = enlarge(heads_B7hw, height, width)
-    translated_B3HW = returning_clamp(heads_B7HW[:, :3], low, high)
-    mask_B1HW = strength * returning_clamp(heads_B7HW[:, 3:4], 0.0, 1.0)
-    scale_12 = source_B3HW.new_tensor([width / heads_B7hw.shape[3], height / heads_B7hw.shape[2]])
+    heads_BKHW = enlarge(heads_BKhw, height, width)
+    detail_B3HW = source_B3HW - enlarge(reduced_B3hw, height, width)
+    translated_B3HW = heads_BKHW[:, :3]
+    if heads_BKHW.shape[1] > HEAD_CHANNELS:
+        inked_B1HW = translated_B3HW[:, :1] + ink(heads_BKHW[:, HEAD_CHANNELS:], detail_B3HW[:, :1])
+        translated_B3HW = torch.cat([inked_B1HW, translated_B3HW[:, 1:]], dim=1)
+    translated_B3HW = returning_clamp(translated_B3HW, low, high)
+    mask_B1HW = strength * returning_clamp(heads_BKHW[:, 3:4], 0.0, 1.0)
+    scale_12 = source_B3HW.new_tensor([width / heads_BKhw.shape[3], height / heads_BKhw.shape[2]])
     limited_B2HW = strength * returning_clamp(
-        heads_B7HW[:, 4:6], -max_displacement_pixels, max_displacement_pixels
+        heads_BKHW[:, 4:6], -max_displacement_pixels, max_displacement_pixels
     )
     warped_B3HW = warp(source_B3HW, limited_B2HW * scale_12.reshape(1, 2, 1, 1))
-    gain_B1HW = returning_clamp(heads_B7HW[:, 6:7], 0.0, 2.0)
-    detail_B3HW = source_B3HW - enlarge(reduced_B3hw, height, width)
+    gain_B1HW = returning_clamp(heads_BKHW[:, 6:7], 0.0, 2.0)
     out_B3HW = mask_B1HW * (translated_B3HW + gain_B1HW * detail_B3HW) + (1 - mask_B1HW) * warped_B3HW
     return returning_clamp(out_B3HW, low, high)
+
+
+def ink(ink_B4HW: Tensor, detail_B1HW: Tensor) -> Tensor:
+    """What ink adds to the luma, B1HW, given its enlarged heads and the source's detail."""
+    offset, rise, fall, amplitude = (ink_B4HW[:, head : head + 1] for head in range(INK_CHANNELS))
+    answer_B1HW = offset + rise * detail_B1HW.clamp(min=0) + fall * detail_B1HW.clamp(max=0)
+    return amplitude * returning_clamp(answer_B1HW, -1.0, 1.0)
 
 
 def fuse_rgb(
@@ -162,6 +189,19 @@ def complete(translated_B3hw: Tensor) -> Tensor:
     return torch.cat([translated_B3hw, mask_B1hw, torch.zeros_like(translated_B3hw)], dim=1)
 
 
+def heads_of(network: WarpMask, planes_B3HW: Tensor, reduced_B3hw: Tensor, factor: float) -> Tensor:
+    """Heads BKhw, float32, that a network gives for YUV planes, the translated picture in such planes."""
+    device = planes_B3HW.device
+    seen_BNhw = with_fine_luma(planes_B3HW, reduced_B3hw) if network.fine else reduced_B3hw
+    heads_BKhw: Tensor = network(
+        seen_BNhw,
+        PLANES_TO_RGB.to(device),
+        RGB_TO_PLANES.to(device),
+        torch.tensor([factor], device=device),
+    )
+    return heads_BKhw.float()
+
+
 def paint(
     network: WarpMask,
     rgb_B3HW: Tensor,
@@ -169,15 +209,18 @@ def paint(
     max_displacement_pixels: float,
     precision: AbstractContextManager[object],
 ) -> tuple[Tensor, Tensor]:
-    """Fused full-size output B3HW of a network for RGB pictures in [0, 1], and its heads B7hw.
+    """Fused full-size output B3HW of a network for RGB pictures in [0, 1], and its heads BKhw, the translated
+    picture in YUV planes.
 
     Height and width are multiples of 4 times the factor; gradients pass through the reduction as well.
     `precision` is the context in which the network runs.
     """
+    planes_B3HW = recolour(rgb_B3HW, TO_YUV)
+    reduced_B3hw = reduce(planes_B3HW, factor)
     with precision:
-        factor_1 = torch.tensor([factor], device=rgb_B3HW.device)
-        heads_B7hw = network.translate(reduce(rgb_B3HW, factor), factor_1).float()
-    return fuse_rgb(rgb_B3HW, heads_B7hw, factor, max_displacement_pixels), heads_B7hw
+        heads_BKhw = heads_of(network, planes_B3HW, reduced_B3hw, factor)
+    fused_B3HW = fuse(planes_B3HW, reduced_B3hw, heads_BKhw, max_displacement_pixels=max_displacement_pixels)
+    return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0), heads_BKhw
 
 
 def bare(rgb_13HW: Tensor, factor: float) -> Tensor:

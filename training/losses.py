@@ -174,6 +174,46 @@ def imitation(picture_B3HW: Tensor, teacher_B3HW: Tensor) -> Tensor:
     return (picture_B3HW - teacher_B3HW.float()).abs().mean()
 
 
+def likeness(features: Sequence[Tensor], wanted: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Weighted sum over layers of the mean squared difference of features over the variance of those wanted;
+    scalar (Johnson, Alahi, Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution",
+    2016)."""
+    terms = [
+        weight * (layer.float() - target.float()).square().mean() / (target.float().var() + 1e-6)
+        for layer, target, weight in zip(features, wanted, weights, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def slopes(picture_B3HW: Tensor, wanted_B3HW: Tensor) -> Tensor:
+    """Mean absolute difference of the steps of luma from pixel to pixel, rows plus columns; scalar.
+
+    Lines count by their edges and not by their area, as in Mathieu, Couprie, LeCun, "Deep Multi-Scale Video
+    Prediction beyond Mean Square Error" (2016).
+    """
+    return total_variation(luma(picture_B3HW) - luma(wanted_B3HW.float()))
+
+
+def crispness(picture_B3HW: Tensor, wanted_B3HW: Tensor, cell_pixels: int = 8) -> Tensor:
+    """Mean absolute difference of how much the luma changes from pixel to pixel in overlapping cells; scalar.
+
+    A network that is unsure where a line lies draws it grey and wide, which is what absolute differences
+    reward. This asks for as much change as there should be in the neighbourhood, and not where.
+    """
+    change, wanted_change = (
+        functional.avg_pool2d(_change(luma(rgb_B3HW.float())), cell_pixels, cell_pixels // 2)
+        for rgb_B3HW in (picture_B3HW, wanted_B3HW)
+    )
+    return (change - wanted_change).abs().mean()
+
+
+def _change(plane_B1HW: Tensor) -> Tensor:
+    """Length of the gradient of a plane, by differences of neighbours, one row and column less."""
+    across_B1hw = plane_B1HW[..., 1:, 1:] - plane_B1HW[..., 1:, :-1]
+    down_B1hw = plane_B1HW[..., 1:, 1:] - plane_B1HW[..., :-1, 1:]
+    return (across_B1hw.square() + down_B1hw.square() + 1e-6).sqrt()
+
+
 def temporal(moved_B3HW: Tensor, reference_B3HW: Tensor) -> Tensor:
     """Mean squared difference between the output of a displaced, noisy input and the displaced output;
     scalar."""

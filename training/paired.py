@@ -2,8 +2,11 @@
 
 Generator and critic are corrected in turn from the two sets of probabilities that the critic gives, those
 for true partners and those for the generator's fused full-size outputs (Goodfellow et al., 2014; Isola, Zhu,
-Zhou, Efros, 2017), and the generator by its mean absolute difference to the partner. With
-`adversarial_weight` 0 only that difference is left: the network to compare with.
+Zhou, Efros, 2017), and the generator by its difference to the partner: of colours, of slopes, and of how
+crisp each neighbourhood is. With `adversarial_weight` 0 only these are left.
+
+Sources may be spoiled as cameras spoil them, noisy and compressed, while partners are those of the clean
+picture: a drawing does not draw the noise.
 
 Legend of shapes: B pairs, S side of a crop, s reduced side.
 """
@@ -14,7 +17,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -22,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
+from streamfx.generate.networks.warp_mask import FINE, STRIDE, WarpMask
 from training import losses, pairs
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources
@@ -32,9 +35,10 @@ from training.export import export, golden, network_fields
 from training.fused import paint
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
+from training.operators import OPERATORS
 from training.options import NetworkOptions
-from training.pairs import OPERATORS, Maker, PairFiles, Pairs, stack
-from training.pictures import CLIPS, Picture, Still, find_stills, noisy
+from training.pairs import Maker, PairFiles, Pairs, stack
+from training.pictures import CLIPS, Picture, Still, find_stills, noisy, spoiled
 from training.shelf import Shelf
 from training.weights import WeightsFile, start_from
 
@@ -53,17 +57,12 @@ class PairedOptions(BaseModel):
     content: list[Path] = Field(
         min_length=1, description="folders of photographs, and clips; one folder where partners are files"
     )
-    operator: Literal["line_and_wash"] | None = Field(
-        default=None, description="what draws the partner of a picture"
-    )
+    operator: str | None = Field(default=None, description="what draws the partner of a picture")
     partners: Path | None = Field(
         default=None, description="instead: folder of partners with the pictures' names and sizes"
     )
-    pen_pixels: float = Field(default=1.6, gt=0, description="width of the operator's pen at factor 1")
-    pen_growth: float = Field(
-        default=1.0,
-        ge=0,
-        description="the pen grows with the factor to this power; 1: as the network's pixels",
+    pairs: Path | None = Field(
+        default=None, description="folder that keeps drawn pairs for further trainings with the same settings"
     )
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
@@ -95,12 +94,20 @@ class PairedOptions(BaseModel):
     clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
     batch: int = Field(default=4, ge=1)
     crop: int = Field(default=96, ge=32, description="side of what a step sees of a square, in pixels")
+    crops: dict[float, int] = Field(
+        default={}, description="sides at factors where they differ from crop, in pixels"
+    )
     factors: dict[float, float] = Field(
         default={1.0: 0.18, 1.5: 0.1, 2.0: 0.28, 3.0: 0.14, 4.0: 0.3},
         description="how often each factor is drawn",
     )
+    spoiled_share: float = Field(default=0.0, ge=0, le=1, description="share of sources that are spoiled")
+    spoiled_noise: float = Field(default=5.0, ge=0, description="largest deviation of their noise, in codes")
+    spoiled_quality: int = Field(default=50, ge=1, le=100, description="worst quality of their JPEG")
 
     difference_weight: float = Field(default=1.0, ge=0, description="of the difference to the partner")
+    slopes_weight: float = Field(default=0.0, ge=0, description="of the difference of slopes of luma")
+    crispness_weight: float = Field(default=0.0, ge=0, description="of the difference of crispness")
     adversarial_weight: float = Field(
         default=0.06, ge=0, description="of the generator's adversarial term; 0: no critic at all"
     )
@@ -113,9 +120,9 @@ class PairedOptions(BaseModel):
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
     temporal_noise: float = Field(default=0.01, ge=0, description="deviation of the added noise, of 1")
 
-    def pen(self, factor: float) -> float:
-        """Width of the pen of partners at a factor, in pixels."""
-        return float(self.pen_pixels * factor**self.pen_growth)
+    def crop_at(self, factor: float) -> int:
+        """Side of what a step at a factor sees of a square, in pixels."""
+        return self.crops.get(factor, self.crop)
 
     @model_validator(mode="after")
     def _check(self) -> PairedOptions:
@@ -123,15 +130,21 @@ class PairedOptions(BaseModel):
         wrong = [f"{path} does not exist" for path in given if not path.exists()]
         if (self.operator is None) == (self.partners is None):
             wrong.append("give either operator, which draws partners, or partners, a folder")
+        if self.operator is not None and self.operator not in OPERATORS:
+            wrong.append(f"there is no operator {self.operator!r}; known: {', '.join(OPERATORS)}")
         if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):
             wrong.append("with partners, content is one folder")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             wrong.append("factors: factors are at least 1, shares above 0")
-        if uneven := [factor for factor in self.factors if self.crop % (STRIDE * factor)]:
-            wrong.append(f"crop {self.crop} is no multiple of {STRIDE} times {uneven[0]:g}, a factor")
-        if self.square < self.crop + 2 * self.temporal_shift:
+        wrong += [
+            f"crop {self.crop_at(factor)} is no multiple of {STRIDE} times factor {factor:g}"
+            for factor in self.factors
+            if self.crop_at(factor) % (STRIDE * factor)
+        ]
+        largest = max(map(self.crop_at, self.factors))
+        if self.square < largest + 2 * self.temporal_shift:
             wrong.append(
-                f"square {self.square} leaves no room to move a crop of {self.crop} by {self.temporal_shift}"
+                f"square {self.square} leaves no room to move a crop of {largest} by {self.temporal_shift}"
             )
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -141,15 +154,21 @@ class PairedOptions(BaseModel):
 def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
-    fields = network_fields(
+    frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
+    engine = export(trainee.generator, options.out, engine_fields(options), frame, card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def engine_fields(options: PairedOptions) -> dict[str, Any]:
+    """Fields of engine.yaml."""
+    return network_fields(
         options.network,
         version=options.version,
         max_displacement_pixels=options.max_displacement_pixels,
         domains=(options.source_domain, options.target_domain),
         licence=options.licence,
+        factors=options.factors,
     )
-    engine = export(trainee.generator, options.out, fields, golden(trainee.generator), card(options))
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
 def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) -> PairedTrainee:
@@ -194,21 +213,22 @@ class PairedTrainee:
         self._tied.on = number < options.tied_steps
         rng = np.random.default_rng([options.loop.seed, 3, number])
         factor, drawn = self.pairs.draw(number)
-        squares = [square[:, :: int(rng.choice([1, -1]))] for square in drawn]
-        place_yx = rng.integers(
-            options.temporal_shift, options.square - options.crop - options.temporal_shift + 1, 2
-        )
-        both_B6SS = self._crops(squares, place_yx)
+        side = options.crop_at(factor)
+        squares = [self._spoil(square[:, :: int(rng.choice([1, -1]))], rng) for square in drawn]
+        place_yx = rng.integers(options.temporal_shift, options.square - side - options.temporal_shift + 1, 2)
+        both_B6SS = self._crops(squares, place_yx, side)
         source_B3SS, partner_B3SS = both_B6SS[:, :3], both_B6SS[:, 3:]
-        output_B3SS, heads_B7ss = self._paint(source_B3SS, factor)
+        output_B3SS, heads_BKss = self._paint(source_B3SS, factor)
         terms = {
             "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
-            "grid": options.grid_weight * losses.grid(heads_B7ss[:, :3]),
-            "displacement": options.displacement_price * losses.displacement_price(heads_B7ss[:, 4:6]),
+            "slopes": options.slopes_weight * losses.slopes(output_B3SS, partner_B3SS),
+            "crispness": options.crispness_weight * losses.crispness(output_B3SS, partner_B3SS),
+            "grid": options.grid_weight * losses.grid(heads_BKss[:, :3]),
+            "displacement": options.displacement_price * losses.displacement_price(heads_BKss[:, 4:6]),
         }
         if options.temporal_weight > 0 and number % options.temporal_every == 0:
             shift_yx = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
-            moved_13SS = self._crops(squares[:1], place_yx + shift_yx)[:, :3]
+            moved_13SS = self._crops(squares[:1], place_yx + shift_yx, side)[:, :3]
             steadiness = self._temporal(moved_13SS, output_B3SS[:1], shift_yx, factor, rng)
             terms["temporal"] = options.temporal_weight * steadiness
         judged: dict[str, float] = {}
@@ -221,9 +241,18 @@ class PairedTrainee:
             terms["belief"] = options.adversarial_weight * belief
         return correct(self.optimisers["generator"], terms) | judged
 
-    def _crops(self, squares: list[Picture], place_yx: Places) -> Tensor:
+    def _spoil(self, square: Picture, rng: np.random.Generator) -> Picture:
+        """A pair SS6 whose source is spoiled, or as it is."""
+        options = self.options
+        if rng.random() >= options.spoiled_share:
+            return square
+        deviation = float(rng.uniform(0, options.spoiled_noise))
+        quality = int(rng.integers(options.spoiled_quality, 101))
+        return np.concatenate([spoiled(square[..., :3], rng, deviation, quality), square[..., 3:]], axis=2)
+
+    def _crops(self, squares: list[Picture], place_yx: Places, side: int) -> Tensor:
         """Sources and partners B6SS at a place of the squares, in [0, 1]."""
-        (top, left), side = place_yx, self.options.crop
+        top, left = place_yx
         crops = [square[top : top + side, left : left + side] for square in squares]
         return stack(crops).to(self.options.loop.device)
 
@@ -249,7 +278,8 @@ class PairedTrainee:
         """How much the output changes with the place of the crop and light noise, in the middle of both."""
         noisy_13SS = noisy(moved_13SS, rng, self.options.temporal_noise)
         moved_output_13SS, _ = self._paint(noisy_13SS, factor)
-        margin, side = self.options.crop // 6, self.options.crop
+        side = output_13SS.shape[-1]
+        margin = side // 6
         down, right = (int(shift) for shift in shift_yx)
         rows, columns = (slice(margin + away, side - margin + away) for away in (down, right))
         inner = slice(margin, side - margin)
@@ -268,7 +298,9 @@ def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
             clips = [path for path in options.content if path.suffix.lower() in CLIPS]
             shelf = later.enter_context(closing(Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)))
             operator = OPERATORS[options.operator]
-            make = pairs.drawn(shelf, operator, options.pen, options.square, options.clip_share, seed)
+            make = pairs.drawn(shelf, operator, options.square, options.clip_share, seed)
+            if options.pairs is not None:
+                make = pairs.kept(make, options.pairs)
         opened = Pairs(make, options.squares, options.factors, options.batch, seed)
         yield later.enter_context(closing(opened))
 
@@ -282,8 +314,7 @@ def card(options: PairedOptions) -> str:
     """Card of a freshly trained engine."""
     made = "read from files"
     if options.operator is not None:
-        growth = f"times the factor to the power {options.pen_growth:g}"
-        made = f"drawn by the operator `{options.operator}`, pen {options.pen_pixels:g} pixels {growth}"
+        made = f"drawn by the operator `{options.operator}`"
     believed = ""
     if options.adversarial_weight > 0:
         believed = (
@@ -299,7 +330,8 @@ def card(options: PairedOptions) -> str:
         f"{options.crop} x {options.crop} pixels, Adam at "
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
-        f"{options.difference_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
+        f"{options.difference_weight:g}, of slopes {options.slopes_weight:g}, of crispness "
+        f"{options.crispness_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
         f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in one "
         f"step of {options.temporal_every}."
     )

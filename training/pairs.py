@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.line_wash import line_and_wash
-from training.pictures import Picture, draw_factor, find_stills, read_still, to_tensor
+from training.operators import Operator
+from training.pictures import Picture, draw_factor, find_stills, read_still, save_still, to_tensor
 from training.pool import cut
 from training.shelf import Shelf
 
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 
 _TRIES = 200
 
-Operator: TypeAlias = Callable[[Picture, float], Picture]
-Maker: TypeAlias = Callable[[int, float], Picture]
-"""Makes the pair of an index and a factor, always the same: SS6, RGB of the source and of its partner."""
+_DARK_SHARE = 0.2  # of the squares of photographs and clips
+_LEAST_LIGHT = 0.3
 
-OPERATORS: Mapping[str, Operator] = {"line_and_wash": line_and_wash}
+Maker: TypeAlias = Callable[[int], Picture]
+"""Makes the pair of an index, always the same: SS6, RGB of the source and of its partner."""
 
 
 class Pairs:
-    """A fixed, seeded set of pairs; each belongs to one factor, because a batch has one. Close it after use.
+    """A fixed, seeded set of pairs. Close it after use.
 
     Args:
         make: See there.
@@ -62,8 +62,8 @@ class Pairs:
             ValueError: A pair cannot be made.
         """
         factor, indices = self._choose(number)
-        self._prepare(factor, indices)
-        self._prepare(*self._choose(number + 1))
+        self._prepare(indices)
+        self._prepare(self._choose(number + 1)[1])
         return factor, [self._made[index].result() for index in indices]
 
     def close(self) -> None:
@@ -73,34 +73,46 @@ class Pairs:
     def _choose(self, number: int) -> tuple[float, list[int]]:
         rng = np.random.default_rng([self._seed, 6, number])
         factor = draw_factor(self._factors, rng)
-        first = sorted(self._factors).index(factor) % self._size
-        group = range(first, self._size, len(self._factors))
-        return factor, [int(index) for index in rng.choice(group, self._batch)]
+        return factor, [int(index) for index in rng.integers(self._size, size=self._batch)]
 
-    def _prepare(self, factor: float, indices: list[int]) -> None:
+    def _prepare(self, indices: list[int]) -> None:
         for index in indices:
             if index not in self._made:
-                self._made[index] = self._maker.submit(self._make, index, factor)
+                self._made[index] = self._maker.submit(self._make, index)
 
 
-def drawn(
-    shelf: Shelf,
-    operator: Operator,
-    pen_pixels: Callable[[float], float],
-    side: int,
-    clip_share: float,
-    seed: int,
-) -> Maker:
-    """How to make pairs of squares by chance and what an operator draws of them, with a pen as wide as
-    `pen_pixels` says for the factor."""
+def drawn(shelf: Shelf, operator: Operator, side: int, clip_share: float, seed: int) -> Maker:
+    """How to make pairs of squares by chance, some of them dark, and what an operator draws of them."""
 
-    def make(index: int, factor: float) -> Picture:
+    def make(index: int) -> Picture:
         rng = np.random.default_rng([seed, 1, index])
         crop = cut(shelf.take(rng, clip_share)[0], side, rng)
         square = crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
-        return np.concatenate([square, operator(np.ascontiguousarray(square), pen_pixels(factor))], axis=2)
+        if rng.random() < _DARK_SHARE:
+            square = (square * rng.uniform(_LEAST_LIGHT, 1.0)).round().astype(np.uint8)
+        return np.concatenate([square, operator(np.ascontiguousarray(square))], axis=2)
 
     return make
+
+
+def kept(make: Maker, folder: Path) -> Maker:
+    """The same pairs, each read from a PNG file in `folder` once it was made: source beside partner.
+
+    What belongs to other settings must have another folder.
+    """
+
+    def read_or_make(index: int) -> Picture:
+        path = folder / f"{index:06d}.png"
+        both = read_still(path) if path.is_file() else None
+        if both is None:
+            pair = make(index)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_still(path, np.concatenate([pair[..., :3], pair[..., 3:]], axis=1))
+            return pair
+        side = both.shape[1] // 2
+        return np.concatenate([both[:, :side], both[:, side:]], axis=2)
+
+    return read_or_make
 
 
 class PairFiles:
@@ -128,8 +140,8 @@ class PairFiles:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ValueError(f"partners that do not exist: {', '.join(missing[:3])}{more}")
 
-    def make(self, index: int, _: float) -> Picture:
-        """The pair of an index, whatever the factor; see `Maker`.
+    def make(self, index: int) -> Picture:
+        """The pair of an index; see `Maker`.
 
         Raises:
             ValueError: No pair that can be used was found.

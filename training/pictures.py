@@ -91,6 +91,14 @@ def read_still(path: Path) -> Picture | None:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def save_still(path: Path, picture: Picture) -> None:
+    """Write an RGB picture HW3 as a PNG file, complete or not at all."""
+    data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+    temporary = path.with_suffix(".partial")
+    temporary.write_bytes(data.tobytes())
+    temporary.replace(path)
+
+
 def read_clip(path: Path, first: int = 0, count: int | None = None, step: int = 1) -> list[Picture]:
     """RGB frames HW3 of a clip: `count` of them (all by default), every `step`-th from frame `first` on."""
     reader = cv2.VideoCapture(str(path))
@@ -129,6 +137,16 @@ def noisy(rgb_3HW: Tensor, rng: np.random.Generator, deviation: float) -> Tensor
     """RGB in [0, 1], of any shape, with normal noise of a deviation added."""
     noise = torch.from_numpy(rng.standard_normal(rgb_3HW.shape, np.float32)).to(rgb_3HW.device)
     return (rgb_3HW + deviation * noise).clamp(0, 1)
+
+
+def spoiled(picture: Picture, rng: np.random.Generator, deviation: float, quality: int) -> Picture:
+    """RGB picture HW3 as a poor camera gives it: with normal noise of a deviation, in codes, and compressed
+    as JPEG of a quality, 1 to 100."""
+    noise = deviation * rng.standard_normal(picture.shape, np.float32)
+    noisy_bgr = (picture[..., ::-1] + noise).round().clip(0, 255).astype(np.uint8)
+    data = cv2.imencode(".jpg", noisy_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    spoiled_bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(spoiled_bgr[..., ::-1])
 
 
 def to_picture(rgb_3HW: Tensor) -> Picture:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from streamfx.cli.bench_options import add_bench, size_of, with_what
+from streamfx.cli.train_options import add_train
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -84,10 +85,9 @@ def _build() -> Parser:
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    adders = (
-        _add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile
-    )  # fmt: skip
-    for command in (*(add(commands) for add in adders), *add_bench(commands, _add_run_options)):
+    adders = (_add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile)
+    added = [*(add(commands) for add in adders), add_train(commands), *add_bench(commands, _add_run_options)]
+    for command in added:
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         command.add_argument(
             "--debug",
@@ -110,9 +110,20 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
-    speed = _add_run_options(command)
+    speed, encoding = _add_run_options(command)
     speed.add_argument(
         "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
+    )
+    encoding.add_argument(
+        "--deinterlace",
+        metavar="HOW",
+        help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
+    encoding.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="refuse an OUTPUT that would lack something of INPUT",
     )
     command.set_defaults(run=_transcode)
     return command
@@ -187,8 +198,8 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
-    """Add the options of every command that changes video; return the group of those on speed."""
+def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
+    """Add the options of every command that changes video; return the groups on speed and on encoding."""
     look = command.add_argument_group("look")
     look.add_argument(
         "--effect",
@@ -219,7 +230,7 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     run = command.add_argument_group("run")
     run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
     _add_settings(run)
-    return speed
+    return speed, encoding
 
 
 def _add_where(group: argparse._ActionsContainer) -> None:

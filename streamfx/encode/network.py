@@ -10,11 +10,11 @@ import av
 
 from streamfx.backoff import Backoff
 from streamfx.encode.broadcast import Broadcast
-from streamfx.encode.extra_streams import streams_to_copy
 from streamfx.encode.pixels import Packer
 from streamfx.encode.plan import EncodeSettings, OutputPlan, plan
 from streamfx.encode.routes import Route, route_of
 from streamfx.encode.sink import AWAY
+from streamfx.encode.tracks import streams_to_copy
 from streamfx.errors import SinkError
 from streamfx.extras import Extras
 from streamfx.frame import Frame, VideoFormat
@@ -88,7 +88,7 @@ class NetworkSink:
         self.notes = self._plan.conversions()
         self.frames_written = self.packets_written = self.losses = 0
         self._extras = extras
-        self._streams = streams_to_copy(self._plan, extras, self.notes, must_hold=False) if extras else []
+        self._streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
         self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._out: Broadcast | None = self._opened()
         self._lock = threading.Lock()

@@ -65,6 +65,7 @@ class Packer:
         self._usual_duration = max(round(step_seconds / video.time_base), 1)
         self._reformatter = VideoReformatter()
         self._palette = Palette(video.size) if pix_fmt == "pal8" else None
+        self._fields = FieldFlags(video, pix_fmt) if video.top_field_first is not None else None
 
     def pack(self, frame: Frame) -> VideoFrame:
         """Return ``frame`` as the encoder wants it, with its time and colour tags.
@@ -83,6 +84,8 @@ class Packer:
                 dst_color_range=AV_RANGES[self._code_range] or ColorRange.MPEG,
                 interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             )
+        if self._fields is not None:
+            picture = self._fields.flagged(picture)
         return self.timed(picture, frame)
 
     def timed(self, picture: VideoFrame, frame: Frame) -> VideoFrame:
@@ -137,6 +140,32 @@ class Packer:
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
         )
+
+
+class FieldFlags:
+    """Flags pictures as interlaced, which PyAV 18.1 cannot do but for FFmpeg's filters.
+
+    Args:
+        video: format of the pictures, with the order of their fields.
+        pix_fmt: FFmpeg's name of the format they are in.
+    """
+
+    def __init__(self, video: VideoFormat, pix_fmt: str) -> None:
+        height, width = video.size
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=width, height=height, format=VideoPixels(pix_fmt), time_base=Fraction(1, 100)
+        )
+        flag = graph.add("setfield", "tff" if video.top_field_first else "bff")
+        source.link_to(flag)
+        flag.link_to(graph.add("buffersink"))
+        graph.configure()
+        self._graph = graph
+
+    def flagged(self, picture: VideoFrame) -> VideoFrame:
+        """Return the picture, flagged."""
+        self._graph.vpush(picture)
+        return self._graph.vpull()
 
 
 class Palette:

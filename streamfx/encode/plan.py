@@ -11,6 +11,7 @@ from streamfx.encode.codecs import Codec
 from streamfx.encode.containers import Container, check_pixel_shape, codec_for, find_container
 from streamfx.encode.pixel_format import choose_pixel_format
 from streamfx.frame import Colour, VideoFormat
+from streamfx.notes import Converted, LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,21 @@ class OutputPlan:
 
     def conversions(self) -> list[str]:
         """Return what is done to the samples before they are coded, one sentence each, for the report."""
-        own, notes = planar_name(self.video.subsampling, self.video.depth), []
+        own, notes = planar_name(self.video.subsampling, self.video.depth), list[str]()
+        if self.video.top_field_first is not None and not self.codec.keeps_fields:
+            notes.append(
+                LeftOut(f"that pictures are interlaced is left out: {self.codec.name} does not say it")
+            )
         if self.pix_fmt == "pal8":
-            return ["GIF holds 256 colours a picture; they are chosen for each"]
+            return [*notes, Converted("GIF holds 256 colours a picture; they are chosen for each")]
         if _PLANAR.get(self.pix_fmt, self.pix_fmt) != own:
-            notes.append(f"pictures are converted from {own} to {self.pix_fmt} for {self.codec.name}")
+            notes.append(
+                Converted(f"pictures are converted from {own} to {self.pix_fmt} for {self.codec.name}")
+            )
         if self.colour.code_range is not self.video.colour.assumed(0).code_range and self.codec.code_range:
-            notes.append(f"pictures are converted to {self.colour.code_range} range for {self.codec.name}")
+            notes.append(
+                Converted(f"pictures are converted to {self.colour.code_range} range for {self.codec.name}")
+            )
         return notes
 
 

@@ -18,6 +18,7 @@ from streamfx.encode.plan import OutputPlan
 from streamfx.errors import ConfigError, SinkError
 from streamfx.frame import ChromaLocation
 
+_TOP_FIELD_FIRST, _BOTTOM_FIELD_FIRST = 2, 3  # FFmpeg's AV_FIELD_TT and AV_FIELD_BB
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
 
 
@@ -42,6 +43,9 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
     if video.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = video.sample_aspect_ratio
+    if (top_field_first := video.top_field_first) is not None and plan.codec.keeps_fields:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = _TOP_FIELD_FIRST if top_field_first else _BOTTOM_FIELD_FIRST
     # PyAV's own default, slices, costs x264 compression; frame threads keep pictures back.
     context.thread_type = "SLICE" if plan.low_delay else "AUTO"
     context.thread_count = plan.threads

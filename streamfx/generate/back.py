@@ -37,11 +37,11 @@ class Back:
         Raises:
             FrameError: a head is not finite.
         """
-        if self.spec.kind in (Kind.FUSED, Kind.DETAILED):
+        if self.spec.fuses:
             return fuse(
                 frame.planes,
                 heads,
-                seen.values,
+                seen.values[:3],
                 subsampling=frame.subsampling,
                 depth=frame.depth,
                 code_range=self.colour.code_range,

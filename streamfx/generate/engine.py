@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from streamfx.backends.golden import Golden
 from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
-from streamfx.generate.spec import FORMAT, EngineSpec
+from streamfx.generate.spec import FORMATS, EngineSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ class Engine:
         height, width = (-(-side // self.stride) * self.stride for side in size)
         if self.spec.layout == "i420":
             return 1, height * 3 // 2, width
-        return 3 + self.spec.noise_channels, height, width
+        return self.spec.input_channels, height, width
 
     def network(self) -> nn.Module:
         """Return the network with its weights, in evaluation mode; imports torch.
@@ -131,9 +131,10 @@ def read_spec(folder: Path) -> EngineSpec:
         raise EngineNotFoundError(f"{folder} is not an engine folder: it has no {SPEC}") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise EngineCorruptError(f"cannot read {path}: {error}") from error
-    if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
+    if isinstance(values, dict) and values.get("format", FORMATS[0]) not in FORMATS:
         raise EngineMismatchError(
-            f"{path} is of format {values['format']}; this version of streamfx reads format {FORMAT}"
+            f"{path} is of format {values['format']}; this version of streamfx reads formats "
+            f"{' and '.join(map(str, FORMATS))}"
         )
     try:
         return EngineSpec.model_validate(values)

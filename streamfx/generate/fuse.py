@@ -7,6 +7,8 @@ For plane p of size (H_p, W_p), heads of size (h, w), strength s, and ``up`` bil
     T       = clamp(up(translated), lowest legal code, highest legal code)
     warped  = bilinear(S_p, x + F_x·W_p/w, y + F_y·H_p/h)              sampling position clamped to the plane
     detail  = S_p - up(R_p)                                            R_p: the reduced plane the network saw
+    ink     = up(amplitude)·clamp(up(offset) + up(rise)·max(detail, 0) + up(fall)·min(detail, 0), -1, 1)
+    T_Y     = clamp(up(translated_Y) + ink, lowest legal code, highest legal code)     luma of heads with ink
     out     = M·(T + clamp(up(gain), 0, 2)·detail) + (1 - M)·warped
     out     = floor(clamp(out, 0, 2^depth - 1) + 0.5)
 
@@ -15,6 +17,10 @@ fades to the source without a jump and strength 0 is the identity. The translate
 legal codes, but the result only to the codes there are, so that a source that leaves the legal range comes
 back bit for bit where the mask is 0. And a plane spans the small picture exactly, whatever odd sizes round
 to; chroma is shifted by where its samples lie.
+
+Ink is how heads at the reduced size draw lines of the full size: where the source itself is darker or
+brighter than its surroundings, the answer is as steep as the slopes say, and the amplitude says what is drawn
+there.
 
 Only the heads are enlarged, and the clamps come after: a steep head then gives an edge that is crisp at full
 size, at the price of a few channels.
@@ -33,8 +39,10 @@ from streamfx.generate.colour import chroma_shift, legal_codes
 
 Real = NDArray[np.float64]
 
-HEAD_CHANNELS = (6, 7)  # T_y, T_u, T_v, mask, displacement x, displacement y and, optionally, detail gain
+# T_y, T_u, T_v, mask, displacement x, displacement y; then, optionally, detail gain; then, optionally, ink.
+HEAD_CHANNELS = (6, 7, 11)
 MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = 3, 4, 5, 6
+OFFSET, RISE, FALL, AMPLITUDE = 7, 8, 9, 10
 
 
 def fuse(
@@ -57,10 +65,10 @@ def fuse(
 
     Args:
         planes: source planes (Y, U, V); rows may be padded. Not changed.
-        heads: (6 or 7, h, w) float32 or float16: translated Y, U, V in code values, mask, displacement x
-            and y
-            in small-picture pixels and, optionally, detail gain.
-        reduced: (3, h, w) float32 in code values, what the network saw; needed with 7 heads only.
+        heads: (6, 7 or 11, h, w) float32 or float16: translated Y, U, V in code values, mask, displacement x
+            and y in small-picture pixels and, optionally, detail gain and, with it, optionally the ink:
+            offset, slopes per code value where the detail is brighter and darker, amplitude in code values.
+        reduced: (3, h, w) float32 in code values, what the network saw; needed with 7 heads or more.
         subsampling: of the planes.
         depth: bits per sample, 8 to 16.
         code_range: limited or full; bounds the translated picture.
@@ -138,7 +146,12 @@ def fuse_reference(
         move_x = strength * np.clip(up(heads[DISPLACEMENT_X]), -limit, limit) * width / small_width
         move_y = strength * np.clip(up(heads[DISPLACEMENT_Y]), -limit, limit) * height / small_height
         warped = bilinear(source, y + move_y, x + move_x)
-        translated = np.clip(up(heads[index]), lowest, highest)
+        translated = up(heads[index])
+        if index == 0 and len(heads) > AMPLITUDE and reduced is not None:
+            detail = source - up(reduced[0])
+            rise, fall = up(heads[RISE]) * np.maximum(detail, 0), up(heads[FALL]) * np.minimum(detail, 0)
+            translated = translated + up(heads[AMPLITUDE]) * np.clip(up(heads[OFFSET]) + rise + fall, -1, 1)
+        translated = np.clip(translated, lowest, highest)
         if len(heads) > GAIN and reduced is not None:
             translated = translated + np.clip(up(heads[GAIN]), 0, 2) * (source - up(reduced[index]))
         blend = mask * translated + (1 - mask) * warped
@@ -191,7 +204,7 @@ def check(
         or heads.dtype not in (np.float32, np.float16)
     ):
         raise FrameError(
-            f"fuse: heads must be float32 or float16 of shape (6 or 7, height, width); "
+            f"fuse: heads must be float32 or float16 of shape (6, 7 or 11, height, width); "
             f"found {heads.dtype} {heads.shape}"
         )
     if heads.shape[0] > GAIN and (reduced is None or reduced.shape != (3, *heads.shape[1:])):
@@ -235,6 +248,10 @@ def not_finite(heads: NDArray[np.floating]) -> FrameError:
         "displacement x",
         "displacement y",
         "detail gain",
+        "ink offset",
+        "ink rise",
+        "ink fall",
+        "ink amplitude",
     )
     counts = (~np.isfinite(heads)).sum(axis=(1, 2))
     bad = ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=False) if count)

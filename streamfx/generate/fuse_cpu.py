@@ -42,7 +42,8 @@ def fuse_planes(
     """
     small = _sound(heads)
     has_gain = len(heads) > definition.GAIN and bool(small[definition.GAIN].max() > 0)
-    seen = _two_columns(reduced) if has_gain and reduced is not None else NO_REDUCED
+    has_ink = len(heads) > definition.AMPLITUDE and bool(small[definition.AMPLITUDE].any())
+    seen = _two_columns(reduced) if (has_gain or has_ink) and reduced is not None else NO_REDUCED
     amount = Amount(highest, strength, max_displacement_pixels)
     small_size = (heads.shape[1], heads.shape[2])
     luma = _group((planes[0],), (out[0],), small_size, legal[0], (0.0, 0.0), amount)
@@ -50,12 +51,12 @@ def fuse_planes(
     all_rows = planes[0].shape[0]
 
     def work(first_row: int, end_row: int) -> None:
-        for group, rows, first, count in (
-            (luma, planes[0].shape[0], 0, 1),
-            (chroma, planes[1].shape[0], 1, 2),
+        for group, rows, first, count, inked in (
+            (luma, planes[0].shape[0], 0, 1, has_ink),
+            (chroma, planes[1].shape[0], 1, 2, False),
         ):
             begin, end = rows * first_row // all_rows, rows * end_row // all_rows
-            fuse_band(group, small, seen, first, count, has_gain, begin, end)
+            fuse_band(group, small, seen, first, count, has_gain, inked, begin, end)
 
     in_bands(work, all_rows, threads)
 

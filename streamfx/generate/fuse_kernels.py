@@ -5,7 +5,8 @@ A band of rows is done in tiles of `TILE` columns, so that all but the planes st
 1. Two rows of the heads, above and below, are enlarged along the columns, once per row of heads: `_expand`.
 2. Per output row, the displacement interpolated between the two gives a position per pixel: `_positions`. The
    samples around it are fetched, the one step that does not vectorise: `_fetch`; then `_interpolate`.
-3. Translated picture and mask are interpolated likewise; all is blended, rounded and stored: `_blend`.
+3. Translated picture and mask are interpolated likewise, luma with its ink: `_translate` or `_draw`; all is
+   blended, rounded and stored: `_blend`.
 
 Where the mask is 1 all over a tile, or the displacement 0, step 2 is left out. Positions are kept as whole
 samples and a fraction, because a float32 coordinate is too coarse on a wide frame. Loops are short and
@@ -29,12 +30,13 @@ MOST_ALIKE = 4  # largest whole ratio with a loop of its own
 LINE = TILE + 2 * RUN
 CACHE_LINE_BYTES = 64
 MOST_AHEAD = 8  # rows; of larger displacements most are smaller too
-MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD = 3, 4, 5, 6  # as in fuse.py
+MASK_HEAD, X_HEAD, Y_HEAD, GAIN_HEAD, INK_HEADS = 3, 4, 5, 6, 7  # as in fuse.py
 
-# Lines of enlarged heads, above or below: those that all planes use, then two per plane.
+# Lines of enlarged heads, above or below: those that all planes use, two per plane, then those of the ink.
 MASK, MOVE_X, MOVE_Y, GAIN, TRANSLATED, REDUCED = 0 * LINE, 1 * LINE, 2 * LINE, 3 * LINE, 4 * LINE, 5 * LINE
 PER_PLANE = 2 * LINE
-HEAD_LINES = 8 * LINE
+OFFSET, RISE, FALL, AMPLITUDE = 8 * LINE, 9 * LINE, 10 * LINE, 11 * LINE
+HEAD_LINES = 12 * LINE
 # Lines of the output row in work.
 COLUMN, LEAST_X, MOST_X = 0 * LINE, 1 * LINE, 2 * LINE
 FRACTION_X, FRACTION_Y, WARPED, TARGET = 3 * LINE, 4 * LINE, 5 * LINE, 6 * LINE
@@ -54,13 +56,12 @@ def largest_exponent(bits):
 
 
 @_kernel
-def fuse_band(group, heads, reduced, first_plane, planes, has_gain, first_row, end_row):
+def fuse_band(group, heads, reduced, first_plane, planes, has_gain, has_ink, first_row, end_row):
     """Fuse rows first_row..end_row of 1 or 2 planes of a group; their heads begin at ``first_plane``."""
     sources, stride, columns, limits = group.sources, group.stride, group.columns, group.limits
     real = columns.along.dtype
     above, below, line = np.empty(HEAD_LINES, real), np.empty(HEAD_LINES, real), np.zeros(ROW_LINES, real)
     offsets, square = np.empty(LINE, np.uint32), np.empty(4 * LINE, sources[0].dtype)
-    last = heads.shape[1] - 1
     ahead = 4 + int(min(limits.displacement * limits.scale_y, MOST_AHEAD))
     for tile in range(columns.tiles.shape[0] - 1):
         x0 = tile * TILE
@@ -74,12 +75,11 @@ def fuse_band(group, heads, reduced, first_plane, planes, has_gain, first_row, e
                 if row == held + 1:
                     above, below = below, above
                 else:
-                    _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, above)
-                _expand(
-                    heads, reduced, min(row + 1, last), first_plane, planes, has_gain, columns, tile, below
-                )
+                    _expand(heads, reduced, row, first_plane, planes, has_gain, has_ink, columns, tile, above)
+                under = min(row + 1, heads.shape[1] - 1)
+                _expand(heads, reduced, under, first_plane, planes, has_gain, has_ink, columns, tile, below)
                 held = row
-                opaque, still = _shortcuts(heads, row, min(row + 1, last), columns, tile, limits.strength)
+                opaque, still = _shortcuts(heads, row, under, columns, tile, limits.strength)
             down = group.rows.down[y]
             if not (opaque or still):
                 _positions(above, below, down, line, offsets, n, y, group.source_size, stride, limits)
@@ -92,7 +92,10 @@ def fuse_band(group, heads, reduced, first_plane, planes, has_gain, first_row, e
                 elif still:
                     _copy(source, line)
                 at = plane * PER_PLANE
-                _translate(above[at:], below[at:], down, line, n, limits)
+                if has_ink:
+                    _draw(above, below, down, source, line, n, limits)
+                else:
+                    _translate(above[at:], below[at:], down, line, n, limits)
                 if has_gain:
                     _add_detail(above, below, above[at:], below[at:], down, source, line, n)
                 to = y * group.target_strides[plane] + x0
@@ -129,7 +132,7 @@ def _shortcuts(heads, row, under, columns, tile, strength):
 
 
 @_kernel
-def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, lines):
+def _expand(heads, reduced, row, first_plane, planes, has_gain, has_ink, columns, tile, lines):
     """Enlarge one row of the heads, and of the reduced planes, along the columns of a tile."""
     _expand_row(heads[MASK_HEAD, row], columns, tile, lines[MASK:])
     _expand_row(heads[X_HEAD, row], columns, tile, lines[MOVE_X:])
@@ -139,8 +142,11 @@ def _expand(heads, reduced, row, first_plane, planes, has_gain, columns, tile, l
     for plane in range(planes):
         at = plane * PER_PLANE
         _expand_row(heads[first_plane + plane, row], columns, tile, lines[TRANSLATED + at :])
-        if has_gain:
+        if has_gain or has_ink:
             _expand_row(reduced[first_plane + plane, row], columns, tile, lines[REDUCED + at :])
+    if has_ink:
+        for head in range(4):
+            _expand_row(heads[INK_HEADS + head, row], columns, tile, lines[OFFSET + head * LINE :])
 
 
 @_kernel
@@ -267,6 +273,25 @@ def _translate(above, below, down, line, n, limits):
     lowest, highest = real(limits.lowest_legal), real(limits.highest_legal)
     for x in range(n):
         value = above[TRANSLATED + x] + down * (below[TRANSLATED + x] - above[TRANSLATED + x])
+        line[TARGET + x] = min(max(value, lowest), highest)
+
+
+@_kernel
+def _draw(above, below, down, source, line, n, limits):
+    """Write the translated luma with its ink, in legal codes."""
+    real = line.dtype.type
+    lowest, highest = real(limits.lowest_legal), real(limits.highest_legal)
+    none, one = real(0), real(1)
+    for x in range(n):
+        seen = above[REDUCED + x] + down * (below[REDUCED + x] - above[REDUCED + x])
+        offset = above[OFFSET + x] + down * (below[OFFSET + x] - above[OFFSET + x])
+        rise = above[RISE + x] + down * (below[RISE + x] - above[RISE + x])
+        fall = above[FALL + x] + down * (below[FALL + x] - above[FALL + x])
+        amplitude = above[AMPLITUDE + x] + down * (below[AMPLITUDE + x] - above[AMPLITUDE + x])
+        value = above[TRANSLATED + x] + down * (below[TRANSLATED + x] - above[TRANSLATED + x])
+        detail = real(source[x]) - seen
+        answer = offset + rise * max(detail, none) + fall * min(detail, none)
+        value += amplitude * min(max(answer, -one), one)
         line[TARGET + x] = min(max(value, lowest), highest)
 
 

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.frame import Planes
+from streamfx.frame import Plane, Planes
 from streamfx.generate.bands import available_threads, in_bands
 from streamfx.generate.flat import flat_view
 from streamfx.generate.reduce import AxisWeights, threads_of_use
@@ -37,6 +37,58 @@ def reduce_all(
 
     useful = threads_of_use(sum(plane.size for plane in planes))
     in_bands(work, all_rows, min(useful, available_threads() if threads is None else threads))
+
+
+def unshuffle(
+    plane: Plane,
+    weights: tuple[AxisWeights, AxisWeights],
+    reduced: NDArray[np.float32],
+    out: NDArray[np.float32],
+    threads: int | None,
+) -> None:
+    """Write a plane on a grid `side` times finer than ``reduced`` (h, w), minus that, one channel of ``out``
+    (side * side, h, w) for each place in a square; the weights (rows, columns) are those of the finer
+    grid."""
+    samples, stride = flat_view(plane)
+    rows, columns = weights
+    width = plane.shape[1]
+    whole = columns.weights.shape == (width, 1)
+
+    def work(first_row: int, end_row: int) -> None:
+        _unshuffle_rows(samples, stride, width, rows, columns, whole, reduced, first_row, end_row, out)
+
+    useful = threads_of_use(out.size)
+    in_bands(work, len(reduced), min(useful, available_threads() if threads is None else threads))
+
+
+@_kernel
+def _unshuffle_rows(samples, stride, width, rows, columns, whole, reduced, first_row, end_row, out):
+    """Write rows first_row..end_row of every channel; with ``whole`` each sample is one of the finer grid."""
+    small_width = out.shape[2]
+    side = rows.first.shape[0] // out.shape[1]
+    line, fine = np.zeros(width + FASTEST_STEP, np.float32), np.empty(side * small_width, np.float32)
+    for small_y in range(first_row, end_row):
+        base = reduced[small_y]
+        for i in range(side):
+            y = side * small_y + i
+            _sum_rows(samples, stride, width, rows.first[y], rows.weights[y], line)
+            if whole:
+                fine[:] = line[:width]
+            else:
+                _sum_columns(line, columns, fine, 0, side * small_width)
+            for j in range(side):
+                _take_column(fine, side, j, base, out[side * i + j, small_y])
+
+
+@_kernel
+def _take_column(fine, side, j, base, target):
+    """Write column ``j`` of each square of a row, minus the reduced row."""
+    if side == 4:  # a constant to the compiler, so that the loop vectorises
+        for x in range(target.shape[0]):
+            target[x] = fine[4 * x + j] - base[x]
+    else:
+        for x in range(target.shape[0]):
+            target[x] = fine[side * x + j] - base[x]
 
 
 @_kernel

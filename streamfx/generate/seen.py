@@ -3,7 +3,8 @@
 Sides must be multiples of the network's stride. Where the picture is reduced anyway it is reduced to such a
 size. At factor 1, where that would blur it, it is left as it is, and its edge is repeated up to the next
 multiple; what the network gives for that border is thrown away. A picture for the fused step, which adds the
-source's own detail, is always reduced.
+source's own detail, is always reduced. Networks whose lines must follow the source's see its luma on a finer
+grid as well (`streamfx.generate.fine_luma`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 
 from streamfx.backends.golden import Array
 from streamfx.frame import Colour, Frame, Subsampling
+from streamfx.generate.fine_luma import fine_luma
 from streamfx.generate.reduce import reduce_planes, reduce_surface, small_size
-from streamfx.generate.spec import EngineSpec, Kind
+from streamfx.generate.spec import EngineSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +41,8 @@ class Seen:
     """What a network sees.
 
     Attributes:
-        values: (N, h, w) float32: planes in code values, then noise; or an I420 surface (1, 3h/2, w).
+        values: (N, h, w) float32: planes in code values, then fine luma, then noise; or an I420 surface
+            (1, 3h/2, w).
         size: (height, width) of the picture in it, from the top left corner; the rest repeats its edge.
     """
 
@@ -49,7 +52,7 @@ class Seen:
 
 def seen_size(size: tuple[int, int], factor: float, spec: EngineSpec) -> tuple[int, int]:
     """Return the (height, width) of the picture that an engine sees of a frame of ``size``, border apart."""
-    if factor == 1 and spec.kind not in (Kind.FUSED, Kind.DETAILED):
+    if factor == 1 and not spec.fuses:
         return size
     return small_size(size, factor, spec.stride)
 
@@ -70,6 +73,11 @@ def see(
     size = seen_size(frame.size, factor, spec)
     if spec.layout == "i420":
         return Seen(_surface(frame, size, spec.stride, threads), size)
+    if spec.fine_luma:
+        values = np.empty((spec.input_channels, *size), np.float32)
+        reduce_planes(frame.planes, frame.subsampling, colour, size, values[:3], threads)
+        fine_luma(frame.planes[0], values[0], values[3:], threads)
+        return Seen(values, size)
     if spec.noise_channels == 0 and all(side % spec.stride == 0 for side in size):
         return Seen(reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads), size)
     reduced = reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FORMAT = 1
+FORMATS = (1, 2)  # that are read; 2 adds ink heads and fine luma
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     FUSED = "fused"  # picture, mask and displacement: warped and blended at full size, see `fuse`
     DETAILED = "detailed"  # the same with a gain for the source's fine detail
+    INKED = "inked"  # the same with an answer to that detail that may be as steep as a line
     PLACED = "placed"  # a picture that takes the place of the frame's, see `place`
     ADDED = "added"  # what is to be added to the frame, see `place`
     SCORES = "scores"  # how likely each class is, here and there: not an effect but a classifier
@@ -27,6 +28,7 @@ class Kind(StrEnum):
 HEADS: Mapping[Kind, tuple[str, ...]] = {
     Kind.FUSED: ("translated", "mask", "displacement"),
     Kind.DETAILED: ("translated", "mask", "displacement", "detail"),
+    Kind.INKED: ("translated", "mask", "displacement", "detail", "ink"),
     Kind.PLACED: ("translated",),
     Kind.ADDED: ("residual",),
     Kind.SCORES: ("scores",),
@@ -64,6 +66,8 @@ class EngineSpec(BaseModel):
         options: arguments of the family's network.
         stride: what height and width of the reduced picture must be multiples of, in pixels.
         noise_channels: of what the network sees, after the planes.
+        fine_luma: how many times finer than the reduced picture, each way, the luma is that the network sees
+            besides; 0: none. Each square of it is the channels of one pixel, after the planes.
         layout: how the planes lie in what the network sees: ``planes``, all on one grid; or ``i420``, the
             decoder's own for 4:2:0, all in one channel: the rows of Y, then U and V at half the size.
         scale: how many times larger than the reduced picture the heads are.
@@ -92,6 +96,7 @@ class EngineSpec(BaseModel):
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], Field(min_length=1)]
     heads: tuple[str, ...]
     noise_channels: Annotated[int, Field(ge=0, le=16)] = 0
+    fine_luma: Literal[0, 4] = 0
     layout: Literal["planes", "i420"] = "planes"
     scale: Annotated[int, Field(ge=1, le=4)] = 1
     margin_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -119,10 +124,33 @@ class EngineSpec(BaseModel):
             raise ValueError("must hold 'strength', within 0 and 1")
         return controls
 
+    @model_validator(mode="after")
+    def _format_knows_the_rest(self) -> EngineSpec:
+        if self.format < self.needed_format:
+            raise ValueError(
+                f"format is {self.format}, but ink heads and fine luma need format {self.needed_format}"
+            )
+        return self
+
     @property
     def kind(self) -> Kind:
         """What the heads are, and so what is done with them."""
         return next(kind for kind, names in HEADS.items() if names == self.heads)
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the heads are those of the fused step: the source, warped, shows through the picture."""
+        return self.kind in (Kind.FUSED, Kind.DETAILED, Kind.INKED)
+
+    @property
+    def needed_format(self) -> int:
+        """The oldest format that can say what this description says."""
+        return 2 if self.kind is Kind.INKED or self.fine_luma else 1
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of what the network sees; with layout ``i420`` that is one surface."""
+        return 1 if self.layout == "i420" else 3 + self.noise_channels + self.fine_luma**2
 
     @property
     def enlarges(self) -> bool:

@@ -49,13 +49,17 @@ def random_planes(
 def random_heads(
     small: tuple[int, int], depth: int = 8, channels: int = 7, seed: int = 0
 ) -> NDArray[np.float32]:
-    """Return heads of every kind of value: some beyond each clamp, some at it."""
+    """Return 6, 7 or 11 heads of every kind of value: some beyond each clamp, some at it."""
     random = np.random.default_rng(seed)
     translated = random.uniform(-0.3, 1.3, (3, *small)) * (1 << depth)
     mask = random.uniform(-0.5, 1.5, (1, *small)).round(1)
     displacement = random.normal(0, 3, (2, *small))
     gain = random.uniform(-0.5, 2.5, (1, *small))
-    return np.concatenate([translated, mask, displacement, gain])[:channels].astype(np.float32)
+    offset = random.normal(0, 0.7, (1, *small))
+    slopes = random.normal(0, 12, (2, *small)) / (1 << depth)
+    amplitude = random.normal(0, 0.4, (1, *small)) * (1 << depth)
+    heads = np.concatenate([translated, mask, displacement, gain, offset, slopes, amplitude])
+    return heads[:channels].astype(np.float32)
 
 
 Sizes = tuple[tuple[int, int], tuple[int, int]]
@@ -79,7 +83,9 @@ def whole_ratios(draw: st.DrawFn) -> Sizes:
 
 
 @st.composite
-def cases(draw: st.DrawFn, sizes: st.SearchStrategy[Sizes] = ANY_SIZES) -> Case:
+def cases(
+    draw: st.DrawFn, sizes: st.SearchStrategy[Sizes] = ANY_SIZES, channels: tuple[int, ...] = (6, 7)
+) -> Case:
     size, small = draw(sizes)
     depth = draw(st.sampled_from([8, 9, 10, 12, 16]))
     subsampling = draw(st.sampled_from(list(Subsampling)))
@@ -89,7 +95,7 @@ def cases(draw: st.DrawFn, sizes: st.SearchStrategy[Sizes] = ANY_SIZES) -> Case:
     reduced = reduce_reference(planes, subsampling, Colour(chroma_location=location), small)
     return Case(
         planes,
-        random_heads(small, depth, draw(st.sampled_from([6, 7])), seed),
+        random_heads(small, depth, draw(st.sampled_from(channels)), seed),
         reduced.astype(np.float32),
         subsampling,
         depth,

@@ -150,9 +150,20 @@ def test_a_description_that_is_not_plain_yaml_is_refused_and_not_executed(
     assert not (folder / "made").exists()
 
 
-def test_a_folder_of_a_later_format_is_refused_with_both_formats(folder: Path) -> None:
-    describe(folder, format=2)
-    with pytest.raises(EngineMismatchError, match="is of format 2; this version of streamfx reads format 1"):
+def test_a_folder_of_a_later_format_is_refused_with_all_formats(folder: Path) -> None:
+    describe(folder, format=3)
+    expected = "is of format 3; this version of streamfx reads formats 1 and 2"
+    with pytest.raises(EngineMismatchError, match=expected):
+        read_engine(folder)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"fine_luma": 4}, {"heads": ["translated", "mask", "displacement", "detail", "ink"]}],
+)
+def test_what_format_1_cannot_say_is_refused_there(folder: Path, fields: dict[str, object]) -> None:
+    describe(folder, **fields)
+    with pytest.raises(EngineCorruptError, match="format is 1, but ink heads and fine luma need format 2"):
         read_engine(folder)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
 from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
-from streamfx.generate.fuse import GAIN, MASK
+from streamfx.generate.fuse import AMPLITUDE, GAIN, MASK
 from streamfx.generate.fuse_kernels import TILE
 from streamfx.generate.reduce import reduce_planes
 from tests.generate.fused_cases import Case, cases, random_heads, random_planes
@@ -31,16 +31,17 @@ def assert_same(found: Planes, expected: Planes, tolerance: int = 0) -> None:
         assert difference.max() <= tolerance, f"plane {name}: off by {difference.max()}"
 
 
+@pytest.mark.parametrize("channels", [7, 11])
 @pytest.mark.parametrize("depth", [8, 10, 16])
-def test_the_kernel_is_within_one_code_of_the_reference_at_every_depth(depth: int) -> None:
+def test_the_kernel_is_within_one_code_of_the_reference_at_every_depth(depth: int, channels: int) -> None:
     planes = random_planes((45, 67), depth=depth)
     reduced = np.full((3, 11, 16), 100, np.float32)
-    case = Case(planes, random_heads((11, 16), depth), reduced, depth=depth)
+    case = Case(planes, random_heads((11, 16), depth, channels), reduced, depth=depth)
     assert_same(case.kernel(), case.reference(), tolerance=1)
 
 
 @settings(deadline=None, max_examples=150)
-@given(cases(), st.sampled_from([1, 2]))
+@given(cases(channels=(6, 7, 11)), st.sampled_from([1, 2]))
 def test_the_kernel_is_within_one_code_of_the_reference_on_anything(case: Case, threads: int) -> None:
     assert_same(case.kernel(threads=threads), case.reference(), tolerance=1)
 
@@ -53,9 +54,10 @@ def test_the_kernel_is_within_one_code_of_the_reference_across_tiles(width: int,
     assert_same(case.kernel(), case.reference(), tolerance=1)
 
 
+@pytest.mark.parametrize("channels", [7, 11])
 @pytest.mark.parametrize("depth", [8, 10])
-def test_flat_regions_of_the_heads_take_no_shortcut_that_shows(depth: int) -> None:
-    heads = random_heads((24, 3 * TILE // 4), depth)
+def test_flat_regions_of_the_heads_take_no_shortcut_that_shows(depth: int, channels: int) -> None:
+    heads = random_heads((24, 3 * TILE // 4), depth, channels)
     heads[MASK, :, : TILE // 4 + 2] = 1.25  # opaque all over the first tile
     heads[4:6, :, TILE // 4 - 2 : TILE // 2 + 2] = 0  # nothing moves in the second
     planes = random_planes((96, 3 * TILE), depth=depth)
@@ -202,6 +204,41 @@ def test_a_gain_of_zero_everywhere_equals_no_gain() -> None:
     assert_same(Case(planes, heads, reduced).kernel(), Case(planes, heads[:6]).kernel())
 
 
+@pytest.mark.parametrize(
+    ("code", "offset", "expected"),
+    [
+        (100, 0.0, 120),  # as the surroundings: the translated luma alone
+        (90, 0.0, 80),  # 10 codes darker, 0.05 per code: half of the amplitude off
+        (60, 0.0, 40),  # the answer ends at -1
+        (110, 0.0, 128),  # 10 codes brighter, 0.01 per code: a tenth of it on
+        (90, 0.75, 140),  # the offset moves the answer: 0.75 - 0.5
+        (100, -3.0, 40),
+    ],
+)
+def test_ink_answers_to_the_detail_of_luma_alone(code: int, offset: float, expected: int) -> None:
+    planes = random_planes((24, 32))
+    planes[0][:] = code
+    heads = constant_heads((6, 8), 120, 90, 70, 1, 0, 0, 0, offset, 0.01, 0.05, 80)
+    reduced = constant_heads((6, 8), 100, 0, 255)
+    for fused in (Case(planes, heads, reduced).kernel(), Case(planes, heads, reduced).reference()):
+        assert [np.unique(plane).tolist() for plane in fused] == [[expected], [90], [70]]
+
+
+def test_ink_is_bounded_by_the_legal_codes_before_detail_is_added() -> None:
+    planes = random_planes((24, 32))
+    planes[0][:] = 110
+    heads = constant_heads((6, 8), 200, 128, 128, 1, 0, 0, 0.5, 1, 0, 0, 90)
+    y, _, _ = Case(planes, heads, constant_heads((6, 8), 100, 128, 128)).kernel()
+    assert np.unique(y) == [240]  # 235, and half of 10
+
+
+def test_an_amplitude_of_zero_everywhere_equals_no_ink() -> None:
+    heads = random_heads((12, 16), channels=11)
+    heads[AMPLITUDE] = 0
+    planes, reduced = random_planes((48, 64)), np.full((3, 12, 16), 90, np.float32)
+    assert_same(Case(planes, heads, reduced).kernel(), Case(planes, heads[:7], reduced).kernel())
+
+
 def test_half_precision_heads_are_taken_as_they_are() -> None:
     heads = random_heads((12, 16), channels=6).astype(np.float16)
     planes = random_planes((48, 64))
@@ -215,6 +252,14 @@ def test_heads_as_large_as_numbers_get_still_give_a_picture(depth: int) -> None:
     heads[[1, 5]] *= -1
     reduced = np.full((3, 9, 11), 100, np.float32)
     case = Case(random_planes((36, 44), depth=depth), heads, reduced, depth=depth)
+    assert_same(case.kernel(), case.reference(), tolerance=1)
+
+
+def test_ink_as_large_as_numbers_get_still_gives_a_picture() -> None:
+    huge = np.finfo(np.float32).max
+    heads = random_heads((9, 11), channels=11)
+    heads[8:] = np.random.default_rng(3).choice(np.array([0, huge]), (3, 9, 11))
+    case = Case(random_planes((36, 44)), heads, np.full((3, 9, 11), 100.5, np.float32))
     assert_same(case.kernel(), case.reference(), tolerance=1)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from streamfx.backends.golden import Array
 from streamfx.frame import Subsampling
+from streamfx.generate.fine_luma import fine_luma_reference
 from streamfx.generate.reduce import reduce_planes
 from streamfx.generate.seen import Noise, see, seen_size, surface_planes, with_noise
 from streamfx.generate.spec import EngineSpec
@@ -44,6 +45,17 @@ def test_only_a_picture_that_is_reduced_anyway_is_reduced_to_strides(
     heads: list[str], factor: float, expected: tuple[int, int]
 ) -> None:
     assert seen_size((37, 51), factor, make_spec(heads=heads)) == expected
+
+
+def test_fine_luma_comes_after_the_planes() -> None:
+    heads = ["translated", "mask", "displacement", "detail", "ink"]
+    spec = make_spec(format=2, stride=4, heads=heads, fine_luma=4)
+    frame = make_frame((32, 48))
+    seen = see(frame, COLOUR, spec, 4.0, Noise()).values
+    assert seen.shape == (spec.input_channels, 8, 12)
+    reduced = reduce_planes(frame.planes, frame.subsampling, COLOUR, (8, 12))
+    assert np.array_equal(seen[:3], reduced)
+    np.testing.assert_allclose(seen[3:], fine_luma_reference(frame.planes[0], reduced[0], 4), atol=1e-3)
 
 
 def test_at_factor_1_the_edge_is_repeated_up_to_the_stride() -> None:

@@ -14,9 +14,9 @@ from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.networks.warp_mask import Norm, WarpMask, affine, anchor_mix
 
 
-def network(norm: Norm = "none", detail: bool = True, seed: int = 3) -> WarpMask:
+def network(norm: Norm = "none", detail: bool = True, seed: int = 3, inked: bool = False) -> WarpMask:
     torch.manual_seed(seed)
-    made = WarpMask(stem=4, width=8, blocks=2, joined=8, detail=detail, norm=norm).eval()
+    made = WarpMask(4, 8, blocks=2, joined=8, detail=detail, norm=norm, fine=inked, ink=inked).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -51,6 +51,22 @@ def test_colour_matrices_inside_the_weights_do_what_they_do_to_the_picture(
     scale = 1 << (depth - 8)
     np.testing.assert_allclose(found[:, :3], affine(heads[:, :3], from_rgb), atol=2e-3 * scale)
     np.testing.assert_allclose(found[:, 3:], heads[:, 3:], atol=2e-5)
+
+
+@pytest.mark.parametrize(("code_range", "depth"), [(CodeRange.FULL, 8), (CodeRange.LIMITED, 10)])
+def test_ink_and_fine_luma_mean_the_same_in_every_range_of_codes(code_range: CodeRange, depth: int) -> None:
+    to_rgb, from_rgb = matrices(Matrix.BT709, code_range, depth)
+    codes = float(from_rgb[0, :3].sum())  # from black to white
+    random = torch.Generator().manual_seed(1)
+    rgb, fine = torch.rand(1, 3, 16, 24, generator=random), torch.randn(1, 16, 16, 24, generator=random) / 4
+    made, factor = network(inked=True), torch.tensor([4.0])
+    unit = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0]])
+    with torch.no_grad():
+        heads = made(torch.cat([rgb, fine], 1), unit, unit, factor)
+        found = made(torch.cat([affine(rgb, from_rgb), codes * fine], 1), to_rgb, from_rgb, factor)
+    np.testing.assert_allclose(found[:, 3:8], heads[:, 3:8], atol=1e-4)
+    np.testing.assert_allclose(codes * found[:, 8:10], heads[:, 8:10], atol=1e-3)
+    np.testing.assert_allclose(found[:, 10] / codes, heads[:, 10], atol=1e-5)
 
 
 def test_the_factor_changes_the_heads() -> None:

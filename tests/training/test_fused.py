@@ -7,21 +7,34 @@ import pytest
 import torch
 
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
+from streamfx.generate.fine_luma import fine_luma_reference
 from streamfx.generate.fuse import fuse_reference
-from training.fused import FROM_YUV, TO_YUV, area_weights, enlarge, fuse, reduce, returning_clamp
+from training.fused import (
+    FROM_YUV,
+    TO_YUV,
+    area_weights,
+    enlarge,
+    fuse,
+    reduce,
+    returning_clamp,
+    with_fine_luma,
+)
 
 
+@pytest.mark.parametrize("channels", [7, 11])
 @pytest.mark.parametrize("strength", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("size", [(24, 40), (17, 23), (12, 12)])
-def test_fused_step_is_that_of_the_runtime(size: tuple[int, int], strength: float) -> None:
+def test_fused_step_is_that_of_the_runtime(size: tuple[int, int], strength: float, channels: int) -> None:
     rng = np.random.default_rng(3)
     planes = rng.integers(16, 236, (3, *size), dtype=np.uint8)
     small = (12, 12)
     reduced = rng.uniform(20, 230, (3, *small)).astype(np.float32)
-    heads = rng.normal(0, 1, (7, *small)).astype(np.float32)
+    heads = rng.normal(0, 1, (channels, *small)).astype(np.float32)
     heads[:3] = rng.uniform(-40, 300, (3, *small))
     heads[3] += 0.5
     heads[4:6] *= 4
+    heads[8:10] *= 0.05
+    heads[10:] *= 60
     expected = fuse_reference(
         (planes[0], planes[1], planes[2]),
         heads,
@@ -43,6 +56,17 @@ def test_fused_step_is_that_of_the_runtime(size: tuple[int, int], strength: floa
     )
     difference = np.abs((fused[0].numpy() + 0.5).astype(int) - np.stack(expected).astype(int))
     assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 4.0, 8.0])
+def test_fine_luma_is_that_of_the_runtime(factor: float) -> None:
+    planes_13HW = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(4)) * 255
+    luma = planes_13HW[0, 0].round()
+    planes_13HW[0, 0] = luma
+    reduced_13hw = reduce(planes_13HW, factor)
+    found = with_fine_luma(planes_13HW, reduced_13hw)[0, 3:]
+    expected = fine_luma_reference(luma.numpy().astype(np.uint8), reduced_13hw[0, 0].numpy(), 4)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_clamped_values_feel_only_gradients_that_lead_back() -> None:

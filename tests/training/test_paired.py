@@ -17,7 +17,7 @@ from tests.training.interruption import Interruption, assert_same_weights, inter
 from training.__main__ import main
 from training.fused import paint
 from training.paired import PairedOptions, PairedTrainee, card, train
-from training.pairs import PairFiles, Pairs, drawn
+from training.pairs import PairFiles, Pairs, drawn, kept
 from training.pictures import Picture, find_stills
 from training.shelf import Shelf
 
@@ -92,7 +92,7 @@ def test_without_adversarial_weight_only_the_difference_corrects(tmp_path: Path)
 
 
 def critic_at_the_start(options: PairedOptions) -> list[torch.Tensor]:
-    pairs = Pairs(lambda _, __: np.zeros((40, 40, 6), np.uint8), 1, {1.0: 1.0}, 1, 0)
+    pairs = Pairs(lambda _: np.zeros((40, 40, 6), np.uint8), 1, {1.0: 1.0}, 1, 0)
     trainee = PairedTrainee(options, pairs)
     pairs.close()
     return list(trainee.critic.state_dict().values())
@@ -118,7 +118,7 @@ def test_training_comes_nearer_to_the_partners(tmp_path: Path) -> None:
 
 def test_pairs_read_from_files_match_point_by_point(tmp_path: Path) -> None:
     photos, partners = write_pairs(tmp_path)
-    pair = PairFiles(photos, partners, 40, [], 3).make(0, 1.0)
+    pair = PairFiles(photos, partners, 40, [], 3).make(0)
     assert pair.shape == (40, 40, 6)
     assert np.array_equal(pair[..., :3], pair[..., 5:2:-1])
 
@@ -144,7 +144,7 @@ def test_pairs_that_cannot_be_used_are_named_skipped_and_counted(
     caplog.clear()
     files = PairFiles(photos, partners, 40, [], 3)
     for index in range(100):  # enough for every pair to have its turn
-        files.make(index, 1.0)
+        files.make(index)
     files.close()
     assert f"skipped {partners / 'deep' / broken}: not a readable picture" in caplog.text
     assert f"deep/{small}: it is 56 x 48, its partner {partners / 'deep' / small} 56 x 40" in caplog.text
@@ -162,8 +162,8 @@ def test_a_pair_is_the_same_whatever_was_made_before(tmp_path: Path) -> None:
     (partners / "deep" / "a.png").write_bytes(b"no picture")
     (partners / "deep" / "b.png").write_bytes(b"no picture")
     forth, back = (PairFiles(photos, partners, 40, [], 3) for _ in range(2))
-    made = {index: forth.make(index, 1.0) for index in range(8)}
-    assert all((back.make(index, 1.0) == made[index]).all() for index in reversed(range(8)))
+    made = {index: forth.make(index) for index in range(8)}
+    assert all((back.make(index) == made[index]).all() for index in reversed(range(8)))
 
 
 def test_nothing_but_unusable_pairs_is_an_error(tmp_path: Path) -> None:
@@ -171,41 +171,45 @@ def test_nothing_but_unusable_pairs_is_an_error(tmp_path: Path) -> None:
     for name in "abcdef":
         (partners / "deep" / f"{name}.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"no pair of pictures in .*photos that can be used, in 200 tries"):
-        PairFiles(photos, partners, 40, [], 3).make(0, 1.0)
+        PairFiles(photos, partners, 40, [], 3).make(0)
 
 
-def test_an_operator_draws_with_the_pen_of_the_factor(tmp_path: Path) -> None:
+def test_an_operator_draws_the_partner_of_a_square_some_of_which_are_dark(tmp_path: Path) -> None:
     photos, _ = write_pairs(tmp_path)
-    asked: list[float] = []
-
-    def operator(picture: Picture, pen_pixels: float) -> Picture:
-        asked.append(pen_pixels)
-        return 255 - picture
-
     shelf = Shelf(find_stills([photos]), [], 1 << 20)
-    pair = drawn(shelf, operator, lambda factor: 10 * factor, 40, 0.0, 3)(2, 4.0)
+    make = drawn(shelf, lambda picture: 255 - picture, 40, 0.0, 3)
+    pairs = [make(index) for index in range(20)]
     shelf.close()
-    assert asked == [40.0]
-    assert np.array_equal(pair[..., 3:], 255 - pair[..., :3])
+    assert all(np.array_equal(pair[..., 3:], 255 - pair[..., :3]) for pair in pairs)
+    brightest = sorted(int(pair[..., :3].max()) for pair in pairs)
+    assert brightest[0] < 0.9 * brightest[-1]
 
 
-def test_a_pair_belongs_to_one_factor_and_is_made_once() -> None:
-    made: list[tuple[int, float]] = []
+def test_pairs_that_were_kept_are_read_and_not_made_again(tmp_path: Path) -> None:
+    made: list[int] = []
 
-    def make(index: int, factor: float) -> Picture:
-        made.append((index, factor))
+    def make(index: int) -> Picture:
+        made.append(index)
+        return np.random.default_rng(index).integers(0, 256, (8, 8, 6), np.uint8)
+
+    first = [kept(make, tmp_path / "pairs")(index) for index in (3, 1)]
+    again = [kept(make, tmp_path / "pairs")(index) for index in (3, 1)]
+    assert made == [3, 1]
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_a_pair_is_made_once() -> None:
+    made: list[int] = []
+
+    def make(index: int) -> Picture:
+        made.append(index)
         return np.full((4, 4, 6), index, np.uint8)
 
     pairs = Pairs(make, 9, {1.0: 1.0, 2.0: 1.0, 4.0: 1.0}, 3, 5)
-    seen: dict[int, set[float]] = {}
-    for number in range(30):
-        factor, squares = pairs.draw(number)
-        for square in squares:
-            seen.setdefault(int(square[0, 0, 0]), set()).add(factor)
+    seen = {int(square[0, 0, 0]) for number in range(30) for square in pairs.draw(number)[1]}
     pairs.close()
-    assert all(len(factors) == 1 for factors in seen.values())
     assert len(seen) == 9
-    assert len(made) == len({index for index, _ in made})
+    assert sorted(made) == list(range(9))
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,7 @@ def test_a_pair_belongs_to_one_factor_and_is_made_once() -> None:
         ({"partners": None}, "give either operator, which draws partners, or partners, a folder"),
         ({"partners": "nowhere"}, "nowhere does not exist"),
         ({"factors": {0.5: 1.0}}, "factors: factors are at least 1"),
-        ({"factors": {3.0: 1.0}}, "crop 32 is no multiple of 4 times 3, a factor"),
+        ({"factors": {3.0: 1.0}}, "crop 32 is no multiple of 4 times factor 3"),
         ({"square": 33}, "square 33 leaves no room to move a crop of 32 by 2"),
     ],
 )

@@ -1,12 +1,13 @@
 """Warp-and-mask translation: a reduced picture becomes the heads of the fused full-size step.
 
-Legend of shapes: B pictures, H x W reduced picture (multiples of 4), S stem channels, C trunk channels,
-J joined channels, A anchor factors, O x I outputs and inputs of a convolution.
+Legend of shapes: B pictures, H x W reduced picture (multiples of 4), N input channels (3, or 19 with fine
+luma), S stem channels, C trunk channels, J joined channels, K heads (7, or 11 with ink), A anchor factors,
+O x I outputs and inputs of a convolution.
 
-    planes B3HW --stem, of the colour matrix--> BS(H/2)(W/2)
+    planes BNHW --stem, of the colour matrix--> BS(H/2)(W/2)
     stem --stride 2--> trunk BC(H/4)(W/4) --residual blocks--> same
     trunk --narrow, bilinear x2, plus the stem--> joined BJ(H/2)(W/2)
-    joined --heads, of the colour matrix--> B28(H/2)(W/2) --pixel shuffle--> B7HW
+    joined --heads, of the colour matrix--> B(4K)(H/2)(W/2) --pixel shuffle--> BKHW
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ Norm = Literal["none", "instance"]
 
 HEADS = ("translated", "mask", "displacement", "detail")
 HEAD_CHANNELS = 7
+INK_CHANNELS = 4
 STRIDE = 4
+FINE = 4
+"""How many times finer than the reduced picture the fine luma is, each way."""
 ANCHORS = (1.0, 2.0, 4.0)
 """Factors, each twice the one before, that have weights of their own; in between weights are mixed."""
+
+# What brings the ink heads to a scale at which they learn as fast as the others: see `WarpMask`.
+_OFFSET_SCALE, _SLOPE_SCALE, _FINE_SCALE = 4.0, 16.0, 2.0
+_START_AMPLITUDE = 0.2
 
 
 class FactorConv(nn.Module):
@@ -86,6 +94,10 @@ class WarpMask(nn.Module):
         joined: Channels in which trunk and stem meet, at half the reduced size.
         detail: Whether the network decides the detail gain; without it that head is 0.
         norm: Normalisation in the trunk; "instance" has statistics of the whole frame.
+        fine: Whether the network also sees luma that is `FINE` times finer than the reduced picture each way:
+            as its differences to the reduced luma, each square of them as the channels of one pixel.
+        ink: Whether there are four more heads, with which the fused step answers to the source's own detail:
+            offset, slope where the detail is brighter, slope where it is darker, and amplitude.
 
     Example:
         >>> import torch
@@ -102,35 +114,41 @@ class WarpMask(nn.Module):
         joined: int = 32,
         detail: bool = True,
         norm: Norm = "none",
+        fine: bool = False,
+        ink: bool = False,
     ) -> None:
         super().__init__()
         self.detail = detail
         self.norm = norm
-        self.stem = FactorConv(3, stem)
+        self.fine = fine
+        self.ink = ink
+        self.stem = FactorConv(3 + FINE**2 * fine, stem)
         self.down = FactorConv(stem, width, stride=2)
         self.blocks = nn.ModuleList(Block(width, norm) for _ in range(blocks))
         self.narrow = FactorConv(width, joined, side=1)
         self.skip = FactorConv(stem, joined, side=1)
-        self.heads = FactorConv(joined, 4 * HEAD_CHANNELS)
+        self.heads = FactorConv(joined, 4 * (HEAD_CHANNELS + INK_CHANNELS * ink))
         self._start_as_pure_translation()
 
     def forward(
-        self, planes_B3HW: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor, factor_1: Tensor
+        self, planes_BNHW: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor, factor_1: Tensor
     ) -> Tensor:
         """Heads for reduced planes.
 
         Args:
-            planes_B3HW: Y, U, V of the reduced picture in code values, all at one size, multiples of 4.
+            planes_BNHW: Y, U, V of the reduced picture in code values, all at one size, multiples of 4; with
+                `fine` followed by the fine luma minus Y, in code values, channel 4 i + j for row i, column j
+                of each 4 x 4 square.
             to_rgb_34: Affine matrix from code values to RGB in [0, 1]; its last column is the offset.
             from_rgb_34: Affine matrix from RGB in [0, 1] to code values.
             factor_1: Full size divided by reduced size, at least 1.
 
         Returns:
-            B7HW: translated Y, U, V (code values), mask, displacement x, y (reduced pixels), detail gain;
-            unclamped.
+            BKHW: translated Y, U, V (code values), mask, displacement x, y (reduced pixels), detail gain and,
+            with `ink`, its offset, slopes (per code value) and amplitude (code values); unclamped.
         """
         mix_A = anchor_mix(factor_1)
-        stem = functional.relu(convolve(planes_B3HW, *self._stem(mix_A, to_rgb_34), stride=2))
+        stem = functional.relu(convolve(planes_BNHW, *self._stem(mix_A, to_rgb_34), stride=2))
         trunk = functional.relu(normalise(self.down(stem, mix_A), self.norm))
         for block in self.blocks:
             trunk = block(trunk, mix_A)
@@ -138,7 +156,7 @@ class WarpMask(nn.Module):
             self.narrow(trunk, mix_A), scale_factor=2.0, mode="bilinear", align_corners=False
         )
         joined = functional.relu(wide + self.skip(stem, mix_A))
-        return functional.pixel_shuffle(convolve(joined, *self._heads(mix_A, from_rgb_34)), 2)
+        return functional.pixel_shuffle(convolve(joined, *self._heads(mix_A, to_rgb_34, from_rgb_34)), 2)
 
     def translate(self, rgb_B3HW: Tensor, factor_1: Tensor) -> Tensor:
         """Heads of a picture in RGB, in [0, 1], with the translated picture in RGB as well."""
@@ -147,36 +165,47 @@ class WarpMask(nn.Module):
         return heads_B7HW
 
     def _stem(self, mix_A: Tensor, to_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight S333 and bias S of the stem for planes."""
-        weight_S333, bias_S = self.stem.mixed(mix_A)
+        """Weight SN33 and bias S of the stem for planes."""
+        weight_SN33, bias_S = self.stem.mixed(mix_A)
+        weight_S333 = weight_SN33[:, :3]
         offsets_3 = to_rgb_34[:, 3] - 0.5
-        return (
-            torch.einsum("scyx,cp->spyx", weight_S333, to_rgb_34[:, :3]),
-            bias_S + (weight_S333.sum((2, 3)) * offsets_3).sum(1),
-        )
+        planes_S333 = torch.einsum("scyx,cp->spyx", weight_S333, to_rgb_34[:, :3])
+        bias_S = bias_S + (weight_S333.sum((2, 3)) * offsets_3).sum(1)
+        if not self.fine:
+            return planes_S333, bias_S
+        fine_SK33 = (
+            _FINE_SCALE * to_rgb_34[0, 0] * weight_SN33[:, 3:]
+        )  # differences: only their scale matters
+        return torch.cat([planes_S333, fine_SK33], dim=1), bias_S
 
-    def _heads(self, mix_A: Tensor, from_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the heads, those of the translated picture for planes."""
+    def _heads(self, mix_A: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the heads, those of the translated picture and of ink for planes."""
         weight, bias = self.heads.mixed(mix_A)
-        weight_74J33 = weight.reshape(HEAD_CHANNELS, 4, *weight.shape[1:])
-        bias_74 = bias.reshape(HEAD_CHANNELS, 4)
-        planes_34J33 = torch.einsum("pc,cnjyx->pnjyx", from_rgb_34[:, :3], weight_74J33[:3])
-        offsets_34 = torch.einsum("pc,cn->pn", from_rgb_34[:, :3], bias_74[:3]) + from_rgb_34[:, 3:]
+        weight_K4J33 = weight.reshape(-1, 4, *weight.shape[1:])
+        bias_K4 = bias.reshape(-1, 4)
+        planes_34J33 = torch.einsum("pc,cnjyx->pnjyx", from_rgb_34[:, :3], weight_K4J33[:3])
+        offsets_34 = torch.einsum("pc,cn->pn", from_rgb_34[:, :3], bias_K4[:3]) + from_rgb_34[:, 3:]
         detail = float(self.detail)
-        return (
-            torch.cat([planes_34J33, weight_74J33[3:6], detail * weight_74J33[6:]]).flatten(0, 1),
-            torch.cat([offsets_34, bias_74[3:6], detail * bias_74[6:]]).flatten(),
-        )
+        weights = [planes_34J33, weight_K4J33[3:6], detail * weight_K4J33[6:7]]
+        biases = [offsets_34, bias_K4[3:6], detail * bias_K4[6:7]]
+        if self.ink:
+            slope_1 = _SLOPE_SCALE * to_rgb_34[:1, 0]
+            scale_4 = torch.cat(
+                [torch.full_like(slope_1, _OFFSET_SCALE), slope_1, slope_1, 1 / to_rgb_34[:1, 0]]
+            )
+            weights.append(scale_4[:, None, None, None, None] * weight_K4J33[7:])
+            biases.append(scale_4[:, None] * bias_K4[7:])
+        return torch.cat(weights).flatten(0, 1), torch.cat(biases).flatten()
 
     def _start_as_pure_translation(self) -> None:
-        """Begin with mask 1, displacement 0 and gain 0, and the four pixels of each shuffled square alike
-        (Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017)."""
+        """Begin with mask 1, displacement, gain and answer of the ink 0, and the four pixels of each shuffled
+        square alike (Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017)."""
+        start = [0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 0.0, *[0.0, 0.0, 0.0, _START_AMPLITUDE] * self.ink]
         with torch.no_grad():
             alike = self.heads.weight[:, :12:4].repeat_interleave(4, dim=1)
             self.heads.weight[:, :12] = alike
             self.heads.weight[:, 12:] = 0
-            start = torch.tensor([0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 0.0])
-            self.heads.bias.copy_(start.repeat_interleave(4))
+            self.heads.bias.copy_(torch.tensor(start).repeat_interleave(4))
 
 
 def anchor_mix(factor_1: Tensor) -> Tensor:

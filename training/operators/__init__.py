@@ -1,0 +1,50 @@
+"""Operators: slow, good ways to redraw a picture, whose results small networks learn in pairs.
+
+The same picture gives the same result, always; it is as large as the picture, and nothing in it depends on
+where in the picture something is. Each operator takes its settings as a second argument, with defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from training.line_wash import line_and_wash
+from training.operators.ink import Ink, ink
+from training.operators.oil import Oil, oil
+from training.operators.pencil import Pencil, pencil
+from training.operators.toon import Toon, toon
+from training.operators.watercolour import Watercolour, watercolour
+from training.operators.woodblock import Woodblock, woodblock
+from training.pictures import Picture
+
+__all__ = [
+    "OPERATORS",
+    "Ink",
+    "Oil",
+    "Operator",
+    "Pencil",
+    "Toon",
+    "Watercolour",
+    "Woodblock",
+    "ink",
+    "line_and_wash",
+    "oil",
+    "pencil",
+    "toon",
+    "watercolour",
+    "woodblock",
+]
+
+Operator: TypeAlias = Callable[[Picture], Picture]
+"""Redraws an RGB picture HW3 of 8 bits, as large."""
+
+OPERATORS: Mapping[str, Operator] = {
+    "ink": ink,
+    "line_and_wash": line_and_wash,
+    "oil": oil,
+    "pencil": pencil,
+    "toon": toon,
+    "watercolour": watercolour,
+    "woodblock": woodblock,
+}
