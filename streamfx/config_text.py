@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from streamfx.addresses import is_secret, without_credentials
 from streamfx.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -89,6 +90,14 @@ class Settings:
         return next(below, Place(self.source)) if path else Place(self.source)
 
 
+def is_secret_setting(path: KeyPath) -> bool:
+    """Return whether the value of a setting, or of what was meant to be one, must not be shown.
+
+    Options of FFmpeg's protocols may hold passwords and headers, whatever they are called.
+    """
+    return path[:2] == ("source", "options") or any(is_secret(str(part)) for part in path)
+
+
 def read_yaml(path: Path) -> Settings:
     """Return what a YAML file says, with the place of everything; repeated keys and the like become problems.
 
@@ -132,7 +141,8 @@ def read_overrides(
     for override in overrides:
         key, separator, text = override.partition("=")
         path: KeyPath = tuple(part.strip() for part in key.split("."))
-        place = Place(f"--set {override}")
+        shown = f"{key}=***" if is_secret_setting(path) else without_credentials(override)
+        place = Place(f"--set {shown}")
         if not separator or not all(path):
             settings.problems.append(Problem(place, "must be KEY=VALUE, for example quality=20"))
             continue

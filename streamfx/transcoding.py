@@ -21,6 +21,7 @@ from streamfx.frame import VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.generate.chain import output_format
 from streamfx.generate.request import parse_effect
+from streamfx.notes import refuse_losses, say
 from streamfx.report import Report
 from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
 from streamfx.run_effects import numbered, open_effects
@@ -47,6 +48,7 @@ def transcode(
     threads: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    strict: bool = False,
     verify: bool = True,
     report: str | PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -68,6 +70,7 @@ def transcode(
         threads: processor threads to use; None for all.
         workers: frames generated at a time; None takes what is fastest.
         overwrite: replace the output when it exists.
+        strict: refuse an output that would lack something of the source.
         verify: read the finished output again and compare it with the account.
         report: write the report to this file too, as JSON.
         progress: called now and then, in this thread, with the state of the run.
@@ -99,6 +102,7 @@ def transcode(
         "threads": threads,
         "workers": workers,
         "overwrite": overwrite,
+        "strict": strict,
         "verify": verify,
         "report": None if report is None else fspath(report),
     }
@@ -146,11 +150,23 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         if encoder is not None:
             sink.notes.append(encoder.note)
             place = replace(place, stays=True)
+        notes = (*source.notes, *sink.notes)
+        said = say(notes)  # before the effects are opened, which may take a while
+        if config.strict:
+            refuse_losses(config.output, notes)
         most = MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
         workers = config.workers or (1 if source.live else min(total, most))
         effects = opened.enter_context(open_effects(config, source, workers, stats, place))
         flow = _flow(config, source, workers)
-        yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))
+        yield Parts(
+            numbered(source, effects),
+            effects,
+            sink,
+            flow,
+            workers=workers,
+            file=Path(config.output),
+            said=said,
+        )
 
 
 def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from textwrap import fill
 
-from training.export import FACTORS
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 from training.pictures import CLIPS, Still, find_stills
 
@@ -118,11 +117,7 @@ def distilled_card(card: str, teacher: str, options: DistilOptions) -> str:
 def _control(factors: Collection[float]) -> str:
     """What users set, and at which factors the engine was trained."""
     trained = ", ".join(f"{factor:g}" for factor in sorted(factors))
-    untried = ", ".join(f"{factor:g}" for factor in FACTORS if factor not in factors)
-    words = f"Trained at factors {trained}" + (
-        f"; {untried} may be asked for, but never came up" if untried else ""
-    )
-    return f"Control: `strength`, 0 to 1. One set of weights for all factors.\n{words}."
+    return f"Control: `strength`, 0 to 1.\nTrained at factors {trained}; no others are offered."
 
 
 def _family(network: NetworkOptions | YuvNetworkOptions) -> str:

@@ -39,8 +39,6 @@ from training.weights import start_from
 
 log = logging.getLogger(__name__)
 
-ENGINE_FACTORS = (2.0, 3.0, 4.0, 6.0, 8.0)  # at 2 the enlarged picture has the full size
-
 
 class ConvertSrTrainee:
     """The two stages, their critics, and what corrects them."""
@@ -251,7 +249,9 @@ def engine_fields(options: ConvertSrOptions) -> dict[str, Any]:
         "family": "convert_sr",
         "options": network.model_dump(),
         "stride": STRIDE,
-        "factors": list(ENGINE_FACTORS),
+        "factors": sorted(
+            {max(factor, SCALE) for factor in options.factors}
+        ),  # as large as the frame at most
         "heads": list(HEADS),
         "scale": SCALE,
         "noise_channels": network.convert_noise + network.enlarge_noise,

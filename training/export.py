@@ -5,7 +5,7 @@ The folder's format is the runtime's (`streamfx/generate/engine.py`); this modul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from streamfx.generate.networks.warp_mask import WarpMask, affine
 from training.fused import FROM_YUV, TO_YUV, reduce, with_fine_luma
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
-FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # that may be asked for; cards tell which were trained
 GOLDEN_SIZE = (48, 64)
 STRENGTH = {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}}
 
@@ -99,13 +98,13 @@ def export(
     Args:
         network: With the trained weights.
         out: Folder to write.
-        fields: Of engine.yaml; format, name (that of the folder), factors, strength among the controls and
-            the hashes are filled in where they are missing.
+        fields: Of engine.yaml; format, name (that of the folder), strength among the controls and the hashes
+            are filled in where they are missing.
         frame: See `golden`.
         card: Markdown.
         sheet: JPEG file.
     """
-    spec = {"format": 1, "name": out.name, "factors": list(FACTORS), "controls": STRENGTH, **fields}
+    spec = {"format": 1, "name": out.name, "controls": STRENGTH, **fields}
     data = safetensors.torch.save(weights(network))
     return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
 
@@ -116,9 +115,11 @@ def network_fields(
     version: str,
     domains: tuple[str, str],
     licence: str,
+    factors: Collection[float],
     max_displacement_pixels: float = 0.0,
 ) -> dict[str, Any]:
-    """Fields of engine.yaml of an engine that repaints; `domains` are the source's and the target's."""
+    """Fields of engine.yaml of an engine that repaints; `domains` are those of source and target, `factors`
+    those that it was trained at: no others are offered."""
     common = {
         "version": version,
         "family": network.family,
@@ -126,6 +127,7 @@ def network_fields(
         "source_domain": domains[0],
         "target_domain": domains[1],
         "licence": licence,
+        "factors": sorted(factors),
     }
     if isinstance(network, YuvNetworkOptions):
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
@@ -146,6 +148,7 @@ def style_fields(options: StyleOptions) -> dict[str, Any]:
         version=options.version,
         domains=("photo", options.target_domain),
         licence=options.licence,
+        factors=options.trained_factors,
         max_displacement_pixels=options.max_displacement_pixels,
     )
 
@@ -156,6 +159,7 @@ def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions,
         "name": options.out.name,
         "version": options.version or teacher.spec.version,
         "options": options.network.model_dump(exclude={"family"}),
+        "factors": sorted(options.factors),
     }
     return export(network, options.out, fields, golden(network), card)
 

@@ -80,6 +80,13 @@ class StyleOptions(BaseModel):
     )
     teacher_crops: int = Field(default=160, ge=1)
 
+    style_weight: float = Field(default=1.0, ge=0)
+    imitation_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="of likeness to the engine's own picture at factor 1, once the heads are released; the "
+        "weights for factor 1 then stay as they are",
+    )
     content_weight: float = Field(default=0.1, ge=0)
     content_growth: float = Field(
         default=0.0, description="the content weight is multiplied by the factor to this power"
@@ -150,6 +157,8 @@ class StyleOptions(BaseModel):
                 wrong += [f"{name}: factors are at least 1, shares above 0"]
         if isinstance(self.network, YuvNetworkOptions) and self.released_steps > 0:
             wrong.append("released_steps must be 0: a yuv_style network has no heads to release")
+        if self.imitation_weight > 0 and min(self.factors) <= 1:
+            wrong.append("factors must be above 1 with imitation_weight: factor 1 is what is imitated")
         if self.temporal_crops > self.batch:
             wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
         if wrong:
@@ -189,72 +198,4 @@ class DistilOptions(BaseModel):
     def _check(self) -> DistilOptions:
         if missing := [str(path) for path in (self.teacher, *self.content) if not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
-        return self
-
-
-class EvaluateOptions(BaseModel):
-    """Settings of `python -m training evaluate`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    engine: Path = Field(description="engine folder")
-    style: Path | None = Field(default=None, description="style picture, for engines that have one")
-    pictures: list[Path] = Field(
-        default=[],
-        description="folders of photographs, good ones for a classifier of quality; the held-out ones are "
-        "used",
-    )
-    domains: dict[str, list[Path]] = Field(
-        default={}, description="for a classifier of domains: folders of each, in the order of its classes"
-    )
-    side: int = Field(
-        default=160,
-        ge=16,
-        multiple_of=16,
-        description="for a classifier: side of windows, or short side of whole pictures, in pixels",
-    )
-    seed: int = Field(default=1009, ge=0, description="of the damages that pictures are given")
-    videos: list[Path] = Field(default=[], description="clips that were not in the training")
-    exclude: list[str] = Field(
-        default=[], description="leave out pictures whose path contains one of these words"
-    )
-    kept: list[str] = Field(
-        default=[],
-        description="instead of held-out pictures those whose path contains one of these words, which the "
-        "recipe of the training excluded",
-    )
-    operator: Literal["line_and_wash"] | None = Field(
-        default=None, description="what drew the partners of a paired training"
-    )
-    partners: Path | None = Field(
-        default=None,
-        description="instead: folder of partners with the names and sizes of those in pictures, one folder",
-    )
-    pen_pixels: float = Field(default=1.6, gt=0, description="width of its pen at factor 1")
-    pen_growth: float = Field(default=1.0, ge=0, description="the pen grows with the factor to this power")
-    classifier: str = Field(
-        default="", description="engine that tells domains, its name or folder: judges the target domain"
-    )
-    against: dict[str, Path] = Field(
-        default={}, description="other engine folders that are shown beside, by name"
-    )
-    count: int = Field(default=50, ge=1)
-    first_frame: int = Field(default=0, ge=0)
-    frames: int = Field(default=24, ge=2)
-    work: Path = Field(description="folder for evaluation.json and the sheet")
-    document: bool = Field(default=False, description="write figures and sheet into the engine folder")
-    threads: int = Field(default=2, ge=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> EvaluateOptions:
-        paths = [self.engine, *self.pictures, *self.videos, *self.against.values()]
-        paths += [path for folders in self.domains.values() for path in folders]
-        paths += [self.style] if self.style is not None else []
-        paths += [self.partners] if self.partners is not None else []
-        if missing := [str(path) for path in paths if not path.exists()]:
-            raise ValueError(f"do not exist: {', '.join(missing)}")
-        if self.partners is not None and self.operator is not None:
-            raise ValueError("give either operator, which draws partners, or partners, a folder")
-        if self.partners is not None and len(self.pictures) != 1:
-            raise ValueError("with partners, pictures is one folder")
         return self

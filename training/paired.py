@@ -160,6 +160,7 @@ def run(options: PairedOptions) -> None:
         max_displacement_pixels=options.max_displacement_pixels,
         domains=(options.source_domain, options.target_domain),
         licence=options.licence,
+        factors=options.factors,
     )
     frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
     engine = export(trainee.generator, options.out, fields, frame, card(options))

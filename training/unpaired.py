@@ -54,6 +54,7 @@ def run(options: UnpairedOptions) -> None:
             max_displacement_pixels=options.max_displacement_pixels,
             domains=between,
             licence=options.licence,
+            factors=options.factors,
         )
         engine = export(generator, out, fields, golden(generator), card(options, out.name, between))
         log.info("wrote engine %s to %s", engine.name, engine.folder)

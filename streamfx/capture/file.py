@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import av
 from av import VideoFrame
 from av.container import InputContainer
-from av.stream import Stream
 
+from streamfx.addresses import without_credentials
 from streamfx.capture.clock import FrameClock, PacketClock
 from streamfx.capture.container import best_video, gather_extras, open_container
+from streamfx.capture.decoding import Decoding
 from streamfx.capture.on_device import PicturesOnDevice
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.side_data import display_matrix, hdr_metadata
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
 from streamfx.frame import NO_PLANES, Frame, OnDevice, VideoFormat
-
-if TYPE_CHECKING:
-    from av.packet import Packet
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +36,7 @@ class FileSource:
     Planes are views of the decoder's memory, not copies. Everything else in the file waits in ``extras``.
 
     Args:
-        text: a path, or ``-`` for standard input.
+        address: a path, ``-`` for standard input, or the address of a file on a web server.
         threads: decoder threads; None for one per processor.
         pictures: where decoded pictures are to stay on a device.
 
@@ -54,9 +49,9 @@ class FileSource:
     """
 
     def __init__(
-        self, text: str, *, threads: int | None = None, pictures: PicturesOnDevice | None = None
+        self, address: str, *, threads: int | None = None, pictures: PicturesOnDevice | None = None
     ) -> None:
-        self.name = text
+        self.name = text = without_credentials(address)
         self._on_device = pictures
         self.live = False
         self.notes: list[str] = []
@@ -67,28 +62,32 @@ class FileSource:
         self._pictures: deque[VideoFrame] = deque()
         self._ended = self._summed_up = False
         self._index = 0
-        self._reached_seconds = 0.0
-        self._video_packets = 0
-        self._ready: deque[Packet[Stream]] = deque()
-        self._cut: Packet[Stream] | None = None
         self._early_failures: deque[DecodeError] = deque()  # met while opening; reported by the first reads
-        self._packets: Iterator[Packet[Stream]] = iter(())
         self._container: InputContainer | None
-        self._container, self._stdin = open_container(text, pictures.hwaccel() if pictures else None)
+        self._container, self._file = open_container(address, pictures.hwaccel() if pictures else None)
         try:
             self._video = best_video(self._container, text, self.notes)
             self._video.thread_type = "AUTO"
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
-            self.extras: Extras | None = gather_extras(self._container, self._video)
+            extras = gather_extras(self._container, self._video, self.notes)
+            self.extras: Extras | None = extras
             self._container_name = self._container.format.name
             self._clock = PacketClock(discontinuous=self._container_name in _FREE_CLOCKS)
-            self._packets = self._container.demux()
+            self._decoding = Decoding(
+                self._container,
+                self._video,
+                name=text,
+                extras=extras,
+                clock=self._clock,
+                notes=self.notes,
+            )
             first = self._first_picture()
             if pictures is not None and (problem := pictures.problem(first)):
                 raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
             self._describe(self._container, first)
         except BaseException:
-            self.close()
+            self._closing = True
+            self._close_files()
             raise
 
     def read(self) -> Frame | None:
@@ -107,6 +106,7 @@ class FileSource:
                 raise self._early_failures.popleft()
             picture = self._next_picture()
             if picture is None:
+                self._refuse_broken_end()
                 self._note_what_was_found()
                 return None
             frame = self._frame(picture)
@@ -192,69 +192,12 @@ class FileSource:
     def _next_picture(self) -> VideoFrame | None:
         # One picture more than needed: its time shows whether this one's can be right.
         while len(self._pictures) < 2 and not self._ended:
-            if self._ready:
-                self._decode(self._ready.popleft())
-                continue
-            packet = self._next_packet()
-            if packet is None:
-                self._end()
-                self._refuse_cut_packet()
-            elif packet.stream_index != self._video.index:
-                self._pass_on(packet)
+            picture = self._decoding.next()
+            if picture is None:
+                self._ended = True
             else:
-                self._line_up(packet)
+                self._pictures.append(picture)
         return self._pictures.popleft() if self._pictures else None
-
-    def _next_packet(self) -> Packet[Stream] | None:
-        """Return the next packet, or None at the end of the data."""
-        try:
-            packet = next(self._packets, None)
-        except (av.FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.notes.append(f"reading stopped after {self._video_packets} video packets: {reason}")
-            return None
-        # PyAV ends with an empty packet per stream, and fails there when streams have appeared since opening
-        # (seen in 18.1): the first one ends the reading here, and the decoder is flushed by hand.
-        if packet is None or (not packet.size and packet.dts is None and packet.pts is None):
-            return None
-        if packet.pts is not None:
-            end = packet.pts + (packet.duration or 0)
-            self._reached_seconds = max(self._reached_seconds, float(end * packet.time_base))
-        return packet
-
-    def _refuse_cut_packet(self) -> None:
-        if self._cut is not None:
-            pts, self._cut = self._cut.pts, None
-            self._video_packets += 1  # it is there, though broken: it counts as failed, not as missing
-            raise DecodeError(f"{self.name}: the last video packet (pts {pts}) is cut off")
-
-    def _pass_on(self, packet: Packet[Stream]) -> None:
-        if packet.size and self.extras is not None:
-            self._clock.correct(packet)
-            self.extras.put(packet)
-
-    def _line_up(self, packet: Packet[Stream]) -> None:
-        if not packet.size:
-            return  # "same picture again" in AVI: nothing to decode, and it would end the decoder
-        self._clock.correct(packet)
-        # A packet cut off by the end of the file would take pictures with it that a threaded decoder still
-        # holds (PyAV stops at the first failure while flushing, seen in 18.1): wait whether something comes
-        # after it.
-        if self._cut is not None:
-            self._ready.append(self._cut)
-        self._cut = packet if packet.is_corrupt else None
-        if self._cut is None:
-            self._ready.append(packet)
-
-    def _decode(self, packet: Packet[Stream]) -> None:
-        self._video_packets += 1
-        try:
-            self._pictures.extend(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
-        except av.FFmpegError as error:
-            raise DecodeError(
-                f"{self.name}: video packet {self._video_packets} (pts {packet.pts}) cannot be decoded: "
-                f"{error.strerror}"
-            ) from error
 
     def _frame(self, picture: VideoFrame) -> Frame:
         if picture.is_corrupt:
@@ -301,34 +244,47 @@ class FileSource:
         if not any(old.endswith(start) for old in self.notes):
             self.notes.append(note)
 
-    def _end(self) -> None:
-        """At the end of the data: get what the decoder still holds."""
-        self._ended = True
-        with contextlib.suppress(
-            av.FFmpegError
-        ):  # at the end of broken data there may be nothing left to get
-            self._pictures.extend(self._video.decode(None))
-
     def _measure_shortfall(self) -> None:
         """Compare what was found with what the container promised: pictures where it counts them, else
         time."""
         promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
-        if promised is not None and self._video_packets < promised:
-            self.shortfall = promised - self._video_packets
-            found = f"it promises {promised} pictures and holds {self._video_packets}"
-            self.notes.append(f"the file ends early: {found}")
+        found, reached_seconds = self._decoding.video_packets, self._decoding.reached_seconds
+        if promised is not None and found < promised:
+            self.shortfall = promised - found
+            self.notes.append(f"the file ends early: it promises {promised} pictures and holds {found}")
         elif promised is None and duration_seconds is not None and self._container_name not in _FREE_CLOCKS:
             leeway_seconds = max(_LEEWAY_SECONDS, _LEEWAY_SHARE * duration_seconds)
-            if self._reached_seconds < duration_seconds - leeway_seconds:
-                found = f"it promises {duration_seconds:.2f} s and ends at {self._reached_seconds:.2f} s"
-                self.notes.append(f"the file ends early: {found}")
+            if reached_seconds < duration_seconds - leeway_seconds:
+                ends = f"it promises {duration_seconds:.2f} s and ends at {reached_seconds:.2f} s"
+                self.notes.append(f"the file ends early: {ends}")
+
+    def _refuse_broken_end(self) -> None:
+        """Raise, once, when reading failed before everything was there."""
+        reason, self._decoding.broke_off = self._decoding.broke_off, None
+        if reason is not None and not self._all_came():
+            raise DecodeError(f"{self.name}: {reason}; what follows is missing")
+
+    def _all_came(self) -> bool:
+        """Return whether all that the container promised was there, so that what cannot be read is no part
+        of it."""
+        promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
+        if promised is not None:
+            return self._decoding.video_packets >= promised
+        step_seconds = 1 / float(self.format.rate_fps) if self.format.rate_fps else 0.0
+        return (
+            duration_seconds is not None
+            and self._decoding.reached_seconds >= duration_seconds - 1.5 * step_seconds
+        )
 
     def _release(self) -> None:
+        self._decoding.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
         self._pictures.clear()
-        self._packets = iter(())
         if self._container is not None:
             self._container.close()
             self._container = None
-        if self._stdin is not None:
-            self._stdin.close()
-            self._stdin = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.addresses import scheme_of
+from streamfx.addresses import check_address, scheme_of
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, "
+    "an address (rtsp:// rtmp:// http:// https:// udp:// tcp://), camera:0, "
     "a test picture (test:bars), fault:SCENARIO:SOURCE"
 )
 
@@ -68,7 +68,8 @@ def open_source(
             picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
             ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
-        live: time limits and more of sources that may go away; None: the usual ones.
+        live: time limits and more of sources that may go away; None: the usual ones, and what a web server
+            offers is a file: read as fast as wanted, to its end.
         pictures: where pictures of a video file are to stay on a device; None: in main memory.
 
     Raises:
@@ -93,11 +94,15 @@ def open_source(
         from streamfx.capture.camera import CameraSource
 
         return CameraSource(text, live)
-    if scheme_of(text) is not None:
+    check_address(text)
+    scheme = scheme_of(text)
+    if scheme is not None and (live is not None or scheme not in ("http", "https")):
         from streamfx.capture.network import NetworkSource
+        from streamfx.protocols import check_protocol
 
+        check_protocol(text)
         return NetworkSource(text, live, threads=threads)
-    if is_pictures(text):
+    if scheme is None and is_pictures(text):
         return PictureSource(text)
     from streamfx.capture.file import FileSource
 

@@ -19,6 +19,7 @@ from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
+from streamfx.notes import NOTE
 
 if TYPE_CHECKING:
     from streamfx.config_live import LiveConfig
@@ -28,7 +29,7 @@ Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
     "input", "output", "factor", "speed", "backend", "device", "codec", "preset", "quality", "threads",
-    "overwrite", "report",
+    "overwrite", "strict", "report",
 )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def with_effects(config: Config) -> Config:
 
 @contextmanager
 def log_to_stderr(*, debug: bool, packages: Sequence[str] = ("streamfx",)) -> Iterator[None]:
-    """Show what packages of ours log: warnings, or with ``debug`` everything."""
+    """Show what packages of ours log: notes and warnings, or with ``debug`` everything."""
     loggers = [logging.getLogger(package) for package in packages]
     handler = logging.StreamHandler()
     handler.addFilter(_name_level)
@@ -103,7 +104,7 @@ def log_to_stderr(*, debug: bool, packages: Sequence[str] = ("streamfx",)) -> It
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+        logger.setLevel(logging.DEBUG if debug else NOTE)
     try:
         yield
     finally:

@@ -25,6 +25,9 @@ class Container:
         rotation: whether it can tell a player to rotate the picture.
         pixel_shape: whether it states the pixel aspect ratio, for codecs that do not. Matroska could, but
             FFmpeg takes it from a field that PyAV 18.1 has no access to.
+        sound_encoder: FFmpeg's name of the encoder for sound that it does not hold, or players do not play.
+        text_encoder: the same for subtitles that are text; None where it holds none.
+        covers: how it holds cover pictures: "attached", in the "index", or None.
     """
 
     muxer: str
@@ -35,6 +38,9 @@ class Container:
     equal_times: bool = False
     rotation: bool = True
     pixel_shape: bool = False
+    sound_encoder: str = "aac"
+    text_encoder: str | None = None
+    covers: str | None = None
 
 
 # A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it
@@ -46,13 +52,23 @@ _MOV_OPTIONS = {
 }
 _MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
-_MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC), _MOV_OPTIONS, pixel_shape=True)
+_MP4 = Container(
+    "mp4",
+    ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC),
+    _MOV_OPTIONS,
+    pixel_shape=True,
+    text_encoder="mov_text",
+    covers="index",
+)
 _MKV = Container(
     "matroska",
     ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
     _MKV_OPTIONS,
     tick_seconds=Fraction(1, 1000),
     equal_times=True,
+    sound_encoder="flac",
+    text_encoder="subrip",
+    covers="attached",
 )
 _TS = Container(
     "mpegts",
@@ -68,6 +84,8 @@ CONTAINERS = {
         ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"),
         _MOV_OPTIONS,
         pixel_shape=True,
+        text_encoder="mov_text",
+        covers="index",
     ),
     ".mkv": _MKV,
     ".webm": Container(
@@ -76,6 +94,8 @@ CONTAINERS = {
         _MKV_OPTIONS,
         tick_seconds=Fraction(1, 1000),
         equal_times=True,
+        sound_encoder="libopus",
+        text_encoder="webvtt",
     ),
     ".ts": _TS,
     ".m2ts": _TS,

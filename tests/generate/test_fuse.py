@@ -258,7 +258,7 @@ def test_heads_as_large_as_numbers_get_still_give_a_picture(depth: int) -> None:
 def test_ink_as_large_as_numbers_get_still_gives_a_picture() -> None:
     huge = np.finfo(np.float32).max
     heads = random_heads((9, 11), channels=11)
-    heads[8:] = np.random.default_rng(3).choice([0, huge], (3, 9, 11))
+    heads[8:] = np.random.default_rng(3).choice(np.array([0, huge]), (3, 9, 11))
     case = Case(random_planes((36, 44)), heads, np.full((3, 9, 11), 100.5, np.float32))
     assert_same(case.kernel(), case.reference(), tolerance=1)
 

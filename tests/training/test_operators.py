@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from training.operators import OPERATORS
+from training.operators import (
+    OPERATORS,
+    Ink,
+    Oil,
+    Pencil,
+    Toon,
+    Watercolour,
+    Woodblock,
+    ink,
+    oil,
+    pencil,
+    toon,
+    watercolour,
+    woodblock,
+)
+from training.operators.planes import to_lab, to_rgb
+from training.operators.woodblock import AQUA, CREAM, INDIGO, PRUSSIAN, SKY
 from training.pictures import Picture
 
-SKETCHED = ["pencil", "toon"]
+SKETCHED = ["ink", "pencil", "toon", "watercolour", "woodblock"]
+OURS = ["ink", "oil", "pencil", "toon", "watercolour", "woodblock"]
 
 
-def halves(dark: int = 60, light: int = 200) -> Picture:
+def halves(dark: int = 110, light: int = 210) -> Picture:
     """Dark left of light, 40 x 80 pixels."""
     picture = np.full((40, 80, 3), light, np.uint8)
     picture[:, :40] = dark
@@ -62,7 +83,7 @@ def test_a_step_gets_a_line_on_its_dark_side_and_the_flat_parts_none(name: str) 
     assert abs(middle[72] - middle[76]) <= 9
 
 
-@pytest.mark.parametrize("name", SKETCHED)
+@pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("value", [40, 130, 220])
 def test_noise_of_a_sensor_draws_no_line(name: str, value: int) -> None:
     drawn = OPERATORS[name](wall(value, noise=2)).astype(int)
@@ -70,10 +91,90 @@ def test_noise_of_a_sensor_draws_no_line(name: str, value: int) -> None:
     assert drawn[..., 1].std() <= 3
 
 
-@pytest.mark.parametrize("name", SKETCHED)
-def test_a_turned_picture_gives_the_turned_result(name: str) -> None:
-    upright = OPERATORS[name](scene()).astype(int)
-    turned = OPERATORS[name](np.ascontiguousarray(np.rot90(scene()))).astype(int)
-    difference = np.abs(np.rot90(upright) - turned)
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("name", OURS)
+def test_a_turned_picture_gives_the_turned_result(name: str, turns: int) -> None:
+    def draw(picture: Picture) -> NDArray[np.int64]:
+        # The light on the paint comes from above left however the picture is turned.
+        redrawn = oil(picture, Oil(relief=0)) if name == "oil" else OPERATORS[name](picture)
+        return redrawn.astype(np.int64)
+
+    turned = draw(np.ascontiguousarray(np.rot90(scene(), turns)))
+    difference = np.abs(np.rot90(draw(scene()), turns) - turned)
     assert difference.mean() < 1
     assert np.percentile(difference, 99) < 12
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_moved_picture_gives_the_moved_result_so_nothing_sticks_to_the_screen(name: str) -> None:
+    rows, columns = np.mgrid[0:80, 0:96]
+    large = np.full((80, 96, 3), 210, np.uint8)
+    large[(rows - 40) ** 2 + (columns - 44) ** 2 < 200] = (180, 120, 90)
+    first = OPERATORS[name](np.ascontiguousarray(large[:, :90])).astype(int)
+    moved = OPERATORS[name](np.ascontiguousarray(large[:, 3:93])).astype(int)
+    assert np.abs(first[:, 3:90] - moved[:, :87]).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("draw", "scaled"),
+    [
+        (ink, Ink(scale=2)),
+        (oil, Oil(scale=2)),
+        (pencil, Pencil(scale=2)),
+        (toon, Toon(scale=2)),
+        (watercolour, Watercolour(scale=2)),
+        (woodblock, Woodblock(scale=2)),
+    ],
+)
+def test_at_twice_the_scale_a_picture_twice_as_large_looks_the_same(
+    draw: Callable[..., Picture], scaled: object
+) -> None:
+    blurred = cv2.GaussianBlur(scene(), (0, 0), 1.5)
+    large = cv2.resize(blurred, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    reduced = cv2.resize(draw(large, scaled), (48, 48), interpolation=cv2.INTER_AREA).astype(int)
+    difference = np.abs(reduced - draw(blurred))
+    assert difference.mean() < 5
+
+
+def test_brown_skin_stays_paper_in_ink_and_black_cloth_is_filled() -> None:
+    picture = np.full((40, 80, 3), 25, np.uint8)
+    picture[:, 40:] = (112, 74, 56)
+    drawn = ink(picture).astype(int)
+    assert drawn[:, 60:].min() > 230
+    assert drawn[:, 10:30].max() < 40
+
+
+def test_paint_is_lit_from_above_left_and_only_where_there_is_texture() -> None:
+    rows = np.arange(40)[:, None, None] * np.ones((1, 60, 3))
+    ridge = np.asarray(120 + 60 * np.exp(-((rows - 20) ** 2) / 8), np.uint8)
+    plain, lit = oil(ridge, Oil(relief=0)).astype(int), oil(ridge, Oil(relief=6)).astype(int)
+    difference = (lit - plain).sum(-1)
+    assert difference[15:20, 30].sum() > 0
+    assert difference[21:26, 30].sum() < 0
+    assert np.abs(difference[:8]).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("rgb", "colour"),
+    [
+        ((20, 20, 25), INDIGO),
+        ((60, 120, 220), AQUA),
+        ((240, 240, 240), CREAM),
+        ((25, 60, 130), PRUSSIAN),
+        ((160, 160, 160), SKY),
+    ],
+)
+def test_a_woodblock_prints_flat_tones_in_the_colours_of_its_palette(
+    rgb: tuple[int, int, int], colour: tuple[float, float, float]
+) -> None:
+    printed = to_lab(to_rgb(woodblock(np.full((40, 40, 3), rgb, np.uint8))))[20, 20]
+    assert np.linalg.norm(printed - np.array(colour)) < 12
+
+
+def test_skin_stays_warm_and_lit_in_a_woodblock() -> None:
+    picture = np.full((40, 80, 3), (150, 100, 78), np.uint8)
+    picture[:, 40:] = (215, 165, 140)
+    shaded, lit = to_lab(to_rgb(woodblock(picture)))[20, [15, 65]]
+    assert min(shaded[1], lit[1]) > 0
+    assert min(shaded[2], lit[2]) > 18
+    assert lit[0] > shaded[0] + 15

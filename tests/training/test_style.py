@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
@@ -59,13 +60,14 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.style.STYLE_SHORT_SIDE", 40)
 
 
+@pytest.mark.parametrize("inked", [False, True])
 @pytest.mark.parametrize("factor", [1.0, 1.5, 2.0, 3.0])
 def test_a_crop_is_fused_as_if_the_whole_window_were(
-    tmp_path: Path, factor: float, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, factor: float, inked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.pictures.SHORT_SIDES", (176,))
     studio = open_studio(toy_options(tmp_path))
-    network = WarpMask(stem=4, width=8, blocks=1).eval()
+    network = WarpMask(stem=4, width=8, blocks=1, fine=inked, ink=inked).eval()
     torch.manual_seed(2)
     windows = [studio.pool.crop(index).window(factor, shift) for index, shift in enumerate([(3, -5), (0, 0)])]
     with torch.no_grad():
@@ -91,6 +93,31 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
         assert torch.equal(expected, found), name
     files = {path.suffix for path in options.work.iterdir()}
     assert files == {".json", ".jsonl", ".safetensors"}
+
+
+def test_with_imitation_larger_factors_learn_from_the_finished_factor_1(tmp_path: Path) -> None:
+    network = NETWORK | {"fine": True, "ink": True}
+    options = toy_options(tmp_path, network=network, imitation_weight=1.0, factors={1.5: 0.5, 2.0: 0.5})
+    before: dict[str, torch.Tensor] = {}
+
+    def keep(done: int) -> None:
+        if done == 2:
+            state = load_file(next(options.work.glob("*.safetensors")))
+            before.update({name: value for name, value in state.items() if name.startswith("network.")})
+
+    network_after = train(options, keep).state_dict()
+    moved = {name: value != before[f"network.generator.{name}"] for name, value in network_after.items()}
+    assert not any(changed[0].any() for changed in moved.values())
+    assert any(changed[1].any() for changed in moved.values())
+    lines = [json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()]
+    assert "imitation" in lines[-1]
+    run(options)
+    assert read_engine(options.out).spec.heads[-1] == "ink"
+
+
+def test_factor_1_cannot_imitate_itself(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="factors must be above 1 with imitation_weight"):
+        toy_options(tmp_path, imitation_weight=1.0, factors={1.0: 1.0})
 
 
 def test_every_term_is_logged(tmp_path: Path) -> None:
@@ -139,16 +166,15 @@ def test_a_luma_chroma_network_has_nothing_to_release(tmp_path: Path) -> None:
         toy_options(tmp_path, network={"family": "yuv_style"})
 
 
-def test_a_card_tells_which_factors_were_trained_and_which_never_came_up(tmp_path: Path) -> None:
+def test_only_factors_that_were_trained_are_offered_and_the_card_tells_them(tmp_path: Path) -> None:
     drawn = {"translation_factors": {1.0: 0.5, 3.0: 0.5}, "factors": {1.0: 0.5, 2.0: 0.2, 8.0: 0.3}}
     steps = {"teacher_steps": 0, "translation_steps": 1}
-    both = style_card(toy_options(tmp_path, released_steps=1, **steps, **drawn))
-    assert "Trained at factors 1, 2, 3, 8; 1.5, 4, 6 may be asked for, but never came up.\n" in both
-    one = style_card(toy_options(tmp_path, released_steps=0, **steps, **drawn))
-    assert "Trained at factors 1, 3; 1.5, 2, 4, 6, 8 may be asked for, but never came up.\n" in one
-    every = dict.fromkeys((1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), 0.1)
-    all_of_them = style_card(toy_options(tmp_path, released_steps=1, **steps, factors=every))
-    assert "Trained at factors 1, 1.5, 2, 3, 4, 6, 8.\n" in all_of_them
+    both = toy_options(tmp_path, released_steps=1, **steps, **drawn)
+    assert "Trained at factors 1, 2, 3, 8; no others are offered.\n" in style_card(both)
+    assert style_fields(both)["factors"] == [1.0, 2.0, 3.0, 8.0]
+    one = toy_options(tmp_path, released_steps=0, **steps, **drawn)
+    assert "Trained at factors 1, 3; no others are offered.\n" in style_card(one)
+    assert style_fields(one)["factors"] == [1.0, 3.0]
 
 
 def test_figures_replace_only_their_section(tmp_path: Path) -> None:

@@ -422,6 +422,7 @@ def test_a_recording_that_breaks_is_told_and_another_can_be_started(
         "recorded 1 frames",
     ]
     assert "it ended early: fake-out: no space left" in shown.sink.notes[1]
+    assert [each.failure for each in shown.sink.recordings] == ["fake-out: no space left on device", None]
 
 
 def test_a_recording_that_cannot_be_written_is_told_and_the_page_goes_on(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from streamfx.capture.pattern import PatternSource
 from streamfx.config import load_config
 from streamfx.config_serve import ServeConfig, VisitorsConfig
-from streamfx.errors import ConfigError, SinkError
+from streamfx.errors import ConfigError, FrameError, SinkError
+from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.serving import serving
 from streamfx.web.peer import Peer
@@ -107,6 +108,29 @@ def test_effect_strength_and_bypass_are_turned_between_two_frames_and_noted() ->
         "bypass on", "bypass off", "tiny: strength 0", "effect tiny → other", "other: strength 1"
     ]  # fmt: skip
     assert report["effects"][0]["name"] == "other"
+
+
+def test_a_run_that_fails_here_is_a_loss_and_one_that_the_visitor_ends_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    losses: list[int] = []
+
+    async def visit(address: str) -> None:
+        async with browser(address, CAMERA) as tab:
+            await tab.join(camera=SIZE)
+            await tab.seen(2)
+            assert losses == []
+            monkeypatch.setattr(Effect, "process", failing)
+            assert "not finite" in (await tab.heard("ended"))["text"]
+
+    def failing(effect: Effect, frame: Frame) -> Frame:
+        raise FrameError("the values are not finite")
+
+    with serving(settings(visitors={"most": 1}), told.append, lambda: losses.append(1)) as address:
+        asyncio.run(visit(address))
+    assert losses == [1]
+    assert "the values are not finite" in told[-1]
 
 
 def test_pictures_of_another_size_are_scaled_into_that_of_the_camera() -> None:

@@ -10,13 +10,41 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from training.line_wash import line_and_wash
+from training.operators.ink import Ink, ink
+from training.operators.oil import Oil, oil
 from training.operators.pencil import Pencil, pencil
 from training.operators.toon import Toon, toon
+from training.operators.watercolour import Watercolour, watercolour
+from training.operators.woodblock import Woodblock, woodblock
 from training.pictures import Picture
 
-__all__ = ["OPERATORS", "Operator", "Pencil", "Toon", "line_and_wash", "pencil", "toon"]
+__all__ = [
+    "OPERATORS",
+    "Ink",
+    "Oil",
+    "Operator",
+    "Pencil",
+    "Toon",
+    "Watercolour",
+    "Woodblock",
+    "ink",
+    "line_and_wash",
+    "oil",
+    "pencil",
+    "toon",
+    "watercolour",
+    "woodblock",
+]
 
 Operator: TypeAlias = Callable[[Picture], Picture]
 """Redraws an RGB picture HW3 of 8 bits, as large."""
 
-OPERATORS: Mapping[str, Operator] = {"line_and_wash": line_and_wash, "pencil": pencil, "toon": toon}
+OPERATORS: Mapping[str, Operator] = {
+    "ink": ink,
+    "line_and_wash": line_and_wash,
+    "oil": oil,
+    "pencil": pencil,
+    "toon": toon,
+    "watercolour": watercolour,
+    "woodblock": woodblock,
+}

@@ -12,6 +12,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+SECTORS = 8  # of the disc of the Kuwahara filter
+
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 _inline = numba.njit(cache=True, nogil=True, inline="always", fastmath={"contract", "reassoc", "nsz", "arcp"})
 
@@ -134,3 +136,51 @@ def even_out(planes, direction, shares, likeness, closeness, bent, out):
             out[row, column, 0] = first_sum / whole
             out[row, column, 1] = second_sum / whole
             out[row, column, 2] = third_sum / whole
+
+
+@_kernel
+def kuwahara(planes, direction, straightness, places, sectors, shares, stretch, sharpness, out):
+    """Write to `out` HW3 the means of the sectors of an ellipse around every pixel, the even ones above all.
+
+    The ellipse is a disc, drawn out along the flow and narrowed across it by `stretch` where edges are
+    straight. Its N `places` (N, 2) lie along and across the flow; place n counts for sectors[n] and the next
+    one by shares[n] (two weights, which sum to 1 over each sector). Differences are of 0..1.
+    """
+    height, width, _ = planes.shape
+    sums = np.empty((SECTORS, 4), np.float32)
+    for row in range(height):
+        for column in range(width):
+            longer = 1 + stretch * straightness[row, column]
+            along_x, along_y = direction[row, column, 0], direction[row, column, 1]
+            across_x, across_y = -along_y / longer, along_x / longer
+            along_x, along_y = along_x * longer, along_y * longer
+            sums[:] = 0
+            for place in range(places.shape[0]):
+                ahead, aside = places[place, 0], places[place, 1]
+                x = np.float32(column) + ahead * along_x + aside * across_x + np.float32(0.5)
+                y = np.float32(row) + ahead * along_y + aside * across_y + np.float32(0.5)
+                right = int(min(max(x, np.float32(0)), np.float32(width - 1)))
+                low = int(min(max(y, np.float32(0)), np.float32(height - 1)))
+                a, b, c = planes[low, right, 0], planes[low, right, 1], planes[low, right, 2]
+                square = a * a + b * b + c * c
+                sector, share = sectors[place], shares[place, 0]
+                sums[sector, 0] += share * a
+                sums[sector, 1] += share * b
+                sums[sector, 2] += share * c
+                sums[sector, 3] += share * square
+                sector, share = (sector + 1) % SECTORS, shares[place, 1]
+                sums[sector, 0] += share * a
+                sums[sector, 1] += share * b
+                sums[sector, 2] += share * c
+                sums[sector, 3] += share * square
+            whole = a = b = c = np.float32(0)
+            for sector in range(SECTORS):
+                mean_a, mean_b, mean_c = sums[sector, 0], sums[sector, 1], sums[sector, 2]
+                variance = sums[sector, 3] - mean_a * mean_a - mean_b * mean_b - mean_c * mean_c
+                uneven = max(variance, np.float32(0)) * sharpness
+                share = 1 / (1 + uneven * uneven * uneven * uneven)
+                whole += share
+                a += share * mean_a
+                b += share * mean_b
+                c += share * mean_c
+            out[row, column, 0], out[row, column, 1], out[row, column, 2] = a / whole, b / whole, c / whole

@@ -4,7 +4,7 @@ Sources: flow-guided differences of Gaussians (Kang, Lee, Chui, "Flow-Based Imag
 Kyprianidis, Doellner, "Image Abstraction by Structure Adaptive Filtering", 2008), soft thresholds
 (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended Difference-of-Gaussians Compendium including Advanced
 Image Stylization", 2012). The difference is measured against the contrast across the line, which makes lines
-of one width at faint and at strong edges.
+of one width at faint and at strong edges; contrast around them masks those of texture.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 
 from training.operators import kernels
 from training.operators.flow import along
-from training.operators.planes import Plane, bell, rise
+from training.operators.planes import Plane, bell, blur, rise
 
 _WIDER = 1.6  # deviations of the two Gaussians: their difference is then close to a second derivative
+_AROUND = 8.0  # widths of the pen
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Pen:
         width_pixels: Deviation of the narrower Gaussian; a line is about twice as wide.
         length_pixels: Deviation of the smoothing along a line.
         noise: Contrast, of lightness in 0..1, that counts as none.
+        masking: Weight of the contrast around a line against its own, so that texture gets few lines.
         faint: Response from which a line begins to show; a clear edge gives 0.2.
         full: Response from which a line is full.
     """
@@ -36,8 +38,9 @@ class Pen:
     width_pixels: float = 1.0
     length_pixels: float = 4.0
     noise: float = 0.02
-    faint: float = 0.09
-    full: float = 0.15
+    masking: float = 0.7
+    faint: float = 0.08
+    full: float = 0.13
 
     def scaled(self, scale: float) -> Pen:
         """The same pen on a picture `scale` times as large."""
@@ -55,5 +58,7 @@ def response(light: Plane, direction: Plane, pen: Pen) -> Plane:
     narrow, wide = bell(pen.width_pixels, reach), bell(_WIDER * pen.width_pixels, reach)
     profile = np.empty((*light.shape, 2), np.float32)
     kernels.profile_across(np.ascontiguousarray(light), direction, narrow, wide, profile)
-    profile = along(profile, direction, pen.length_pixels)
-    return np.asarray(-profile[..., 0] / (np.sqrt(profile[..., 1]) + np.float32(pen.noise)), np.float32)
+    difference, variance = np.moveaxis(along(profile, direction, pen.length_pixels), -1, 0)
+    around = blur(np.ascontiguousarray(variance), _AROUND * pen.width_pixels)
+    contrast = np.sqrt(variance + np.float32(pen.masking) * around) + np.float32(pen.noise)
+    return np.asarray(-difference / contrast, np.float32)

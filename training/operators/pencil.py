@@ -20,6 +20,7 @@ from training.pictures import Picture
 
 GRAPHITE = np.array([0.13, 0.13, 0.15], np.float32)
 PAPER = np.array([0.99, 0.985, 0.975], np.float32)
+_STRONGEST = 0.06  # of the differences of lightness that become strokes
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Pencil:
     """
 
     scale: float = 1.0
-    pen: Pen = field(default_factory=lambda: Pen(0.65, 2.5, 0.025, 0.05, 0.19))
+    pen: Pen = field(default_factory=lambda: Pen(0.65, 2.5, noise=0.025, masking=0.8, faint=0.045, full=0.17))
     spread_pixels: float = 9.0
-    tone: float = 0.62
-    strokes: float = 3.0
+    tone: float = 0.75
+    strokes: float = 4.0
 
 
 def pencil(picture: Picture, settings: Pencil | None = None) -> Picture:
@@ -60,13 +61,14 @@ def shade(light: Plane, look: Pencil) -> Plane:
     """Graphite HW in 0..1 of smooth lightness HW: by tone, and denser on the dark sides of edges."""
     around = blur(light, look.spread_pixels * look.scale)
     dodged = 1 - (light / (around + np.float32(0.02))).clip(0, 1)
-    flat = rise(1 - light, 0.2, 1.0) * np.float32(look.tone)
+    flat = rise(1 - light, 0.3, 1.0) * np.float32(look.tone)
     return np.asarray(1 - (1 - flat) * (1 - np.float32(0.8) * dodged), np.float32)
 
 
 def strokes(light: Plane, direction: Plane, scale: float) -> Plane:
-    """Texture of lightness HW drawn out along the flow, HW; nothing where there is only noise."""
+    """Texture of lightness HW drawn out along the flow, HW: nothing where there is only noise, and never as
+    strong as a line."""
     texture = light - blur(light, 2.0 * scale)
     drawn_out = along(texture[..., None], direction, 3.0 * scale)[..., 0]
-    size = np.abs(drawn_out)
-    return np.asarray(drawn_out * rise(size, 0.006, 0.02), np.float32)
+    drawn_out = drawn_out * rise(np.abs(drawn_out), 0.006, 0.02)
+    return np.asarray(_STRONGEST * np.tanh(drawn_out / np.float32(_STRONGEST)), np.float32)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from training.operators.flow import along, edge_direction, even_out
 from training.operators.lines import Pen, response
-from training.operators.planes import Plane, blur, from_lab, lightness, rise, to_lab, to_picture, to_rgb
+from training.operators.planes import Plane, from_lab, lightness, rise, to_lab, to_picture, to_rgb
+from training.operators.tones import bright, fresh, soft_steps
 from training.pictures import Picture
 
 INK = np.array([0.05, 0.04, 0.06], np.float32)
@@ -35,7 +35,7 @@ class Toon:
     """
 
     scale: float = 1.0
-    pen: Pen = field(default_factory=lambda: Pen(0.75, 2.0, 0.025, 0.09, 0.15))
+    pen: Pen = field(default_factory=lambda: Pen(width_pixels=0.75, length_pixels=2.0, noise=0.025))
     smoothing_pixels: float = 2.0
     unlike: float = 4.5
     times: int = 2
@@ -62,24 +62,4 @@ def toon(picture: Picture, settings: Toon | None = None) -> Picture:
 def paint(lab: Plane, look: Toon) -> Plane:
     """RGB HW3 of smooth Lab HW3 in fresh colours and soft steps of lightness."""
     light = soft_steps(bright(lightness(lab)), look.steps, look.scale)
-    chroma = np.hypot(lab[..., 1], lab[..., 2])
-    more = look.chroma - (look.chroma - 1) * rise(chroma, 30, 80)
-    return from_lab(np.stack([100 * light, lab[..., 1] * more, lab[..., 2] * more], axis=-1))
-
-
-def bright(light: Plane) -> Plane:
-    """Lightness 0..1 with lighter middle tones and more contrast around them."""
-    lifted = light.clip(0, 1) ** np.float32(0.85)
-    return np.asarray(lifted + np.float32(0.55) * lifted * (1 - lifted) * (2 * lifted - 1), np.float32)
-
-
-def soft_steps(light: Plane, steps: float, scale: float) -> Plane:
-    """Lightness HW in 0..1 in steps whose borders are the sharper the faster it changes."""
-    across = cv2.Scharr(light, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
-    down = cv2.Scharr(light, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
-    slope = blur(np.asarray(np.hypot(across, down), np.float32), 1.5 * scale) * np.float32(scale)
-    sharpness = 1 + 5 * rise(slope, 0.002, 0.02)
-    middle = np.floor(light * np.float32(steps)) + np.float32(0.5)
-    part = (light * np.float32(steps) - middle) * 2
-    bent = np.tanh(sharpness * part) / np.tanh(sharpness)
-    return np.asarray((middle + bent / 2) / steps, np.float32)
+    return from_lab(fresh(lab, light, look.chroma))

@@ -1,0 +1,57 @@
+"""Ink: black lines and filled darks on paper.
+
+Sources: see `flow.py` and `lines.py`; darks are filled where the brightest channel, sharpened by the response
+of the lines, falls below a level (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended
+Difference-of-Gaussians Compendium including Advanced Image Stylization", 2012).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from training.operators.flow import along, edge_direction, even_out
+from training.operators.lines import Pen, response
+from training.operators.planes import from_lab, lightness, rise, to_lab, to_picture, to_rgb
+from training.pictures import Picture
+
+INK = np.array([0.07, 0.065, 0.08], np.float32)
+PAPER = np.array([0.985, 0.975, 0.95], np.float32)
+
+
+@dataclass(frozen=True)
+class Ink:
+    """Settings of the ink look.
+
+    Attributes:
+        scale: All lengths in pixels are multiplied by it.
+        pen: Of the lines.
+        level: Brightest channel below which darks are filled; skin, unlike black cloth, is mostly above it.
+        softness: Range over which they begin to be.
+        sharpness: How far the response of the lines moves that level: bright lines stay in darks.
+        diluted: Ink where a line is too faint to be drawn in full.
+    """
+
+    scale: float = 1.0
+    pen: Pen = field(default_factory=lambda: Pen(0.75, 2.0, noise=0.025))
+    level: float = 0.34
+    softness: float = 0.1
+    sharpness: float = 1.6
+    diluted: float = 0.4
+
+
+def ink(picture: Picture, settings: Ink | None = None) -> Picture:
+    """Ink drawing HW3 of an RGB picture HW3, as large."""
+    look = settings or Ink()
+    rgb = to_rgb(picture)
+    direction = edge_direction(rgb, 1.6 * look.scale)
+    even = even_out(to_lab(rgb), direction, 1.3 * look.scale, 4.5, 1)
+    dark = response(lightness(even), direction, look.pen.scaled(look.scale))
+    smooth = along(even_out(even, direction, 2.5 * look.scale, 6.0, 1), direction, 2.0 * look.scale)
+    sharp = from_lab(smooth).max(-1) - np.float32(look.sharpness) * dark
+    fill = rise(np.float32(look.level) - sharp, -look.softness / 2, look.softness / 2)
+    faint = np.float32(look.diluted) * rise(dark, 0.4 * look.pen.faint, look.pen.full)
+    drawn = rise(dark, look.pen.faint, look.pen.full)
+    black = 1 - (1 - drawn) * (1 - fill) * (1 - faint)
+    return to_picture(PAPER + (INK - PAPER) * black[..., None])
