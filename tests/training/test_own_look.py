@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import tomllib
 from collections.abc import Sequence
@@ -323,13 +324,15 @@ def test_progress_in_lines_comes_now_and_then_and_on_a_terminal_as_a_bar(
         _Listener(show).progress(Progress(3, 40, 75.0, "shapes 0.10"))
     assert stream.getvalue() == "streamfx: step 3 of 40, 1:15 left, shapes 0.10\n"
     leader, follower = pty.openpty()
-    with open(follower, "w") as terminal, steps_shown(terminal) as show:
-        _Listener(show).progress(Progress(3, 40, 75.0, "shapes 0.10"))
-    shown = os.read(leader, 100_000).decode()
+    with open(follower, "w") as terminal:
+        with steps_shown(terminal) as show:
+            _Listener(show).progress(Progress(3, 40, 75.0, "shapes 0.10"))
+        shown = b""
+        while select.select([leader], [], [], 0.2)[0]:  # one read gives what one write has brought
+            shown += os.read(leader, 100_000)
     os.close(leader)
-    assert "step 3 of 40, 1:15 left, shapes 0.10" in " ".join(
-        re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).split()
-    )
+    plain = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).split())
+    assert "step 3 of 40, 1:15 left, shapes 0.10" in plain
 
 
 def test_a_missing_extra_is_named(
