@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import io
 import json
+import os
+import pty
 import re
+import select
 import shutil
 import tomllib
 from collections.abc import Sequence
@@ -21,6 +25,8 @@ import yaml
 from safetensors.torch import load_file
 
 from streamfx.cli import main
+from streamfx.cli.parser import parse
+from streamfx.cli.progress import steps_shown
 from streamfx.cli.train import _Listener
 from streamfx.generate.engine import WEIGHTS, read_engine, read_spec
 from streamfx.generate.library import load_engine
@@ -289,6 +295,46 @@ def test_a_full_disk_is_found_before_the_first_step(
     assert "5 MB are free on the disk, and a training needs 200; free some, or" in capsys.readouterr().err
 
 
+def test_help_describes_every_option_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    options = _options()
+    assert {"picture", "--name", "--minutes", "--pictures", "--resume", "--out"} <= options.keys()
+    for name, description in options.items():
+        assert re.fullmatch(r"[A-Z].*\.", description), name
+        assert description in text
+
+
+def _options() -> dict[str, str]:
+    """What is said of each option of the command alone."""
+    command = parse(["train", "--name", "mine"]).parser
+    actions = [
+        action for action in command._actions if not {"--help", "--debug"} & set(action.option_strings)
+    ]
+    return {(action.option_strings or [action.dest])[-1]: str(action.help) for action in actions}
+
+
+def test_progress_in_lines_comes_now_and_then_and_on_a_terminal_as_a_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("streamfx.cli.progress.STEPS_LINE_EVERY_SECONDS", 0.0)
+    with steps_shown(stream) as show:
+        _Listener(show).progress(Progress(3, 40, 75.0, "shapes 0.10"))
+    assert stream.getvalue() == "streamfx: step 3 of 40, 1:15 left, shapes 0.10\n"
+    leader, follower = pty.openpty()
+    with open(follower, "w") as terminal:
+        with steps_shown(terminal) as show:
+            _Listener(show).progress(Progress(3, 40, 75.0, "shapes 0.10"))
+        shown = b""
+        while select.select([leader], [], [], 0.2)[0]:  # one read gives what one write has brought
+            shown += os.read(leader, 100_000)
+    os.close(leader)
+    plain = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).split())
+    assert "step 3 of 40, 1:15 left, shapes 0.10" in plain
+
+
 def test_a_missing_extra_is_named(
     pairs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -354,7 +400,7 @@ def test_a_shipped_recipe_has_settings_that_its_training_takes(
     )
     options = _validated(TRAININGS[recipe.command], settings | recipe.phases | recipe.along)
     assert options.network.family == "warp_mask"
-    assert {1.0, 2.0, 4.0} <= set(TRAININGS[recipe.command].factors(options))
+    assert {1.0, 2.0, 4.0} <= set(TRAININGS[recipe.command].fields(options)["factors"])
     job = Job(Request("mine", tmp_path, tmp_path), recipe, options, None)  # type: ignore[arg-type]
     assert job.total_steps == sum(recipe.phases.values())
 

@@ -173,8 +173,7 @@ def _write(job: Job, network: WarpMask, drawn: bytes, version: str, done: int | 
     if done is not None:
         card += f"\nAn early version: {done} of {job.total_steps} steps were done.\n"
     frame = golden(network, fine_luma=FINE * network.fine)
-    factors = sorted(job.training.factors(job.options))
-    fields = job.training.fields(job.options) | {"version": version, "factors": factors}
+    fields = job.training.fields(job.options) | {"version": version}
     return export(network, job.request.folder, fields, frame, card, drawn)
 
 

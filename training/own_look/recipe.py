@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,26 +53,21 @@ class Training:
             network.
         fields: Of engine.yaml.
         card: Of the engine.
-        factors: That it learned at, and so is offered at.
     """
 
     options: type[BaseModel]
     train: Callable[[Any, Callable[[int], None]], nn.Module]
     fields: Callable[[Any], dict[str, Any]]
     card: Callable[[Any], str]
-    factors: Callable[[Any], Iterable[float]]
 
 
 TRAININGS: Mapping[str, Training] = {
-    "style": Training(
-        StyleOptions, style.train, style_fields, style_card, lambda options: options.trained_factors
-    ),
+    "style": Training(StyleOptions, style.train, style_fields, style_card),
     "paired": Training(
         PairedOptions,
         lambda options, on_step: paired.train(options, on_step).generator,
         paired.engine_fields,
         paired.card,
-        lambda options: options.factors,
     ),
 }
 
