@@ -195,6 +195,6 @@ def test_a_picture_that_is_cut_at_the_left_shows_no_more_than_it_should(tmp_path
         for packet in [part for each in packets for part in crop.filter(each)]:
             packet.stream = target
             out.mux(packet)
-    frames, source = read_all(cut)
+    frames, _ = read_all(cut)
     assert [frame.size for frame in frames] == [(74, 108)] * 3
     np.testing.assert_array_equal(frames[0].planes[0], stamped_planes((80, 128), 0)[0][6:, 20:])
