@@ -144,6 +144,9 @@ class TranscodeConfig(BaseModel):
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
     )
+    pixel_format: Text | None = Field(
+        default=None, description="FFmpeg's name of a format to convert to; null: what suits the video"
+    )
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
     quality: Quality | None = Field(
         default=None, description="constant quality, as the codec counts it (lower is better)"

@@ -133,6 +133,7 @@ class VideoFormat:
         hdr: static HDR metadata; None without.
         top_field_first: of interlaced pictures: whether the upper of their fields is shown first; None for
             whole pictures.
+        alpha: whether frames have an alpha plane.
     """
 
     size: tuple[int, int]
@@ -147,6 +148,7 @@ class VideoFormat:
     duration_seconds: float | None = None
     hdr: HdrMetadata | None = None
     top_field_first: bool | None = None
+    alpha: bool = False
 
     def frame(
         self,

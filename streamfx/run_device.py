@@ -242,7 +242,7 @@ def _device_codec(config: TranscodeConfig) -> str | None:
     if config.codec is not None:
         return config.codec if config.codec.endswith("_nvenc") else None
     container = CONTAINERS.get(Path(config.output).suffix.lower())
-    if container is None or config.preset is not None or config.quality is not None:
+    if container is None or any((config.preset, config.pixel_format)) or config.quality is not None:
         return None
     usual = f"{container.codecs[0]}_nvenc"
     return usual if usual in CODECS and usual in container.codecs else None

@@ -44,6 +44,7 @@ def transcode(
     device: str = "auto",
     deinterlace: str = "auto",
     codec: str | None = None,
+    pixel_format: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
     threads: int | None = None,
@@ -68,6 +69,7 @@ def transcode(
         deinterlace: "auto" makes interlaced pictures whole, where they are flagged as such; "off" leaves them
             their fields; "bwdif" or "yadif" takes all pictures for interlaced.
         codec: video codec of the output; None takes one that fits.
+        pixel_format: FFmpeg's name of a format to convert pictures to; None takes one that fits.
         preset: speed against size, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
         threads: processor threads to use; None for all.
@@ -101,6 +103,7 @@ def transcode(
         "device": device,
         "deinterlace": deinterlace,
         "codec": codec,
+        "pixel_format": pixel_format,
         "preset": preset,
         "quality": quality,
         "threads": threads,
@@ -187,7 +190,7 @@ def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: 
         preset=config.preset,
         quality=config.quality,
         threads=config.threads,
-        pixel_format=encoder.pixel_format if encoder else None,
+        pixel_format=encoder.pixel_format if encoder else config.pixel_format,
         overwrite=config.overwrite,
         packing=encoder.packing if encoder else None,
     )

@@ -117,6 +117,11 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
     )
     encoding.add_argument(
+        "--pixel-format",
+        metavar="NAME",
+        help="convert pictures to it, yuv420p for instance, as FFmpeg names it",
+    )
+    encoding.add_argument(
         "--deinterlace",
         metavar="HOW",
         help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",

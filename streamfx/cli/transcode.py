@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
-    "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "preset", "quality",
-    "threads", "overwrite", "strict", "report",
+    "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
+    "preset", "quality", "threads", "overwrite", "strict", "report",
 )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     stream = out.add_stream(plan.codec.encoder, rate=rate_fps, hwaccel=hwaccel)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
-    context.height, context.width = video.size
+    context.height, context.width = plan.size
     context.pix_fmt = plan.pix_fmt
     context.framerate = rate_fps
     context.time_base = stream.time_base = video.time_base
@@ -51,6 +51,8 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.thread_count = plan.threads
     # Durations reach the packets only with this flag; without one for the last, MP4 ends before it is shown.
     context.flags |= Flags.frame_duration
+    if plan.container.display_size and "yuva" in plan.pix_fmt:  # Matroska and WebM
+        stream.metadata["alpha_mode"] = "1"  # players look there
     if plan.codec.name.startswith("hevc") and plan.container.muxer in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # the tag Apple's players insist on
     options = hdr_options(plan.codec.encoder, video, plan.encoder_options)
