@@ -124,6 +124,8 @@ def _array(file: zipfile.ZipFile, name: str) -> Array:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read(member)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects, and nothing is unpickled")
         if member.tell() + math.prod(shape) * dtype.itemsize != file.getinfo(name).file_size:
             raise ValueError(f"{name} is not as large as its shape {shape}")
     with file.open(name) as member:
