@@ -11,8 +11,28 @@ if TYPE_CHECKING:
     from streamfx.report import Report
 
 
+def printable(text: str) -> str:
+    r"""Return text with what a terminal would obey, or show elsewhere than it stands, spelled out.
+
+    What a message names may come from a stranger: a file's name, a folder of engines, a server.
+
+    Example:
+        >>> printable(f"{chr(27)}[2Jü"), printable("ü")
+        ('\\x1b[2Jü', 'ü')
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 class StreamfxError(Exception):
     """Root of all errors raised on purpose by streamfx."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(StreamfxError, ValueError):

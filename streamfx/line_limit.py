@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class LineLimit:
 
 
 class LogLimit(logging.Filter):
-    """Limits the records of a log: those that one place in the code makes are of a kind."""
+    """Limits the records of a log: those that say the same, but for numbers, are of a kind."""
 
     def __init__(self, limit: LineLimit | None = None) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class LogLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is shown; says in it how many were not."""
-        left_out = self._limit.passes((record.name, record.lineno))
+        left_out = self._limit.passes((record.name, re.sub(r"\d+", "", record.getMessage())))
         if left_out:
             record.msg, record.args = (
                 f"{record.getMessage()} ({left_out} more such lines were left out)",

@@ -68,7 +68,7 @@ HOMES = {
         "generate/place_triton.py",
         "generate/reduce_triton.py",
     ),
-    "yaml": ("config_text.py", "generate/engine.py"),
+    "yaml": ("config_text.py", "generate/engine.py", "generate/folder_files.py"),
 }
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (

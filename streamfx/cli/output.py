@@ -7,11 +7,12 @@ import os
 from typing import TextIO
 
 from streamfx.addresses import without_credentials
+from streamfx.errors import printable
 
 
 def say(text: str, stream: TextIO) -> None:
     """Print one line, secrets hidden; where nobody reads any more, drop this line and all that follow."""
-    text = without_credentials(text)
+    text = printable(without_credentials(text))
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         # Names of files and tags may hold what the terminal's encoding does not.

@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamfx.errors import EngineNotFoundError
+from streamfx.errors import EngineCorruptError, EngineNotFoundError, printable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -77,6 +77,7 @@ def _effect_text(effect: FoundEngine) -> str:
     if spec is None:
         return f"{effect.name}\n  cannot be used: {effect.problem}"
     lines = [f"{effect.name} {spec.version}"]
+    lines += [f"  in place of the one in {printable(str(other))}" for other in effect.shadowed]
     lines += textwrap.wrap(
         _description(effect.folder), _WIDTH_COLUMNS, initial_indent="  ", subsequent_indent="  "
     )
@@ -90,9 +91,11 @@ def _effect_text(effect: FoundEngine) -> str:
 
 def _description(folder: Path) -> str:
     """Return the first paragraph of the engine's card; empty where there is none."""
+    from streamfx.generate.engine import read_card
+
     try:
-        card = (folder / "card.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        card = read_card(folder)
+    except EngineCorruptError:
         return ""
     paragraphs = (part.strip() for part in card.split("\n\n"))
     return next((" ".join(part.split()) for part in paragraphs if part and not part.startswith("#")), "")

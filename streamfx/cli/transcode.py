@@ -18,7 +18,7 @@ from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
-from streamfx.errors import ConfigError, StageFailedError
+from streamfx.errors import ConfigError, StageFailedError, printable
 from streamfx.line_limit import LogLimit
 from streamfx.notes import NOTE
 
@@ -119,7 +119,7 @@ def log_to_stderr(*, debug: bool, packages: Sequence[str] = ("streamfx",)) -> It
 def _name_level(record: logging.LogRecord) -> bool:
     """Give the record its level in lower case, for the format, and hide secrets; nothing is filtered out."""
     record.level = record.levelname.lower()
-    record.msg, record.args = without_credentials(record.getMessage()), None
+    record.msg, record.args = printable(without_credentials(record.getMessage())), None
     return True
 
 

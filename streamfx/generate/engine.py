@@ -22,7 +22,8 @@ import yaml
 from pydantic import ValidationError
 
 from streamfx.backends.golden import Golden
-from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
+from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError, printable
+from streamfx.generate.folder_files import MOST_FILES, read_file, read_values
 from streamfx.generate.spec import FORMATS, EngineSpec
 
 if TYPE_CHECKING:
@@ -84,13 +85,18 @@ class Engine:
             EngineCorruptError: the weights are not those of the network described.
             EngineMismatchError: this version of streamfx does not know the engine's family.
         """
-        from streamfx.generate.networks.build import build_network
+        from streamfx.generate.networks.build import FAMILIES, build_network
+        from streamfx.generate.networks.limits import check_network
 
-        weights = _read_verified(self.folder, WEIGHTS, self.spec.files)
+        weights, family = _read_verified(self.folder, WEIGHTS, self.spec.files), self.spec.family
         try:
-            return build_network(self.spec.family, self.spec.options, weights)
+            if family in FAMILIES:
+                check_network(FAMILIES[family], self.spec.options, weights)
+            return build_network(family, self.spec.options, weights)
         except (EngineCorruptError, EngineMismatchError) as error:
             raise type(error)(f"engine {self.folder}: {error}") from error
+        except ValueError as error:
+            raise EngineCorruptError(f"engine {self.folder}, family {family}: {error}") from error
 
 
 def read_engine(folder: Path) -> Engine:
@@ -104,6 +110,8 @@ def read_engine(folder: Path) -> Engine:
     spec = read_spec(folder)
     if missing := [name for name in _REQUIRED if name not in spec.files]:
         raise EngineCorruptError(f"{folder / SPEC}: files must list {', '.join(missing)} with its hash")
+    if len(spec.files) > MOST_FILES:
+        raise EngineCorruptError(f"{folder / SPEC} lists {len(spec.files)} files, more than {MOST_FILES}")
     content = {name: _read_verified(folder, name, spec.files) for name in spec.files}
     try:
         golden = Golden.from_bytes(content[GOLDEN])
@@ -126,10 +134,12 @@ def read_spec(folder: Path) -> EngineSpec:
     """
     path = folder / SPEC
     try:
-        values = yaml.safe_load(path.read_bytes())
+        values = read_values(read_file(path))
     except FileNotFoundError as error:
         raise EngineNotFoundError(f"{folder} is not an engine folder: it has no {SPEC}") from error
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise EngineCorruptError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
         raise EngineCorruptError(f"cannot read {path}: {error}") from error
     if isinstance(values, dict) and values.get("format", FORMATS[0]) not in FORMATS:
         raise EngineMismatchError(
@@ -140,6 +150,18 @@ def read_spec(folder: Path) -> EngineSpec:
         return EngineSpec.model_validate(values)
     except ValidationError as error:
         raise EngineCorruptError(f"{path} does not describe an engine: {_problems(error)}") from error
+
+
+def read_card(folder: Path) -> str:
+    """Return what the card in ``folder`` says, without characters that are not to be printed.
+
+    Raises:
+        EngineCorruptError: there is none, or it cannot be read.
+    """
+    try:
+        return printable(read_file(folder / CARD).decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineCorruptError(f"cannot read {folder / CARD}: {error}") from error
 
 
 def write_engine(
@@ -199,7 +221,7 @@ def write_engine(
 def _read_verified(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     path = folder / name
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise EngineCorruptError(f"cannot read {path}, which {SPEC} lists: {error.strerror}") from error
     found = hashlib.sha256(data).hexdigest()

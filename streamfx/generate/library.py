@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError
+from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError, printable
 from streamfx.generate.engine import SPEC, Engine, read_engine, read_spec
 from streamfx.generate.spec import EngineSpec, Kind
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "STREAMFX_ENGINES"
 
@@ -24,12 +27,14 @@ class FoundEngine:
         folder: where it lies.
         spec: what it is; None where that cannot be read.
         problem: why not; None where it can.
+        shadowed: folders of the same name that are not used, because this one comes first.
     """
 
     name: str
     folder: Path
     spec: EngineSpec | None
     problem: str | None
+    shadowed: tuple[Path, ...] = ()
 
 
 def load_engine(name_or_path: str | Path) -> Engine:
@@ -46,9 +51,12 @@ def load_engine(name_or_path: str | Path) -> Engine:
     """
     if isinstance(name_or_path, Path) or os.sep in name_or_path or (os.altsep or os.sep) in name_or_path:
         return read_engine(Path(name_or_path).expanduser())
-    found = find_engines(engine_folders())
+    found = _find(engine_folders())
     if name_or_path in found:
-        return read_engine(found[name_or_path])
+        folder, *shadowed = found[name_or_path]
+        for other in shadowed:
+            log.warning("engine %s is the one in %s; the one in %s is not used", name_or_path, folder, other)
+        return read_engine(folder)
     close = difflib.get_close_matches(name_or_path, found, n=1)
     raise EngineNotFoundError(
         f"there is no engine {name_or_path!r}{f'; did you mean {close[0]!r}?' if close else '.'} "
@@ -60,11 +68,15 @@ def load_engine(name_or_path: str | Path) -> Engine:
 def list_engines() -> tuple[FoundEngine, ...]:
     """Return every engine that can be had by name, in order of names; broken ones with what is wrong."""
     listed = []
-    for name, folder in find_engines(engine_folders()).items():
+    for name, (folder, *shadowed) in _find(engine_folders()).items():
+        spec, problem = None, None
         try:
-            listed.append(FoundEngine(name, folder, read_spec(folder), None))
+            if name != printable(name):
+                raise EngineCorruptError(f"{folder}: its name holds characters that cannot be printed")
+            spec = read_spec(folder)
         except (EngineCorruptError, EngineMismatchError) as error:
-            listed.append(FoundEngine(name, folder, None, str(error)))
+            problem = str(error)
+        listed.append(FoundEngine(printable(name), folder, spec, problem, tuple(shadowed)))
     return tuple(listed)
 
 
@@ -104,9 +116,15 @@ def shipped_folders() -> tuple[Path, ...]:
 def find_engines(folders: Iterable[Path]) -> dict[str, Path]:
     """Return the folders of the engines in ``folders`` by name, in order of names; the first of a name
     wins."""
-    found: dict[str, Path] = {}
+    return {name: found[0] for name, found in _find(folders).items()}
+
+
+def _find(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return all folders of the engines in ``folders`` by name, each once, in order of names."""
+    found: dict[str, list[Path]] = {}
     for folder in folders:
         for path in folder.glob(f"*/{SPEC}"):
-            if not path.parent.name.startswith("."):
-                found.setdefault(path.parent.name, path.parent)
-    return dict(sorted(found.items()))
+            others = found.setdefault(path.parent.name, [])
+            if all(path.parent.resolve() != other.resolve() for other in others):
+                others.append(path.parent)
+    return {name: found[name] for name in sorted(found) if not name.startswith(".")}

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FORMATS = (1, 2)  # that are read; 2 adds ink heads and fine luma
-_CLOSED = ConfigDict(frozen=True, extra="forbid")
+_CLOSED = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Kind(StrEnum):
