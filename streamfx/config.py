@@ -72,6 +72,7 @@ DeviceName = Annotated[
 DEVICE = (
     "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"
 )
+Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
@@ -136,8 +137,15 @@ class TranscodeConfig(BaseModel):
         default="wait",
         description="background: frames go on with something slower while TensorRT builds a plan",
     )
+    deinterlace: Deinterlace = Field(
+        default="auto",
+        description="auto: where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
+    )
+    pixel_format: Text | None = Field(
+        default=None, description="FFmpeg's name of a format to convert to; null: what suits the video"
     )
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
     quality: Quality | None = Field(

@@ -139,7 +139,7 @@ def run_live(
 def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
     for output in config.outputs:  # before a source is waited for
-        check_page(output) if is_page(output) else check_output(output)
+        check_page(output, config.web) if is_page(output) else check_output(output)
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)

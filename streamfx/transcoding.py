@@ -14,7 +14,7 @@ from pathlib import Path
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import usable_cores
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.sink import Sink, open_sink, shows_as_coded
 from streamfx.errors import SinkError
 from streamfx.flow import Flow
 from streamfx.frame import VideoFormat
@@ -42,7 +42,9 @@ def transcode(
     speed: float = 1.0,
     backend: str = "auto",
     device: str = "auto",
+    deinterlace: str = "auto",
     codec: str | None = None,
+    pixel_format: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
     threads: int | None = None,
@@ -64,7 +66,10 @@ def transcode(
         speed: how many times faster than real time a file is to be done, for the factor "auto".
         backend: what runs the network; "auto" takes the fastest that can run here.
         device: where frames live and networks run: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if it can.
+        deinterlace: "auto" makes interlaced pictures whole, where they are flagged as such; "off" leaves them
+            their fields; "bwdif" or "yadif" takes all pictures for interlaced.
         codec: video codec of the output; None takes one that fits.
+        pixel_format: FFmpeg's name of a format to convert pictures to; None takes one that fits.
         preset: speed against size, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
         threads: processor threads to use; None for all.
@@ -96,7 +101,9 @@ def transcode(
         "speed": speed,
         "backend": backend,
         "device": device,
+        "deinterlace": deinterlace,
         "codec": codec,
+        "pixel_format": pixel_format,
         "preset": preset,
         "quality": quality,
         "threads": threads,
@@ -125,6 +132,9 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     there are as many workers as processors. A live frame must be ready soon, so all threads work on it.
     """
     total = config.threads or usable_cores()
+    # Imported here, for it loads FFmpeg.
+    from streamfx.capture.preparation import Preparation
+
     with contextlib.ExitStack() as opened:
         queued = max(config.queue.capture or 0, config.queue.encode or 0)
         place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
@@ -134,6 +144,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
             place,
             threads=min(total, MOST_WORKERS),
             looked_at=any(request.route or request.auto for request in requests),
+            preparation=Preparation(config.deinterlace, upright=shows_as_coded(config.output)),
         )
         opened.callback(source.close)
         video = output_format(config.effects, source.format)
@@ -179,7 +190,7 @@ def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: 
         preset=config.preset,
         quality=config.quality,
         threads=config.threads,
-        pixel_format=encoder.pixel_format if encoder else None,
+        pixel_format=encoder.pixel_format if encoder else config.pixel_format,
         overwrite=config.overwrite,
         packing=encoder.packing if encoder else None,
     )

@@ -21,6 +21,7 @@ def compiled(folder: Path, network: nn.Module, fields: dict[str, Any]) -> OpenVi
         "source_domain": "photo",
         "target_domain": "photo",
         "licence": "Apache-2.0",
+        "factors": [1.0, 2.0],
         **fields,
     }
     engine = export(network, folder / "tiny", described, golden(network, factor=2.0), "# tiny\n")

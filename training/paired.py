@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -154,7 +154,14 @@ class PairedOptions(BaseModel):
 def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
-    fields = network_fields(
+    frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
+    engine = export(trainee.generator, options.out, engine_fields(options), frame, card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def engine_fields(options: PairedOptions) -> dict[str, Any]:
+    """Fields of engine.yaml."""
+    return network_fields(
         options.network,
         version=options.version,
         max_displacement_pixels=options.max_displacement_pixels,
@@ -162,9 +169,6 @@ def run(options: PairedOptions) -> None:
         licence=options.licence,
         factors=options.factors,
     )
-    frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
-    engine = export(trainee.generator, options.out, fields, frame, card(options))
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
 def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) -> PairedTrainee:

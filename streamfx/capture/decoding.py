@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import av
@@ -14,6 +14,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamfx.capture.clock import PacketClock
+from streamfx.capture.preparation import Prepared
 from streamfx.errors import DecodeError
 from streamfx.extras import Extras
 from streamfx.notes import LeftOut
@@ -32,6 +33,7 @@ class Decoding:
         extras: where the other packets go.
         clock: sets times right where a container's clock jumps.
         notes: where to say what cannot be passed on.
+        prepared: what pictures pass through; None where they stay on a device.
 
     Attributes:
         video_packets: packets of the video so far, broken ones included.
@@ -48,8 +50,10 @@ class Decoding:
         extras: Extras,
         clock: PacketClock,
         notes: list[str],
+        prepared: Prepared | None = None,
     ) -> None:
         self._video, self._name, self._extras, self._clock, self._notes = video, name, extras, clock, notes
+        self._prepared = prepared
         self.video_packets = 0
         self.reached_seconds = 0.0
         self.broke_off: str | None = None
@@ -137,7 +141,7 @@ class Decoding:
     def _decode(self, packet: Packet[Stream]) -> None:
         self.video_packets += 1
         try:
-            self._pictures.extend(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
+            self._take(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
         except av.FFmpegError as error:
             raise DecodeError(
                 f"{self._name}: video packet {self.video_packets} (pts {packet.pts}) cannot be decoded: "
@@ -149,4 +153,11 @@ class Decoding:
         self._ended = True
         # At the end of broken data there may be nothing left to get.
         with contextlib.suppress(av.FFmpegError):
-            self._pictures.extend(self._video.decode(None))
+            self._take(self._video.decode(None))
+        if self._prepared is not None:
+            self._pictures.extend(self._prepared.rest())
+
+    def _take(self, pictures: Iterable[VideoFrame]) -> None:
+        for picture in pictures:
+            picture.time_base = self._video.time_base  # those that a decoder still held come without one
+            self._pictures.extend([picture] if self._prepared is None else self._prepared.push(picture))

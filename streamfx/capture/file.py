@@ -10,18 +10,22 @@ from collections import deque
 
 import av
 from av import VideoFrame
+from av.codec.context import Flags
 from av.container import InputContainer
 
 from streamfx.addresses import without_credentials
 from streamfx.capture.clock import FrameClock, PacketClock
 from streamfx.capture.container import best_video, gather_extras, open_container
 from streamfx.capture.decoding import Decoding
+from streamfx.capture.description import describe
 from streamfx.capture.on_device import PicturesOnDevice
-from streamfx.capture.planar import Planarizer, assumptions, colour_of
-from streamfx.capture.side_data import display_matrix, hdr_metadata
+from streamfx.capture.planar import Planarizer, assumptions
+from streamfx.capture.preparation import Preparation, Prepared
+from streamfx.capture.side_data import display_matrix
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
-from streamfx.frame import NO_PLANES, Frame, OnDevice, VideoFormat
+from streamfx.frame import NO_PLANES, Frame, OnDevice
+from streamfx.notes import Converted, LeftOut
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ class FileSource:
         address: a path, ``-`` for standard input, or the address of a file on a web server.
         threads: decoder threads; None for one per processor.
         pictures: where decoded pictures are to stay on a device.
+        preparation: what is done to pictures first; None: what is usual.
 
     Attributes:
         damaged: frames delivered so far that the decoder had to patch up because data was missing.
@@ -49,10 +54,17 @@ class FileSource:
     """
 
     def __init__(
-        self, address: str, *, threads: int | None = None, pictures: PicturesOnDevice | None = None
+        self,
+        address: str,
+        *,
+        threads: int | None = None,
+        pictures: PicturesOnDevice | None = None,
+        preparation: Preparation | None = None,
     ) -> None:
         self.name = text = without_credentials(address)
         self._on_device = pictures
+        self._preparation = preparation or Preparation()
+        self._prepared = Prepared(self._preparation)
         self.live = False
         self.notes: list[str] = []
         self.shortfall = 0
@@ -69,6 +81,8 @@ class FileSource:
             self._video = best_video(self._container, text, self.notes)
             self._video.thread_type = "AUTO"
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
+            # Else a picture that is cut at the left keeps columns that are not to be shown, for quick access.
+            self._video.codec_context.flags |= Flags.unaligned
             extras = gather_extras(self._container, self._video, self.notes)
             self.extras: Extras | None = extras
             self._container_name = self._container.format.name
@@ -80,11 +94,12 @@ class FileSource:
                 extras=extras,
                 clock=self._clock,
                 notes=self.notes,
+                prepared=self._prepared if pictures is None else None,
             )
             first = self._first_picture()
-            if pictures is not None and (problem := pictures.problem(first)):
+            if pictures is not None and (problem := pictures.problem(first) or self._needs_filters(first)):
                 raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
-            self._describe(self._container, first)
+            self._describe(self._container, extras, first)
         except BaseException:
             self._closing = True
             self._close_files()
@@ -141,44 +156,37 @@ class FileSource:
         why = f": {failure}" if failure else ""
         raise SourceOpenError(f"{self.name}: no picture in it can be decoded{why}") from failure
 
-    def _describe(self, container: InputContainer, first: VideoFrame) -> None:
-        video = self._video
-        time_base = video.time_base or first.time_base
-        assert time_base is not None
-        assert self.extras is not None
-        self._planarizer = Planarizer(first)
-        layout = self._planarizer.layout
-        rate_fps = video.average_rate or video.guessed_rate or None
-        duration_seconds = float(video.duration * time_base) if video.duration else None
-        if duration_seconds is None and container.duration:
-            duration_seconds = container.duration / 1_000_000
-        self.format = VideoFormat(
-            size=self._planarizer.size,
-            subsampling=layout.subsampling,
-            depth=layout.depth,
-            colour=colour_of(first, video.codec_context.name),
-            time_base=time_base,
-            rate_fps=rate_fps if rate_fps and rate_fps <= 1 / time_base else None,
-            sample_aspect_ratio=video.sample_aspect_ratio or None,
-            rotation_degrees=round(first.rotation / 90) * 90,
-            frame_count=video.frames or None,
-            duration_seconds=duration_seconds,
-            hdr=hdr_metadata(first),
+    def _needs_filters(self, first: VideoFrame) -> str | None:
+        """Return what must be done to pictures that cannot be done where they are on a device."""
+        if self._preparation.upright and first.rotation:
+            return "it is to be turned upright"
+        asked = self._preparation.deinterlace
+        return (
+            "it is to be deinterlaced"
+            if asked != "off" and (asked != "auto" or first.interlaced_frame)
+            else None
         )
-        self.extras.display_matrix = display_matrix(first)
-        self.extras.shift_seconds = self._clock.start_shift_seconds(container)
-        self._shift = round(self.extras.shift_seconds / time_base)
-        self._times = FrameClock(self.format)
-        self._note_what_differs(first)
 
-    def _note_what_differs(self, first: VideoFrame) -> None:
+    def _describe(self, container: InputContainer, extras: Extras, first: VideoFrame) -> None:
+        self._planarizer = Planarizer(first)
+        self.format = describe(container, self._video, first, self._planarizer, self._prepared)
+        extras.display_matrix = None if self._prepared.turned else display_matrix(first)
+        extras.shift_seconds = self._clock.start_shift_seconds(container)
+        self._shift = round(extras.shift_seconds / self.format.time_base)
+        self._times = FrameClock(self.format)
+        self._note_what_differs()
+
+    def _note_what_differs(self) -> None:
         layout = self._planarizer.layout
         if layout.note and self._on_device is None:
             self.notes.append(layout.note)
         elif self._video.metadata.get("alpha_mode") == "1":
             self.notes.append("alpha is dropped")
-        if first.interlaced_frame:
-            self.notes.append("interlaced; fields are passed on as they are, in one frame")
+        self._note_deinterlacing()
+        if self.format.top_field_first is not None:
+            self.notes.append(Converted("pictures are interlaced, and stay so"))
+        if self._prepared.not_turned:
+            self.notes.append(LeftOut(f"{self.name} is not turned upright: {self._prepared.not_turned}"))
         missing = assumptions(self.format.colour, self.format.size[0])
         if missing:
             self.notes.append(missing)
@@ -234,15 +242,22 @@ class FileSource:
         if self._summed_up:
             return
         self._summed_up = True
+        self._note_deinterlacing()
         self._measure_shortfall()
         self.notes.extend(self._times.notes())
         if self.damaged:
-            self.notes.append(f"{self.damaged} pictures are damaged in the source and were patched up")
+            self.notes.append(
+                Converted(f"{self.damaged} pictures are damaged in the source and were patched up")
+            )
+
+    def _note_deinterlacing(self) -> None:
+        if self._prepared.deinterlaced:
+            self._note_once("interlaced pictures are deinterlaced; --deinterlace off would keep their fields")
 
     def _note_once(self, note: str) -> None:
         start = note.split(" is ")[-1]
         if not any(old.endswith(start) for old in self.notes):
-            self.notes.append(note)
+            self.notes.append(Converted(note))
 
     def _measure_shortfall(self) -> None:
         """Compare what was found with what the container promised: pictures where it counts them, else

@@ -12,6 +12,7 @@ from streamfx.frame import Frame, VideoFormat
 if TYPE_CHECKING:
     from streamfx.capture.live_settings import LiveSettings
     from streamfx.capture.on_device import PicturesOnDevice
+    from streamfx.capture.preparation import Preparation
     from streamfx.extras import Extras
 
 _KINDS = (
@@ -60,6 +61,7 @@ def open_source(
     threads: int | None = None,
     live: LiveSettings | None = None,
     pictures: PicturesOnDevice | None = None,
+    preparation: Preparation | None = None,
 ) -> Source:
     """Return the source that ``text`` names, open and ready to read.
 
@@ -71,6 +73,7 @@ def open_source(
         live: time limits and more of sources that may go away; None: the usual ones, and what a web server
             offers is a file: read as fast as wanted, to its end.
         pictures: where pictures of a video file are to stay on a device; None: in main memory.
+        preparation: what is done to pictures of a video file first; None: what is usual.
 
     Raises:
         ConfigError: no such kind of source, or an option of it is wrong.
@@ -106,4 +109,4 @@ def open_source(
         return PictureSource(text)
     from streamfx.capture.file import FileSource
 
-    return FileSource(text, threads=threads, pictures=pictures)
+    return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

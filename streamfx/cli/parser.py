@@ -117,6 +117,16 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
     )
     encoding.add_argument(
+        "--pixel-format",
+        metavar="NAME",
+        help="convert pictures to it, yuv420p for instance, as FFmpeg names it",
+    )
+    encoding.add_argument(
+        "--deinterlace",
+        metavar="HOW",
+        help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
+    encoding.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -185,7 +195,7 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--config", metavar="FILE", help="read settings from a YAML file; options here override it"
+        "--config", metavar="FILE", help="read settings from a YAML file, - for standard input; options win"
     )
     group.add_argument(
         "--set",

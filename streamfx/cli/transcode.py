@@ -19,6 +19,7 @@ from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
+from streamfx.line_limit import LogLimit
 from streamfx.notes import NOTE
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
-    "input", "output", "factor", "speed", "backend", "device", "codec", "preset", "quality", "threads",
-    "overwrite", "strict", "report",
+    "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
+    "preset", "quality", "threads", "overwrite", "strict", "report",
 )  # fmt: skip
 
 
@@ -99,6 +100,8 @@ def log_to_stderr(*, debug: bool, packages: Sequence[str] = ("streamfx",)) -> It
     """Show what packages of ours log: notes and warnings, or with ``debug`` everything."""
     loggers = [logging.getLogger(package) for package in packages]
     handler = logging.StreamHandler()
+    if not debug:
+        handler.addFilter(LogLimit())  # of its own each time: what one run said says nothing of another
     handler.addFilter(_name_level)
     handler.setFormatter(logging.Formatter("streamfx: %(level)s: %(message)s"))
     before = [logger.level for logger in loggers]

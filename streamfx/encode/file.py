@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -20,6 +21,7 @@ from streamfx.encode.extra_streams import (
     video_tags,
 )
 from streamfx.encode.index import finish_index
+from streamfx.encode.matroska import shown_size, write_shown_size
 from streamfx.encode.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.pixels import Packer, Packing, Packs
 from streamfx.encode.plan import EncodeSettings, plan_output
@@ -30,6 +32,7 @@ from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import SinkError, StreamfxError
 from streamfx.extras import Extras
 from streamfx.frame import Colour, Frame, VideoFormat
+from streamfx.notes import LeftOut
 
 _MUX_BUFFER_BYTES = 1 << 18
 _ABORT_SECONDS = 10  # how long an abort waits for a frame that is being encoded
@@ -77,6 +80,8 @@ class FileSink:
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, settings.overwrite)
         self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
+        if self._plan.size != video.size:
+            packing = partial(Packer, size=self._plan.size)
         self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._first_seconds = self._last_seconds = self._end_seconds = Fraction(0)
         self._rounded = 0
@@ -142,6 +147,7 @@ class FileSink:
                     shown_seconds = self._end_seconds - self._first_seconds
                     note = finish_index(self._file.partial, shown_seconds, self._tracks.covers)
                     self.notes.extend([note] if note else [])
+                self._state_shape(self._file.partial)
                 self._file.complete()
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken("completing the file", error) from error
@@ -152,6 +158,15 @@ class FileSink:
             self.notes.append(
                 f"{self._rounded} times are rounded to the {tick_ms:.3g} ms of {self.path.suffix}"
             )
+
+    def _state_shape(self, path: Path) -> None:
+        """Write into Matroska what FFmpeg does not: pixels that are not square."""
+        shape = self._plan.video.sample_aspect_ratio
+        if shape in (None, 1) or not self._plan.container.display_size:
+            return
+        shown = shown_size(self._plan.size, shape, pixels_only=self._plan.container.muxer == "webm")
+        if not write_shown_size(path, shown):
+            self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out: no room for it"))
 
     def abort(self) -> None:
         """Give up: remove what was written. After ``finish``, or after a failure, does nothing."""
@@ -176,7 +191,7 @@ class FileSink:
             first_seconds=self._first_seconds,
             last_seconds=self._last_seconds,
             colour=Colour() if pictures_only else plan.colour,
-            size=video.size,
+            size=plan.size,
             tick_seconds=plan.container.tick_seconds or video.time_base,
             sample_aspect_ratio=None if pictures_only else video.sample_aspect_ratio,
             streams=tuple(

@@ -89,7 +89,7 @@ class NetworkSink:
         self.frames_written = self.packets_written = self.losses = 0
         self._extras = extras
         self._streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
-        self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range)
+        self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range, size=self._plan.size)
         self._out: Broadcast | None = self._opened()
         self._lock = threading.Lock()
         self._ready: Broadcast | None = None

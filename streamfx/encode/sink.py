@@ -70,6 +70,19 @@ def check_output(text: str) -> None:
         check_protocol(text, writing=True)
 
 
+def shows_as_coded(text: str) -> bool:
+    """Return whether an output shows pictures as they are coded: it cannot say that they are to be turned.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+    """
+    from streamfx.encode.containers import CONTAINERS
+    from streamfx.encode.pictures import is_pictures
+
+    container = CONTAINERS.get(Path(text).suffix.lower())
+    return is_pictures(text) or (container is not None and not container.rotation)
+
+
 def open_sink(
     text: str,
     *,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
+_SHAPE_TOLERANCE = Fraction(5, 1000)  # Matroska states it in whole pixels
 _OFFSET_SECONDS = Fraction(2, 1000)  # containers round times of sound to their own unit too
 _AV_RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
 
@@ -135,7 +136,8 @@ def _compare_video(video: VideoStream, found: _Found, expected: Expected) -> Ite
         yield f"size: {expected.size[1]}x{expected.size[0]} sent, {size[1]}x{size[0]} found"
     yield from _compare_colour(video, expected.colour)
     aspect = video.sample_aspect_ratio or Fraction(1)
-    if expected.sample_aspect_ratio not in (None, aspect):
+    sent_shape = expected.sample_aspect_ratio
+    if sent_shape is not None and abs(aspect / sent_shape - 1) > _SHAPE_TOLERANCE:
         yield f"sample aspect ratio: {expected.sample_aspect_ratio} sent, {aspect} found"
 
 

@@ -91,7 +91,9 @@ class PageSink:
             web.get("/snapshots/{name}", self._fetch_snapshot),
         ]
         page = files("streamfx.web") / "page"
-        self._site = Site(text, place_of(text, settings.names), [page], routes, self._end)
+        self._site = Site(
+            text, place_of(text, settings.names, token=settings.token), [page], routes, self._end
+        )
         self._site.start()
         self.address = self._site.address
         self._stop_listening = desk.listen(self._changed)

@@ -32,7 +32,7 @@ def open_site(config: ServeConfig, tell: Callable[[str], None], lose: Callable[[
         SinkError: the address cannot be listened at.
     """
     host = f"[{config.host}]" if ":" in config.host else config.host
-    place = place_of(f"{_NAME}:{host}:{config.port}", config.names)
+    place = place_of(f"{_NAME}:{host}:{config.port}", config.names, token=config.token)
     tls = _tls(config)
     if config.report is not None:
         _make_folder(Path(config.report))

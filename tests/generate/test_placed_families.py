@@ -33,7 +33,7 @@ KINDS = ("planes", "i420", "convert_sr")
 def make_placed(folder: Path, kind: str) -> Engine:
     torch.manual_seed(4)
     common = {"version": "1.0", "heads": ["translated"], "stride": 4, "licence": "Apache-2.0"}
-    common |= {"source_domain": "photo", "target_domain": "noise"}
+    common |= {"source_domain": "photo", "target_domain": "noise", "factors": [1.0, 2.0, 3.0]}
     if kind == "convert_sr":
         network: torch.nn.Module = ConvertSr(**CONVERT)
         fields = {"family": "convert_sr", "options": CONVERT, "scale": 2, "noise_channels": 3}

@@ -131,7 +131,7 @@ def test_the_command_judges_an_engine_that_restores(tmp_path: Path, monkeypatch:
     arguments += ["--work", str(tmp_path / "work"), "--document", "--set", "count=2", "frames=3", "seed=5"]
     assert main(arguments) == 0
     facts = json.loads((tmp_path / "work" / "evaluation.json").read_text())
-    assert set(facts) == {"restoration", "steadiness", "options"}
+    assert set(facts) == {"engine", "restoration", "steadiness", "options"}
     assert {key: facts["options"][key] for key in ("count", "frames", "first_frame", "seed")} == {
         "count": 2, "frames": 3, "first_frame": 0, "seed": 5,
     }  # fmt: skip

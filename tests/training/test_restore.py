@@ -61,6 +61,7 @@ def make_judge(folder: Path, best: int) -> Path:
         "family": "classifier",
         "options": {"classes": 3, "width": 2},
         "stride": STRIDE,
+        "factors": [1.0],
         "heads": list(HEADS),
         "classes": ["poor", "medium", "good"],
         "source_domain": "any",

@@ -139,7 +139,7 @@ def test_black_pictures_in_an_enlarging_run_have_the_size_of_the_output() -> Non
 def served() -> Iterator[str]:
     """The address of a page for visitors who may have small pictures only."""
     given = {
-        "port": 0, "effect": "tiny", "threads": 1, "factor": 4, "backend": "eager",
+        "port": 0, "token": False, "effect": "tiny", "threads": 1, "factor": 4, "backend": "eager",
         "visitors": {"most": 1, "largest": (64, 96)},
     }  # fmt: skip
     with serving(load_config(None, (), given, model=ServeConfig)) as address:

@@ -57,7 +57,7 @@ def page(*effects: str, **settings: object) -> Iterator[Page]:
         def open_file(path: Path) -> Any:
             return open_sink(str(path), format=table.source.format, preset="ultrafast", overwrite=False)
 
-        config = WebConfig.model_validate(settings)
+        config = WebConfig.model_validate({"token": False} | settings)
         sink = PageSink("web:0", "bars", table.source.format, table.desk, config, open_file)
         try:
             yield Page(table, sink)
@@ -519,6 +519,7 @@ def test_a_page_is_one_of_several_outputs_of_a_live_run_and_its_changes_are_in_t
         factor=2,
         threads=1,
         announce=come,
+        settings=["web.token=false"],
     )
     threads[0].join()
     assert report.exit_code == 0, report.summary()
@@ -547,5 +548,5 @@ def test_a_missing_library_is_named_with_how_to_install_it(
 
 
 def test_the_settings_of_pages_are_documented_and_closed() -> None:
-    assert set(WebConfig.model_fields) == {"width", "quality", "recordings", "names"}
+    assert set(WebConfig.model_fields) == {"width", "quality", "recordings", "token", "names"}
     assert LiveConfig.model_fields["web"].annotation is WebConfig

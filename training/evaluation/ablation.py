@@ -46,7 +46,8 @@ def ablation(
     return Section(
         "ablation",
         f"Without a part of the fusion, {len(pictures)} scenes: mean change of the picture in code values; "
-        "share of the effect (the mean difference to the source) that is lost; change of figures. Without "
+        "share of the effect (the mean difference to the source) that is lost, negative where it grows; "
+        "change of figures. Without "
         "warp nothing is moved, without mask the translated picture is everywhere, without detail none of "
         "the source's own is added, without ink no answer to it.",
         {"without": "", "factor": "g", **shown},

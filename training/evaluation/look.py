@@ -82,16 +82,18 @@ class Tally:
 
     period: int
     folds: Folds = field(init=False)
+    source_folds: Folds = field(init=False)
     spectra: list[float] = field(default_factory=list)
     faces: list[tuple[bool, float]] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folds = Folds(self.period)
+        self.folds, self.source_folds = Folds(self.period), Folds(self.period)
 
     def add_scene(self, output: Picture, source: Picture, sharpest: float) -> None:
         """Take in what became of a scene; `sharpest` is the gradient energy that it is held against."""
         self.folds.add(output)
+        self.source_folds.add(source)
         self.spectra.append(spectral_lock(output, self.period))
         self.add({
             "edges": edge_correlation(output, source),
@@ -127,7 +129,8 @@ def measure(
 
     Args:
         method: The engine.
-        factors: To judge it at; what is held against the first is held against the first of these.
+        factors: To judge it at, the smallest first. Where 1 is not among them, sharpness is held against the
+            first of them, and stamps are held against the source.
         stride: Of the engine, in reduced pixels.
         scenes: To judge it on.
         likeness: What it should be like.
@@ -150,7 +153,10 @@ def measure(
     figures = {key: tally.figures() for key, tally in tallies.items()}
     for factor in factors:
         mine = figures["engine", factor]
-        mine["lock ratio"] = mine["lock"] / figures["engine", factors[0]]["lock"]
+        unstamped = (
+            figures["engine", 1.0]["lock"] if 1.0 in factors else tallies["engine", factor].source_folds.lock
+        )
+        mine["lock ratio"] = mine["lock"] / unstamped
     _add_steadiness(figures, method, factors, scenes)
     return figures
 

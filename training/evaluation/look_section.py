@@ -35,11 +35,11 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
     )
     picture = (
         "Edges: correlation of gradient lengths with the source's. Sharpness: gradient energy against the "
-        "operator's, else against factor 1. Lock: strength of edges at their strongest offset from the "
-        "network's grid over their mean, 1 without stamps; lock ratio: against factor 1; spectral lock: "
-        "power at the grid's frequencies over that beside. Style: relative Gram distance, which stamps "
-        "lower, too. Content: mean squared difference at relu4_1. Both on photographs alone. PSNR, SSIM: to "
-        "the operator's picture. "
+        "operator's, else against the smallest factor. Lock: strength of edges at their strongest offset "
+        "from the network's grid over their mean, 1 without stamps; lock ratio: against factor 1, else the "
+        "source; spectral lock: power at the grid's frequencies over that beside. Style: relative Gram "
+        "distance, which stamps lower, too. Content: mean squared difference at relu4_1. Both on photographs "
+        "alone. PSNR, SSIM: to the operator's picture. "
         + _errors([found for (method, _), found in figures.items() if method == "engine"][-1])
     )
     return [

@@ -63,7 +63,7 @@ def _factors(options: EvaluateOptions, runner: Runner) -> list[float]:
         ValueError: There is none.
     """
     offered = runner.engine.spec.factors
-    factors = [factor for factor in options.factors if factor in offered]
+    factors = sorted(factor for factor in options.factors if factor in offered)
     if not factors:
         words = ", ".join(f"{factor:g}" for factor in offered)
         raise ValueError(f"engine {options.engine} offers factors {words}; give some of them")

@@ -13,6 +13,7 @@ from training.line_wash import line_and_wash
 from training.operators.ink import Ink, ink
 from training.operators.oil import Oil, oil
 from training.operators.pencil import Pencil, pencil
+from training.operators.starry import Starry, starry
 from training.operators.toon import Toon, toon
 from training.operators.watercolour import Watercolour, watercolour
 from training.operators.woodblock import Woodblock, woodblock
@@ -24,6 +25,7 @@ __all__ = [
     "Oil",
     "Operator",
     "Pencil",
+    "Starry",
     "Toon",
     "Watercolour",
     "Woodblock",
@@ -31,6 +33,7 @@ __all__ = [
     "line_and_wash",
     "oil",
     "pencil",
+    "starry",
     "toon",
     "watercolour",
     "woodblock",
@@ -44,6 +47,7 @@ OPERATORS: Mapping[str, Operator] = {
     "line_and_wash": line_and_wash,
     "oil": oil,
     "pencil": pencil,
+    "starry": starry,
     "toon": toon,
     "watercolour": watercolour,
     "woodblock": woodblock,

@@ -53,6 +53,14 @@ def recolour(chroma: Plane, light: Plane, palette: Palette) -> Plane:
     return np.asarray(out, np.float32)
 
 
+def skin(chroma: Plane) -> Plane:
+    """How much like skin colours of chroma HW2 (a, b of Lab) are, HW in 0..1: red to yellow, neither grey nor
+    vivid, of any lightness."""
+    warm = (chroma[..., 0] + chroma[..., 1]) * np.float32(0.5**0.5)
+    aside = np.abs(chroma[..., 0] - chroma[..., 1]) * np.float32(0.5**0.5)
+    return np.asarray(rise(warm - aside, 3, 10) * (1 - rise(warm, 40, 55)), np.float32)
+
+
 def _on_ramp(light: Plane, ramp: Ramp) -> Plane:
     """Lab HW3 of a ramp at lightness HW."""
     channels = np.array(list(ramp.values()), np.float32).T

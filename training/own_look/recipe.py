@@ -15,7 +15,7 @@ from streamfx.generate.engine import WEIGHTS, read_engine
 from streamfx.generate.library import find_engines, shipped_folders
 from training import paired, style
 from training.card import style_card
-from training.export import network_fields, style_fields
+from training.export import style_fields
 from training.options import NetworkOptions, StyleOptions
 from training.paired import PairedOptions
 
@@ -61,23 +61,12 @@ class Training:
     card: Callable[[Any], str]
 
 
-def _paired_fields(options: PairedOptions) -> dict[str, Any]:
-    return network_fields(
-        options.network,
-        version=options.version,
-        max_displacement_pixels=options.max_displacement_pixels,
-        domains=(options.source_domain, options.target_domain),
-        licence=options.licence,
-        factors=options.factors,
-    )
-
-
 TRAININGS: Mapping[str, Training] = {
     "style": Training(StyleOptions, style.train, style_fields, style_card),
     "paired": Training(
         PairedOptions,
         lambda options, on_step: paired.train(options, on_step).generator,
-        _paired_fields,
+        paired.engine_fields,
         paired.card,
     ),
 }
