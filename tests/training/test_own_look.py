@@ -35,11 +35,11 @@ from training.operators import OPERATORS
 from training.own_look import course, plan, words
 from training.own_look.course import Progress
 from training.own_look.job import Job, _bfloat16_is_quick, _validated, begin, resume
-from training.own_look.plan import Pace, lengths
+from training.own_look.plan import lengths
 from training.own_look.preview import SHOWN
 from training.own_look.recipe import FOLDER, TRAININGS, Recipe, read_recipe, started
 from training.own_look.request import STARTER, Request
-from training.pictures import find_stills
+from training.pictures import Picture, find_stills
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "none", "ink": True, "fine": True}
 SMALL: dict[str, Any] = {"batch": 2, "crop": 32, "temporal_shift": 2, "factors": {1.0: 0.5, 2.0: 0.5}}
@@ -88,8 +88,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def paces(recipe: Recipe, _training: object, _settings: object) -> dict[str, Pace]:
-    return {phase: Pace(step_seconds=1.0, first_seconds=1.0) for phase in recipe.phases}
+def paces(recipe: Recipe, _training: object, _settings: object) -> dict[str, float]:
+    return dict.fromkeys(recipe.phases, 1.0)
 
 
 def minutes(steps: int) -> str:
@@ -167,6 +167,14 @@ def test_a_style_picture_becomes_an_effect_in_a_folder_that_was_named(
     assert "in the manner of my." in (engine.folder / "card.md").read_text()
     log = (tmp_path / "looks" / "mine.training" / "log.jsonl").read_text().splitlines()
     assert ["imitation" in json.loads(line) for line in log] == [True, False, False, False]
+
+
+def test_what_an_operator_draws_becomes_an_effect(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos")
+    given = ["--pictures", "photos", "--threads", "1", "--minutes", minutes(9)]
+    assert main(["train", "--operator", "toon", "--name", "comic", *given]) == 0
+    engine = load_engine("comic")
+    assert "drawn by the operator `toon`" in " ".join((engine.folder / "card.md").read_text().split())
 
 
 def test_a_training_that_is_stopped_says_how_to_go_on_and_then_equals_one_that_was_not(
@@ -349,7 +357,7 @@ def test_phases_share_the_minutes_in_the_proportions_of_the_recipe() -> None:
     recipe = Recipe(
         command="style", phases={"teacher_steps": 200, "released_steps": 800}, along={"x": 100}, most_times=3
     )
-    found = {"teacher_steps": Pace(0.5, 1.0), "released_steps": Pace(2.0, 1.0)}
+    found = {"teacher_steps": 0.5, "released_steps": 2.0}
     assert lengths(recipe, found, 850 / 0.94) == {"teacher_steps": 100, "released_steps": 400, "x": 50}
     assert lengths(recipe, found, 950 / 0.94, preparation_seconds=100)["released_steps"] == 400
     assert lengths(recipe, found, 1e6) == {"teacher_steps": 600, "released_steps": 2400, "x": 300}
@@ -361,9 +369,9 @@ def test_too_few_minutes_are_refused_with_how_many_it_takes(monkeypatch: pytest.
     with pytest.raises(
         WrongOptions, match=r"1\.0 minutes are too few: a step takes 3\.0 s here.*--minutes 3 "
     ):
-        lengths(recipe, {"released_steps": Pace(3.0, 1.0)}, 60)
+        lengths(recipe, {"released_steps": 3.0}, 60)
     with pytest.raises(WrongOptions, match="are too few"):
-        lengths(recipe, {"released_steps": Pace(3.0, 1.0)}, 60, preparation_seconds=90)
+        lengths(recipe, {"released_steps": 3.0}, 60, preparation_seconds=90)
 
 
 def test_steps_are_timed_in_a_folder_that_is_gone_afterwards(
@@ -380,8 +388,21 @@ def test_steps_are_timed_in_a_folder_that_is_gone_afterwards(
     }  # fmt: skip
     found = plan.paces(Recipe(**RECIPES["pairs"]), TRAININGS["paired"], settings)
     assert set(found) == {"steps"}
-    assert found["steps"].step_seconds > 0
+    assert found["steps"] > 0
     assert list((tmp_path / "trials").glob("streamfx-*")) == []
+
+
+def test_the_time_an_operator_takes_is_that_of_all_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, ...]] = []
+    now = iter([10.0, 10.5])
+
+    def operator(square: Picture) -> Picture:
+        drawn.append(square.shape)
+        return square
+
+    monkeypatch.setattr("training.own_look.plan.time", SimpleNamespace(monotonic=lambda: next(now)))
+    assert plan.drawing_seconds(operator, 48, 100) == 50.0
+    assert drawn == [(48, 48, 3)] * 2
 
 
 @pytest.mark.parametrize("kind", ["style", "operator", "pairs"])
@@ -402,7 +423,8 @@ def test_a_shipped_recipe_has_settings_that_its_training_takes(
     assert options.network.family == "warp_mask"
     assert {1.0, 2.0, 4.0} <= set(TRAININGS[recipe.command].fields(options)["factors"])
     job = Job(Request("mine", tmp_path, tmp_path), recipe, options, None)  # type: ignore[arg-type]
-    assert job.total_steps == sum(recipe.phases.values())
+    steps = options.total_steps if recipe.command == "style" else options.steps
+    assert job.total_steps == steps, "no phase is left out"
 
 
 @pytest.mark.parametrize(

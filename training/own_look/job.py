@@ -113,17 +113,17 @@ def _begun(request: Request, say: Callable[[str], None]) -> Job:
     recipe = read_recipe(request.kind)
     training = TRAININGS[recipe.command]
     settings = _settings(request, recipe)
-    _validated(training, settings | recipe.phases | recipe.along)
+    nominal = _validated(training, settings | recipe.phases | recipe.along)
     say("looking how fast this machine is: half a minute or so")
     found = plan.paces(recipe, training, settings)
-    squares = _with_defaults(training, settings).get("squares", 0)
-    prepared = plan.preparation_seconds(found, squares, settings.get("batch", 4)) if squares else 0.0
+    prepared = 0.0
+    if request.operator is not None:
+        operator = OPERATORS[request.operator]
+        prepared = plan.drawing_seconds(operator, nominal.square, nominal.squares)
     settings |= plan.lengths(recipe, found, 60 * request.minutes, prepared)
-    phase_seconds = {phase: pace.step_seconds for phase, pace in found.items()}
-    quickest = min(phase_seconds.values())
-    settings["loop"] |= {"checkpoint_every": max(1, round(_CHECKPOINT_SECONDS / quickest))}
+    settings["loop"] |= {"checkpoint_every": max(1, round(_CHECKPOINT_SECONDS / min(found.values())))}
     options = _validated(training, settings)
-    kept = Kept(kind=request.kind, settings=options.model_dump(mode="json"), step_seconds=phase_seconds)
+    kept = Kept(kind=request.kind, settings=options.model_dump(mode="json"), step_seconds=found)
     return Job(request, recipe, options, kept)
 
 
@@ -230,11 +230,6 @@ def _keep(picture: Path, work: Path) -> Path:
     copy = work.absolute() / f"style-picture{picture.suffix.lower()}"
     shutil.copyfile(picture, copy)
     return copy
-
-
-def _with_defaults(training: Training, settings: Mapping[str, Any]) -> dict[str, Any]:
-    defaults = {name: field.default for name, field in training.options.model_fields.items()}
-    return defaults | dict(settings)
 
 
 def finish(job: Job) -> None:
