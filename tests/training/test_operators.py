@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,17 +12,20 @@ from numpy.typing import NDArray
 
 from training.operators import (
     OPERATORS,
+    SCREAM,
+    STARRY,
     Ink,
     Oil,
     Operator,
+    Painting,
     Pencil,
-    Starry,
     Toon,
     Watercolour,
     Woodblock,
     ink,
     oil,
     pencil,
+    scream,
     starry,
     toon,
     watercolour,
@@ -32,7 +36,7 @@ from training.operators.woodblock import AQUA, CREAM, INDIGO, PRUSSIAN, SKY
 from training.pictures import Picture
 
 SKETCHED = ["ink", "pencil", "toon", "watercolour", "woodblock"]
-OURS = ["ink", "oil", "pencil", "starry", "toon", "watercolour", "woodblock"]
+OURS = ["ink", "oil", "pencil", "scream", "starry", "toon", "watercolour", "woodblock"]
 
 
 def halves(dark: int = 110, light: int = 210) -> Picture:
@@ -101,7 +105,8 @@ def test_a_turned_picture_gives_the_turned_result(name: str, turns: int) -> None
         # The light on the paint comes from above left however the picture is turned.
         unlit: dict[str, Operator] = {
             "oil": lambda rgb: oil(rgb, Oil(relief=0)),
-            "starry": lambda rgb: starry(rgb, Starry(relief=0)),
+            "scream": lambda rgb: scream(rgb, replace(SCREAM, relief=0)),
+            "starry": lambda rgb: starry(rgb, replace(STARRY, relief=0)),
         }
         return unlit.get(name, OPERATORS[name])(picture).astype(np.int64)
 
@@ -127,7 +132,8 @@ def test_a_moved_picture_gives_the_moved_result_so_nothing_sticks_to_the_screen(
         (ink, Ink(scale=2)),
         (oil, Oil(scale=2)),
         (pencil, Pencil(scale=2)),
-        (starry, Starry(scale=2)),
+        (scream, replace(SCREAM, scale=2)),
+        (starry, replace(STARRY, scale=2)),
         (toon, Toon(scale=2)),
         (watercolour, Watercolour(scale=2)),
         (woodblock, Woodblock(scale=2)),
@@ -199,11 +205,22 @@ def test_a_starry_picture_is_blue_where_it_has_no_hue_and_warm_where_it_is_brigh
 
 
 def test_strokes_are_gentle_on_skin() -> None:
-    def strength(rgb: tuple[int, int, int], settings: Starry) -> float:
+    def strength(rgb: tuple[int, int, int], settings: Painting) -> float:
         picture = np.full((60, 60, 3), rgb, np.uint8)
         picture[:, 30:] = np.array(rgb) // 2
         return float(to_lab(to_rgb(starry(picture, settings)))[30, 4:24, 0].std())
 
-    even, gentle = Starry(relief=0, gentleness=0), Starry(relief=0)
+    even, gentle = replace(STARRY, relief=0, gentleness=0), replace(STARRY, relief=0)
     assert strength((215, 165, 140), gentle) < 0.75 * strength((215, 165, 140), even)
     assert strength((140, 165, 215), gentle) == strength((140, 165, 215), even)
+
+
+def test_a_bright_wall_burns_in_a_scream_while_dark_cloth_is_green_and_skin_is_pale() -> None:
+    picture = np.full((40, 120, 3), (200, 200, 200), np.uint8)
+    picture[:, 40:80] = (215, 165, 140)
+    picture[:, 80:] = (50, 52, 56)
+    wall_, face, cloth = to_lab(to_rgb(scream(picture)))[20, [15, 60, 105]]
+    assert min(wall_[1], wall_[2]) > 20
+    assert face[0] > wall_[0] + 5
+    assert face[1] < wall_[1] - 10
+    assert cloth[1] < 0

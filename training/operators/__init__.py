@@ -12,8 +12,10 @@ from typing import TypeAlias
 from training.line_wash import line_and_wash
 from training.operators.ink import Ink, ink
 from training.operators.oil import Oil, oil
+from training.operators.painting import Painting
 from training.operators.pencil import Pencil, pencil
-from training.operators.starry import Starry, starry
+from training.operators.scream import SCREAM, scream
+from training.operators.starry import STARRY, starry
 from training.operators.toon import Toon, toon
 from training.operators.watercolour import Watercolour, watercolour
 from training.operators.woodblock import Woodblock, woodblock
@@ -21,11 +23,13 @@ from training.pictures import Picture
 
 __all__ = [
     "OPERATORS",
+    "SCREAM",
+    "STARRY",
     "Ink",
     "Oil",
     "Operator",
+    "Painting",
     "Pencil",
-    "Starry",
     "Toon",
     "Watercolour",
     "Woodblock",
@@ -33,6 +37,7 @@ __all__ = [
     "line_and_wash",
     "oil",
     "pencil",
+    "scream",
     "starry",
     "toon",
     "watercolour",
@@ -47,6 +52,7 @@ OPERATORS: Mapping[str, Operator] = {
     "line_and_wash": line_and_wash,
     "oil": oil,
     "pencil": pencil,
+    "scream": scream,
     "starry": starry,
     "toon": toon,
     "watercolour": watercolour,
