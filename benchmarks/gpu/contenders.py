@@ -6,7 +6,7 @@ Shape legend: C channels, N heads, H x W samples of a plane, h x w pixels of the
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ from benchmarks.gpu.kernels import LIMIT_PIXELS
 from benchmarks.gpu.material import Material
 from streamfx.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.generate.colour import chroma_shift, legal_codes
+from streamfx.generate.fuse import GAIN
 
 Array: TypeAlias = np.ndarray[Any, Any]
 FuseOne: TypeAlias = Callable[[Material], Any]
@@ -60,6 +61,28 @@ def lattices(size: tuple[int, int], small: tuple[int, int]) -> tuple[Lattice, La
     return Lattice(size, small, (0.0, 0.0), luma), Lattice(half, small, shift, chroma)
 
 
+def drawn(picture: Any, source: Any, more: Sequence[Any], legal: tuple[int, int], clip: Any) -> Any:
+    """Return the translated picture in legal codes, with ink and with the detail of the source.
+
+    Args:
+        picture: translated, at full size.
+        source: codes of it.
+        more: enlarged: the reduced plane, gain and, if there is ink, its offset, rise, fall and amplitude;
+            empty where there is no detail.
+        legal: lowest and highest code.
+        clip: of the library, (values, lowest, highest).
+    """
+    if not more:
+        return clip(picture, *legal)
+    seen, gain, *ink = more
+    detail = source - seen
+    if ink:
+        offset, rise, fall, amplitude = ink
+        answer = offset + rise * clip(detail, 0, None) + fall * clip(detail, None, 0)
+        picture = picture + amplitude * clip(answer, -1, 1)
+    return clip(picture, *legal) + clip(gain, 0, 2) * detail
+
+
 class TorchPlane:
     """One plane fused as one would write it with torch.
 
@@ -79,9 +102,13 @@ class TorchPlane:
         up = _grid(small_y * 2 / small_height - 1, small_x * 2 / small_width - 1)
         self._up_1HW2 = up.float()[None].to(device) if any(lattice.shift) else None
 
-    def __call__(self, source_1CHW: Tensor, translated_1Chw: Tensor, field_13hw: Tensor) -> Tensor:
-        """Return the codes (1, C, H, W); the field is mask, displacement x and y."""
-        heads_1NHW = self._enlarged(torch.cat([field_13hw, translated_1Chw], 1))
+    def __call__(
+        self, source_1CHW: Tensor, translated_1Chw: Tensor, field_13hw: Tensor, more_1Mhw: Tensor
+    ) -> Tensor:
+        """Return the codes (1, C, H, W); the field is mask, displacement x and y, and more is what `drawn`
+        takes, one after the other."""
+        channels = translated_1Chw.shape[1]
+        heads_1NHW = self._enlarged(torch.cat([field_13hw, translated_1Chw, more_1Mhw], 1))
         mask_11HW = heads_1NHW[:, :1].clamp(0, 1)
         move_1HW2 = heads_1NHW[:, 1:3].clamp(-LIMIT_PIXELS, LIMIT_PIXELS).permute(0, 2, 3, 1).float()
         warped_1CHW = functional.grid_sample(
@@ -91,7 +118,15 @@ class TorchPlane:
             padding_mode="border",
             align_corners=False,
         )
-        translated_1CHW = heads_1NHW[:, 3:].clamp(*self._lattice.legal)
+        made_1KHW, several = heads_1NHW[:, 3:], range(2 * channels, heads_1NHW.shape[1] - 3)
+        more = [made_1KHW[:, channels : 2 * channels], *(made_1KHW[:, at : at + 1] for at in several)]
+        translated_1CHW = drawn(
+            made_1KHW[:, :channels],
+            source_1CHW.to(self._dtype),
+            more if several else [],
+            self._lattice.legal,
+            torch.clamp,
+        )
         out_1CHW = torch.lerp(warped_1CHW.to(self._dtype), translated_1CHW, mask_11HW)
         return (out_1CHW.clamp(0, 255) + 0.5).to(torch.uint8)
 
@@ -111,25 +146,42 @@ def _grid(y: Tensor, x: Tensor) -> Tensor:
     return torch.stack([columns, rows], -1).float().contiguous()
 
 
+def _more(heads_1Nhw: Tensor, seen_13hw: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return what `drawn` takes of heads and reduced planes, for luma and for chroma; without the latter
+    nothing."""
+    if seen_13hw is None:
+        return heads_1Nhw[:, :0], heads_1Nhw[:, :0]
+    gain_11hw, ink_1Ihw = heads_1Nhw[:, GAIN : GAIN + 1], heads_1Nhw[:, GAIN + 1 :]
+    return torch.cat([seen_13hw[:, :1], gain_11hw, ink_1Ihw], 1), torch.cat([seen_13hw[:, 1:], gain_11hw], 1)
+
+
 def by_torch(one: Material, dtype: torch.dtype, *, compiled: bool = False) -> FuseOne:
     """Return what fuses a picture with torch into its ``out``."""
     size, small, device = one.surface.size, one.heads.shape[2:], str(one.heads.device)
     luma, chroma = (TorchPlane(each, device, dtype) for each in lattices(size, (small[0], small[1])))
 
-    def fused(luma_1HW: Tensor, chroma_1HW2: Tensor, heads_16hw: Tensor) -> tuple[Tensor, Tensor]:
-        translated_13hw, field_13hw = heads_16hw[:, :3], heads_16hw[:, 3:]
-        y = luma(luma_1HW[:, None], translated_13hw[:, :1], field_13hw)
-        uv = chroma(chroma_1HW2.permute(0, 3, 1, 2), translated_13hw[:, 1:], field_13hw)
+    def fused(
+        luma_1HW: Tensor, chroma_1HW2: Tensor, heads_1Nhw: Tensor, seen_13hw: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        translated_13hw, field_13hw = heads_1Nhw[:, :3], heads_1Nhw[:, 3:6]
+        for_luma, for_chroma = _more(heads_1Nhw, seen_13hw)
+        y = luma(luma_1HW[:, None], translated_13hw[:, :1], field_13hw, for_luma)
+        uv = chroma(chroma_1HW2.permute(0, 3, 1, 2), translated_13hw[:, 1:], field_13hw, for_chroma)
         return y[:, 0], uv.permute(0, 2, 3, 1)
 
     run: Callable[..., Any] = torch.compile(fused, dynamic=False, fullgraph=True) if compiled else fused
 
     def fuse_one(one: Material) -> None:
-        found = run(*one.surface.planes, one.heads)
+        found = run(*one.surface.planes, one.heads, one.seen)
         for target, plane in zip(one.out.planes, found, strict=True):
             target.copy_(plane)
 
     return fuse_one
+
+
+def more_of(heads: Any, seen: Any, plane: int) -> list[Any]:
+    """Return what `drawn` takes for a plane, of heads (N, h, w) and the reduced planes (3, h, w) or None."""
+    return [] if seen is None else [seen[plane], heads[GAIN], *([] if plane else heads[GAIN + 1 :])]
 
 
 def by_cupy(one: Material, libraries: tuple[Any, Any] | None = None) -> FuseOne:
@@ -145,14 +197,16 @@ def by_cupy(one: Material, libraries: tuple[Any, Any] | None = None) -> FuseOne:
     size, small = one.surface.size, one.heads.shape[2:]
     at = partial(ndimage.map_coordinates, order=1, mode="nearest", output=cupy.float32)
 
-    def fused(source: Any, translated: Any, field: Any, lattice: Lattice) -> Any:
+    def fused(source: Any, translated: Any, field: Any, more: Sequence[Any], lattice: Lattice) -> Any:
         (height, width), (small_height, small_width) = lattice.size, lattice.small
         mask, move_x, move_y = (at(head, up[lattice.size]) for head in field)
         mask = cupy.clip(mask, 0, 1)
         y = rows[lattice.size] + cupy.clip(move_y, -LIMIT_PIXELS, LIMIT_PIXELS) * (height / small_height)
         x = columns[lattice.size] + cupy.clip(move_x, -LIMIT_PIXELS, LIMIT_PIXELS) * (width / small_width)
-        warped = at(source.astype(cupy.float32), cupy.stack([y, x]))
-        picture = cupy.clip(at(translated, up[lattice.size]), *lattice.legal)
+        source = source.astype(cupy.float32)
+        warped = at(source, cupy.stack([y, x]))
+        enlarged = [at(each, up[lattice.size]) for each in (translated, *more)]
+        picture = drawn(enlarged[0], source, enlarged[1:], lattice.legal, cupy.clip)
         blend = warped + mask * (picture - warped)
         return (cupy.clip(blend, 0, 255) + 0.5).astype(cupy.uint8)
 
@@ -169,9 +223,16 @@ def by_cupy(one: Material, libraries: tuple[Any, Any] | None = None) -> FuseOne:
             tuple(cupy.from_dlpack(plane)[0] for plane in each.planes) for each in (one.surface, one.out)
         )
         heads = cupy.from_dlpack(one.heads)[0].astype(cupy.float32)
-        out_luma[...] = fused(luma, heads[0], heads[3:], both[0])
-        for channel in range(2):
-            out_chroma[..., channel] = fused(chroma[..., channel], heads[1 + channel], heads[3:], both[1])
+        seen = None if one.seen is None else cupy.from_dlpack(one.seen)[0].astype(cupy.float32)
+        out_luma[...] = fused(luma, heads[0], heads[3:6], more_of(heads, seen, 0), both[0])
+        for channel in (1, 2):
+            out_chroma[..., channel - 1] = fused(
+                chroma[..., channel - 1],
+                heads[channel],
+                heads[3:6],
+                more_of(heads, seen, channel),
+                both[1],
+            )
 
     return fuse_one
 
@@ -182,6 +243,7 @@ def by_opencv(one: Material) -> Callable[[], list[Array]]:
 
     size, small = one.surface.size, one.heads.shape[2:]
     heads, planes = one.heads[0].float().cpu().numpy(), one.planes
+    seen = None if one.seen is None else one.seen[0].float().cpu().numpy()
     both = lattices(size, (small[0], small[1]))
     maps = []
     for lattice in both:
@@ -189,20 +251,23 @@ def by_opencv(one: Material) -> Callable[[], list[Array]]:
         columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in lattice.size[::-1]))
         maps.append((x, y, columns, rows))
 
-    def fused(source: Array, translated: Array, lattice: Lattice, at: tuple[Array, ...]) -> Array:
+    def fused(index: int) -> Array:
+        source, lattice, at = planes[index].astype(np.float32), both[min(index, 1)], maps[min(index, 1)]
+
         def sampled(image: Array, x: Array, y: Array) -> Array:
             return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
         x, y, columns, rows = at
-        mask, move_x, move_y = (sampled(head, x, y) for head in heads[3:])
+        mask, move_x, move_y = (sampled(head, x, y) for head in heads[3:6])
         mask = np.clip(mask, 0, 1)
         scales = [lattice.size[axis] / lattice.small[axis] for axis in (1, 0)]
         map_x, map_y = (
             cv2.scaleAdd(np.clip(move, -LIMIT_PIXELS, LIMIT_PIXELS), scale, base)
             for move, scale, base in zip((move_x, move_y), scales, (columns, rows), strict=True)
         )
-        warped = sampled(source.astype(np.float32), map_x, map_y)
-        picture = np.clip(sampled(translated, x, y), *lattice.legal)
+        warped = sampled(source, map_x, map_y)
+        picture, *more = (sampled(each, x, y) for each in (heads[index], *more_of(heads, seen, index)))
+        picture = drawn(picture, source, more, lattice.legal, np.clip)
         return np.asarray(np.clip(cv2.blendLinear(picture, warped, mask, 1 - mask), 0, 255) + 0.5, np.uint8)
 
-    return lambda: [fused(planes[at], heads[at], both[min(at, 1)], maps[min(at, 1)]) for at in range(3)]
+    return lambda: [fused(index) for index in range(3)]

@@ -5,8 +5,9 @@
 Needs no more than torch, Triton and NumPy. A launch from Python takes longer than the kernel, so launches
 are captured in a CUDA graph, which is also how a pipeline would run them; they take turns on enough pictures
 that the cache holds none from the turn before. ``share`` is the part of the time that the memory would need
-for the bytes of planes and heads alone. What fails is listed at the end and does not keep the rest from being
-measured.
+for ``bytes`` alone: planes, heads, and the reduced planes where they are read or written. ``inked`` is for
+networks that draw with ink and see fine luma: 11 heads, and 16 channels more that the reduction writes. What
+fails is listed at the end and does not keep the rest from being measured.
 
 Without a GPU the same is done on tiny pictures in Triton's interpreter, to keep it working; times mean
 nothing then.
@@ -34,6 +35,7 @@ from benchmarks.gpu.material import KINDS, Material, material, planes_of, varied
 from benchmarks.record import RESULTS, record
 from streamfx.backends.cuda_graph import recorded
 from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
+from streamfx.generate.fine_luma import fine_luma_reference
 from streamfx.generate.fuse import fuse_reference
 from streamfx.generate.reduce import reduce_reference
 from streamfx.generate.surface import Surface
@@ -58,7 +60,7 @@ def fuse(one: Material, strength: Tensor, flag: Tensor, tile: Any = None) -> Sur
     return fuse_surface(
         one.surface,
         one.heads,
-        None,
+        one.seen,
         code_range=CodeRange.LIMITED,
         chroma_location=ChromaLocation.LEFT,
         strength=strength,
@@ -74,7 +76,7 @@ def defined(one: Material, depth: int, strength: float) -> Planes:
     return fuse_reference(
         one.planes,
         one.heads[0].cpu().numpy(),
-        None,
+        None if one.seen is None else one.seen[0].float().cpu().numpy(),
         subsampling=Subsampling.YUV420,
         depth=depth,
         code_range=CodeRange.LIMITED,
@@ -84,19 +86,27 @@ def defined(one: Material, depth: int, strength: float) -> Planes:
     )
 
 
-def check(kind: str, size: tuple[int, int], small: tuple[int, int], device: str) -> Rows:
-    """Return how far fuse (codes) and reduce (parts of the highest code) are off."""
-    one = material(kind, size, small, 1, device)
+def check(
+    kind: str, size: tuple[int, int], small: tuple[int, int], device: str, *, inked: bool = False
+) -> Rows:
+    """Return how far fuse (codes) and reduce (parts of the highest code) are off; with ink, fuse is that of
+    its heads, and reduce gives fine luma, too."""
+    one = material(kind, size, small, 1, device, inked=inked)
     flag = torch.zeros(1, dtype=torch.int32, device=device)
     found = planes_of(fuse(one, torch.full((1,), 0.8, device=device), flag))
     expected = defined(one, KINDS[kind], 0.8)
     off = [np.abs(a.astype(int) - b.astype(int)) for a, b in zip(found, expected, strict=True)]
-    reduced = reduce_surface(one.surface, small, chroma_location=ChromaLocation.LEFT).cpu().numpy()[0]
+    left = ChromaLocation.LEFT
+    reduced = reduce_surface(one.surface, small, chroma_location=left, fine=one.fine).cpu().numpy()[0]
     reference = reduce_reference(one.planes, Subsampling.YUV420, Colour(), small)
+    if one.fine:
+        fine = fine_luma_reference(one.planes[0], reference[0], one.fine)
+        reference = np.concatenate([reference, fine])
     result: dict[str, Any] = {
         "check": kind,
         "size": size,
         "small": small,
+        "inked": inked,
         "fuse_off_codes": max(int(plane.max()) for plane in off),
         "fuse_pixels_off": sum(int((plane > 0).sum()) for plane in off),
         "reduce_off": float(np.abs(reduced - reference).max()) / (1 << KINDS[kind]),
@@ -157,25 +167,38 @@ def microseconds(work: list[Callable[[], Any]], rounds: int) -> dict[str, float]
 
 
 def measure(
-    kind: str, size: tuple[int, int], factor: int, tiles: tuple[Any, Any], rounds: int, device: str
+    kind: str,
+    size: tuple[int, int],
+    factor: int,
+    tiles: tuple[Any, Any],
+    rounds: int,
+    device: str,
+    *,
+    inked: bool = False,
 ) -> Rows:
-    """Return the times of fuse and reduce, with tiles as given."""
+    """Return the times of fuse and reduce, with tiles as given; with ink as for `check`."""
     small = (size[0] // factor, size[1] // factor)
-    first = material(kind, size, small, 0, device)
+    first = material(kind, size, small, 0, device, inked=inked)
     pictures = max(2, ROTATED_BYTES // first.fused_bytes) if torch.cuda.is_available() else 1
     many = varied(first, min(pictures, LAUNCHES))
     launches = [many[at % len(many)] for at in range(LAUNCHES if torch.cuda.is_available() else 1)]
     strength, flag = torch.ones(1, device=device), torch.zeros(1, dtype=torch.int32, device=device)
     fuse_tile, reduce_tile = tiles
     bandwidth = next((gpu.bandwidth_bytes_per_second for gpu in gpus()), None)
-    common = {"kind": kind, "size": size, "factor": factor, "pictures": len(many)}
+    common = {"kind": kind, "size": size, "factor": factor, "inked": inked, "pictures": len(many)}
 
     def fuse_one(one: Material) -> None:
         fuse(one, strength, flag, fuse_tile)
 
     def reduce_one(one: Material) -> None:
-        left = ChromaLocation.LEFT
-        reduce_surface(one.surface, small, chroma_location=left, out=one.reduced, tile=reduce_tile)
+        reduce_surface(
+            one.surface,
+            small,
+            chroma_location=ChromaLocation.LEFT,
+            fine=one.fine,
+            out=one.reduced,
+            tile=reduce_tile,
+        )
 
     rows = []
     for step, do, tile, moved_bytes in (
@@ -203,12 +226,23 @@ def plan(rounds: int) -> list[Callable[[], Rows]]:
     todo: list[Callable[[], Rows]] = []
     for kind, factor in product(KINDS, FACTORS if on_gpu else FACTORS[:1]):
         todo.append(partial(check, kind, small, (small[0] // factor, small[1] // factor), device))
-    todo.append(partial(check, "nv12", (small[0] + 1, small[1] - 3), (7, 11), device))
-    todo.append(partial(check_control, device, small))
+    odd = ("nv12", (small[0] + 1, small[1] - 3), (7, 11), device)
+    todo += [partial(check, *odd), partial(check, *odd, inked=True), partial(check_control, device, small)]
     if not on_gpu:
-        return [*todo, partial(measure, "nv12", small, 2, shipped, rounds, device)]
+        return [
+            *todo,
+            *(
+                partial(measure, "nv12", small, 2, shipped, rounds, device, inked=inked)
+                for inked in (False, True)
+            ),
+        ]
+    for kind, factor in product(KINDS, FACTORS):
+        less = (small[0] // factor, small[1] // factor)
+        todo.append(partial(check, kind, small, less, device, inked=True))
     for size, kind, factor in product(("1080p", "4k", "720p"), KINDS, FACTORS):
         todo.append(partial(measure, kind, SIZES[size], factor, shipped, rounds, device))
+    for size, factor in product(("1080p", "4k"), FACTORS):
+        todo.append(partial(measure, "nv12", SIZES[size], factor, shipped, rounds, device, inked=True))
     for factor, at in product(FACTORS, range(len(FUSE_TILES))):
         fuse_tile, reduce_tile = FUSE_TILES[at], REDUCE_TILES[at % len(REDUCE_TILES)]
         tiles = (FuseTile(*fuse_tile), ReduceTile(*reduce_tile))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from streamfx.frame import Planes, Subsampling
+from streamfx.generate.fuse import GAIN
 from streamfx.generate.surface import Surface
 
 KINDS = {"nv12": 8, "i420": 8, "p010": 10}
@@ -23,9 +25,10 @@ class Material:
     Attributes:
         surface: one picture.
         planes: the same, as NumPy has it.
-        heads: (1, 6, h, w) half precision, smooth as a network gives them.
+        heads: (1, 6, h, w) half precision, smooth as a network gives them; (1, 11, h, w) with ink.
         out: to write to.
-        reduced: to write to, (1, 3, h, w) half precision.
+        reduced: to write to, (1, 3, h, w) half precision; (1, 19, h, w) where the network sees fine luma,
+            and what it may have seen to begin with.
     """
 
     surface: Surface
@@ -35,20 +38,42 @@ class Material:
     reduced: Tensor
 
     @property
+    def fine(self) -> int:
+        """How many times finer the luma is that the network sees, too; 0: none."""
+        return math.isqrt(self.reduced.shape[1] - 3)
+
+    @property
+    def seen(self) -> Tensor | None:
+        """The reduced planes, (1, 3, h, w), where the fused step needs them."""
+        return self.reduced[:, :3] if self.heads.shape[1] > GAIN else None
+
+    @property
     def fused_bytes(self) -> int:
         """What the fused step reads and writes at least."""
         planes = sum(plane.numel() * plane.itemsize for plane in self.surface.planes)
-        return 2 * planes + self.heads.numel() * self.heads.itemsize
+        small = [self.heads] if self.seen is None else [self.heads, self.seen]
+        return 2 * planes + sum(each.numel() * each.itemsize for each in small)
 
     @property
     def reduced_bytes(self) -> int:
-        """What the reduction reads and writes at least."""
+        """What the reduction reads and writes at least, fine luma included."""
         planes = sum(plane.numel() * plane.itemsize for plane in self.surface.planes)
         return planes + self.reduced.numel() * self.reduced.itemsize
 
 
-def material(kind: str, size: tuple[int, int], small: tuple[int, int], seed: int, device: str) -> Material:
-    """Return a random picture, and heads that vary smoothly: displacements of a few small pixels."""
+def material(
+    kind: str, size: tuple[int, int], small: tuple[int, int], seed: int, device: str, *, inked: bool = False
+) -> Material:
+    """Return a random picture, and heads that vary smoothly: displacements of a few small pixels.
+
+    Args:
+        kind: one of `KINDS`.
+        size: (height, width) of the picture.
+        small: (h, w) of what the network sees.
+        seed: of picture and heads.
+        device: of all tensors.
+        inked: whether the heads are those with ink, of a network that sees fine luma.
+    """
     random = np.random.default_rng(seed)
     depth, paired = KINDS[kind], kind != "i420"
     dtype: Any = np.uint8 if depth == 8 else np.uint16
@@ -70,10 +95,13 @@ def material(kind: str, size: tuple[int, int], small: tuple[int, int], seed: int
             0.75 + 0.25 * wave,
             3 * wave,
             2 * np.cos(rows) * np.sin(columns),
+            *[0.3 + 0.2 * wave, 0.5 * wave, (4 + 2 * wave) / code, (8 - 4 * wave) / code, 0.4 * code * wave]
+            * inked,
         ]
     )
     half = torch.from_numpy(heads.astype(np.float16))[None].to(device)
-    reduced = torch.empty((1, 3, *small), dtype=torch.float16, device=device)
+    reduced = torch.zeros((1, 19 if inked else 3, *small), dtype=torch.float16, device=device)
+    reduced[:, :3] = half[:, :3]
     return Material(surface, (y, u, v), half, surface.empty(), reduced)
 
 
@@ -83,8 +111,7 @@ def varied(one: Material, count: int) -> list[Material]:
     for number in range(1, count):
         planes: Any = tuple(_rolled(plane, 2 * number) for plane in one.surface.planes)
         surface = replace(one.surface, planes=planes)
-        reduced = torch.empty_like(one.reduced)
-        made.append(Material(surface, one.planes, one.heads.clone(), surface.empty(), reduced))
+        made.append(Material(surface, one.planes, one.heads.clone(), surface.empty(), one.reduced.clone()))
     return made
 
 

@@ -4,8 +4,9 @@
 
 All take the same NV12 pictures and heads, give NV12, and are held against the same definition: ``agrees``
 says whether every code is within one of it. They take turns, round by round, on enough pictures that the
-cache holds none from the turn before. What can be recorded as a CUDA graph is, so that nothing waits for
-Python. In favour of the others: positions that are the same for every picture are computed beforehand.
+cache holds none from the turn before; ``bytes`` is what the step reads and writes at least for one. What can
+be recorded as a CUDA graph is, so that nothing waits for Python. In favour of the others: positions that are
+the same for every picture are computed beforehand.
 
 ``torch float16`` keeps positions in float32: half precision does not tell neighbouring pixels of 4K apart.
 A library that is not installed is listed, with what is missing. Without a GPU one tiny picture is done.
@@ -33,6 +34,8 @@ from benchmarks.gpu.material import Material, material, planes_of, varied
 LAUNCHES = 20  # in one graph
 TINY = (32, 64)
 OURS = "streamfx"
+WANTED = [("1080p", 2, False), ("4k", 2, False), ("1080p", 4, True)]
+"""Size, factor, and whether the heads are those with ink."""
 
 
 def off(found: list[Array], expected: Any) -> dict[str, Any]:
@@ -52,16 +55,30 @@ class Table:
     """One size: all that take part in it, checked one by one and timed in turns."""
 
     def __init__(
-        self, cases: Cases, name: str, size: tuple[int, int], factor: int, device: str, *, gpu: bool
+        self,
+        cases: Cases,
+        name: str,
+        size: tuple[int, int],
+        factor: int,
+        device: str,
+        *,
+        gpu: bool,
+        inked: bool = False,
     ) -> None:
         self._cases, self._name, self._gpu = cases, name, gpu
-        self._one = material("nv12", size, (size[0] // factor, size[1] // factor), 0, device)
+        small = (size[0] // factor, size[1] // factor)
+        self._one = material("nv12", size, small, 0, device, inked=inked)
         count = min(LAUNCHES, max(2, ROTATED_BYTES // self._one.fused_bytes)) if gpu else 1
         many = varied(self._one, count)
         self._launches = [many[at % count] for at in range(LAUNCHES if self._gpu else 1)]
         self._expected = defined(self._one, 8, 1.0)
         self._checked: dict[str, dict[str, Any]] = {}
         self._replays: dict[str, Callable[[], None]] = {}
+
+    @property
+    def moved_bytes(self) -> int:
+        """What the step reads and writes at least for one picture."""
+        return self._one.fused_bytes
 
     def enter(self, name: str, prepare: Callable[[Material], FuseOne], *, recorded: bool = True) -> None:
         """Check one that works on the GPU, and let it take part."""
@@ -160,11 +177,10 @@ def ours(one: Material) -> FuseOne:
 
 
 def compare(
-    cases: Cases, name: str, size: tuple[int, int], factor: int, rounds: int, *, gpu: bool
+    cases: Cases, name: str, size: tuple[int, int], factor: int, rounds: int, *, gpu: bool, inked: bool
 ) -> Mapping[str, Any]:
     """Measure one size; return what it is."""
-    name = f"{name} factor {factor}"
-    table = Table(cases, name, size, factor, "cuda" if gpu else "cpu", gpu=gpu)
+    table = Table(cases, name, size, factor, "cuda" if gpu else "cpu", gpu=gpu, inked=inked)
     table.enter(OURS, ours)
     table.enter("torch float32", partial(by_torch, dtype=torch.float32))
     table.enter("torch float16", partial(by_torch, dtype=torch.float16))
@@ -174,7 +190,7 @@ def compare(
         table.enter("CuPy", by_cupy, recorded=False)
     table.turns(rounds)
     table.host("OpenCV on the processor", by_opencv, min(rounds, 10))
-    return {"size": size, "factor": factor}
+    return {"size": size, "factor": factor, "inked": inked, "bytes": table.moved_bytes}
 
 
 def main() -> int:
@@ -190,10 +206,11 @@ def main() -> int:
         torch.set_num_threads(1)
     config = {"rounds": options.rounds, "launches": LAUNCHES, "rotated_bytes": ROTATED_BYTES, "kind": "nv12"}
     cases = Cases("gpu_peers", options.out, config, gpu=gpu)
-    wanted = [("1080p", 2), ("4k", 2), ("1080p", 4)] if gpu else [("tiny", 2)]
-    for name, factor in wanted:
-        size, rounds = SIZES.get(name, TINY), options.rounds if gpu else 1
-        cases.attempt(f"{name} factor {factor}", partial(compare, cases, name, size, factor, rounds, gpu=gpu))
+    wanted = WANTED if gpu else [("tiny", 2, False), ("tiny", 2, True)]
+    for at, factor, inked in wanted:
+        size, rounds = SIZES.get(at, TINY), options.rounds if gpu else 1
+        name = f"{at} factor {factor}{' with ink' * inked}"
+        cases.attempt(name, partial(compare, cases, name, size, factor, rounds, gpu=gpu, inked=inked))
     return cases.end()
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ FOUND = 9  # exit code for errors
 
 
 def kernels() -> None:
-    """Check reduce and fuse on odd sizes."""
-    for kind in KINDS:
-        print(check(kind, *ODD, "cuda")[0], flush=True)
+    """Check reduce and fuse on odd sizes, with ink and fine luma and without."""
+    for kind, inked in product(KINDS, (False, True)):
+        print(check(kind, *ODD, "cuda", inked=inked)[0], flush=True)
 
 
 def memcheck(tool: str | None, command: list[str], limit_seconds: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from streamfx.backends.inductor import InductorBackend
 from streamfx.errors import BackendUnavailableError
 from streamfx.generate.engine import Engine, read_engine
 from streamfx.gpu import Gpu
-from tests.engines import golden_input, make_engine
+from tests.engines import golden_input, make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +29,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return read_engine(make_engine(tmp_path_factory.mktemp("engines")))
+
+
+@pytest.fixture(scope="module")
+def inked(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return read_engine(make_inked_engine(tmp_path_factory.mktemp("engines")))
 
 
 @pytest.fixture
@@ -65,12 +70,16 @@ def test_each_setting_and_size_is_one_graph_however_many_there_are(
     assert len(captured) == 11
 
 
-def test_tensors_go_through_as_arrays_do(engine: Engine, captured: list[torch.fx.GraphModule]) -> None:
+@pytest.mark.parametrize(("kind", "channels"), [("engine", 7), ("inked", 11)])
+def test_tensors_go_through_as_arrays_do(
+    kind: str, channels: int, request: pytest.FixtureRequest, captured: list[torch.fx.GraphModule]
+) -> None:
+    engine: Engine = request.getfixturevalue(kind)
     compiled = InductorBackend().compile(engine, CompileOptions(device=Device.CPU))
     golden = engine.golden
     seen = torch.from_numpy(golden.planes)[None].repeat(2, 1, 1, 1)
-    assert compiled.heads_shape(tuple(seen.shape)) == (2, 7, 32, 48)
-    heads = torch.empty(2, 7, 32, 48, dtype=compiled.dtype)
+    assert compiled.heads_shape(tuple(seen.shape)) == (2, channels, 32, 48)
+    heads = torch.empty(2, channels, 32, 48, dtype=compiled.dtype)
     compiled.run(seen, golden.to_rgb, golden.from_rgb, golden.factor, heads)
     for each in heads:
         assert difference(each.numpy(), golden).largest < 1e-2

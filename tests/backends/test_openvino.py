@@ -19,7 +19,7 @@ from streamfx.backends.openvino import TOLERANCES, OpenVinoBackend, OpenVinoEngi
 from streamfx.backends.store import CompiledStore
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
 from streamfx.generate.engine import Engine, read_engine, write_engine
-from tests.engines import golden_input, make_engine
+from tests.engines import golden_input, make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +51,17 @@ SHIPPED = [path.parent for path in sorted((ROOT / "engines").glob("*/engine.yaml
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_shipped_engines_give_their_golden_heads(folder: Path, precision: Precision) -> None:
     OpenVinoBackend().compile(read_engine(folder), CompileOptions(precision)).close()  # checks them
+
+
+@pytest.mark.parametrize("precision", [Precision.F32, Precision.BF16])
+def test_an_engine_with_ink_that_sees_fine_luma_gives_its_golden_heads(
+    tmp_path: Path, precision: Precision
+) -> None:
+    inked = read_engine(make_inked_engine(tmp_path))
+    compiled = OpenVinoBackend().compile(inked, CompileOptions(precision))  # checks them
+    heads = compiled(*golden_input(5, (8, 8), 19), 2.0)
+    assert heads.shape == (11, 8, 8)
+    compiled.close()
 
 
 @pytest.mark.parametrize("precision", [Precision.F32, Precision.BF16])

@@ -12,16 +12,21 @@ from streamfx.backends.setting import Setting
 from streamfx.backends.settled import dynamic_sizes, settled
 from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.generate.engine import Engine, read_engine
-from tests.engines import golden_input, make_engine
+from tests.engines import golden_input, make_engine, make_inked_engine
 from tests.half_precision import half_error
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [path.parent for path in sorted((ROOT / "engines").glob("*/engine.yaml"))]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return read_engine(make_engine(tmp_path_factory.mktemp("engines")))
+@pytest.fixture(scope="module", params=[make_engine, make_inked_engine], ids=["plain", "inked"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return read_engine(request.param(tmp_path_factory.mktemp("engines")))
+
+
+def shape_of(engine: Engine) -> tuple[int, ...]:
+    """Return the shape of what its network sees of its golden frame."""
+    return 1, *engine.golden.planes.shape
 
 
 def setting_of(engine: Engine) -> Setting:
@@ -37,9 +42,17 @@ def test_shipped_engines_keep_their_golden_heads_in_half_precision(folder: Path)
     assert error.largest < TOLERANCE.largest / 2, error
 
 
+def test_small_engines_keep_their_golden_heads_in_half_precision_with_ink_and_fine_luma_too(
+    engine: Engine,
+) -> None:
+    error = half_error(engine)
+    assert error.rms < TOLERANCE.rms / 2, error
+    assert error.largest < TOLERANCE.largest / 2, error
+
+
 def test_what_no_picture_changes_is_computed_beforehand(engine: Engine) -> None:
     golden = engine.golden
-    graph = settled(engine, setting_of(engine), (1, 3, 32, 48))
+    graph = settled(engine, setting_of(engine), shape_of(engine))
     operators = {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
     assert not {name for name in operators if name.startswith(("aten.log2", "aten.einsum", "aten.sum"))}
     weights = sum(value.numel() for value in graph.state_dict().values())
@@ -49,11 +62,11 @@ def test_what_no_picture_changes_is_computed_beforehand(engine: Engine) -> None:
 
 
 def test_settled_for_any_size_it_takes_every_size_of_whole_strides(engine: Engine) -> None:
-    graph = settled(engine, setting_of(engine), (1, 3, 32, 48), any_size=True)
+    graph = settled(engine, setting_of(engine), shape_of(engine), any_size=True)
     plain = engine.network()
     constants = [torch.from_numpy(value.copy()) for value in setting_of(engine).values]
     for seed, size in enumerate([(8, 8), (32, 48), (72, 128)]):
-        seen = torch.from_numpy(golden_input(seed, size)[0])[None]
+        seen = torch.from_numpy(golden_input(seed, size, engine.spec.input_channels)[0])[None]
         with torch.inference_mode():
             assert torch.allclose(graph(seen), plain(seen, *constants), atol=1e-2)
 
@@ -62,7 +75,7 @@ def test_another_setting_gives_other_weights(engine: Engine) -> None:
     golden = engine.golden
     other = Setting.of(golden.to_rgb, golden.from_rgb, 1.0)
     seen = torch.from_numpy(golden.planes)[None]
-    heads = settled(engine, other, (1, 3, 32, 48))(seen)
+    heads = settled(engine, other, shape_of(engine))(seen)
     with torch.inference_mode():
         expected = engine.network()(seen, *(torch.from_numpy(value.copy()) for value in other.values))
     assert torch.allclose(heads, expected, atol=1e-2)

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from streamfx.backends.store import CompiledStore, StoreKey
 from streamfx.backends.tensorrt_build import Order
 from streamfx.backends.tensorrt_process import BuildingProcess
 from streamfx.generate.engine import Engine, read_engine
-from tests.engines import make_engine
+from tests.engines import make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]
 WHEELS = os.environ.get("STREAMFX_TENSORRT", "")
@@ -62,20 +63,20 @@ def test_an_engine_becomes_one_plan_in_half_precision(
     assert row["plan_bytes"] > 100_000
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return read_engine(make_engine(tmp_path_factory.mktemp("engines")))
-
-
 def order_for(engine: Engine, store: CompiledStore) -> Order:
     golden = engine.golden
     setting = Setting.of(golden.to_rgb, golden.from_rgb, golden.factor)
-    key = StoreKey(engine.name, engine.digest, "tensorrt", "1.5", None, "none", (), "f16", (), "1x3x32x48")
-    return Order(engine.folder, setting, (1, 3, 32, 48), key, store.folder)
+    shape = (1, *golden.planes.shape)
+    sizes = "x".join(map(str, shape))
+    key = StoreKey(engine.name, engine.digest, "tensorrt", "1.5", None, "none", (), "f16", (), sizes)
+    return Order(engine.folder, setting, shape, key, store.folder)
 
 
-def test_the_building_process_puts_the_real_plan_into_the_store(engine: Engine, tmp_path: Path) -> None:
-    store = CompiledStore(tmp_path)
+@pytest.mark.parametrize("make", [make_engine, make_inked_engine], ids=["plain", "inked"])
+def test_the_building_process_puts_the_real_plan_into_the_store(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    engine, store = read_engine(make(tmp_path)), CompiledStore(tmp_path / "compiled")
     order = order_for(engine, store)
     BuildingProcess([sys.executable, "-m", "tests.tensorrt_standins", WHEELS]).build(order)
     stored = store.load(order.key)

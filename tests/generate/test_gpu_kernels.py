@@ -170,4 +170,5 @@ def test_the_benchmark_of_the_kernels_runs_without_a_gpu(tmp_path: Path) -> None
     assert ran.returncode == 0, ran.stdout + ran.stderr
     rows = json.loads((tmp_path / "gpu_kernels.json").read_text())["rows"]
     assert {row["step"] for row in rows if "step" in row} == {"fuse", "reduce"}
-    assert [row["fuse_off_codes"] for row in rows if "fuse_off_codes" in row] != []
+    assert {row["inked"] for row in rows if "fuse_off_codes" in row} == {False, True}
+    assert {row["inked"] for row in rows if "median_us" in row} == {False, True}

@@ -26,9 +26,10 @@ from tests.generate.test_gpu_kernels import needs_triton
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def one() -> Material:
-    return material("nv12", (66, 130), (33, 40), 0, "cpu")  # odd factors, sizes that are no power of two
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "inked"])
+def one(request: pytest.FixtureRequest) -> Material:
+    # Odd factors, sizes that are no power of two.
+    return material("nv12", (66, 130), (33, 40), 0, "cpu", inked=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def expected(one: Material) -> Any:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_torch_gives_the_definition(one: Material, expected: Any, dtype: torch.dtype) -> None:
     by_torch(one, dtype)(one)
-    assert peers.off(planes_of(one.out), expected)["largest_off_codes"] <= 1
+    inked_in_half = dtype == torch.float16 and one.seen is not None  # codes of half precision, times slopes
+    assert peers.off(planes_of(one.out), expected)["largest_off_codes"] <= (2 if inked_in_half else 1)
 
 
 def test_cupy_gives_the_definition(one: Material, expected: Any) -> None:
@@ -85,9 +87,12 @@ def test_all_are_checked_and_take_turns_and_who_is_not_there_is_listed(
     for name in ("streamfx", "torch float32", "torch float16"):
         assert rows[f"tiny factor 2, {name}, check"]["agrees"]
         assert rows[f"tiny factor 2, {name}, time"]["median_us"] > 0
+        assert rows[f"tiny factor 2 with ink, {name}, time"]["median_us"] > 0
     assert rows["tiny factor 2, streamfx, time"]["times_ours"] == 1
     assert rows["tiny factor 2, OpenCV on the processor"]["skipped"] == "ImportError: no OpenCV"
     assert rows["tiny factor 2"]["size"] == [32, 64]
+    assert rows["tiny factor 2"]["bytes"] == 2 * 32 * 64 * 3 // 2 + 6 * 16 * 32 * 2
+    assert rows["tiny factor 2 with ink"]["bytes"] == 2 * 32 * 64 * 3 // 2 + (11 + 3) * 16 * 32 * 2
 
 
 def test_on_a_gpu_they_are_recorded_and_take_turns_on_pictures_that_differ(
@@ -115,4 +120,5 @@ def test_the_peers_run_without_a_gpu(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.gpu.peers", "--out", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert rows_of(tmp_path)["tiny factor 2, streamfx, check"]["agrees"]
+    for name in ("tiny factor 2", "tiny factor 2 with ink"):
+        assert rows_of(tmp_path)[f"{name}, streamfx, check"]["agrees"]
