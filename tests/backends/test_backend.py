@@ -159,7 +159,7 @@ def test_the_difference_is_counted_in_each_channels_own_spread() -> None:
 
 def test_a_channel_that_does_not_vary_has_a_spread_all_the_same() -> None:
     heads = np.stack([np.full((4, 4), value, np.float32) for value in (0, 1, -50)])
-    assert spread(heads).tolist() == pytest.approx([0.01, 0.01, 0.5])
+    assert spread(heads).tolist() == pytest.approx([0.05, 0.05, 2.5])
 
 
 def test_not_a_number_is_infinitely_far() -> None:
