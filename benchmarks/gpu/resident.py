@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.bare import Bare, bare_engine, inked_engine
 from benchmarks.record import RESULTS, record
 from streamfx.backends.backend import Backend, Build, CompileOptions, DeviceEngine
 from streamfx.backends.cuda import Device
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Golden
 from streamfx.backends.inductor import InductorBackend
 from streamfx.backends.tensorrt import TensorRtBackend
 from streamfx.frame import CodeRange, Colour, Frame, Matrix, Subsampling, VideoFormat
 from streamfx.generate.colour import code_to_rgb, rgb_to_code
+from streamfx.generate.fine_luma import fine_luma_reference
 from streamfx.generate.fuse import fuse_reference
-from streamfx.generate.networks.warp_mask import STRIDE, WarpMask
 from streamfx.generate.reduce import reduce_reference, small_size
 from streamfx.resident.effect import Step
 from streamfx.resident.form import Form
@@ -52,51 +53,11 @@ from streamfx.resident.residence import Residence, Room, held_of
 IN_FLIGHT = 4
 WARM_FRAMES = 100
 LIMIT_PIXELS = 4.0
-WEIGHTS = Path(__file__).parents[2] / "engines" / "wave" / "weights.safetensors"
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "inductor": InductorBackend,
     "eager": EagerBackend,
     "tensorrt": TensorRtBackend,
 }
-
-
-@dataclass(frozen=True)
-class Bare:
-    """A network as backends want it, without the libraries that read engine folders."""
-
-    model: torch.nn.Module
-    golden: Golden
-    name: str = "wave"
-    digest: str = "bare"
-    stride: int = STRIDE
-    folder: Path = WEIGHTS.parent
-
-    def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
-        height, width = (-(-side // STRIDE) * STRIDE for side in size)
-        return 3, height, width
-
-    def network(self) -> torch.nn.Module:
-        return self.model
-
-
-def bare_engine(*, tiny: bool) -> Bare:
-    """Return the network of ``wave``, with random weights where safetensors is not there to read its own."""
-    torch.manual_seed(0)
-    model = WarpMask(stem=4, width=8, blocks=1) if tiny else WarpMask(stem=16, width=48, blocks=4)
-    try:
-        if not tiny:
-            import safetensors.torch
-
-            model.load_state_dict(safetensors.torch.load_file(WEIGHTS))
-    except (ImportError, OSError, RuntimeError) as error:
-        print(f"random weights, as those of wave cannot be read: {error}", flush=True)
-    model = model.eval().requires_grad_(False)
-    colour = Colour(Matrix.BT709, CodeRange.LIMITED)
-    planes = np.random.default_rng(0).uniform(16, 235, (3, 64, 96)).astype(np.float32)
-    to_rgb, from_rgb = (convert(colour, 8).astype(np.float32) for convert in (code_to_rgb, rgb_to_code))
-    given = [torch.from_numpy(each) for each in (planes[None], to_rgb, from_rgb)]
-    heads = model(*given, torch.tensor([4.0]))[0].numpy()
-    return Bare(model, Golden(planes, to_rgb, from_rgb, 4.0, heads))
 
 
 def pictures(size: tuple[int, int], count: int) -> list[Frame]:
@@ -228,9 +189,11 @@ def error_codes(flow: Flow, engine: Bare) -> dict[str, float]:
     small = small_size(frame.size, flow.factor, spec.stride)
     reduced = reduce_reference(frame.planes, frame.subsampling, colour, small).astype(np.float32)
     matrices = [torch.from_numpy(each(colour, 8).astype(np.float32)) for each in (code_to_rgb, rgb_to_code)]
-    heads: Tensor = engine.model(
-        torch.from_numpy(reduced)[None].cpu(), *matrices, torch.tensor([flow.factor])
-    )
+    seen = reduced
+    if spec.fine_luma:
+        fine = fine_luma_reference(frame.planes[0], reduced[0], spec.fine_luma)
+        seen = np.concatenate([reduced, fine]).astype(np.float32)
+    heads: Tensor = engine.model(torch.from_numpy(seen)[None], *matrices, torch.tensor([flow.factor]))
     expected = fuse_reference(
         frame.planes,
         heads[0].numpy(),
@@ -269,7 +232,13 @@ class Bench:
         if self._out is not None:
             record("gpu_resident", self.rows, {**config, "failures": self.failures}, self._out)
 
-    def engine(self, backend: str, engine: Bare, sizes: list[tuple[str, tuple[int, int]]]) -> None:
+    def engine(
+        self,
+        backend: str,
+        engine: Bare,
+        sizes: list[tuple[str, tuple[int, int]]],
+        factors: tuple[float, ...] = (2.0, 4.0),
+    ) -> None:
         """Measure one backend at every size and factor."""
         device = Device.CUDA if self.device.type == "cuda" else Device.CPU
         # What stands in for a TensorRT plan while that is built is not to be measured in its place.
@@ -277,12 +246,12 @@ class Bench:
         assert isinstance(compiled, DeviceEngine)
         residence = Residence(self.device, Room(least=12, workers=IN_FLIGHT))
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
-        step = Step(Network(name, compiled, engine.stride, LIMIT_PIXELS), residence)
+        step = Step(Network(name, compiled, engine.stride, LIMIT_PIXELS, engine.fine_luma), residence)
         for label, size in sizes:
             frames = pictures(size, 8)
-            for factor in (2.0, 4.0):
+            for factor in factors:
                 flow = Flow(step, residence, frames, factor)
-                case = f"{backend} {label} factor {factor:g}"
+                case = f"{backend}{' with ink' * (engine.fine_luma > 0)} {label} factor {factor:g}"
                 self.attempt(f"{case}, error", lambda flow=flow: error_codes(flow, engine))  # type: ignore[misc]
                 self.attempt(f"{case}, device", lambda flow=flow: timed(flow.on_device, self.frames))  # type: ignore[misc]
                 self.attempt(f"{case}, alone", lambda flow=flow: timed(flow.alone, self.frames))  # type: ignore[misc]
@@ -323,11 +292,14 @@ def main() -> int:
     bench = Bench(device, options.frames if gpu else 8, options.out or (RESULTS if gpu else None))
     engine = bare_engine(tiny=not gpu)
     sizes = [("1080p", (1080, 1920)), ("4K", (2160, 3840))] if gpu else [("tiny", (96, 160))]
-    for backend in options.backend or (["inductor", "eager"] if gpu else ["eager"]):
+    backends = options.backend or (["inductor", "eager"] if gpu else ["eager"])
+    measures = [partial(bench.engine, backend, engine, sizes) for backend in backends]
+    measures.append(partial(bench.engine, backends[0], inked_engine(tiny=not gpu), sizes[:1], (4.0,)))
+    for measure in measures:
         try:
-            bench.engine(backend, engine, sizes)
+            measure()
         except Exception as error:
-            bench.failures.append(f"{backend}: {error}\n{traceback.format_exc()}")
+            bench.failures.append(f"{measure.args[0]}: {error}\n{traceback.format_exc()}")
     for failure in bench.failures:
         print(f"FAILED {failure}", flush=True)
     return 1 if bench.failures else 0

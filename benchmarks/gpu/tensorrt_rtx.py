@@ -31,9 +31,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.__main__ import KIT
+from benchmarks.gpu.bare import bare_engine
 from benchmarks.gpu.cases import Cases, Measure, NotHereError
 from benchmarks.gpu.planned import Planned
-from benchmarks.gpu.resident import bare_engine
 from streamfx.backends.golden import Golden
 
 PIECE = "kit.tar.xz.{number}-of-{count}"

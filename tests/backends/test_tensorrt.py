@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.gpu import engines, resident
+from benchmarks.gpu import bare, engines, resident
 from streamfx.backends.backend import Build, CompilableEngine, CompileOptions, DeviceEngine, Precision
 from streamfx.backends.cuda import Device
 from streamfx.backends.golden import difference
@@ -449,7 +449,7 @@ def test_benchmarks_measure_plans_and_not_what_stands_in_for_them(
     ]  # golden, and the one timed
     monkeypatch.setitem(resident.BACKENDS, "tensorrt", lambda: compiling)
     bench = resident.Bench(torch.device("cpu"), 1, None)
-    bench.engine("tensorrt", resident.bare_engine(tiny=True), [])
+    bench.engine("tensorrt", bare.bare_engine(tiny=True), [])
     assert compiling.builds == [Build.WAIT, Build.WAIT]
 
 

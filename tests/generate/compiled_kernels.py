@@ -135,21 +135,19 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_inked_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=11),
     "nv12_inked_factor_8": lambda: fuse("nv12", SIZE[1] // 8, channels=11),
     "nv12_inked_no_whole_factor": lambda: fuse("nv12", SIZE[1] // 3, channels=11),
+    "i420_inked_factor_4": lambda: fuse("i420", SIZE[1] // 4, channels=11),
     "p010_inked_factor_4": lambda: fuse("p010", SIZE[1] // 4, channels=11),
-    "nv12_detailed_factor_1": lambda: fuse("nv12", SIZE[1], channels=7),
-    "nv12_detailed_factor_2": lambda: fuse("nv12", SIZE[1] // 2, channels=7),
-    "nv12_detailed_factor_8": lambda: fuse("nv12", SIZE[1] // 8, channels=7),
     "i420_factor_4": lambda: fuse("i420", SIZE[1] // 4),
     "p010_factor_4": lambda: fuse("p010", SIZE[1] // 4),
     "place_nv12": lambda: place("nv12"),
     "place_i420": lambda: place("i420"),
     "reduce_nv12_factor_2": lambda: reduce("nv12", 2),
     "reduce_nv12_factor_4": lambda: reduce("nv12", 4),
+    "reduce_p010_factor_8": lambda: reduce("p010", 8),
     "fine_nv12_factor_1": lambda: reduce("nv12", 1, 4),
     "fine_nv12_factor_2": lambda: reduce("nv12", 2, 4),
     "fine_nv12_factor_4": lambda: reduce("nv12", 4, 4),
     "fine_p010_factor_8": lambda: reduce("p010", 8, 4),
-    "reduce_p010_factor_8": lambda: reduce("p010", 8),
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 MOST_REGISTERS = 64  # half of the threads an SM holds can then run on it at least
 ARCHITECTURES = ("80", "86", "89", "90", "100", "120")
+OF_EACH_KIND = ("80", "89", "90", "120")
 
 
 def needs_triton() -> None:
@@ -143,17 +144,26 @@ def assert_fits(build: dict[str, Any]) -> None:
 
 
 def test_the_kernels_compile_for_real_gpus_within_the_registers_and_without_spilling(tmp_path: Path) -> None:
-    first, *later = ARCHITECTURES
-    found = compiled(tmp_path, first, "nv12_factor_4", "reduce_nv12_factor_4", "--later", *later)
-    assert [str(build["architecture"]) for build in found] == 2 * list(ARCHITECTURES)
-    for build in found:
+    first, *later = OF_EACH_KIND
+    names = ("nv12_factor_4", "nv12_inked_factor_4", "reduce_nv12_factor_4", "fine_nv12_factor_4")
+    builds = compiled(tmp_path, first, *names, "--later", *later)
+    assert [str(build["architecture"]) for build in builds] == len(names) * list(OF_EACH_KIND)
+    for build in builds:
         assert_fits(build)
-    fused, reduced = found[0], found[-1]
+    fused, inked, reduced, fine = builds[:: len(OF_EACH_KIND)]
     # Half of it is luma: 8 pixels in a row have 4 columns of 4 heads, above and below, and 4 samples each.
     # Chroma: 4 pairs in a row, 4 columns of 5 heads, and 4 pairs each. And the strength.
     assert fused["loads"] <= 2 * 4 * 4 + 8 * 4 + 2 * 4 * 5 + 4 * 4 + 1
     assert fused["stores"] <= 2 + 2 + 2  # words of 4 bytes, and the flags
+    # Luma: 4 pixels in a row have 3 columns of 9 heads and of the reduced luma, 4 samples each, and their own.
+    # Chroma: 2 pairs in a row, 3 columns of 6 heads and of both reduced planes, 4 pairs each, and their own.
+    assert inked["loads"] <= 2 * 3 * 10 + 4 * 5 + 2 * 3 * 8 + 2 * 5 + 1
+    assert inked["stores"] <= 1 + 1 + 3
     assert reduced["loads"] < 60
+    # Luma: where it begins, 5 weights for each of 4 samples in a row, which are kept, and 4 rows of as many
+    # samples and 5 weights; no sample is loaded twice. The rest is chroma's.
+    assert fine["loads"] <= 2 + 5 * 4 + 4 * (4 + 5) + 20
+    assert fine["stores"] == 1 + 16 + 2
 
 
 @pytest.mark.slow

@@ -19,10 +19,10 @@ def test_the_benchmark_runs_without_a_gpu_and_writes_what_it_measured(tmp_path: 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     written = json.loads((tmp_path / "gpu_resident.json").read_text())
     rows = {row["case"]: row for row in written["rows"]}
-    assert len(rows) == 10
-    for factor in (2, 4):
-        assert rows[f"eager tiny factor {factor}, error"]["largest_error_codes"] <= 1
+    assert len(rows) == 15
+    for case in ("eager tiny factor 2", "eager tiny factor 4", "eager with ink tiny factor 4"):
+        assert rows[f"{case}, error"]["largest_error_codes"] <= 1
         for flow in ("device", "alone", "memory"):
-            assert rows[f"eager tiny factor {factor}, {flow}"]["frames"] == 8
-        assert rows[f"eager tiny factor {factor}, astray"]["astray"] is None  # not known without a GPU
+            assert rows[f"{case}, {flow}"]["frames"] == 8
+        assert rows[f"{case}, astray"]["astray"] is None  # not known without a GPU
     assert written["config"]["failures"] == []
