@@ -103,7 +103,7 @@ def open_source(
 
         return NetworkSource(text, live, threads=threads)
     if scheme is None and is_pictures(text):
-        return PictureSource(text)
+        return PictureSource(text, preparation=preparation)
     from streamfx.capture.file import FileSource
 
     return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

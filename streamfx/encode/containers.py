@@ -129,7 +129,9 @@ def find_container(path: Path) -> Container:
         ending = (
             f"the ending '{path.suffix}' stands for no" if path.suffix else "it has no ending that says the"
         )
-        raise ConfigError(f"{path}: {ending} kind of video file; there are: {' '.join(CONTAINERS)}")
+        raise ConfigError(
+            f"{path}: {ending} kind of video file; there are: {' '.join(CONTAINERS)}, and pictures: .png .jpg"
+        )
     return found
 
 

@@ -156,6 +156,8 @@ def plan(
     if preset is None and codec.name == "prores" and "444" in pix_fmt:
         preset = "4444"
     options = codec.options(preset, settings.quality) | dict(settings.options)
+    if "yuva" in pix_fmt and codec.encoder.startswith("libvpx"):
+        options.setdefault("auto-alt-ref", "0")  # hidden pictures have no alpha, and VP8 refuses them with it
     colour = video.colour
     if codec.code_range is not None:
         colour = replace(colour, code_range=codec.code_range)
