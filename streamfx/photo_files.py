@@ -23,7 +23,7 @@ def read_exif(data: bytes) -> bytes:
     if data.startswith(b"\xff\xd8"):
         found = (inner for kind, inner in _segments(data) if kind == _APP1 and inner.startswith(_EXIF))
     else:
-        found = (inner for kind, inner in _chunks(data) if kind in (b"eXIf", b"EXIF"))
+        found = (inner for kind, inner in chunks(data) if kind in (b"eXIf", b"EXIF"))
     return next(found, b"").removeprefix(_EXIF)
 
 
@@ -36,7 +36,7 @@ def read_icc(data: bytes) -> bytes:
             if kind == _APP2 and inner.startswith(_PROFILE)
         ]
         return b"".join(part[2:] for part in sorted(parts, key=lambda part: part[:1]))
-    for kind, inner in _chunks(data):
+    for kind, inner in chunks(data):
         if kind == b"ICCP":
             return inner
         if kind == b"iCCP":
@@ -82,7 +82,7 @@ def with_tags(picture: bytes, exif: bytes, icc: bytes) -> bytes:
 
 def is_animated(data: bytes) -> bool:
     """Return whether a PNG or WebP file holds several pictures, to be shown one after the other."""
-    for kind, inner in _chunks(data):
+    for kind, inner in chunks(data):
         if kind in (b"acTL", b"ANIM"):
             return True
         if kind == b"IDAT" or (kind == b"VP8X" and inner and not inner[0] & 2):
@@ -117,7 +117,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + size
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (kind, what is in it) of each chunk of a PNG or WebP file; of any other there are none."""
     if data.startswith(b"\x89PNG"):
         at, size_form, size_at, kind_at, after = 8, ">I", 0, 4, 4

@@ -114,7 +114,9 @@ CONTAINERS = {
     ),
     ".ts": _TS,
     ".m2ts": _TS,
-    ".gif": Container("gif", ("gif",), tick_seconds=Fraction(1, 100), sound=False, rotation=False),
+    ".gif": Container(
+        "gif", ("gif",), tick_seconds=Fraction(1, 100), sound=False, rotation=False, alpha=("gif",)
+    ),
 }
 
 

@@ -74,7 +74,7 @@ class Packer:
         step_seconds = 1 / video.rate_fps if video.rate_fps else Fraction(1, 25)
         self._usual_duration = max(round(step_seconds / video.time_base), 1)
         self._reformatter = VideoReformatter()
-        self._palette = Palette(video.size) if pix_fmt == "pal8" else None
+        self._palette = Palette(video.size, alpha=video.alpha) if pix_fmt == "pal8" else None
         self._fields = FieldFlags(self._size, video, pix_fmt) if video.top_field_first is not None else None
 
     def pack(self, frame: Frame) -> VideoFrame:
@@ -194,9 +194,10 @@ class Palette:
 
     Args:
         size: (height, width) of the pictures in pixels.
+        alpha: whether one of the colours is for pixels that are more transparent than opaque.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], *, alpha: bool = False) -> None:
         height, width = size
         graph = av.filter.Graph()
         source = graph.add_buffer(
@@ -204,7 +205,7 @@ class Palette:
         )
         split, generate = (
             graph.add("split"),
-            graph.add("palettegen", "stats_mode=single:reserve_transparent=0"),
+            graph.add("palettegen", f"stats_mode=single:reserve_transparent={int(alpha)}"),
         )
         use, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
         source.link_to(split)
