@@ -43,6 +43,21 @@ class ExtraStream:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture file beside its pixels.
+
+    Attributes:
+        name: of the file, without its folder.
+        exif: what camera and programs said of it, laid out as a TIFF file; empty without.
+        icc: the colour profile; empty without.
+    """
+
+    name: str
+    exif: bytes = b""
+    icc: bytes = b""
+
+
 @dataclass(slots=True)
 class Extras:
     """The streams and tags of a source that are copied, and the tray their packets wait in.

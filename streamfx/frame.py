@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from streamfx.alpha import enlarged_alpha
 from streamfx.errors import FrameError
 
 Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -160,6 +161,7 @@ class VideoFormat:
         captured_ns: int = 0,
         repeated: bool = False,
         held: OnDevice | None = None,
+        alpha: Plane | None = None,
     ) -> Frame:
         """Return a frame of this stream; see ``Frame`` for what each argument is and what is checked."""
         return Frame(
@@ -174,6 +176,7 @@ class VideoFormat:
             captured_ns=captured_ns,
             repeated=repeated,
             held=held,
+            alpha=alpha,
         )
 
     def grey(self) -> Frame:
@@ -224,6 +227,8 @@ class Frame:
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
         shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.
         held: the pixels, where they are on a device; None where they are in ``planes``.
+        alpha: how opaque each pixel is, as large and as deep as luma, from 0 to the highest value; None where
+            all are opaque.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -241,8 +246,11 @@ class Frame:
     repeated: bool = False
     shot: int = 0
     held: OnDevice | None = None
+    alpha: Plane | None = None
 
     def __post_init__(self) -> None:
+        if self.alpha is not None:
+            self._check_alpha(self.alpha)
         if self.held is not None:
             self._check_held(self.held)
             return
@@ -268,6 +276,15 @@ class Frame:
                 raise FrameError(f"frame {self.index}: samples of plane {name} must be contiguous in a row")
             plane.flags.writeable = False
 
+    def _check_alpha(self, alpha: Plane) -> None:
+        dtype = np.dtype(np.uint8 if self.depth == 8 else np.uint16)
+        if alpha.shape != self.size or alpha.dtype != dtype:
+            raise FrameError(
+                f"frame {self.index}: alpha must be {self.size} {dtype} as luma is, found {alpha.shape} "
+                f"{alpha.dtype}"
+            )
+        alpha.flags.writeable = False
+
     def _check_held(self, held: OnDevice) -> None:
         asked = (self.subsampling, self.depth, 0)
         found = (held.subsampling, held.depth, len(self.planes))
@@ -288,7 +305,14 @@ class Frame:
     @property
     def format(self) -> VideoFormat:
         """What it says of the stream it belongs to."""
-        return VideoFormat(self.size, self.subsampling, self.depth, self.colour, self.time_base)
+        return VideoFormat(
+            self.size,
+            self.subsampling,
+            self.depth,
+            self.colour,
+            self.time_base,
+            alpha=self.alpha is not None,
+        )
 
     @property
     def time_seconds(self) -> Fraction:
@@ -296,8 +320,11 @@ class Frame:
         return self.pts * self.time_base
 
     def with_planes(self, planes: Planes) -> Frame:
-        """Return a frame with other pixels and the same everything else."""
-        return replace(self, planes=planes, held=None)
+        """Return a frame with other pixels and the same everything else; alpha is enlarged with them."""
+        alpha, size = self.alpha, planes[0].shape
+        if alpha is not None and alpha.shape != size:  # enlarged by the effect
+            alpha = enlarged_alpha(alpha, (size[0], size[1]))
+        return replace(self, planes=planes, held=None, alpha=alpha)
 
     def fetched(self) -> Frame:
         """Return the frame with its pixels in main memory; the very same where they are there."""

@@ -122,7 +122,7 @@ def run_parts(
         if pipeline.result is None:  # Ctrl-C before anything had started
             raise KeyboardInterrupt from failure
         report = _report(config, parts, pipeline.result, started_at, opening_seconds)
-        say(report.notes, but=said)
+        say((*parts.source.notes, *parts.sink.notes), but=said)
     if config.report is not None:
         try:
             report.write(config.report)

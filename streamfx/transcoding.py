@@ -14,13 +14,14 @@ from pathlib import Path
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import usable_cores
-from streamfx.encode.sink import Sink, open_sink, shows_as_coded
+from streamfx.encode.sink import Sink, holds_alpha, open_sink, shows_as_coded
 from streamfx.errors import SinkError
 from streamfx.flow import Flow
 from streamfx.frame import VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.generate.chain import output_format
 from streamfx.generate.request import parse_effect
+from streamfx.generate.transparent import opaque_within
 from streamfx.notes import refuse_losses, say
 from streamfx.report import Report
 from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
@@ -133,7 +134,9 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     """
     total = config.threads or usable_cores()
     # Imported here, for it loads FFmpeg.
+    from streamfx.capture.pictures import PictureSource
     from streamfx.capture.preparation import Preparation
+    from streamfx.encode.pictures import takes_any_size
 
     with contextlib.ExitStack() as opened:
         queued = max(config.queue.capture or 0, config.queue.encode or 0)
@@ -144,9 +147,17 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
             place,
             threads=min(total, MOST_WORKERS),
             looked_at=any(request.route or request.auto for request in requests),
-            preparation=Preparation(config.deinterlace, upright=shows_as_coded(config.output)),
+            preparation=Preparation(
+                config.deinterlace,
+                upright=shows_as_coded(config.output),
+                alpha=config.pixel_format is None and holds_alpha(config.output, config.codec),
+                alone=takes_any_size(config.output),
+            ),
         )
         opened.callback(source.close)
+        alone = takes_any_size(config.output) and isinstance(source, PictureSource)
+        if source.format.alpha or alone:
+            place = replace(place, residence=None)  # frames on a GPU have no alpha, and are all alike
         video = output_format(config.effects, source.format)
         encoder = encoder_of(config, video, place.residence)
         try:
@@ -174,6 +185,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
             effects,
             sink,
             flow,
+            process=opaque_within(effects.chain.process) if source.format.alpha else None,
             workers=workers,
             file=Path(config.output),
             said=said,
@@ -181,6 +193,11 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
 
 
 def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:
+    from streamfx.capture.pictures import PictureSource
+    from streamfx.encode.pictures import Photos
+
+    if config.limits.frames is not None and video.frame_count is not None:
+        video = replace(video, frame_count=min(video.frame_count, config.limits.frames))
     return open_sink(
         config.output,
         format=video,
@@ -193,6 +210,7 @@ def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: 
         pixel_format=encoder.pixel_format if encoder else config.pixel_format,
         overwrite=config.overwrite,
         packing=encoder.packing if encoder else None,
+        photos=Photos(source.names, source.photos) if isinstance(source, PictureSource) else None,
     )
 
 

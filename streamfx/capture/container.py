@@ -12,6 +12,7 @@ import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from streamfx.addresses import scheme_of, without_credentials
@@ -23,6 +24,7 @@ from streamfx.notes import Converted, LeftOut
 # A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
 _WEB_OPTIONS = {"reconnect": "1", "reconnect_delay_max": "8", "rw_timeout": "20000000"}
 _WEB_SECONDS = (20.0, 60.0)  # to open, and to wait for data
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
 
 
@@ -124,6 +126,24 @@ def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoS
         LeftOut(f"video stream {other} is left out; stream {video.index} is used") for other in others
     )
     return video
+
+
+def alpha_decoder(video: VideoStream) -> VideoCodecContext | None:
+    """Return a decoder that gives the alpha of a VP8 or VP9 video, which FFmpeg's own passes over.
+
+    None for any other video.
+    """
+    name = _ALPHA_DECODERS.get(video.codec_context.name)
+    if name is None or not has_coded_alpha(video):
+        return None
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
+
+
+def has_coded_alpha(video: VideoStream) -> bool:
+    """Return whether a file says that its video has alpha beside the pictures, as WebM and Matroska may."""
+    return any(key.lower() == "alpha_mode" and value == "1" for key, value in video.metadata.items())
 
 
 def gather_extras(container: InputContainer, video: VideoStream, notes: list[str]) -> Extras:

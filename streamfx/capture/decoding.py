@@ -11,6 +11,7 @@ import av
 from av import VideoFrame
 from av.container import InputContainer
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from streamfx.capture.clock import PacketClock
@@ -34,6 +35,7 @@ class Decoding:
         clock: sets times right where a container's clock jumps.
         notes: where to say what cannot be passed on.
         prepared: what pictures pass through; None where they stay on a device.
+        decoder: decodes the pictures; None: the stream's own.
 
     Attributes:
         video_packets: packets of the video so far, broken ones included.
@@ -51,9 +53,10 @@ class Decoding:
         clock: PacketClock,
         notes: list[str],
         prepared: Prepared | None = None,
+        decoder: VideoCodecContext | None = None,
     ) -> None:
         self._video, self._name, self._extras, self._clock, self._notes = video, name, extras, clock, notes
-        self._prepared = prepared
+        self._prepared, self._decoder = prepared, decoder or video.codec_context
         self.video_packets = 0
         self.reached_seconds = 0.0
         self.broke_off: str | None = None
@@ -141,19 +144,22 @@ class Decoding:
     def _decode(self, packet: Packet[Stream]) -> None:
         self.video_packets += 1
         try:
-            self._take(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
+            self._take(picture for picture in self._decoded(packet) if isinstance(picture, VideoFrame))
         except av.FFmpegError as error:
             raise DecodeError(
                 f"{self._name}: video packet {self.video_packets} (pts {packet.pts}) cannot be decoded: "
                 f"{error.strerror}"
             ) from error
 
+    def _decoded(self, packet: Packet[Stream]) -> Iterable[object]:
+        return self._decoder.decode(packet)
+
     def _end(self) -> None:
         """At the end of the data: get what the decoder still holds."""
         self._ended = True
         # At the end of broken data there may be nothing left to get.
         with contextlib.suppress(av.FFmpegError):
-            self._take(self._video.decode(None))
+            self._take(self._decoder.decode(None))
         if self._prepared is not None:
             self._pictures.extend(self._prepared.rest())
 

@@ -22,6 +22,8 @@ def describe(
     first: VideoFrame,
     planarizer: Planarizer,
     prepared: Prepared,
+    *,
+    alpha: bool = False,
 ) -> VideoFormat:
     """Return what all frames of a file have in common.
 
@@ -31,6 +33,7 @@ def describe(
         first: the first picture, as it came out of decoding and preparation.
         planarizer: made for it.
         prepared: what pictures passed through.
+        alpha: whether alpha is kept.
     """
     time_base = video.time_base or first.time_base
     assert time_base is not None
@@ -52,6 +55,7 @@ def describe(
         duration_seconds=duration_seconds,
         hdr=hdr_metadata(first),
         top_field_first=_top_field_first(first, video),
+        alpha=alpha,
     )
 
 

@@ -12,19 +12,26 @@ import av
 from av import VideoFrame
 from av.codec.context import Flags
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 
 from streamfx.addresses import without_credentials
 from streamfx.capture.clock import FrameClock, PacketClock
-from streamfx.capture.container import best_video, gather_extras, open_container
+from streamfx.capture.container import (
+    alpha_decoder,
+    best_video,
+    gather_extras,
+    has_coded_alpha,
+    open_container,
+)
 from streamfx.capture.decoding import Decoding
 from streamfx.capture.description import describe
 from streamfx.capture.on_device import PicturesOnDevice
-from streamfx.capture.planar import Planarizer, assumptions
+from streamfx.capture.planar import Planarizer, assumptions, layout_of, samples_of
 from streamfx.capture.preparation import Preparation, Prepared
 from streamfx.capture.side_data import display_matrix
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
-from streamfx.frame import NO_PLANES, Frame, OnDevice
+from streamfx.frame import NO_PLANES, Frame, OnDevice, Plane, Planes
 from streamfx.notes import Converted, LeftOut
 
 log = logging.getLogger(__name__)
@@ -95,6 +102,7 @@ class FileSource:
                 clock=self._clock,
                 notes=self.notes,
                 prepared=self._prepared if pictures is None else None,
+                decoder=self._own_decoder(),
             )
             first = self._first_picture()
             if pictures is not None and (problem := pictures.problem(first) or self._needs_filters(first)):
@@ -156,10 +164,18 @@ class FileSource:
         why = f": {failure}" if failure else ""
         raise SourceOpenError(f"{self.name}: no picture in it can be decoded{why}") from failure
 
+    def _own_decoder(self) -> VideoCodecContext | None:
+        decoder = alpha_decoder(self._video) if self._preparation.alpha else None
+        if decoder is not None:
+            decoder.thread_count = self._video.codec_context.thread_count
+        return decoder
+
     def _needs_filters(self, first: VideoFrame) -> str | None:
         """Return what must be done to pictures that cannot be done where they are on a device."""
         if self._preparation.upright and first.rotation:
             return "it is to be turned upright"
+        if self._preparation.alpha and layout_of(samples_of(first).name).alpha:
+            return "it has alpha"
         asked = self._preparation.deinterlace
         return (
             "it is to be deinterlaced"
@@ -169,7 +185,12 @@ class FileSource:
 
     def _describe(self, container: InputContainer, extras: Extras, first: VideoFrame) -> None:
         self._planarizer = Planarizer(first)
-        self.format = describe(container, self._video, first, self._planarizer, self._prepared)
+        shows_through = self._planarizer.shows_through(first, seen=self._container_name == "gif")
+        # FFmpeg gives alpha to every GIF, so there the first picture must show it.
+        alpha = shows_through and self._preparation.alpha
+        if (shows_through or has_coded_alpha(self._video)) and not alpha:
+            self.notes.append(LeftOut("alpha is left out: the output does not hold it"))
+        self.format = describe(container, self._video, first, self._planarizer, self._prepared, alpha=alpha)
         extras.display_matrix = None if self._prepared.turned else display_matrix(first)
         extras.shift_seconds = self._clock.start_shift_seconds(container)
         self._shift = round(extras.shift_seconds / self.format.time_base)
@@ -180,8 +201,6 @@ class FileSource:
         layout = self._planarizer.layout
         if layout.note and self._on_device is None:
             self.notes.append(layout.note)
-        elif self._video.metadata.get("alpha_mode") == "1":
-            self.notes.append("alpha is dropped")
         self._note_deinterlacing()
         if self.format.top_field_first is not None:
             self.notes.append(Converted("pictures are interlaced, and stay so"))
@@ -219,9 +238,11 @@ class FileSource:
         pts, duration = self._times.time_of(picture, next_pts, self._shift)
         try:
             held = self._held(picture)
+            planes, alpha = (NO_PLANES, None) if held else self._planes(picture)
             return self.format.frame(
-                NO_PLANES if held else self._planarizer.planes(picture),
+                planes,
                 held=held,
+                alpha=alpha,
                 index=self._index,
                 pts=pts,
                 duration=duration,
@@ -229,6 +250,11 @@ class FileSource:
             )
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
+
+    def _planes(self, picture: VideoFrame) -> tuple[Planes, Plane | None]:
+        if self.format.alpha:
+            return self._planarizer.with_alpha(picture)
+        return self._planarizer.planes(picture), None
 
     def _held(self, picture: VideoFrame) -> OnDevice | None:
         if self._on_device is None:

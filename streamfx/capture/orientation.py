@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+
+from streamfx.photo_files import orientation
 
 Filters = tuple[tuple[str, str], ...]
 """FFmpeg filters, each a name and its arguments."""
 
 _ONE = 1 << 16  # of the fixed-point numbers of a display matrix
-_MIRROR, _UPSIDE_DOWN = ("hflip", ""), ("vflip", "")
+_MIRROR: Filters = (("hflip", ""),)
+_UPSIDE_DOWN: Filters = (("vflip", ""), ("copy", ""))  # else the rows would only be counted backwards
 # By EXIF's number of the orientation; FFmpeg's names of the four ways to exchange rows and columns.
 _TURNS: dict[int, Filters] = {
     1: (),
-    2: (_MIRROR,),
-    3: (_MIRROR, _UPSIDE_DOWN),
-    4: (_UPSIDE_DOWN,),
+    2: _MIRROR,
+    3: _MIRROR + _UPSIDE_DOWN,
+    4: _UPSIDE_DOWN,
     5: (("transpose", "cclock_flip"),),
     6: (("transpose", "clock"),),
     7: (("transpose", "clock_flip"),),
@@ -33,8 +35,6 @@ _MATRICES = {
     (0, -1, 1, 0): 8,
 }
 _BY_DEGREES = {0: 1, 90: 8, 180: 3, 270: 6}  # counter-clockwise
-_ORIENTATION, _SHORT = 0x0112, 3
-_LOOKED_AT_BYTES = 1 << 20  # EXIF data stands near the beginning, but in WebP
 
 
 def turn_of_matrix(matrix: Sequence[int]) -> Filters | None:
@@ -47,9 +47,10 @@ def turn_of_matrix(matrix: Sequence[int]) -> Filters | None:
         (('transpose', 'clock'),)
     """
     a, b, _, c, d, *_ = matrix
-    number = _MATRICES.get(tuple(round(value / _ONE) for value in (a, b, c, d)))  # type: ignore[arg-type]
-    exact = all(abs(value) in (0, _ONE) for value in (a, b, c, d))
-    return _TURNS[number] if exact and number is not None else None
+    if any(abs(value) not in (0, _ONE) for value in (a, b, c, d)):
+        return None
+    number = _MATRICES.get((a // _ONE, b // _ONE, c // _ONE, d // _ONE))
+    return None if number is None else _TURNS[number]
 
 
 def turn_of_degrees(degrees: int) -> Filters | None:
@@ -58,63 +59,6 @@ def turn_of_degrees(degrees: int) -> Filters | None:
     return None if number is None else _TURNS[number]
 
 
-def turn_of_photo(data: bytes) -> Filters:
-    """Return the filters that turn a photograph as its EXIF data says: JPEG, PNG, WebP or TIFF."""
-    for exif in _exif(data[:_LOOKED_AT_BYTES] if not data.startswith(b"RIFF") else data):
-        number = _orientation(exif)
-        if number in _TURNS:
-            return _TURNS[number]
-    return ()
-
-
-def _exif(data: bytes) -> Iterator[bytes]:
-    """Yield the EXIF data of a picture file, which is laid out as a TIFF file."""
-    if data.startswith((b"II*\0", b"MM\0*")):
-        yield data
-    elif data.startswith(b"\xff\xd8"):
-        for kind, inner in _jpeg_segments(data):
-            if kind == 0xE1 and inner.startswith(b"Exif\0\0"):
-                yield inner[6:]
-    elif data.startswith(b"\x89PNG"):
-        yield from (inner for kind, inner in _png_chunks(data) if kind == b"eXIf")
-    elif data.startswith(b"RIFF"):
-        yield from (inner.removeprefix(b"Exif\0\0") for kind, inner in _riff_chunks(data) if kind == b"EXIF")
-
-
-def _orientation(exif: bytes) -> int | None:
-    """Return EXIF's number of the orientation; None where it is not stated, or the data is damaged."""
-    order = "<" if exif.startswith(b"II") else ">"
-    try:
-        (at,) = struct.unpack_from(f"{order}I", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, at)
-        for entry in range(at + 2, at + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, entry)
-            if tag == _ORIENTATION and kind == _SHORT:
-                return int(value)
-    except struct.error:
-        return None
-    return None
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        (size,) = struct.unpack_from(">H", data, at + 2)
-        yield data[at + 1], data[at + 4 : at + 2 + size]
-        at += 2 + size
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 8
-    while at + 8 <= len(data):
-        (size,) = struct.unpack_from(">I", data, at)
-        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
-        at += 12 + size
-
-
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 12
-    while at + 8 <= len(data):
-        (size,) = struct.unpack_from("<I", data, at + 4)
-        yield data[at : at + 4], data[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2
+def turn_of_photo(exif: bytes) -> Filters:
+    """Return the filters that turn a photograph as its EXIF data says."""
+    return _TURNS.get(orientation(exif) or 1, ())

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,62 +14,84 @@ import av
 from av import VideoFrame
 
 from streamfx.capture.options import frame_rate, split_options
+from streamfx.capture.orientation import Filters, turn_of_photo
 from streamfx.capture.planar import Planarizer, colour_of
+from streamfx.capture.preparation import Preparation, filtered
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
-from streamfx.extras import Extras
-from streamfx.frame import Frame, VideoFormat
+from streamfx.extras import Extras, Photo
+from streamfx.frame import Colour, Frame, Plane, Planes, VideoFormat
+from streamfx.notes import Converted, LeftOut
+from streamfx.photo_files import is_animated, made_upright, read_exif, read_icc
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".tga", ".exr", ".jp2")
 _NUMBER = re.compile(r"%(0\d+)?d")
+_LOOKED_AT_BYTES = 1 << 16
 _OPTIONS = {"rate": "25"}
 
 
 def is_pictures(text: str) -> bool:
-    """Return whether ``text`` names pictures rather than a video: a number pattern, a folder or a picture
-    file."""
+    """Return whether ``text`` names pictures rather than a video: a number pattern, a folder, a pattern of
+    names, or a picture file that holds one picture."""
     path = Path(text.partition("?")[0])
-    return bool(_NUMBER.search(path.name)) or path.suffix.lower() in ENDINGS or path.is_dir()
+    if path.is_dir() or _is_glob(path):
+        return True
+    if path.suffix.lower() in ENDINGS:
+        return not _holds_several(path)
+    return bool(_NUMBER.search(path.name)) and not path.is_file()
 
 
 class PictureSource:
-    """Pictures as frames, in order of their numbers, or of their names for a folder.
+    """Pictures as frames, in order of their numbers, or of their names for a folder; all stand upright.
 
     Args:
-        text: ``frames/%05d.png``, a folder or one picture; ``?rate=`` sets frames per second (25 when left
-            out).
+        text: ``frames/%05d.png``, a folder, ``folder/*.jpg`` or one picture; ``?rate=`` sets frames per
+            second (25 when left out).
+        preparation: whether alpha is kept, and whether pictures of a folder keep their sizes; else all become
+            like the first.
+
+    Attributes:
+        photos: what the files of the frames hold beside the pixels, by the number of the frame. Grows while
+            reading.
+        names: of all files, in order.
+        (the others are those of ``Source``)
 
     Raises:
         ConfigError: an option is unknown or has no proper value.
         SourceOpenError: there are no such pictures, or the first one cannot be read.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, preparation: Preparation | None = None) -> None:
         head, options = split_options(text, _OPTIONS)
         rate_fps = frame_rate(text, "rate", options.get("rate", "25"))
         self.name, self.live, self.notes = text, False, list[str]()
         self.extras: Extras | None = None
         self.shortfall = 0
-        self._paths = _find(Path(head), self.notes)
+        self.photos: dict[int, Photo] = {}
+        path, asked = Path(head), preparation or Preparation()
+        self._paths = _find(path, self.notes)
+        self.names = [each.name for each in self._paths]
+        self._alone = asked.alone and _NUMBER.search(path.name) is None
+        self._keeps_alpha = asked.alpha
         self._index = self._position = 0
         self._closed = threading.Event()
         try:
-            first = _decode(self._paths[0])
+            first = self._read(self._paths[0])[0]
         except DecodeError as error:
             raise SourceOpenError(str(error)) from error
         self._planarizer = Planarizer(first)
         layout = self._planarizer.layout
         self.notes.extend([layout.note] if layout.note else [])
-        self.format = VideoFormat(
+        shape = VideoFormat(
             size=self._planarizer.size,
             subsampling=layout.subsampling,
             depth=layout.depth,
-            colour=colour_of(first, "mjpeg" if self._paths[0].suffix.lower() in (".jpg", ".jpeg") else ""),
+            colour=_colour(first, self._paths[0]),
             time_base=1 / rate_fps,
             rate_fps=rate_fps,
-            rotation_degrees=round(first.rotation / 90) * 90,
             frame_count=len(self._paths),
             duration_seconds=float(len(self._paths) / rate_fps),
         )
+        self.format = replace(shape, alpha=self._shows_through(self._planarizer, first))
 
     def read(self) -> Frame | None:
         """Return the next picture, or None at the end or once closed.
@@ -80,20 +103,19 @@ class PictureSource:
             return None
         path, pts = self._paths[self._position], self._position
         self._position += 1
-        picture = _decode(path)
-        if not self._planarizer.fits(picture):
-            height, width = self.format.size
-            self._note_once(f"pictures unlike the first ({width}x{height}) are converted to be like it")
+        picture, photo = self._read(path)
         try:
-            planes = self._planarizer.planes(picture)
+            form, planes, alpha = self._planes(picture, path)
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{path}: cannot be used: {error}") from error
-        frame = self.format.frame(
+        self.photos[self._index] = photo
+        frame = form.frame(
             planes,
             index=self._index,
             pts=pts,
             duration=1,
             captured_ns=time.monotonic_ns(),
+            alpha=alpha,
         )
         self._index += 1
         return frame
@@ -102,9 +124,67 @@ class PictureSource:
         """End the source: every later read returns None."""
         self._closed.set()
 
+    def _planes(self, picture: VideoFrame, path: Path) -> tuple[VideoFormat, Planes, Plane | None]:
+        """Return format, planes and alpha of a picture: its own, or those of the first."""
+        if self._alone:
+            planarizer = Planarizer(picture)
+            form = replace(
+                self.format,
+                size=planarizer.size,
+                subsampling=planarizer.layout.subsampling,
+                depth=planarizer.layout.depth,
+                colour=_colour(picture, path),
+            )
+            if self._shows_through(planarizer, picture):
+                return form, *planarizer.with_alpha(picture)
+            return form, planarizer.planes(picture), None
+        if not self._planarizer.fits(picture):
+            height, width = self.format.size
+            note = f"pictures unlike the first ({width}x{height}) are converted to be like it"
+            self._note_once(Converted(note))
+        if self.format.alpha:
+            return self.format, *self._planarizer.with_alpha(picture)
+        return self.format, self._planarizer.planes(picture), None
+
+    def _shows_through(self, planarizer: Planarizer, picture: VideoFrame) -> bool:
+        """Return whether a picture's alpha is kept; where it is not, say so."""
+        # In a film, later pictures may show through where the first does not.
+        film = len(self._paths) > 1 and not self._alone
+        if not planarizer.shows_through(picture, seen=not film):
+            return False
+        if not self._keeps_alpha:
+            self._note_once(LeftOut("alpha is left out: the output does not hold it"))
+        return self._keeps_alpha
+
+    def _read(self, path: Path) -> tuple[VideoFrame, Photo]:
+        """Return a picture, standing upright, and what its file holds beside it."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DecodeError(f"{path}: not a picture that can be read: {error.strerror}") from error
+        exif = read_exif(data)
+        tags = b"" if path.suffix.lower() in (".tif", ".tiff") else made_upright(exif)
+        return _decode(path, turn_of_photo(exif)), Photo(path.name, tags, read_icc(data))
+
     def _note_once(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _colour(picture: VideoFrame, path: Path) -> Colour:
+    return colour_of(picture, "mjpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "")
+
+
+def _holds_several(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_animated(file.read(_LOOKED_AT_BYTES))
+    except OSError:
+        return False  # what is wrong with it is said when it is opened
+
+
+def _is_glob(path: Path) -> bool:
+    return "*" in path.name and not path.exists()
 
 
 def _find(path: Path, notes: list[str]) -> list[Path]:
@@ -113,12 +193,14 @@ def _find(path: Path, notes: list[str]) -> list[Path]:
     Raises:
         SourceOpenError: there are none.
     """
-    if path.is_dir():
-        found = sorted((p for p in path.iterdir() if p.suffix.lower() in ENDINGS), key=_natural)
+    if path.is_dir() or _is_glob(path):
+        inside = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
+        found = sorted((p for p in inside if p.suffix.lower() in ENDINGS and p.is_file()), key=_natural)
         if not found:
-            raise SourceOpenError(f"{path}: is a folder without pictures ({' '.join(ENDINGS)})")
+            what = "is a folder without pictures" if path.is_dir() else "fits no pictures"
+            raise SourceOpenError(f"{path}: {what} ({' '.join(ENDINGS)})")
         return found
-    pattern = _NUMBER.search(path.name)
+    pattern = None if path.is_file() else _NUMBER.search(path.name)
     if pattern is None:
         if not path.is_file():
             raise SourceOpenError(f"{path}: no such file in {path.absolute().parent}")
@@ -144,10 +226,10 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _decode(path: Path) -> VideoFrame:
+def _decode(path: Path, turn: Filters) -> VideoFrame:
     try:
         with av.open(f"file:{path.absolute()}", "r", metadata_errors="surrogateescape") as file:
-            return next(_frames(file))
+            return filtered(next(_frames(file)), turn)
     except StopIteration as error:
         raise DecodeError(f"{path}: no picture in it") from error
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -29,7 +29,8 @@ class Layout:
         convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they
             are.
         grey: True when there is luma only, and neutral chroma is added.
-        note: what is converted or lost, for the report; None when nothing is.
+        note: what is converted, for the report; None when nothing is.
+        alpha: FFmpeg name of the planar format that keeps alpha; None when there is none.
     """
 
     subsampling: Subsampling
@@ -37,6 +38,7 @@ class Layout:
     convert_to: str | None
     grey: bool
     note: str | None
+    alpha: str | None = None
 
 
 @lru_cache(maxsize=64)
@@ -48,25 +50,20 @@ def layout_of(pix_fmt: str) -> Layout:
     bits = max(part.bits for part in form.components)
     depth = next((depth for depth in _DEPTHS if bits <= depth), 16)
     rgb = form.is_rgb or form.has_palette or pix_fmt.startswith("xyz")
-    lost = "alpha is dropped" if alpha else None
     if len(colours) == 1 and not rgb:
         grey = "gray" if depth == 8 else f"gray{depth}le"
-        return Layout(Subsampling.YUV420, depth, None if pix_fmt == grey else grey, True, lost)
+        kept = planar_name(Subsampling.YUV420, depth, alpha=True) if alpha else None
+        return Layout(Subsampling.YUV420, depth, None if pix_fmt == grey else grey, True, None, kept)
     if rgb:
         note = f"{pix_fmt} is converted to YUV 4:4:4, BT.709, limited range"
-        return Layout(
-            Subsampling.YUV444, depth, planar_name(Subsampling.YUV444, depth), False, _join(note, lost)
-        )
+        name = planar_name(Subsampling.YUV444, depth)
+        kept = planar_name(Subsampling.YUV444, depth, alpha=True) if alpha else None
+        return Layout(Subsampling.YUV444, depth, name, False, note, kept)
     subsampling, exact = _subsampling(form)
-    name = planar_name(subsampling, depth)
-    if exact and pix_fmt in (name, name.replace("yuv", "yuvj"), name.replace("yuv", "yuva")):
-        return Layout(subsampling, depth, None, False, lost)
+    name, kept = planar_name(subsampling, depth), planar_name(subsampling, depth, alpha=True)
+    fits = exact and pix_fmt in (name, name.replace("yuv", "yuvj"), kept)
     changed = None if exact else f"{pix_fmt} is converted to YUV {subsampling.value}"
-    return Layout(subsampling, depth, name, False, _join(changed, lost))
-
-
-def _join(*notes: str | None) -> str | None:
-    return "; ".join(filter(None, notes)) or None
+    return Layout(subsampling, depth, None if fits else name, False, changed, kept if alpha else None)
 
 
 def _subsampling(form: av.VideoFormat) -> tuple[Subsampling, bool]:
@@ -151,6 +148,30 @@ class Planarizer:
         luma, u, v = (_view(picture, index, layout.depth) for index in range(3))
         return luma, u, v
 
+    def shows_through(self, picture: VideoFrame, *, seen: bool) -> bool:
+        """Return whether pictures have alpha.
+
+        Args:
+            picture: the first one.
+            seen: whether it must show through itself; else it is enough that it could.
+        """
+        if self.layout.alpha is None:
+            return False
+        return not seen or bool(self.with_alpha(picture)[1].min() < (1 << self.layout.depth) - 1)
+
+    def with_alpha(self, picture: VideoFrame) -> tuple[Planes, Plane]:
+        """Return the planes of ``picture`` and its alpha; where the first had alpha, others may lack it."""
+        name = self.layout.alpha
+        assert name is not None
+        original = picture
+        if not self.fits(picture) or picture.format.name != name:
+            height, width = self.size
+            picture = _converted(picture, name, rgb=_is_rgb(picture), size=(height, width))
+        luma, u, v, alpha = (_view(picture, index, self.layout.depth) for index in range(4))
+        if self.fits(original) and _is_rgb(original):
+            alpha = _packed_alpha(original, self.layout.depth)[:, : original.width]
+        return (luma, u, v), alpha
+
     def _scaled(self, picture: VideoFrame) -> VideoFrame:
         height, width = self.size
         interpolation = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
@@ -192,6 +213,15 @@ def _converted(
         dst_color_range=code_range,
         interpolation=how,
     )
+
+
+def _packed_alpha(picture: VideoFrame, depth: int) -> Plane:
+    """Return the alpha of an RGB picture as it is: FFmpeg's conversion to YUV changes some values by one."""
+    packed = picture.reformat(format="rgba" if depth == 8 else "rgba64le").planes[0]
+    if depth == 8:
+        return np.frombuffer(memoryview(packed), np.uint8).reshape(packed.height, -1)[:, 3::4].copy()
+    deep = np.frombuffer(memoryview(packed), np.uint16).reshape(packed.height, -1)[:, 3::4]
+    return np.right_shift(deep, np.uint16(16 - depth))
 
 
 def _view(picture: VideoFrame, index: int, depth: int) -> Plane:

@@ -15,6 +15,7 @@ from streamfx.capture.orientation import Filters, turn_of_degrees, turn_of_matri
 from streamfx.capture.side_data import display_matrix
 
 _DEINTERLACER = "bwdif"
+_ANY = Fraction(1, 25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,14 @@ class Preparation:
         deinterlace: "auto": pictures that are flagged as interlaced; "off": none; "bwdif" or "yadif": all, by
             FFmpeg's filter of that name.
         upright: turn the pixels as a player would turn the picture.
+        alpha: keep alpha; else it is left out.
+        alone: pictures of a folder are so many pictures, each of its own size, and no film.
     """
 
     deinterlace: str = "auto"
     upright: bool = False
+    alpha: bool = False
+    alone: bool = False
 
 
 class Prepared:
@@ -115,10 +120,19 @@ class Prepared:
                 yield picture
 
 
+def filtered(picture: VideoFrame, filters: Filters) -> VideoFrame:
+    """Return a single picture after filters of the kind that give one picture for one."""
+    if not filters:
+        return picture
+    graph = _graph(picture, filters)
+    graph.vpush(picture)
+    return graph.vpull()
+
+
 def _graph(picture: VideoFrame, filters: Filters) -> Graph:
     graph = Graph()
     last = graph.add_buffer(
-        width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
+        width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base or _ANY
     )
     for name, arguments in filters:
         step = graph.add(name, arguments)

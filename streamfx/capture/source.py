@@ -106,7 +106,11 @@ def open_source(
         check_protocol(text)
         return NetworkSource(text, live, threads=threads)
     if scheme is None and is_pictures(text):
-        return PictureSource(text)
+        return PictureSource(text, preparation=preparation)
+    from streamfx.capture.animated_webp import AnimatedWebpSource, is_animated_webp
+
+    if scheme is None and is_animated_webp(text):
+        return AnimatedWebpSource(text, preparation)
     from streamfx.capture.file import FileSource
 
     return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

@@ -114,7 +114,9 @@ CONTAINERS = {
     ),
     ".ts": _TS,
     ".m2ts": _TS,
-    ".gif": Container("gif", ("gif",), tick_seconds=Fraction(1, 100), sound=False, rotation=False),
+    ".gif": Container(
+        "gif", ("gif",), tick_seconds=Fraction(1, 100), sound=False, rotation=False, alpha=("gif",)
+    ),
 }
 
 
@@ -129,7 +131,9 @@ def find_container(path: Path) -> Container:
         ending = (
             f"the ending '{path.suffix}' stands for no" if path.suffix else "it has no ending that says the"
         )
-        raise ConfigError(f"{path}: {ending} kind of video file; there are: {' '.join(CONTAINERS)}")
+        raise ConfigError(
+            f"{path}: {ending} kind of video file; there are: {' '.join(CONTAINERS)}, and pictures: .png .jpg"
+        )
     return found
 
 

@@ -12,6 +12,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Stream
 
+from streamfx.encode.languages import older_code
 from streamfx.encode.sound import SoundConverter
 from streamfx.encode.texts import TextConverter, says_something
 from streamfx.encode.tracks import Track, copied_stream
@@ -80,7 +81,7 @@ class StreamCopier:
         self.streams: dict[int, CopiedStream] = {}
         for track in tracks:
             copied = _converted(track, out) if track.encoder else _copied(track.source, out)
-            copied.target.metadata.update(_tags(copied))
+            copied.target.metadata.update(_tags(copied, out.format.name))
             copied.target.disposition = track.source.template.disposition
             self.streams[track.source.index] = copied
         extras.claim()
@@ -141,11 +142,11 @@ def _converted(track: Track, out: OutputContainer) -> CopiedStream:
     return CopiedStream(track.source, converter.target, converter)
 
 
-def _tags(copied: CopiedStream) -> dict[str, str]:
-    """Return the tags of a stream that are still true of the new one."""
+def _tags(copied: CopiedStream, muxer: str) -> dict[str, str]:
+    """Return the tags of a stream that are still true of the new one, as FFmpeg's ``muxer`` knows them."""
     stale = _STALE_VIDEO_TAGS if copied.converter is not None else {"duration"}
     return {
-        key: value
+        key: older_code(value) if key == "language" and muxer == "mov" else value
         for key, value in copied.source.template.metadata.items()
         if key.lower().split("-")[0] not in stale
         and not (copied.converter is not None and key.startswith("_STATISTICS"))

@@ -20,6 +20,7 @@ from streamfx.encode.extra_streams import (
     needs_free_tags,
     video_tags,
 )
+from streamfx.encode.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
 from streamfx.encode.index import finish_index
 from streamfx.encode.matroska import shown_size, write_shown_size
 from streamfx.encode.output_file import OutputFile, refuse_target, write_problem
@@ -32,7 +33,7 @@ from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import SinkError, StreamfxError
 from streamfx.extras import Extras
 from streamfx.frame import Colour, Frame, VideoFormat
-from streamfx.notes import LeftOut
+from streamfx.notes import Converted, LeftOut
 
 _MUX_BUFFER_BYTES = 1 << 18
 _ABORT_SECONDS = 10  # how long an abort waits for a frame that is being encoded
@@ -86,6 +87,8 @@ class FileSink:
         self._first_seconds = self._last_seconds = self._end_seconds = Fraction(0)
         self._rounded = 0
         self._durations = Durations()
+        self._gif_times = GifTimes() if self._plan.container.muxer == "gif" else None
+        self._coinciding = 0
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
         self._out: OutputContainer | None = None
@@ -101,14 +104,20 @@ class FileSink:
                 raise SinkError(f"{path}: cannot be opened for writing: {write_problem(error)}") from error
             raise
 
-    def write(self, frame: Frame) -> None:
-        """Encode one frame, in order of presentation.
+    def write(self, frame: Frame) -> str | None:
+        """Encode one frame, in order of presentation; return why not, where it comes faster than GIF shows.
 
         Raises:
             SinkError: the frame is not of the stream's format, or the file cannot be written. What was
                 written is kept beside the output and plays as far as it goes; the message says where.
         """
+        gif_ticks = self._gif_times.place(frame.time_seconds) if self._gif_times is not None else None
+        if self._gif_times is not None and gif_ticks is None:
+            return TOO_FAST
         picture = self._packer.pack(frame)
+        if gif_ticks is not None:
+            picture.pts, picture.time_base = gif_ticks, TICK_SECONDS
+            picture.duration = max(round((frame.duration or 0) * frame.time_base / TICK_SECONDS), LEAST_TICKS)
         with self._lock:
             if self._out is None:
                 raise SinkError(f"{self.path}: is finished; no more frames can be written")
@@ -117,13 +126,20 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
-        self._last_seconds = frame.time_seconds
-        self._end_seconds = frame.time_seconds + picture.duration * frame.time_base
-        if not self.frames_written:
-            self._first_seconds = frame.time_seconds
-        self.frames_written += 1
+        self._count_in(frame.time_seconds, picture.duration * (picture.time_base or frame.time_base))
+        return None
+
+    def _count_in(self, seconds: Fraction, duration_seconds: Fraction) -> None:
         tick_seconds = self._plan.container.tick_seconds
-        self._rounded += tick_seconds is not None and frame.time_seconds % tick_seconds != 0
+        if tick_seconds is not None:
+            self._rounded += seconds % tick_seconds != 0
+            same = round(seconds / tick_seconds) == round(self._last_seconds / tick_seconds)
+            self._coinciding += bool(self.frames_written) and same
+        self._last_seconds = seconds
+        self._end_seconds = seconds + duration_seconds
+        if not self.frames_written:
+            self._first_seconds = seconds
+        self.frames_written += 1
 
     def finish(self) -> None:
         """Flush the encoder, complete the file and give it its name.
@@ -138,6 +154,7 @@ class FileSink:
             raise SinkError(f"{self.path}: no frame was written; there is no file")
         with self._lock:
             try:
+                streams = list(self._out.streams)
                 self._mux(self._out, self._stream.encode(None), last=True)
                 for extra in self._copier.rest() if self._copier else ():
                     self._out.mux_one(extra)
@@ -145,7 +162,8 @@ class FileSink:
                 self._file.close()
                 if self._plan.container.muxer in ("mp4", "mov"):
                     shown_seconds = self._end_seconds - self._first_seconds
-                    note = finish_index(self._file.partial, shown_seconds, self._tracks.covers)
+                    languages = [stream.metadata.get("language") for stream in streams]
+                    note = finish_index(self._file.partial, shown_seconds, self._tracks.covers, languages)
                     self.notes.extend([note] if note else [])
                 self._state_shape(self._file.partial)
                 self._file.complete()
@@ -153,10 +171,20 @@ class FileSink:
                 raise self._broken("completing the file", error) from error
             self._out = self._file = None
         self.notes.extend(self._copier.notes() if self._copier else ())
-        if self._rounded and self._plan.container.tick_seconds is not None:
-            tick_ms = float(self._plan.container.tick_seconds * 1000)
+        self._note_times()
+
+    def _note_times(self) -> None:
+        """Say what the container's unit of time did to the times of pictures."""
+        tick_seconds, ending = self._plan.container.tick_seconds, self.path.suffix
+        if tick_seconds is None:
+            return
+        tick_ms = float(tick_seconds * 1000)
+        if self._rounded:
+            self.notes.append(f"{self._rounded} times are rounded to the {tick_ms:.3g} ms of {ending}")
+        if self._coinciding:
+            count = "1 picture has" if self._coinciding == 1 else f"{self._coinciding} pictures have"
             self.notes.append(
-                f"{self._rounded} times are rounded to the {tick_ms:.3g} ms of {self.path.suffix}"
+                Converted(f"{count} the time of the one before: {ending} counts in {tick_ms:.3g} ms")
             )
 
     def _state_shape(self, path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import IO
 
 from streamfx.encode.boxes import children
 from streamfx.encode.covers import Cover, add_covers
+from streamfx.encode.languages import state_languages
 from streamfx.encode.track_times import set_track_times
 
 _PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
@@ -26,8 +27,13 @@ _COPY_BYTES = 1 << 22
 _SPARE_BYTES = 16 << 20
 
 
-def finish_index(path: Path, video_seconds: Fraction, covers: Sequence[Cover] = ()) -> str | None:
-    """Make each track as long as what is in it, add covers, and move the index before the data.
+def finish_index(
+    path: Path,
+    video_seconds: Fraction,
+    covers: Sequence[Cover] = (),
+    languages: Sequence[str | None] = (),
+) -> str | None:
+    """Make each track as long as what is in it, add covers and languages, and move the index before the data.
 
     Moving needs room for a second copy of the file.
 
@@ -35,6 +41,7 @@ def finish_index(path: Path, video_seconds: Fraction, covers: Sequence[Cover] = 
         path: the finished file.
         video_seconds: from the first picture to the end of the last.
         covers: pictures that players show for the file.
+        languages: of the streams, in the order they were added; None for one that is not stated.
 
     Returns:
         None when done; a sentence for the report when the index was left at the end, which still plays.
@@ -45,6 +52,7 @@ def finish_index(path: Path, video_seconds: Fraction, covers: Sequence[Cover] = 
         start, size = boxes[b"moov"]
         file.seek(start)
         index = bytearray(file.read(size))
+        state_languages(index, languages)
         if start + size == size_bytes:  # else there would be no room to write a larger one
             set_track_times(index, video_seconds)
             add_covers(index, covers)

@@ -1,4 +1,4 @@
-"""Picture sequences as output: PNG without loss, JPEG small."""
+"""Pictures as output, PNG without loss, JPEG small: numbered, a single one, or named as the source's."""
 
 from __future__ import annotations
 
@@ -6,41 +6,59 @@ import contextlib
 import os
 import re
 import secrets
-from fractions import Fraction
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from streamfx.av_planes import planar_name
-from streamfx.encode.pixels import AV_RANGES, Packer
+from streamfx.encode.containers import CONTAINERS
+from streamfx.encode.picture_file import ENDINGS, PictureWriter
 from streamfx.errors import ConfigError, SinkError
+from streamfx.extras import Photo
 from streamfx.frame import Frame, VideoFormat
+from streamfx.notes import Converted
 
 _NUMBER = re.compile(r"%(0\d+)?d")
-_ENDINGS = (".png", ".jpg", ".jpeg")
 _FOLDER_PATTERN = "%05d.png"
+_WRITERS = 8  # formats of pictures for which an encoder stays open
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """The picture files that frames come from.
+
+    Attributes:
+        names: of all, in order, without folders.
+        files: what they hold beside their pixels, by the number of the frame.
+    """
+
+    names: Sequence[str]
+    files: Mapping[int, Photo]
 
 
 def is_pictures(text: str) -> bool:
     """Return whether ``text`` names pictures: a number pattern, a folder, or a file ending of pictures."""
     path = Path(text)
-    return (
-        bool(_NUMBER.search(path.name))
-        or path.suffix.lower() in _ENDINGS
-        or text.endswith("/")
-        or path.is_dir()
-    )
+    ending = path.suffix.lower()
+    is_pattern = bool(_NUMBER.search(path.name)) and ending not in CONTAINERS
+    return is_pattern or ending in ENDINGS or takes_any_size(text)
+
+
+def takes_any_size(text: str) -> bool:
+    """Return whether ``text`` names a folder, in which each picture may have its own size and name."""
+    return text.endswith("/") or Path(text).is_dir()
 
 
 class PictureSink:
-    """Writes each frame as a picture, numbered from 1. Each appears under its name only when it is complete.
+    """Writes each frame as a picture. Each appears under its name only when it is complete.
 
     Args:
-        text: ``out/%05d.png`` or ``.jpg``, a folder (gets ``%05d.png``), or one file name for a single
-            picture.
-        video: format of the frames.
+        text: ``out/%05d.png`` or ``.jpg``, numbered from 1; one file name for a single picture; or a folder,
+            which gets the names of ``photos``, or without those ``%05d.png``.
+        video: format of the frames; in a folder each frame may have its own.
+        photos: the files that frames come from; None where they come from none.
         quality: of JPEG, 2 (best) to 31; None for 3.
         overwrite: whether pictures of these names may be replaced.
 
@@ -50,26 +68,36 @@ class PictureSink:
     """
 
     def __init__(
-        self, text: str, video: VideoFormat, *, quality: int | None = None, overwrite: bool = True
+        self,
+        text: str,
+        video: VideoFormat,
+        *,
+        photos: Photos | None = None,
+        quality: int | None = None,
+        overwrite: bool = True,
     ) -> None:
-        path = Path(text)
-        if text.endswith("/") or path.is_dir():
-            path /= _FOLDER_PATTERN
+        path, folder = Path(text), takes_any_size(text)
         self.name, self.notes = text, list[str]()
         self.frames_written = self.packets_written = 0
-        self._path, self._video = path, video
-        self._jpeg = path.suffix.lower() != ".png"
-        if path.suffix.lower() not in _ENDINGS:
-            raise ConfigError(f"{path}: pictures can be written as {' '.join(_ENDINGS)}")
-        self._encoder = self._open_encoder(quality)
-        self._packer = Packer(video, planar_name(video.subsampling, video.depth), video.colour.code_range)
-        self._one_only = _NUMBER.search(path.name) is None
+        self._photos = photos
+        self._named: dict[str, Path] = {}
+        self._video, self._quality = video, quality
+        self._writers: OrderedDict[tuple[VideoFormat, str], PictureWriter] = OrderedDict()
+        if folder and photos is not None:
+            self._named = _targets(path, photos.names, self.notes)
+        self._path = path / _FOLDER_PATTERN if folder else path
+        if not self._named:
+            self._writer(video, self._path)  # refuses what cannot be
+        elif quality is not None and not any(is_jpeg(target) for target in self._named.values()):
+            raise ConfigError(f"PNG has no quality setting; leave quality={quality} out")
+        self._one_only = not folder and _NUMBER.search(path.name) is None
         if self._one_only and (video.frame_count or 1) > 1:
             raise ConfigError(
                 f"{path}: names one picture, and there are {video.frame_count} frames; "
                 f"write {path.stem}%05d{path.suffix}"
             )
-        _prepare_folder(path, overwrite)
+        first = self._named.values() if self._named else [self._numbered(1)]
+        _prepare_folder(self._path, list(first), overwrite)
 
     def write(self, frame: Frame) -> None:
         """Write one frame as the next picture.
@@ -84,10 +112,12 @@ class PictureSink:
                 f"{self._path}: names one picture, and a second frame came; "
                 f"write {self._path.stem}%05d{self._path.suffix}"
             )
-        target = self._path.with_name(_NUMBER.sub(lambda m: f"%{m[1] or ''}d" % number, self._path.name))
-        partial = target.with_name(f".{target.stem}.partial-{secrets.token_hex(4)}{target.suffix}")
+        photo = self._photos.files.get(frame.index) if self._photos else None
+        target = self._named[photo.name] if photo is not None and self._named else self._numbered(number)
+        partial = target.with_name(f".partial-{secrets.token_hex(8)}{target.suffix}")
         try:
-            partial.write_bytes(self._encode(frame))
+            writer = self._writer(self._video if _is_like(frame, self._video) else frame.format, target)
+            partial.write_bytes(writer.written(frame, photo))
             os.replace(partial, target)
         except (av.FFmpegError, OSError) as error:
             with contextlib.suppress(OSError):
@@ -102,47 +132,52 @@ class PictureSink:
     def abort(self) -> None:
         """Do nothing: what is there is complete, and stays."""
 
-    def _open_encoder(self, quality: int | None) -> VideoCodecContext:
-        video = self._video
-        encoder = av.CodecContext.create("mjpeg" if self._jpeg else "png", "w")
-        assert isinstance(encoder, VideoCodecContext)
-        encoder.height, encoder.width = video.size
-        encoder.time_base = Fraction(1, 25)
-        encoder.thread_count = 1  # threads would keep pictures back
-        if video.sample_aspect_ratio is not None:
-            encoder.sample_aspect_ratio = video.sample_aspect_ratio
-        if self._jpeg:
-            if quality is not None and not 2 <= quality <= 31:
-                raise ConfigError(f"quality of JPEG must be 2 (best) to 31 (smallest), found {quality}")
-            if video.depth > 8:
-                self.notes.append(f"JPEG holds 8 bits of the {video.depth}")
-            encoder.pix_fmt = planar_name(video.subsampling, 8).replace("yuv", "yuvj")
-            encoder.color_range = int(ColorRange.JPEG)
-            encoder.qmin = encoder.qmax = quality or 3
-        else:
-            if quality is not None:
-                raise ConfigError(f"PNG has no quality setting; leave quality={quality} out")
-            encoder.pix_fmt = "rgb24" if video.depth == 8 else "rgb48be"
-        return encoder
+    def _numbered(self, number: int) -> Path:
+        name = _NUMBER.sub(lambda m: f"%{m[1] or ''}d" % number, self._path.name)
+        return self._path.with_name(name)
 
-    def _encode(self, frame: Frame) -> bytes:
-        picture = self._packer.own_picture(frame)
-        if self._jpeg:  # JFIF: BT.601, full range
-            colour = self._video.colour.assumed(self._video.size[0])
-            picture.colorspace, picture.color_range = int(colour.matrix), AV_RANGES[colour.code_range]
-            picture = picture.reformat(
-                format=self._encoder.pix_fmt,
-                dst_colorspace=Colorspace.ITU601,
-                dst_color_range=ColorRange.JPEG,
-                interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-            )
-        else:
-            picture = self._packer.to_rgb(picture, self._encoder.pix_fmt or "rgb24")
-        picture.pts, picture.time_base = self.frames_written, Fraction(1, 25)
-        return b"".join(bytes(packet) for packet in self._encoder.encode(picture))
+    def _writer(self, video: VideoFormat, target: Path) -> PictureWriter:
+        """Return what writes pictures of a format into files of the kind of ``target``."""
+        key = (video, target.suffix.lower())
+        writer = self._writers.pop(key, None)
+        if writer is None:
+            quality = self._quality if is_jpeg(target) or not self._named else None
+            writer = PictureWriter(target, video, quality)
+            self.notes.extend(note for note in writer.notes if note not in self.notes)
+        self._writers[key] = writer
+        if len(self._writers) > _WRITERS:
+            self._writers.popitem(last=False)
+        return writer
 
 
-def _prepare_folder(path: Path, overwrite: bool) -> None:
+def is_jpeg(path: Path) -> bool:
+    """Return whether a file of that name is a JPEG; else it is a PNG."""
+    return path.suffix.lower() in (".jpg", ".jpeg")
+
+
+def _is_like(frame: Frame, video: VideoFormat) -> bool:
+    found = (frame.size, frame.subsampling, frame.depth, frame.colour, frame.alpha is not None)
+    return found == (video.size, video.subsampling, video.depth, video.colour, video.alpha)
+
+
+def _targets(folder: Path, names: Sequence[str], notes: list[str]) -> dict[str, Path]:
+    """Return under which name each picture is written: its own, as PNG where its kind cannot be written."""
+    targets: dict[str, Path] = {}
+    others = [name for name in names if Path(name).suffix.lower() not in ENDINGS]
+    for name in names:
+        if name not in others:
+            targets[name] = folder / name
+            continue
+        png = f"{Path(name).stem}.png"
+        taken = png in names or any(path.name == png for path in targets.values())
+        targets[name] = folder / (f"{name}.png" if taken else png)
+    if others:
+        kinds = ", ".join(sorted({Path(name).suffix.lower() for name in others}))
+        notes.append(Converted(f"pictures of the kind {kinds} are written as PNG"))
+    return targets
+
+
+def _prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool) -> None:
     """Create the folder where its parent exists; refuse what cannot or must not be written."""
     folder = path.absolute().parent
     if not folder.is_dir():
@@ -152,9 +187,5 @@ def _prepare_folder(path: Path, overwrite: bool) -> None:
             raise SinkError(f"{path}: the folder {folder} cannot be created: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SinkError(f"{path}: no permission to write in {folder}")
-    if not overwrite:
-        first = path.with_name(_NUMBER.sub(lambda m: f"%{m[1] or ''}d" % 1, path.name))
-        if first.exists():
-            raise SinkError(
-                f"{first}: exists already; allow overwriting (--overwrite) or choose another name"
-            )
+    if not overwrite and (there := next((target for target in targets if target.exists()), None)):
+        raise SinkError(f"{there}: exists already; allow overwriting (--overwrite) or choose another name")

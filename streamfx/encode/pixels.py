@@ -70,11 +70,11 @@ class Packer:
     ) -> None:
         self._video, self._pix_fmt, self._code_range = video, pix_fmt, code_range
         self._size = size or video.size
-        self._own = planar_name(video.subsampling, video.depth)
+        self._own = planar_name(video.subsampling, video.depth, alpha=video.alpha)
         step_seconds = 1 / video.rate_fps if video.rate_fps else Fraction(1, 25)
         self._usual_duration = max(round(step_seconds / video.time_base), 1)
         self._reformatter = VideoReformatter()
-        self._palette = Palette(video.size) if pix_fmt == "pal8" else None
+        self._palette = Palette(video.size, alpha=video.alpha) if pix_fmt == "pal8" else None
         self._fields = FieldFlags(self._size, video, pix_fmt) if video.top_field_first is not None else None
 
     def pack(self, frame: Frame) -> VideoFrame:
@@ -115,8 +115,9 @@ class Packer:
         """
         self.check(frame)
         picture = VideoFrame(self._size[1], self._size[0], self._own)
-        for plane, samples in zip(picture.planes, frame.planes, strict=True):
-            fill(plane_array(plane, self._video.depth), samples)
+        samples = frame.planes if frame.alpha is None else (*frame.planes, frame.alpha)
+        for plane, own in zip(picture.planes, samples, strict=True):
+            fill(plane_array(plane, self._video.depth), own)
         self.tag(picture)
         return picture
 
@@ -127,7 +128,8 @@ class Packer:
             SinkError: it is not.
         """
         video = self._video
-        if (frame.size, frame.subsampling, frame.depth) != (video.size, video.subsampling, video.depth):
+        found = (frame.size, frame.subsampling, frame.depth, frame.alpha is not None)
+        if found != (video.size, video.subsampling, video.depth, video.alpha):
             raise SinkError(
                 f"frame {frame.index} is {frame.size[1]}x{frame.size[0]} {frame.subsampling} "
                 f"{frame.depth} bit; the output was opened for {video.size[1]}x{video.size[0]} "
@@ -192,9 +194,10 @@ class Palette:
 
     Args:
         size: (height, width) of the pictures in pixels.
+        alpha: whether one of the colours is for pixels that are more transparent than opaque.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], *, alpha: bool = False) -> None:
         height, width = size
         graph = av.filter.Graph()
         source = graph.add_buffer(
@@ -202,7 +205,7 @@ class Palette:
         )
         split, generate = (
             graph.add("split"),
-            graph.add("palettegen", "stats_mode=single:reserve_transparent=0"),
+            graph.add("palettegen", f"stats_mode=single:reserve_transparent={int(alpha)}"),
         )
         use, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
         source.link_to(split)

@@ -10,6 +10,7 @@ from pathlib import Path
 from streamfx.av_planes import planar_name
 from streamfx.encode.codecs import Codec
 from streamfx.encode.containers import Container, find_container, named_codec
+from streamfx.encode.gif_times import MOST_FPS
 from streamfx.encode.hdr import carries_hdr
 from streamfx.encode.matroska import shown_size
 from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
@@ -78,7 +79,7 @@ class OutputPlan:
     def conversions(self) -> list[str]:
         """Return what is done to the samples before they are coded, and what is lost, for the report."""
         video, notes, codec = self.video, list[str](), self.codec.name
-        alpha = "a" in self.pix_fmt.partition("p")[0]
+        alpha = "yuva" in self.pix_fmt or self.pix_fmt == "pal8"
         own = planar_name(video.subsampling, video.depth, alpha=video.alpha)
         if video.top_field_first is not None and not self.codec.keeps_fields:
             notes.append(LeftOut(f"that pictures are interlaced is left out: {codec} does not say it"))
@@ -96,8 +97,10 @@ class OutputPlan:
                 notes.append(
                     Converted(f"pixels are {float(stated):.4f} wide to high, not {float(shape):.4f}")
                 )
+        notes += self._too_fast()
         if self.pix_fmt == "pal8":
-            return [*notes, Converted("GIF holds 256 colours a picture; they are chosen for each")]
+            half = "; pixels show or do not, in between there is nothing" if video.alpha else ""
+            return [*notes, Converted(f"GIF holds 256 colours a picture; they are chosen for each{half}")]
         if self.size != video.size:
             sizes = f"{self.size[1]}x{self.size[0]} instead of {video.size[1]}x{video.size[0]}"
             notes.append(
@@ -111,6 +114,19 @@ class OutputPlan:
         if video.hdr is not None and not carries_hdr(self.codec.encoder, self.pix_fmt):
             notes.append(LeftOut(f"HDR metadata is left out: {codec} in {self.pix_fmt} does not carry it"))
         return notes
+
+    def _too_fast(self) -> list[str]:
+        """Return what is to be said of more pictures a second than the container has times for."""
+        rate_fps, tick_seconds = self.video.rate_fps, self.container.tick_seconds
+        if rate_fps is None or tick_seconds is None:
+            return []
+        if self.container.muxer == "gif" and rate_fps > MOST_FPS:
+            return [LeftOut(f"pictures beyond {MOST_FPS} a second are left out: GIF shows no more of them")]
+        if rate_fps * tick_seconds > 1:
+            unit = f"{float(tick_seconds * 1000):.3g} ms"
+            times = f"{self.ending} counts in {unit}, and there are {float(rate_fps):g} pictures a second"
+            return [Converted(f"times of pictures coincide: {times}")]
+        return []
 
     @property
     def _states_shape(self) -> bool:
@@ -156,6 +172,8 @@ def plan(
     if preset is None and codec.name == "prores" and "444" in pix_fmt:
         preset = "4444"
     options = codec.options(preset, settings.quality) | dict(settings.options)
+    if "yuva" in pix_fmt and codec.encoder.startswith("libvpx"):
+        options.setdefault("auto-alt-ref", "0")  # hidden pictures have no alpha, and VP8 refuses them with it
     colour = video.colour
     if codec.code_range is not None:
         colour = replace(colour, code_range=codec.code_range)

@@ -12,6 +12,7 @@ from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from streamfx.encode.network import Delivery
+    from streamfx.encode.pictures import Photos
     from streamfx.encode.pixels import Packing
     from streamfx.extras import Extras
 
@@ -83,6 +84,25 @@ def shows_as_coded(text: str) -> bool:
     return is_pictures(text) or (container is not None and not container.rotation)
 
 
+def holds_alpha(text: str, codec: str | None) -> bool:
+    """Return whether an output holds alpha.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+        codec: a user's name of the video codec; None: the usual one.
+    """
+    from streamfx.encode.codecs import find_codec
+    from streamfx.encode.containers import CONTAINERS
+    from streamfx.encode.pictures import is_jpeg, is_pictures
+
+    if is_pictures(text):
+        return not is_jpeg(Path(text))
+    container = CONTAINERS.get(Path(text).suffix.lower())
+    if container is None or not container.alpha:
+        return False
+    return codec is None or find_codec(codec).name in container.alpha
+
+
 def open_sink(
     text: str,
     *,
@@ -98,6 +118,7 @@ def open_sink(
     overwrite: bool = True,
     delivery: Delivery | None = None,
     packing: Packing | None = None,
+    photos: Photos | None = None,
 ) -> Sink:
     """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
 
@@ -117,6 +138,7 @@ def open_sink(
         overwrite: whether a file of that name may be replaced, which happens when the new one is complete.
         delivery: time limits and more of network sinks; None: the usual ones.
         packing: makes what hands frames to the encoder of a video file; None: they are in main memory.
+        photos: the picture files that frames come from; None where they come from none.
 
     Raises:
         ConfigError: no such kind of sink, or the choices do not go together.
@@ -145,7 +167,7 @@ def open_sink(
     from streamfx.encode.routes import is_route
 
     if is_pictures(text) and not is_route(text):
-        return PictureSink(text, format, quality=quality, overwrite=overwrite)
+        return PictureSink(text, format, photos=photos, quality=quality, overwrite=overwrite)
     from streamfx.encode.file import FileSink
     from streamfx.encode.network import NetworkSink
     from streamfx.encode.plan import EncodeSettings

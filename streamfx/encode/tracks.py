@@ -11,6 +11,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.stream import Stream
 
 from streamfx.encode.covers import Cover, read_cover
+from streamfx.encode.languages import is_held
 from streamfx.encode.plan import OutputPlan
 from streamfx.encode.sound import SoundConverter, is_known, layout_of
 from streamfx.encode.texts import TextConverter, is_text
@@ -87,6 +88,10 @@ def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str]) -> Tracks:
                 covers.append(cover)
             continue
         problem = stream_problem(container.muxer, stream, extras) or _unplayed(plan, stream)
+        if container.muxer in ("mp4", "mov") and stream.kind in ("audio", "subtitle"):
+            language = stream.template.metadata.get("language")
+            if language is not None and not is_held(language):
+                notes.append(LeftOut(f"the language of {stream} is left out: {ending} states three letters"))
         if problem is None:
             streams.append(Track(stream))
         elif (encoder := _encoder_for(plan, stream)) is not None:

@@ -11,6 +11,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from streamfx.encode.gif_times import TICK_SECONDS
 from streamfx.encode.hdr import hdr_options
 from streamfx.encode.output_file import write_problem
 from streamfx.encode.pixels import AV_RANGES
@@ -38,7 +39,8 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.height, context.width = plan.size
     context.pix_fmt = plan.pix_fmt
     context.framerate = rate_fps
-    context.time_base = stream.time_base = video.time_base
+    is_gif = plan.container.muxer == "gif"
+    context.time_base = stream.time_base = TICK_SECONDS if is_gif else video.time_base
     context.colorspace, context.color_range = int(plan.colour.matrix), AV_RANGES[plan.colour.code_range]
     context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
     if video.sample_aspect_ratio is not None:

@@ -161,13 +161,6 @@ def test_full_range_of_motion_jpeg_is_seen(tmp_path: Path) -> None:
     assert source.format.subsampling is Subsampling.YUV422
 
 
-def test_dropped_alpha_is_noted(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "alpha.mkv", codec="ffv1", pix_fmt="yuva420p", audio=False, frames=2)
-    frames, source = read_all(clip)
-    assert "alpha is dropped" in source.notes
-    np.testing.assert_array_equal(frames[1].planes[0], stamped_planes((72, 128), 1)[0])
-
-
 def test_a_truncated_file_gives_what_is_there_and_says_what_is_missing(tmp_path: Path) -> None:
     whole = make_clip(
         tmp_path / "whole.mp4", frames=50, audio=False, container_options={"movflags": "faststart"}

@@ -17,6 +17,7 @@ from streamfx.capture.preparation import Preparation
 from streamfx.encode.verify import verify_output
 from streamfx.frame import Frame
 from streamfx.notes import Converted, left_out
+from streamfx.photo_files import made_upright, read_exif
 from tests.media import make_clip, stamped_planes
 from tests.passing import pass_file
 
@@ -178,9 +179,10 @@ def test_photographs_say_their_orientation_in_each_kind_of_file(order: str) -> N
     png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(data)) + b"eXIf" + data + bytes(4)
     webp = b"RIFF\0\0\0\0WEBPEXIF" + struct.pack("<I", len(data)) + data
     for photo in (jpeg, png, webp, data):
-        assert turn_of_photo(photo) == (("transpose", "clock"),)
-        assert turn_of_photo(photo[: len(photo) // 2]) == ()
-    assert turn_of_photo(b"") == turn_of_photo(b"GIF89a") == ()
+        assert turn_of_photo(read_exif(photo)) == (("transpose", "clock"),)
+        assert turn_of_photo(made_upright(read_exif(photo))) == ()
+        assert turn_of_photo(read_exif(photo[: len(photo) // 2])) == ()
+    assert turn_of_photo(read_exif(b"")) == turn_of_photo(read_exif(b"GIF89a")) == ()
 
 
 def test_a_picture_that_is_cut_at_the_left_shows_no_more_than_it_should(tmp_path: Path) -> None:
