@@ -51,6 +51,10 @@ class SourceConfig(BaseModel):
         default="last",
         description="shown while the source is away: the last picture, black, or nothing (time stands still)",
     )
+    jitter_seconds: Annotated[float, Field(ge=0, le=5)] = Field(
+        default=0.5,
+        description="longest wait of pictures that come in bursts, for their times; 0: none waits",
+    )
     options: dict[Text, str] = Field(
         default_factory=dict, description="options for the demuxer and protocol, as FFmpeg spells them"
     )

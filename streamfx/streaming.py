@@ -168,6 +168,7 @@ def _source(config: LiveConfig) -> Source:
         open_seconds=given.open_seconds,
         read_seconds=given.read_seconds,
         gap=Gap(given.gap),
+        jitter_seconds=given.jitter_seconds,
         reconnect=_backoff(given.reconnect),
         options=tuple(given.options.items()),
     )

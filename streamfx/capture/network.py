@@ -14,7 +14,9 @@ import av
 
 from streamfx.addresses import scheme_of, without_credentials
 from streamfx.capture.absences import Absence, Absences
+from streamfx.capture.beside import Beside
 from streamfx.capture.connection import Connection, NetworkConnection
+from streamfx.capture.jitter import JitterBuffer
 from streamfx.capture.live_settings import Gap, LiveSettings
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.receiver import (
@@ -86,6 +88,8 @@ class NetworkSource:
         self._index = 0
         self._fresh_from_ns = 0
         self._absences = Absences(self.name)
+        self._jitter = JitterBuffer(settings.jitter_seconds)
+        self._beside: Beside | None = None
         self._standing_in = False
         self._clean = False  # a picture of this connection came whole: until then it is being joined
         self._pace_origin: float | None = None
@@ -133,6 +137,7 @@ class NetworkSource:
                 break
             self._note(event)
         self._absences.end()
+        self.notes.extend(self._beside.notes() if self._beside else ())
         return None
 
     def close(self) -> None:
@@ -194,6 +199,7 @@ class NetworkSource:
         self._refit = Refit(self.format, planarizer)
         self._timeline = Timeline(joined.rate_fps)
         self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
+        self._beside = Beside(self.extras)
         if self._paced is None:
             self._paced = self._scheme.startswith("http")
         self.notes.extend(joined.notes)
@@ -232,6 +238,8 @@ class NetworkSource:
         if self._paced:
             self._keep_pace(time_ticks)
             arrived_ns = time.monotonic_ns()
+        elif wait_seconds := self._jitter.wait_seconds(float(time_ticks * TIME_BASE), arrived_ns / 1e9):
+            self._closed.wait(max(arrived_ns / 1e9 + wait_seconds - time.monotonic(), 0.0))
         self._timeline.came(time.monotonic())
         self._absences.back()
         self._standing_in = False
@@ -260,27 +268,17 @@ class NetworkSource:
 
     def _note(self, event: Joined | Lost | CameBeside) -> None:
         if isinstance(event, CameBeside):
-            self._pass_on(event)
+            if self._beside is not None:
+                self._beside.put(event.packet, event.index, self._timeline.shift_seconds)
         elif isinstance(event, Lost):
             self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
             self._timeline.leave()
         else:
             self._clean = False
+            self._jitter.reset()
             self._timeline.leave()
             self._timeline.set_rate(event.rate_fps)
             self._pace_origin = None
-
-    def _pass_on(self, event: CameBeside) -> None:
-        """Give sound the shift of the pictures; before the first picture of a connection it has none."""
-        shift_seconds, packet = self._timeline.shift_seconds, event.packet
-        if shift_seconds is None or self.extras is None:
-            return
-        ticks = round(shift_seconds / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts + ticks
-        packet.dts = None if packet.dts is None else packet.dts + ticks
-        earliest = packet.pts if packet.pts is not None else packet.dts
-        if earliest is not None and earliest >= 0:
-            self.extras.put(packet, event.index)
 
     def _keep_pace(self, ticks: int) -> None:
         """Wait until a picture is due; where they come in bursts, the first of a burst sets the pace."""
