@@ -14,6 +14,7 @@ from training.operators import (
     OPERATORS,
     SCREAM,
     STARRY,
+    Engraving,
     Ink,
     Oil,
     Operator,
@@ -22,6 +23,7 @@ from training.operators import (
     Toon,
     Watercolour,
     Woodblock,
+    engraving,
     ink,
     oil,
     pencil,
@@ -35,8 +37,8 @@ from training.operators.planes import to_lab, to_rgb
 from training.operators.woodblock import AQUA, CREAM, INDIGO, PRUSSIAN, SKY
 from training.pictures import Picture
 
-SKETCHED = ["ink", "pencil", "toon", "watercolour", "woodblock"]
-OURS = ["ink", "oil", "pencil", "scream", "starry", "toon", "watercolour", "woodblock"]
+SKETCHED = ["engraving", "ink", "pencil", "toon", "watercolour", "woodblock"]
+OURS = ["engraving", "ink", "oil", "pencil", "scream", "starry", "toon", "watercolour", "woodblock"]
 
 
 def halves(dark: int = 110, light: int = 210) -> Picture:
@@ -129,6 +131,7 @@ def test_a_moved_picture_gives_the_moved_result_so_nothing_sticks_to_the_screen(
 @pytest.mark.parametrize(
     ("draw", "scaled"),
     [
+        (engraving, Engraving(scale=2)),
         (ink, Ink(scale=2)),
         (oil, Oil(scale=2)),
         (pencil, Pencil(scale=2)),
@@ -224,3 +227,16 @@ def test_a_bright_wall_burns_in_a_scream_while_dark_cloth_is_green_and_skin_is_p
     assert face[0] > wall_[0] + 5
     assert face[1] < wall_[1] - 10
     assert cloth[1] < 0
+
+
+def test_lines_of_an_engraving_are_wider_where_it_is_darker() -> None:
+    columns = np.mgrid[0:60, 0:120][1]
+    ripple = 1 + 0.12 * np.cos(columns * (2 * np.pi / 4.2))
+    shares = [
+        (
+            engraving((np.full((60, 120, 3), value) * ripple[..., None]).astype(np.uint8))[20:40, 30:90] < 110
+        ).mean()
+        for value in (170, 110, 60)
+    ]
+    assert shares[0] < shares[1] < shares[2]
+    assert 0 < shares[1] < 0.6

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from training.line_wash import line_and_wash
+from training.operators.engraving import Engraving, engraving
 from training.operators.ink import Ink, ink
 from training.operators.oil import Oil, oil
 from training.operators.painting import Painting
@@ -25,6 +26,7 @@ __all__ = [
     "OPERATORS",
     "SCREAM",
     "STARRY",
+    "Engraving",
     "Ink",
     "Oil",
     "Operator",
@@ -33,6 +35,7 @@ __all__ = [
     "Toon",
     "Watercolour",
     "Woodblock",
+    "engraving",
     "ink",
     "line_and_wash",
     "oil",
@@ -48,6 +51,7 @@ Operator: TypeAlias = Callable[[Picture], Picture]
 """Redraws an RGB picture HW3 of 8 bits, as large."""
 
 OPERATORS: Mapping[str, Operator] = {
+    "engraving": engraving,
     "ink": ink,
     "line_and_wash": line_and_wash,
     "oil": oil,
