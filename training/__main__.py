@@ -29,7 +29,8 @@ from training import (
 from training.classify_options import ClassifyOptions
 from training.convert_sr_options import ConvertSrOptions
 from training.errors import WrongOptions
-from training.options import DistilOptions, EvaluateOptions, StyleOptions
+from training.evaluation.options import EvaluateOptions
+from training.options import DistilOptions, StyleOptions
 from training.paired import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
@@ -110,7 +111,13 @@ COMMANDS: Mapping[str, Command] = {
         "judge an engine on held-out pictures and clips",
         EvaluateOptions,
         evaluate.run,
-        {"style": "style", "pictures": "pictures", "videos": "videos", "work": "work"},
+        {
+            "style": "style",
+            "operator": "operator",
+            "pictures": "pictures",
+            "videos": "videos",
+            "work": "work",
+        },
         positional="engine",
     ),
 }
@@ -206,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         if command.positional is not None:
             one.add_argument(command.positional, type=Path, nargs="?")
         for flag in command.flags:
-            one.add_argument(f"--{flag}", type=Path, nargs="+" if flag in _LISTS else None)
+            one.add_argument(f"--{flag}", nargs="+" if flag in _LISTS else None)
         one.add_argument("--config", type=Path, help="YAML file with any of the settings")
         one.add_argument(
             "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",

@@ -27,17 +27,19 @@ from training.evaluation.chosen import choose, picture_sheet
 from training.evaluation.confusion import confusion, confusion_section, confusion_sheet
 from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
+from training.evaluation.look import Likeness
+from training.evaluation.looks import look
 from training.evaluation.noise import noise
+from training.evaluation.options import EvaluateOptions
 from training.evaluation.partner import Pair, drawn_pairs, partner, read_pairs, untrained
 from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
-from training.evaluation.runner import Runner, has_detail, to_frame
+from training.evaluation.runner import Part, Runner, parts_of, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
 from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
-from training.operators import OPERATORS
-from training.options import EvaluateOptions
+from training.operators import OPERATORS, Operator
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.restore import open_judge
 from training.sheet import jpeg
@@ -77,8 +79,10 @@ class Trial:
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
-    kind = read_engine(options.engine).spec.kind
-    sections, drawn = _classification(options) if kind is Kind.SCORES else _effect(options)
+    if read_engine(options.engine).spec.kind is Kind.SCORES:
+        sections, drawn = _classification(options)
+    else:
+        sections, drawn = _effect(options) if options.look is None else _look(options)
     text = "\n\n".join([*(section.markdown() for section in sections), fill(_used(options), _LINE)])
     facts: dict[str, Any] = {section.name: section.facts() for section in sections}
     facts["options"] = options.model_dump(mode="json", exclude={"work", "document", "threads"})
@@ -138,6 +142,16 @@ def _effect(options: EvaluateOptions) -> tuple[list[Section], bytes]:
         return _sections(trial), jpeg(_sheet(trial))
 
 
+def _look(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+    """What there is to say about a stylizing engine that is held to the limits of looks, with its sheet."""
+    judge = Judge(open_style(options.style), Encoder()) if options.style is not None else None
+    likeness = Likeness(judge)
+    if options.operator is not None:
+        draw = _operator(options)
+        likeness = Likeness(judge, lambda picture: draw(picture, options.pen_pixels))
+    return look(options, _chosen(options, _stills(options)), likeness)
+
+
 def _stills(options: EvaluateOptions) -> list[Still]:
     """All pictures.
 
@@ -180,6 +194,18 @@ def _sections(trial: Trial) -> list[Section]:
     return found
 
 
+def _operator(options: EvaluateOptions) -> Operator:
+    """The operator of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    operator = OPERATORS.get(options.operator or "")
+    if operator is None:
+        raise ValueError(f"there is no operator {options.operator!r}; known: {', '.join(OPERATORS)}")
+    return operator
+
+
 def _restoration(trial: Trial) -> list[Section]:
     """What engines that restore gain, and how steady clips are."""
     options, methods = trial.options, dict[str, Method](trial.runners)
@@ -208,8 +234,8 @@ def _enlargement(trial: Trial) -> list[Section]:
 def _style(trial: Trial, picture: Path) -> list[Section]:
     """How near outputs are to a style picture, and what noise does, where the engine takes some."""
     judge, bare = Judge(open_style(picture), Encoder()), None
-    if has_detail(trial.runner.engine):
-        bare = trial.opened.enter_context(Runner(trial.options.engine, detail=False))
+    if Part.DETAIL in parts_of(trial.runner.engine):
+        bare = trial.opened.enter_context(Runner(trial.options.engine, without=Part.DETAIL))
     found = [style(trial.runners, judge, trial.chosen, bare)]
     if trial.runner.engine.spec.noise_channels > 0:
         found.append(noise(trial.runner, judge, trial.chosen[:_NOISE_PICTURES]))
@@ -231,12 +257,8 @@ def _pairs(trial: Trial) -> Iterator[Pair]:
     options = trial.options
     if options.partners is not None:
         return read_pairs(trial.chosen, options.pictures[0], options.partners)
-    assert options.operator is not None
-    draw = OPERATORS[options.operator]
-    return drawn_pairs(
-        trial.chosen,
-        lambda picture, _: draw(picture),
-    )
+    draw = _operator(options)
+    return drawn_pairs(trial.chosen, lambda picture, _: draw(picture))
 
 
 @contextmanager

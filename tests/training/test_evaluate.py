@@ -15,7 +15,8 @@ from streamfx.generate.engine import read_engine
 from tests.engines import make_engine
 from tests.media import make_clip
 from training.__main__ import main
-from training.evaluation.chosen import choose, gradient_energy, picture_sheet, to_whole_strides
+from training.evaluation.chosen import choose, picture_sheet, to_whole_strides
+from training.evaluation.gradients import gradient_energy
 from training.evaluation.runner import Runner, to_frame, to_rgb
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style_itself

@@ -44,12 +44,6 @@ def to_whole_strides(picture: Picture, unit: int = 16) -> Picture:
     return np.ascontiguousarray(picture[top : top + height, left : left + width])
 
 
-def gradient_energy(picture: Picture) -> float:
-    """Mean squared step between neighbouring pixels of the luma, in code values."""
-    luma = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return float(np.square(np.diff(luma, axis=0)).mean() + np.square(np.diff(luma, axis=1)).mean())
-
-
 def picture_sheet(runner: Runner, pictures: Sequence[Picture], side: int = 232) -> Picture:
     """Before and after at every factor, whole pictures, and the centres of the first and the last one at full
     size."""

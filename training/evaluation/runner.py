@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from streamfx.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Pla
 from streamfx.generate.effect import Effect
 from streamfx.generate.engine import Engine, read_engine
 from streamfx.generate.request import Controls
-from streamfx.generate.spec import Kind
+from training.evaluation.video import from_video, to_video
 from training.fused import FROM_YUV, TO_YUV
 from training.pictures import Picture
 
@@ -26,6 +28,25 @@ _TOP = (1 << _DEPTH) - 1
 _OFFSETS = np.array([0, 1 << (_DEPTH - 1), 1 << (_DEPTH - 1)], np.float32)
 
 
+class Part(StrEnum):
+    """A part of the fusion that can be taken out, to see what it is good for."""
+
+    WARP = "warp"
+    MASK = "mask"
+    DETAIL = "detail"
+    INK = "ink"
+
+
+# Channels of the heads that make up a part, and what they are without it: nothing moves, the translated
+# picture everywhere, none of the source's detail, no ink (of its channels the last, the amplitude).
+_TAKEN_OUT: Mapping[Part, tuple[slice, float]] = {
+    Part.WARP: (slice(4, 6), 0.0),
+    Part.MASK: (slice(3, 4), 1.0),
+    Part.DETAIL: (slice(6, 7), 0.0),
+    Part.INK: (slice(10, 11), 0.0),
+}
+
+
 class Runner:
     """An engine, compiled in float32; close it after use, or use it as a context.
 
@@ -33,15 +54,27 @@ class Runner:
         folder: Of the engine.
         backend: That runs it.
         scale: How many times larger pictures become, for engines that enlarge: 2 or 4.
-        detail: Whether the source's fine detail is let into the picture, where the engine decides on it.
+        without: A part of the fusion to take out, one of `parts_of` the engine.
+        video: Whether pictures go through as 8-bit 4:2:0, as most video; else with nothing lost.
+        threads: Processor threads; None for all.
     """
 
-    def __init__(self, folder: Path, backend: str = "auto", *, scale: int = 2, detail: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        backend: str = "auto",
+        *,
+        scale: int = 2,
+        without: Part | None = None,
+        video: bool = False,
+        threads: int | None = None,
+    ) -> None:
         self.engine = read_engine(folder)
-        options = CompileOptions(Precision.F32)
-        compiled = choose(backend).compile(self.engine, options)
+        self._video = video
+        compiled = choose(backend).compile(self.engine, CompileOptions(Precision.F32, threads))
         doublings = scale.bit_length() - 1 if self.engine.spec.enlarges else 0
-        self._effect = Effect(self.engine, compiled if detail else _Bare(compiled), doublings=doublings)
+        used = compiled if without is None else _Without(compiled, without)
+        self._effect = Effect(self.engine, used, threads, doublings=doublings)
 
     def __enter__(self) -> Runner:
         return self
@@ -57,18 +90,23 @@ class Runner:
     def __call__(self, picture: Picture, factor: float = 1.0, **controls: Any) -> Picture:
         """The RGB picture HW3 that the engine makes of one; see `Controls` for what can be set."""
         self._effect.controls = Controls(**{"strength": 1.0, "factor": factor, **controls})
+        if self._video:
+            return from_video(self._effect.process(to_video(picture)).planes)
         return to_rgb(self._effect.process(to_frame(picture)).planes)
 
 
-class _Bare:
-    """A compiled engine whose heads are cut off before the detail gain."""
+class _Without:
+    """A compiled engine with a part of its heads taken out."""
 
-    def __init__(self, compiled: CompiledEngine) -> None:
+    def __init__(self, compiled: CompiledEngine, part: Part) -> None:
         self._compiled = compiled
+        self._channels, self._value = _TAKEN_OUT[part]
         self.backend, self.precision = compiled.backend, compiled.precision
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
-        return np.ascontiguousarray(self._compiled(reduced, to_rgb, from_rgb, factor)[:6])
+        heads = self._compiled(reduced, to_rgb, from_rgb, factor)
+        heads[self._channels] = self._value
+        return heads
 
     def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
         self._compiled.warm_up(shape, to_rgb, from_rgb, factor)
@@ -92,6 +130,9 @@ def to_rgb(planes: Planes) -> Picture:
     return np.asarray(np.clip(np.rint(rgb), 0, 255), np.uint8)
 
 
-def has_detail(engine: Engine) -> bool:
-    """Whether the engine decides how much of the source's fine detail is seen."""
-    return engine.spec.kind is Kind.DETAILED
+def parts_of(engine: Engine) -> tuple[Part, ...]:
+    """The parts of the fusion that an engine's heads steer; none where they are a picture alone."""
+    if "mask" not in engine.spec.heads:
+        return ()
+    channels = len(engine.golden.heads)
+    return tuple(part for part, (where, _) in _TAKEN_OUT.items() if where.stop <= channels)

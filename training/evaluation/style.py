@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from training import losses
-from training.evaluation.chosen import gradient_energy, pictures_of
+from training.evaluation.chosen import pictures_of
+from training.evaluation.gradients import gradient_energy
 from training.evaluation.runner import Runner
 from training.evaluation.section import Cell, Section
 from training.features import Decoder, Encoder, adain

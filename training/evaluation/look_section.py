@@ -1,0 +1,59 @@
+"""Sections of a look: its figures in tables that a card has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from training.evaluation.look import Key
+from training.evaluation.material import NOISE
+from training.evaluation.people import HEIGHTS, STAYED
+from training.evaluation.section import Section
+
+_PEOPLE = {"faces": ".0f", "found": ".2f", "stayed": ".2f", "moved": ".3f"}
+_PICTURE = {"edges": ".2f", "sharpness": ".2f", "lock": ".2f", "lock ratio": ".2f", "spectral lock": ".1f"}
+_STEADY = {"warping error": ".2f", "noisy": ".2f", "dark": ".2f", "compressed": ".2f"}
+_LIKENESS = {"style": ".3f", "content": ".2f", "PSNR": ".2f", "SSIM": ".3f"}
+
+
+def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Section]:
+    """The figures in tables.
+
+    Args:
+        figures: As `training.evaluation.look.measure` gives them.
+        scenes: What they are of, in words.
+    """
+    low, high = HEIGHTS
+    people = (
+        f"People and edges, on {scenes} that were not in the training, through the runtime as 8-bit "
+        f"4:2:0. Faces: frontal, {low:g} to {high:g} pixels from forehead to chin, in the source; found: "
+        "share of them still found by BlazeFace; moved: how far their 68 points moved, mean of each face, "
+        "median of the faces, in distances of the eyes; stayed: share found and moved by less than "
+        f"{STAYED:.0%}. Edges: correlation of gradient lengths with the source's. Sharpness: gradient "
+        "energy against the operator's, else against factor 1. Lock: strength of edges at their strongest "
+        "offset from the network's grid over their mean, 1 without stamps; lock ratio: against factor 1."
+    )
+    steady = (
+        "Steadiness and likeness. Warping error beyond the source's own, in code values. Noisy, dark, "
+        f"compressed: change of a still scene with a camera's noise (deviation {NOISE:g}; in little light; "
+        "as JPEG) over the noise's own. Style: relative Gram distance, which stamps lower, too: read it "
+        "beside edges and lock. Content: mean squared difference at relu4_1. PSNR, SSIM: to the "
+        "operator's picture."
+    )
+    return [
+        _section("people and edges", people, {**_PEOPLE, **_PICTURE}, figures),
+        _section("steadiness and likeness", steady, {**_STEADY, **_LIKENESS}, figures),
+    ]
+
+
+def _section(
+    name: str, note: str, columns: Mapping[str, str], figures: Mapping[Key, Mapping[str, float]]
+) -> Section:
+    """A table of those figures that were measured."""
+    measured = {column for found in figures.values() for column in found}
+    shown = {column: form for column, form in columns.items() if column in measured}
+    rows = [
+        [method, factor, *(found.get(column) for column in shown)]
+        for (method, factor), found in figures.items()
+        if any(column in found for column in shown)
+    ]
+    return Section(name, note, {"method": "", "factor": "g", **shown}, rows)
