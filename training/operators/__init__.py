@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from training.line_wash import line_and_wash
+from training.operators.caricature import Caricature, caricature
 from training.operators.ink import Ink, ink
 from training.operators.oil import Oil, oil
 from training.operators.pencil import Pencil, pencil
@@ -19,12 +20,14 @@ from training.pictures import Picture
 
 __all__ = [
     "OPERATORS",
+    "Caricature",
     "Ink",
     "Oil",
     "Operator",
     "Pencil",
     "Toon",
     "Watercolour",
+    "caricature",
     "ink",
     "line_and_wash",
     "oil",
@@ -37,6 +40,7 @@ Operator: TypeAlias = Callable[[Picture], Picture]
 """Redraws an RGB picture HW3 of 8 bits, as large."""
 
 OPERATORS: Mapping[str, Operator] = {
+    "caricature": caricature,
     "ink": ink,
     "line_and_wash": line_and_wash,
     "oil": oil,
