@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DEMO_CLIP := tests/clips/bigbuckbunny.mp4
-DEMO_OUT := demo-wave.mp4
+DEMO_CLIP := tests/clips/person.mkv
+DEMO_OUT := demo-toon.mp4
 
 .PHONY: help demo test test-all tensorrt-check gpu-kit lint format bench clean
 .DEFAULT_GOAL := help
@@ -12,8 +12,8 @@ DEMO_OUT := demo-wave.mp4
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: .venv/installed-core  ## Stylize a real clip, with sound, and say where the result is
-	$(BIN)/streamfx transcode $(DEMO_CLIP) $(DEMO_OUT) --effect wave --overwrite
+demo: .venv/installed-core  ## Turn a person before a webcam into a cartoon, and say where the result is
+	$(BIN)/streamfx transcode $(DEMO_CLIP) $(DEMO_OUT) --effect toon --overwrite
 	@echo "Before: $(CURDIR)/$(DEMO_CLIP)"
 	@echo "After:  $(CURDIR)/$(DEMO_OUT)"
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from av.video.plane import VideoPlane
 
 
-def planar_name(subsampling: Subsampling, depth: int) -> str:
-    """Return FFmpeg's name of the planar format, such as ``yuv420p10le``."""
-    return f"yuv{subsampling.value.replace(':', '')}p" + ("" if depth == 8 else f"{depth}le")
+def planar_name(subsampling: Subsampling, depth: int, *, alpha: bool = False) -> str:
+    """Return FFmpeg's name of the planar format, such as ``yuv420p10le``, or with alpha ``yuva420p10le``."""
+    samples = subsampling.value.replace(":", "")
+    return f"yuv{'a' if alpha else ''}{samples}p" + ("" if depth == 8 else f"{depth}le")
 
 
 def plane_array(plane: VideoPlane, depth: int) -> Plane:

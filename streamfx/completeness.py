@@ -69,5 +69,5 @@ def _shorter_than_promised(source: Source, sink: FileSink) -> Iterator[str]:
 def _duration_seconds(path: Path) -> float | None:
     import av
 
-    with av.open(f"file:{path.absolute()}") as container:
+    with av.open(f"file:{path.absolute()}", metadata_errors="surrogateescape") as container:
         return None if container.duration is None else container.duration / av.time_base

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, overload
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, Strict, ValidationError, WithJsonSchema
 
 from streamfx.addresses import without_credentials
-from streamfx.config_text import KeyPath, Problem, Settings, read_overrides, read_yaml
+from streamfx.config_text import KeyPath, Problem, Settings, is_secret_setting, read_overrides, read_yaml
 from streamfx.errors import ConfigError
 
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
@@ -72,6 +72,7 @@ DeviceName = Annotated[
 DEVICE = (
     "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"
 )
+Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
@@ -136,8 +137,15 @@ class TranscodeConfig(BaseModel):
         default="wait",
         description="background: frames go on with something slower while TensorRT builds a plan",
     )
+    deinterlace: Deinterlace = Field(
+        default="auto",
+        description="auto: where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
     codec: Text | None = Field(
         default=None, description="video codec of the output; null picks one that fits"
+    )
+    pixel_format: Text | None = Field(
+        default=None, description="FFmpeg's name of a format to convert to; null: what suits the video"
     )
     preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
     quality: Quality | None = Field(
@@ -148,6 +156,9 @@ class TranscodeConfig(BaseModel):
         default=None, description="frames generated at a time; null picks what is fastest for the source"
     )
     overwrite: bool = Field(default=False, description="replace the output when it exists")
+    strict: bool = Field(
+        default=False, description="refuse an output that would lack something of the source"
+    )
     verify: bool = Field(
         default=True, description="read the finished output again and compare it with the account"
     )
@@ -269,8 +280,10 @@ def _explain(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         near = difflib.get_close_matches(str(value), _choices(detail), n=1)
         text += f" (did you mean '{near[0]}'?)" if near else ""
+    if is_secret_setting(path):
+        return f"{name}: {_plain(text)}, found something else"
     found = f"{value!r}" if len(repr(value)) < 60 else f"{repr(value)[:57]}…"
-    return f"{name}: {_plain(text)}, found {found}"
+    return f"{name}: {_plain(text)}, found {without_credentials(found)}"
 
 
 def _plain(text: str) -> str:

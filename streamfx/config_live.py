@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from streamfx.addresses import without_credentials
 from streamfx.config import (
@@ -20,6 +20,7 @@ from streamfx.config import (
     Text,
     Texts,
 )
+from streamfx.config_text import from_environment
 
 
 class ReconnectConfig(BaseModel):
@@ -85,6 +86,10 @@ class WebConfig(BaseModel):
         default=80, description="of the pictures on the page, JPEG: 100 is best"
     )
     recordings: Text = Field(default=".", description="folder for what is recorded from the page")
+    token: bool = Field(
+        default=True,
+        description="viewers need the token of the printed address; false: anybody on this machine may come",
+    )
     names: Texts = Field(
         default=(), description="names the page may be asked for by, beside addresses and the machine's own"
     )
@@ -118,15 +123,19 @@ class LiveLimitsConfig(BaseModel):
     )
 
 
+Address = Annotated[Text, AfterValidator(from_environment)]
+"""An input or output. What stands in it as ``${NAME}`` comes from the environment: keys need not be typed."""
+
+
 class LiveConfig(BaseModel):
     """Everything that ``streamfx live`` can be told."""
 
     model_config = CLOSED
 
-    input: Text = Field(
+    input: Address = Field(
         description="what to read: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in its pace"
     )
-    outputs: Annotated[Texts, Field(min_length=1)] = Field(
+    outputs: Annotated[tuple[Address, ...], Strict(False), Field(min_length=1)] = Field(
         description="what to write: rtmp:// udp:// …, hls:FOLDER, a file, virtual:, window:, web:PORT, null:"
     )
     effects: Texts = Field(

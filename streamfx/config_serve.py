@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, Field, Strict
+from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from streamfx.config import CLOSED, Backend, Count, Factor, Seconds, Text, Texts
+
+_STUN = re.compile(r"stun:(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+def _check_stun(address: str) -> str:
+    if not _STUN.fullmatch(address):
+        raise ValueError("must be a STUN server, stun:HOST or stun:HOST:PORT")
+    return address
+
+
+StunServer = Annotated[Text, AfterValidator(_check_stun)]
 
 
 class VisitorsConfig(BaseModel):
@@ -42,6 +54,10 @@ class ServeConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="port of the page; 0: any free one"
     )
+    token: bool = Field(
+        default=True,
+        description="visitors need the token of the printed address; false: anybody on this machine may come",
+    )
     names: Texts = Field(
         default=(), description="names the page may be asked for by, beside addresses and the machine's own"
     )
@@ -49,7 +65,7 @@ class ServeConfig(BaseModel):
         default=None, description="TLS certificate (PEM); browsers give a camera only to https or localhost"
     )
     key: Text | None = Field(default=None, description="private key of the certificate (PEM)")
-    stun: Texts = Field(
+    stun: Annotated[tuple[StunServer, ...], Strict(False)] = Field(
         default=(), description="STUN servers, stun:HOST:PORT, where an address translator is in between"
     )
     factor: Factor = Field(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from streamfx.addresses import is_secret, without_credentials
 from streamfx.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -89,14 +93,50 @@ class Settings:
         return next(below, Place(self.source)) if path else Place(self.source)
 
 
+def from_environment(text: str) -> str:
+    """Return the text with every ``${NAME}`` in it replaced by what the environment variable holds.
+
+    Raises:
+        ValueError: there is no such variable.
+
+    Example:
+        >>> from_environment("rtmp://live.example/app/${HOME}") == f"rtmp://live.example/app/{os.environ['HOME']}"
+        True
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise ValueError(f"there is no environment variable {found[1]}")
+        return os.environ[found[1]]
+
+    return re.sub(r"\$\{(\w+)\}", value, text)
+
+
+def is_secret_setting(path: KeyPath) -> bool:
+    """Return whether the value of a setting, or of what was meant to be one, must not be shown.
+
+    Options of FFmpeg's protocols may hold passwords and headers, whatever they are called.
+    """
+    return path[:2] == ("source", "options") or any(is_secret(str(part)) for part in path)
+
+
+STANDARD_INPUT = Path("-")
+"""In place of a file with settings: what is secret in them then stands in no file and on no command line."""
+
+
 def read_yaml(path: Path) -> Settings:
     """Return what a YAML file says, with the place of everything; repeated keys and the like become problems.
+
+    Args:
+        path: of the file; ``-`` for standard input.
 
     Raises:
         ConfigError: the file cannot be read, or is not YAML at all.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+        path = Path("standard input") if path == STANDARD_INPUT else path
+        text = data.decode("utf-8-sig")
         # compose builds nodes, which know their places; nothing is constructed from tags here.
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
@@ -132,7 +172,8 @@ def read_overrides(
     for override in overrides:
         key, separator, text = override.partition("=")
         path: KeyPath = tuple(part.strip() for part in key.split("."))
-        place = Place(f"--set {override}")
+        shown = f"{key}=***" if is_secret_setting(path) else without_credentials(override)
+        place = Place(f"--set {shown}")
         if not separator or not all(path):
             settings.problems.append(Problem(place, "must be KEY=VALUE, for example quality=20"))
             continue

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
+from streamfx.capture.fit import Fit
 from streamfx.desk_state import Change, DeskState, controls_of, state_of, take_over
 from streamfx.errors import ConfigError
-from streamfx.frame import Frame
+from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.chain import AnyEffect
 from streamfx.generate.library import list_effects
 from streamfx.generate.request import with_controls
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _ONE_MOVE_SECONDS = 1.0  # a slider that is dragged sends many values: they are one change
 _MOST_CHANGES = 1000
+_MOST_EFFECTS = 8  # in a chain that grows by what viewers ask for
 
 
 class Desk:
@@ -38,15 +40,28 @@ class Desk:
         effects: to begin with; they belong to the caller, those that come later to the desk.
         elapsed_seconds: time since the start of the run.
         kept_frames: how many sources of frames on their way to the outputs are kept while somebody watches.
+        video: what the outputs are opened for; None: what the effects give to begin with.
 
     Attributes:
+        video: what the outputs are opened for.
+        fit: brings frames into that format, whatever is changed.
         snapshot: the latest state of the run; None before the first.
         changes: what was changed, in order.
+        failures: where effects failed after a change and were bypassed.
     """
 
-    def __init__(self, effects: Effects, elapsed_seconds: Callable[[], float], kept_frames: int = 12) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        elapsed_seconds: Callable[[], float],
+        kept_frames: int = 12,
+        video: VideoFormat | None = None,
+    ) -> None:
+        self.video = video or effects.chain.output(effects.video)
+        self.fit = Fit(self.video)
         self.snapshot: Snapshot | None = None
         self.changes: list[Change] = []
+        self.failures: list[str] = []
         self._effects, self._first = effects, effects
         self._elapsed_seconds = elapsed_seconds
         self._bypass = False
@@ -81,14 +96,25 @@ class Desk:
         return tuple(found.name for found in list_effects() if found.spec is not None)
 
     def process(self, frame: Frame) -> Frame:
-        """Return the frame with the effects applied, or as it is when bypassed."""
+        """Return the frame with the effects applied, or as it is when bypassed, in the outputs' format.
+
+        What was changed while the run went on does not end it: where the effects fail on a frame after that,
+        it passes as it is, and they are bypassed.
+        """
         with self._in_frame:
             chain, bypass = self._effects.chain, self._bypass
             self._last_index = frame.index
             if self._watchers:
                 with self._keeping:
                     self._sources.append(frame)
-            return frame if bypass else chain.process(frame)
+            try:
+                done = frame if bypass else chain.process(frame)
+            except Exception as error:  # the boundary between what viewers ask for and the run
+                if not self.changes:
+                    raise
+                self._give_up(frame, error)
+                done = frame
+        return self.fit(done)
 
     def source_of(self, index: int) -> Frame | None:
         """Return what frame ``index`` was before the effects; None when that was not kept."""
@@ -165,6 +191,8 @@ class Desk:
                 raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(self.available)}")
             if not 0 <= position <= len(self._effects.chain.effects):
                 raise ConfigError(f"there is no effect number {position}")
+            if position >= _MOST_EFFECTS:
+                raise ConfigError(f"a chain has at most {_MOST_EFFECTS} effects; replace one of them")
             if self._opening is not None:
                 raise ConfigError(f"{self._opening} is being opened; {name} can be taken after that")
             if self._closed:
@@ -216,6 +244,16 @@ class Desk:
             with self._in_frame:
                 pass  # the last frame that is in the old effects is done when this can be had
             _give_back(before, after)
+
+    def _give_up(self, frame: Frame, error: Exception) -> None:
+        """Bypass effects that fail after a change."""
+        names = ", ".join(effect.name for effect in self._effects.chain.effects)
+        self._problem = f"{names} failed on frame {frame.index}, and is bypassed: {error}"
+        log.warning("%s", self._problem)
+        self.failures.append(self._problem)
+        self._bypass = True
+        self._note(f"bypass on: {self._problem}")
+        self._tell()
 
     def _effect_at(self, position: int) -> AnyEffect:
         effects = self._effects.chain.effects

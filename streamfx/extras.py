@@ -117,6 +117,10 @@ class Extras:
             if self.most_waiting is not None and len(self._tray) > self.most_waiting:
                 self._tray.popleft()
 
+    def waiting(self, index: int) -> list[av.Packet[Stream]]:
+        """Return copies of the packets of a stream that wait, for a look at what is to come."""
+        return [_copy(packet) for number, packet in self._tray if number == index]
+
     def take(self) -> list[tuple[int, av.Packet[Stream]]]:
         """Return the packets that came in since the last call, in file order, their times shifted.
 

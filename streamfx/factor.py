@@ -221,7 +221,7 @@ def budget(video: VideoFormat, speed: float, *, live: bool) -> tuple[float | Non
 
 def workload_of(config: RunSettings, video: VideoFormat, *, one_at_a_time: bool) -> Workload:
     """Return what a run has to do for each frame, effects apart; see `Workload` for the arguments."""
-    encodings = (_encoding(output, config.codec, config.preset) for output in config.outputs)
+    encodings = (_encoding(output, config.codec, config.preset, video) for output in config.outputs)
     return Workload(
         video.size,
         video.subsampling,
@@ -241,10 +241,11 @@ def _decoding(source: str) -> str:
     return "raw" if source.startswith("test:") else "h264"
 
 
-def _encoding(output: str, codec_name: str | None, preset: str | None) -> Encoding | None:
+def _encoding(output: str, codec_name: str | None, preset: str | None, video: VideoFormat) -> Encoding | None:
     """Return how an output is encoded; None where nothing is."""
     from streamfx.encode.codecs import find_codec
-    from streamfx.encode.containers import CONTAINERS, codec_for
+    from streamfx.encode.containers import CONTAINERS, named_codec
+    from streamfx.encode.pixel_format import usual_codec
     from streamfx.encode.routes import is_route
 
     ending = Path(output).suffix.lower()
@@ -257,8 +258,10 @@ def _encoding(output: str, codec_name: str | None, preset: str | None) -> Encodi
         return None
     elif output.startswith("browser:"):
         return Encoding("vp8", "5")  # compressed by aiortc, in real time
+    elif container is not None and codec_name is None:
+        codec = usual_codec(container, video)
     elif container is not None:
-        codec = codec_for(output, ending, container, codec_name)
+        codec = named_codec(output, ending, container, codec_name or "")
     else:
         return Encoding("png", None)
     return Encoding(codec.name, preset or (codec.preset.default if codec.preset else None))

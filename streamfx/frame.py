@@ -131,6 +131,9 @@ class VideoFormat:
         frame_count: number of frames if the container states it, else None.
         duration_seconds: duration if the container states it, else None.
         hdr: static HDR metadata; None without.
+        top_field_first: of interlaced pictures: whether the upper of their fields is shown first; None for
+            whole pictures.
+        alpha: whether frames have an alpha plane.
     """
 
     size: tuple[int, int]
@@ -144,6 +147,8 @@ class VideoFormat:
     frame_count: int | None = None
     duration_seconds: float | None = None
     hdr: HdrMetadata | None = None
+    top_field_first: bool | None = None
+    alpha: bool = False
 
     def frame(
         self,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from streamfx.config import TranscodeConfig
 from streamfx.config_live import LiveConfig
 from streamfx.decisions import FactorFacts, RoutingFacts, how_often
+from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
@@ -138,6 +139,7 @@ class Report(BaseModel):
         differences: what does not add up, one sentence each: in the ledger, between ledger and output, or
             between what the source promised and what came.
         notes: what was assumed, converted or left out.
+        left_out: those of the notes on what is in the source and not in the output.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -158,6 +160,7 @@ class Report(BaseModel):
     factor: FactorFacts | None = None
     routing: tuple[RoutingFacts, ...] = ()
     changes: tuple[ControlChange, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -172,18 +175,23 @@ class Report(BaseModel):
         """What is missing or wrong, one sentence each; empty when everything is there."""
         found = [self.result.failure] if self.result.failure else []
         account = self.result.account
-        # Those of other stages end the run, and are its failure; a live stream that comes damaged is no fault
-        # of the run: it is in the account.
-        if (decode_failures := account.failed.get("decode")) and not self.source.live:
+        if decode_failures := account.failed.get("decode"):  # those of other stages end the run
             reason = next((failed.reason for failed in account.failures if failed.stage == "decode"), "")
             found.append(f"{_frames(decode_failures)} failed to decode; the first: {reason}")
+        if went_past := account.dropped.get(AWAY):
+            found.append(f"{self.output.name} was away: {_frames(went_past)} went past it")
+        for output in self.outputs:
+            if output.failure:
+                found.append(f"{output.name} ended early: {output.failure.removeprefix(f'{output.name}: ')}")
+            elif went_past := output.dropped.get(AWAY):
+                found.append(f"{output.name} was away: {_frames(went_past)} went past it")
         return found + list(self.differences)
 
     def summary(self) -> str:
         """Return the run in a few lines of text: what came of the frames, how fast, and what is missing."""
         account, speed = self.result.account, self.result.speed
         what = {
-            Ending.COMPLETE: "finished, but not everything is there" if self.losses else "complete",
+            Ending.COMPLETE: self._completeness(),
             Ending.STOPPED: "stopped"
             if self.source.live
             else "stopped before the end; the output is playable",
@@ -204,8 +212,14 @@ class Report(BaseModel):
             lines.append(self.factor.summary())
         lines += [routing.summary() for routing in self.routing]
         lines += self._live_lines()
+        lines += [f"left out: {note}" for note in self.left_out]
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
+
+    def _completeness(self) -> str:
+        if self.losses:
+            return "finished, but not everything is there"
+        return "complete but for what is left out" if self.left_out else "complete"
 
     def _live_lines(self) -> list[str]:
         lines = []
@@ -226,7 +240,7 @@ class Report(BaseModel):
             if output.latency.p50_seconds is not None and output.latency.p99_seconds is not None:
                 p50_ms, p99_ms = output.latency.p50_seconds * 1000, output.latency.p99_seconds * 1000
                 parts_of.append(f"latency p50 {p50_ms:.0f} ms p99 {p99_ms:.0f} ms")
-            parts_of += [f"ended early: {output.failure}"] if output.failure else []
+            parts_of += ["ended early"] if output.failure else []
             lines.append(f"output {output.name}: " + ", ".join(parts_of))
         return lines
 

@@ -19,6 +19,7 @@ from streamfx.frame import VideoFormat
 from streamfx.gpu import gpus
 
 if TYPE_CHECKING:
+    from streamfx.capture.preparation import Preparation
     from streamfx.encode.pixels import Packing
     from streamfx.resident.home import ResidentHome
     from streamfx.resident.residence import Residence
@@ -143,7 +144,14 @@ def select_gpu(asked: str) -> str | None:
     return None
 
 
-def open_decoded(text: str, place: Place, *, threads: int, looked_at: bool = False) -> Source:
+def open_decoded(
+    text: str,
+    place: Place,
+    *,
+    threads: int,
+    looked_at: bool = False,
+    preparation: Preparation | None = None,
+) -> Source:
     """Return a source whose pictures are decoded where frames live, if that works and is fast enough.
 
     Args:
@@ -151,11 +159,12 @@ def open_decoded(text: str, place: Place, *, threads: int, looked_at: bool = Fal
         place: where frames live.
         threads: decoder threads on the processor.
         looked_at: whether the processor must see the pictures, to decide about effects.
+        preparation: what is done to pictures first; None: what is usual.
 
     Raises:
         ConfigError, SourceOpenError: see `open_source`.
     """
-    processor = partial(open_source, text, threads=threads)
+    processor = partial(open_source, text, threads=threads, preparation=preparation)
     if place.residence is None:
         return processor()
     from streamfx.resident.decode import DevicePictures, decoder_missing, faster
@@ -233,7 +242,7 @@ def _device_codec(config: TranscodeConfig) -> str | None:
     if config.codec is not None:
         return config.codec if config.codec.endswith("_nvenc") else None
     container = CONTAINERS.get(Path(config.output).suffix.lower())
-    if container is None or config.preset is not None or config.quality is not None:
+    if container is None or any((config.preset, config.pixel_format)) or config.quality is not None:
         return None
     usual = f"{container.codecs[0]}_nvenc"
     return usual if usual in CODECS and usual in container.codecs else None

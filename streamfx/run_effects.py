@@ -28,6 +28,8 @@ from streamfx.stats import Stats, Times
 
 log = logging.getLogger(__name__)
 
+_MOST_PIXELS = 7680 * 4320  # of a frame, between the effects of a chain that viewers change
+
 
 @dataclass(frozen=True, slots=True)
 class Effects:
@@ -48,6 +50,22 @@ class Effects:
     automatic: tuple[AnyEffect, ...] = ()
     choice: FactorChoice | None = None
     watch: FactorWatch | None = None
+
+
+def check_sizes(chain: Chain, video: VideoFormat) -> None:
+    """Check that frames do not become too large on their way through effects that viewers ask for.
+
+    Raises:
+        ConfigError: they would; says after which effect, and how large.
+    """
+    for effect in chain.effects:
+        video = effect.output(video)
+        height, width = video.size
+        if height * width > _MOST_PIXELS:
+            raise ConfigError(
+                f"effect {effect.name!r} would make frames {width}x{height}; while a run goes on, they may "
+                f"become no larger than {_MOST_PIXELS // 1_000_000} million pixels"
+            )
 
 
 def numbered(source: Source, effects: Effects) -> Source:
@@ -150,6 +168,7 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     Raises:
         EngineNotFoundError, EngineCorruptError, EngineMismatchError, BackendUnavailableError: see
             `open_effect`.
+        ConfigError: frames would become too large on the way.
     """
     old = next(iter(effects.chain.effects[position : position + 1]), None)
     engine = load_engine(name)
@@ -158,27 +177,25 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     ]
     factors = common_factors([engine, *others])
     low, high = engine.factor_range
-    factor = effects.settings.factor if old is None else old.controls.factor
+    # That of an effect without a choice of factors says nothing about another.
+    scaled = old is not None and any(part.scales for part in old.parts)
+    factor = old.controls.factor if old is not None and scaled else effects.settings.factor
     governed = old in effects.automatic
     if factor is not None:
         nearest = factor
         factor = min(factors, key=lambda other: abs(other - nearest)) if governed else factor
         factor = min(max(factor, low), high)
     new = open_effect(EffectRequest(name, factor=factor), effects.settings)
+    before, after = effects.chain.effects[:position], effects.chain.effects[position + 1 :]
+    chain = replace(effects.chain, effects=(*before, new, *after))
     try:
-        new.warm_up(Chain(effects.chain.effects[:position]).output(effects.video))
+        check_sizes(chain, effects.video)
+        new.warm_up(Chain(before).output(effects.video))
+        if chain.output(effects.video).size != effects.chain.output(effects.video).size:
+            Chain(after).warm_up(Chain((*before, new)).output(effects.video))
     except BaseException:
         new.close()
         raise
-    before, after = effects.chain.effects[:position], effects.chain.effects[position + 1 :]
-    chain = replace(effects.chain, effects=(*before, new, *after))
-    size, usual = (each.output(effects.video).size for each in (chain, effects.chain))
-    if size != usual:
-        new.close()
-        raise ConfigError(
-            f"effect {name!r} would make frames {size[1]}x{size[0]} instead of {usual[1]}x{usual[0]}; "
-            "outputs cannot change their size while they run: name it at the start"
-        )
     automatic = tuple(new if each is old else each for each in effects.automatic)
     watch = None
     if effects.watch is not None and effects.choice is not None:

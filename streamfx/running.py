@@ -18,11 +18,12 @@ from streamfx.desk import Desk
 from streamfx.desk_state import controls_of
 from streamfx.device import cpu
 from streamfx.encode.sink import Sink
-from streamfx.errors import StageFailedError
+from streamfx.errors import SinkError, StageFailedError
 from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.generate.routed import Routed
+from streamfx.notes import left_out, say
 from streamfx.pipeline import Pipeline
 from streamfx.report import (
     ControlChange,
@@ -56,6 +57,8 @@ class Parts:
         desk: where the effects are changed while the run goes on; None where they stay as they are.
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
+        losses: called after the run: what else is missing or wrong, one sentence each.
+        said: notes of source and sink that were said already.
     """
 
     source: Source
@@ -68,6 +71,8 @@ class Parts:
     desk: Desk | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
+    losses: Callable[[], tuple[str, ...]] = tuple
+    said: frozenset[str] = frozenset()
 
     def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
         """Take the state of the run; called now and then, in one thread."""
@@ -97,7 +102,7 @@ def run_parts(
 
     Raises:
         StageFailedError: something failed on the way; its ``report`` is the account up to there.
-        ConfigError, SinkError: the report cannot be written where it should.
+        ConfigError, SinkError: the report could not be written where it should; found before the run.
     """
     if config.report is not None:
         for output in config.outputs:
@@ -108,6 +113,7 @@ def run_parts(
         workers = [parts.process or parts.effects.chain.process] * parts.workers
         pipeline = Pipeline(parts.source, workers, parts.sink, parts.flow, stats)
         opening_seconds = time.monotonic() - started
+        said = parts.said | say((*parts.source.notes, *parts.sink.notes), but=parts.said)
         failure: StageFailedError | KeyboardInterrupt | None = None
         try:
             pipeline.run(lambda snapshot: parts.look(snapshot, progress))
@@ -116,8 +122,12 @@ def run_parts(
         if pipeline.result is None:  # Ctrl-C before anything had started
             raise KeyboardInterrupt from failure
         report = _report(config, parts, pipeline.result, started_at, opening_seconds)
+        say(report.notes, but=said)
     if config.report is not None:
-        report.write(config.report)
+        try:
+            report.write(config.report)
+        except SinkError as error:  # the run is done all the same, and what came of it is to be told
+            report = report.model_copy(update={"differences": (*report.differences, str(error))})
     if isinstance(failure, StageFailedError):
         failure.report = report
     if failure is not None:
@@ -138,7 +148,7 @@ def _report(
     limits = config.limits
     whole = limits.frames is None and not source.live
     wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
-    file = parts.file
+    file, notes = parts.file, (*source.notes, *sink.notes, *worth_knowing)
     return Report(
         source=describe_source(source.name, source.format, live=source.live),
         output=OutputFacts(
@@ -154,8 +164,9 @@ def _report(
         started_at=started_at,
         seconds_to_first_frame=None if first is None else opening_seconds + first,
         result=result,
-        differences=tuple(wrong),
-        notes=(*source.notes, *sink.notes, *worth_knowing),
+        differences=(*wrong, *parts.losses()),
+        notes=notes,
+        left_out=tuple(left_out(notes)),
         factor=_factor_facts(parts),
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)

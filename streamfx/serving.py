@@ -6,12 +6,12 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.capture.browser import Arrivals, BrowserSource
+from streamfx.capture.browser import Arrivals, BrowserSource, within
 from streamfx.config_live import LiveConfig
 from streamfx.config_serve import ServeConfig
 from streamfx.desk import Desk
@@ -29,12 +29,15 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def serving(config: ServeConfig, tell: Callable[[str], None] = log.info) -> Iterator[str]:
+def serving(
+    config: ServeConfig, tell: Callable[[str], None] = log.info, lose: Callable[[], None] = lambda: None
+) -> Iterator[str]:
     """Let visitors in while in the context, whose value is the address to open in a browser.
 
     Args:
         config: settings.
         tell: called with a line for each visitor who comes or leaves, in a thread of the site.
+        lose: called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: a library is missing, there is no such effect, or a file of the settings is no good.
@@ -44,21 +47,23 @@ def serving(config: ServeConfig, tell: Callable[[str], None] = log.info) -> Iter
         from streamfx.web.welcome import open_site
     except ImportError as error:
         raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
-    with open_site(config, tell) as site:
+    with open_site(config, tell, lose) as site:
         yield site.address
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What a browser says of its camera.
+    """What a browser says of its camera, and what it may have.
 
     Attributes:
         size: (height, width) in pixels; None where it does not say.
         rate_fps: None where it does not say.
+        largest: (height, width) that pictures have at most, there and back, whatever it says; None: no limit.
     """
 
     size: tuple[int, int] | None = None
     rate_fps: Fraction | None = None
+    largest: tuple[int, int] | None = None
 
 
 class Connection(Protocol):
@@ -114,15 +119,27 @@ def _opened(
             config.input,
             arrivals,
             size=camera.size,
+            largest=camera.largest,
             rate_fps=camera.rate_fps,
             wait_seconds=config.source.read_seconds,
         )
         opened.callback(source.close)
         effects = opened.enter_context(open_effects(config, source, 1, stats))
-        desk = Desk(effects, lambda: stats.elapsed_seconds)
+        made = effects.chain.output(source.format)
+        # What an effect makes larger than is allowed is scaled down before it is sent.
+        video = replace(made, size=within(made.size, camera.largest))
+        desk = Desk(effects, lambda: stats.elapsed_seconds, video=video)
         opened.callback(desk.close)
         connection.measure = stats.add
-        sink = BrowserSink(config.outputs[0], effects.chain.output(source.format), connection.give)
+        sink = BrowserSink(config.outputs[0], video, connection.give)
         ready(desk)
         shown = numbered(source, effects)
-        yield Parts(shown, effects, sink, flow_of(config), process=desk.process, desk=desk)
+        yield Parts(
+            shown,
+            effects,
+            sink,
+            flow_of(config),
+            process=desk.process,
+            desk=desk,
+            losses=lambda: tuple(desk.failures),
+        )

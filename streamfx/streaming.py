@@ -19,9 +19,11 @@ from streamfx.capture.source import Source, open_source
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig, ReconnectConfig
 from streamfx.desk import Desk
+from streamfx.encode.file import FileSink
 from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.sink import Sink, check_output, open_sink
+from streamfx.encode.verify import verify_output
 from streamfx.extras import Extras
 from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes, VideoFormat
@@ -136,8 +138,8 @@ def run_live(
 @contextmanager
 def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: Stats) -> Iterator[Parts]:
     """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
-    for page in filter(is_page, config.outputs):
-        check_page(page)
+    for output in config.outputs:  # before a source is waited for
+        check_page(output, config.web) if is_page(output) else check_output(output)
     with contextlib.ExitStack() as opened:
         source = _source(config)
         opened.callback(source.close)
@@ -151,11 +153,12 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
             effects,
             sink,
             replace(flow_of(config), watch=watch),
-            process=StandIns(desk.process),
+            process=StandIns(desk.process, desk.fit),
             desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(_interruptions, source),
             accounts=partial(_accounts, sink),
+            losses=lambda: tuple(_losses(config, source, sink, desk)),
         )
 
 
@@ -181,7 +184,7 @@ def _sink(
     stats: Stats,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
-    extras, video = source.extras, desk.effects.chain.output(source.format)
+    extras, video = source.extras, desk.video
     sinks: list[Sink] = []
     for output in config.outputs:
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
@@ -262,19 +265,37 @@ def _interruptions(source: Source) -> tuple[Interruption, ...]:
 
 
 def _accounts(sink: Sink) -> tuple[OutputAccount, ...]:
-    if not isinstance(sink, SeveralSinks):
-        return ()
+    """Return the account of each of several outputs, and of what was recorded from pages."""
+    lanes = sink.lanes if isinstance(sink, SeveralSinks) else []
+    recorded = [
+        account for each in _each(sink) if is_page(each.name) for account in getattr(each, "recordings", ())
+    ]
     return tuple(
         OutputAccount(
-            name=lane.name,
-            frames_given=lane.given,
-            frames_written=lane.written,
-            dropped=dict(lane.drops),
-            failure=lane.failure,
-            latency=lane.latency.times(),
+            name=account.name,
+            frames_given=account.given,
+            frames_written=account.written,
+            dropped=dict(account.drops),
+            failure=account.failure,
+            latency=account.latency,
         )
-        for lane in sink.lanes
+        for account in (*(lane.account for lane in lanes), *recorded)
     )
+
+
+def _losses(config: LiveConfig, source: Source, sink: Sink, desk: Desk) -> Iterator[str]:
+    """Yield what went wrong where the account of the frames does not show it."""
+    if isinstance(source, NetworkSource) and source.damaged:
+        yield f"{source.name}: {source.damaged} pictures came damaged"
+    yield from desk.failures
+    for lane in sink.lanes if config.verify and isinstance(sink, SeveralSinks) else ():
+        if isinstance(lane.sink, FileSink) and lane.finished:
+            found = verify_output(lane.sink.path, lane.sink.expected())
+            yield from (f"{lane.name}: {problem}" for problem in found)
+
+
+def _each(sink: Sink) -> Sequence[Sink]:
+    return [lane.sink for lane in sink.lanes] if isinstance(sink, SeveralSinks) else [sink]
 
 
 class StandIns:
@@ -284,17 +305,30 @@ class StandIns:
 
     Args:
         process: the effects.
+        fit: brings a frame that no effect has seen into the format of the outputs.
     """
 
-    def __init__(self, process: Callable[[Frame], Frame]) -> None:
-        self._process = process
-        self._last: tuple[Planes, Planes] | None = None
+    def __init__(
+        self, process: Callable[[Frame], Frame], fit: Callable[[Frame], Frame] = lambda frame: frame
+    ) -> None:
+        self._process, self._fit = process, fit
+        self._last: tuple[Planes, Frame] | None = None
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame as it goes to the output."""
         if frame.repeated:
             again = self._last is not None and self._last[0][0] is frame.planes[0]
-            return frame.with_planes(self._last[1]) if again and self._last is not None else frame
+            if not again or self._last is None:
+                return self._fit(frame)
+            # In the format that the last one had in the end, which an effect may have enlarged.
+            return replace(
+                self._last[1],
+                index=frame.index,
+                pts=frame.pts,
+                duration=frame.duration,
+                captured_ns=frame.captured_ns,
+                repeated=True,
+            )
         done = self._process(frame)
-        self._last = (frame.planes, done.planes)
+        self._last = (frame.planes, done)
         return done

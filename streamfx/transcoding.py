@@ -14,13 +14,14 @@ from pathlib import Path
 from streamfx.capture.source import Source
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.device import usable_cores
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.sink import Sink, open_sink, shows_as_coded
 from streamfx.errors import SinkError
 from streamfx.flow import Flow
 from streamfx.frame import VideoFormat
 from streamfx.frame_queue import Policy
 from streamfx.generate.chain import output_format
 from streamfx.generate.request import parse_effect
+from streamfx.notes import refuse_losses, say
 from streamfx.report import Report
 from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
 from streamfx.run_effects import numbered, open_effects
@@ -41,12 +42,15 @@ def transcode(
     speed: float = 1.0,
     backend: str = "auto",
     device: str = "auto",
+    deinterlace: str = "auto",
     codec: str | None = None,
+    pixel_format: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
     threads: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    strict: bool = False,
     verify: bool = True,
     report: str | PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -62,12 +66,16 @@ def transcode(
         speed: how many times faster than real time a file is to be done, for the factor "auto".
         backend: what runs the network; "auto" takes the fastest that can run here.
         device: where frames live and networks run: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if it can.
+        deinterlace: "auto" makes interlaced pictures whole, where they are flagged as such; "off" leaves them
+            their fields; "bwdif" or "yadif" takes all pictures for interlaced.
         codec: video codec of the output; None takes one that fits.
+        pixel_format: FFmpeg's name of a format to convert pictures to; None takes one that fits.
         preset: speed against size, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
         threads: processor threads to use; None for all.
         workers: frames generated at a time; None takes what is fastest.
         overwrite: replace the output when it exists.
+        strict: refuse an output that would lack something of the source.
         verify: read the finished output again and compare it with the account.
         report: write the report to this file too, as JSON.
         progress: called now and then, in this thread, with the state of the run.
@@ -93,12 +101,15 @@ def transcode(
         "speed": speed,
         "backend": backend,
         "device": device,
+        "deinterlace": deinterlace,
         "codec": codec,
+        "pixel_format": pixel_format,
         "preset": preset,
         "quality": quality,
         "threads": threads,
         "workers": workers,
         "overwrite": overwrite,
+        "strict": strict,
         "verify": verify,
         "report": None if report is None else fspath(report),
     }
@@ -121,6 +132,9 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     there are as many workers as processors. A live frame must be ready soon, so all threads work on it.
     """
     total = config.threads or usable_cores()
+    # Imported here, for it loads FFmpeg.
+    from streamfx.capture.preparation import Preparation
+
     with contextlib.ExitStack() as opened:
         queued = max(config.queue.capture or 0, config.queue.encode or 0)
         place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
@@ -130,6 +144,7 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
             place,
             threads=min(total, MOST_WORKERS),
             looked_at=any(request.route or request.auto for request in requests),
+            preparation=Preparation(config.deinterlace, upright=shows_as_coded(config.output)),
         )
         opened.callback(source.close)
         video = output_format(config.effects, source.format)
@@ -146,11 +161,23 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
         if encoder is not None:
             sink.notes.append(encoder.note)
             place = replace(place, stays=True)
+        notes = (*source.notes, *sink.notes)
+        said = say(notes)  # before the effects are opened, which may take a while
+        if config.strict:
+            refuse_losses(config.output, notes)
         most = MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
         workers = config.workers or (1 if source.live else min(total, most))
         effects = opened.enter_context(open_effects(config, source, workers, stats, place))
         flow = _flow(config, source, workers)
-        yield Parts(numbered(source, effects), effects, sink, flow, workers=workers, file=Path(config.output))
+        yield Parts(
+            numbered(source, effects),
+            effects,
+            sink,
+            flow,
+            workers=workers,
+            file=Path(config.output),
+            said=said,
+        )
 
 
 def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:
@@ -163,7 +190,7 @@ def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: 
         preset=config.preset,
         quality=config.quality,
         threads=config.threads,
-        pixel_format=encoder.pixel_format if encoder else None,
+        pixel_format=encoder.pixel_format if encoder else config.pixel_format,
         overwrite=config.overwrite,
         packing=encoder.packing if encoder else None,
     )

@@ -61,9 +61,12 @@ class Gate:
 
 
 @contextmanager
-def bench(*effects: str, factor: str = "2", source: str = BARS) -> Iterator[Bench]:
+def bench(*effects: str, factor: str = "2", source: str = BARS, backend: str = "auto") -> Iterator[Bench]:
     """Open effects for the test picture, with a desk over them."""
-    options = {"input": source, "outputs": ("null:",), "effects": effects, "factor": factor, "threads": 1}
+    options = {
+        "input": source, "outputs": ("null:",), "effects": effects, "factor": factor, "threads": 1,
+        "backend": backend,
+    }  # fmt: skip
     config = load_config(None, [], options, model=LiveConfig)
     opened = open_source(source)
     with open_effects(config, opened, 1, Stats()) as running:

@@ -52,7 +52,7 @@ def make_engine(
         "controls": {"strength": {"low": 0.0, "high": 1.0, "default": 1.0}},
         "licence": "Apache-2.0",
     } | described
-    planes, to_rgb, from_rgb = golden_input(seed)
+    planes, to_rgb, from_rgb = golden_input(seed, channels=19 if network.fine else 3)
     with torch.no_grad():
         heads = network(
             torch.from_numpy(planes)[None],
@@ -63,6 +63,13 @@ def make_engine(
     golden = Golden(planes, to_rgb, from_rgb, 4.0, heads)
     weights = safetensors.torch.save(network.state_dict())
     return write_engine(folder / name, spec, weights=weights, golden=golden, card="# A tiny engine\n").folder
+
+
+def make_inked_engine(folder: Path, name: str = "inked", seed: int = 7) -> Path:
+    """Write an engine like that of `make_engine` with heads of ink, which sees fine luma."""
+    options = {**OPTIONS, "fine": True, "ink": True}
+    heads = ["translated", "mask", "displacement", "detail", "ink"]
+    return make_engine(folder, name, seed, options, format=2, heads=heads, fine_luma=4)
 
 
 def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]]) -> Path:
@@ -108,10 +115,14 @@ def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]
     return write_engine(folder / name, spec, weights=weights, golden=golden, card="# By colour\n").folder
 
 
-def golden_input(seed: int = 7, size: tuple[int, int] = (32, 48)) -> tuple[Array, Array, Array]:
-    """Return reduced planes (3, h, w) with random blocks, and the matrices to RGB and back, 8-bit BT.601."""
+def golden_input(
+    seed: int = 7, size: tuple[int, int] = (32, 48), channels: int = 3
+) -> tuple[Array, Array, Array]:
+    """Return reduced planes (3, h, w) with random blocks, or with them more channels of what may be fine
+    luma, and the matrices to RGB and back, 8-bit BT.601."""
     rng = np.random.default_rng(seed)
     blocks = rng.uniform(40, 220, (3, size[0] // 8, size[1] // 8))
-    planes = blocks.repeat(8, axis=1).repeat(8, axis=2).astype(np.float32)
+    fine = rng.normal(0, 20, (channels - 3, *size))
+    planes = np.concatenate([blocks.repeat(8, axis=1).repeat(8, axis=2), fine]).astype(np.float32)
     colour = Colour(Matrix.SMPTE170M, CodeRange.LIMITED)
     return planes, code_to_rgb(colour, 8).astype(np.float32), rgb_to_code(colour, 8).astype(np.float32)

@@ -47,6 +47,7 @@ def make_clip(
     pix_fmt: str = "yuv420p",
     audio: bool | int = True,
     audio_codec: str | None = None,
+    audio_layout: str = "mono",
     audio_delay_seconds: float = 0.0,
     times: Sequence[int] | None = None,
     time_base: Fraction | None = None,
@@ -73,6 +74,7 @@ def make_clip(
         pix_fmt: any pixel format the encoder takes; planar YUV ones get the exact test picture.
         audio: a tone for as long as the pictures; a number gives so many streams.
         audio_codec: FFmpeg name of the audio encoder; None: what the container usually holds.
+        audio_layout: FFmpeg's name of the channels; all have the same tone.
         audio_delay_seconds: by how much the sound starts later than the picture.
         times: presentation times in units of ``time_base`` for a variable frame rate; None: constant.
         time_base: unit of ``times``, in seconds; None: 1/1000 with ``times``, else one frame.
@@ -100,7 +102,8 @@ def make_clip(
         quick = _LOSSLESS.get(codec, {}) if lossless else _QUICK.get(codec, {})
         video.options = {**quick, **(options or {})}
         count = int(audio)
-        tones = [_add_tone(out, audio_codec or _audio_codec(path), audio_language) for _ in range(count)]
+        named = (audio_codec or _audio_codec(path), audio_layout, audio_language)
+        tones = [_add_tone(out, *named) for _ in range(count)]
         texts = _add_text(out, path) if subtitles else None
         end = (stamps[-1] * base if stamps else Fraction(0)) + 1 / Fraction(rate)
         if chapters:
@@ -196,9 +199,11 @@ def _chapters(titles: Sequence[str], end: Fraction) -> list[Any]:
     ]
 
 
-def _add_tone(out: Any, codec: str, language: str | None) -> Any:
+def _add_tone(out: Any, codec: str, layout: str, language: str | None) -> Any:
     stream = out.add_stream(codec, rate=48000)
-    stream.layout = "mono"
+    stream.layout = layout
+    if codec.startswith("wma"):
+        stream.bit_rate = 64_000  # it has no default
     if language:
         stream.metadata["language"] = language
     return stream
@@ -218,7 +223,7 @@ def _write_tone(out: Any, stream: Any, seconds: float, frequency_hz: float, dela
     samples = np.sin(np.arange(int(seconds * 48000)) * (2 * np.pi * frequency_hz / 48000)) * 8000
     tone = av.AudioFrame.from_ndarray(samples.astype(np.int16)[None, :], format="s16", layout="mono")
     tone.sample_rate, tone.pts, tone.time_base = 48000, 0, Fraction(1, 48000)
-    resampler = av.AudioResampler(format=context.format, layout="mono", rate=48000)
+    resampler = av.AudioResampler(format=context.format, layout=context.layout, rate=48000)
     for part in resampler.resample(tone):
         fifo.write(part)
     shift = round(delay_seconds * 48000)

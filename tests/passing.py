@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from streamfx.capture.preparation import Preparation
 from streamfx.capture.source import open_source
 from streamfx.encode.file import FileSink
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import DecodeError
 
 
-def pass_through(source_text: Path | str, target_text: Path | str, **settings: Any) -> Sink:
+def pass_through(
+    source_text: Path | str, target_text: Path | str, preparation: Preparation | None = None, **settings: Any
+) -> Sink:
     """Copy every frame from a source to a sink, finish it and return it; broken frames are skipped."""
-    source = open_source(str(source_text))
+    source = open_source(str(source_text), preparation=preparation)
     try:
         sink = open_sink(
             str(target_text),

@@ -95,8 +95,14 @@ def offering(folder: Path) -> Iterator[str]:
         def log_message(self, format: str, *arguments: object) -> None:
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
+    handler = partial(Quiet, directory=str(folder))
+    with _serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as address:
+        yield address
+
+
+@contextmanager
+def _serving(server: http.server.ThreadingHTTPServer) -> Iterator[str]:
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.02))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -104,6 +110,25 @@ def offering(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def breaking_off(file: Path, share: float) -> Iterator[str]:
+    """Offer a file over HTTP, and close each connection after a part of it; gives the address."""
+
+    class BreakingOff(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = file.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: round(len(data) * share)])
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    with _serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), BreakingOff)) as address:
+        yield f"{address}/{file.name}"
 
 
 @contextmanager

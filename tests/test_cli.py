@@ -43,7 +43,7 @@ def test_help_shows_the_commands_and_exit_codes() -> None:
     ran = run("--help")
     assert ran.returncode == 0
     assert ran.stderr == ""
-    for word in ("transcode", "effects", "devices", "schema", "compile", "exit codes", "130"):
+    for word in ("transcode", "train", "effects", "devices", "schema", "compile", "exit codes", "130"):
         assert word in ran.stdout
 
 

@@ -12,6 +12,7 @@ from streamfx.cli import main
 from streamfx.encode.available import encoders
 from streamfx.encode.codecs import CODECS
 from streamfx.gpu import Gpu
+from streamfx.protocols import protocols
 from tests.engines import make_engine
 
 
@@ -28,6 +29,9 @@ def test_this_machine_is_shown_with_what_can_run_on_it(capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     for words in ("processor ", "cores ", "20 GB/s", "openvino  ", "encoders that open here: h264"):
         assert words in text
+    assert "protocols of addresses: rtsp, rtsps, rtmp, " in text
+    for name, problem in protocols().items():
+        assert (f"  {name:<12}cannot be used: {problem}" in text) is (problem is not None)
     (row,) = (line for line in text.splitlines() if line.startswith("  tiny"))
     assert row.count(" ms") == 3
     assert row.endswith("estimated")
@@ -41,6 +45,7 @@ def test_programs_get_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> No
     assert facts["backends"]["eager"] is None
     assert facts["auto"] == "openvino"
     assert facts["encoders"]["h264"] is None
+    assert facts["protocols"]["udp"] is None
     assert set(facts["factors"]["tiny"]) == {"720p", "1080p", "4K"}
     assert set(facts["factors"]["tiny"]["4K"]["frame_seconds"]) == {"1", "2", "4", "8"}
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from streamfx.backends.backend import CompiledEngine
+from streamfx.backends.golden import Array
+from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
+from streamfx.run_effects import check_sizes
 from streamfx.stats import Snapshot, Times
 from tests import engines
 from tests.desks import Bench, Gate, bench
@@ -34,6 +39,24 @@ def _engines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
     yield
     assert [thread.name for thread in threading.enumerate() if "switch" in thread.name] == []
+
+
+@dataclass
+class Failing:
+    """A compiled engine that cannot run any more."""
+
+    inner: CompiledEngine
+
+    def __post_init__(self) -> None:
+        self.backend, self.precision = self.inner.backend, self.inner.precision
+
+    def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
+        raise RuntimeError("device lost")
+
+    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None: ...
+
+    def close(self) -> None:
+        self.inner.close()
 
 
 def same(first: Frame, second: Frame) -> bool:
@@ -185,6 +208,75 @@ def test_a_second_effect_waits_until_the_first_is_open_and_none_is_opened_after_
         table.desk.close()
         with pytest.raises(ConfigError, match="the run has ended"):
             table.desk.switch(0, "tiny")
+
+
+def test_frames_keep_the_size_that_outputs_were_opened_for_whatever_is_changed() -> None:
+    with bench("upscale", factor="1", backend="eager") as table:
+        desk, size = table.desk, (192, 320)
+        assert desk.video.size == size == desk.process(table.frame()).size
+        desk.set_bypass(True)
+        frame = table.frame()
+        passed = desk.process(frame)
+        assert passed.size == size
+        assert read_stamp(passed.planes[0]) == frame.index
+        desk.set_bypass(False)
+        switched(table, "other")
+        assert desk.state().problem is None
+        assert desk.process(table.frame()).size == size
+        desk.switch(1, "upscale")
+        wait_until(lambda: desk.state().opening is None)
+        assert desk.process(table.frame()).size == size
+
+
+def test_frames_in_a_run_of_small_ones_stay_small_when_an_effect_enlarges() -> None:
+    with bench("tiny", backend="eager") as table:
+        switched(table, "upscale")
+        assert [each.name for each in table.desk.state().effects] == ["upscale"]
+        assert table.desk.process(table.frame()).size == table.desk.video.size == (96, 160)
+
+
+def test_a_frame_of_another_shape_and_depth_is_fitted_with_its_sound_time() -> None:
+    with bench("tiny") as table:
+        other = PatternSource("test:bars?size=96x96&depth=10&subsampling=444&fps=30")
+        frame = other.read()
+        assert frame is not None
+        fitted = table.desk.fit(frame)
+        assert (fitted.size, fitted.depth, fitted.pts, fitted.index) == ((96, 160), 8, frame.pts, frame.index)
+        assert set(fitted.planes[0][:, 0]) == {16}, "black beside the picture"
+        assert read_stamp(fitted.planes[0][:, 32:128]) == 0
+
+
+def test_an_effect_that_fails_after_a_change_is_bypassed_and_the_run_goes_on() -> None:
+    with bench("tiny") as table:
+        desk = table.desk
+        effect = desk.effects.chain.effects[0]
+        assert isinstance(effect, Effect)
+        good, effect.compiled = effect.compiled, Failing(effect.compiled)
+        with pytest.raises(RuntimeError, match="device lost"):
+            desk.process(table.frame())
+        desk.set_control(0, "strength", 0.5)
+        frame = table.frame()
+        assert desk.process(frame) is frame
+        state = desk.state()
+        assert state.bypass
+        assert state.problem == desk.failures[0] == "tiny failed on frame 1, and is bypassed: device lost"
+        effect.compiled = good
+        desk.set_bypass(False)
+        assert not same(desk.process(frame), frame)
+
+
+def test_a_chain_does_not_grow_without_end_nor_do_its_frames() -> None:
+    with bench("upscale", factor="1", backend="eager") as table:
+        chain, video = table.desk.effects.chain, table.desk.effects.video
+        check_sizes(replace(chain, effects=chain.effects * 5), video)
+        with pytest.raises(ConfigError, match=r"'upscale' would make frames 10240x6144.*33 million pixels"):
+            check_sizes(replace(chain, effects=chain.effects * 6), video)
+    with bench("tiny") as table:
+        chain = table.desk.effects.chain
+        several = replace(chain, effects=chain.effects * 8)
+        table.desk._effects = replace(table.desk._effects, chain=several)
+        with pytest.raises(ConfigError, match="a chain has at most 8 effects"):
+            table.desk.switch(8, "tiny")
 
 
 def test_sources_are_kept_only_while_somebody_watches() -> None:

@@ -21,6 +21,7 @@ HOMES = {
         "encode/",
         "extras.py",
         "av_planes.py",
+        "protocols.py",
         "completeness.py",
         "web/pictures.py",
         "web/peer.py",

@@ -14,8 +14,8 @@ from streamfx.errors import SinkError
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import Colour, Subsampling, VideoFormat
 from streamfx.ledger import Account, FailedFrame
-from streamfx.report import OutputFacts, Report, describe_source
-from streamfx.stats import Speed
+from streamfx.report import OutputAccount, OutputFacts, Report, describe_source
+from streamfx.stats import Speed, Times
 
 ALL_THERE = RunResult(
     ending=Ending.COMPLETE,
@@ -102,6 +102,38 @@ def test_broken_frames_are_losses_with_their_first_reason() -> None:
 def test_frames_that_a_live_source_had_to_drop_are_no_failure() -> None:
     account = Account(frames_in=9, encoded=8, dropped={"queue full, oldest dropped": 1})
     assert report(replace(ALL_THERE, account=account)).exit_code == 0
+
+
+def test_an_output_that_was_away_is_a_loss() -> None:
+    account = Account(frames_in=9, encoded=6, dropped={"output away": 3})
+    made = report(replace(ALL_THERE, account=account))
+    assert made.exit_code == 1
+    assert made.losses == ["out.mp4 was away: 3 frames went past it"]
+    assert made.summary().splitlines()[0] == "out.mp4: finished, but not everything is there"
+
+
+@pytest.mark.parametrize(
+    ("failure", "dropped", "losses"),
+    [
+        (None, {"queue full, oldest dropped": 2}, []),
+        (None, {"output away": 2}, ["a.mp4 was away: 2 frames went past it"]),
+        ("a.mp4: the disk is full", {"output failed": 2}, ["a.mp4 ended early: the disk is full"]),
+    ],
+)
+def test_one_of_several_outputs_that_failed_or_was_away_is_a_loss(
+    failure: str | None, dropped: dict[str, int], losses: list[str]
+) -> None:
+    output = OutputAccount(
+        name="a.mp4",
+        frames_given=9,
+        frames_written=7,
+        dropped=dropped,
+        failure=failure,
+        latency=Times(0, None, None, None, None, None),
+    )
+    made = report(ALL_THERE).model_copy(update={"outputs": (output,)})
+    assert made.losses == losses
+    assert made.exit_code == bool(losses)
 
 
 def test_before_the_first_frame_no_speed_is_invented() -> None:

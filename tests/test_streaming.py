@@ -27,6 +27,7 @@ from streamfx.stats import LATENCY_STAGES, Snapshot
 from streamfx.streaming import StandIns
 from tests import media
 from tests.fakes import plus_one, small_frame
+from tests.full_disk import fill
 from tests.servers import free_port, listening
 
 LIVE = "test:bars?size=96x64&fps=50&live=1"
@@ -214,6 +215,47 @@ def test_several_outputs_have_an_account_each() -> None:
     assert heard.packets["video"] > 0
     with av.open("out.mp4") as container:
         assert sum(1 for packet in container.demux(audio=0) if packet.size) > 30
+
+
+def test_one_output_on_a_full_disk_is_a_loss_and_the_other_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(monkeypatch, "full.mkv")
+    report = streamfx.live(f"{LIVE}&frames=20", ["full.mkv", "good.mkv"], preset="ultrafast", threads=1)
+    assert report.exit_code == 1
+    (loss,) = report.losses
+    assert loss.startswith("full.mkv ended early: ")
+    assert "the disk is full" in loss
+    assert "full.mkv, good.mkv: finished, but not everything is there" in report.summary()
+    assert f"missing or wrong: {loss}" in report.summary()
+    with av.open("good.mkv") as container:
+        assert sum(1 for _ in container.decode(video=0)) == report.outputs[1].frames_written > 0
+
+
+def test_each_file_among_several_outputs_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamfx.streaming.verify_output", lambda *_: ["9 packets of 10 are in it"])
+    report = streamfx.live(f"{LIVE}&frames=10", ["out.mkv", "null:"], preset="ultrafast", threads=1)
+    assert report.losses == ["out.mkv: 9 packets of 10 are in it"]
+
+
+def test_pictures_that_come_damaged_are_a_loss() -> None:
+    media.make_clip(Path("in.mkv"), frames=25, audio=False)
+    report = streamfx.live(
+        "fault:corrupt?share=0.7:in.mkv",
+        "null:",
+        seconds=60,
+        progress=until(lambda snapshot: snapshot.frames_in >= 25),
+    )
+    assert report.exit_code == 1
+    assert any("pictures came damaged" in loss or "failed to decode" in loss for loss in report.losses)
+
+
+def test_a_report_that_cannot_be_written_any_more_is_a_loss_of_a_run_that_is_told() -> None:
+    def replace_folder(snapshot: Snapshot) -> None:
+        Path("report.json").mkdir(exist_ok=True)
+
+    report = streamfx.live(f"{LIVE}&frames=10", "null:", report="report.json", progress=replace_folder)
+    assert report.exit_code == 1
+    assert report.losses == ["report.json: cannot write the report: Is a directory"]
+    assert report.result.account.frames_in == 10
 
 
 def test_secrets_are_in_no_report() -> None:

@@ -29,6 +29,8 @@ from training import (
 from training.classify_options import ClassifyOptions
 from training.convert_sr_options import ConvertSrOptions
 from training.errors import WrongOptions
+from training.evaluation import compare
+from training.evaluation.compare import CompareOptions
 from training.evaluation.options import EvaluateOptions
 from training.options import DistilOptions, StyleOptions
 from training.paired import PairedOptions
@@ -107,6 +109,12 @@ COMMANDS: Mapping[str, Command] = {
         unpaired.run,
         {"source": "source.content", "target": "target.content", **_FOLDERS},
     ),
+    "compare": Command(
+        "set the figures of looks side by side, with the limits that they are held to",
+        CompareOptions,
+        compare.run,
+        {"evaluations": "evaluations", "table": "table", "out": "out"},
+    ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",
         EvaluateOptions,
@@ -121,7 +129,7 @@ COMMANDS: Mapping[str, Command] = {
         positional="engine",
     ),
 }
-_LISTS = ("content", "source", "target", "pictures", "videos")
+_LISTS = ("content", "source", "target", "pictures", "videos", "evaluations")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -43,6 +43,26 @@ def forget_detail(network: WarpMask) -> None:
 
 
 @dataclass
+class Hold:
+    """Whether the weights for factor 1 stay as they are."""
+
+    on: bool = False
+
+
+def hold(network: nn.Module) -> Hold:
+    """Let the weights for factor 1 learn nothing, as long as the hold is on: factors between 1 and 2 mix them
+    with others."""
+    held = Hold()
+
+    def without_first(gradient_A: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(gradient_A[:1]), gradient_A[1:]]) if held.on else gradient_A
+
+    for values_A in network.parameters():
+        values_A.register_hook(without_first)  # type: ignore[no-untyped-call]
+    return held
+
+
+@dataclass
 class Tie:
     """Whether all factors learn the same."""
 

@@ -89,6 +89,21 @@ def load(
     return done
 
 
+def steps_done(folder: Path) -> int:
+    """Steps done when the last checkpoint was saved in a folder; 0 without one."""
+    if not (folder / _STATE).is_file():
+        return 0
+    return int(json.loads((folder / _STATE).read_text(encoding="utf-8"))["step"])
+
+
+def weights_of(folder: Path, key: str) -> tuple[int, dict[str, Tensor]] | None:
+    """Steps done and the weights of one network, as they were last saved; None without a save."""
+    if not (folder / _STATE).is_file():
+        return None
+    state: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    return int(state["step"]), _part(load_file(folder / state["tensors"]), f"network.{key}.")
+
+
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 

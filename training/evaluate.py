@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import fill
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from streamfx.backends.backend import Precision
 from streamfx.generate.classify import open_classifier, whole
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import CARD, read_engine
+from streamfx.generate.engine import CARD, SHEET, read_engine
 from streamfx.generate.spec import Kind
 from training import quality
 from training.card import with_figures
@@ -46,6 +46,9 @@ from training.sheet import jpeg
 from training.style import open_style
 
 log = logging.getLogger(__name__)
+
+Findings: TypeAlias = tuple[list[Section], Mapping[str, bytes]]
+"""Figures, and files to look at, by name."""
 
 _LINE = 108
 _NOISE_PICTURES = 8
@@ -79,20 +82,23 @@ class Trial:
 def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
-    if read_engine(options.engine).spec.kind is Kind.SCORES:
-        sections, drawn = _classification(options)
+    engine = read_engine(options.engine)
+    if engine.spec.kind is Kind.SCORES:
+        sections, files = _classification(options)
     else:
-        sections, drawn = _effect(options) if options.look is None else _look(options)
+        sections, files = _effect(options) if options.look is None else _look(options)
     text = "\n\n".join([*(section.markdown() for section in sections), fill(_used(options), _LINE)])
     facts: dict[str, Any] = {section.name: section.facts() for section in sections}
+    facts["engine"] = {"name": engine.name, "version": engine.spec.version, "manner": options.held_to}
     facts["options"] = options.model_dump(mode="json", exclude={"work", "document", "threads"})
     options.work.mkdir(parents=True, exist_ok=True)
     (options.work / "evaluation.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (options.work / "sheet.jpg").write_bytes(drawn)
+    for name, data in files.items():
+        (options.work / name).write_bytes(data)
     print(text)
     if options.document:
         card = (options.engine / CARD).read_text(encoding="utf-8")
-        document(options.engine, with_figures(card, text), drawn)
+        document(options.engine, with_figures(card, text), files[SHEET])
 
 
 def _used(options: EvaluateOptions) -> str:
@@ -107,7 +113,7 @@ def _used(options: EvaluateOptions) -> str:
     return f"`python -m training evaluate`: {'; '.join(parts)}; seed {options.seed}."
 
 
-def _classification(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+def _classification(options: EvaluateOptions) -> Findings:
     """What a classifier takes held-out pictures for, with its sheet.
 
     Raises:
@@ -127,10 +133,11 @@ def _classification(options: EvaluateOptions) -> tuple[list[Section], bytes]:
         )
     network = open_judge(options.engine)
     table = confusion(network, pictures, len(classes))
-    return [confusion_section(classes, table)], jpeg(confusion_sheet(network, pictures, classes))
+    drawn = jpeg(confusion_sheet(network, pictures, classes))
+    return [confusion_section(classes, table)], {SHEET: drawn}
 
 
-def _effect(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+def _effect(options: EvaluateOptions) -> Findings:
     """What there is to say about an engine that changes pictures, with its sheet."""
     stills = _stills(options)
     with ExitStack() as opened:
@@ -139,16 +146,15 @@ def _effect(options: EvaluateOptions) -> tuple[list[Section], bytes]:
             for name, folder in {"engine": options.engine, **options.against}.items()
         }
         trial = Trial(options, runners, stills, _chosen(options, stills), opened)
-        return _sections(trial), jpeg(_sheet(trial))
+        return _sections(trial), {SHEET: jpeg(_sheet(trial))}
 
 
-def _look(options: EvaluateOptions) -> tuple[list[Section], bytes]:
+def _look(options: EvaluateOptions) -> Findings:
     """What there is to say about a stylizing engine that is held to the limits of looks, with its sheet."""
     judge = Judge(open_style(options.style), Encoder()) if options.style is not None else None
     likeness = Likeness(judge)
     if options.operator is not None:
-        draw = _operator(options)
-        likeness = Likeness(judge, lambda picture: draw(picture, options.pen_pixels))
+        likeness = Likeness(judge, _operator(options))
     return look(options, _chosen(options, _stills(options)), likeness)
 
 
@@ -233,9 +239,9 @@ def _enlargement(trial: Trial) -> list[Section]:
 
 def _style(trial: Trial, picture: Path) -> list[Section]:
     """How near outputs are to a style picture, and what noise does, where the engine takes some."""
-    judge, bare = Judge(open_style(picture), Encoder()), None
-    if Part.DETAIL in parts_of(trial.runner.engine):
-        bare = trial.opened.enter_context(Runner(trial.options.engine, without=Part.DETAIL))
+    judge = Judge(open_style(picture), Encoder())
+    detailed = Part.DETAIL in parts_of(trial.runner.engine)
+    bare = trial.runner.without(Part.DETAIL) if detailed else None
     found = [style(trial.runners, judge, trial.chosen, bare)]
     if trial.runner.engine.spec.noise_channels > 0:
         found.append(noise(trial.runner, judge, trial.chosen[:_NOISE_PICTURES]))
@@ -258,7 +264,10 @@ def _pairs(trial: Trial) -> Iterator[Pair]:
     if options.partners is not None:
         return read_pairs(trial.chosen, options.pictures[0], options.partners)
     draw = _operator(options)
-    return drawn_pairs(trial.chosen, lambda picture, _: draw(picture))
+    return drawn_pairs(
+        trial.chosen,
+        lambda picture, _: draw(picture),
+    )
 
 
 @contextmanager

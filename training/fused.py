@@ -189,6 +189,19 @@ def complete(translated_B3hw: Tensor) -> Tensor:
     return torch.cat([translated_B3hw, mask_B1hw, torch.zeros_like(translated_B3hw)], dim=1)
 
 
+def heads_of(network: WarpMask, planes_B3HW: Tensor, reduced_B3hw: Tensor, factor: float) -> Tensor:
+    """Heads BKhw, float32, that a network gives for YUV planes, the translated picture in such planes."""
+    device = planes_B3HW.device
+    seen_BNhw = with_fine_luma(planes_B3HW, reduced_B3hw) if network.fine else reduced_B3hw
+    heads_BKhw: Tensor = network(
+        seen_BNhw,
+        PLANES_TO_RGB.to(device),
+        RGB_TO_PLANES.to(device),
+        torch.tensor([factor], device=device),
+    )
+    return heads_BKhw.float()
+
+
 def paint(
     network: WarpMask,
     rgb_B3HW: Tensor,
@@ -202,17 +215,10 @@ def paint(
     Height and width are multiples of 4 times the factor; gradients pass through the reduction as well.
     `precision` is the context in which the network runs.
     """
-    device = rgb_B3HW.device
     planes_B3HW = recolour(rgb_B3HW, TO_YUV)
     reduced_B3hw = reduce(planes_B3HW, factor)
-    seen_BNhw = with_fine_luma(planes_B3HW, reduced_B3hw) if network.fine else reduced_B3hw
     with precision:
-        heads_BKhw = network(
-            seen_BNhw,
-            PLANES_TO_RGB.to(device),
-            RGB_TO_PLANES.to(device),
-            torch.tensor([factor], device=device),
-        ).float()
+        heads_BKhw = heads_of(network, planes_B3HW, reduced_B3hw, factor)
     fused_B3HW = fuse(planes_B3HW, reduced_B3hw, heads_BKhw, max_displacement_pixels=max_displacement_pixels)
     return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0), heads_BKhw
 

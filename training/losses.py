@@ -174,6 +174,17 @@ def imitation(picture_B3HW: Tensor, teacher_B3HW: Tensor) -> Tensor:
     return (picture_B3HW - teacher_B3HW.float()).abs().mean()
 
 
+def likeness(features: Sequence[Tensor], wanted: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Weighted sum over layers of the mean squared difference of features over the variance of those wanted;
+    scalar (Johnson, Alahi, Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution",
+    2016)."""
+    terms = [
+        weight * (layer.float() - target.float()).square().mean() / (target.float().var() + 1e-6)
+        for layer, target, weight in zip(features, wanted, weights, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
 def slopes(picture_B3HW: Tensor, wanted_B3HW: Tensor) -> Tensor:
     """Mean absolute difference of the steps of luma from pixel to pixel, rows plus columns; scalar.
 

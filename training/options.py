@@ -81,6 +81,13 @@ class StyleOptions(BaseModel):
     )
     teacher_crops: int = Field(default=160, ge=1)
 
+    style_weight: float = Field(default=1.0, ge=0)
+    imitation_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="of likeness to the engine's own picture at factor 1, once the heads are released; the "
+        "weights for factor 1 then stay as they are",
+    )
     content_weight: float = Field(default=0.1, ge=0)
     content_growth: float = Field(
         default=0.0, description="the content weight is multiplied by the factor to this power"
@@ -151,6 +158,8 @@ class StyleOptions(BaseModel):
                 wrong += [f"{name}: factors are at least 1, shares above 0"]
         if isinstance(self.network, YuvNetworkOptions) and self.released_steps > 0:
             wrong.append("released_steps must be 0: a yuv_style network has no heads to release")
+        if self.imitation_weight > 0 and min(self.factors) <= 1:
+            wrong.append("factors must be above 1 with imitation_weight: factor 1 is what is imitated")
         if self.temporal_crops > self.batch:
             wrong.append(f"temporal_crops {self.temporal_crops} is more than batch {self.batch}")
         if wrong:

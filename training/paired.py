@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -165,7 +165,14 @@ class PairedOptions(BaseModel):
 def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
-    fields = network_fields(
+    frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
+    engine = export(trainee.generator, options.out, engine_fields(options), frame, card(options))
+    log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def engine_fields(options: PairedOptions) -> dict[str, Any]:
+    """Fields of engine.yaml."""
+    return network_fields(
         options.network,
         version=options.version,
         max_displacement_pixels=options.max_displacement_pixels,
@@ -173,9 +180,6 @@ def run(options: PairedOptions) -> None:
         licence=options.licence,
         factors=options.factors,
     )
-    frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
-    engine = export(trainee.generator, options.out, fields, frame, card(options))
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
 def train(options: PairedOptions, on_step: Callable[[int], None] | None = None) -> PairedTrainee:
@@ -228,6 +232,10 @@ class PairedTrainee:
         place_yx = rng.integers(options.temporal_shift, options.square - side - options.temporal_shift + 1, 2)
         both_BNSS = self._crops(squares, place_yx, side)
         source_B3SS, partner_B3SS = both_BNSS[:, :3], both_BNSS[:, 3:6]
+        if options.warped is not None and number % options.warped.fused_every:
+            heads_BKss = warped.heads(self.generator, source_B3SS, factor, options.loop.precision())
+            told = warped.terms(both_BNSS, heads_BKss, factor, options.warped)
+            return correct(self.optimisers["generator"], told)
         output_B3SS, heads_BKss = self._paint(source_B3SS, factor)
         terms = {
             "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
@@ -254,7 +262,7 @@ class PairedTrainee:
         return correct(self.optimisers["generator"], terms) | judged
 
     def _spoil(self, square: Picture, rng: np.random.Generator) -> Picture:
-        """A pair SS6 whose source is spoiled, or as it is."""
+        """A pair whose source is spoiled, or as it is."""
         options = self.options
         if rng.random() >= options.spoiled_share:
             return square
@@ -263,7 +271,7 @@ class PairedTrainee:
         return np.concatenate([spoiled(square[..., :3], rng, deviation, quality), square[..., 3:]], axis=2)
 
     def _crops(self, squares: list[Picture], place_yx: Places, side: int) -> Tensor:
-        """Sources and partners B6SS at a place of the squares, in [0, 1]."""
+        """Pairs BNSS at a place of the squares, in [0, 1]."""
         top, left = place_yx
         crops = [square[top : top + side, left : left + side] for square in squares]
         return stack(crops).to(self.options.loop.device)

@@ -3,7 +3,8 @@
 Three phases, because with everything free from the start the mask closes within a hundred steps, or the
 network settles for a change of palette: imitate a teacher (AdaIN); then style and content losses on the bare
 translation (mask 1, displacement and gain 0); then the losses on the fused full-size output with all heads
-released, each at a price, at random factors.
+released, each at a price, at random factors. With `imitation_weight` the picture at factor 1 is finished
+before the last phase, which brings the larger factors near it: same strokes, same edges, same faces.
 
 Legend of shapes: B crops, S side of a crop, W side of the window around it, w reduced window.
 """
@@ -25,11 +26,11 @@ from torch import Tensor
 from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
 from streamfx.generate.networks.yuv_style import YuvStyle
 from training import loop, losses
-from training.anchors import spread
+from training.anchors import hold, spread
 from training.card import style_card
 from training.export import export, golden, style_fields
 from training.features import Decoder, Encoder, adain
-from training.fused import bare, complete, fuse_rgb, reduce
+from training.fused import FROM_YUV, TO_YUV, bare, complete, fuse_rgb, heads_of, recolour, reduce
 from training.options import NetworkOptions, StyleOptions
 from training.pictures import draw_factor, noisy, read_still, to_short_side, to_tensor
 from training.pool import Pool, open_pool
@@ -38,6 +39,7 @@ from training.weights import start_from
 log = logging.getLogger(__name__)
 
 STYLE_SHORT_SIDE = 480
+_LIKENESS = (1.0, 1.0, 1.0, 0.5)  # weights of the encoder's layers
 
 StyleNetwork: TypeAlias = WarpMask | YuvStyle
 
@@ -56,6 +58,7 @@ class Studio:
     grams_at: dict[float, list[Tensor]] = field(default_factory=dict)
     source_features: dict[int, list[Tensor]] = field(default_factory=dict)
     teacher_pictures: dict[int, Tensor] = field(default_factory=dict)
+    own_pictures: dict[int, Tensor] = field(default_factory=dict)
 
     def grams(self, factor: float) -> list[Tensor]:
         """Gram matrices 1CC that outputs at a factor are compared with; computed once.
@@ -143,7 +146,8 @@ def run(options: StyleOptions) -> None:
     """Train and write the engine."""
     network = train(options)
     fields, card = style_fields(options), style_card(options)
-    frame = golden(network, layout=fields.get("layout", "planes"))
+    layout, fine_luma = fields.get("layout", "planes"), fields.get("fine_luma", 0)
+    frame = golden(network, layout=layout, fine_luma=fine_luma)
     engine = export(network, options.out, fields, frame, card)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
@@ -178,6 +182,7 @@ class StyleTrainee:
     def __init__(self, studio: Studio, network: StyleNetwork) -> None:
         self._studio, self._network = studio, network
         self._optimiser = torch.optim.Adam(network.parameters(), lr=studio.options.loop.learning_rate)
+        self._held = hold(network)
         self.networks = {"generator": network}
         self.optimisers = {"generator": self._optimiser}
 
@@ -187,6 +192,7 @@ class StyleTrainee:
         pool = self._studio.pool
         indices = pool.indices(number, options.batch)
         pool.prepare(pool.indices(number + 1, options.batch))
+        self._held.on = number >= options.phase_starts[2] and options.imitation_weight > 0
         terms = _teacher_terms if number < options.teacher_steps else _style_terms
         return loop.correct(self._optimiser, terms(self._studio, self._network, indices, number))
 
@@ -209,7 +215,16 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
     crops = [studio.pool.crop(index) for index in indices]
     windows = [crop.window(factor) for crop in crops]
     output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
-    terms = _looks(studio, output_B3SS, indices, factor)
+    with studio.precision():
+        features = studio.encoder(output_B3SS)
+    terms = _looks(studio, output_B3SS, features, indices, factor)
+    if released and options.imitation_weight > 0:
+        own_B3SS = torch.cat([_own(studio, network, index) for index in indices]).float()
+        with torch.no_grad(), studio.precision():
+            own_features = studio.encoder(own_B3SS)
+        likeness = losses.likeness(features, own_features, _LIKENESS)
+        difference = losses.imitation(output_B3SS, own_B3SS)
+        terms["imitation"] = options.imitation_weight * (likeness + difference)
     square = {"region_pixels": 32, "square_pixels": 4} if isinstance(network, YuvStyle) else {}
     terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
     if options.weight_bias_weight > 0:
@@ -229,18 +244,28 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
     return terms
 
 
-def _looks(studio: Studio, output_B3SS: Tensor, indices: list[int], factor: float) -> dict[str, Tensor]:
+def _own(studio: Studio, network: StyleNetwork, index: int) -> Tensor:
+    """What the network gives for a crop at factor 1, 13SS; computed once its weights for that factor stay."""
+    if index not in studio.own_pictures:
+        with torch.no_grad():
+            window = studio.pool.crop(index).window(1.0)
+            picture_13SS, _ = fused_crops(studio, network, [window], 1.0, released=False)
+        studio.own_pictures[index] = picture_13SS.half()
+    return studio.own_pictures[index]
+
+
+def _looks(
+    studio: Studio, output_B3SS: Tensor, features: list[Tensor], indices: list[int], factor: float
+) -> dict[str, Tensor]:
     """What the encoder sees: style against the style picture, content and structure against the sources."""
     options = studio.options
-    with studio.precision():
-        features = studio.encoder(output_B3SS)
     grams = [losses.gram(layer) for layer in features]
     source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
     moments = losses.moments(features, grams, studio.style_features, studio.style_grams)
     content_weight = options.content_weight * factor**options.content_growth
     sources_B3SS = torch.stack([studio.pool.crop(index).rgb() for index in indices]).to(studio.device)
     return {
-        "style": losses.style(grams, studio.grams(factor), options.style_pooling),
+        "style": options.style_weight * losses.style(grams, studio.grams(factor), options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
         "moments": options.moments_weight * moments,
         "content": content_weight * losses.content(features[-1], source[-1]),
@@ -266,22 +291,31 @@ def fused_crops(
     factor: float,
     released: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads B7ww."""
+    """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads BKww, the translated
+    picture in RGB."""
     rgb_B3WW = torch.stack([window for window, _, _ in windows]).to(studio.device)
     with studio.precision():
-        reduced_B3ww = reduce(rgb_B3WW, factor).contiguous(memory_format=torch.channels_last)
-        factor_1 = torch.tensor([factor], device=studio.device)
-        heads_B7ww = network.translate(reduced_B3ww, factor_1).float()
-    used_B7ww = heads_B7ww if released else complete(heads_B7ww[:, :3])
+        heads_BKww = _heads(network, rgb_B3WW, factor)
+    used_BKww = heads_BKww if released else complete(heads_BKww[:, :3])
     parts = [
-        _fused_crop(studio.options, rgb_3WW, used_7ww, top, left, factor)
-        for rgb_3WW, used_7ww, (_, top, left) in zip(rgb_B3WW, used_B7ww, windows, strict=True)
+        _fused_crop(studio.options, rgb_3WW, used_Kww, top, left, factor)
+        for rgb_3WW, used_Kww, (_, top, left) in zip(rgb_B3WW, used_BKww, windows, strict=True)
     ]
-    return torch.stack(parts), heads_B7ww
+    return torch.stack(parts), heads_BKww
+
+
+def _heads(network: StyleNetwork, rgb_B3WW: Tensor, factor: float) -> Tensor:
+    """Heads BKww of windows, float32, the translated picture in RGB."""
+    if isinstance(network, WarpMask) and network.fine:
+        planes_B3WW = recolour(rgb_B3WW, TO_YUV)
+        heads_BKww = heads_of(network, planes_B3WW, reduce(planes_B3WW, factor), factor)
+        return torch.cat([recolour(heads_BKww[:, :3], FROM_YUV), heads_BKww[:, 3:]], dim=1)
+    reduced_B3ww = reduce(rgb_B3WW, factor).contiguous(memory_format=torch.channels_last)
+    return network.translate(reduced_B3ww, torch.tensor([factor], device=rgb_B3WW.device)).float()
 
 
 def _fused_crop(
-    options: StyleOptions, rgb_3WW: Tensor, heads_7ww: Tensor, top: int, left: int, factor: float
+    options: StyleOptions, rgb_3WW: Tensor, heads_Kww: Tensor, top: int, left: int, factor: float
 ) -> Tensor:
     """Fused full-size crop 3SS at (top, left) of a window: only what the crop can depend on is fused."""
     reach = math.ceil(options.max_displacement_pixels) + 2  # reduced pixels
@@ -290,13 +324,13 @@ def _fused_crop(
         # Even numbers of reduced pixels are whole numbers of full-size pixels, also at factor 1.5.
         first = max(int(start / factor) - reach, 0) // 2 * 2
         past = -(-(math.ceil((start + options.crop) / factor) + reach) // 2) * 2
-        return slice(first, min(past, heads_7ww.shape[2]))
+        return slice(first, min(past, heads_Kww.shape[2]))
 
     rows, columns = span(top), span(left)
     above, before = round(rows.start * factor), round(columns.start * factor)
     full_13HW = rgb_3WW[None, :, above : round(rows.stop * factor), before : round(columns.stop * factor)]
     fused_13HW = fuse_rgb(
-        full_13HW, heads_7ww[None, :, rows, columns], factor, options.max_displacement_pixels
+        full_13HW, heads_Kww[None, :, rows, columns], factor, options.max_displacement_pixels
     )
     side = options.crop
     return fused_13HW[0, :, top - above : top - above + side, left - before : left - before + side]

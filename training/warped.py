@@ -12,6 +12,7 @@ Legend of shapes: B pairs, S side of a square, s reduced side, K heads.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import WarpMask
-from training.fused import reduce
+from training.fused import TO_YUV, heads_of, recolour, reduce
 from training.losses import total_variation
 from training.operators.bulges import Field as Displacements
 from training.pictures import CLIPS, Picture, find_stills
@@ -47,6 +48,11 @@ class WarpedOptions(BaseModel):
     highest: int = Field(default=400, ge=16, description="height of the largest ones")
     field_weight: float = Field(default=1.0, ge=0, description="of the difference to the known field")
     inside: float = Field(default=4.0, ge=1, description="how much more a difference counts inside a face")
+    fused_every: int = Field(
+        default=4,
+        ge=1,
+        description="steps from one that sees the fused output to the next; others see the heads",
+    )
 
     @field_validator("people")
     @classmethod
@@ -105,6 +111,16 @@ def mirrored(pair: Picture) -> Picture:
     codes_SS = 2 * _MIDDLE - (16 * high_SS + low_SS // 16)
     image[..., 6], image[..., 8] = codes_SS // 16, codes_SS % 16 * 16 + low_SS % 16
     return image
+
+
+def heads(
+    network: WarpMask, rgb_B3SS: Tensor, factor: float, precision: AbstractContextManager[object]
+) -> Tensor:
+    """Heads BKss of a network for RGB pictures in [0, 1], as `training.fused.paint` gives them: without what
+    follows at full size, which takes four times as long as the network."""
+    planes_B3SS = recolour(rgb_B3SS, TO_YUV)
+    with precision:
+        return heads_of(network, planes_B3SS, reduce(planes_B3SS, factor), factor)
 
 
 def terms(pairs_B9SS: Tensor, heads_BKss: Tensor, factor: float, options: WarpedOptions) -> dict[str, Tensor]:

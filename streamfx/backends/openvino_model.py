@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import queue
+import sys
 import tempfile
 import warnings
 from functools import cache
@@ -37,7 +38,7 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
         raise BackendUnavailableError(
             f"backend openvino must convert engine {engine.name!r} once, which needs torch: pip install torch"
         )
-    import openvino as ov
+    ov = _openvino()
     import torch
     from openvino import frontend
     from openvino.frontend import FrontEndManager
@@ -74,8 +75,7 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
 
 def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> Stored:
     """Return the model with everything but the picture made constant, compiled."""
-    from openvino import opset13
-
+    opset13 = _openvino().opset13
     model = _core().read_model(stored.payload[_MODEL], stored.payload[_WEIGHTS])
     for parameter, value in zip(model.get_parameters()[1:], setting.values, strict=True):
         constant = opset13.constant(value, dtype=np.float32)
@@ -116,8 +116,7 @@ class Lanes:
             self._free.put(lane)
 
     def _run(self, lane: Any, reduced: Array) -> Array:
-        import openvino as ov
-
+        ov = _openvino()
         # A request does not keep the memory alive that it shares, so these must outlive the call.
         picture = np.ascontiguousarray(reduced[None])
         lane.set_input_tensor(ov.Tensor(picture, shared_memory=True))
@@ -161,10 +160,22 @@ def _settings(precision: Precision, options: CompileOptions) -> dict[str, object
 
 
 @cache
+def _openvino() -> Any:
+    """Import OpenVINO without what tells its makers of each import.
+
+    It imports its converter, which sends an event over the network through the package openvino_telemetry and
+    leaves a file in the home folder (2026.4). Where that package is missing, a stand-in sends nothing.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+@cache
 def _core() -> Any:
     """Return OpenVINO's entry; call it under ``_compile_lock``."""
-    import openvino as ov
-
+    ov = _openvino()
     # pybind11 sets up its view of NumPy in the first conversion. When two threads make that at once, each may
     # wait for what the other holds, for ever (OpenVINO 2026.4.1: 5 of 120 starts). So it is made here.
     ov.Tensor(np.zeros(1, np.float32), shared_memory=True)

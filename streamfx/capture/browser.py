@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 _WAITING = 4  # the capture thread takes them at once; more wait only while the effects are prepared
+_DECODED_PIXELS = 3840 * 2160  # pictures up to there are scaled down, whatever is allowed
 _SIZES_NOTED = 8  # a browser that adapts to its connection has a few; a hostile one could have thousands
 
 
@@ -58,6 +59,7 @@ class BrowserSource:
         name: for messages and the report.
         arrivals: the pictures.
         size: (height, width) of the camera's pictures; None: that of the first one that comes.
+        largest: (height, width) that frames have at most, turned either way; None: no limit.
         rate_fps: of the camera; None when not known.
         wait_seconds: the longest time without a picture: before the first one, and later.
 
@@ -71,6 +73,7 @@ class BrowserSource:
         arrivals: Arrivals,
         *,
         size: tuple[int, int] | None = None,
+        largest: tuple[int, int] | None = None,
         rate_fps: Fraction | None = None,
         wait_seconds: float = 10.0,
     ) -> None:
@@ -80,8 +83,9 @@ class BrowserSource:
         self._queue, self._wait_seconds = arrivals.queue, wait_seconds
         self._index, self._fresh_from_ns = 0, 0
         self._sizes: set[tuple[int, int]] = set()
+        self._most_pixels = None if largest is None else max(_DECODED_PIXELS, largest[0] * largest[1])
         first = self._first_picture()
-        size = size or (first.height, first.width)
+        size = within(size or (first.height, first.width), largest)
         whole = Planarizer(av.VideoFrame(size[1], size[0], "yuv420p"))  # what every browser sends
         colour = colour_of(first, "")
         if colour.matrix is Matrix.UNKNOWN:  # WebRTC leaves it out, and means BT.601 whatever the size
@@ -133,10 +137,19 @@ class BrowserSource:
             ) from error
         if first is None:
             raise SourceOpenError(f"{self.name}: it left before a picture came")
+        self._check(first.picture)
         return first.picture
+
+    def _check(self, picture: VideoFrame) -> None:
+        """Refuse pictures that are too large even to be scaled down: a browser may send what it likes."""
+        if self._most_pixels is not None and picture.width * picture.height > self._most_pixels:
+            raise SourceLostError(
+                f"{self.name}: a picture of {picture.width}x{picture.height} came, larger than is allowed"
+            )
 
     def _frame(self, arrived: Arrived) -> Frame:
         picture = arrived.picture
+        self._check(picture)
         try:
             planes = self._refit.planes(picture)
         except (av.FFmpegError, FrameError, ValueError) as error:
@@ -158,3 +171,18 @@ class BrowserSource:
 
     def _note_times(self) -> None:
         self.notes.extend(note for note in self._clock.notes() if note not in self.notes)
+
+
+def within(size: tuple[int, int], largest: tuple[int, int] | None) -> tuple[int, int]:
+    """Return (height, width) reduced to the largest that is allowed, whichever way a picture is turned; even.
+
+    Example:
+        >>> within((2560, 1440), (720, 1280)), within((97, 161), (720, 1280)), within((97, 161), None)
+        ((1280, 720), (96, 160), (97, 161))
+    """
+    if largest is None:
+        return size
+    (short, long), (least, most) = sorted(largest), sorted(size)
+    scale = min(1.0, short / least, long / most)
+    height, width = (max(round(side * scale / 2) * 2, 2) for side in size)
+    return height, width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -13,39 +14,72 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from streamfx.addresses import scheme_of, without_credentials
+from streamfx.capture.whole import fetched, index_comes_late, stored
 from streamfx.errors import SourceOpenError
 from streamfx.extras import Extras, ExtraStream
+from streamfx.notes import Converted, LeftOut
 
+# A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
+_WEB_OPTIONS = {"reconnect": "1", "reconnect_delay_max": "8", "rw_timeout": "20000000"}
+_WEB_SECONDS = (20.0, 60.0)  # to open, and to wait for data
 _NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that take any text or bytes for a picture
 
 
 def open_container(text: str, hwaccel: HWAccel | None = None) -> tuple[InputContainer, IO[bytes] | None]:
-    """Return the open container, and the file to close after it when it is standard input.
+    """Return the open container, and the file to close after it when it is none that has a name.
 
     Args:
-        text: a path, or ``-`` for standard input.
+        text: a path, ``-`` for standard input, or the address of a file on a web server.
         hwaccel: the device to decode on; None: the processor.
 
     Raises:
         SourceOpenError: missing, empty, a folder, no permission, or nothing that FFmpeg can demux.
     """
     if text == "-":
-        stdin = _stdin_file()
-        return _demuxer(stdin, text, hwaccel), stdin
+        file = _stdin_file()
+        return _demuxer(file, text, hwaccel), file
+    if scheme_of(text) is not None:
+        return _from_server(text, hwaccel)
     path = Path(text)
+    if path.is_fifo() or path.is_char_device():
+        file = _readable(path.open("rb"), text)
+        return _demuxer(file, text, hwaccel), file
     _refuse_unreadable(path)
     return _demuxer(f"file:{path.absolute()}", text, hwaccel), None
 
 
-def _demuxer(file: str | IO[bytes], text: str, hwaccel: HWAccel | None) -> InputContainer:
+def _from_server(address: str, hwaccel: HWAccel | None) -> tuple[InputContainer, IO[bytes] | None]:
+    name = without_credentials(address)
     try:
-        container = av.open(file, "r", metadata_errors="surrogateescape", hwaccel=hwaccel)
-    except (av.FFmpegError, ValueError) as error:
+        container = _demuxer(address, name, hwaccel, _WEB_OPTIONS, _WEB_SECONDS)
+    except SourceOpenError:
+        if (file := fetched(address)) is None:
+            raise
+        return _demuxer(file, name, hwaccel), file
+    if "mp4" in container.format.name and (file := fetched(address)) is not None:
+        container.close()
+        return _demuxer(file, name, hwaccel), file
+    return container, None
+
+
+def _demuxer(
+    file: str | IO[bytes],
+    text: str,
+    hwaccel: HWAccel | None,
+    options: dict[str, str] | None = None,
+    timeout: tuple[float, float] | None = None,
+) -> InputContainer:
+    try:
+        container = av.open(
+            file, "r", metadata_errors="surrogateescape", options=options, timeout=timeout, hwaccel=hwaccel
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
         if not isinstance(file, str):
             file.close()
         reason = getattr(error, "strerror", None) or str(error)
-        hint = " (an MP4 from standard input must have its index at the front)" if text == "-" else ""
-        raise SourceOpenError(f"{text}: not a video that can be read: {reason}{hint}") from error
+        cause = OSError(getattr(error, "errno", None) or 0, reason)  # FFmpeg's own repeats a password
+        raise SourceOpenError(f"{text}: not a video that can be read: {reason}") from cause
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise SourceOpenError(f"{text}: not a video (it looks like text or plain data)")
@@ -55,7 +89,15 @@ def _demuxer(file: str | IO[bytes], text: str, hwaccel: HWAccel | None) -> Input
 def _stdin_file() -> IO[bytes]:
     if sys.stdin is None or sys.stdin.isatty():
         raise SourceOpenError("-: standard input is a terminal; pipe a video into it")
-    return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    return _readable(os.fdopen(os.dup(sys.stdin.fileno()), "rb"), "-")
+
+
+def _readable(file: BufferedReader, name: str) -> IO[bytes]:
+    """Return a file that FFmpeg can read, be it a pipe: the very same, or what it holds."""
+    if file.seekable() or not index_comes_late(file.peek(1)):
+        return file
+    with file:
+        return stored(file, name)
 
 
 def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoStream:
@@ -78,24 +120,46 @@ def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoS
     best = container.streams.best("video")
     video = next((s for s in usable if best is not None and s.index == best.index), usable[0])
     others = [stream.index for stream in moving if stream.index != video.index]
-    notes.extend(f"video stream {other} is left out; stream {video.index} is used" for other in others)
+    notes.extend(
+        LeftOut(f"video stream {other} is left out; stream {video.index} is used") for other in others
+    )
     return video
 
 
-def gather_extras(container: InputContainer, video: VideoStream) -> Extras:
-    """Return everything in the file but the moving pictures, to be copied."""
+def gather_extras(container: InputContainer, video: VideoStream, notes: list[str]) -> Extras:
+    """Return everything in the file but the moving pictures, to be copied; what is odd about it goes into
+    ``notes``."""
     streams = [
         ExtraStream(stream.index, stream.type, _codec_name(stream), stream)
         for stream in container.streams
         if stream.index != video.index and (stream.type != "video" or _is_cover(stream))
     ]
-    return Extras(
+    extras = Extras(
         streams=tuple(streams),
         metadata=dict(container.metadata),
         video_metadata=dict(video.metadata),
         video_disposition=int(video.disposition),
         chapters=container.chapters(),
     )
+    if odd := _not_unicode(extras):
+        notes.append(Converted(f"tags that are not in UTF-8 keep the bytes they have: {', '.join(odd)}"))
+    return extras
+
+
+def _not_unicode(extras: Extras) -> list[str]:
+    """Return the names of tags that are not UTF-8: PyAV then makes lone surrogates of single bytes."""
+    places = [
+        extras.metadata,
+        extras.video_metadata,
+        *(stream.template.metadata for stream in extras.streams),
+        *(chapter["metadata"] for chapter in extras.chapters),
+    ]
+    odd = [key for tags in places for key, text in tags.items() if _is_odd(key) or _is_odd(text)]
+    return [ascii(key)[1:-1] for key in dict.fromkeys(odd)]
+
+
+def _is_odd(text: str) -> bool:
+    return any(0xDC80 <= ord(character) <= 0xDCFF for character in text)
 
 
 def _refuse_unreadable(path: Path) -> None:
@@ -131,4 +195,6 @@ def _has_decoder(stream: Stream) -> bool:
 
 
 def _codec_name(stream: Stream) -> str:
-    return (stream.codec_context.name if _has_decoder(stream) else stream.name) or "unknown"
+    # PyAV's stub says that each has a name; one of an unknown kind has none.
+    name = stream.codec_context.name if _has_decoder(stream) else getattr(stream, "name", None)
+    return name or "unknown"

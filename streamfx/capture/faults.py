@@ -17,7 +17,7 @@ from av import VideoFrame
 from av.packet import Packet
 from av.stream import Stream
 
-from streamfx.addresses import scheme_of, without_credentials
+from streamfx.addresses import check_address, scheme_of, without_credentials
 from streamfx.capture.connection import Connection, NetworkConnection
 from streamfx.capture.faulty import FaultyConnection, damaged, shift
 from streamfx.capture.live_settings import LiveSettings
@@ -25,6 +25,7 @@ from streamfx.capture.network import NetworkSource
 from streamfx.capture.options import picture_size, split_options
 from streamfx.capture.playback import Playback
 from streamfx.errors import ConfigError, SourceLostError, SourceOpenError
+from streamfx.protocols import check_protocol
 
 Spoil: TypeAlias = Callable[[Connection, int], Connection]
 """Gets a good connection and its number, from 0; returns one that misbehaves."""
@@ -96,6 +97,8 @@ def open_fault(
     """
     settings = settings or LiveSettings()
     name, scenario, options, inner = _parsed(text)
+    check_address(inner)
+    check_protocol(inner)
     faults = Faults(name, {**scenario.options, **options}, settings)
     spoil = scenario.make(faults)
     opened = 0

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import av
 from av import VideoFrame
+from av.codec.context import Flags
 from av.container import InputContainer
-from av.stream import Stream
 
+from streamfx.addresses import without_credentials
 from streamfx.capture.clock import FrameClock, PacketClock
 from streamfx.capture.container import best_video, gather_extras, open_container
+from streamfx.capture.decoding import Decoding
+from streamfx.capture.description import describe
 from streamfx.capture.on_device import PicturesOnDevice
-from streamfx.capture.planar import Planarizer, assumptions, colour_of
-from streamfx.capture.side_data import display_matrix, hdr_metadata
+from streamfx.capture.planar import Planarizer, assumptions
+from streamfx.capture.preparation import Preparation, Prepared
+from streamfx.capture.side_data import display_matrix
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
-from streamfx.frame import NO_PLANES, Frame, OnDevice, VideoFormat
-
-if TYPE_CHECKING:
-    from av.packet import Packet
+from streamfx.frame import NO_PLANES, Frame, OnDevice
+from streamfx.notes import Converted, LeftOut
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +40,10 @@ class FileSource:
     Planes are views of the decoder's memory, not copies. Everything else in the file waits in ``extras``.
 
     Args:
-        text: a path, or ``-`` for standard input.
+        address: a path, ``-`` for standard input, or the address of a file on a web server.
         threads: decoder threads; None for one per processor.
         pictures: where decoded pictures are to stay on a device.
+        preparation: what is done to pictures first; None: what is usual.
 
     Attributes:
         damaged: frames delivered so far that the decoder had to patch up because data was missing.
@@ -54,10 +54,17 @@ class FileSource:
     """
 
     def __init__(
-        self, text: str, *, threads: int | None = None, pictures: PicturesOnDevice | None = None
+        self,
+        address: str,
+        *,
+        threads: int | None = None,
+        pictures: PicturesOnDevice | None = None,
+        preparation: Preparation | None = None,
     ) -> None:
-        self.name = text
+        self.name = text = without_credentials(address)
         self._on_device = pictures
+        self._preparation = preparation or Preparation()
+        self._prepared = Prepared(self._preparation)
         self.live = False
         self.notes: list[str] = []
         self.shortfall = 0
@@ -67,28 +74,35 @@ class FileSource:
         self._pictures: deque[VideoFrame] = deque()
         self._ended = self._summed_up = False
         self._index = 0
-        self._reached_seconds = 0.0
-        self._video_packets = 0
-        self._ready: deque[Packet[Stream]] = deque()
-        self._cut: Packet[Stream] | None = None
         self._early_failures: deque[DecodeError] = deque()  # met while opening; reported by the first reads
-        self._packets: Iterator[Packet[Stream]] = iter(())
         self._container: InputContainer | None
-        self._container, self._stdin = open_container(text, pictures.hwaccel() if pictures else None)
+        self._container, self._file = open_container(address, pictures.hwaccel() if pictures else None)
         try:
             self._video = best_video(self._container, text, self.notes)
             self._video.thread_type = "AUTO"
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
-            self.extras: Extras | None = gather_extras(self._container, self._video)
+            # Else a picture that is cut at the left keeps columns that are not to be shown, for quick access.
+            self._video.codec_context.flags |= Flags.unaligned
+            extras = gather_extras(self._container, self._video, self.notes)
+            self.extras: Extras | None = extras
             self._container_name = self._container.format.name
             self._clock = PacketClock(discontinuous=self._container_name in _FREE_CLOCKS)
-            self._packets = self._container.demux()
+            self._decoding = Decoding(
+                self._container,
+                self._video,
+                name=text,
+                extras=extras,
+                clock=self._clock,
+                notes=self.notes,
+                prepared=self._prepared if pictures is None else None,
+            )
             first = self._first_picture()
-            if pictures is not None and (problem := pictures.problem(first)):
+            if pictures is not None and (problem := pictures.problem(first) or self._needs_filters(first)):
                 raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
-            self._describe(self._container, first)
+            self._describe(self._container, extras, first)
         except BaseException:
-            self.close()
+            self._closing = True
+            self._close_files()
             raise
 
     def read(self) -> Frame | None:
@@ -107,6 +121,7 @@ class FileSource:
                 raise self._early_failures.popleft()
             picture = self._next_picture()
             if picture is None:
+                self._refuse_broken_end()
                 self._note_what_was_found()
                 return None
             frame = self._frame(picture)
@@ -141,44 +156,37 @@ class FileSource:
         why = f": {failure}" if failure else ""
         raise SourceOpenError(f"{self.name}: no picture in it can be decoded{why}") from failure
 
-    def _describe(self, container: InputContainer, first: VideoFrame) -> None:
-        video = self._video
-        time_base = video.time_base or first.time_base
-        assert time_base is not None
-        assert self.extras is not None
-        self._planarizer = Planarizer(first)
-        layout = self._planarizer.layout
-        rate_fps = video.average_rate or video.guessed_rate or None
-        duration_seconds = float(video.duration * time_base) if video.duration else None
-        if duration_seconds is None and container.duration:
-            duration_seconds = container.duration / 1_000_000
-        self.format = VideoFormat(
-            size=self._planarizer.size,
-            subsampling=layout.subsampling,
-            depth=layout.depth,
-            colour=colour_of(first, video.codec_context.name),
-            time_base=time_base,
-            rate_fps=rate_fps if rate_fps and rate_fps <= 1 / time_base else None,
-            sample_aspect_ratio=video.sample_aspect_ratio or None,
-            rotation_degrees=round(first.rotation / 90) * 90,
-            frame_count=video.frames or None,
-            duration_seconds=duration_seconds,
-            hdr=hdr_metadata(first),
+    def _needs_filters(self, first: VideoFrame) -> str | None:
+        """Return what must be done to pictures that cannot be done where they are on a device."""
+        if self._preparation.upright and first.rotation:
+            return "it is to be turned upright"
+        asked = self._preparation.deinterlace
+        return (
+            "it is to be deinterlaced"
+            if asked != "off" and (asked != "auto" or first.interlaced_frame)
+            else None
         )
-        self.extras.display_matrix = display_matrix(first)
-        self.extras.shift_seconds = self._clock.start_shift_seconds(container)
-        self._shift = round(self.extras.shift_seconds / time_base)
-        self._times = FrameClock(self.format)
-        self._note_what_differs(first)
 
-    def _note_what_differs(self, first: VideoFrame) -> None:
+    def _describe(self, container: InputContainer, extras: Extras, first: VideoFrame) -> None:
+        self._planarizer = Planarizer(first)
+        self.format = describe(container, self._video, first, self._planarizer, self._prepared)
+        extras.display_matrix = None if self._prepared.turned else display_matrix(first)
+        extras.shift_seconds = self._clock.start_shift_seconds(container)
+        self._shift = round(extras.shift_seconds / self.format.time_base)
+        self._times = FrameClock(self.format)
+        self._note_what_differs()
+
+    def _note_what_differs(self) -> None:
         layout = self._planarizer.layout
         if layout.note and self._on_device is None:
             self.notes.append(layout.note)
         elif self._video.metadata.get("alpha_mode") == "1":
             self.notes.append("alpha is dropped")
-        if first.interlaced_frame:
-            self.notes.append("interlaced; fields are passed on as they are, in one frame")
+        self._note_deinterlacing()
+        if self.format.top_field_first is not None:
+            self.notes.append(Converted("pictures are interlaced, and stay so"))
+        if self._prepared.not_turned:
+            self.notes.append(LeftOut(f"{self.name} is not turned upright: {self._prepared.not_turned}"))
         missing = assumptions(self.format.colour, self.format.size[0])
         if missing:
             self.notes.append(missing)
@@ -192,69 +200,12 @@ class FileSource:
     def _next_picture(self) -> VideoFrame | None:
         # One picture more than needed: its time shows whether this one's can be right.
         while len(self._pictures) < 2 and not self._ended:
-            if self._ready:
-                self._decode(self._ready.popleft())
-                continue
-            packet = self._next_packet()
-            if packet is None:
-                self._end()
-                self._refuse_cut_packet()
-            elif packet.stream_index != self._video.index:
-                self._pass_on(packet)
+            picture = self._decoding.next()
+            if picture is None:
+                self._ended = True
             else:
-                self._line_up(packet)
+                self._pictures.append(picture)
         return self._pictures.popleft() if self._pictures else None
-
-    def _next_packet(self) -> Packet[Stream] | None:
-        """Return the next packet, or None at the end of the data."""
-        try:
-            packet = next(self._packets, None)
-        except (av.FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.notes.append(f"reading stopped after {self._video_packets} video packets: {reason}")
-            return None
-        # PyAV ends with an empty packet per stream, and fails there when streams have appeared since opening
-        # (seen in 18.1): the first one ends the reading here, and the decoder is flushed by hand.
-        if packet is None or (not packet.size and packet.dts is None and packet.pts is None):
-            return None
-        if packet.pts is not None:
-            end = packet.pts + (packet.duration or 0)
-            self._reached_seconds = max(self._reached_seconds, float(end * packet.time_base))
-        return packet
-
-    def _refuse_cut_packet(self) -> None:
-        if self._cut is not None:
-            pts, self._cut = self._cut.pts, None
-            self._video_packets += 1  # it is there, though broken: it counts as failed, not as missing
-            raise DecodeError(f"{self.name}: the last video packet (pts {pts}) is cut off")
-
-    def _pass_on(self, packet: Packet[Stream]) -> None:
-        if packet.size and self.extras is not None:
-            self._clock.correct(packet)
-            self.extras.put(packet)
-
-    def _line_up(self, packet: Packet[Stream]) -> None:
-        if not packet.size:
-            return  # "same picture again" in AVI: nothing to decode, and it would end the decoder
-        self._clock.correct(packet)
-        # A packet cut off by the end of the file would take pictures with it that a threaded decoder still
-        # holds (PyAV stops at the first failure while flushing, seen in 18.1): wait whether something comes
-        # after it.
-        if self._cut is not None:
-            self._ready.append(self._cut)
-        self._cut = packet if packet.is_corrupt else None
-        if self._cut is None:
-            self._ready.append(packet)
-
-    def _decode(self, packet: Packet[Stream]) -> None:
-        self._video_packets += 1
-        try:
-            self._pictures.extend(picture for picture in packet.decode() if isinstance(picture, VideoFrame))
-        except av.FFmpegError as error:
-            raise DecodeError(
-                f"{self.name}: video packet {self._video_packets} (pts {packet.pts}) cannot be decoded: "
-                f"{error.strerror}"
-            ) from error
 
     def _frame(self, picture: VideoFrame) -> Frame:
         if picture.is_corrupt:
@@ -291,44 +242,64 @@ class FileSource:
         if self._summed_up:
             return
         self._summed_up = True
+        self._note_deinterlacing()
         self._measure_shortfall()
         self.notes.extend(self._times.notes())
         if self.damaged:
-            self.notes.append(f"{self.damaged} pictures are damaged in the source and were patched up")
+            self.notes.append(
+                Converted(f"{self.damaged} pictures are damaged in the source and were patched up")
+            )
+
+    def _note_deinterlacing(self) -> None:
+        if self._prepared.deinterlaced:
+            self._note_once("interlaced pictures are deinterlaced; --deinterlace off would keep their fields")
 
     def _note_once(self, note: str) -> None:
         start = note.split(" is ")[-1]
         if not any(old.endswith(start) for old in self.notes):
-            self.notes.append(note)
-
-    def _end(self) -> None:
-        """At the end of the data: get what the decoder still holds."""
-        self._ended = True
-        with contextlib.suppress(
-            av.FFmpegError
-        ):  # at the end of broken data there may be nothing left to get
-            self._pictures.extend(self._video.decode(None))
+            self.notes.append(Converted(note))
 
     def _measure_shortfall(self) -> None:
         """Compare what was found with what the container promised: pictures where it counts them, else
         time."""
         promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
-        if promised is not None and self._video_packets < promised:
-            self.shortfall = promised - self._video_packets
-            found = f"it promises {promised} pictures and holds {self._video_packets}"
-            self.notes.append(f"the file ends early: {found}")
+        found, reached_seconds = self._decoding.video_packets, self._decoding.reached_seconds
+        if promised is not None and found < promised:
+            self.shortfall = promised - found
+            self.notes.append(f"the file ends early: it promises {promised} pictures and holds {found}")
         elif promised is None and duration_seconds is not None and self._container_name not in _FREE_CLOCKS:
             leeway_seconds = max(_LEEWAY_SECONDS, _LEEWAY_SHARE * duration_seconds)
-            if self._reached_seconds < duration_seconds - leeway_seconds:
-                found = f"it promises {duration_seconds:.2f} s and ends at {self._reached_seconds:.2f} s"
-                self.notes.append(f"the file ends early: {found}")
+            if reached_seconds < duration_seconds - leeway_seconds:
+                ends = f"it promises {duration_seconds:.2f} s and ends at {reached_seconds:.2f} s"
+                self.notes.append(f"the file ends early: {ends}")
+
+    def _refuse_broken_end(self) -> None:
+        """Raise, once, when reading failed before everything was there."""
+        reason, self._decoding.broke_off = self._decoding.broke_off, None
+        if reason is not None and not self._all_came():
+            raise DecodeError(f"{self.name}: {reason}; what follows is missing")
+
+    def _all_came(self) -> bool:
+        """Return whether all that the container promised was there, so that what cannot be read is no part
+        of it."""
+        promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
+        if promised is not None:
+            return self._decoding.video_packets >= promised
+        step_seconds = 1 / float(self.format.rate_fps) if self.format.rate_fps else 0.0
+        return (
+            duration_seconds is not None
+            and self._decoding.reached_seconds >= duration_seconds - 1.5 * step_seconds
+        )
 
     def _release(self) -> None:
+        self._decoding.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
         self._pictures.clear()
-        self._packets = iter(())
         if self._container is not None:
             self._container.close()
             self._container = None
-        if self._stdin is not None:
-            self._stdin.close()
-            self._stdin = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None

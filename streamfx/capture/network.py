@@ -58,6 +58,10 @@ class NetworkSource:
             (HTTP and HLS).
         closed: set by ``close``, for what waits in a connection of one's own; None for none.
 
+    Attributes:
+        damaged: pictures that came although some of their data was lost or garbled on its way.
+        (the others are those of ``Source``)
+
     Raises:
         SourceOpenError: nobody there, nothing came in time, or no picture in it.
     """
@@ -74,6 +78,7 @@ class NetworkSource:
     ) -> None:
         self.name, self.live, self.shortfall = without_credentials(address), True, 0
         self.notes: list[str] = []
+        self.damaged = 0
         self._settings = settings = settings or LiveSettings()
         self._paced, self._scheme = paced, scheme_of(address) or ""
         self._closed = closed or threading.Event()
@@ -82,6 +87,7 @@ class NetworkSource:
         self._fresh_from_ns = 0
         self._absences = Absences(self.name)
         self._standing_in = False
+        self._clean = False  # a picture of this connection came whole: until then it is being joined
         self._pace_origin: float | None = None
         self._last_planes: Planes | None = None
         connect = connect or partial(NetworkConnection, address, settings, threads)
@@ -214,6 +220,8 @@ class NetworkSource:
             planes = self._refit.planes(picture)
         except (av.FFmpegError, FrameError, ValueError) as error:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
+        self._clean = self._clean or not picture.is_corrupt
+        self.damaged += picture.is_corrupt and self._clean
         if (picture.height, picture.width) != self.format.size:
             self._note_size(picture.height, picture.width)
         base = picture.time_base
@@ -257,6 +265,7 @@ class NetworkSource:
             self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
             self._timeline.leave()
         else:
+            self._clean = False
             self._timeline.leave()
             self._timeline.set_rate(event.rate_fps)
             self._pace_origin = None

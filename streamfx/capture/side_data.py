@@ -47,5 +47,8 @@ def display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
 
 def _bytes(picture: VideoFrame, kind: Type) -> bytes | None:
     # PyAV's stub says side_data is a dictionary; it is a SideDataContainer, which iterates over its entries.
-    entries = cast("Iterable[SideData]", picture.side_data)
-    return next((bytes(entry) for entry in entries if entry.type is kind), None)
+    try:
+        entries = cast("Iterable[SideData]", picture.side_data)
+        return next((bytes(entry) for entry in entries if entry.type is kind), None)
+    except ValueError:  # there is a kind among them that PyAV 18.1 does not know: EXIF data
+        return None

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.addresses import scheme_of
+from streamfx.addresses import check_address, scheme_of
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from streamfx.capture.live_settings import LiveSettings
     from streamfx.capture.on_device import PicturesOnDevice
+    from streamfx.capture.preparation import Preparation
     from streamfx.extras import Extras
 
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// srt:// tcp://), camera:0, "
+    "an address (rtsp:// rtmp:// http:// https:// udp:// tcp://), camera:0, "
     "a test picture (test:bars), fault:SCENARIO:SOURCE"
 )
 
@@ -60,6 +61,7 @@ def open_source(
     threads: int | None = None,
     live: LiveSettings | None = None,
     pictures: PicturesOnDevice | None = None,
+    preparation: Preparation | None = None,
 ) -> Source:
     """Return the source that ``text`` names, open and ready to read.
 
@@ -68,8 +70,10 @@ def open_source(
             picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
             ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
-        live: time limits and more of sources that may go away; None: the usual ones.
+        live: time limits and more of sources that may go away; None: the usual ones, and what a web server
+            offers is a file: read as fast as wanted, to its end.
         pictures: where pictures of a video file are to stay on a device; None: in main memory.
+        preparation: what is done to pictures of a video file first; None: what is usual.
 
     Raises:
         ConfigError: no such kind of source, or an option of it is wrong.
@@ -93,12 +97,16 @@ def open_source(
         from streamfx.capture.camera import CameraSource
 
         return CameraSource(text, live)
-    if scheme_of(text) is not None:
+    check_address(text)
+    scheme = scheme_of(text)
+    if scheme is not None and (live is not None or scheme not in ("http", "https")):
         from streamfx.capture.network import NetworkSource
+        from streamfx.protocols import check_protocol
 
+        check_protocol(text)
         return NetworkSource(text, live, threads=threads)
-    if is_pictures(text):
+    if scheme is None and is_pictures(text):
         return PictureSource(text)
     from streamfx.capture.file import FileSource
 
-    return FileSource(text, threads=threads, pictures=pictures)
+    return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

@@ -49,7 +49,7 @@ def devices(options: Namespace) -> int:
 
 
 def _this_machine() -> tuple[Machine, dict[str, Any]]:
-    """Return this machine with its bandwidth, and what is around it: GPUs, backends, encoders, cameras."""
+    """Return this machine with its bandwidth, and what is around it: GPUs, backends, encoders and so on."""
     from streamfx.backends.backend import backends, choose
     from streamfx.backends.store import CompiledStore
     from streamfx.calibrate import memory_bandwidth
@@ -57,6 +57,7 @@ def _this_machine() -> tuple[Machine, dict[str, Any]]:
     from streamfx.device import cpu
     from streamfx.encode.available import encoders
     from streamfx.gpu import gpus
+    from streamfx.protocols import protocols
     from streamfx.workload import Machine
 
     processor = cpu()
@@ -72,6 +73,7 @@ def _this_machine() -> tuple[Machine, dict[str, Any]]:
         },
         "auto": choose("auto").name if usable else None,
         "encoders": encoders(),
+        "protocols": protocols(),
         "cameras": cameras(),
     }
     return machine, around
@@ -173,6 +175,13 @@ def _surroundings(here: dict[str, Any]) -> list[str]:
         for name, problem in here["encoders"].items()
         if problem is not None
     ]
+    there = [name for name, problem in here["protocols"].items() if problem is None]
+    lines += ["", f"protocols of addresses: {', '.join(there)}"]
+    lines += [
+        f"  {name:<12}cannot be used: {problem}"
+        for name, problem in here["protocols"].items()
+        if problem is not None
+    ]
     lines += ["", "cameras:" if here["cameras"] else "cameras: none"]
     return lines + [f"  {path:<14}{name}" for path, name in here["cameras"].items()]
 
@@ -214,7 +223,9 @@ def _facts(
         "gpus": [asdict(gpu) for gpu in ((machine.gpu,) if machine.gpu else (here or {}).get("gpus", ()))],
     }
     if here is not None:
-        facts |= {name: here[name] for name in ("backends", "held_back", "auto", "encoders", "cameras")}
+        facts |= {
+            name: here[name] for name in ("backends", "held_back", "auto", "encoders", "protocols", "cameras")
+        }
     facts["factors"] = {
         name: {
             label: {

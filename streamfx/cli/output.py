@@ -11,8 +11,12 @@ from streamfx.addresses import without_credentials
 
 def say(text: str, stream: TextIO) -> None:
     """Print one line, secrets hidden; where nobody reads any more, drop this line and all that follow."""
+    text = without_credentials(text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        print(without_credentials(text), file=stream, flush=True)
+        # Names of files and tags may hold what the terminal's encoding does not.
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        print(text, file=stream, flush=True)
     except OSError:  # a broken pipe, or a terminal that was closed
         with contextlib.suppress(OSError, ValueError):
             silence(stream.fileno())

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from streamfx.cli.bench_options import add_bench, size_of, with_what
+from streamfx.cli.show_options import SHOWING
+from streamfx.cli.train_options import add_train
 from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
@@ -82,21 +84,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _build() -> Parser:
     parser = Parser(prog="streamfx", description=DESCRIPTION, epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks and detailed logs")
+    _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    adders = (
-        _add_transcode, _add_live, _add_serve, _add_effects, _add_devices, _add_schema, _add_compile
-    )  # fmt: skip
-    for command in (*(add(commands) for add in adders), *add_bench(commands, _add_run_options)):
+    adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
+    added = [*(add(commands) for add in adders), *add_bench(commands, _add_run_options)]
+    for command in added:
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
-        command.add_argument(
-            "--debug",
-            action="store_true",
-            default=argparse.SUPPRESS,
-            help="show tracebacks and detailed logs",
-        )
+        _add_debug(command, default=argparse.SUPPRESS)
         command.set_defaults(parser=command)
     return parser
+
+
+def _add_debug(parser: Parser, default: object) -> None:
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show tracebacks and detailed logs"
+    )
 
 
 def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
@@ -110,9 +112,25 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
-    speed = _add_run_options(command)
+    speed, encoding = _add_run_options(command)
     speed.add_argument(
         "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
+    )
+    encoding.add_argument(
+        "--pixel-format",
+        metavar="NAME",
+        help="convert pictures to it, yuv420p for instance, as FFmpeg names it",
+    )
+    encoding.add_argument(
+        "--deinterlace",
+        metavar="HOW",
+        help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
+    )
+    encoding.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="refuse an OUTPUT that would lack something of INPUT",
     )
     command.set_defaults(run=_transcode)
     return command
@@ -177,7 +195,7 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--config", metavar="FILE", help="read settings from a YAML file; options here override it"
+        "--config", metavar="FILE", help="read settings from a YAML file, - for standard input; options win"
     )
     group.add_argument(
         "--set",
@@ -187,8 +205,8 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
-    """Add the options of every command that changes video; return the group of those on speed."""
+def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
+    """Add the options of every command that changes video; return the groups on speed and on encoding."""
     look = command.add_argument_group("look")
     look.add_argument(
         "--effect",
@@ -219,7 +237,7 @@ def _add_run_options(command: Parser) -> argparse._ArgumentGroup:
     run = command.add_argument_group("run")
     run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
     _add_settings(run)
-    return speed
+    return speed, encoding
 
 
 def _add_where(group: argparse._ActionsContainer) -> None:
@@ -231,42 +249,6 @@ def _add_where(group: argparse._ActionsContainer) -> None:
         metavar="NAME",
         help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
     )
-
-
-def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
-    command = commands.add_parser("effects", help="list the effects and their controls")
-    command.add_argument("name", metavar="NAME", nargs="?", help="show one effect only")
-    command.add_argument("--json", action="store_true", help="for programs")
-    command.set_defaults(run=_effects)
-    return command
-
-
-def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
-    command = commands.add_parser(
-        "devices", help="show this machine, what can run on it, and the factor each effect gets"
-    )
-    command.add_argument(
-        "--for",
-        dest="device",
-        metavar="DEVICE",
-        help="estimate for a device that need not be here, T4 or 'Raspberry Pi 5' for instance",
-    )
-    command.add_argument("--json", action="store_true", help="for programs")
-    command.set_defaults(run=_devices)
-    return command
-
-
-def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
-    command = commands.add_parser("schema", help="print the JSON schema of configuration files")
-    command.add_argument(
-        "--for",
-        dest="configured",
-        choices=("transcode", "live", "serve"),
-        default="transcode",
-        help="the command that is configured; transcode by default",
-    )
-    command.set_defaults(run=_schema)
-    return command
 
 
 def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
@@ -311,24 +293,6 @@ def _serve(options: argparse.Namespace) -> int:
     from streamfx.cli.serve import serve
 
     return serve(options)
-
-
-def _effects(options: argparse.Namespace) -> int:
-    from streamfx.cli.show import effects
-
-    return effects(options)
-
-
-def _devices(options: argparse.Namespace) -> int:
-    from streamfx.cli.devices import devices
-
-    return devices(options)
-
-
-def _schema(options: argparse.Namespace) -> int:
-    from streamfx.cli.show import schema
-
-    return schema(options)
 
 
 def _compile(options: argparse.Namespace) -> int:

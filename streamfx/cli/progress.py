@@ -12,6 +12,7 @@ from streamfx.cli.output import say
 from streamfx.stats import Snapshot
 
 LINE_EVERY_SECONDS = 5.0
+STEPS_LINE_EVERY_SECONDS = 30.0
 
 ShowProgress = Callable[[Snapshot], None]
 
@@ -25,10 +26,27 @@ def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
     """
     stream = sys.stderr if stream is None else stream
     if stream.isatty():
-        with _bar(stream) as show:
-            yield show
+        with _bar(stream) as move:
+            yield lambda snapshot: move(snapshot.frames_out, snapshot.frame_count, describe(snapshot))
     else:
         yield _lines(stream, describe)
+
+
+@contextmanager
+def steps_shown(stream: TextIO | None = None) -> Iterator[Callable[[int, int, str], None]]:
+    """Give a function that shows how many steps of how many are done, and what there is to say of them."""
+    stream = sys.stderr if stream is None else stream
+    if stream.isatty():
+        with _bar(stream) as move:
+            yield move
+        return
+    due = _now_and_then(STEPS_LINE_EVERY_SECONDS)
+
+    def show(_done: int, _steps: int, text: str) -> None:
+        if due():
+            say(f"streamfx: {text}", stream)
+
+    yield show
 
 
 @contextmanager
@@ -107,23 +125,35 @@ def clock(seconds: float) -> str:
 
 
 def _lines(stream: TextIO, describe: Callable[[Snapshot], str]) -> ShowProgress:
-    shown_at: float | None = None
+    due = _now_and_then(LINE_EVERY_SECONDS)
 
     def show(snapshot: Snapshot) -> None:
-        nonlocal shown_at
-        now = time.monotonic()
-        if shown_at is None:
-            shown_at = now  # the first line comes after a while too: a short run says nothing but its result
-        if now - shown_at < LINE_EVERY_SECONDS:
-            return
-        shown_at = now
-        say(f"streamfx: {describe(snapshot)}", stream)
+        if due():
+            say(f"streamfx: {describe(snapshot)}", stream)
 
     return show
 
 
+def _now_and_then(every_seconds: float) -> Callable[[], bool]:
+    """Return a function that says whether a line is due."""
+    shown_at: float | None = None
+
+    def due() -> bool:
+        nonlocal shown_at
+        now = time.monotonic()
+        if shown_at is None:
+            shown_at = now  # the first line comes after a while too: a short run says nothing but its result
+        if now - shown_at < every_seconds:
+            return False
+        shown_at = now
+        return True
+
+    return due
+
+
 @contextmanager
-def _bar(stream: TextIO) -> Iterator[ShowProgress]:
+def _bar(stream: TextIO) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Give a function that moves a bar: how much is done, of how much, and what to say beside it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -131,12 +161,7 @@ def _bar(stream: TextIO) -> Iterator[ShowProgress]:
     with Progress(*columns, console=Console(file=stream), transient=True, refresh_per_second=4) as bar:
         task = bar.add_task("preparing", total=None)
 
-        def show(snapshot: Snapshot) -> None:
-            bar.update(
-                task,
-                completed=snapshot.frames_out,
-                total=snapshot.frame_count,
-                description=describe(snapshot),
-            )
+        def move(done: int, total: int | None, text: str) -> None:
+            bar.update(task, completed=done, total=total, description=text)
 
-        yield show
+        yield move

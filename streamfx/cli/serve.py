@@ -17,18 +17,29 @@ _SETTINGS = (
 
 
 def serve(options: Namespace) -> int:
-    """Run ``streamfx serve`` until Ctrl-C and return its exit code, 0; what is refused is raised."""
+    """Run ``streamfx serve`` until Ctrl-C and return its exit code, 0, or 1 where a visitor's run ended with
+    losses; what is refused is raised."""
     given = {name: getattr(options, name) for name in _SETTINGS}
     most = [] if options.visitors is None else [f"visitors.most={options.visitors}"]
     config = load_config(options.config, [*(options.set or ()), *most], given, model=ServeConfig)
     # Imported here, after the settings were found right: a typing error should not wait for libraries.
     from streamfx.serving import serving
 
-    with termination_as_interrupt(), log_to_stderr(debug=options.debug):
-        with serving(config, lambda line: say(f"streamfx: {line}", sys.stderr)) as address:
-            print(f"open {address} in a browser; Ctrl-C ends", flush=True)  # with the token, so not by say
-            try:
-                threading.Event().wait()
-            except KeyboardInterrupt:
-                say("streamfx: visitors are sent away", sys.stderr)
-        return 0
+    losses: list[None] = []
+    with (
+        termination_as_interrupt(),
+        log_to_stderr(debug=options.debug),
+        serving(config, _tell, lambda: losses.append(None)) as address,
+    ):
+        print(f"open {address} in a browser; Ctrl-C ends", flush=True)  # with the token, so not by say
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            _tell("visitors are sent away")
+    if losses:
+        _tell(f"{len(losses)} visits ended with losses, told above")
+    return 1 if losses else 0
+
+
+def _tell(line: str) -> None:
+    say(f"streamfx: {line}", sys.stderr)

@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +19,8 @@ from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
 from streamfx.config import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError
+from streamfx.line_limit import LogLimit
+from streamfx.notes import NOTE
 
 if TYPE_CHECKING:
     from streamfx.config_live import LiveConfig
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
-    "input", "output", "factor", "speed", "backend", "device", "codec", "preset", "quality", "threads",
-    "overwrite", "report",
+    "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
+    "preset", "quality", "threads", "overwrite", "strict", "report",
 )  # fmt: skip
 
 
@@ -94,20 +96,24 @@ def with_effects(config: Config) -> Config:
 
 
 @contextmanager
-def log_to_stderr(*, debug: bool) -> Iterator[None]:
-    """Show what the library logs: warnings, or with ``debug`` everything."""
-    logger = logging.getLogger("streamfx")
+def log_to_stderr(*, debug: bool, packages: Sequence[str] = ("streamfx",)) -> Iterator[None]:
+    """Show what packages of ours log: notes and warnings, or with ``debug`` everything."""
+    loggers = [logging.getLogger(package) for package in packages]
     handler = logging.StreamHandler()
+    if not debug:
+        handler.addFilter(LogLimit())  # of its own each time: what one run said says nothing of another
     handler.addFilter(_name_level)
     handler.setFormatter(logging.Formatter("streamfx: %(level)s: %(message)s"))
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if debug else NOTE)
     try:
         yield
     finally:
-        logger.setLevel(before)
-        logger.removeHandler(handler)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(handler)
 
 
 def _name_level(record: logging.LogRecord) -> bool:

@@ -22,6 +22,7 @@ from streamfx.encode.extra_streams import StreamCopier
 from streamfx.encode.plan import OutputPlan
 from streamfx.encode.relay import Task
 from streamfx.encode.routes import Route
+from streamfx.encode.tracks import Track
 from streamfx.encode.video_stream import add_video_stream
 from streamfx.errors import SinkError
 from streamfx.extras import Extras, ExtraStream
@@ -75,7 +76,7 @@ class Broadcast:
             # NUT, which goes to the relay, lets no two packets of a stream have the same time.
             equal_times = plan.container.equal_times and not route.relayed
             self._copier = (
-                StreamCopier(self._out, streams, extras, equal_times=equal_times)
+                StreamCopier(self._out, map(Track, streams), extras, equal_times=equal_times)
                 if extras is not None
                 else None
             )

@@ -46,6 +46,7 @@ class Codec:
         preset: its presets; None when there are none.
         even_chroma: whether a picture must be a whole number of chroma samples wide and high.
         code_range: the only range it holds; None when it holds either.
+        keeps_fields: whether it says of interlaced pictures that they are.
         states_pixel_shape: whether its own headers say the pixel aspect ratio, whatever the container does.
     """
 
@@ -56,6 +57,7 @@ class Codec:
     preset: Choice | None = None
     even_chroma: bool = False
     code_range: CodeRange | None = None
+    keeps_fields: bool = False
     states_pixel_shape: bool = False
 
     def options(self, preset: str | None, quality: int | None) -> dict[str, str]:
@@ -109,6 +111,7 @@ CODECS = {
             quality=Scale("crf", 0, 51, 20),
             preset=Choice("preset", _X264_PRESETS, "veryfast"),
             even_chroma=True,
+            keeps_fields=True,
             states_pixel_shape=True,
         ),
         Codec(
@@ -137,12 +140,13 @@ CODECS = {
             quality=Scale("crf", 4, 63, 10),
             preset=Choice("cpu-used", _numbers(16), "5"),
         ),
-        Codec("ffv1", "ffv1", {"level": "3", "slicecrc": "1"}),
+        Codec("ffv1", "ffv1", {"level": "3", "slicecrc": "1"}, keeps_fields=True),
         Codec(
             "prores",
             "prores_ks",
             preset=Choice("profile", _PRORES_PROFILES, "hq"),
             code_range=CodeRange.LIMITED,
+            keeps_fields=True,
         ),
         Codec(
             "mjpeg",

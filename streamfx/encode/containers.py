@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from streamfx.encode.codecs import CODECS, Codec, find_codec
+from streamfx.encode.codecs import Codec, find_codec
 from streamfx.errors import ConfigError
-from streamfx.frame import VideoFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,15 @@ class Container:
         sound: whether it holds sound, subtitles and the like at all.
         equal_times: whether two packets of a stream may have the same time.
         rotation: whether it can tell a player to rotate the picture.
-        pixel_shape: whether it states the pixel aspect ratio, for codecs that do not. Matroska could, but
-            FFmpeg takes it from a field that PyAV 18.1 has no access to.
+        pixel_shape: whether it states the pixel aspect ratio, for codecs that do not.
+        display_size: whether it states the size of a picture as shown instead (Matroska, WebM).
+            FFmpeg takes it from a field that PyAV 18.1 has no access to, so it is written afterwards.
+        for_players: whether ordinary players and browsers are to play it, so that pictures are converted to
+            what they take.
+        alpha: codecs whose alpha it holds; the first is the default for pictures that have it.
+        sound_encoder: FFmpeg's name of the encoder for sound that it does not hold, or players do not play.
+        text_encoder: the same for subtitles that are text; None where it holds none.
+        covers: how it holds cover pictures: "attached", in the "index", or None.
     """
 
     muxer: str
@@ -35,6 +41,12 @@ class Container:
     equal_times: bool = False
     rotation: bool = True
     pixel_shape: bool = False
+    display_size: bool = False
+    for_players: bool = False
+    alpha: tuple[str, ...] = ()
+    sound_encoder: str = "aac"
+    text_encoder: str | None = None
+    covers: str | None = None
 
 
 # A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it
@@ -46,19 +58,33 @@ _MOV_OPTIONS = {
 }
 _MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
-_MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC), _MOV_OPTIONS, pixel_shape=True)
+_MP4 = Container(
+    "mp4",
+    ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC),
+    _MOV_OPTIONS,
+    pixel_shape=True,
+    for_players=True,
+    text_encoder="mov_text",
+    covers="index",
+)
 _MKV = Container(
     "matroska",
     ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
     _MKV_OPTIONS,
     tick_seconds=Fraction(1, 1000),
     equal_times=True,
+    display_size=True,
+    alpha=("vp9", "ffv1", "vp8", "prores"),
+    sound_encoder="flac",
+    text_encoder="subrip",
+    covers="attached",
 )
 _TS = Container(
     "mpegts",
     ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
     tick_seconds=Fraction(1, 90000),
     rotation=False,
+    for_players=True,
 )
 CONTAINERS = {
     ".mp4": _MP4,
@@ -68,6 +94,10 @@ CONTAINERS = {
         ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"),
         _MOV_OPTIONS,
         pixel_shape=True,
+        for_players=True,
+        alpha=("prores",),
+        text_encoder="mov_text",
+        covers="index",
     ),
     ".mkv": _MKV,
     ".webm": Container(
@@ -76,6 +106,11 @@ CONTAINERS = {
         _MKV_OPTIONS,
         tick_seconds=Fraction(1, 1000),
         equal_times=True,
+        display_size=True,
+        for_players=True,
+        alpha=("vp9", "vp8"),
+        sound_encoder="libopus",
+        text_encoder="webvtt",
     ),
     ".ts": _TS,
     ".m2ts": _TS,
@@ -98,13 +133,13 @@ def find_container(path: Path) -> Container:
     return found
 
 
-def codec_for(output: str, ending: str, container: Container, name: str | None) -> Codec:
-    """Return the codec called ``name``, or the container's default for None.
+def named_codec(output: str, ending: str, container: Container, name: str) -> Codec:
+    """Return the codec called ``name``.
 
     Raises:
         ConfigError: unknown, or the container does not hold it; the message says which containers do.
     """
-    codec = find_codec(name or container.codecs[0])
+    codec = find_codec(name)
     if codec.name not in container.codecs:
         others = [known for known, other in CONTAINERS.items() if codec.name in other.codecs]
         raise ConfigError(
@@ -112,23 +147,3 @@ def codec_for(output: str, ending: str, container: Container, name: str | None) 
             f"{codec.name} goes into: {' '.join(others)}"
         )
     return codec
-
-
-def check_pixel_shape(
-    output: str, ending: str, container: Container, codec: Codec, video: VideoFormat
-) -> None:
-    """Refuse pixels that are not square where the output could not say so.
-
-    Raises:
-        ConfigError: it could not; the message says which choice could.
-    """
-    shape = video.sample_aspect_ratio
-    if shape in (None, 1) or container.pixel_shape or codec.states_pixel_shape or container.muxer == "gif":
-        return
-    others = [name for name in container.codecs if CODECS[name].states_pixel_shape and "nvenc" not in name]
-    choices = [f"codec {' or '.join(others)}"] if others else []
-    choices += [end for end, other in CONTAINERS.items() if other.pixel_shape and codec.name in other.codecs]
-    raise ConfigError(
-        f"{output}: {ending} with {codec.name} cannot state that pixels are {shape} wide to high, and the "
-        f"picture would show distorted; choose {', or '.join(choices) or '.mp4'}"
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -12,22 +13,26 @@ from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from streamfx.encode.durations import Durations
 from streamfx.encode.extra_streams import (
     StreamCopier,
     copy_tags,
     needs_free_tags,
-    streams_to_copy,
     video_tags,
 )
 from streamfx.encode.index import finish_index
+from streamfx.encode.matroska import shown_size, write_shown_size
 from streamfx.encode.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.pixels import Packer, Packing, Packs
 from streamfx.encode.plan import EncodeSettings, plan_output
+from streamfx.encode.proof import prove
+from streamfx.encode.tracks import Tracks, plan_tracks
 from streamfx.encode.verify import Expected, ExpectedStream
 from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import SinkError, StreamfxError
-from streamfx.extras import Extras, ExtraStream
+from streamfx.extras import Extras
 from streamfx.frame import Colour, Frame, VideoFormat
+from streamfx.notes import LeftOut
 
 _MUX_BUFFER_BYTES = 1 << 18
 _ABORT_SECONDS = 10  # how long an abort waits for a frame that is being encoded
@@ -43,7 +48,7 @@ class FileSink:
     Args:
         path: where to; the ending says the container.
         video: format of the frames.
-        extras: sound, subtitles, tags to copy; None for none. The source must be open, and not be read yet.
+        extras: sound, subtitles, tags to keep; None for none. The source must be open, and not be read yet.
         source_path: the file being read, which must not be overwritten.
         settings: how to encode.
         packing: makes what hands frames to the encoder.
@@ -74,17 +79,20 @@ class FileSink:
         self._plan = plan_output(path, video, settings)
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, settings.overwrite)
-        streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
+        self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
+        if self._plan.size != video.size:
+            packing = partial(Packer, size=self._plan.size)
         self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._first_seconds = self._last_seconds = self._end_seconds = Fraction(0)
         self._rounded = 0
+        self._durations = Durations()
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
         self._out: OutputContainer | None = None
         self._file: OutputFile | None = None
         try:
             self._file = OutputFile(path)
-            self._out = self._opened(self._file, extras, streams)
+            self._out = self._opened(self._file, extras)
         except BaseException as error:
             self.abort()
             if isinstance(error, (av.FFmpegError, OSError, ValueError)) and not isinstance(
@@ -105,6 +113,7 @@ class FileSink:
             if self._out is None:
                 raise SinkError(f"{self.path}: is finished; no more frames can be written")
             try:
+                self._durations.shown(picture.pts)
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
@@ -129,12 +138,16 @@ class FileSink:
             raise SinkError(f"{self.path}: no frame was written; there is no file")
         with self._lock:
             try:
-                self._mux(self._out, self._stream.encode(None))
+                self._mux(self._out, self._stream.encode(None), last=True)
+                for extra in self._copier.rest() if self._copier else ():
+                    self._out.mux_one(extra)
                 self._out.close()
                 self._file.close()
                 if self._plan.container.muxer in ("mp4", "mov"):
-                    note = finish_index(self._file.partial, self._end_seconds - self._first_seconds)
+                    shown_seconds = self._end_seconds - self._first_seconds
+                    note = finish_index(self._file.partial, shown_seconds, self._tracks.covers)
                     self.notes.extend([note] if note else [])
+                self._state_shape(self._file.partial)
                 self._file.complete()
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken("completing the file", error) from error
@@ -145,6 +158,15 @@ class FileSink:
             self.notes.append(
                 f"{self._rounded} times are rounded to the {tick_ms:.3g} ms of {self.path.suffix}"
             )
+
+    def _state_shape(self, path: Path) -> None:
+        """Write into Matroska what FFmpeg does not: pixels that are not square."""
+        shape = self._plan.video.sample_aspect_ratio
+        if shape in (None, 1) or not self._plan.container.display_size:
+            return
+        shown = shown_size(self._plan.size, shape, pixels_only=self._plan.container.muxer == "webm")
+        if not write_shown_size(path, shown):
+            self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out: no room for it"))
 
     def abort(self) -> None:
         """Give up: remove what was written. After ``finish``, or after a failure, does nothing."""
@@ -169,16 +191,22 @@ class FileSink:
             first_seconds=self._first_seconds,
             last_seconds=self._last_seconds,
             colour=Colour() if pictures_only else plan.colour,
-            size=video.size,
+            size=plan.size,
             tick_seconds=plan.container.tick_seconds or video.time_base,
             sample_aspect_ratio=None if pictures_only else video.sample_aspect_ratio,
             streams=tuple(
-                ExpectedStream(str(each.source), each.source.kind, each.packets, each.first_seconds)
+                ExpectedStream(
+                    str(each.source),
+                    each.source.kind,
+                    each.packets,
+                    each.size_bytes if each.target.codec_context.name.startswith("pcm_") else None,
+                    each.first_seconds,
+                )
                 for each in copied
             ),
         )
 
-    def _opened(self, file: OutputFile, extras: Extras | None, streams: list[ExtraStream]) -> OutputContainer:
+    def _opened(self, file: OutputFile, extras: Extras | None) -> OutputContainer:
         plan = self._plan
         options = dict(plan.container.options)
         if "movflags" in options and needs_free_tags(extras):
@@ -195,18 +223,36 @@ class FileSink:
         note = rotate(self._stream, plan, extras.display_matrix if extras else None)
         self.notes.extend([note] if note else [])
         if extras is not None:
-            self._copier = StreamCopier(out, streams, extras, equal_times=plan.container.equal_times)
+            equal_times = plan.container.equal_times
+            self._copier = StreamCopier(out, self._tracks.streams, extras, equal_times=equal_times)
+            for cover in self._tracks.covers if plan.container.covers == "attached" else ():
+                out.add_attachment(cover.name, cover.mime_type, cover.data)
             self._stream.metadata.update(video_tags(extras))
             self._stream.disposition = Disposition(extras.video_disposition)
             copy_tags(out, extras)
         out.start_encoding()
+        self._prove(out, options, extras)
         return out
 
-    def _mux(self, out: OutputContainer, packets: list[av.Packet[VideoStream]]) -> None:
+    def _prove(self, out: OutputContainer, options: dict[str, str], extras: Extras | None) -> None:
+        if not self._plan.container.sound:
+            return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
+        try:
+            prove(out, options, extras, self._copier)
+        except (av.FFmpegError, ValueError) as error:
+            self._close_quietly(out)
+            raise SinkError(
+                f"{self.path}: {self.path.suffix} cannot be completed with what the source holds: "
+                f"{write_problem(error)}; .mkv may hold it"
+            ) from error
+
+    def _mux(
+        self, out: OutputContainer, packets: list[av.Packet[VideoStream]], *, last: bool = False
+    ) -> None:
         for extra in self._copier.packets() if self._copier else ():
             out.mux_one(extra)
         self._packer.returned(packets)
-        for packet in packets:
+        for packet in self._durations.settled(packets, last=last):
             out.mux_one(packet)
             self.packets_written += 1
 
@@ -218,8 +264,8 @@ class FileSink:
         saved = f"; what was written up to there is in {kept}" if kept else ""
         return SinkError(f"{self.path}: writing failed at {where}: {write_problem(error)}{saved}")
 
-    def _close_quietly(self) -> None:
-        out, self._out = self._out, None
+    def _close_quietly(self, out: OutputContainer | None = None) -> None:
+        out, self._out = out or self._out, None
         if out is not None:
             with contextlib.suppress(av.FFmpegError, OSError, ValueError):
                 out.close()

@@ -15,11 +15,16 @@ def hdr_options(encoder: str, video: VideoFormat, options: dict[str, str]) -> di
     options = dict(options)
     if video.hdr is None or video.depth < 10:
         return options
-    build = {"libx265": _x265, "libx264": _x264, "libsvtav1": _svt_av1}.get(encoder)
+    build = _BUILD.get(encoder)
     if build is not None:
         key, added = build(video.hdr)
         options[key] = ":".join(filter(None, (options.get(key), *added)))
     return options
+
+
+def carries_hdr(encoder: str, pix_fmt: str) -> bool:
+    """Return whether an encoder carries HDR metadata in pictures of a pixel format."""
+    return encoder in _BUILD and any(bits in pix_fmt for bits in ("p10", "p12", "p010"))
 
 
 def _scaled(values: tuple[Fraction, ...], unit: int) -> str:
@@ -66,3 +71,6 @@ def _svt_av1(hdr: HdrMetadata) -> tuple[str, list[str]]:
     if hdr.content_light_nits:
         added.append("content-light={},{}".format(*hdr.content_light_nits))
     return "svtav1-params", added
+
+
+_BUILD = {"libx265": _x265, "libx264": _x264, "libsvtav1": _svt_av1}

@@ -10,17 +10,17 @@ import av
 
 from streamfx.backoff import Backoff
 from streamfx.encode.broadcast import Broadcast
-from streamfx.encode.extra_streams import streams_to_copy
 from streamfx.encode.pixels import Packer
 from streamfx.encode.plan import EncodeSettings, OutputPlan, plan
 from streamfx.encode.routes import Route, route_of
+from streamfx.encode.sink import AWAY
+from streamfx.encode.tracks import streams_to_copy
 from streamfx.errors import SinkError
 from streamfx.extras import Extras
 from streamfx.frame import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 
-AWAY = "output away"
 _LOW_DELAY = {
     "libx264": {"tune": "zerolatency", "forced-idr": "1"},
     "libx265": {"tune": "zerolatency", "forced-idr": "1"},
@@ -88,8 +88,8 @@ class NetworkSink:
         self.notes = self._plan.conversions()
         self.frames_written = self.packets_written = self.losses = 0
         self._extras = extras
-        self._streams = streams_to_copy(self._plan, extras, self.notes, must_hold=False) if extras else []
-        self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range)
+        self._streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
+        self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range, size=self._plan.size)
         self._out: Broadcast | None = self._opened()
         self._lock = threading.Lock()
         self._ready: Broadcast | None = None
@@ -118,18 +118,23 @@ class NetworkSink:
         return None
 
     def finish(self) -> None:
-        """End the stream properly. An output that is away is left as it is."""
+        """End the stream properly. An output that is away is left as it is.
+
+        Raises:
+            SinkError: what was still on its way could not be sent.
+        """
         self._closing.set()
         out, self._out = self._out, None
+        self._drop_ready()
+        if self.losses:
+            self.notes.append(f"{self.name}: the connection was lost {self.losses} times")
         if out is not None:
             try:
                 out.finish()
             except (av.FFmpegError, OSError, ValueError) as error:
-                self.notes.append(f"{self.name}: could not be ended properly: {out.problem(error)}")
+                reason = out.problem(error)
                 out.abort()
-        self._drop_ready()
-        if self.losses:
-            self.notes.append(f"{self.name}: the connection was lost {self.losses} times")
+                raise SinkError(f"{self.name}: could not be ended properly: {reason}") from OSError(reason)
 
     def abort(self) -> None:
         """Let the connection go at once."""

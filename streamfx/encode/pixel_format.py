@@ -1,53 +1,96 @@
-"""Which pixel format an output is encoded in: the video's own wherever the codec holds it."""
+"""Which codec and pixel format an output is encoded in: the video's own, or what ordinary players play."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from streamfx.av_planes import planar_name
 from streamfx.encode.codecs import CODECS, Codec
+from streamfx.encode.containers import Container
 from streamfx.errors import ConfigError
 from streamfx.frame import CodeRange, Subsampling, VideoFormat
 
 _SUBSAMPLINGS = (Subsampling.YUV420, Subsampling.YUV422, Subsampling.YUV444)  # from coarse to fine
 _DEPTHS = (8, 9, 10, 12, 14, 16)
+_PLAYED_DEPTHS = (8, 10)
+_HDR_TRANSFERS = (16, 18)  # PQ and HLG, as ITU-T H.273 numbers them
 
 
-def choose_pixel_format(codec: Codec, video: VideoFormat, asked: str | None, others: Iterable[str]) -> str:
-    """Return FFmpeg's name of the format to encode in: the video's own, or the nearest that loses nothing.
+def usual_codec(container: Container, video: VideoFormat) -> Codec:
+    """Return the codec for somebody who names none.
 
-    An odd size is no reason to go from 4:2:0 to 4:4:4 unasked: few players take that.
+    In containers for players it is the one that most of them play: H.264 for 8 bits, HEVC (in WebM AV1) for
+    more and for HDR. QuickTime files hold finer chroma at more than 8 bits, and alpha, in ProRes. Elsewhere
+    it is the first that holds every sample.
+
+    Args:
+        container: what it goes into.
+        video: format of the frames.
+    """
+    usual = [CODECS[name] for name in container.codecs if "nvenc" not in name]
+    if video.alpha and container.alpha:
+        return CODECS[container.alpha[0]]
+    deep = video.depth > 8 or video.colour.transfer in _HDR_TRANSFERS
+    if not container.for_players:
+        return next((codec for codec in usual if _lossless(codec, video)), usual[0])
+    if not deep:
+        return usual[0]
+    if "prores" in container.codecs and video.subsampling is not Subsampling.YUV420:
+        return CODECS["prores"]
+    # Few players take more than 8 bits in H.264.
+    deep_ones = (codec for codec in usual[1:] if "yuv420p10le" in encoder_formats(codec))
+    return next(deep_ones, usual[0])
+
+
+def choose_pixel_format(
+    codec: Codec, video: VideoFormat, asked: str | None, *, alpha: bool = False, played: bool = False
+) -> str:
+    """Return FFmpeg's name of the format to encode in: the video's own, or the nearest.
 
     Args:
         codec: what to code with.
         video: what the frames are.
         asked: a pixel format the user insists on, although it may lose something; None for none.
-        others: names of codecs that the container holds too, for the message.
+        alpha: the container holds the codec's alpha.
+        played: ordinary players must take it: 4:2:0 at 8 or 10 bits.
 
     Raises:
-        ConfigError: the codec takes neither; the message says what it takes and which codecs would do.
+        ConfigError: the codec does not take the format asked for; the message says what it takes.
     """
     if codec.name == "gif":
         return "pal8"
+    formats = encoder_formats(codec)
     if asked is not None:
-        formats = encoder_formats(codec)
         if asked not in formats:
             takes = ", ".join(sorted(formats)) or "nothing in this installation"
             raise ConfigError(f"codec {codec.name} does not take pixel format '{asked}'; it takes: {takes}")
         return asked
-    if fitting := _lossless(codec, video):
-        return fitting[0]
-    better = [name for name in others if "nvenc" not in name and _lossless(CODECS[name], video)]
-    choices = [f"codec {' or '.join(better)}"] if better else []
-    if nearest := _nearest(codec, video):
-        choices.append(f"pixel_format={nearest}, which converts")
-    elif not better:
-        choices.append("another kind of file (.mkv with ffv1 holds anything)")
-    raise ConfigError(
-        f"codec {codec.name} cannot hold {video.size[1]}x{video.size[0]} {video.subsampling} at "
-        f"{video.depth} bits; choose {', or '.join(choices)}"
-    )
+    if video.alpha and alpha and (kept := _with_alpha(codec, video)):
+        return kept
+    if played:
+        depth = next((depth for depth in _PLAYED_DEPTHS if depth >= video.depth), _PLAYED_DEPTHS[-1])
+        names = [_name(codec, Subsampling.YUV420, each) for each in (depth, *_PLAYED_DEPTHS)]
+        if fitting := [name for name in names if name in formats]:
+            return fitting[0]
+    return (_lossless(codec, video) or [_nearest(codec, video)])[0]
+
+
+def coded_size(codec: Codec, pix_fmt: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) to encode: rounded up to whole chroma samples where a codec wants those."""
+    if not codec.even_chroma:
+        return size
+    subsampling = next((each for each in _SUBSAMPLINGS if each.value.replace(":", "") in pix_fmt), None)
+    step_y, step_x = (2, 2) if subsampling is None else subsampling.steps  # NV12 and P010 are 4:2:0
+    return -(-size[0] // step_y) * step_y, -(-size[1] // step_x) * step_x
+
+
+def _with_alpha(codec: Codec, video: VideoFormat) -> str | None:
+    """Return the pixel format in which a codec holds the video and its alpha best; None where it cannot."""
+    formats = encoder_formats(codec)
+    finer = _SUBSAMPLINGS[_SUBSAMPLINGS.index(video.subsampling) :]
+    depths = [*(depth for depth in _DEPTHS if depth >= video.depth), *reversed(_DEPTHS)]
+    names = (planar_name(each, depth, alpha=True) for depth in depths for each in (*finer, *_SUBSAMPLINGS))
+    return next((name for name in names if name in formats), None)
 
 
 @lru_cache(maxsize=32)
@@ -76,24 +119,20 @@ def _name(codec: Codec, subsampling: Subsampling, depth: int) -> str:
     return name.replace("yuv", "yuvj") if _is_jpeg(codec) else name
 
 
-def _fits(codec: Codec, subsampling: Subsampling, video: VideoFormat) -> bool:
-    whole = (pixels % step == 0 for pixels, step in zip(video.size, subsampling.steps, strict=True))
-    return not codec.even_chroma or all(whole)
-
-
 def _lossless(codec: Codec, video: VideoFormat) -> list[str]:
     """Return the pixel formats of the codec that hold every sample of the video, the smallest first."""
     formats = encoder_formats(codec)
-    if not _fits(codec, video.subsampling, video):
-        return []
     finer = _SUBSAMPLINGS[_SUBSAMPLINGS.index(video.subsampling) :]
     names = (_name(codec, subsampling, depth) for depth in range(video.depth, 17) for subsampling in finer)
     return [name for name in names if name in formats]
 
 
-def _nearest(codec: Codec, video: VideoFormat) -> str | None:
-    """Return the pixel format of the codec that is least unlike the video, or None when none fits its
-    size."""
+def _nearest(codec: Codec, video: VideoFormat) -> str:
+    """Return the pixel format of the codec that is least unlike the video.
+
+    Raises:
+        ConfigError: this FFmpeg cannot encode with it.
+    """
     formats = encoder_formats(codec)
     ranked = sorted(
         (
@@ -103,6 +142,11 @@ def _nearest(codec: Codec, video: VideoFormat) -> str | None:
         )
         for depth in _DEPTHS
         for index, each in enumerate(_SUBSAMPLINGS)
-        if _name(codec, each, depth) in formats and _fits(codec, each, video)
+        if _name(codec, each, depth) in formats
     )
-    return ranked[0][2] if ranked else None
+    if not ranked:
+        raise ConfigError(
+            f"codec {codec.name} cannot encode here: FFmpeg has no encoder {codec.encoder}; "
+            "'streamfx devices' lists those there are"
+        )
+    return ranked[0][2]

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import SinkError
-from streamfx.frame import CodeRange, Frame, VideoFormat
+from streamfx.frame import CodeRange, Frame, Plane, VideoFormat
 
 AV_RANGES = {CodeRange.UNKNOWN: 0, CodeRange.LIMITED: 1, CodeRange.FULL: 2}
 
@@ -54,17 +54,28 @@ class Packer:
         video: format of the frames.
         pix_fmt: FFmpeg's name of the format the encoder takes; converted to when it is another.
         code_range: the range the encoder takes; converted to when it is another.
+        size: (height, width) the encoder takes; larger than the frames by a row or column, which repeat the
+            last. None: that of the frames.
     """
 
     hwaccel = None
 
-    def __init__(self, video: VideoFormat, pix_fmt: str, code_range: CodeRange) -> None:
+    def __init__(
+        self,
+        video: VideoFormat,
+        pix_fmt: str,
+        code_range: CodeRange,
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self._video, self._pix_fmt, self._code_range = video, pix_fmt, code_range
+        self._size = size or video.size
         self._own = planar_name(video.subsampling, video.depth)
         step_seconds = 1 / video.rate_fps if video.rate_fps else Fraction(1, 25)
         self._usual_duration = max(round(step_seconds / video.time_base), 1)
         self._reformatter = VideoReformatter()
         self._palette = Palette(video.size) if pix_fmt == "pal8" else None
+        self._fields = FieldFlags(self._size, video, pix_fmt) if video.top_field_first is not None else None
 
     def pack(self, frame: Frame) -> VideoFrame:
         """Return ``frame`` as the encoder wants it, with its time and colour tags.
@@ -83,6 +94,8 @@ class Packer:
                 dst_color_range=AV_RANGES[self._code_range] or ColorRange.MPEG,
                 interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             )
+        if self._fields is not None:
+            picture = self._fields.flagged(picture)
         return self.timed(picture, frame)
 
     def timed(self, picture: VideoFrame, frame: Frame) -> VideoFrame:
@@ -101,9 +114,9 @@ class Packer:
             SinkError: the frame is not of the format the output was opened with.
         """
         self.check(frame)
-        picture = VideoFrame(self._video.size[1], self._video.size[0], self._own)
+        picture = VideoFrame(self._size[1], self._size[0], self._own)
         for plane, samples in zip(picture.planes, frame.planes, strict=True):
-            np.copyto(plane_array(plane, self._video.depth), samples)
+            fill(plane_array(plane, self._video.depth), samples)
         self.tag(picture)
         return picture
 
@@ -137,6 +150,41 @@ class Packer:
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
         )
+
+
+def fill(plane: Plane, samples: Plane) -> None:
+    """Copy samples into a plane; where it is larger, the last row and column are repeated."""
+    height, width = samples.shape
+    np.copyto(plane[:height, :width], samples)
+    plane[:height, width:] = samples[:, -1:]
+    plane[height:] = plane[height - 1]
+
+
+class FieldFlags:
+    """Flags pictures as interlaced, which PyAV 18.1 cannot do but for FFmpeg's filters.
+
+    Args:
+        size: (height, width) of the pictures.
+        video: format of the frames, with the order of their fields.
+        pix_fmt: FFmpeg's name of the format they are in.
+    """
+
+    def __init__(self, size: tuple[int, int], video: VideoFormat, pix_fmt: str) -> None:
+        height, width = size
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=width, height=height, format=VideoPixels(pix_fmt), time_base=Fraction(1, 100)
+        )
+        flag = graph.add("setfield", "tff" if video.top_field_first else "bff")
+        source.link_to(flag)
+        flag.link_to(graph.add("buffersink"))
+        graph.configure()
+        self._graph = graph
+
+    def flagged(self, picture: VideoFrame) -> VideoFrame:
+        """Return the picture, flagged."""
+        self._graph.vpush(picture)
+        return self._graph.vpull()
 
 
 class Palette:

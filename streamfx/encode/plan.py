@@ -4,13 +4,17 @@ together."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from streamfx.av_planes import planar_name
 from streamfx.encode.codecs import Codec
-from streamfx.encode.containers import Container, check_pixel_shape, codec_for, find_container
-from streamfx.encode.pixel_format import choose_pixel_format
+from streamfx.encode.containers import Container, find_container, named_codec
+from streamfx.encode.hdr import carries_hdr
+from streamfx.encode.matroska import shown_size
+from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
 from streamfx.frame import Colour, VideoFormat
+from streamfx.notes import Converted, LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class EncodeSettings:
     """How to encode; None is the codec's default, or the video's own.
 
     Attributes:
-        codec: h264, hevc, av1, vp9, ffv1, prores, …; None: what the container usually holds.
+        codec: h264, hevc, av1, vp9, ffv1, prores, …; None: what suits the container and the video.
         preset: a name of the codec's presets.
         quality: a number on the codec's quality scale (CRF for most); smaller is better.
         threads: encoder threads; None: the encoder chooses.
@@ -50,10 +54,12 @@ class OutputPlan:
         container: kind of file.
         codec: what the video is coded with.
         pix_fmt: FFmpeg's name of the pixel format it is coded in.
+        size: (height, width) that is coded: the video's own, or larger by a row or column.
         colour: colour description of what is coded; differs from the video's where the codec holds one range.
         encoder_options: as FFmpeg spells them.
         threads: encoder threads; 0: the encoder chooses.
         low_delay: the encoder keeps no picture back.
+        played: pictures are converted to what ordinary players play.
     """
 
     name: str
@@ -62,21 +68,54 @@ class OutputPlan:
     container: Container
     codec: Codec
     pix_fmt: str
+    size: tuple[int, int]
     colour: Colour
     encoder_options: dict[str, str]
     threads: int
     low_delay: bool = False
+    played: bool = False
 
     def conversions(self) -> list[str]:
-        """Return what is done to the samples before they are coded, one sentence each, for the report."""
-        own, notes = planar_name(self.video.subsampling, self.video.depth), []
+        """Return what is done to the samples before they are coded, and what is lost, for the report."""
+        video, notes, codec = self.video, list[str](), self.codec.name
+        alpha = "a" in self.pix_fmt.partition("p")[0]
+        own = planar_name(video.subsampling, video.depth, alpha=video.alpha)
+        if video.top_field_first is not None and not self.codec.keeps_fields:
+            notes.append(LeftOut(f"that pictures are interlaced is left out: {codec} does not say it"))
+        if video.alpha and not alpha:
+            notes.append(LeftOut(f"alpha is left out: {self.ending} with {codec} does not hold it"))
+            own = planar_name(video.subsampling, video.depth)
+        if (shape := video.sample_aspect_ratio) not in (None, 1) and not self._states_shape:
+            notes.append(
+                LeftOut(f"that pixels are {shape} wide to high is left out: {codec} has square ones")
+            )
+        if shape not in (None, 1) and self.container.muxer == "webm":
+            shown = shown_size(self.size, shape, pixels_only=True)
+            stated = Fraction(shown.width * self.size[0], shown.height * self.size[1])
+            if stated != shape:
+                notes.append(
+                    Converted(f"pixels are {float(stated):.4f} wide to high, not {float(shape):.4f}")
+                )
         if self.pix_fmt == "pal8":
-            return ["GIF holds 256 colours a picture; they are chosen for each"]
+            return [*notes, Converted("GIF holds 256 colours a picture; they are chosen for each")]
+        if self.size != video.size:
+            sizes = f"{self.size[1]}x{self.size[0]} instead of {video.size[1]}x{video.size[0]}"
+            notes.append(
+                Converted(f"pictures are {sizes}, the last row or column repeated: {codec} wants even sizes")
+            )
         if _PLANAR.get(self.pix_fmt, self.pix_fmt) != own:
-            notes.append(f"pictures are converted from {own} to {self.pix_fmt} for {self.codec.name}")
-        if self.colour.code_range is not self.video.colour.assumed(0).code_range and self.codec.code_range:
-            notes.append(f"pictures are converted to {self.colour.code_range} range for {self.codec.name}")
+            why = "what players play" if self.played else codec
+            notes.append(Converted(f"pictures are converted from {own} to {self.pix_fmt} for {why}"))
+        if self.colour.code_range is not video.colour.assumed(0).code_range and self.codec.code_range:
+            notes.append(Converted(f"pictures are converted to {self.colour.code_range} range for {codec}"))
+        if video.hdr is not None and not carries_hdr(self.codec.encoder, self.pix_fmt):
+            notes.append(LeftOut(f"HDR metadata is left out: {codec} in {self.pix_fmt} does not carry it"))
         return notes
+
+    @property
+    def _states_shape(self) -> bool:
+        container = self.container
+        return container.pixel_shape or container.display_size or self.codec.states_pixel_shape
 
 
 def plan_output(path: Path, video: VideoFormat, settings: EncodeSettings) -> OutputPlan:
@@ -104,11 +143,32 @@ def plan(
     Raises:
         ConfigError: see ``plan_output``.
     """
-    codec = codec_for(name, ending, container, settings.codec)
-    pix_fmt = choose_pixel_format(codec, video, settings.pixel_format, container.codecs)
-    check_pixel_shape(name, ending, container, codec, video)
-    options = codec.options(settings.preset, settings.quality) | dict(settings.options)
+    played = settings.codec is None and settings.pixel_format is None and container.for_players
+    if settings.codec is None:
+        codec = usual_codec(container, video)
+    else:
+        codec = named_codec(name, ending, container, settings.codec)
+    played = played and codec.name != "prores"
+    pix_fmt = choose_pixel_format(
+        codec, video, settings.pixel_format, alpha=codec.name in container.alpha, played=played
+    )
+    preset = settings.preset
+    if preset is None and codec.name == "prores" and "444" in pix_fmt:
+        preset = "4444"
+    options = codec.options(preset, settings.quality) | dict(settings.options)
     colour = video.colour
     if codec.code_range is not None:
         colour = replace(colour, code_range=codec.code_range)
-    return OutputPlan(name, ending, video, container, codec, pix_fmt, colour, options, settings.threads or 0)
+    return OutputPlan(
+        name,
+        ending,
+        video,
+        container,
+        codec,
+        pix_fmt,
+        coded_size(codec, pix_fmt, video.size),
+        colour,
+        options,
+        settings.threads or 0,
+        played=played,
+    )

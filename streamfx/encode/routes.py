@@ -9,6 +9,7 @@ from pathlib import Path
 from streamfx.addresses import scheme_of, without_credentials
 from streamfx.encode.containers import Container
 from streamfx.errors import ConfigError, SinkError
+from streamfx.protocols import available, check_protocol
 
 _H264 = ("h264", "h264_nvenc")
 # Sound and pictures are put in order; where one of them stays away, the other waits no longer than this.
@@ -70,6 +71,7 @@ def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> Route:
         SinkError: an HLS folder cannot be made, or is in use.
     """
     scheme, name = scheme_of(text), without_credentials(text)
+    check_protocol(text, writing=True)
     if scheme in ("rtmp", "rtmps"):
         return Route(name, text, "RTMP", _FLV, relayed=True)
     if scheme in ("rtsp", "rtsps"):
@@ -81,9 +83,10 @@ def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> Route:
     if scheme == "srt":
         return Route(name, text, "SRT", _TS, relayed=True)
     if scheme is not None:
+        written = ", ".join(f"{each}://" for each in available(writing=True))
         raise ConfigError(
-            f"{name}: {scheme}: addresses can be read, not written; outputs are rtmp://, rtsp://, udp:// and "
-            "srt:// addresses, or hls:FOLDER, which any web server can offer"
+            f"{name}: {scheme}: addresses can be read, not written; outputs are {written} addresses, or "
+            "hls:FOLDER, which any web server can offer"
         )
     return _hls(text, keyframe_seconds, overwrite)
 

@@ -6,20 +6,42 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame
 from streamfx.frame_queue import DropCause, FrameQueue, Policy
-from streamfx.stats import Timing
+from streamfx.stats import Times, Timing
 
 log = logging.getLogger(__name__)
 
 Measure = Callable[[str, float], None]
 OUTPUT_STAGE = "output "  # before the name of an output: its stage in the measurements
 _FAILED = "output failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneAccount:
+    """What became of the frames of one output.
+
+    Attributes:
+        name: of the output.
+        given: frames it was handed.
+        written: frames it took.
+        drops: frames it did not get or take, by cause.
+        latency: from capture to written there.
+        failure: why it ended early; None when it did not.
+    """
+
+    name: str
+    given: int
+    written: int
+    drops: Mapping[str, int]
+    latency: Times
+    failure: str | None
 
 
 class Lane:
@@ -56,6 +78,13 @@ class Lane:
     def has_room(self) -> bool:
         """Whether a frame can be handed over without dropping another."""
         return self.failure is None and self._queue.fill < self._capacity
+
+    @property
+    def account(self) -> LaneAccount:
+        """What became of its frames."""
+        return LaneAccount(
+            self.name, self.given, self.written, dict(self.drops), self.latency.times(), self.failure
+        )
 
     def put(self, frame: Frame) -> None:
         """Hand a frame over; never waits."""

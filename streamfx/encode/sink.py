@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from streamfx.addresses import check_address, scheme_of
 from streamfx.errors import ConfigError
 from streamfx.frame import Frame, VideoFormat
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from streamfx.encode.pixels import Packing
     from streamfx.extras import Extras
 
+AWAY = "output away"
+"""Why a frame was dropped that an output should have had while it was away."""
+
 _KINDS = (
-    "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp://, udp:// or srt:// addresses, "
+    "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp:// or udp:// addresses, "
     "hls:FOLDER, virtual: (a camera for other programs), window:, web:PORT (a page, live), or null: (nothing "
     "is kept)"
 )
@@ -51,6 +55,32 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Give up: remove temporary output. Safe to call at any time, and after ``finish`` does nothing."""
+
+
+def check_output(text: str) -> None:
+    """Refuse what cannot be an output, without opening anything.
+
+    Raises:
+        ConfigError: it was meant to be an address and is none, or its protocol is not there.
+    """
+    check_address(text)
+    if scheme_of(text) is not None:
+        from streamfx.protocols import check_protocol
+
+        check_protocol(text, writing=True)
+
+
+def shows_as_coded(text: str) -> bool:
+    """Return whether an output shows pictures as they are coded: it cannot say that they are to be turned.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+    """
+    from streamfx.encode.containers import CONTAINERS
+    from streamfx.encode.pictures import is_pictures
+
+    container = CONTAINERS.get(Path(text).suffix.lower())
+    return is_pictures(text) or (container is not None and not container.rotation)
 
 
 def open_sink(
@@ -95,6 +125,7 @@ def open_sink(
     # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
     if not text:
         raise ConfigError(f"no output given; it can be {_KINDS}")
+    check_address(text)
     kind = re.match(r"([a-z][a-z0-9+]*):", text)
     if text == "null:":
         from streamfx.encode.null import NullSink
@@ -113,7 +144,7 @@ def open_sink(
     from streamfx.encode.pictures import PictureSink, is_pictures
     from streamfx.encode.routes import is_route
 
-    if is_pictures(text):
+    if is_pictures(text) and not is_route(text):
         return PictureSink(text, format, quality=quality, overwrite=overwrite)
     from streamfx.encode.file import FileSink
     from streamfx.encode.network import NetworkSink

@@ -18,6 +18,7 @@ from streamfx.encode.plan import OutputPlan
 from streamfx.errors import ConfigError, SinkError
 from streamfx.frame import ChromaLocation
 
+_TOP_FIELD_FIRST, _BOTTOM_FIELD_FIRST = 2, 3  # FFmpeg's AV_FIELD_TT and AV_FIELD_BB
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
 
 
@@ -34,7 +35,7 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     stream = out.add_stream(plan.codec.encoder, rate=rate_fps, hwaccel=hwaccel)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
-    context.height, context.width = video.size
+    context.height, context.width = plan.size
     context.pix_fmt = plan.pix_fmt
     context.framerate = rate_fps
     context.time_base = stream.time_base = video.time_base
@@ -42,11 +43,16 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
     if video.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = video.sample_aspect_ratio
+    if (top_field_first := video.top_field_first) is not None and plan.codec.keeps_fields:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = _TOP_FIELD_FIRST if top_field_first else _BOTTOM_FIELD_FIRST
     # PyAV's own default, slices, costs x264 compression; frame threads keep pictures back.
     context.thread_type = "SLICE" if plan.low_delay else "AUTO"
     context.thread_count = plan.threads
     # Durations reach the packets only with this flag; without one for the last, MP4 ends before it is shown.
     context.flags |= Flags.frame_duration
+    if plan.container.display_size and "yuva" in plan.pix_fmt:  # Matroska and WebM
+        stream.metadata["alpha_mode"] = "1"  # players look there
     if plan.codec.name.startswith("hevc") and plan.container.muxer in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # the tag Apple's players insist on
     options = hdr_options(plan.codec.encoder, video, plan.encoder_options)

@@ -15,7 +15,8 @@ GENERAL = (
     "luma_row", "luma_picture", "chroma_row", "chroma_picture",
     "luma_out_row", "luma_out_picture", "chroma_out_row", "chroma_out_picture",
     "small_luma_row", "small_luma_picture", "small_chroma_row", "small_chroma_picture",
-    "head_picture", "head_channel", "head_row", "strength_picture", "luma_tiles_y",
+    "fine_channel", "luma_taps_x",
+    "head_picture", "head_channel", "head_row", "reduced_picture", "strength_picture", "luma_tiles_y",
 )  # fmt: skip
 
 

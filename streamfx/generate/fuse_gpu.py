@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streamfx.generate.surface import Surface
 
 MOST_UNROLLED = 8  # largest whole ratio that is compiled as such
+MOST_INKED = 4  # the same for luma with ink: more pixels would take too many registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,10 @@ def fuse_planes(
     (height, width), (small_height, small_width) = surface.size, heads.shape[2:]
     chroma_height, chroma_width = surface.subsampling.chroma_size(surface.size)
     sources, targets = surface.numbers(), out.numbers()
-    luma_ratio, chroma_ratio = _ratio(width, small_width), _ratio(chroma_width, small_width)
     detailed = heads.shape[1] > definition.GAIN and reduced is not None
+    inked = detailed and heads.shape[1] > definition.AMPLITUDE
+    luma_ratio = _ratio(width, small_width, MOST_INKED if inked else MOST_UNROLLED)
+    chroma_ratio = _ratio(chroma_width, small_width, MOST_UNROLLED)
     pixels = tile.pixels // 2 if detailed else tile.pixels  # gain and reduced planes take registers too
     cells = math.gcd(max(1, pixels // max(luma_ratio, chroma_ratio, 1)), small_width)
     luma_owned, chroma_owned = max(luma_ratio * cells, 1), max(chroma_ratio * cells, 1)
@@ -70,6 +73,7 @@ def fuse_planes(
         *(plane.stride(axis) for plane in sources[:2] for axis in (1, 0)),
         *(plane.stride(axis) for plane in targets[:2] for axis in (1, 0)),
         *(heads.stride(axis) for axis in range(4)),
+        0 if reduced is None else reduced.stride(0),
         strength.stride(0) if len(strength) > 1 else 0,
         height / small_height, width / small_width,
         chroma_height / small_height, chroma_width / small_width,
@@ -79,7 +83,7 @@ def fuse_planes(
         QUARTERS_Y=round(4 * shift[0]), QUARTERS_X=round(4 * shift[1]),
         LUMA_RATIO=luma_ratio, CHROMA_RATIO=chroma_ratio, CELLS=cells,
         LUMA_PACKED=_packed(luma_owned, targets[:1]), CHROMA_PACKED=_packed(chroma_owned, targets[1:]),
-        PAIRED=surface.paired, DETAILED=detailed,
+        PAIRED=surface.paired, DETAILED=detailed, INKED=inked,
         WIDE=highest * move_pixels >= 1 << 20, THIN=min(chroma_height, chroma_width, height, width) == 1,
         ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
     )  # fmt: skip
@@ -90,9 +94,9 @@ def _times(length: int, part: int) -> int:
     return -(-length // part)
 
 
-def _ratio(full: int, small: int) -> int:
+def _ratio(full: int, small: int, most: int) -> int:
     """Return how many times wider a plane is than the heads, if whole and not too large to unroll; else 0."""
-    return full // small if full % small == 0 and full // small <= MOST_UNROLLED else 0
+    return full // small if full % small == 0 and full // small <= most else 0
 
 
 def _packed(owned: int, planes: Sequence[Tensor]) -> int:

@@ -25,7 +25,8 @@ import triton
 import triton.language as tl
 
 from streamfx.generate.codes_triton import GENERAL, load_codes, nearest_code, store_number
-from streamfx.generate.heads_triton import columns_between, head_at, head_columns
+from streamfx.generate.heads_triton import clamp, columns_between, head_at, head_columns
+from streamfx.generate.ink_triton import inked_luma
 
 
 @triton.jit(do_not_specialize=GENERAL)
@@ -58,6 +59,7 @@ def fuse_kernel(
     head_channel,
     head_row,
     head_column,
+    reduced_picture,
     strength_picture,
     luma_scale_y,  # samples for each pixel of the small picture
     luma_scale_x,
@@ -79,6 +81,7 @@ def fuse_kernel(
     CHROMA_PACKED: tl.constexpr,
     PAIRED: tl.constexpr,
     DETAILED: tl.constexpr,
+    INKED: tl.constexpr,
     WIDE: tl.constexpr,
     THIN: tl.constexpr,  # a plane has a side of one sample
     ROWS: tl.constexpr,
@@ -87,7 +90,7 @@ def fuse_kernel(
     """Write fused planes; see `surface_steps.fuse_surface`. Grid: tiles along x, along y, pictures."""
     picture = tl.program_id(2).to(tl.int64)
     heads += picture * head_picture
-    reduced += picture * 3 * small_height * small_width
+    reduced += picture * reduced_picture
     amount = tl.load(strength + picture * strength_picture)
     tile_y = tl.program_id(1)
     if tile_y < luma_tiles_y:
@@ -97,7 +100,7 @@ def fuse_kernel(
             luma_row, luma_out_row, head_channel, head_row, head_column,
             amount * luma_scale_y, amount * luma_scale_x, limit, lowest, luma_highest,
             DEPTH, UNUSED_BITS, 0, 0, LUMA_RATIO, CELLS, LUMA_PACKED,
-            0, 1, False, DETAILED, WIDE, THIN, ROWS, COLUMNS,
+            0, 1, False, DETAILED, INKED, WIDE, THIN, ROWS, COLUMNS,
         )  # fmt: skip
     else:
         _fuse_tile(
@@ -108,7 +111,7 @@ def fuse_kernel(
             chroma_row, chroma_out_row, head_channel, head_row, head_column,
             amount * chroma_scale_y, amount * chroma_scale_x, limit, lowest, chroma_highest,
             DEPTH, UNUSED_BITS, QUARTERS_Y, QUARTERS_X, CHROMA_RATIO, CELLS, CHROMA_PACKED,
-            1, 2, PAIRED, DETAILED, WIDE, THIN, ROWS, COLUMNS,
+            1, 2, PAIRED, DETAILED, False, WIDE, THIN, ROWS, COLUMNS,
         )  # fmt: skip
 
 
@@ -120,7 +123,7 @@ def _fuse_tile(
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_Y: tl.constexpr, QUARTERS_X: tl.constexpr,
     RATIO: tl.constexpr, CELLS: tl.constexpr, PACKED: tl.constexpr,
     FIRST: tl.constexpr, PLANES: tl.constexpr, PAIRED: tl.constexpr,
-    DETAILED: tl.constexpr, WIDE: tl.constexpr, THIN: tl.constexpr,
+    DETAILED: tl.constexpr, INKED: tl.constexpr, WIDE: tl.constexpr, THIN: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Fuse one tile of one plane, or of the two chroma planes; their heads begin at channel ``FIRST``."""
@@ -130,10 +133,15 @@ def _fuse_tile(
     inside = (y < height) & (group * owned < width)
     y = tl.minimum(y, height - 1)
     x, first, along, steps = columns_between(group, small_width, width, RATIO, CELLS, QUARTERS_X, WIDE)
-    columns = head_columns(
-        heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
-        head_channel, head_row, head_column, QUARTERS_Y, FIRST, PLANES, DETAILED, WIDE,
-    )  # fmt: skip
+    here = y * source_row + x
+    small = (heads, reduced, not_finite, y, first, steps, along, height, small_height, small_width)
+    strides = (head_channel, head_row, head_column)
+    drawn = ()
+    if INKED:
+        drawn = inked_luma(
+            source + here, small, strides, lowest, highest, owned, DEPTH, UNUSED_BITS, RATIO, WIDE
+        )
+    columns = head_columns(small, strides, QUARTERS_Y, FIRST, PLANES, DETAILED, INKED, WIDE)
     if WIDE:
         scale_y = amount.to(tl.float64) * height / small_height
         scale_x = amount.to(tl.float64) * width / small_width
@@ -141,7 +149,6 @@ def _fuse_tile(
     step_x, step_y = 1, source_row
     if THIN:
         step_x, step_y = tl.minimum(width - 1, 1), tl.minimum(height - 1, 1) * source_row
-    here = y * source_row + x
     place = (x, (tl.maximum(height - 2, 0) - y), width, source_row, step_x, step_y)
     limits = (amount, to_y, scale_x, limit * scale_x, lowest, highest)
     bits: tl.constexpr = 8 if DEPTH == 8 else 16
@@ -151,8 +158,8 @@ def _fuse_tile(
         other_packed = packed
         for part in tl.static_range(PACKED):
             code, other_code = _pixel(
-                source + here, other_source + here, columns, along, place, limits, word * PACKED + part,
-                DEPTH, UNUSED_BITS, QUARTERS_X, RATIO, PLANES, PAIRED, DETAILED,
+                source + here, other_source + here, columns, drawn, along, place, limits,
+                word * PACKED + part, DEPTH, UNUSED_BITS, QUARTERS_X, RATIO, PLANES, PAIRED, DETAILED, INKED,
             )  # fmt: skip
             if PAIRED:
                 code = code | (other_code << bits)
@@ -166,9 +173,9 @@ def _fuse_tile(
 
 @triton.jit
 def _pixel(
-    own, other_own, columns, along, place, limits, K: tl.constexpr,
+    own, other_own, columns, drawn, along, place, limits, K: tl.constexpr,
     DEPTH: tl.constexpr, UNUSED_BITS: tl.constexpr, QUARTERS_X: tl.constexpr, RATIO: tl.constexpr,
-    PLANES: tl.constexpr, PAIRED: tl.constexpr, DETAILED: tl.constexpr,
+    PLANES: tl.constexpr, PAIRED: tl.constexpr, DETAILED: tl.constexpr, INKED: tl.constexpr,
 ):  # fmt: skip
     """Return the fused codes of the K-th pixel a thread owns, of each plane."""
     mask, move_x, move_y, gain, translated, other_translated, seen, other_seen = columns
@@ -189,29 +196,26 @@ def _pixel(
         own + away, other_own + away, step_x, step_y, fraction_x, fraction_y,
         DEPTH, UNUSED_BITS, PLANES, PAIRED,
     )  # fmt: skip
-    value = _clamp(head_at(translated, K, along, RATIO, QUARTERS_X), lowest, highest)
+    if INKED:
+        value = drawn[K]
+    else:
+        value = clamp(head_at(translated, K, along, RATIO, QUARTERS_X), lowest, highest)
     other_value = value
     if PLANES == 2:
-        other_value = _clamp(head_at(other_translated, K, along, RATIO, QUARTERS_X), lowest, highest)
-    if DETAILED:
+        other_value = clamp(head_at(other_translated, K, along, RATIO, QUARTERS_X), lowest, highest)
+    if DETAILED and not INKED:
         there, other_there = load_codes(own, other_own, DEPTH, UNUSED_BITS, PLANES, PAIRED)
-        more = _clamp(head_at(gain, K, along, RATIO, QUARTERS_X), 0.0, 2.0)
+        more = clamp(head_at(gain, K, along, RATIO, QUARTERS_X), 0.0, 2.0)
         value += more * (there - head_at(seen, K, along, RATIO, QUARTERS_X))
         if PLANES == 2:
             other_value += more * (other_there - head_at(other_seen, K, along, RATIO, QUARTERS_X))
-    weight = _clamp(head_at(mask, K, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
+    weight = clamp(head_at(mask, K, along, RATIO, QUARTERS_X), 0.0, 1.0) * amount
     value = warped + weight * (value - warped)
     other_value = other_warped + weight * (other_value - other_warped)
     if DETAILED:  # else both are codes, and so is what lies between them
         top: tl.constexpr = (1 << DEPTH) - 1
-        value, other_value = _clamp(value, 0.0, top * 1.0), _clamp(other_value, 0.0, top * 1.0)
+        value, other_value = clamp(value, 0.0, top * 1.0), clamp(other_value, 0.0, top * 1.0)
     return nearest_code(value, UNUSED_BITS), nearest_code(other_value, UNUSED_BITS)
-
-
-@triton.jit
-def _clamp(value, lowest, highest):
-    """Return the value within bounds; on a GPU, what is not a number becomes the lowest."""
-    return tl.minimum(tl.maximum(value, lowest), highest)
 
 
 @triton.jit

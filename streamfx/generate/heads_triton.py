@@ -2,6 +2,11 @@
 
 Which heads a sample lies between is worked out in whole numbers. Interpolation is written as two products,
 which no head is too large for.
+
+``small`` is where the heads are, and where a thread is among them: addresses of heads, reduced planes and
+flag; row of the samples; first column of heads, steps from it to those needed, weight of the next (the last
+three as `columns_between` gives them); height of the plane; height and width of the heads. ``strides`` are
+the distances in memory from channel to channel, row to row and column to column.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
@@ -14,6 +19,7 @@ import triton
 import triton.language as tl
 
 MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = (tl.constexpr(head) for head in (3, 4, 5, 6))  # as in fuse.py
+OFFSET, RISE, FALL, AMPLITUDE = (tl.constexpr(head) for head in (7, 8, 9, 10))
 
 
 @triton.jit
@@ -55,38 +61,58 @@ def columns_between(
 
 
 @triton.jit
-def head_columns(
-    heads, reduced, not_finite, y, first, steps, height, small_height, small_width,
-    head_channel, head_row, head_column, QUARTERS_Y: tl.constexpr, FIRST: tl.constexpr,
-    PLANES: tl.constexpr, DETAILED: tl.constexpr, WIDE: tl.constexpr,
+def rows_between(
+    heads, small, head_row, head_column, QUARTERS: tl.constexpr, WIDE: tl.constexpr
 ):  # fmt: skip
-    """Return the columns of mask, displacements, gain, and of the translated and the reduced planes, all
-    interpolated downwards; raise the flag if a head is not finite."""
-    above, down = between(y, small_height, height, QUARTERS_Y, WIDE)
+    """Return the addresses of the first column of heads, in the rows above and below each sample, and the
+    weight of the latter."""
+    _, _, _, y, first, _, _, height, small_height, _ = small
+    above, down = between(y, small_height, height, QUARTERS, WIDE)
     below = tl.minimum(above + 1, small_height - 1)
     above = tl.minimum(above, small_height - 1)
-    upper = heads + (above * head_row + first * head_column)
-    lower = heads + (below * head_row + first * head_column)
+    at = first * head_column
+    return heads + (above * head_row + at), heads + (below * head_row + at), down
+
+
+@triton.jit
+def head_columns(
+    small, strides, QUARTERS_Y: tl.constexpr, FIRST: tl.constexpr, PLANES: tl.constexpr,
+    DETAILED: tl.constexpr, INKED: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """Return the columns of mask, displacements, gain, and of the translated and the reduced planes, all
+    interpolated downwards; raise the flag if a head is not finite. If inked, those of mask and displacements
+    alone are: see `streamfx.generate.ink_triton`."""
+    heads, reduced, not_finite, _, _, steps, _, _, small_height, small_width = small
+    head_channel, head_row, head_column = strides
+    upper, lower, down = rows_between(heads, small, head_row, head_column, QUARTERS_Y, WIDE)
     mask = column_down(upper, lower, MASK * head_channel, down, steps, head_column)
     move_x = column_down(upper, lower, DISPLACEMENT_X * head_channel, down, steps, head_column)
     move_y = column_down(upper, lower, DISPLACEMENT_Y * head_channel, down, steps, head_column)
-    translated = column_down(upper, lower, FIRST * head_channel, down, steps, head_column)
-    other, gain, seen, other_seen = translated, mask, mask, mask
-    doubt = doubt_of(mask) + doubt_of(move_x) + doubt_of(move_y) + doubt_of(translated)
+    doubt = doubt_of(mask) + doubt_of(move_x) + doubt_of(move_y)
+    translated, other, gain, seen, other_seen = mask, mask, mask, mask, mask
+    if not INKED:
+        translated = column_down(upper, lower, FIRST * head_channel, down, steps, head_column)
+        doubt += doubt_of(translated)
     if PLANES == 2:
         other = column_down(upper, lower, (FIRST + 1) * head_channel, down, steps, head_column)
         doubt += doubt_of(other)
-    if DETAILED:
+    if DETAILED and not INKED:
         gain = column_down(upper, lower, GAIN * head_channel, down, steps, head_column)
         doubt += doubt_of(gain)
-        upper, lower = reduced + (above * small_width + first), reduced + (below * small_width + first)
+        upper, lower, down = rows_between(reduced, small, small_width, 1, QUARTERS_Y, WIDE)
         size = small_height * small_width
         seen = column_down(upper, lower, FIRST * size, down, steps, 1)
         if PLANES == 2:
             other_seen = column_down(upper, lower, (FIRST + 1) * size, down, steps, 1)
+    raise_flag(not_finite, doubt)
+    return mask, move_x, move_y, gain, translated, other, seen, other_seen
+
+
+@triton.jit
+def raise_flag(not_finite, doubt):
+    """Set the flag where the doubt is not 0."""
     # Whoever finds one writes the same: no need to take turns.
     tl.store(not_finite + tl.zeros(doubt.shape, tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
-    return mask, move_x, move_y, gain, translated, other, seen, other_seen
 
 
 @triton.jit
@@ -128,3 +154,9 @@ def head_at(columns, K: tl.constexpr, along, RATIO: tl.constexpr, QUARTERS: tl.c
         if weight > 0:
             value = value * (1 - weight) + columns[left + 1] * weight
     return value
+
+
+@triton.jit
+def clamp(value, lowest, highest):
+    """Return the value within bounds; on a GPU, what is not a number becomes the lowest."""
+    return tl.minimum(tl.maximum(value, lowest), highest)

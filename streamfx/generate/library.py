@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def load_engine(name_or_path: str | Path) -> Engine:
     """
     if isinstance(name_or_path, Path) or os.sep in name_or_path or (os.altsep or os.sep) in name_or_path:
         return read_engine(Path(name_or_path).expanduser())
-    found = _find()
+    found = find_engines(engine_folders())
     if name_or_path in found:
         return read_engine(found[name_or_path])
     close = difflib.get_close_matches(name_or_path, found, n=1)
@@ -59,7 +60,7 @@ def load_engine(name_or_path: str | Path) -> Engine:
 def list_engines() -> tuple[FoundEngine, ...]:
     """Return every engine that can be had by name, in order of names; broken ones with what is wrong."""
     listed = []
-    for name, folder in _find().items():
+    for name, folder in find_engines(engine_folders()).items():
         try:
             listed.append(FoundEngine(name, folder, read_spec(folder), None))
         except (EngineCorruptError, EngineMismatchError) as error:
@@ -80,20 +81,31 @@ def engine_folders() -> tuple[Path, ...]:
     They are those in the variable STREAMFX_ENGINES, the user's, and those that come with streamfx: inside an
     installed package, beside it in a checkout.
     """
+    given = [Path(text).expanduser() for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
+    return (*given, user_folder(), *shipped_folders())
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own engines, which need not be there."""
     import platformdirs
 
+    return platformdirs.user_data_path("streamfx", appauthor=False) / "engines"
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Return the folders of the engines that come with streamfx."""
     package = Path(__file__).resolve().parent.parent
-    given = [Path(text).expanduser() for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
     shipped = [package / "engines"]
     if (package.parent / "pyproject.toml").exists():
         shipped.append(package.parent / "engines")
-    user = platformdirs.user_data_path("streamfx", appauthor=False) / "engines"
-    return (*given, user, *(folder for folder in shipped if folder.is_dir()))
+    return tuple(folder for folder in shipped if folder.is_dir())
 
 
-def _find() -> dict[str, Path]:
+def find_engines(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return the folders of the engines in ``folders`` by name, in order of names; the first of a name
+    wins."""
     found: dict[str, Path] = {}
-    for folder in engine_folders():
+    for folder in folders:
         for path in folder.glob(f"*/{SPEC}"):
             if not path.parent.name.startswith("."):
                 found.setdefault(path.parent.name, path.parent)

@@ -183,12 +183,17 @@ def axis_matrix(full: int, small: int, shift: float) -> NDArray[np.float64]:
 @lru_cache(maxsize=64)
 def axis_weights(full: int, small: int, shift: float) -> AxisWeights:
     """Return `axis_matrix` without its zeros, ready for a kernel; cached, do not write to it."""
-    matrix = axis_matrix(full, small, shift)
+    samples, covered = _axis_covered(full, small, shift)
+    matrix = np.zeros((small, covered.shape[1] + 1))  # from the first sample on; the last column is of none
+    np.add.at(matrix, (np.arange(small)[:, None], samples - samples[:, :1]), covered)
     used = matrix > 1e-9
     first = used.argmax(axis=1)
-    taps = int((full - used[:, ::-1].argmax(axis=1) - first).max())
-    first = np.minimum(first, full - taps)  # so that all taps lie within the axis
-    weights = np.take_along_axis(matrix, first[:, None] + np.arange(taps), axis=1).astype(np.float32)
+    taps = int((used.shape[1] - used[:, ::-1].argmax(axis=1) - first).max())
+    first = np.minimum(samples[:, 0] + first, full - taps)  # so that all taps lie within the axis
+    at = first[:, None] + np.arange(taps) - samples[:, :1]
+    none = covered.shape[1]
+    at = np.where((at >= 0) & (at < none), at, none)
+    weights = np.take_along_axis(matrix, at, axis=1).astype(np.float32)
     step = full // small if full % small == 0 else 0
     begin = end = small // 2
     offset = first - step * np.arange(small)
@@ -198,3 +203,18 @@ def axis_weights(full: int, small: int, shift: float) -> AxisWeights:
     while step and end < small and like_middle[end]:
         end += 1
     return AxisWeights(first.astype(np.int32), weights, step, (begin, end))
+
+
+def _axis_covered(full: int, small: int, shift: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return what makes up each small sample, as `axis_matrix` says: samples (small, n), in order, and the
+    weight of each. One at the edge may be there several times."""
+    step, index = full / small, np.arange(small)[:, None]
+    if full >= small:
+        start, end = index * step - shift, (index + 1) * step - shift
+        samples = np.floor(start) + np.arange(int((np.ceil(end) - np.floor(start)).max()))
+        weights = np.maximum(np.minimum(samples + 1, end) - np.maximum(samples, start), 0) / step
+    else:
+        position = np.clip((index + 0.5) * step - 0.5 - shift, 0, full - 1)
+        samples = np.floor(position) + np.arange(2)
+        weights = np.abs(np.array([1.0, 0.0]) - (position - samples[:, :1]))
+    return np.clip(samples, 0, full - 1).astype(np.int64), weights

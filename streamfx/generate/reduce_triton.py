@@ -10,6 +10,7 @@ in the cache.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ import triton.language as tl
 from torch import Tensor
 
 from streamfx.generate.codes_triton import GENERAL, load_codes
+from streamfx.generate.fine_triton import MOST_HELD, fine_table, see_luma_tile
 from streamfx.generate.reduce import axis_weights
 from streamfx.generate.surface import Surface
 
@@ -34,6 +36,7 @@ def reduce_kernel(
     small_luma,
     small_u,
     small_v,
+    fine,  # channels of fine luma, padded as small luma is; not written to where there are none
     luma_rows,  # first sample of each small one, then the weights; likewise below
     luma_row_weights,
     luma_columns,
@@ -54,6 +57,8 @@ def reduce_kernel(
     small_luma_picture,
     small_chroma_row,
     small_chroma_picture,
+    fine_channel,  # from a channel to the next
+    luma_taps_x,
     luma_tiles_y,
     DEPTH: tl.constexpr,
     UNUSED_BITS: tl.constexpr,
@@ -62,7 +67,9 @@ def reduce_kernel(
     CHROMA_TAPS_Y: tl.constexpr,
     CHROMA_TAPS_X: tl.constexpr,
     PAIRED: tl.constexpr,
-    UNROLLED: tl.constexpr,
+    SIDE: tl.constexpr,  # of the squares of fine luma; 0: none
+    LUMA_UNROLLED: tl.constexpr,
+    CHROMA_UNROLLED: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
@@ -70,20 +77,29 @@ def reduce_kernel(
     picture = tl.program_id(2).to(tl.int64)
     tile_y = tl.program_id(1)
     if tile_y < luma_tiles_y:
-        _reduce_tile(
-            luma + picture * luma_picture, luma,
-            small_luma + picture * small_luma_picture, small_luma, tile_y,
-            luma_rows, luma_row_weights, luma_columns, luma_column_weights,
-            small_height, small_width, luma_row, small_luma_row,
-            DEPTH, UNUSED_BITS, LUMA_TAPS_Y, LUMA_TAPS_X, 1, False, UNROLLED, ROWS, COLUMNS,
-        )  # fmt: skip
+        luma += picture * luma_picture
+        small_luma += picture * small_luma_picture
+        if SIDE > 0:
+            see_luma_tile(
+                luma, small_luma, fine + picture * small_luma_picture, tile_y,
+                luma_rows, luma_row_weights, luma_columns, luma_column_weights,
+                small_height, small_width, luma_row, small_luma_row, fine_channel, luma_taps_x,
+                DEPTH, UNUSED_BITS, LUMA_TAPS_Y, LUMA_TAPS_X, SIDE, LUMA_UNROLLED, ROWS, COLUMNS,
+            )  # fmt: skip
+        else:
+            _reduce_tile(
+                luma, luma, small_luma, small_luma, tile_y,
+                luma_rows, luma_row_weights, luma_columns, luma_column_weights,
+                small_height, small_width, luma_row, small_luma_row,
+                DEPTH, UNUSED_BITS, LUMA_TAPS_Y, LUMA_TAPS_X, 1, False, LUMA_UNROLLED, ROWS, COLUMNS,
+            )  # fmt: skip
     else:
         _reduce_tile(
             chroma + picture * chroma_picture, other_chroma + picture * chroma_picture,
             small_u + picture * small_chroma_picture, small_v + picture * small_chroma_picture,
             tile_y - luma_tiles_y, chroma_rows, chroma_row_weights, chroma_columns, chroma_column_weights,
             small_chroma_height, small_chroma_width, chroma_row, small_chroma_row,
-            DEPTH, UNUSED_BITS, CHROMA_TAPS_Y, CHROMA_TAPS_X, 2, PAIRED, UNROLLED, ROWS, COLUMNS,
+            DEPTH, UNUSED_BITS, CHROMA_TAPS_Y, CHROMA_TAPS_X, 2, PAIRED, CHROMA_UNROLLED, ROWS, COLUMNS,
         )  # fmt: skip
 
 
@@ -150,30 +166,43 @@ class ReduceTile:
 
 
 def reduce_planes(
-    surface: Surface, small: Sequence[Tensor], *, shift: tuple[float, float], tile: ReduceTile
+    surface: Surface,
+    small: Sequence[Tensor],
+    fine: Tensor | None,
+    *,
+    shift: tuple[float, float],
+    tile: ReduceTile,
 ) -> None:
-    """Write the reduced planes to Y, U and V, each (B, h, w), given the chroma shift; all checked."""
+    """Write the reduced planes to Y, U and V, each (B, h, w), given the chroma shift, and fine luma to
+    (B, side * side, h, w), padded as Y is, where there is such; all checked."""
+    side, channel = (0, 0) if fine is None else (math.isqrt(fine.shape[1]), fine.stride(1))
+    sizes = [(int(plane.shape[1]), int(plane.shape[2])) for plane in small[:2]]
     chroma_size = surface.subsampling.chroma_size(surface.size)
     tables = [
-        _table(full[axis], out.shape[1 + axis], shifts[axis], surface.device)
-        for full, out, shifts in ((surface.size, small[0], (0.0, 0.0)), (chroma_size, small[1], shift))
-        for axis in range(2)
+        *(_luma_table(*sides, side, surface.device) for sides in zip(surface.size, sizes[0], strict=True)),
+        *(_table(*sides, surface.device) for sides in zip(chroma_size, sizes[1], shift, strict=True)),
     ]
-    taps = [weights.shape[1] for _, weights in tables]
-    sizes = [tuple(plane.shape[1:]) for plane in small[:2]]
+    taps = [weights.shape[0 if side and axis < 2 else 1] for axis, (_, weights) in enumerate(tables)]
     luma_tiles_y = triton.cdiv(sizes[0][0], tile.rows)
     tiles_x = triton.cdiv(max(width for _, width in sizes), tile.columns)
     grid = (tiles_x, luma_tiles_y + triton.cdiv(sizes[1][0], tile.rows), surface.pictures)
     sources = surface.numbers()
     reduce_kernel[grid](
-        *sources, *small, *(part for table in tables for part in table), *sizes[0], *sizes[1],
+        *sources, *small, small[0] if fine is None else fine,
+        *(part for table in tables for part in table), *sizes[0], *sizes[1],
         *(plane.stride(axis) for plane in (*sources[:2], *small[:2]) for axis in (1, 0)),
-        luma_tiles_y,
+        channel, taps[1], luma_tiles_y,
         DEPTH=surface.depth, UNUSED_BITS=surface.unused_bits,
         LUMA_TAPS_Y=taps[0], LUMA_TAPS_X=taps[1], CHROMA_TAPS_Y=taps[2], CHROMA_TAPS_X=taps[3],
-        PAIRED=surface.paired, UNROLLED=max(taps[1], taps[3]) <= MOST_UNROLLED,
+        PAIRED=surface.paired, SIDE=side,
+        LUMA_UNROLLED=taps[1] * (side + 1) <= MOST_HELD if side else taps[1] <= MOST_UNROLLED,
+        CHROMA_UNROLLED=taps[3] <= MOST_UNROLLED,
         ROWS=tile.rows, COLUMNS=tile.columns, num_warps=tile.warps,
     )  # fmt: skip
+
+
+def _luma_table(full: int, small: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    return fine_table(full, small, side, device) if side else _table(full, small, 0.0, device)
 
 
 @cache  # for good: CUDA graphs that were recorded go on reading them

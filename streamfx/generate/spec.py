@@ -132,6 +132,15 @@ class EngineSpec(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fine_luma_is_for_the_fused_step(self) -> EngineSpec:
+        if self.fine_luma and (not self.fuses or self.noise_channels or self.layout != "planes"):
+            raise ValueError(
+                f"fine luma is for heads that are fused, layout planes and no noise; found heads "
+                f"{', '.join(self.heads)}, layout {self.layout}, noise channels {self.noise_channels}"
+            )
+        return self
+
     @property
     def kind(self) -> Kind:
         """What the heads are, and so what is done with them."""

@@ -7,13 +7,21 @@ on the same sizes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from streamfx.errors import BackendUnavailableError, FrameError
 from streamfx.frame import ChromaLocation, CodeRange
 from streamfx.generate.colour import chroma_shift, legal_codes
-from streamfx.generate.fuse import GAIN, HEAD_CHANNELS
 from streamfx.generate.surface import Surface
+from streamfx.generate.surface_checks import (
+    SmallPlanes,
+    amount_of,
+    check_flags,
+    check_heads,
+    check_small,
+    target_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +30,6 @@ if TYPE_CHECKING:
     from streamfx.generate.fuse_gpu import FuseTile
     from streamfx.generate.place_triton import PlaceTile
     from streamfx.generate.reduce_triton import ReduceTile
-
-SmallPlanes: TypeAlias = "tuple[Tensor, Tensor, Tensor]"
 
 
 def fuse_surface(
@@ -43,8 +49,9 @@ def fuse_surface(
 
     Args:
         surface: source. Not changed.
-        heads: (B, 6 or 7, h, w) float32 or float16, any strides; the channels are those of `fuse.fuse`.
-        reduced: (B, 3, h, w) float32 or float16, contiguous, what the network saw; with 7 heads only.
+        heads: (B, 6, 7 or 11, h, w) float32 or float16, any strides; the channels are those of `fuse.fuse`.
+        reduced: (B, 3, h, w) float32 or float16, what the network saw, the planes of each picture contiguous;
+            with 7 heads or more only.
         code_range: limited or full; bounds the translated picture.
         chroma_location: where chroma samples lie; unknown counts as left-sited.
         strength: 0..1, one or one per picture. A tensor (1,) or (B,) float32 is read when the kernel runs,
@@ -61,14 +68,14 @@ def fuse_surface(
         FrameError: sizes, types or ranges do not fit together.
         BackendUnavailableError: Triton is not installed.
     """
-    target = _target(surface, out)
-    _check_heads(surface, heads, reduced)
+    target = target_of(surface, out)
+    check_heads(surface, heads, reduced)
     if not 0 <= max_displacement_pixels <= 4096:
         raise FrameError(
             f"fuse: the displacement bound must be 0 to 4096 pixels, found {max_displacement_pixels}"
         )
-    amount = _amount(strength, surface)
-    _check_flags(not_finite, surface)
+    amount = amount_of(strength, surface)
+    check_flags(not_finite, surface)
     legal = legal_codes(surface.depth, code_range)
     try:
         from streamfx.generate import fuse_gpu
@@ -122,10 +129,10 @@ def place_surface(
         FrameError: sizes, types or ranges do not fit together.
         BackendUnavailableError: Triton is not installed.
     """
-    target = _target(surface, out)
-    _check_small("place", surface, small)
-    amount = _amount(strength, surface)
-    _check_flags(not_finite, surface)
+    target = target_of(surface, out)
+    check_small("place", surface, small)
+    amount = amount_of(strength, surface)
+    check_flags(not_finite, surface)
     legal = legal_codes(surface.depth, code_range)
     try:
         from streamfx.generate import place_triton
@@ -151,15 +158,19 @@ def reduce_surface(
     small_size: tuple[int, int],
     *,
     chroma_location: ChromaLocation,
+    fine: int = 0,
     out: Tensor | None = None,
     tile: ReduceTile | None = None,
 ) -> Tensor:
-    """Return the reduced planes (B, 3, h, w) in code values, on one grid: `reduce.reduce_planes`.
+    """Return the reduced planes (B, 3, h, w) in code values, on one grid: `reduce.reduce_planes`; and after
+    them, where asked for, the fine luma: `fine_luma.fine_luma`.
 
     Args:
         surface: source. Not changed.
         small_size: (h, w) of the result in pixels.
         chroma_location: where chroma samples lie; unknown counts as left-sited.
+        fine: how many times finer than the reduced picture, each way, the luma is that ``fine * fine`` more
+            channels hold; 0: none.
         out: contiguous float32 or float16 to write to, for a network that computes in it; None: new memory,
             float32. Half precision holds code values up to 2048 to within half a code.
         tile: what one program of the kernel does; None for what suits GPUs.
@@ -170,7 +181,7 @@ def reduce_surface(
     """
     import torch
 
-    shape = (surface.pictures, 3, *small_size)
+    shape = (surface.pictures, 3 + fine * fine, *small_size)
     if min(small_size) < 1:
         raise FrameError(f"reduce: the result must have a pixel at least; asked for {small_size}")
     target = torch.empty(shape, dtype=torch.float32, device=surface.device) if out is None else out
@@ -180,8 +191,8 @@ def reduce_surface(
             f"reduce: output must be contiguous float32 or float16 of shape {shape} on {surface.device}; "
             f"found {target.dtype} {tuple(target.shape)} on {target.device}"
         )
-    y, u, v = (target[:, index] for index in range(3))
-    reduce_each(surface, (y, u, v), shift=chroma_shift(surface.subsampling, chroma_location), tile=tile)
+    shift = chroma_shift(surface.subsampling, chroma_location)
+    _reduce(surface, tuple(target[:, :3].unbind(1)), shift, tile, fine=target[:, 3:] if fine else None)
     return target
 
 
@@ -200,13 +211,26 @@ def reduce_each(
         FrameError: sizes or types do not fit together.
         BackendUnavailableError: Triton is not installed.
     """
-    _check_small("reduce", surface, small)
+    check_small("reduce", surface, small)
+    _reduce(surface, small, shift, tile)
+
+
+def _reduce(
+    surface: Surface,
+    small: Sequence[Tensor],
+    shift: tuple[float, float],
+    tile: ReduceTile | None,
+    fine: Tensor | None = None,
+) -> None:
+    """Write reduced planes to Y, U and V, and fine luma to channels padded as Y is; all checked."""
     try:
         from streamfx.generate import reduce_triton
     except ImportError as error:
         raise _without_triton(error) from error
     with _device_of(small[0]):
-        reduce_triton.reduce_planes(surface, small, shift=shift, tile=tile or reduce_triton.ReduceTile())
+        reduce_triton.reduce_planes(
+            surface, small, fine, shift=shift, tile=tile or reduce_triton.ReduceTile()
+        )
 
 
 def _device_of(tensor: Tensor) -> torch.cuda.device_of:
@@ -220,94 +244,3 @@ def _without_triton(error: ImportError) -> BackendUnavailableError:
     return BackendUnavailableError(
         f"the steps on a GPU need Triton, which cannot be imported ({error}): pip install 'streamfx[gpu]'"
     )
-
-
-def _target(surface: Surface, out: Surface | None) -> Surface:
-    """Return where to write to: ``out``, checked, or new memory."""
-    if out is None:
-        return surface.empty()
-    same = all(plane.shape == other.shape for plane, other in zip(surface.planes, out.planes, strict=False))
-    kinds = [(one.paired, one.subsampling, one.depth, one.unused_bits, one.device) for one in (surface, out)]
-    if not same or kinds[0] != kinds[1]:
-        raise FrameError(f"the output must be as the source, {surface}; found {out}")
-    for name, plane, target in zip(surface.names, surface.planes, out.planes, strict=True):
-        if plane.data_ptr() == target.data_ptr():
-            raise FrameError(f"output plane {name} overlaps the source plane; give other memory")
-    return out
-
-
-def _check_heads(surface: Surface, heads: Tensor, reduced: Tensor | None) -> None:
-    import torch
-
-    kinds = (torch.float32, torch.float16)
-    if (
-        heads.ndim != 4
-        or heads.shape[0] != surface.pictures
-        or heads.shape[1] not in HEAD_CHANNELS
-        or heads.numel() == 0
-        or heads.dtype not in kinds
-        or heads.device != surface.device
-    ):
-        raise FrameError(
-            f"fuse: heads must be float32 or float16 of shape ({surface.pictures}, 6 or 7, height, width) on "
-            f"{surface.device}; found {heads.dtype} {tuple(heads.shape)} on {heads.device}"
-        )
-    if heads.shape[1] <= GAIN:
-        return
-    shape = (surface.pictures, 3, *heads.shape[2:])
-    if reduced is None or tuple(reduced.shape) != shape or reduced.dtype not in kinds:
-        found = "none" if reduced is None else f"{reduced.dtype} {tuple(reduced.shape)}"
-        raise FrameError(f"fuse: heads with detail gain need the reduced planes, {shape}; found {found}")
-    if not reduced.is_contiguous() or reduced.device != surface.device:
-        raise FrameError(f"fuse: the reduced planes must be contiguous and on {surface.device}")
-
-
-def _check_small(step: str, surface: Surface, small: SmallPlanes) -> None:
-    import torch
-
-    for name, plane in zip("YUV", small, strict=True):
-        fits = plane.ndim == 3 and plane.shape[0] == surface.pictures and plane.numel() > 0
-        kind = plane.dtype in (torch.float32, torch.float16) and plane.device == surface.device
-        if not fits or not kind or plane.stride(2) != 1:
-            raise FrameError(
-                f"{step}: small plane {name} must be float32 or float16 of shape ({surface.pictures}, "
-                f"height, width) on {surface.device}, rows contiguous; found {plane.dtype} "
-                f"{tuple(plane.shape)} on {plane.device}"
-            )
-    if small[1].shape != small[2].shape or small[1].stride() != small[2].stride():
-        raise FrameError(
-            f"{step}: small U and V must be of one size and padding; found {tuple(small[1].shape)} and "
-            f"{tuple(small[2].shape)}, strides {small[1].stride()} and {small[2].stride()}"
-        )
-
-
-def _amount(strength: Tensor | float, surface: Surface) -> Tensor:
-    import torch
-
-    if not isinstance(strength, torch.Tensor):
-        if not 0 <= strength <= 1:
-            raise FrameError(f"strength must be 0 to 1, found {strength}")
-        strength = torch.full((1,), strength, dtype=torch.float32, device=surface.device)
-    _check_per_picture("strength", strength, torch.float32, (1, surface.pictures), surface)
-    return strength
-
-
-def _check_flags(not_finite: Tensor, surface: Surface) -> None:
-    import torch
-
-    _check_per_picture("not_finite", not_finite, torch.int32, (surface.pictures,), surface)
-
-
-def _check_per_picture(
-    name: str, values: Tensor, dtype: torch.dtype, lengths: tuple[int, ...], surface: Surface
-) -> None:
-    if (
-        values.ndim != 1
-        or len(values) not in lengths
-        or values.dtype != dtype
-        or values.device != surface.device
-    ):
-        raise FrameError(
-            f"{name} must be {dtype} of length {lengths[-1]} on {surface.device}; found {values.dtype} "
-            f"{tuple(values.shape)} on {values.device}"
-        )

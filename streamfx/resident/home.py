@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from streamfx.backends.backend import CompiledEngine, DeviceEngine, Precision
 from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.engine import Engine
-from streamfx.generate.spec import EngineSpec, Kind
+from streamfx.generate.spec import EngineSpec
 from streamfx.resident.effect import Step
 from streamfx.resident.form import Form
 from streamfx.resident.recording import Network
@@ -46,8 +46,14 @@ class ResidentHome:
         log.info("effect %s: frames stay on %s", engine.name, self.residence.device)
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
         spec = engine.spec
-        placed = engine if spec.kind in (Kind.PLACED, Kind.ADDED) else None
-        network = Network(name, compiled, engine.stride, spec.max_displacement_pixels, placed)
+        network = Network(
+            name,
+            compiled,
+            engine.stride,
+            spec.max_displacement_pixels,
+            fine_luma=spec.fine_luma,
+            placed=None if spec.fuses else engine,
+        )
         return Step(network, self.residence)
 
     def leave(self, frame: Frame) -> Frame:

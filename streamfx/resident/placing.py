@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streamfx.backends.backend import DeviceEngine
     from streamfx.generate.engine import Engine
     from streamfx.generate.surface import Surface
-    from streamfx.generate.surface_steps import SmallPlanes
+    from streamfx.generate.surface_checks import SmallPlanes
     from streamfx.resident.recording import Kind
 
 

@@ -40,6 +40,7 @@ class Network:
         engine: on the device.
         stride: what both sides of the reduced picture are multiples of.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
+        fine_luma: how many times finer than the reduced picture the luma is that it sees besides; 0: none.
         placed: the engine itself where its heads are placed or added; None where they are fused.
     """
 
@@ -47,6 +48,7 @@ class Network:
     engine: DeviceEngine
     stride: int
     max_displacement_pixels: float
+    fine_luma: int = 0
     placed: Engine | None = None
 
 
@@ -82,8 +84,8 @@ class Fusing:
         import torch
 
         self._colour, self._max_displacement_pixels = kind.colour, network.max_displacement_pixels
-        engine = network.engine
-        seen = (1, 3, *small_size(kind.form.size, kind.factor, network.stride))
+        engine, self._fine = network.engine, network.fine_luma
+        seen = (1, 3 + self._fine**2, *small_size(kind.form.size, kind.factor, network.stride))
         self._seen = torch.zeros(seen, dtype=engine.dtype, device=device)
         self._heads = torch.zeros(engine.heads_shape(seen), dtype=engine.dtype, device=device)
 
@@ -91,7 +93,7 @@ class Fusing:
         """Nothing: such engines take none."""
 
     def reduce(self, source: Surface) -> None:
-        reduce_on(source, self._colour, self._seen)
+        reduce_on(source, self._colour, self._seen, fine=self._fine)
 
     def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
         network(self._seen, self._heads)
@@ -101,7 +103,7 @@ class Fusing:
             source,
             target,
             self._heads,
-            self._seen,
+            self._seen[:, :3],
             colour=self._colour,
             strength=strength,
             max_displacement_pixels=self._max_displacement_pixels,

@@ -20,19 +20,24 @@ from streamfx.resident.form import arrays_of, fill
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from streamfx.generate.surface_steps import SmallPlanes
+    from streamfx.generate.surface_checks import SmallPlanes
 
 
-def reduce_on(surface: Surface, colour: Colour, seen: Tensor) -> None:
-    """Write the reduced planes to ``seen``, (1, 3, h, w), on the surface's device."""
+def reduce_on(surface: Surface, colour: Colour, seen: Tensor, *, fine: int = 0) -> None:
+    """Write the reduced planes to ``seen``, (1, 3 + fine * fine, h, w), on the surface's device, and after
+    them the luma that is so many times finer each way."""
     size = (seen.shape[2], seen.shape[3])
     if by_processor(surface):
         from streamfx.generate.reduce import reduce_planes
 
-        planes = _planes(surface)
-        reduce_planes(planes, surface.subsampling, colour, size, out=seen[0].numpy())
+        planes, values = _planes(surface), seen[0].numpy()
+        reduce_planes(planes, surface.subsampling, colour, size, out=values[:3])
+        if fine:
+            from streamfx.generate.fine_luma import fine_luma
+
+            fine_luma(planes[0], values[0], values[3:])
         return
-    reduce_surface(surface, size, chroma_location=colour.chroma_location, out=seen)
+    reduce_surface(surface, size, chroma_location=colour.chroma_location, fine=fine, out=seen)
 
 
 def reduce_each_on(surface: Surface, small: SmallPlanes, colour: Colour, *, own_grids: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamfx.config_live import LiveConfig
+from streamfx.config_live import LiveConfig, WebConfig
 from streamfx.desk import Desk
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import SinkError
@@ -24,14 +24,14 @@ def is_page(output: str) -> bool:
     return output.startswith("web:")
 
 
-def check_page(output: str) -> None:
+def check_page(output: str, settings: WebConfig) -> None:
     """Refuse an output that is a page and cannot be one, before anything is opened.
 
     Raises:
-        ConfigError: its address cannot be read.
+        ConfigError: its address cannot be read, or must not do without a token.
         SinkError: a library is missing; says which, and how to install it.
     """
-    place_of(output)
+    place_of(output, token=settings.token)
     for module, library in _NEEDED.items():
         try:
             __import__(module)

@@ -23,7 +23,7 @@ class Place:
         host: to listen at, without brackets; ``0.0.0.0`` or ``::`` for every address of the machine.
         port: to listen at; 0 for any that is free.
         names: further names the page may be asked for by, beside addresses and the machine's own name.
-        token: what a visitor must know; None where only this machine can reach the page.
+        token: what a visitor must know; None: nothing.
     """
 
     host: str = _LOOPBACK
@@ -70,21 +70,25 @@ class Place:
         return hmac.compare_digest((token or "").encode(), self.token.encode())
 
 
-def place_of(text: str, names: tuple[str, ...] = ()) -> Place:
-    """Return the place that ``web:[HOST:]PORT`` asks for; with a new token unless it is loopback.
+def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> Place:
+    """Return the place that ``web:[HOST:]PORT`` asks for, with a new token.
+
+    On loopback, too: every user and program of this machine, and whoever comes through a tunnel, can ask
+    there.
 
     Args:
         text: as the user wrote it; what stands before the colon may be another word.
         names: see `Place`.
+        token: False: whoever reaches the page may come in; for loopback only.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or other machines could come in without a token.
 
     Example:
         >>> place_of("web:8080")
         Place(host='127.0.0.1', port=8080, names=())
-        >>> place_of("web:0.0.0.0:8080").token is None
-        False
+        >>> place_of("web:8080").token is None, place_of("web:8080", token=False).token is None
+        (False, True)
     """
     found = _FORM.fullmatch(text)
     if found is None or not 0 <= int(found["port"]) <= 65535:
@@ -95,8 +99,12 @@ def place_of(text: str, names: tuple[str, ...] = ()) -> Place:
         )
     host = (found["host"] or _LOOPBACK).strip("[]")
     host = _LOOPBACK if host == "localhost" else host
-    token = None if is_loopback(host) else secrets.token_urlsafe(24)
-    return Place(host, int(found["port"]), tuple(name.lower() for name in names), token)
+    if not token and not is_loopback(host):
+        raise ConfigError(
+            f"{text}: other machines can reach this page, so it needs its token; leave out token=false"
+        )
+    secret = secrets.token_urlsafe(24) if token else None
+    return Place(host, int(found["port"]), tuple(name.lower() for name in names), secret)
 
 
 def _host_of(header: str) -> str:

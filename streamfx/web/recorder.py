@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from streamfx.encode.several import Lane
+from streamfx.encode.several import Lane, LaneAccount
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame
@@ -45,10 +45,12 @@ class Recorder:
     Attributes:
         folder: where recordings go.
         notes: what was recorded, for the report.
+        accounts: what became of the frames of each recording that has ended.
     """
 
     def __init__(self, folder: Path, open_file: Callable[[Path], Sink]) -> None:
         self.notes: list[str] = []
+        self.accounts: list[LaneAccount] = []
         self.folder, self._open_file = folder, open_file
         self._lock = threading.Lock()
         self._lane: Lane | None = None
@@ -107,7 +109,9 @@ class Recorder:
         ended = lane.join(_FINISH_SECONDS)
         self._lane = None
         self._problem = lane.failure or (None if ended else "the file could not be completed in time")
-        lost = sum(lane.drops.values())
+        account = replace(lane.account, failure=self._problem)
+        self.accounts.append(account)
+        lost = sum(account.drops.values())
         self.notes.append(
             f"recorded {lane.written} frames to {self._file}"
             + (f", {lost} were dropped" if lost else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import struct
 import time
@@ -17,6 +18,7 @@ from aiohttp import web
 
 from streamfx.config_live import WebConfig
 from streamfx.desk import Desk
+from streamfx.encode.several import LaneAccount
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.frame import Frame, VideoFormat
@@ -28,6 +30,8 @@ from streamfx.web.place import place_of
 from streamfx.web.recorder import Recorder
 from streamfx.web.site import Site
 from streamfx.web.viewers import Viewer, Viewers
+
+log = logging.getLogger(__name__)
 
 # A picture's message: its number, how many bytes the picture after the effects has and how many the one
 # before; then both as JPEG. None before: nothing changed it, or nobody wants to see it.
@@ -81,12 +85,15 @@ class PageSink:
         self._snapshots: dict[str, bytes] = {}
         self._telling: asyncio.Task[None] | None = None
         self._watching = self._ended = False
+        self._problem, self._not_shown = "", 0
         routes = [
             web.get("/live", self._viewers.serve),
             web.get("/snapshots/{name}", self._fetch_snapshot),
         ]
         page = files("streamfx.web") / "page"
-        self._site = Site(text, place_of(text, settings.names), [page], routes, self._end)
+        self._site = Site(
+            text, place_of(text, settings.names, token=settings.token), [page], routes, self._end
+        )
         self._site.start()
         self.address = self._site.address
         self._stop_listening = desk.listen(self._changed)
@@ -99,6 +106,10 @@ class PageSink:
         return [
             f"viewers of the page: {seen}, {viewers.sent} pictures sent, {viewers.skipped} skipped for those "
             "that were not ready",
+            *(
+                [f"{self._not_shown} frames could not be shown, the last: {self._problem}"]
+                * bool(self._problem)
+            ),
             *self._recorder.notes,
         ]
 
@@ -106,17 +117,18 @@ class PageSink:
     def notes(self, _notes: list[str]) -> None:  # the protocol has it as a plain attribute
         raise AttributeError("the notes of a page are its own")
 
-    def write(self, frame: Frame) -> None:
-        """Take a frame: show it to whoever looks, record it where that is wanted.
+    @property
+    def recordings(self) -> list[LaneAccount]:
+        """What became of the frames of each recording, after the end."""
+        return self._recorder.accounts
 
-        Raises:
-            SinkError: the frame is not of the stream's format.
-        """
+    def write(self, frame: Frame) -> None:
+        """Take a frame: show it to whoever looks, record it where that is wanted."""
         before = self._before(frame)
         self._latest = frame, before
         self._recorder.write(frame)
         if self._viewers.wanted:
-            picture = self._picture(frame, before) if self._viewers.ready else None
+            picture = self._shown(frame, before) if self._viewers.ready else None
             self._site.call(partial(self._viewers.offer, frame.index & _NUMBERS, frame.captured_ns, picture))
         if frame.captured_ns:
             self._figures.took((time.monotonic_ns() - frame.captured_ns) / 1e9)
@@ -149,6 +161,21 @@ class PageSink:
         if source is None or source.planes[0] is frame.planes[0]:
             return None
         return source
+
+    def _shown(self, frame: Frame, before: Frame | None) -> bytes | None:
+        """Return the picture for the viewers; None where it cannot be made: no viewer ends a run."""
+        try:
+            return self._picture(frame, before)
+        except (OSError, ValueError, MemoryError) as error:
+            if not self._problem:
+                log.warning("%s: %s; such frames are not shown", self.name, error)
+            self._problem, self._not_shown = str(error), self._not_shown + 1
+            return None
+
+    def _not_shown_note(self) -> str | None:
+        if not self._problem:
+            return None
+        return f"{self._not_shown} frames could not be shown to the viewers, the last: {self._problem}"
 
     def _picture(self, frame: Frame, before: Frame | None) -> bytes:
         after = self._maker.jpeg(frame)

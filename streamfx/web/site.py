@@ -13,6 +13,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 from streamfx.errors import SinkError
+from streamfx.web.gate import LIMITS, Gate, Limits
 from streamfx.web.place import Place
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Site:
         routes: further things it answers.
         before_stop: told in the loop that the site ends, so that lasting answers (WebSockets) end.
         tls: certificate and key, for https; None: http.
+        limits: what connections may take.
 
     Attributes:
         address: what to open in a browser, token included; empty before `start`.
@@ -70,11 +72,13 @@ class Site:
         routes: Sequence[web.RouteDef] = (),
         before_stop: Callable[[], Awaitable[None]] | None = None,
         tls: ssl.SSLContext | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         self.name, self.place = name, place
         self.address = ""
         self.loop = asyncio.new_event_loop()
         self._files, self._routes, self._before_stop, self._tls = files, routes, before_stop, tls
+        self._limits = limits
         self._started = threading.Event()
         self._stopping: asyncio.Event | None = None
         self._problem: Exception | None = None
@@ -132,26 +136,29 @@ class Site:
         application.on_response_prepare.append(_add_headers)
         application.add_routes([*self._routes, *self._file_routes()])
         runner = web.AppRunner(
-            application, handle_signals=False, access_log=None, shutdown_timeout=_LAST_REQUESTS_SECONDS
+            application,
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=_LAST_REQUESTS_SECONDS,
+            keepalive_timeout=self._limits.idle_seconds,
         )
         await runner.setup()
+        assert runner.server is not None
+        gate = Gate(self.name, runner.server, self._limits, self._tls)
         try:
-            listening = web.TCPSite(runner, self.place.host, self.place.port, ssl_context=self._tls)
             try:
-                await listening.start()
+                await gate.listen(self.place.host, self.place.port)
             except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
                 self._problem = error
                 return
-            port = int(runner.addresses[0][1])
-            self.address, self._cookie = (
-                self.place.address(port, secure=self._tls is not None),
-                f"streamfx-{port}",
-            )
+            self.address = self.place.address(gate.port, secure=self._tls is not None)
+            self._cookie = f"streamfx-{gate.port}"
             self._started.set()
             await self._stopping.wait()
             if self._before_stop is not None:
                 await self._before_stop()
         finally:
+            await gate.close()
             await runner.cleanup()
 
     def _file_routes(self) -> list[web.RouteDef]:
@@ -167,17 +174,21 @@ class Site:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         if not self.place.answers_to(request.host):
-            raise web.HTTPMisdirectedRequest(
-                text=f"This page does not answer to the name {request.host!r}. Use its address in numbers, "
-                "or allow the name in the setting web.names.\n"
+            raise _closing(
+                web.HTTPMisdirectedRequest(
+                    text=f"This page does not answer to the name {request.host!r}. Use its address in "
+                    "numbers, or allow the name in the setting web.names.\n"
+                )
             )
         if not _is_from_here(request):
-            raise web.HTTPForbidden(text="This page takes nothing from pages of other sites.\n")
+            raise _closing(web.HTTPForbidden(text="This page takes nothing from pages of other sites.\n"))
         given = request.query.get("token")
         knows = self.place.admits(given)
         if not knows and not self.place.admits(request.cookies.get(self._cookie)):
-            raise web.HTTPForbidden(
-                text="Open the whole address that streamfx printed, with ?token= and what follows.\n"
+            raise _closing(
+                web.HTTPForbidden(
+                    text="Open the whole address that streamfx printed, with ?token= and what follows.\n"
+                )
             )
         response = await handler(request)
         if self.place.token is not None and knows and not response.prepared:
@@ -186,6 +197,12 @@ class Site:
                 self._cookie, self.place.token, httponly=True, samesite="Strict", path="/", secure=secure
             )
         return response
+
+
+def _closing(refusal: web.HTTPException) -> web.HTTPException:
+    """Return a refusal after which the connection is closed: a stranger keeps none."""
+    refusal.force_close()
+    return refusal
 
 
 def _is_from_here(request: web.Request) -> bool:

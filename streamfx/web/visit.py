@@ -14,11 +14,17 @@ from typing import Annotated, Any, Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamfx.capture.browser import Arrivals
+from streamfx.capture.browser import Arrivals, within
 from streamfx.config_live import LiveConfig
 from streamfx.config_serve import VisitorsConfig
 from streamfx.desk import Desk
-from streamfx.errors import ConfigError, SourceOpenError, StageFailedError, StreamfxError
+from streamfx.errors import (
+    ConfigError,
+    SourceLostError,
+    SourceOpenError,
+    StageFailedError,
+    StreamfxError,
+)
 from streamfx.report import Report
 from streamfx.serving import Camera, run_visitor
 from streamfx.web.commands import Command, SwitchEffect, read_command, turn
@@ -71,6 +77,7 @@ class Host:
         config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
         pool: where the run is waited for; has a thread for each visitor.
         tell: called with a line when the visitor comes, and leaves.
+        lose: called when the run of a visitor ended with losses that were no fault of the visitor's.
     """
 
     limits: VisitorsConfig
@@ -78,6 +85,7 @@ class Host:
     config_of: Callable[[int, Offer], LiveConfig]
     pool: ThreadPoolExecutor
     tell: Callable[[str], None]
+    lose: Callable[[], None]
 
 
 class Visit:
@@ -188,11 +196,15 @@ class Visit:
     async def _see_off(self, run: asyncio.Future[Report]) -> None:
         """Wait for the end of the run; tell what came of it, here and on the page if it is still there."""
         try:
-            told = summary_of(await run)
+            report = await run
+            told, lost = summary_of(report), bool(report.losses)
         except StreamfxError as error:
-            told = str(error)
-            if isinstance(error, StageFailedError) and error.report is not None:
-                told += f"; {summary_of(error.report)}"
+            told, lost = str(error), not isinstance(error, SourceOpenError)
+            if isinstance(error, StageFailedError):
+                lost = not isinstance(error.__cause__, SourceLostError)  # else the camera is gone
+                told += f"; {summary_of(error.report)}" if error.report is not None else ""
+        if lost:
+            self._host.lose()
         self._host.tell(f"{self._name} left: {told}")
         await self._say("ended", text=told)
 
@@ -207,15 +219,12 @@ def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
 
     Example:
         >>> camera_of(CameraSays(width=1440, height=2560, fps=30), (720, 1280))
-        Camera(size=(1280, 720), rate_fps=Fraction(30, 1))
+        Camera(size=(1280, 720), rate_fps=Fraction(30, 1), largest=(720, 1280))
     """
     if says is None:
-        return Camera()
-    short, long = sorted(largest)
-    scale = min(1.0, short / min(says.width, says.height), long / max(says.width, says.height))
-    height, width = (max(round(side * scale / 2) * 2, 2) for side in (says.height, says.width))
+        return Camera(largest=largest)
     rate_fps = None if says.fps is None else Fraction(says.fps).limit_denominator(1001)
-    return Camera((height, width), rate_fps)
+    return Camera(within((says.height, says.width), largest), rate_fps, largest)
 
 
 def _describe(camera: Camera) -> str:
@@ -234,6 +243,7 @@ def summary_of(report: Report) -> str:
         p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
         parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
     parts += [f"{count} dropped ({cause})" for cause, count in account.dropped.items()]
+    parts += [f"missing or wrong: {loss}" for loss in report.losses if loss != result.failure]
     return ", ".join(parts)
 
 

@@ -18,6 +18,7 @@ from streamfx.device import usable_cores
 from streamfx.errors import ConfigError
 from streamfx.generate.library import list_effects
 from streamfx.generate.request import parse_effect
+from streamfx.line_limit import limited
 from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
 
 log = logging.getLogger(__name__)
@@ -58,12 +59,18 @@ class Visitors:
     Args:
         config: settings.
         tell: called with a line for each visitor who comes or leaves.
+        lose: called for each whose run ended with losses.
 
     Raises:
         ConfigError: there is no such effect.
     """
 
-    def __init__(self, config: ServeConfig, tell: Callable[[str], None] = log.info) -> None:
+    def __init__(
+        self,
+        config: ServeConfig,
+        tell: Callable[[str], None] = log.info,
+        lose: Callable[[], None] = lambda: None,
+    ) -> None:
         self._config, self._shares = config, shares(config)
         self._effects = tuple(found.name for found in list_effects() if found.spec is not None)
         self._first = parse_effect(config.effect or next(iter(self._effects), "none"))
@@ -71,7 +78,7 @@ class Visitors:
             names = ", ".join(self._effects) or "none are installed"
             raise ConfigError(f"there is no effect {self._first.engine!r}; there are: {names}")
         self._pool = ThreadPoolExecutor(self._shares.visitors, "streamfx-visitor")
-        self._host = Host(config.visitors, config.stun, self._config_of, self._pool, tell)
+        self._host = Host(config.visitors, config.stun, self._config_of, self._pool, limited(tell), lose)
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._count = 0
         self._here: dict[int, Visit] = {}

@@ -19,24 +19,25 @@ _NAME = "serve"
 
 
 @contextmanager
-def open_site(config: ServeConfig, tell: Callable[[str], None]) -> Iterator[Site]:
+def open_site(config: ServeConfig, tell: Callable[[str], None], lose: Callable[[], None]) -> Iterator[Site]:
     """Give the site, open for visitors; at the end they are sent away.
 
     Args:
         config: settings.
         tell: called with a line for each visitor who comes or leaves, in the site's thread.
+        lose: called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: there is no such effect, the certificate cannot be used, or the reports have no folder.
         SinkError: the address cannot be listened at.
     """
     host = f"[{config.host}]" if ":" in config.host else config.host
-    place = place_of(f"{_NAME}:{host}:{config.port}", config.names)
+    place = place_of(f"{_NAME}:{host}:{config.port}", config.names, token=config.token)
     tls = _tls(config)
     if config.report is not None:
         _make_folder(Path(config.report))
     allow_bitrate(config.visitors.bitrate_kbps)
-    visitors = Visitors(config, tell)
+    visitors = Visitors(config, tell, lose)
     folder = files("streamfx.web")
     site = Site(_NAME, place, [folder / "camera", folder / "page"], visitors.routes(), visitors.close, tls)
     site.start()

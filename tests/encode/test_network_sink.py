@@ -14,9 +14,9 @@ from streamfx.av_planes import plane_array
 from streamfx.backoff import Backoff
 from streamfx.capture.pattern import read_stamp
 from streamfx.capture.source import open_source
-from streamfx.encode.network import AWAY, Delivery, NetworkSink
+from streamfx.encode.network import Delivery, NetworkSink
 from streamfx.encode.plan import EncodeSettings
-from streamfx.encode.sink import open_sink
+from streamfx.encode.sink import AWAY, open_sink
 from streamfx.errors import ConfigError, SinkError
 from tests.media import make_clip
 from tests.servers import free_port, listening, silent, wait_until
@@ -168,9 +168,26 @@ def test_an_output_that_does_not_come_back_is_given_up() -> None:
     sink.abort()
 
 
+def test_an_output_whose_end_cannot_be_sent_has_failed() -> None:
+    address = f"rtmp://127.0.0.1:{free_port()}/app/key"
+    frames = iter(open_source(PATTERN).read, None)
+    with listening(address, {"listen": "1"}) as heard:
+        sink = opened_while_listening(address)
+        while heard.packets.get("video", 0) < 3:
+            sink.write(next(frames))
+            time.sleep(0.02)
+        assert sink._out is not None
+        assert sink._out._relay is not None
+        sink._out._relay._process.kill()
+        with pytest.raises(SinkError, match=r"/app/\*\*\*: could not be ended properly: ") as caught:
+            sink.finish()
+    assert "key" not in f"{caught.value} {caught.value.__cause__}"
+    sink.abort()
+
+
 def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     video = open_source(PATTERN).format
-    with pytest.raises(ConfigError, match="http: addresses can be read, not written; outputs are rtmp"):
+    with pytest.raises(ConfigError, match="http: addresses can be read, not written; outputs are rtsp://"):
         open_sink("http://me:secret@host/x", format=video)
     with pytest.raises(ConfigError, match="RTMP does not hold vp9 video, but h264"):
         open_sink("rtmp://host/app/key", format=video, codec="vp9")
@@ -186,6 +203,6 @@ def test_sound_that_the_output_cannot_take_is_left_out_and_noted(tmp_path: Path)
     source = open_source(str(clip))
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     sink = open_sink(address, format=source.format, extras=source.extras, preset="ultrafast")
-    assert any("is left out: not a coding that MPEG-TS carries" in note for note in sink.notes)
+    assert any("is left out: MPEG-TS does not carry such" in note for note in sink.notes)
     sink.abort()
     source.close()

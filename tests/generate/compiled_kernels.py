@@ -98,10 +98,12 @@ def fuse(kind: str, small_width: int, channels: int = 6, size: tuple[int, int] =
     return kernel.binaries[0]
 
 
-def reduce(kind: str, factor: int) -> Any:
-    """Return the binary of the reduction."""
+def reduce(kind: str, factor: int, fine: int = 0) -> Any:
+    """Return the binary of the reduction, to half precision with fine luma."""
     kernel = stand_in(reduce_triton, "reduce_kernel")
-    reduce_surface(surface(kind), (SIZE[0] // factor, SIZE[1] // factor), chroma_location=ChromaLocation.LEFT)
+    small = (SIZE[0] // factor, SIZE[1] // factor)
+    out = torch.empty(1, 3 + fine**2, *small, dtype=torch.float16 if fine else torch.float32)
+    reduce_surface(surface(kind), small, chroma_location=ChromaLocation.LEFT, fine=fine, out=out)
     return kernel.binaries[0]
 
 
@@ -128,12 +130,25 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_no_whole_factor": lambda: fuse("nv12", SIZE[1] // 3),
     "nv12_one_pixel": lambda: fuse("nv12", 1, size=(1, 1)),
     "nv12_detailed_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=7),
+    "nv12_inked_factor_1": lambda: fuse("nv12", SIZE[1], channels=11),
+    "nv12_inked_factor_2": lambda: fuse("nv12", SIZE[1] // 2, channels=11),
+    "nv12_inked_factor_4": lambda: fuse("nv12", SIZE[1] // 4, channels=11),
+    "nv12_inked_factor_8": lambda: fuse("nv12", SIZE[1] // 8, channels=11),
+    "nv12_inked_no_whole_factor": lambda: fuse("nv12", SIZE[1] // 3, channels=11),
+    "p010_inked_factor_4": lambda: fuse("p010", SIZE[1] // 4, channels=11),
+    "nv12_detailed_factor_1": lambda: fuse("nv12", SIZE[1], channels=7),
+    "nv12_detailed_factor_2": lambda: fuse("nv12", SIZE[1] // 2, channels=7),
+    "nv12_detailed_factor_8": lambda: fuse("nv12", SIZE[1] // 8, channels=7),
     "i420_factor_4": lambda: fuse("i420", SIZE[1] // 4),
     "p010_factor_4": lambda: fuse("p010", SIZE[1] // 4),
     "place_nv12": lambda: place("nv12"),
     "place_i420": lambda: place("i420"),
     "reduce_nv12_factor_2": lambda: reduce("nv12", 2),
     "reduce_nv12_factor_4": lambda: reduce("nv12", 4),
+    "fine_nv12_factor_1": lambda: reduce("nv12", 1, 4),
+    "fine_nv12_factor_2": lambda: reduce("nv12", 2, 4),
+    "fine_nv12_factor_4": lambda: reduce("nv12", 4, 4),
+    "fine_p010_factor_8": lambda: reduce("p010", 8, 4),
     "reduce_p010_factor_8": lambda: reduce("p010", 8),
 }
 

@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from streamfx.frame import ChromaLocation, Colour, Frame, Planes, Subsampling
 from streamfx.generate.colour import chroma_shift
-from streamfx.generate.fuse import MASK
+from streamfx.generate.fine_luma import fine_luma_reference
+from streamfx.generate.fuse import AMPLITUDE, MASK, OFFSET, RISE
 from streamfx.generate.fuse_gpu import FuseTile
 from streamfx.generate.place import place_reference
 from streamfx.generate.place_triton import PlaceTile
@@ -85,7 +87,10 @@ def fused(
     out, memory = surface_of([empty] * len(batch), case.subsampling, case.depth, layout)  # type: ignore[list-item]
     before = [one.clone() for one in memory]
     seen = [one.reduced for one in batch if one.reduced is not None]
-    reduced = torch.from_numpy(np.stack(seen)) if seen else None
+    if seen:  # what a network saw has more channels, and so pictures do not follow one another
+        whole = torch.full((len(batch), 5, *seen[0].shape[1:]), float(BEYOND))
+        whole[:, :3] = torch.from_numpy(np.stack(seen))
+    reduced = whole[:, :3] if seen else None
     flags = torch.zeros(len(batch), dtype=torch.int32)
     fuse_surface(
         source,
@@ -99,11 +104,11 @@ def fused(
         out=out,
         tile=FUSE_TILE,
     )
-    for plane, whole, old in zip(out.planes, memory, before, strict=True):
+    for plane, around, old in zip(out.planes, memory, before, strict=True):
         rows, columns = plane.shape[1:3]
-        beyond = torch.ones(whole.shape, dtype=torch.bool)
+        beyond = torch.ones(around.shape, dtype=torch.bool)
         beyond[:, :rows, :columns] = False
-        assert torch.equal(whole[beyond].int(), old[beyond].int()), "written beyond the planes"
+        assert torch.equal(around[beyond].int(), old[beyond].int()), "written beyond the planes"
     return pictures_of(out), flags.tolist()
 
 
@@ -143,6 +148,33 @@ def extremes() -> Result:
     heads[[1, 5]] *= -1
     reduced = np.full((3, 9, 11), 100, np.float32)
     return differences([Case(random_planes((36, 44)), heads, reduced)], Layout())
+
+
+def inked() -> Case:
+    """Return the same with ink."""
+    case = nv12()
+    reduced = reduce_reference(case.planes, Subsampling.YUV420, Colour(), (6, 8)).astype(np.float32)
+    return replace(case, heads=random_heads((6, 8), channels=11), reduced=reduced)
+
+
+def inked_extremes() -> Result:
+    heads = random_heads((9, 11), channels=11)
+    heads[RISE:] = np.random.default_rng(3).choice([0, float(np.finfo(np.float32).max)], (3, 9, 11))
+    return differences(
+        [Case(random_planes((36, 44)), heads, np.full((3, 9, 11), 100.5, np.float32))], Layout()
+    )
+
+
+def no_number_in_the_ink() -> Result:
+    """Return the difference of the picture beside those with such heads, each in another one, and the
+    flags."""
+    batch = [inked()]
+    for head in range(OFFSET, AMPLITUDE + 1):
+        bad = inked().heads.copy()
+        bad[head, 2, 5] = np.nan
+        batch.append(replace(inked(), heads=bad))
+    found, flags = fused(batch, Layout())
+    return {"difference": largest(found[:1], [inked().reference()]), "flags": flags}
 
 
 def half_precision() -> Result:
@@ -187,15 +219,19 @@ def other_strength() -> Result:
 NAMED: dict[str, Callable[[], Result]] = {
     "strengths of 0, 0.3 and 1 in one batch": strengths,
     "half precision": half_precision,
+    "fine luma of P010": lambda: at_a_quarter(torch.float32, 4),
+    "fine luma in half precision": lambda: at_a_quarter(torch.float16, 0),
     "channels last": channels_last,
     "heads as large as numbers get": extremes,
     "displacements far beyond the frame": far_displacements,
+    "ink as large as numbers get": inked_extremes,
     "strength 0 at 8 bits is the identity": lambda: identity(8, Layout()),
     "strength 0 of P010 is the identity": lambda: identity(10, Layout(high=True, padding=2)),
     "strength 0 at 16 bits is the identity": lambda: identity(16, Layout(paired=False)),
     "not a number": lambda: not_a_number(np.nan),
     "infinite": lambda: not_a_number(np.inf),
     "not a number at the edge": not_a_number_at_the_edge,
+    "not a number in the ink": no_number_in_the_ink,
     "control": other_strength,
 }
 
@@ -211,7 +247,8 @@ def properties(examples: int) -> list[Result]:
         suppress_health_check=list(HealthCheck),
     )
 
-    for strategy in (cases(), cases(whole_ratios())):
+    channels = (6, 7, 11, 11)  # where there is ink, chroma has gain alone
+    for strategy in (cases(channels=channels), cases(whole_ratios(), channels)):
 
         @quiet
         @given(strategy, LAYOUTS)
@@ -272,6 +309,26 @@ def placements(examples: int) -> list[Result]:
     return results
 
 
+def seen_reference(
+    planes: Planes, subsampling: Subsampling, colour: Colour, small: tuple[int, int], fine: int
+) -> NDArray[np.float64]:
+    """Return the reduced planes by definition, and after them, if any, the fine luma."""
+    reduced = reduce_reference(planes, subsampling, colour, small)
+    if not fine:
+        return reduced
+    return np.concatenate([reduced, fine_luma_reference(planes[0], reduced[0], fine)])
+
+
+def at_a_quarter(kind: torch.dtype, padding: int) -> Result:
+    """Return how far the kernel is off, to a type, where each sample is one of the fine luma."""
+    planes = random_planes((24, 32), depth=10)
+    surface, _ = surface_of([planes], Subsampling.YUV420, 10, Layout(padding=padding, high=True))
+    out = torch.empty(1, 19, 6, 8, dtype=kind)
+    reduce_surface(surface, (6, 8), chroma_location=ChromaLocation.LEFT, fine=4, out=out, tile=REDUCE_TILE)
+    expected = seen_reference(planes, Subsampling.YUV420, Colour(), (6, 8), 4)
+    return {"difference": float(np.abs(out[0].float().numpy() - expected).max()), "flags": [0]}
+
+
 def off_grids(pictures: Sequence[Planes], surface: Surface, small: tuple[int, int]) -> float:
     """Return how far the reduction to planes of their own sizes is off, in parts of the highest code.
 
@@ -306,6 +363,7 @@ def reductions(examples: int) -> list[Result]:
         st.sampled_from(list(ChromaLocation)),
         st.sampled_from([8, 10, 16]),
         LAYOUTS,
+        st.booleans(),
     )
     def check(
         size: tuple[int, int],
@@ -314,14 +372,18 @@ def reductions(examples: int) -> list[Result]:
         location: ChromaLocation,
         depth: int,
         layout: Layout,
+        fine: bool,
     ) -> None:
         pictures = [random_planes(size, subsampling, depth, seed) for seed in (1, 2)]
         surface, _ = surface_of(pictures, subsampling, depth, layout)
-        found = reduce_surface(surface, small, chroma_location=location, tile=REDUCE_TILE).numpy()
+        found = reduce_surface(
+            surface, small, chroma_location=location, fine=4 * fine, tile=REDUCE_TILE
+        ).numpy()
         colour = Colour(chroma_location=location)
-        expected = [reduce_reference(planes, subsampling, colour, small) for planes in pictures]
+        expected = [seen_reference(planes, subsampling, colour, small, 4 * fine) for planes in pictures]
         difference = float(np.abs(found - np.stack(expected)).max()) / (1 << depth)
-        results.append({"name": f"{size} to {small}, {subsampling}, {depth} bits", "difference": difference})
+        name = f"{size} to {small}, fine: {fine}, {subsampling}, {depth} bits, {layout}"
+        results.append({"name": name, "difference": difference})
         name = f"{size} to {small}, each plane on its own grid, {subsampling}, {depth} bits, {layout}"
         results.append({"name": name, "difference": off_grids(pictures, surface, small)})
 

@@ -167,6 +167,17 @@ def test_what_format_1_cannot_say_is_refused_there(folder: Path, fields: dict[st
         read_engine(folder)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"heads": ["translated"]}, {"noise_channels": 1}, {"layout": "i420"}], ids=str
+)
+def test_fine_luma_for_anything_but_the_fused_step_is_refused(
+    folder: Path, fields: dict[str, object]
+) -> None:
+    describe(folder, format=2, fine_luma=4, **fields)
+    with pytest.raises(EngineCorruptError, match=r"fine luma is for heads that are fused, .*; found heads "):
+        read_engine(folder)
+
+
 def test_a_golden_frame_with_pickled_objects_is_refused_and_not_unpickled(folder: Path) -> None:
     file = io.BytesIO()
     np.savez(file, planes=np.array([{"an": "object"}], dtype=object), allow_pickle=True)

@@ -87,6 +87,7 @@ def test_the_reduction_equals_the_reference_on_anything(
         "channels last",
         "heads as large as numbers get",
         "displacements far beyond the frame",
+        "ink as large as numbers get",
     ],
 )
 def test_the_fused_kernel_is_within_one_code_of_the_reference_with(
@@ -107,6 +108,20 @@ def test_heads_that_are_not_finite_raise_the_flag_of_their_picture_and_spoil_no_
 ) -> None:
     assert named[name]["flags"] == [1, 0]
     assert named[name]["difference"] <= 1
+
+
+def test_each_head_of_the_ink_that_is_not_finite_raises_the_flag_of_its_picture(
+    named: dict[str, dict[str, Any]],
+) -> None:
+    assert named["not a number in the ink"]["flags"] == [0, 1, 1, 1, 1]
+    assert named["not a number in the ink"]["difference"] <= 1
+
+
+def test_fine_luma_is_exact_and_half_precision_holds_it_to_a_quarter_of_a_code_of_ten_bits(
+    named: dict[str, dict[str, Any]],
+) -> None:
+    assert named["fine luma of P010"]["difference"] == 0
+    assert 0 < named["fine luma in half precision"]["difference"] <= 0.25
 
 
 def test_another_strength_than_the_one_compared_with_would_be_noticed(

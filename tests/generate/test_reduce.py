@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamfx.errors import FrameError
 from streamfx.frame import ChromaLocation, Colour, Planes, Subsampling
-from streamfx.generate.reduce import axis_matrix, reduce_planes, reduce_reference, small_size
+from streamfx.generate.reduce import axis_matrix, axis_weights, reduce_planes, reduce_reference, small_size
 
 
 def planes_of(size: tuple[int, int], subsampling: Subsampling, depth: int, seed: int) -> Planes:
@@ -93,6 +93,19 @@ def test_where_a_shifted_area_leaves_the_plane_the_edge_stands_in() -> None:
 @pytest.mark.parametrize("shift", [-0.25, 0, 0.25])
 def test_weights_sum_to_one_so_that_an_even_picture_stays_even(full: int, small: int, shift: float) -> None:
     np.testing.assert_allclose(axis_matrix(full, small, shift).sum(axis=1), 1)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 70), st.integers(1, 90), st.sampled_from([-0.5, -0.25, 0, 0.25, 0.5]))
+def test_the_weights_of_kernels_are_those_of_the_definition(full: int, small: int, shift: float) -> None:
+    weights = axis_weights(full, small, shift)
+    found = np.zeros((small, full), np.float32)
+    for tap in range(weights.weights.shape[1]):
+        found[np.arange(small), weights.first + tap] += weights.weights[:, tap]
+    expected = axis_matrix(full, small, shift)
+    assert (np.abs(found - expected) < 1e-7).all()
+    used = [np.flatnonzero(row > 1e-9) for row in expected]
+    assert weights.weights.shape[1] == max(row[-1] - row[0] + 1 for row in used)
 
 
 @pytest.mark.parametrize("small_width", [96, 48, 24])

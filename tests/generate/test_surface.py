@@ -108,9 +108,10 @@ def fuse(surface: Surface, **changes: Any) -> Surface:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"heads": torch.zeros(1, 5, 4, 6)}, r"shape \(1, 6 or 7, height, width\).*found .*\(1, 5, 4, 6\)"),
+        ({"heads": torch.zeros(1, 5, 4, 6)}, r"\(1, 6, 7 or 11, height, width\).*found .*\(1, 5, 4, 6\)"),
         ({"heads": torch.zeros(2, 6, 4, 6)}, r"found torch.float32 \(2, 6, 4, 6\)"),
         ({"heads": torch.zeros(1, 6, 4, 6, dtype=torch.float64)}, "found torch.float64"),
+        ({"heads": torch.zeros(1, 11, 4, 6)}, r"need the reduced planes, \(1, 3, 4, 6\); found none"),
         ({"heads": torch.zeros(1, 7, 4, 6)}, r"need the reduced planes, \(1, 3, 4, 6\); found none"),
         (
             {"heads": torch.zeros(1, 7, 4, 6), "reduced": torch.zeros(1, 3, 4, 5)},
@@ -144,7 +145,8 @@ def test_output_in_the_memory_of_the_source_is_an_error() -> None:
 
 def test_without_triton_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    for name in ("codes_triton", "heads_triton", "fuse_triton", "fuse_gpu", "place_triton", "reduce_triton"):
+    kernels = ("codes", "heads", "ink", "fuse", "place", "fine", "reduce")
+    for name in ("fuse_gpu", *(f"{kernel}_triton" for kernel in kernels)):
         monkeypatch.delitem(sys.modules, f"streamfx.generate.{name}", raising=False)
         monkeypatch.delattr(generate, name, raising=False)
     with pytest.raises(BackendUnavailableError, match=r"need Triton.*pip install 'streamfx\[gpu\]'"):
@@ -192,6 +194,10 @@ def test_what_cannot_be_placed_is_an_error(changes: dict[str, Any], message: str
         (
             lambda **more: reduce_surface(nv12(), (4, 6), out=torch.zeros(1, 3, 6, 4), **more),
             r"shape \(1, 3, 4, 6\) on cpu; found torch.float32 \(1, 3, 6, 4\)",
+        ),
+        (
+            lambda **more: reduce_surface(nv12(), (4, 6), fine=4, out=torch.zeros(1, 3, 4, 6), **more),
+            r"shape \(1, 19, 4, 6\) on cpu; found torch.float32 \(1, 3, 4, 6\)",
         ),
     ],
 )

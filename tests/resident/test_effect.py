@@ -31,7 +31,8 @@ from streamfx.resident.lanes import Mark, Meter, Moment
 from streamfx.resident.residence import Residence, Room, held_of
 from streamfx.resident.ring import Lease
 from streamfx.run_effects import warm_up
-from tests.engines import make_engine
+from tests import fake_cuda
+from tests.engines import make_engine, make_inked_engine
 from tests.fakes import FakeSource
 from tests.resident.test_ring import ScarceMemory
 from tests.scenes import FORMAT, scene_frame
@@ -67,6 +68,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(make_engine(tmp_path_factory.mktemp("engines")))
 
 
+@pytest.fixture(scope="module")
+def inked(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny engine with heads of ink, which sees fine luma, by its folder."""
+    return str(make_inked_engine(tmp_path_factory.mktemp("engines")))
+
+
 def pair(
     engine: str, tmp_path: Path, form: VideoFormat, *, stays: bool = False
 ) -> tuple[Effect, Effect, ResidentHome]:
@@ -84,13 +91,14 @@ def furthest(one: Frame, other: Frame) -> int:
     )
 
 
+@pytest.mark.parametrize("kind", ["engine", "inked"])
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("semi_planar", [False, True])
 def test_a_resident_effect_gives_what_the_ordinary_one_gives(
-    engine: str, tmp_path: Path, depth: int, semi_planar: bool
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, depth: int, semi_planar: bool
 ) -> None:
     form = video(depth)
-    ordinary, resident, home = pair(engine, tmp_path, form)
+    ordinary, resident, home = pair(request.getfixturevalue(kind), tmp_path, form)
     frame = noise(form)
     there = home.residence.up(frame)
     if semi_planar:  # NV12 and P010
@@ -179,6 +187,25 @@ def test_strength_changes_between_frames_without_another_recording(engine: str, 
     step = resident.on_device
     assert isinstance(step, Step)
     assert len(step._recordings) == 1
+
+
+def test_with_ink_and_fine_luma_it_is_recorded_as_any_other(
+    inked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_cuda.install_for_residents(monkeypatch)
+    form = video()
+    ordinary, resident, home = pair(inked, tmp_path, form)
+    step = resident.on_device
+    assert isinstance(step, Step)
+    step.prepare(form, 2.0)
+    (recording,) = step._recordings.values()
+    assert recording._graph is not None
+    for index, strength in enumerate((1.0, 0.3)):
+        for effect in (ordinary, resident):
+            effect.controls = replace(effect.controls, strength=strength)
+        frame = noise(form, index)
+        assert furthest(home.leave(resident.process(frame)), ordinary.process(frame)) <= 1
+    assert list(step._recordings.values()) == [recording]
 
 
 def test_each_factor_and_size_is_recorded_once_and_old_ones_make_room(engine: str, tmp_path: Path) -> None:

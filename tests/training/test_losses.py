@@ -156,3 +156,31 @@ def test_weight_bias_ratio_falls_as_biases_grow() -> None:
     ratio.backward()  # type: ignore[no-untyped-call]
     assert bias.grad is not None
     assert (bias.grad < 0).all()
+
+
+def test_likeness_is_the_squared_difference_over_the_variance_of_what_is_wanted() -> None:
+    wanted = torch.tensor([1.0, -1.0, 1.0, -1.0]).reshape(1, 1, 2, 2)  # variance 4/3
+    found = losses.likeness([wanted + 2, wanted], [wanted, wanted], (0.5, 1.0))
+    assert found.item() == pytest.approx(0.5 * 4 / (4 / 3), rel=1e-4)
+
+
+def line(column: int, depth: float = 1.0) -> torch.Tensor:
+    """A dark line, one pixel wide, on white."""
+    picture = torch.ones(1, 3, 16, 16)
+    picture[..., column] -= depth
+    return picture
+
+
+def test_slopes_of_a_line_count_both_of_its_edges() -> None:
+    # 15 steps in each of 16 rows; a line that is missing lacks 2 of them.
+    assert losses.slopes(torch.ones(1, 3, 16, 16), line(5)).item() == pytest.approx(2 / 15)
+    assert losses.slopes(line(5), line(5)).item() == 0
+
+
+def test_crispness_asks_for_a_line_and_not_where_in_its_neighbourhood() -> None:
+    assert losses.crispness(line(5), line(6)).item() == pytest.approx(0, abs=1e-6)
+    faint = losses.crispness(line(5, 0.5), line(5)).item()
+    none = losses.crispness(line(5, 0.0), line(5)).item()
+    # The one cell of 8 columns of 15 changes that fits twice: 2 of its 8 columns change by 1.
+    assert none == pytest.approx(2 / 8, abs=2e-3)
+    assert faint == pytest.approx(none / 2, abs=2e-3)

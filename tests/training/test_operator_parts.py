@@ -9,7 +9,9 @@ from training.operators.flow import along, edge_direction, edge_flow, even_out
 from training.operators.kernels import SECTORS
 from training.operators.lines import Pen, lines, response
 from training.operators.oil import Oil, disc, kuwahara
-from training.operators.planes import Plane, bell, rise
+from training.operators.palette import Palette, recolour, skin
+from training.operators.planes import Plane, bell, rise, to_lab, to_rgb
+from training.operators.strokes import Brush, lit, strokes, window
 from training.operators.tones import bright, soft_steps
 
 PEN = Pen()
@@ -147,3 +149,68 @@ def test_brighter_tones_keep_black_white_and_order() -> None:
 
 def test_rise_is_nothing_up_to_low_and_all_from_high() -> None:
     assert rise(np.array([0, 1, 2, 3, 4], np.float32), 1, 3) == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_a_palette_gives_its_own_colours_at_its_own_tones_and_mixtures_in_between() -> None:
+    palette = Palette(
+        greys={0.0: (10, 0, 0), 1.0: (90, 0, 0)},
+        hues={90: {0.0: (0, 0, 0), 1.0: (80, 0, 60)}, 270: {0.0: (0, 0, 0), 1.0: (100, 0, -60)}},
+    )
+    chroma = np.array([[[0, 0], [0, 40], [0, -40], [-40, 0], [40, 0]]], np.float32)
+    colours = recolour(chroma, np.full((1, 5), 0.5, np.float32), palette)[0]
+    assert colours[0] == pytest.approx([50, 0, 0])
+    assert colours[1] == pytest.approx([40, 0, 30], abs=1e-3)
+    assert colours[2] == pytest.approx([50, 0, -30], abs=1e-3)
+    assert colours[3:] == pytest.approx(np.array([[45, 0, 0], [45, 0, 0]]), abs=1e-3)
+
+
+def test_a_palette_of_one_hue_gives_it_to_all_that_is_coloured() -> None:
+    palette = Palette(greys={0.0: (0, 0, 0)}, hues={40: {0.0: (50, 20, 20)}})
+    chroma = np.array([[[30, 30], [-30, 10], [5, -40]]], np.float32)
+    assert recolour(chroma, np.zeros((1, 3), np.float32), palette)[0, :, 0].min() >= 0
+
+
+def test_an_edge_is_echoed_by_strokes_of_one_width_on_both_sides() -> None:
+    light = np.full((40, 80), 0.3, np.float32)
+    light[:, 40:] = 0.6
+    drawn = strokes(light, downwards(40, 80), Brush(period_pixels=6))[20]
+    crossings = np.flatnonzero(np.diff(np.sign(drawn[28:52])))
+    assert np.diff(crossings) == pytest.approx(3, abs=1)
+    assert np.abs(drawn[[41, 44, 47]]).min() > 0.5
+    assert np.abs(drawn[:10]).max() < 0.02
+    assert drawn[:40] == pytest.approx(-drawn[:39:-1], abs=1e-3)
+
+
+def test_faint_texture_gives_strokes_like_clear_edges_and_noise_gives_none() -> None:
+    columns = np.arange(80)
+    stripes = np.tile(np.cos(columns * (2 * np.pi / 6)), (40, 1))
+    faint, clear = (
+        strokes((0.5 + contrast * stripes).astype(np.float32), downwards(40, 80), Brush())
+        for contrast in (0.02, 0.2)
+    )
+    assert np.abs(faint[:, 20:60]).max() > 0.8 * np.abs(clear[:, 20:60]).max()
+    noise = np.random.default_rng(6).normal(0.5, 0.6 / 255, (40, 80)).astype(np.float32)
+    assert np.abs(strokes(noise, downwards(40, 80), Brush())).max() < 0.1
+
+
+def test_the_window_of_a_brush_answers_nothing_to_even_lightness() -> None:
+    for period, reach in ((6.0, 9.0), (12.0, 18.0)):
+        weights = window(period, reach)
+        assert weights[0] + 2 * weights[1:].sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_light_from_above_left_falls_on_the_upper_left_of_a_stroke() -> None:
+    rows, columns = np.mgrid[0:30, 0:30]
+    lump = np.exp(-((rows - 15) ** 2 + (columns - 15) ** 2) / 20).astype(np.float32)
+    assert lit(lump)[12, 12] > 0.05
+    assert lit(lump)[18, 18] == pytest.approx(-lit(lump)[12, 12], abs=1e-5)
+
+
+def test_skin_of_any_shade_is_told_from_grey_from_vivid_colours_and_from_cold_ones() -> None:
+    rgb = np.array(
+        [[(224, 180, 160), (150, 100, 78), (90, 58, 44), (128, 128, 128), (250, 140, 0), (60, 110, 200)]],
+        np.uint8,
+    )
+    likeness = skin(np.ascontiguousarray(to_lab(to_rgb(rgb))[..., 1:]))[0]
+    assert likeness[:3].min() > 0.8
+    assert likeness[3:].max() < 0.05

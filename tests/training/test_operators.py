@@ -13,19 +13,26 @@ from training.operators import (
     OPERATORS,
     Ink,
     Oil,
+    Operator,
     Pencil,
+    Starry,
     Toon,
     Watercolour,
+    Woodblock,
     ink,
     oil,
     pencil,
+    starry,
     toon,
     watercolour,
+    woodblock,
 )
+from training.operators.planes import to_lab, to_rgb
+from training.operators.woodblock import AQUA, CREAM, INDIGO, PRUSSIAN, SKY
 from training.pictures import Picture
 
-SKETCHED = ["ink", "pencil", "toon", "watercolour"]
-OURS = ["ink", "oil", "pencil", "toon", "watercolour"]
+SKETCHED = ["ink", "pencil", "toon", "watercolour", "woodblock"]
+OURS = ["ink", "oil", "pencil", "starry", "toon", "watercolour", "woodblock"]
 
 
 def halves(dark: int = 110, light: int = 210) -> Picture:
@@ -92,8 +99,11 @@ def test_noise_of_a_sensor_draws_no_line(name: str, value: int) -> None:
 def test_a_turned_picture_gives_the_turned_result(name: str, turns: int) -> None:
     def draw(picture: Picture) -> NDArray[np.int64]:
         # The light on the paint comes from above left however the picture is turned.
-        redrawn = oil(picture, Oil(relief=0)) if name == "oil" else OPERATORS[name](picture)
-        return redrawn.astype(np.int64)
+        unlit: dict[str, Operator] = {
+            "oil": lambda rgb: oil(rgb, Oil(relief=0)),
+            "starry": lambda rgb: starry(rgb, Starry(relief=0)),
+        }
+        return unlit.get(name, OPERATORS[name])(picture).astype(np.int64)
 
     turned = draw(np.ascontiguousarray(np.rot90(scene(), turns)))
     difference = np.abs(np.rot90(draw(scene()), turns) - turned)
@@ -117,8 +127,10 @@ def test_a_moved_picture_gives_the_moved_result_so_nothing_sticks_to_the_screen(
         (ink, Ink(scale=2)),
         (oil, Oil(scale=2)),
         (pencil, Pencil(scale=2)),
+        (starry, Starry(scale=2)),
         (toon, Toon(scale=2)),
         (watercolour, Watercolour(scale=2)),
+        (woodblock, Woodblock(scale=2)),
     ],
 )
 def test_at_twice_the_scale_a_picture_twice_as_large_looks_the_same(
@@ -147,3 +159,51 @@ def test_paint_is_lit_from_above_left_and_only_where_there_is_texture() -> None:
     assert difference[15:20, 30].sum() > 0
     assert difference[21:26, 30].sum() < 0
     assert np.abs(difference[:8]).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("rgb", "colour"),
+    [
+        ((20, 20, 25), INDIGO),
+        ((60, 120, 220), AQUA),
+        ((240, 240, 240), CREAM),
+        ((25, 60, 130), PRUSSIAN),
+        ((160, 160, 160), SKY),
+    ],
+)
+def test_a_woodblock_prints_flat_tones_in_the_colours_of_its_palette(
+    rgb: tuple[int, int, int], colour: tuple[float, float, float]
+) -> None:
+    printed = to_lab(to_rgb(woodblock(np.full((40, 40, 3), rgb, np.uint8))))[20, 20]
+    assert np.linalg.norm(printed - np.array(colour)) < 12
+
+
+def test_skin_stays_warm_and_lit_in_a_woodblock() -> None:
+    picture = np.full((40, 80, 3), (150, 100, 78), np.uint8)
+    picture[:, 40:] = (215, 165, 140)
+    shaded, lit = to_lab(to_rgb(woodblock(picture)))[20, [15, 65]]
+    assert min(shaded[1], lit[1]) > 0
+    assert min(shaded[2], lit[2]) > 18
+    assert lit[0] > shaded[0] + 15
+
+
+def test_a_starry_picture_is_blue_where_it_has_no_hue_and_warm_where_it_is_bright_and_warm() -> None:
+    picture = np.full((40, 120, 3), (90, 90, 92), np.uint8)
+    picture[:, 40:80] = (250, 220, 90)
+    picture[:, 80:] = (60, 110, 230)
+    grey, yellow, blue = to_lab(to_rgb(starry(picture)))[20, [15, 60, 105]]
+    assert grey[2] < -20
+    assert blue[2] < -20
+    assert yellow[2] > 25
+    assert yellow[0] > grey[0] + 20
+
+
+def test_strokes_are_gentle_on_skin() -> None:
+    def strength(rgb: tuple[int, int, int], settings: Starry) -> float:
+        picture = np.full((60, 60, 3), rgb, np.uint8)
+        picture[:, 30:] = np.array(rgb) // 2
+        return float(to_lab(to_rgb(starry(picture, settings)))[30, 4:24, 0].std())
+
+    even, gentle = Starry(relief=0, gentleness=0), Starry(relief=0)
+    assert strength((215, 165, 140), gentle) < 0.75 * strength((215, 165, 140), even)
+    assert strength((140, 165, 215), gentle) == strength((140, 165, 215), even)

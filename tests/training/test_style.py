@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from streamfx.generate.engine import read_engine
 from streamfx.generate.networks.warp_mask import WarpMask
@@ -59,13 +60,14 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.style.STYLE_SHORT_SIDE", 40)
 
 
+@pytest.mark.parametrize("inked", [False, True])
 @pytest.mark.parametrize("factor", [1.0, 1.5, 2.0, 3.0])
 def test_a_crop_is_fused_as_if_the_whole_window_were(
-    tmp_path: Path, factor: float, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, factor: float, inked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.pictures.SHORT_SIDES", (176,))
     studio = open_studio(toy_options(tmp_path))
-    network = WarpMask(stem=4, width=8, blocks=1).eval()
+    network = WarpMask(stem=4, width=8, blocks=1, fine=inked, ink=inked).eval()
     torch.manual_seed(2)
     windows = [studio.pool.crop(index).window(factor, shift) for index, shift in enumerate([(3, -5), (0, 0)])]
     with torch.no_grad():
@@ -91,6 +93,31 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
         assert torch.equal(expected, found), name
     files = {path.suffix for path in options.work.iterdir()}
     assert files == {".json", ".jsonl", ".safetensors"}
+
+
+def test_with_imitation_larger_factors_learn_from_the_finished_factor_1(tmp_path: Path) -> None:
+    network = NETWORK | {"fine": True, "ink": True}
+    options = toy_options(tmp_path, network=network, imitation_weight=1.0, factors={1.5: 0.5, 2.0: 0.5})
+    before: dict[str, torch.Tensor] = {}
+
+    def keep(done: int) -> None:
+        if done == 2:
+            state = load_file(next(options.work.glob("*.safetensors")))
+            before.update({name: value for name, value in state.items() if name.startswith("network.")})
+
+    network_after = train(options, keep).state_dict()
+    moved = {name: value != before[f"network.generator.{name}"] for name, value in network_after.items()}
+    assert not any(changed[0].any() for changed in moved.values())
+    assert any(changed[1].any() for changed in moved.values())
+    lines = [json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()]
+    assert "imitation" in lines[-1]
+    run(options)
+    assert read_engine(options.out).spec.heads[-1] == "ink"
+
+
+def test_factor_1_cannot_imitate_itself(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="factors must be above 1 with imitation_weight"):
+        toy_options(tmp_path, imitation_weight=1.0, factors={1.0: 1.0})
 
 
 def test_every_term_is_logged(tmp_path: Path) -> None:

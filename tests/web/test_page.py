@@ -57,7 +57,7 @@ def page(*effects: str, **settings: object) -> Iterator[Page]:
         def open_file(path: Path) -> Any:
             return open_sink(str(path), format=table.source.format, preset="ultrafast", overwrite=False)
 
-        config = WebConfig.model_validate(settings)
+        config = WebConfig.model_validate({"token": False} | settings)
         sink = PageSink("web:0", "bars", table.source.format, table.desk, config, open_file)
         try:
             yield Page(table, sink)
@@ -422,6 +422,7 @@ def test_a_recording_that_breaks_is_told_and_another_can_be_started(
         "recorded 1 frames",
     ]
     assert "it ended early: fake-out: no space left" in shown.sink.notes[1]
+    assert [each.failure for each in shown.sink.recordings] == ["fake-out: no space left on device", None]
 
 
 def test_a_recording_that_cannot_be_written_is_told_and_the_page_goes_on(tmp_path: Path) -> None:
@@ -518,6 +519,7 @@ def test_a_page_is_one_of_several_outputs_of_a_live_run_and_its_changes_are_in_t
         factor=2,
         threads=1,
         announce=come,
+        settings=["web.token=false"],
     )
     threads[0].join()
     assert report.exit_code == 0, report.summary()
@@ -546,5 +548,5 @@ def test_a_missing_library_is_named_with_how_to_install_it(
 
 
 def test_the_settings_of_pages_are_documented_and_closed() -> None:
-    assert set(WebConfig.model_fields) == {"width", "quality", "recordings", "names"}
+    assert set(WebConfig.model_fields) == {"width", "quality", "recordings", "token", "names"}
     assert LiveConfig.model_fields["web"].annotation is WebConfig

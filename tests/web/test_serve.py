@@ -11,8 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,19 +20,18 @@ import av
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from streamfx.capture.pattern import PatternSource
 from streamfx.config import load_config
 from streamfx.config_serve import ServeConfig, VisitorsConfig
-from streamfx.errors import ConfigError, SinkError
+from streamfx.errors import ConfigError, FrameError, SinkError
+from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
 from streamfx.serving import serving
 from streamfx.web.peer import Peer
 from streamfx.web.visitors import Shares, shares
 from tests.web.browsers import browser, luma_of, stamp_of
+from tests.web.certificates import self_signed
 
 pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
@@ -44,7 +41,7 @@ SIZE = {"width": 160, "height": 96, "fps": 30.0}
 
 def settings(**options: object) -> ServeConfig:
     """Return settings for one visitor at any free port."""
-    given = {"port": 0, "effect": "tiny", "threads": 1, "visitors": {"most": 1}} | options
+    given = {"port": 0, "token": False, "effect": "tiny", "threads": 1, "visitors": {"most": 1}} | options
     return load_config(None, (), given, model=ServeConfig)
 
 
@@ -107,6 +104,29 @@ def test_effect_strength_and_bypass_are_turned_between_two_frames_and_noted() ->
         "bypass on", "bypass off", "tiny: strength 0", "effect tiny → other", "other: strength 1"
     ]  # fmt: skip
     assert report["effects"][0]["name"] == "other"
+
+
+def test_a_run_that_fails_here_is_a_loss_and_one_that_the_visitor_ends_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    losses: list[int] = []
+
+    async def visit(address: str) -> None:
+        async with browser(address, CAMERA) as tab:
+            await tab.join(camera=SIZE)
+            await tab.seen(2)
+            assert losses == []
+            monkeypatch.setattr(Effect, "process", failing)
+            assert "not finite" in (await tab.heard("ended"))["text"]
+
+    def failing(effect: Effect, frame: Frame) -> Frame:
+        raise FrameError("the values are not finite")
+
+    with serving(settings(visitors={"most": 1}), told.append, lambda: losses.append(1)) as address:
+        asyncio.run(visit(address))
+    assert losses == [1]
+    assert "the values are not finite" in told[-1]
 
 
 def test_pictures_of_another_size_are_scaled_into_that_of_the_camera() -> None:
@@ -286,6 +306,17 @@ def test_what_cannot_work_is_refused_before_anybody_comes(tmp_path: Path) -> Non
             pass
 
 
+@pytest.mark.parametrize("address", ["http://x", "x", "stun:", "stun://host", "stun:me@host", "turn:host"])
+def test_what_is_no_stun_server_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"stun\.0: must be a STUN server, stun:HOST"):
+        settings(stun=[address])
+
+
+@pytest.mark.parametrize("address", ["stun:stun.example.org", "stun:10.0.0.1:3478", "stun:[fd00::1]:3478"])
+def test_a_stun_server_is_taken(address: str) -> None:
+    assert settings(stun=[address]).stun == (address,)
+
+
 def test_with_a_certificate_the_page_comes_by_https(tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
 
@@ -310,7 +341,7 @@ def test_from_other_machines_nobody_comes_without_the_token() -> None:
                     found.append(response.status)
         return found
 
-    with serving(settings(host="0.0.0.0")) as address:
+    with serving(settings(host="0.0.0.0", token=True)) as address:
         shown = urlsplit(address)
         assert asyncio.run(fetch(f"http://127.0.0.1:{shown.port}/", shown.query)) == [403, 403, 403, 200]
 
@@ -334,7 +365,7 @@ def test_the_command_says_where_the_page_is_and_ends_well_with_ctrl_c() -> None:
     ) as running:
         assert running.stdout is not None
         line = running.stdout.readline()
-        assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", line)
+        assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/\?token=\S+ in a browser; Ctrl-C ends\n", line)
         told = asyncio.run(about(line.split()[1]))
         assert (told["most"], told["effect"], told["room"]) == (2, "tiny", True)
         running.send_signal(signal.SIGINT)
@@ -349,28 +380,12 @@ def test_without_the_libraries_it_says_what_to_install(monkeypatch: pytest.Monke
         pass
 
 
-def self_signed(folder: Path) -> Path:
-    """Write a certificate for 127.0.0.1 with its key, and return its path."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(alternative, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = folder / "certificate.pem"
-    path.write_bytes(private + built.public_bytes(encoding))
-    return path
-
-
 async def about(address: str) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as session, session.get(f"{address}about") as response:
+    home, question, token = address.partition("?")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{home}about{question}{token}") as response,
+    ):
         told: dict[str, Any] = await response.json()
         return told
 

@@ -23,7 +23,7 @@ def site(folder: Path, place: Place | None = None) -> Iterator[Site]:
     (folder / "index.html").write_text("<!doctype html><title>hello</title>")
     (folder / "look.css").write_text("p {}")
     (folder / "secret.txt").write_text("not offered")
-    running = Site("web:0", place or place_of("web:0"), [folder])
+    running = Site("web:0", place or place_of("web:0", token=False), [folder])
     running.start()
     try:
         yield running
@@ -48,19 +48,28 @@ def ask(address: str, path: str = "", **headers: str) -> tuple[int, str, dict[st
 
 def test_a_page_is_offered_to_this_machine_alone_unless_told_otherwise() -> None:
     assert place_of("web:8080").host == "127.0.0.1"
-    assert place_of("web:8080").token is None
     assert place_of("web:localhost:8080").host == "127.0.0.1"
-    assert place_of("web:[::1]:8080").token is None
+    assert place_of("web:[::1]:8080").host == "::1"
 
 
-@pytest.mark.parametrize("text", ["web:0.0.0.0:8080", "web:[::]:8080", "web:192.168.1.5:8080", "web:box:80"])
-def test_a_page_for_others_has_a_token_that_nobody_can_guess(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["web:8080", "web:[::1]:8080", "web:0.0.0.0:8080", "web:[::]:8080", "web:192.168.1.5:8080", "web:box:80"],
+)
+def test_a_page_has_a_token_that_nobody_can_guess(text: str) -> None:
     first, second = place_of(text), place_of(text)
     assert first.token is not None
     assert len(first.token) >= 32
     assert first.token != second.token
     assert f"?token={first.token}" in first.address(8080)
     assert first.token not in repr(first)
+
+
+def test_a_page_of_this_machine_alone_may_do_without_a_token_where_that_is_asked_for() -> None:
+    assert place_of("web:8080", token=False).token is None
+    assert place_of("web:localhost:8080", token=False).address(8080) == "http://127.0.0.1:8080/"
+    with pytest.raises(ConfigError, match="other machines can reach this page, so it needs its token"):
+        place_of("web:0.0.0.0:8080", token=False)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +134,11 @@ def test_pages_of_other_sites_get_nothing(tmp_path: Path, headers: dict[str, str
         assert ask(running.address, **headers)[0] == status
 
 
-def test_without_the_token_nobody_comes_in_and_with_it_a_cookie_does_from_then_on(tmp_path: Path) -> None:
-    with site(tmp_path, place_of("web:0.0.0.0:0")) as running:
+@pytest.mark.parametrize("text", ["web:0", "web:0.0.0.0:0"])
+def test_without_the_token_nobody_comes_in_and_with_it_a_cookie_does_from_then_on(
+    tmp_path: Path, text: str
+) -> None:
+    with site(tmp_path, place_of(text)) as running:
         port = int(running.address.split(":")[2].split("/")[0])
         home, token = f"http://127.0.0.1:{port}/", running.place.token
         status, text, _ = ask(home)
@@ -145,7 +157,7 @@ def test_without_the_token_nobody_comes_in_and_with_it_a_cookie_does_from_then_o
 
 def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with site(tmp_path) as running:
-        port = running.address.rsplit(":", 1)[1].strip("/")
+        port = running.address.rsplit(":", 1)[1].partition("/")[0]
         other = Site(f"web:{port}", place_of(f"web:{port}"), [tmp_path])
         with pytest.raises(SinkError, match=f"web:{port}: cannot listen at 127.0.0.1, port {port}: .*in use"):
             other.start()

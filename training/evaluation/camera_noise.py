@@ -16,7 +16,7 @@ FRAMES = 4
 
 
 def restlessness(
-    method: Callable[[Picture, float], Picture],
+    clip: Callable[[Sequence[Picture], float], Sequence[Picture]],
     factors: Sequence[float],
     scenes: Sequence[Picture],
     seed: int,
@@ -25,7 +25,7 @@ def restlessness(
     and factor.
 
     Args:
-        method: Gives a picture for one and a factor.
+        clip: Gives the frames of a clip for those of one and a factor.
         factors: To try.
         scenes: One picture each, shown for `FRAMES` frames, each with noise of its own.
         seed: Of the noise.
@@ -38,7 +38,7 @@ def restlessness(
             frames = [VARIANTS[noise](scene, rng) for _ in range(FRAMES)]
             own[noise] += change([as_video(frame) for frame in frames])
             for factor in factors:
-                made = change([method(frame, factor) for frame in frames])
+                made = change(clip(frames, factor))
                 changes[noise, factor] = changes.get((noise, factor), 0.0) + made
     return {(noise, factor): made / max(own[noise], 1e-9) for (noise, factor), made in changes.items()}
 

@@ -38,6 +38,16 @@ class Limit:
             return None
         return value >= limit if self.least else value <= limit
 
+    def words(self) -> str:
+        """The limit in words."""
+        limits = ", ".join(f"{limit:g}" for limit in dict.fromkeys(self.at.values()))
+        where = (
+            ""
+            if len(set(self.at.values())) == 1 and len(self.at) > 1
+            else (f" at {', '.join(f'{factor:g}' for factor in self.at)}")
+        )
+        return f"{self.figure} {'at least' if self.least else 'at most'} {limits}{where}"
+
     def told(self, value: float, factor: float) -> str:
         """The figure beside the limit."""
         return f"{self.figure} {value:.3g} (at {'least' if self.least else 'most'} {self.at[factor]:g})"

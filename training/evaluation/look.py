@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -25,11 +26,18 @@ from training.temporal import motion, warping_error
 
 log = logging.getLogger(__name__)
 
-Method = Callable[[Picture, float], Picture]
-"""Gives a picture for one and a factor."""
-
 Key = tuple[str, float | None]
 """Name of a method, and the factor."""
+
+
+class Method(Protocol):
+    """What is judged."""
+
+    def __call__(self, picture: Picture, factor: float) -> Picture:
+        """What becomes of a picture at a factor."""
+
+    def clip(self, pictures: Sequence[Picture], factor: float) -> Sequence[Picture]:
+        """What becomes of the frames of a clip at a factor."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,12 @@ class Tally:
             self.values.setdefault(name, []).append(value)
 
     def figures(self) -> dict[str, float]:
-        """All figures by name."""
+        """All figures by name, and the standard errors of those that are means of scenes."""
         found = {name: float(np.mean(values)) for name, values in self.values.items()}
+        found |= {
+            f"{name} error": float(np.std(values) / np.sqrt(len(values)))
+            for name, values in self.values.items()
+        }
         if self.spectra:
             found |= {"lock": self.folds.lock, "spectral lock": float(np.median(self.spectra))}
         if self.faces:
@@ -126,7 +138,8 @@ def measure(
     witness = Witness()
     for people in scenes.people:
         first, *others = people.read(scenes.seed)
-        _add_scene(tallies, method, first, likeness, witness)
+        # Style is judged on photographs alone, as on the cards of other versions, and because it takes long.
+        _add_scene(tallies, method, first, replace(likeness, judge=None), witness)
         for picture in others:
             _add_faces(tallies, method, picture, witness)
         log.info("judged %s", people.name)
@@ -155,7 +168,7 @@ def _add_scene(
         drawn = outputs["operator", None] = as_video(likeness.operator(source))
     reference = drawn if drawn is not None else next(iter(outputs.values()))
     sharpest = gradient_energy(reference)
-    looks = _looks(likeness.judge, source)
+    looks = style_figures(likeness.judge, source)
     for key, output in outputs.items():
         tally = tallies[key]
         tally.add_scene(output, source, sharpest)
@@ -163,7 +176,7 @@ def _add_scene(
             tally.faces += witness.look(faces, output)
         tally.add(looks(output) if key[0] == "engine" else {})
         if drawn is not None and key[0] != "operator":
-            tally.add(_nearness(output, drawn))
+            tally.add(nearness(output, drawn))
 
 
 def _add_faces(tallies: Mapping[Key, Tally], method: Method, picture: Picture, witness: Witness) -> None:
@@ -173,7 +186,7 @@ def _add_faces(tallies: Mapping[Key, Tally], method: Method, picture: Picture, w
             tally.faces += witness.look(faces, method(picture, factor))
 
 
-def _looks(judge: Judge | None, source: Picture) -> Callable[[Picture], Mapping[str, float]]:
+def style_figures(judge: Judge | None, source: Picture) -> Callable[[Picture], Mapping[str, float]]:
     """What gives style and content of an output of a source."""
     if judge is None:
         return lambda _: {}
@@ -187,7 +200,7 @@ def _looks(judge: Judge | None, source: Picture) -> Callable[[Picture], Mapping[
     return looks
 
 
-def _nearness(output: Picture, drawn: Picture) -> Mapping[str, float]:
+def nearness(output: Picture, drawn: Picture) -> Mapping[str, float]:
     """PSNR and SSIM of the luma of an output to what the operator drew."""
     made_13HW, drawn_13HW = (to_tensor(picture)[None] for picture in (output, drawn))
     return {
@@ -208,11 +221,11 @@ def _add_steadiness(
         motions = [motion(before, now) for before, now in pairwise(sources)]
         own.append(warping_error(sources, motions))
         for factor in factors:
-            error = warping_error([method(frame, factor) for frame in frames], motions)
+            error = warping_error(method.clip(frames, factor), motions)
             beyond.setdefault(factor, []).append(error - own[-1])
         log.info("judged clip %s", clip.name)
     still = [frame for material in scenes.still for frame in material.read(scenes.seed)]
-    restless = restlessness(method, factors, still, scenes.seed)
+    restless = restlessness(method.clip, factors, still, scenes.seed)
     figures["source", None]["warping error"] = float(np.mean(own))
     for factor in factors:
         mine = figures["engine", factor]

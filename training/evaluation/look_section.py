@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 
 from training.evaluation.look import Key
 from training.evaluation.material import NOISE
@@ -10,9 +11,9 @@ from training.evaluation.people import HEIGHTS, STAYED
 from training.evaluation.section import Section
 
 _PEOPLE = {"faces": ".0f", "found": ".2f", "stayed": ".2f", "moved": ".3f"}
-_PICTURE = {"edges": ".2f", "sharpness": ".2f", "lock": ".2f", "lock ratio": ".2f", "spectral lock": ".1f"}
 _STEADY = {"warping error": ".2f", "noisy": ".2f", "dark": ".2f", "compressed": ".2f"}
-_LIKENESS = {"style": ".3f", "content": ".2f", "PSNR": ".2f", "SSIM": ".3f"}
+_PICTURE = {"edges": ".2f", "sharpness": ".2f", "lock": ".2f", "lock ratio": ".2f", "spectral lock": ".1f"}
+_LIKENESS = {"style": ".3f", "content": ".2f", "PSNR": ".1f", "SSIM": ".2f"}
 
 
 def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Section]:
@@ -24,24 +25,26 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
     """
     low, high = HEIGHTS
     people = (
-        f"People and edges, on {scenes} that were not in the training, through the runtime as 8-bit "
+        f"People and steadiness, on {scenes} that were not in the training, through the runtime as 8-bit "
         f"4:2:0. Faces: frontal, {low:g} to {high:g} pixels from forehead to chin, in the source; found: "
         "share of them still found by BlazeFace; moved: how far their 68 points moved, mean of each face, "
         "median of the faces, in distances of the eyes; stayed: share found and moved by less than "
-        f"{STAYED:.0%}. Edges: correlation of gradient lengths with the source's. Sharpness: gradient "
-        "energy against the operator's, else against factor 1. Lock: strength of edges at their strongest "
-        "offset from the network's grid over their mean, 1 without stamps; lock ratio: against factor 1."
+        f"{STAYED:.0%}. Warping error beyond the source's own, in code values. Noisy, dark, compressed: "
+        f"change of a still scene with a camera's noise (deviation {NOISE:g}; in little light; as JPEG) "
+        "over the noise's own."
     )
-    steady = (
-        "Steadiness and likeness. Warping error beyond the source's own, in code values. Noisy, dark, "
-        f"compressed: change of a still scene with a camera's noise (deviation {NOISE:g}; in little light; "
-        "as JPEG) over the noise's own. Style: relative Gram distance, which stamps lower, too: read it "
-        "beside edges and lock. Content: mean squared difference at relu4_1. PSNR, SSIM: to the "
-        "operator's picture."
+    picture = (
+        "Edges: correlation of gradient lengths with the source's. Sharpness: gradient energy against the "
+        "operator's, else against factor 1. Lock: strength of edges at their strongest offset from the "
+        "network's grid over their mean, 1 without stamps; lock ratio: against factor 1; spectral lock: "
+        "power at the grid's frequencies over that beside. Style: relative Gram distance, which stamps "
+        "lower, too. Content: mean squared difference at relu4_1. Both on photographs alone. PSNR, SSIM: to "
+        "the operator's picture. "
+        + _errors([found for (method, _), found in figures.items() if method == "engine"][-1])
     )
     return [
-        _section("people and edges", people, {**_PEOPLE, **_PICTURE}, figures),
-        _section("steadiness and likeness", steady, {**_STEADY, **_LIKENESS}, figures),
+        _section("people and steadiness", people, {**_PEOPLE, **_STEADY}, figures),
+        _section("picture", picture, {**_PICTURE, **_LIKENESS}, figures),
     ]
 
 
@@ -57,3 +60,10 @@ def _section(
         if any(column in found for column in shown)
     ]
     return Section(name, note, {"method": "", "factor": "g", **shown}, rows)
+
+
+def _errors(found: Mapping[str, float]) -> str:
+    """How sure the figures of a factor are."""
+    share = sqrt(found["found"] * (1 - found["found"]) / found["faces"]) if "found" in found else 0.0
+    words = ", ".join(f"{name} {found[f'{name} error']:.2f}" for name in ("edges", "sharpness"))
+    return f"Standard errors at the last factor: found {share:.2f}, {words}."

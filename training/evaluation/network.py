@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ JUDGES = Path(__file__).parents[1] / "judges"
 Real = NDArray[np.float32]
 
 
+@cache
 def open_network(path: Path) -> Callable[[Real], tuple[Real, ...]]:
-    """What gives the outputs of a network for its one input, both in the file's layout; for one thread."""
+    """What gives the outputs of a network for its one input, both in the file's layout; for one thread. Each
+    is opened once."""
     import openvino
 
     core = openvino.Core()

@@ -20,11 +20,14 @@ class LookOptions(BaseModel):
     )
     clips: list[Material] = Field(min_length=1, description="frames that follow one another")
     still: list[Material] = Field(min_length=1, description="scenes that are shown as if nothing moved")
+    shown: list[Material] = Field(min_length=1, description="pictures of the sheet: people close up and far")
+    moving: Material | None = Field(default=None, description="frames of the moving sheet")
 
     @property
     def paths(self) -> list[Path]:
         """All files."""
-        return [material.path for material in (*self.people, *self.clips, *self.still)]
+        moving = [self.moving] if self.moving is not None else []
+        return [one.path for one in (*self.people, *self.clips, *self.still, *self.shown, *moving)]
 
 
 class EvaluateOptions(BaseModel):
@@ -63,8 +66,6 @@ class EvaluateOptions(BaseModel):
         default=None,
         description="instead: folder of partners with the names and sizes of those in pictures, one folder",
     )
-    pen_pixels: float = Field(default=1.6, gt=0, description="width of its pen at factor 1")
-    pen_growth: float = Field(default=1.0, ge=0, description="the pen grows with the factor to this power")
     classifier: str = Field(
         default="", description="engine that tells domains, its name or folder: judges the target domain"
     )
@@ -88,6 +89,11 @@ class EvaluateOptions(BaseModel):
     work: Path = Field(description="folder for evaluation.json and the sheet")
     document: bool = Field(default=False, description="write figures and sheet into the engine folder")
     threads: int = Field(default=2, ge=1)
+
+    @property
+    def held_to(self) -> Manner:
+        """The limits that a look is held to."""
+        return self.manner or (Manner.PORTRAIT if self.style is None else Manner.PAINTERLY)
 
     @model_validator(mode="after")
     def _check(self) -> EvaluateOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -54,7 +54,6 @@ class Runner:
         folder: Of the engine.
         backend: That runs it.
         scale: How many times larger pictures become, for engines that enlarge: 2 or 4.
-        without: A part of the fusion to take out, one of `parts_of` the engine.
         video: Whether pictures go through as 8-bit 4:2:0, as most video; else with nothing lost.
         threads: Processor threads; None for all.
     """
@@ -65,7 +64,6 @@ class Runner:
         backend: str = "auto",
         *,
         scale: int = 2,
-        without: Part | None = None,
         video: bool = False,
         threads: int | None = None,
     ) -> None:
@@ -73,8 +71,8 @@ class Runner:
         self._video = video
         compiled = choose(backend).compile(self.engine, CompileOptions(Precision.F32, threads))
         doublings = scale.bit_length() - 1 if self.engine.spec.enlarges else 0
-        used = compiled if without is None else _Without(compiled, without)
-        self._effect = Effect(self.engine, used, threads, doublings=doublings)
+        self._translate = _WithoutPart(compiled)
+        self._effect = Effect(self.engine, self._translate, threads, doublings=doublings)
 
     def __enter__(self) -> Runner:
         return self
@@ -94,18 +92,42 @@ class Runner:
             return from_video(self._effect.process(to_video(picture)).planes)
         return to_rgb(self._effect.process(to_frame(picture)).planes)
 
+    def clip(self, pictures: Sequence[Picture], factor: float = 1.0) -> list[Picture]:
+        """What the engine makes of pictures that follow one another as the frames of a video."""
+        self._effect.controls = Controls(strength=1.0, factor=factor)
+        frames = (to_video(picture, index) for index, picture in enumerate(pictures))
+        return [from_video(self._effect.process(frame).planes) for frame in frames]
 
-class _Without:
-    """A compiled engine with a part of its heads taken out."""
+    def without(self, part: Part) -> Callable[[Picture, float], Picture]:
+        """The same engine with a part of the fusion, one of `parts_of` it, taken out."""
 
-    def __init__(self, compiled: CompiledEngine, part: Part) -> None:
+        def run(picture: Picture, factor: float) -> Picture:
+            self._translate.part = part
+            try:
+                return self(picture, factor)
+            finally:
+                self._translate.part = None
+
+        return run
+
+
+class _WithoutPart:
+    """A compiled engine; a part of its heads can be taken out.
+
+    Attributes:
+        part: That is taken out; None: nothing.
+    """
+
+    def __init__(self, compiled: CompiledEngine) -> None:
         self._compiled = compiled
-        self._channels, self._value = _TAKEN_OUT[part]
+        self.part: Part | None = None
         self.backend, self.precision = compiled.backend, compiled.precision
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         heads = self._compiled(reduced, to_rgb, from_rgb, factor)
-        heads[self._channels] = self._value
+        if self.part is not None:
+            channels, value = _TAKEN_OUT[self.part]
+            heads[channels] = value
         return heads
 
     def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:

@@ -6,7 +6,8 @@ side 480. Sharpness: gradient energy at full size against the same network at fa
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,14 +15,18 @@ from torch import Tensor
 
 from training import losses
 from training.evaluation.chosen import pictures_of
-from training.evaluation.gradients import gradient_energy
+from training.evaluation.gradients import edge_correlation, gradient_energy
 from training.evaluation.runner import Runner
 from training.evaluation.section import Cell, Section
+from training.evaluation.stamps import Folds
 from training.features import Decoder, Encoder, adain
 from training.fused import bare
 from training.pictures import Picture, Still, to_picture, to_tensor
 
 log = logging.getLogger(__name__)
+
+_Measured: TypeAlias = tuple[list[float], float, float, float]
+"""Style by layer, content, sharpness and edges of one picture."""
 
 
 class Judge:
@@ -63,7 +68,10 @@ class Judge:
 
 
 def style(
-    runners: Mapping[str, Runner], judge: Judge, stills: Sequence[Still], bare_runner: Runner | None = None
+    runners: Mapping[str, Runner],
+    judge: Judge,
+    stills: Sequence[Still],
+    bare_engine: Callable[[Picture, float], Picture] | None = None,
 ) -> Section:
     """Figures of engines at every factor, of AdaIN, of the untouched pictures and of the style itself.
 
@@ -71,9 +79,11 @@ def style(
         runners: Engines by name; the first one is the one judged.
         judge: Of the style.
         stills: Held-out pictures.
-        bare_runner: The first engine without its detail gain, to be shown at its largest factor.
+        bare_engine: The first engine without its detail gain, to be shown at its largest factor.
     """
-    measured: dict[tuple[str, float | None], list[tuple[list[float], float, float]]] = {}
+    measured: dict[tuple[str, float | None], list[_Measured]] = {}
+    first = next(iter(runners.values()))
+    folds: dict[tuple[str, float | None], Folds] = {}
     count = 0
     for count, picture in enumerate(pictures_of(stills), 1):
         outputs: dict[tuple[str, float | None], Picture] = {
@@ -82,9 +92,9 @@ def style(
             for factor in runner.factors
         }
         sharpest = max(gradient_energy(next(iter(outputs.values()))), 1e-6)
-        if bare_runner is not None:
-            largest = bare_runner.factors[-1]
-            outputs["engine without detail", largest] = bare_runner(picture, largest)
+        if bare_engine is not None:
+            largest = first.factors[-1]
+            outputs["engine without detail", largest] = bare_engine(picture, largest)
         outputs["AdaIN", None] = judge.adain(picture)
         outputs["untouched", None] = picture
         source = judge.features(picture)
@@ -92,17 +102,22 @@ def style(
             features = source if key[0] == "untouched" else judge.features(output)
             content = losses.content(features[-1], source[-1]).item()
             sharpness = gradient_energy(output) / sharpest
-            measured.setdefault(key, []).append((judge.layers(features), content, sharpness))
+            edges = edge_correlation(output, picture)
+            measured.setdefault(key, []).append((judge.layers(features), content, sharpness, edges))
+            period = round(first.engine.spec.stride * (key[1] or first.factors[-1]))
+            folds.setdefault(key, Folds(period)).add(output)
         if count % 10 == 0:
             log.info("judged %d of %d pictures", count, len(stills))
-    rows = [_mean(method, factor, values) for (method, factor), values in measured.items()]
+    rows = [_mean(*key, values, folds[key].lock) for key, values in measured.items()]
     return Section(
         "style",
         f"Held-out pictures ({count}): no crop of their sources was in the training. Short side 480. Style: "
         "mean relative Gram distance, lower is closer to the style. Content: mean squared difference at "
         "relu4_1, lower is closer to the source. Sharpness: gradient energy against the same network at "
-        "factor 1. The style itself: its picture, reduced and enlarged, which is as close as a network "
-        "without detail gain could come.",
+        "factor 1. Edges: correlation of gradient lengths with the source's. Lock: strength of edges at "
+        "their strongest offset from the network's grid over their mean, 1 without stamps, which lower the "
+        "style distance, too. The style itself: its picture, reduced and enlarged, which is as close as a "
+        "network without detail gain could come.",
         {
             "method": "",
             "factor": "g",
@@ -110,6 +125,8 @@ def style(
             "relu1_1, 2_1, 3_1, 4_1": "",
             "content": ".2f",
             "sharpness": ".2f",
+            "edges": ".2f",
+            "lock": ".2f",
         },
         [*rows, *style_itself(judge)],
     )
@@ -123,16 +140,14 @@ def style_itself(judge: Judge) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     for factor in (2.0, 4.0):
         layers = judge.layers(judge.features(to_picture(bare(judge.style_13HW, factor)[0])))
-        rows.append(["the style itself", factor, float(np.mean(layers)), _joined(layers), None, None])
+        rows.append(["the style itself", factor, float(np.mean(layers)), _joined(layers), *4 * [None]])
     return rows
 
 
-def _mean(
-    method: str, factor: float | None, values: Sequence[tuple[list[float], float, float]]
-) -> list[Cell]:
-    layers = [float(value) for value in np.mean([layer for layer, _, _ in values], axis=0)]
-    content, sharpness = (float(np.mean([value[index] for value in values])) for index in (1, 2))
-    return [method, factor, float(np.mean(layers)), _joined(layers), content, sharpness]
+def _mean(method: str, factor: float | None, values: Sequence[_Measured], lock: float) -> list[Cell]:
+    layers = [float(value) for value in np.mean([value[0] for value in values], axis=0)]
+    others = (float(np.mean([value[index] for value in values])) for index in (1, 2, 3))
+    return [method, factor, float(np.mean(layers)), _joined(layers), *others, lock]
 
 
 def _joined(layers: Sequence[float]) -> str:

@@ -20,9 +20,9 @@ _LUMA = (219 / 255, 16)  # codes for each code of full range, and the code of bl
 _CHROMA = (224 / 255, 128)
 
 
-def to_video(picture: Picture) -> Frame:
-    """An 8-bit 4:2:0 frame (BT.709, limited range, chroma at the left) of an RGB picture HW3 of even
-    sides."""
+def to_video(picture: Picture, index: int = 0) -> Frame:
+    """The 8-bit 4:2:0 frame (BT.709, limited range, chroma at the left) number `index` of a clip, of an RGB
+    picture HW3 of even sides."""
     yuv = picture.astype(np.float32) @ TO_YUV.numpy().T
     luma, chroma = yuv[..., 0] * _LUMA[0] + _LUMA[1], yuv[..., 1:] * _CHROMA[0] + _CHROMA[1]
     beside = cv2.copyMakeBorder(chroma, 0, 0, 1, 0, cv2.BORDER_REPLICATE)
@@ -30,7 +30,7 @@ def to_video(picture: Picture) -> Frame:
     halved = (columns[0::2] + columns[1::2]) / 2
     return Frame(
         (_codes(luma), _codes(halved[..., 0]), _codes(halved[..., 1])),
-        Subsampling.YUV420, 8, COLOUR, 0, 0, Fraction(1, 25),
+        Subsampling.YUV420, 8, COLOUR, index, index, Fraction(1, 25),
     )  # fmt: skip
 
 

@@ -14,8 +14,10 @@ from training.operators.caricature import Caricature, caricature
 from training.operators.ink import Ink, ink
 from training.operators.oil import Oil, oil
 from training.operators.pencil import Pencil, pencil
+from training.operators.starry import Starry, starry
 from training.operators.toon import Toon, toon
 from training.operators.watercolour import Watercolour, watercolour
+from training.operators.woodblock import Woodblock, woodblock
 from training.pictures import Picture
 
 __all__ = [
@@ -25,15 +27,19 @@ __all__ = [
     "Oil",
     "Operator",
     "Pencil",
+    "Starry",
     "Toon",
     "Watercolour",
+    "Woodblock",
     "caricature",
     "ink",
     "line_and_wash",
     "oil",
     "pencil",
+    "starry",
     "toon",
     "watercolour",
+    "woodblock",
 ]
 
 Operator: TypeAlias = Callable[[Picture], Picture]
@@ -45,6 +51,8 @@ OPERATORS: Mapping[str, Operator] = {
     "line_and_wash": line_and_wash,
     "oil": oil,
     "pencil": pencil,
+    "starry": starry,
     "toon": toon,
     "watercolour": watercolour,
+    "woodblock": woodblock,
 }

@@ -184,3 +184,24 @@ def kuwahara(planes, direction, straightness, places, sectors, shares, stretch, 
                 b += share * mean_b
                 c += share * mean_c
             out[row, column, 0], out[row, column, 1], out[row, column, 2] = a / whole, b / whole, c / whole
+
+
+@_kernel
+def wave_across(plane, direction, shares, out):
+    """Write to `out` HW the sum over the line across the flow of shares[k] for both places k pixels off, of
+    what a plane HW has there beyond its value in the middle."""
+    height, width = plane.shape
+    for row in range(height):
+        for column in range(width):
+            across_x, across_y = -direction[row, column, 1], direction[row, column, 0]
+            here = plane[row, column]
+            total = np.float32(0)
+            for step in range(1, shares.size):
+                for away in (-step, step):
+                    left, right_share = _corner(np.float32(column) + away * across_x, width)
+                    top, low_share = _corner(np.float32(row) + away * across_y, height)
+                    right, low = min(left + 1, width - 1), min(top + 1, height - 1)
+                    upper = plane[top, left] + right_share * (plane[top, right] - plane[top, left])
+                    lower = plane[low, left] + right_share * (plane[low, right] - plane[low, left])
+                    total += shares[step] * (upper + low_share * (lower - upper) - here)
+            out[row, column] = total

@@ -1,7 +1,7 @@
-"""What stays on a GPU and is placed or added, by the GPU's kernels in Triton's interpreter, beside the
-ordinary flow; prints how far off it is as JSON.
+"""What stays on a GPU and is placed, added or fused, by the GPU's kernels in Triton's interpreter, beside
+the ordinary flow; prints how far off it is as JSON.
 
-    TRITON_INTERPRET=1 python -m tests.resident.interpreted_placing
+    TRITON_INTERPRET=1 python -m tests.resident.interpreted_ways
 
 Run by `test_placing.py` in a process of its own, because the variable is read when a kernel is defined.
 """
@@ -27,7 +27,7 @@ from streamfx.generate.spec import EngineSpec
 from streamfx.resident import steps
 from streamfx.resident.form import Form, arrays_of, copy_surface, fill
 from streamfx.resident.placing import Placing
-from streamfx.resident.recording import Kind
+from streamfx.resident.recording import Fusing, Kind, Network, Way
 from streamfx.resident.ring import Slot, device_memory
 from tests.generate.test_seen import make_spec
 
@@ -36,12 +36,20 @@ COLOUR = Colour(Matrix.BT709, CodeRange.LIMITED).assumed(SIZE[0])
 NOISE = Noise(0.5, 3, 1)
 CPU = torch.device("cpu")
 
+INKED = {
+    "format": 2,
+    "stride": 4,
+    "heads": ["translated", "mask", "displacement", "detail", "ink"],
+    "fine_luma": 4,
+    "max_displacement_pixels": 2.0,
+}
 ENGINES: dict[str, tuple[dict[str, Any], float]] = {
     "planes, their edge repeated": ({}, 1.0),
     "planes, twice as large, with noise": ({"scale": 2, "noise_channels": 2}, 2.0),
     "each plane on its own grid": ({"layout": "i420"}, 1.0),
     "each plane on its own grid, reduced": ({"layout": "i420"}, 2.0),
     "added": ({"heads": ["residual"]}, 1.0),
+    "fused, with ink and fine luma": (INKED, 2.0),
 }
 FORMS = {
     "i420": Form(SIZE),
@@ -55,10 +63,31 @@ def heads_of(values: Array, spec: EngineSpec) -> Array:
     """Return what a network might give: the picture changed, and its noise as strong as that it would be
     missed."""
     picture = values[:3] * np.float32(0.9) + 4
+    if spec.fuses:
+        return fused_heads(picture, values[3:])
     if spec.noise_channels:
         picture = picture + 60 * values[3:].mean(0)
     larger: Array = np.kron(picture, np.ones((1, spec.scale, spec.scale))).astype(np.float32)
     return larger
+
+
+def fused_heads(picture: Array, fine: Array) -> Array:
+    """Return such heads with ink, each of which hangs on channels of fine luma of its own."""
+    code = np.abs(fine).max()
+    shares = (fine / code).reshape(8, 2, *fine.shape[1:]).mean(1)
+    mask, move_x, move_y, gain, offset, rise, fall, amplitude = shares
+    inks = (gain + 0.5, offset, rise / 20, fall / 20, code * amplitude)
+    heads: Array = np.stack([*picture, 0.7 + mask, 3 * move_x, 3 * move_y, *inks]).astype(np.float32)
+    return heads
+
+
+def way_of(engine: Engine, compiled: Any, kind: Kind) -> Way:
+    """Return the steps before and after a network, as they are put on a GPU."""
+    spec = engine.spec
+    if not spec.fuses:
+        return Placing(engine, compiled, kind, CPU)
+    bound = spec.max_displacement_pixels
+    return Fusing(Network("toy", compiled, spec.stride, bound, fine_luma=spec.fine_luma), kind, CPU)
 
 
 def difference(described: dict[str, Any], factor: float, form: Form) -> int:
@@ -74,7 +103,7 @@ def difference(described: dict[str, Any], factor: float, form: Form) -> int:
 
     golden = Golden(seen.values, np.eye(3, 4, dtype=np.float32), np.eye(3, 4, dtype=np.float32), 1.0, heads)
     compiled: Any = SimpleNamespace(dtype=torch.float32, heads_shape=golden.heads_shape)
-    way = Placing(Engine(Path(), spec, golden), compiled, Kind(form, COLOUR, factor, 0), CPU)
+    way = way_of(Engine(Path(), spec, golden), compiled, Kind(form, COLOUR, factor, 0))
     source, target, planar = (Slot.new(each, device_memory(CPU)) for each in (form, form, form.planar))
     fill(source.surface, frame.planes)
     flag = torch.zeros(1, dtype=torch.int32)

@@ -1,0 +1,49 @@
+"""How long each coded picture is shown: up to the next one, whatever the source says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+
+class Durations:
+    """Holds packets back until the picture after theirs is known, and gives them its distance as duration.
+
+    Containers that state durations and not times (MP4) go wrong where a source says that a picture lasts a
+    moment, and the next one comes after a minute.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._next: dict[int, int] = {}  # the time after a time, in units of the frames' time base
+        self._held: deque[Packet[VideoStream]] = deque()
+
+    def shown(self, pts: int | None) -> None:
+        """Note the time of the next picture, in order of presentation."""
+        if pts is not None and self._last is not None:
+            self._next[self._last] = pts
+        self._last = pts if pts is not None else self._last
+
+    def settled(
+        self, packets: list[Packet[VideoStream]], *, last: bool = False
+    ) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets whose durations are known, in coding order.
+
+        Args:
+            packets: what the encoder made, with times in the same units.
+            last: nothing follows; the last picture keeps the duration it has.
+        """
+        self._held.extend(packets)
+        while self._held:
+            packet = self._held[0]
+            after = None if packet.pts is None else self._next.pop(packet.pts, None)
+            if after is None and packet.pts == self._last and not last:
+                return
+            if after is not None and packet.pts is not None:
+                packet.duration = after - packet.pts
+            yield self._held.popleft()

@@ -1,0 +1,1 @@
+"""A look of the user's own, in one command: `streamfx train`."""
