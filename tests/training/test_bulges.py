@@ -62,7 +62,7 @@ def test_a_bulge_keeps_the_order_of_things_and_has_no_kink_at_its_edge(amount: f
     found = field([bulge((100, 5), radii=(80, 80), amounts=(amount, amount))], 11, 201)[5, :, 0]
     shown = np.arange(201) + found
     assert (np.diff(shown) > 0).all()
-    # Its slope changes by 8 / radius from pixel to pixel at the edge, and less elsewhere; a kink would be steeper.
+    # Its slope changes by 8 / radius a pixel at the edge, and less elsewhere; a kink would be steeper.
     assert np.abs(np.diff(found, 2)).max() < 0.1 * abs(amount)
 
 
