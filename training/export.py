@@ -133,7 +133,7 @@ def network_fields(
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
         return common | heads
     return common | {
-        "format": 2 if network.ink or network.fine else 1,
+        "format": 2 if network.ink or network.fine or network.dilated else 1,
         "stride": warp_mask.STRIDE,
         "heads": [*warp_mask.HEADS, *["ink"] * network.ink],
         "fine_luma": warp_mask.FINE * network.fine,

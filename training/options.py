@@ -26,6 +26,7 @@ class NetworkOptions(BaseModel):
     norm: Literal["none", "instance"] = "instance"
     fine: bool = Field(default=False, description="see the luma on a grid four times finer as well")
     ink: bool = Field(default=False, description="four more heads that answer to the source's own detail")
+    dilated: bool = Field(default=False, description="each block reaches twice as far as the one before")
 
 
 class YuvNetworkOptions(BaseModel):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from streamfx.generate.networks.warp_mask import FINE, STRIDE, WarpMask
-from training import losses, pairs
+from training import losses, pairs, warped
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
@@ -36,10 +37,13 @@ from training.fused import paint
 from training.loop import LoopOptions, correct
 from training.loop import run as run_loop
 from training.operators import OPERATORS
+from training.operators.people import finder
 from training.options import NetworkOptions
 from training.pairs import Maker, PairFiles, Pairs, stack
+from training.people_pairs import people_pairs
 from training.pictures import CLIPS, Picture, Still, find_stills, noisy, spoiled
 from training.shelf import Shelf
+from training.warped import WarpedOptions
 from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
@@ -74,6 +78,11 @@ class PairedOptions(BaseModel):
     )
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
+    )
+
+    warped: WarpedOptions | None = Field(
+        default=None,
+        description="for the operator caricature: pairs of people, and only displacement is learned",
     )
 
     version: str = "1.0.0"
@@ -134,6 +143,8 @@ class PairedOptions(BaseModel):
             wrong.append(f"there is no operator {self.operator!r}; known: {', '.join(OPERATORS)}")
         if self.partners is not None and (len(self.content) > 1 or not self.content[0].is_dir()):
             wrong.append("with partners, content is one folder")
+        if self.warped is not None and self.operator != "caricature":
+            wrong.append("warped is for the operator caricature")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             wrong.append("factors: factors are at least 1, shares above 0")
         wrong += [
@@ -194,6 +205,8 @@ class PairedTrainee:
         if options.spread:
             spread(self.generator)
             forget_detail(self.generator)
+        if options.warped is not None:
+            warped.only_warp(self.generator)
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
@@ -214,10 +227,15 @@ class PairedTrainee:
         rng = np.random.default_rng([options.loop.seed, 3, number])
         factor, drawn = self.pairs.draw(number)
         side = options.crop_at(factor)
-        squares = [self._spoil(square[:, :: int(rng.choice([1, -1]))], rng) for square in drawn]
+        flips = ((square, rng.choice([False, True])) for square in drawn)
+        squares = [self._spoil(warped.mirrored(square) if flip else square, rng) for square, flip in flips]
         place_yx = rng.integers(options.temporal_shift, options.square - side - options.temporal_shift + 1, 2)
-        both_B6SS = self._crops(squares, place_yx, side)
-        source_B3SS, partner_B3SS = both_B6SS[:, :3], both_B6SS[:, 3:]
+        both_BNSS = self._crops(squares, place_yx, side)
+        source_B3SS, partner_B3SS = both_BNSS[:, :3], both_BNSS[:, 3:6]
+        if options.warped is not None and number % options.warped.fused_every:
+            heads_BKss = warped.heads(self.generator, source_B3SS, factor, options.loop.precision())
+            told = warped.terms(both_BNSS, heads_BKss, factor, options.warped)
+            return correct(self.optimisers["generator"], told)
         output_B3SS, heads_BKss = self._paint(source_B3SS, factor)
         terms = {
             "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
@@ -226,6 +244,8 @@ class PairedTrainee:
             "grid": options.grid_weight * losses.grid(heads_BKss[:, :3]),
             "displacement": options.displacement_price * losses.displacement_price(heads_BKss[:, 4:6]),
         }
+        if options.warped is not None:
+            terms |= warped.terms(both_BNSS, heads_BKss, factor, options.warped)
         if options.temporal_weight > 0 and number % options.temporal_every == 0:
             shift_yx = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
             moved_13SS = self._crops(squares[:1], place_yx + shift_yx, side)[:, :3]
@@ -242,7 +262,7 @@ class PairedTrainee:
         return correct(self.optimisers["generator"], terms) | judged
 
     def _spoil(self, square: Picture, rng: np.random.Generator) -> Picture:
-        """A pair SS6 whose source is spoiled, or as it is."""
+        """A pair whose source is spoiled, or as it is."""
         options = self.options
         if rng.random() >= options.spoiled_share:
             return square
@@ -251,7 +271,7 @@ class PairedTrainee:
         return np.concatenate([spoiled(square[..., :3], rng, deviation, quality), square[..., 3:]], axis=2)
 
     def _crops(self, squares: list[Picture], place_yx: Places, side: int) -> Tensor:
-        """Sources and partners B6SS at a place of the squares, in [0, 1]."""
+        """Pairs BNSS at a place of the squares, in [0, 1]."""
         top, left = place_yx
         crops = [square[top : top + side, left : left + side] for square in squares]
         return stack(crops).to(self.options.loop.device)
@@ -299,6 +319,10 @@ def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
             shelf = later.enter_context(closing(Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)))
             operator = OPERATORS[options.operator]
             make = pairs.drawn(shelf, operator, options.square, options.clip_share, seed)
+            if options.warped is not None:
+                people = later.enter_context(closing(warped.open_people(options.warped)))
+                other = partial(pairs.any_square, shelf, options.square, options.clip_share)
+                make = people_pairs(people, other, finder(), options.square, options.warped, seed)
             if options.pairs is not None:
                 make = pairs.kept(make, options.pairs)
         opened = Pairs(make, options.squares, options.factors, options.batch, seed)

@@ -29,7 +29,8 @@ _DARK_SHARE = 0.2  # of the squares of photographs and clips
 _LEAST_LIGHT = 0.3
 
 Maker: TypeAlias = Callable[[int], Picture]
-"""Makes the pair of an index, always the same: SS6, RGB of the source and of its partner."""
+"""Makes the pair of an index, always the same: SS6, RGB of the source and of its partner; or SS9, see
+`training.warped`."""
 
 
 class Pairs:
@@ -86,17 +87,28 @@ def drawn(shelf: Shelf, operator: Operator, side: int, clip_share: float, seed: 
 
     def make(index: int) -> Picture:
         rng = np.random.default_rng([seed, 1, index])
-        crop = cut(shelf.take(rng, clip_share)[0], side, rng)
-        square = crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
-        if rng.random() < _DARK_SHARE:
-            square = (square * rng.uniform(_LEAST_LIGHT, 1.0)).round().astype(np.uint8)
+        square = sometimes_dark(any_square(shelf, side, clip_share, rng), rng)
         return np.concatenate([square, operator(np.ascontiguousarray(square))], axis=2)
 
     return make
 
 
+def any_square(shelf: Shelf, side: int, clip_share: float, rng: np.random.Generator) -> Picture:
+    """A square by chance, of a still or a clip."""
+    crop = cut(shelf.take(rng, clip_share)[0], side, rng)
+    return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
+
+
+def sometimes_dark(square: Picture, rng: np.random.Generator) -> Picture:
+    """A square as it is or, by chance, darker."""
+    if rng.random() >= _DARK_SHARE:
+        return square
+    return np.asarray((square * rng.uniform(_LEAST_LIGHT, 1.0)).round(), np.uint8)
+
+
 def kept(make: Maker, folder: Path) -> Maker:
-    """The same pairs, each read from a PNG file in `folder` once it was made: source beside partner.
+    """The same pairs, each read from a PNG file in `folder` once it was made: source beside partner, and what
+    comes after them.
 
     What belongs to other settings must have another folder.
     """
@@ -107,10 +119,9 @@ def kept(make: Maker, folder: Path) -> Maker:
         if both is None:
             pair = make(index)
             folder.mkdir(parents=True, exist_ok=True)
-            save_still(path, np.concatenate([pair[..., :3], pair[..., 3:]], axis=1))
+            save_still(path, np.concatenate(np.split(pair, pair.shape[2] // 3, axis=2), axis=1))
             return pair
-        side = both.shape[1] // 2
-        return np.concatenate([both[:, :side], both[:, side:]], axis=2)
+        return np.concatenate(np.split(both, both.shape[1] // both.shape[0], axis=1), axis=2)
 
     return read_or_make
 

@@ -28,7 +28,7 @@ QUICK = Backoff(first_seconds=0.02, longest_seconds=0.05)
 def opened(
     text: str, gap: Gap = Gap.LAST, open_seconds: float = 10.0, read_seconds: float = 5.0
 ) -> NetworkSource:
-    settings = LiveSettings(open_seconds, read_seconds, gap, QUICK)
+    settings = LiveSettings(open_seconds, read_seconds, gap, reconnect=QUICK)
     source = open_source(text, threads=1, live=settings)
     assert isinstance(source, NetworkSource)
     return source

@@ -117,3 +117,26 @@ def test_a_flat_picture_gives_flat_heads_up_to_the_border() -> None:
 )
 def test_weights_are_mixed_by_the_logarithm_of_the_factor(factor: float, mix: list[float]) -> None:
     np.testing.assert_allclose(anchor_mix(torch.tensor([factor])), mix, atol=1e-6)
+
+
+@pytest.mark.parametrize(("dilated", "reach"), [(False, (24, 40)), (True, (48, 80))])
+def test_dilated_blocks_see_twice_as_far_as_others(dilated: bool, reach: tuple[int, int]) -> None:
+    torch.manual_seed(3)
+    made = WarpMask(4, 8, blocks=3, joined=8, dilated=dilated).eval()
+    with torch.no_grad():
+        made.heads.weight.normal_()
+    rgb = torch.rand(1, 3, 8, 256, generator=torch.Generator().manual_seed(1))
+    changed = rgb.clone()
+    changed[..., 128:132] += 0.5
+    factor = torch.tensor([4.0])
+    with torch.no_grad():
+        difference = (made.translate(rgb, factor) - made.translate(changed, factor)).abs().sum((0, 1, 2))
+    seen = difference.nonzero().flatten()
+    assert reach[0] < 128 - int(seen.min()) < reach[1]
+    assert reach[0] < int(seen.max()) - 131 < reach[1]
+
+
+def test_dilation_changes_no_weight_so_that_either_network_takes_those_of_the_other() -> None:
+    plain, dilated = (WarpMask(4, 8, blocks=3, joined=8, dilated=dilated) for dilated in (False, True))
+    shapes = [{name: values.shape for name, values in made.state_dict().items()} for made in (plain, dilated)]
+    assert shapes[0] == shapes[1]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from training.line_wash import line_and_wash
+from training.operators.caricature import Caricature, caricature
 from training.operators.engraving import Engraving, engraving
 from training.operators.ink import Ink, ink
 from training.operators.oil import Oil, oil
@@ -26,6 +27,7 @@ __all__ = [
     "OPERATORS",
     "SCREAM",
     "STARRY",
+    "Caricature",
     "Engraving",
     "Ink",
     "Oil",
@@ -35,6 +37,7 @@ __all__ = [
     "Toon",
     "Watercolour",
     "Woodblock",
+    "caricature",
     "engraving",
     "ink",
     "line_and_wash",
@@ -52,6 +55,7 @@ Operator: TypeAlias = Callable[[Picture], Picture]
 
 OPERATORS: Mapping[str, Operator] = {
     "engraving": engraving,
+    "caricature": caricature,
     "ink": ink,
     "line_and_wash": line_and_wash,
     "oil": oil,

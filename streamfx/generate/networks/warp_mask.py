@@ -42,10 +42,10 @@ class FactorConv(nn.Module):
     backend mixes once and frames cost what they would with one set.
     """
 
-    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        self.stride = stride
-        self.margin = side // 2
+        self.stride, self.dilation = stride, dilation
+        self.margin = dilation * (side // 2)
         start = nn.Conv2d(inputs, outputs, side)
         assert start.bias is not None
         self.weight = nn.Parameter(start.weight.detach().repeat(len(ANCHORS), 1, 1, 1, 1))
@@ -57,19 +57,19 @@ class FactorConv(nn.Module):
         return weight_OIss, (mix_A[:, None] * self.bias).sum(0)
 
     def forward(self, features_BIhw: Tensor, mix_A: Tensor) -> Tensor:
-        return convolve(features_BIhw, *self.mixed(mix_A), self.stride, self.margin)
+        return convolve(features_BIhw, *self.mixed(mix_A), self.stride, self.margin, self.dilation)
 
 
 class Block(nn.Module):
     """Residual block whose inner features are scaled and shifted by what the factor asks for."""
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    def __init__(self, width: int, norm: Norm, dilation: int = 1) -> None:
         super().__init__()
         self.norm = norm
-        self.first = FactorConv(width, width)
+        self.first = FactorConv(width, width, dilation=dilation)
         self.gain = nn.Parameter(torch.ones(len(ANCHORS), width))
         self.shift = nn.Parameter(torch.zeros(len(ANCHORS), width))
-        self.second = FactorConv(width, width)
+        self.second = FactorConv(width, width, dilation=dilation)
 
     def forward(self, features_BChw: Tensor, mix_A: Tensor) -> Tensor:
         gain_C11, shift_C11 = (
@@ -98,6 +98,9 @@ class WarpMask(nn.Module):
             as its differences to the reduced luma, each square of them as the channels of one pixel.
         ink: Whether there are four more heads, with which the fused step answers to the source's own detail:
             offset, slope where the detail is brighter, slope where it is darker, and amplitude.
+        dilated: Whether the kernels of each block reach twice as far as those of the block before (Yu,
+            Koltun, "Multi-Scale Context Aggregation by Dilated Convolutions", 2016): three blocks then see
+            about 63 reduced pixels around each one instead of 31, at the same price.
 
     Example:
         >>> import torch
@@ -116,6 +119,7 @@ class WarpMask(nn.Module):
         norm: Norm = "none",
         fine: bool = False,
         ink: bool = False,
+        dilated: bool = False,
     ) -> None:
         super().__init__()
         self.detail = detail
@@ -124,7 +128,9 @@ class WarpMask(nn.Module):
         self.ink = ink
         self.stem = FactorConv(3 + FINE**2 * fine, stem)
         self.down = FactorConv(stem, width, stride=2)
-        self.blocks = nn.ModuleList(Block(width, norm) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            Block(width, norm, 2**number if dilated else 1) for number in range(blocks)
+        )
         self.narrow = FactorConv(width, joined, side=1)
         self.skip = FactorConv(stem, joined, side=1)
         self.heads = FactorConv(joined, 4 * (HEAD_CHANNELS + INK_CHANNELS * ink))
@@ -218,11 +224,16 @@ def anchor_mix(factor_1: Tensor) -> Tensor:
 
 
 def convolve(
-    features_BIhw: Tensor, weight_OIss: Tensor, bias_O: Tensor | None, stride: int = 1, margin: int = 1
+    features_BIhw: Tensor,
+    weight_OIss: Tensor,
+    bias_O: Tensor | None,
+    stride: int = 1,
+    margin: int = 1,
+    dilation: int = 1,
 ) -> Tensor:
     """Convolution whose border repeats: zeros there would show as a frame around the picture."""
     bordered_BIhw = functional.pad(features_BIhw, (margin,) * 4, mode="replicate")
-    return functional.conv2d(bordered_BIhw, weight_OIss, bias_O, stride)
+    return functional.conv2d(bordered_BIhw, weight_OIss, bias_O, stride, dilation=dilation)
 
 
 def normalise(features_BChw: Tensor, norm: Norm) -> Tensor:
