@@ -382,7 +382,8 @@ def test_classifiers_are_listed_apart_from_effects(capsys: pytest.CaptureFixture
     )
     assert "\ncarve 1.0\n" in f"\n{effects}"
     assert "\ndomain " not in f"\n{effects}"
-    assert "domain 1.0\n  tells apart photo, painting, drawing; licence Apache-2.0\n" in others
+    assert "domain 1.0\n  in place of the one in " in others
+    assert "\n  tells apart photo, painting, drawing; licence Apache-2.0\n" in others
     assert main(["effects", "--json"]) == 0
     listed = [effect["name"] for effect in json.loads(capsys.readouterr().out)]
     assert "carve" in listed

@@ -21,6 +21,8 @@ class Beside:
 
     def __init__(self, extras: Extras) -> None:
         self._extras = extras
+        # Not asked of packets: the connection that a packet came by, and with it its stream, may be closed.
+        self._sounds = {stream.index for stream in extras.streams if stream.kind == "audio"}
         self._until: dict[int, Fraction] = {}  # by stream: where the last packet ends, in seconds
         self._overlapping = 0
 
@@ -55,7 +57,7 @@ class Beside:
         Moved behind that, all of it would have next to the same time, which MP4 does not hold.
         """
         ticks = packet.pts if packet.dts is None else packet.dts
-        if packet.stream.type != "audio" or ticks is None:
+        if index not in self._sounds or ticks is None:
             return True
         begin, length = ticks * packet.time_base, (packet.duration or 0) * packet.time_base
         if begin < self._until.get(index, begin) - length / 2:

@@ -231,7 +231,7 @@ def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
     caplog.set_level("INFO")
     clip = write_clip(at_home / "cut.mkv", [scene_frame(index // 8, index) for index in range(16)])
     common: dict[str, Any] = {
-        "effects": ["snow:factor=4,noise_amplitude=1"],
+        "effects": ["snow:factor=2,noise_amplitude=1"],
         "backend": "eager",
         "workers": 2,
     }

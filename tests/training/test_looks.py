@@ -24,6 +24,7 @@ from training.evaluation.price import in_turns, price
 from training.evaluation.runner import Part, Runner, _WithoutPart, parts_of
 from training.evaluation.section import Section
 from training.evaluation.verdict import engine_figures, verdict
+from training.operators import OPERATORS
 from training.options import NetworkOptions
 from training.pictures import Picture
 
@@ -241,6 +242,6 @@ def test_an_operator_and_factors_that_there_are_none_of_are_told_with_those_that
     config.write_text(json.dumps({"pictures": [str(tmp_path / "photos")], "look": look}))
     arguments = ["evaluate", str(make_engine(tmp_path, factors=[2.0])), "--config", str(config)]
     assert main([*arguments, "--operator", "crayon"]) == 1
-    assert "there is no operator 'crayon'; known: ink, line_and_wash" in capsys.readouterr().err
+    assert f"there is no operator 'crayon'; known: {', '.join(OPERATORS)}" in capsys.readouterr().err
     assert main([*arguments, "--set", "factors=[1, 4]"]) == 1
     assert "offers factors 2; give some of them" in capsys.readouterr().err

@@ -440,7 +440,14 @@ def test_a_recording_that_cannot_be_written_is_told_and_the_page_goes_on(tmp_pat
 
 
 def test_a_closed_tab_frees_everything_of_it() -> None:
+    async def running(shown: Page) -> int:
+        site, counts = shown.sink._site, list[int]()
+        site.call(lambda: counts.append(len(asyncio.all_tasks(site.loop))))
+        await asyncio.to_thread(wait_until, lambda: bool(counts))
+        return counts[0]
+
     async def visit(shown: Page) -> None:
+        of_the_server = await running(shown)
         for _ in range(3):
             async with visiting(shown) as visitor:
                 shown.step()
@@ -448,11 +455,7 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
                 assert shown.table.desk._watchers == 1
             await asyncio.to_thread(wait_until, lambda: len(shown.sink._viewers) == 0)
         await asyncio.to_thread(wait_until, lambda: shown.table.desk._watchers == 0)
-        site = shown.sink._site
-        tasks: list[int] = []
-        site.call(lambda: tasks.append(len(asyncio.all_tasks(site.loop))))
-        await asyncio.to_thread(wait_until, lambda: bool(tasks))
-        assert tasks == [1], "only the server's own is left"
+        assert await running(shown) == of_the_server
         assert shown.sink._telling is None
 
     with page("tiny") as shown:
