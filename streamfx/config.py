@@ -12,11 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, overload
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, Strict, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from streamfx.addresses import without_credentials
 from streamfx.config_text import KeyPath, Problem, Settings, is_secret_setting, read_overrides, read_yaml
 from streamfx.errors import ConfigError
+from streamfx.file_places import printable
 
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
 
@@ -49,6 +59,27 @@ Speed = Annotated[
     float, PlainValidator(_check_speed), WithJsonSchema({"type": ["number", "string"], "default": 1.0})
 ]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def check_file_name(value: object) -> str:
+    """Return the name of a file: any text, also with bytes that are no UTF-8, which pydantic would refuse.
+
+    Raises:
+        ValueError: it is none, or empty.
+    """
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+FileName = Annotated[
+    str,
+    PlainValidator(check_file_name),
+    PlainSerializer(printable, when_used="json"),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Backend = Literal["auto", "eager", "openvino", "inductor", "tensorrt"]
@@ -118,8 +149,12 @@ class TranscodeConfig(BaseModel):
 
     model_config = CLOSED
 
-    input: Text = Field(description="what to read: a video file, '-' for standard input, pictures, test:bars")
-    output: Text = Field(description="what to write: a video file (its ending picks the container), null:")
+    input: FileName = Field(
+        description="what to read: a video file, '-' for standard input, pictures, test:bars"
+    )
+    output: FileName = Field(
+        description="what to write: a video file (its ending picks the container), null:"
+    )
     effects: Texts = Field(
         default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
     )
@@ -162,7 +197,7 @@ class TranscodeConfig(BaseModel):
     verify: bool = Field(
         default=True, description="read the finished output again and compare it with the account"
     )
-    report: Text | None = Field(
+    report: FileName | None = Field(
         default=None, description="write the account of every frame to this file, as JSON"
     )
     queue: QueueConfig = Field(default_factory=QueueConfig)

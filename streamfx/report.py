@@ -14,6 +14,7 @@ from streamfx.config_live import LiveConfig
 from streamfx.decisions import FactorFacts, RoutingFacts, how_often
 from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkError
+from streamfx.file_places import beside, followed, is_written_through, name_problem, open_through, put
 from streamfx.flow import Ending, RunResult
 from streamfx.frame import VideoFormat
 from streamfx.stats import LATENCY_STAGES, Times
@@ -253,19 +254,27 @@ class Report(BaseModel):
         return ", ".join(parts)
 
     def write(self, path: str | Path) -> None:
-        """Write the report as JSON, whole or not at all.
+        """Write the report as JSON, whole or not at all; into a device or a pipe, as it comes.
 
         Raises:
             SinkError: it cannot be written there.
         """
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.part")
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        data = text.encode("utf-8", "backslashreplace")
         try:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-            temporary.replace(path)
+            if is_written_through(path):
+                with open_through(path) as device:
+                    device.write(data)
+                return
+            target = followed(path)
+            made = beside(target, "part")
+            try:
+                made.write_bytes(data)
+                put(made, target, replace=True)
+            finally:
+                made.unlink(missing_ok=True)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise SinkError(f"{path}: cannot write the report: {error.strerror}") from error
 
 
@@ -276,10 +285,16 @@ def check_report_path(path: str, *, output: str, source: str) -> None:
         ConfigError: the report would replace the output or the source.
         SinkError: there is no such folder, or no permission to write there.
     """
+    if is_written_through(Path(path)):
+        if not os.access(path, os.W_OK):
+            raise SinkError(f"{path}: cannot write the report: no permission to write to it")
+        return
     for other, what in ((output, "output"), (source, "source")):
-        if Path(path).absolute() == Path(other).absolute():
+        if os.path.realpath(path) == os.path.realpath(other):
             raise ConfigError(f"report: {path} is the {what} itself; choose another name")
-    folder = Path(path).absolute().parent
+    if problem := name_problem(followed(Path(path))):
+        raise SinkError(f"{path}: cannot write the report: {problem}")
+    folder = followed(Path(path)).absolute().parent
     if Path(path).is_dir() or not folder.is_dir():
         problem = "is a folder; give a file name" if folder.is_dir() else f"there is no folder {folder}"
         raise SinkError(f"{path}: cannot write the report: {problem}")

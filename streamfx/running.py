@@ -19,6 +19,7 @@ from streamfx.desk_state import controls_of
 from streamfx.device import cpu
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError, StageFailedError
+from streamfx.file_places import printable
 from streamfx.flow import Flow, RunResult
 from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
@@ -150,9 +151,9 @@ def _report(
     wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
     file, notes = parts.file, (*source.notes, *sink.notes, *worth_knowing)
     return Report(
-        source=describe_source(source.name, source.format, live=source.live),
+        source=describe_source(printable(source.name), source.format, live=source.live),
         output=OutputFacts(
-            name=sink.name,
+            name=printable(sink.name),
             size_bytes=file.stat().st_size if file and result.packets_written and file.is_file() else None,
         ),
         outputs=parts.accounts(),
@@ -163,16 +164,23 @@ def _report(
         machine=asdict(cpu()),
         started_at=started_at,
         seconds_to_first_frame=None if first is None else opening_seconds + first,
-        result=result,
-        differences=(*wrong, *parts.losses()),
-        notes=notes,
-        left_out=tuple(left_out(notes)),
+        result=_with_printable_texts(result),
+        differences=tuple(map(printable, (*wrong, *parts.losses()))),
+        notes=tuple(map(printable, notes)),
+        left_out=tuple(map(printable, left_out(notes))),
         factor=_factor_facts(parts),
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)
         ),
         changes=tuple(ControlChange(**asdict(change)) for change in (desk.changes if desk else ())),
     )
+
+
+def _with_printable_texts(result: RunResult) -> RunResult:
+    """Return a result whose messages a report can hold: they name files, whose names may be no UTF-8."""
+    failures = tuple(replace(each, reason=printable(each.reason)) for each in result.account.failures)
+    failure = None if result.failure is None else printable(result.failure)
+    return replace(result, account=replace(result.account, failures=failures), failure=failure)
 
 
 def _effect_facts(effect: Effect) -> EffectFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -33,11 +34,11 @@ def is_pictures(text: str) -> bool:
     """Return whether ``text`` names pictures rather than a video: a number pattern, a folder, a pattern of
     names, or a picture file that holds one picture."""
     path = Path(text.partition("?")[0])
-    if path.is_dir() or _is_glob(path):
+    if os.path.isdir(path) or _is_glob(path):
         return True
     if path.suffix.lower() in ENDINGS:
         return not _holds_several(path)
-    return bool(_NUMBER.search(path.name)) and not path.is_file()
+    return bool(_NUMBER.search(path.name)) and not os.path.isfile(path)
 
 
 class PictureSource:
@@ -184,7 +185,7 @@ def _holds_several(path: Path) -> bool:
 
 
 def _is_glob(path: Path) -> bool:
-    return "*" in path.name and not path.exists()
+    return "*" in path.name and not os.path.lexists(path)
 
 
 def _find(path: Path, notes: list[str]) -> list[Path]:

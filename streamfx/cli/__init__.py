@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from streamfx.cli.output import say, silence
+from streamfx.cli.output import open_closed_streams, say, silence
 from streamfx.cli.parser import parse
 from streamfx.errors import StreamfxError
 
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows ``streamfx``; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    open_closed_streams()
     try:
         options = parse(arguments)
         code: int = options.run(options)

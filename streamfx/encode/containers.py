@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamfx.encode.codecs import Codec, find_codec
 from streamfx.errors import ConfigError
+from streamfx.file_places import is_written_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Container:
         muxer: FFmpeg's name.
         codecs: video codecs it holds; the first is the default.
         options: muxer options that are always set.
+        streamed: those instead where nothing can be changed that was written (a pipe).
         tick_seconds: the unit its times are rounded to; None when it can take on the source's own unit.
         sound: whether it holds sound, subtitles and the like at all.
         equal_times: whether two packets of a stream may have the same time.
@@ -36,6 +38,7 @@ class Container:
     muxer: str
     codecs: tuple[str, ...]
     options: dict[str, str] = field(default_factory=dict)
+    streamed: dict[str, str] = field(default_factory=dict)
     tick_seconds: Fraction | None = None
     sound: bool = True
     equal_times: bool = False
@@ -56,12 +59,14 @@ _MOV_OPTIONS = {
     "movflags": "hybrid_fragmented+delay_moov+negative_cts_offsets",
     "frag_duration": "1000000",
 }
+_MOV_STREAMED = {"movflags": "frag_keyframe+delay_moov+negative_cts_offsets+default_base_moof"}
 _MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _MP4 = Container(
     "mp4",
     ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC),
     _MOV_OPTIONS,
+    _MOV_STREAMED,
     pixel_shape=True,
     for_players=True,
     text_encoder="mov_text",
@@ -70,6 +75,7 @@ _MP4 = Container(
 _MKV = Container(
     "matroska",
     ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
+    _MKV_OPTIONS,
     _MKV_OPTIONS,
     tick_seconds=Fraction(1, 1000),
     equal_times=True,
@@ -93,6 +99,7 @@ CONTAINERS = {
         "mov",
         ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"),
         _MOV_OPTIONS,
+        _MOV_STREAMED,
         pixel_shape=True,
         for_players=True,
         alpha=("prores",),
@@ -103,6 +110,7 @@ CONTAINERS = {
     ".webm": Container(
         "webm",
         ("vp9", "av1", "vp8", "av1_nvenc"),
+        _MKV_OPTIONS,
         _MKV_OPTIONS,
         tick_seconds=Fraction(1, 1000),
         equal_times=True,
@@ -127,6 +135,11 @@ def find_container(path: Path) -> Container:
         ConfigError: no ending, or one that stands for none; the message lists those there are.
     """
     found = CONTAINERS.get(path.suffix.lower())
+    if found is None and is_written_through(path):
+        raise ConfigError(
+            f"{path}: is a device or pipe whose name does not say the kind of video; give a link to it that is "
+            "called out.mkv, or write null: to keep nothing"
+        )
     if found is None:
         ending = (
             f"the ending '{path.suffix}' stands for no" if path.suffix else "it has no ending that says the"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -30,8 +29,10 @@ from streamfx.encode.proof import prove
 from streamfx.encode.tracks import Tracks, plan_tracks
 from streamfx.encode.verify import Expected, ExpectedStream
 from streamfx.encode.video_stream import add_video_stream, rotate
+from streamfx.encode.written_times import WrittenTimes
 from streamfx.errors import SinkError, StreamfxError
 from streamfx.extras import Extras
+from streamfx.file_places import is_written_through
 from streamfx.frame import Colour, Frame, VideoFormat
 from streamfx.notes import Converted, LeftOut
 
@@ -56,6 +57,7 @@ class FileSink:
 
     Attributes:
         path: where to.
+        through: whether it is a device or a pipe, which cannot be read again.
         notes: what was converted or left out, for the report.
         (the others are those of ``Sink``)
 
@@ -84,17 +86,17 @@ class FileSink:
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
-        self._first_seconds = self._last_seconds = self._end_seconds = Fraction(0)
-        self._rounded = 0
+        self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
         self._gif_times = GifTimes() if self._plan.container.muxer == "gif" else None
-        self._coinciding = 0
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
+        self.through = is_written_through(path)
         self._out: OutputContainer | None = None
         self._file: OutputFile | None = None
         try:
-            self._file = OutputFile(path)
+            self._file = OutputFile(path, replace=settings.overwrite)
+            self._note_through(self._file)
             self._out = self._opened(self._file, extras)
         except BaseException as error:
             self.abort()
@@ -126,20 +128,9 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
-        self._count_in(frame.time_seconds, picture.duration * (picture.time_base or frame.time_base))
-        return None
-
-    def _count_in(self, seconds: Fraction, duration_seconds: Fraction) -> None:
-        tick_seconds = self._plan.container.tick_seconds
-        if tick_seconds is not None:
-            self._rounded += seconds % tick_seconds != 0
-            same = round(seconds / tick_seconds) == round(self._last_seconds / tick_seconds)
-            self._coinciding += bool(self.frames_written) and same
-        self._last_seconds = seconds
-        self._end_seconds = seconds + duration_seconds
-        if not self.frames_written:
-            self._first_seconds = seconds
+        self._times.add(frame.time_seconds, picture.duration * (picture.time_base or frame.time_base))
         self.frames_written += 1
+        return None
 
     def finish(self) -> None:
         """Flush the encoder, complete the file and give it its name.
@@ -160,32 +151,37 @@ class FileSink:
                     self._out.mux_one(extra)
                 self._out.close()
                 self._file.close()
-                if self._plan.container.muxer in ("mp4", "mov"):
-                    shown_seconds = self._end_seconds - self._first_seconds
+                if self._plan.container.muxer in ("mp4", "mov") and not self._file.through:
+                    shown_seconds = self._times.end_seconds - self._times.first_seconds
                     languages = [stream.metadata.get("language") for stream in streams]
                     note = finish_index(self._file.partial, shown_seconds, self._tracks.covers, languages)
                     self.notes.extend([note] if note else [])
-                self._state_shape(self._file.partial)
+                if not self._file.through:
+                    self._state_shape(self._file.partial)
                 self._file.complete()
+            except FileExistsError as error:
+                kept = self._file.keep()
+                self._out = self._file = None
+                raise SinkError(
+                    f"{self.path}: something of that name appeared meanwhile, and is not replaced; "
+                    f"the finished film is in {kept}"
+                ) from error
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken("completing the file", error) from error
             self._out = self._file = None
         self.notes.extend(self._copier.notes() if self._copier else ())
-        self._note_times()
+        self.notes.extend(self._times.notes(self.path.suffix))
 
-    def _note_times(self) -> None:
-        """Say what the container's unit of time did to the times of pictures."""
-        tick_seconds, ending = self._plan.container.tick_seconds, self.path.suffix
-        if tick_seconds is None:
+    def _note_through(self, file: OutputFile) -> None:
+        """Say what a device or pipe, which is written through, cannot have."""
+        if not file.through:
             return
-        tick_ms = float(tick_seconds * 1000)
-        if self._rounded:
-            self.notes.append(f"{self._rounded} times are rounded to the {tick_ms:.3g} ms of {ending}")
-        if self._coinciding:
-            count = "1 picture has" if self._coinciding == 1 else f"{self._coinciding} pictures have"
-            self.notes.append(
-                Converted(f"{count} the time of the one before: {ending} counts in {tick_ms:.3g} ms")
-            )
+        self.notes.append(Converted(f"{self.path} is written through, and not read again to compare it"))
+        if self._tracks.covers and self._plan.container.covers == "index":
+            self.notes.append(LeftOut("cover pictures are left out: nothing can be added to what is written"))
+        shape, only_there = self._plan.video.sample_aspect_ratio, not self._plan.codec.states_pixel_shape
+        if shape not in (None, 1) and self._plan.container.display_size and only_there:
+            self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out, likewise"))
 
     def _state_shape(self, path: Path) -> None:
         """Write into Matroska what FFmpeg does not: pixels that are not square."""
@@ -216,8 +212,8 @@ class FileSink:
         pictures_only = plan.container.muxer == "gif"  # GIF states neither colours nor shape
         return Expected(
             packets=self.packets_written,
-            first_seconds=self._first_seconds,
-            last_seconds=self._last_seconds,
+            first_seconds=self._times.first_seconds,
+            last_seconds=self._times.last_seconds,
             colour=Colour() if pictures_only else plan.colour,
             size=plan.size,
             tick_seconds=plan.container.tick_seconds or video.time_base,
@@ -236,7 +232,7 @@ class FileSink:
 
     def _opened(self, file: OutputFile, extras: Extras | None) -> OutputContainer:
         plan = self._plan
-        options = dict(plan.container.options)
+        options = dict(plan.container.streamed if file.through else plan.container.options)
         if "movflags" in options and needs_free_tags(extras):
             options["movflags"] += "+use_metadata_tags"
         out = av.open(

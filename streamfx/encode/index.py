@@ -10,6 +10,7 @@ fragment before it: players would drop it (seen in FFmpeg 8.1). The box layout i
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import struct
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,9 @@ def _rewrite(
     file: IO[bytes], path: Path, index: bytearray, insert_at: int, start: int, size_bytes: int
 ) -> bool:
     """Replace the file by one with ``index`` at ``insert_at``, in place of the one at ``start``."""
-    moved = path.with_name(path.name + ".moving")
+    moved = path.with_name(
+        f".moving-{secrets.token_hex(8)}"
+    )  # short: the file's own may be as long as can be
     try:
         with moved.open("wb") as out:
             file.seek(0)

@@ -17,6 +17,7 @@ from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.picture_file import ENDINGS, PictureWriter
 from streamfx.errors import ConfigError, SinkError
 from streamfx.extras import Photo
+from streamfx.file_places import beside, followed, is_written_through, name_problem, open_through, put
 from streamfx.frame import Frame, VideoFormat
 from streamfx.notes import Converted
 
@@ -48,7 +49,7 @@ def is_pictures(text: str) -> bool:
 
 def takes_any_size(text: str) -> bool:
     """Return whether ``text`` names a folder, in which each picture may have its own size and name."""
-    return text.endswith("/") or Path(text).is_dir()
+    return text.endswith("/") or os.path.isdir(text)
 
 
 class PictureSink:
@@ -81,7 +82,7 @@ class PictureSink:
         self.frames_written = self.packets_written = 0
         self._photos = photos
         self._named: dict[str, Path] = {}
-        self._video, self._quality = video, quality
+        self._video, self._quality, self._overwrite = video, quality, overwrite
         self._writers: OrderedDict[tuple[VideoFormat, str], PictureWriter] = OrderedDict()
         if folder and photos is not None:
             self._named = _targets(path, photos.names, self.notes)
@@ -114,14 +115,12 @@ class PictureSink:
             )
         photo = self._photos.files.get(frame.index) if self._photos else None
         target = self._named[photo.name] if photo is not None and self._named else self._numbered(number)
-        partial = target.with_name(f".partial-{secrets.token_hex(8)}{target.suffix}")
         try:
             writer = self._writer(self._video if _is_like(frame, self._video) else frame.format, target)
-            partial.write_bytes(writer.written(frame, photo))
-            os.replace(partial, target)
+            self._place(writer.written(frame, photo), target)
+        except FileExistsError as error:
+            raise SinkError(f"{target}: appeared meanwhile, and is not replaced") from error
         except (av.FFmpegError, OSError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(f"{target}: cannot be written: {reason}") from error
         self.frames_written = self.packets_written = number
@@ -131,6 +130,21 @@ class PictureSink:
 
     def abort(self) -> None:
         """Do nothing: what is there is complete, and stays."""
+
+    def _place(self, data: bytes, target: Path) -> None:
+        """Write a picture, whole or not at all, where its name leads."""
+        if is_written_through(target):
+            with open_through(target) as device:
+                device.write(data)
+            return
+        target = followed(target)
+        partial = beside(target, f"partial-{secrets.token_hex(4)}")
+        try:
+            partial.write_bytes(data)
+            put(partial, target, replace=self._overwrite)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def _numbered(self, number: int) -> Path:
         name = _NUMBER.sub(lambda m: f"%{m[1] or ''}d" % number, self._path.name)
@@ -187,5 +201,8 @@ def _prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool) -> Non
             raise SinkError(f"{path}: the folder {folder} cannot be created: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SinkError(f"{path}: no permission to write in {folder}")
-    if not overwrite and (there := next((target for target in targets if target.exists()), None)):
+    if long := next((problem for target in targets if (problem := name_problem(target))), None):
+        raise SinkError(f"{path}: {long}")
+    there = next((each for each in targets if each.exists() and not is_written_through(each)), None)
+    if not overwrite and there is not None:
         raise SinkError(f"{there}: exists already; allow overwriting (--overwrite) or choose another name")
