@@ -27,10 +27,13 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 @contextmanager
-def sending(address: str, size: tuple[int, int] = (96, 160), fps: int = 25) -> Iterator[None]:
-    """Send the stamped test picture to a UDP address in real time, until the block ends."""
+def sending(
+    address: str, size: tuple[int, int] = (96, 160), fps: int = 25, at_once: int = 1
+) -> Iterator[None]:
+    """Send the stamped test picture to a UDP address in real time, so many pictures ``at_once``, until the
+    block ends."""
     stop = threading.Event()
-    thread = threading.Thread(target=_send, args=(address, size, fps, stop), name="sender")
+    thread = threading.Thread(target=_send, args=(address, size, fps, stop, at_once), name="sender")
     thread.start()
     try:
         yield
@@ -39,21 +42,21 @@ def sending(address: str, size: tuple[int, int] = (96, 160), fps: int = 25) -> I
         thread.join()
 
 
-def _send(address: str, size: tuple[int, int], fps: int, stop: threading.Event) -> None:
+def _send(address: str, size: tuple[int, int], fps: int, stop: threading.Event, at_once: int) -> None:
     with av.open(f"{address}?pkt_size=1316", "w", format="mpegts") as out:
-        _send_pictures(out, size, fps, stop)
+        _send_pictures(out, size, fps, stop, at_once=at_once)
 
 
 def _send_pictures(
-    out: Any, size: tuple[int, int], fps: int, stop: threading.Event, waiting: int = 0
+    out: Any, size: tuple[int, int], fps: int, stop: threading.Event, waiting: int = 0, at_once: int = 1
 ) -> None:
-    """Send pictures at their times; so many of them, that are ``waiting``, at once."""
+    """Send pictures at their times, or several ``at_once``; first so many, that are ``waiting``."""
     options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
     video: Any = out.add_stream("libx264", rate=fps, options=options)
     video.codec_context.height, video.codec_context.width = size
     video.codec_context.pix_fmt = "yuv420p"
     number, started = 0, time.monotonic()
-    while not stop.wait(max(started + (number - waiting) / fps - time.monotonic(), 0)):
+    while not stop.wait(max(started + (number // at_once * at_once - waiting) / fps - time.monotonic(), 0)):
         picture = video_frame(size, number, "yuv420p")
         picture.pts, picture.time_base = number, Fraction(1, fps)
         out.mux(video.encode(picture))

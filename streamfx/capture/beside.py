@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 
+_USUAL_SECONDS = Fraction(1, 500)  # of a packet that does not say how long it lasts: they differ by a half
+
+
 class Beside:
     """Hands packets of sound on to the outputs, in the time of the output. Used by one thread.
 
@@ -21,8 +24,8 @@ class Beside:
 
     def __init__(self, extras: Extras) -> None:
         self._extras = extras
-        # Not asked of packets: the connection that a packet came by, and with it its stream, may be closed.
-        self._sounds = {stream.index for stream in extras.streams if stream.kind == "audio"}
+        # Never by the packet's own stream: it may be gone with its connection.
+        self._sound = {stream.index for stream in extras.streams if stream.kind == "audio"}
         self._until: dict[int, Fraction] = {}  # by stream: where the last packet ends, in seconds
         self._overlapping = 0
 
@@ -57,9 +60,10 @@ class Beside:
         Moved behind that, all of it would have next to the same time, which MP4 does not hold.
         """
         ticks = packet.pts if packet.dts is None else packet.dts
-        if index not in self._sounds or ticks is None:
+        if index not in self._sound or ticks is None:
             return True
-        begin, length = ticks * packet.time_base, (packet.duration or 0) * packet.time_base
+        begin = ticks * packet.time_base
+        length = packet.duration * packet.time_base if packet.duration else _USUAL_SECONDS
         if begin < self._until.get(index, begin) - length / 2:
             self._overlapping += 1
             return False

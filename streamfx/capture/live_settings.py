@@ -24,14 +24,14 @@ class LiveSettings:
         open_seconds: give up opening after this time.
         read_seconds: a source that delivers nothing for so long is lost.
         gap: what is delivered meanwhile.
-        jitter_seconds: pictures that come in bursts wait up to this long for their times.
         reconnect: how it is got back.
         options: options for FFmpeg's demuxer and protocol; they win over those chosen here.
+        jitter_seconds: pictures that come in bursts wait up to this long for their times.
     """
 
     open_seconds: float = 10.0
     read_seconds: float = 5.0
     gap: Gap = Gap.LAST
-    jitter_seconds: float = 0.5
     reconnect: Backoff = field(default_factory=Backoff)
     options: tuple[tuple[str, str], ...] = ()
+    jitter_seconds: float = 0.5

@@ -137,13 +137,13 @@ class NetworkSource:
                 break
             self._note(event)
         self._absences.end()
-        self.notes.extend(self._beside.notes() if self._beside else ())
         return None
 
     def close(self) -> None:
         """End the source: a waiting read returns at once. The connection closes when its thread notices."""
         self._closed.set()
         self._receiver.stop()
+        self.notes.extend(note for note in self._beside_notes() if note not in self.notes)
 
     def _begin(self) -> None:
         """At the first read: start with what comes now."""
@@ -286,6 +286,9 @@ class NetworkSource:
         if self._pace_origin is None or now - (self._pace_origin + seconds) > _LATE_SECONDS:
             self._pace_origin = now - seconds
         self._closed.wait(max(self._pace_origin + seconds - now, 0.0))
+
+    def _beside_notes(self) -> list[str]:
+        return self._beside.notes() if self._beside is not None else []
 
     def _note_size(self, height: int, width: int) -> None:
         note = f"pictures came as {width}x{height} too; they are scaled into {self.format.size[1]}x"

@@ -11,6 +11,7 @@ import pytest
 
 from streamfx.av_planes import plane_array
 from streamfx.backoff import Backoff
+from streamfx.capture.jitter import JitterBuffer
 from streamfx.capture.live_settings import Gap, LiveSettings
 from streamfx.capture.network import NetworkSource
 from streamfx.capture.pattern import read_stamp
@@ -73,6 +74,24 @@ def test_a_sender_that_comes_back_with_another_size_is_fitted_in_and_the_times_g
     assert {frame.size for frame in frames} == {(96, 160)}
     assert all(early.pts < late.pts for early, late in pairwise(frames))
     assert [frame.index for frame in frames] == list(range(len(frames)))
+
+
+def test_pictures_that_come_several_at_once_wait_for_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    wait_seconds = JitterBuffer.wait_seconds
+
+    def noting(buffer: JitterBuffer, seconds: float, arrived_at: float) -> float:
+        waits.append(wait_seconds(buffer, seconds, arrived_at))
+        return waits[-1]
+
+    monkeypatch.setattr(JitterBuffer, "wait_seconds", noting)
+    address = udp()
+    with sending(address, at_once=5):
+        source = opened(address)
+        frames = read(source, 20)
+        source.close()
+    assert sum(wait > 0 for wait in waits) >= 8
+    assert all(early.pts < late.pts for early, late in pairwise(frames))
 
 
 def test_what_waited_while_everything_else_was_opened_is_not_shown() -> None:
