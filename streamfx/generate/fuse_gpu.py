@@ -56,8 +56,10 @@ def fuse_planes(
     sources, targets = surface.numbers(), out.numbers()
     detailed = heads.shape[1] > definition.GAIN and reduced is not None
     inked = detailed and heads.shape[1] > definition.AMPLITUDE
-    luma_ratio = _ratio(width, small_width, MOST_INKED if inked else MOST_UNROLLED)
-    chroma_ratio = _ratio(chroma_width, small_width, MOST_UNROLLED)
+    most = MOST_INKED if inked else MOST_UNROLLED
+    luma_ratio, chroma_ratio = _ratio(width, small_width, most), _ratio(chroma_width, small_width, most)
+    if inked and luma_ratio == 0:
+        chroma_ratio = 0  # or most of the threads, as many as luma takes, would repeat what others do
     pixels = tile.pixels // 2 if detailed else tile.pixels  # gain and reduced planes take registers too
     cells = math.gcd(max(1, pixels // max(luma_ratio, chroma_ratio, 1)), small_width)
     luma_owned, chroma_owned = max(luma_ratio * cells, 1), max(chroma_ratio * cells, 1)

@@ -155,8 +155,8 @@ def test_the_kernels_compile_for_real_gpus_within_the_registers_and_without_spil
     # Chroma: 4 pairs in a row, 4 columns of 5 heads, and 4 pairs each. And the strength.
     assert fused["loads"] <= 2 * 4 * 4 + 8 * 4 + 2 * 4 * 5 + 4 * 4 + 1
     assert fused["stores"] <= 2 + 2 + 2  # words of 4 bytes, and the flags
-    # Luma: 4 pixels in a row have 3 columns of 9 heads and of the reduced luma, 4 samples each, and theirs.
-    # Chroma: 2 pairs in a row, 3 columns of 6 heads and of both reduced planes, 4 pairs each, and their own.
+    # Luma: 4 pixels in a row have 3 columns of 9 heads and of the reduced luma, 4 samples each, and one of
+    # their own. Chroma: 2 pairs in a row, 3 columns of 6 heads and of both reduced planes, pairs likewise.
     assert inked["loads"] <= 2 * 3 * 10 + 4 * 5 + 2 * 3 * 8 + 2 * 5 + 1
     assert inked["stores"] <= 1 + 1 + 3
     assert reduced["loads"] < 60
