@@ -14,13 +14,13 @@ from training.operators.caricature import bulges
 from training.operators.people import LEFT_EYE, LIPS, OUTLINE, RIGHT_EYE, Person, finder, scales
 from training.pictures import Picture, read_still
 
-FACE = Path(__file__).parents[1] / "clips" / "face.jpg"
+HEAD = Path(__file__).parents[1] / "clips" / "head.jpg"
 # Where his eyes, mouth and chin are, seen by eye.
 EYES, MOUTH, CHIN = ((54, 51), (82, 51)), (68, 79), (68, 99)
 
 
 def man() -> Picture:
-    picture = read_still(FACE)
+    picture = read_still(HEAD)
     assert picture is not None
     return picture
 
