@@ -5,12 +5,11 @@ The model is what ``streamfx.transcode`` takes, what ``streamfx schema`` prints 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, overload
+from typing import Annotated, Any, Literal, overload
 
 from pydantic import (
     BaseModel,
@@ -24,8 +23,8 @@ from pydantic import (
 )
 
 from streamfx.addresses import without_credentials
-from streamfx.config_text import KeyPath, Problem, Settings, is_secret_setting, read_overrides, read_yaml
-from streamfx.errors import ConfigError
+from streamfx.config_problems import Model, validated
+from streamfx.config_text import KeyPath, Settings, read_overrides, read_yaml
 from streamfx.file_places import printable
 
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
@@ -214,9 +213,6 @@ class TranscodeConfig(BaseModel):
         return self.model_copy(update=shown)
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
 @overload
 def load_config(
     path: str | Path | None = None,
@@ -270,83 +266,12 @@ def load_config(
     for name, value in (options or {}).items():
         if value is not None:
             settings.set((name,), _typed(model, (name,), value), "")
-    return _validate(model, settings)
+    return validated(model, settings)
 
 
 def schema(model: type[BaseModel] = TranscodeConfig) -> dict[str, Any]:
     """Return the JSON schema of configuration files, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
-
-
-def _validate(model: type[Model], settings: Settings) -> Model:
-    problems = list(settings.problems)
-    config = None
-    try:
-        config = model.model_validate(settings.values)
-    except ValidationError as error:
-        refused = {problem.path for problem in problems}
-        for detail in error.errors(include_url=False):
-            path = detail["loc"]
-            if path not in refused:
-                problems.append(
-                    Problem(settings.place(path, key=_is_about_key(detail)), _explain(model, detail), path)
-                )
-    if config is None or problems:
-        ordered = sorted(problems, key=lambda problem: problem.place.order)
-        raise ConfigError("\n".join(str(problem) for problem in ordered))
-    return config
-
-
-def _is_about_key(detail: Mapping[str, Any]) -> bool:
-    return detail["type"] in {"extra_forbidden", "missing"}
-
-
-def _explain(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
-    path, kind, value = cast(KeyPath, detail["loc"]), detail["type"], detail["input"]
-    name = ".".join(str(part) for part in path)
-    if kind == "missing":
-        return f"{name!r} is missing"
-    if kind == "extra_forbidden":
-        known = _known_keys(model, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(sorted(known))}"
-        return f"unknown key {name!r}; {hint}"
-    text = str(detail["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    if kind == "literal_error":
-        near = difflib.get_close_matches(str(value), _choices(detail), n=1)
-        text += f" (did you mean '{near[0]}'?)" if near else ""
-    if is_secret_setting(path):
-        return f"{name}: {_plain(text)}, found something else"
-    found = f"{value!r}" if len(repr(value)) < 60 else f"{repr(value)[:57]}…"
-    return f"{name}: {_plain(text)}, found {without_credentials(found)}"
-
-
-def _plain(text: str) -> str:
-    for technical, plain in (
-        ("a valid integer", "a whole number"),
-        ("a valid number", "a number"),
-        ("a valid string", "text"),
-        ("a valid boolean", "true or false"),
-        ("a valid tuple", "a list"),
-        ("String should have at least 1 character", "must not be empty"),
-    ):
-        text = text.replace(technical, plain)
-    return re.sub(r"a valid dictionary( or instance of \w+)?", "a section of settings", text)
-
-
-def _choices(detail: Mapping[str, Any]) -> list[str]:
-    expected = str(detail["ctx"]["expected"]).replace(" or ", ", ")
-    return [choice.strip(" '") for choice in expected.split(",")]
-
-
-def _known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
-    for part in path:
-        annotation = model.model_fields[str(part)].annotation
-        assert isinstance(
-            annotation, type
-        )  # only sections hold keys, so only a section can hold an unknown one
-        model = cast(type[BaseModel], annotation)
-    return list(model.model_fields)
 
 
 def _typed(model: type[BaseModel], path: KeyPath, value: object) -> object:

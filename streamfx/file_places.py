@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -87,13 +88,16 @@ def put(made: Path, target: Path, *, replace: bool) -> None:
         replace: whether a file of that name may be replaced; anything else never is.
 
     Raises:
-        FileExistsError: something is there that is not to be replaced.
+        FileExistsError, IsADirectoryError: something is there that is not to be replaced.
         OSError: it cannot be done.
     """
     if replace:
         with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.lstat(target).st_mode):
-                raise FileExistsError(f"{target} is no file any more")
+            mode = os.lstat(target).st_mode
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+            if not stat.S_ISREG(mode):
+                raise FileExistsError(errno.EEXIST, "it is no file any more", str(target))
         os.replace(made, target)
         return
     try:
