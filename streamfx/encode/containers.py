@@ -137,8 +137,8 @@ def find_container(path: Path) -> Container:
     found = CONTAINERS.get(path.suffix.lower())
     if found is None and is_written_through(path):
         raise ConfigError(
-            f"{path}: is a device or pipe whose name does not say the kind of video; give a link to it that is "
-            "called out.mkv, or write null: to keep nothing"
+            f"{path}: is a device or pipe whose name does not say the kind of video; give a link to it that "
+            "is called out.mkv, or write null: to keep nothing"
         )
     if found is None:
         ending = (
