@@ -19,6 +19,7 @@ from streamfx.addresses import scheme_of, without_credentials
 from streamfx.capture.whole import fetched, index_comes_late, stored
 from streamfx.errors import SourceOpenError
 from streamfx.extras import Extras, ExtraStream
+from streamfx.file_places import is_special
 from streamfx.notes import Converted, LeftOut
 
 # A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
@@ -44,7 +45,7 @@ def open_container(text: str, hwaccel: HWAccel | None = None) -> tuple[InputCont
     if scheme_of(text) is not None:
         return _from_server(text, hwaccel)
     path = Path(text)
-    if path.is_fifo() or path.is_char_device():
+    if is_special(path):
         file = _readable(path.open("rb"), text)
         return _demuxer(file, text, hwaccel), file
     _refuse_unreadable(path)
