@@ -28,7 +28,7 @@ from streamfx.capture.description import describe
 from streamfx.capture.on_device import PicturesOnDevice
 from streamfx.capture.planar import Planarizer, assumptions, layout_of, samples_of
 from streamfx.capture.preparation import Preparation, Prepared
-from streamfx.capture.side_data import display_matrix
+from streamfx.capture.side_data import display_matrix, not_passed_on
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
 from streamfx.frame import NO_PLANES, Frame, OnDevice, Plane, Planes
@@ -195,12 +195,13 @@ class FileSource:
         extras.shift_seconds = self._clock.start_shift_seconds(container)
         self._shift = round(extras.shift_seconds / self.format.time_base)
         self._times = FrameClock(self.format)
-        self._note_what_differs()
+        self._note_what_differs(first)
 
-    def _note_what_differs(self) -> None:
+    def _note_what_differs(self, first: VideoFrame) -> None:
         layout = self._planarizer.layout
         if layout.note and self._on_device is None:
             self.notes.append(layout.note)
+        self.notes.extend(LeftOut(f"{what}: left out") for what in not_passed_on(first))
         self._note_deinterlacing()
         if self.format.top_field_first is not None:
             self.notes.append(Converted("pictures are interlaced, and stay so"))
