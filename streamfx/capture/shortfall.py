@@ -10,7 +10,7 @@ _LEEWAY_SECONDS, _LEEWAY_SHARE = 1.0, 0.02  # by how much a container's duration
 
 
 def shortfall_of(video: VideoFormat, decoding: Decoding, container: str) -> tuple[int, str | None]:
-    """Return how many pictures are missing, 0 where they are not counted, and a sentence when a file ends early.
+    """Return how many pictures are missing, 0 where they are not counted, and a sentence when there is less.
 
     Args:
         video: what the container promises.
@@ -33,7 +33,7 @@ def shortfall_of(video: VideoFormat, decoding: Decoding, container: str) -> tupl
 
 
 def all_came(video: VideoFormat, decoding: Decoding) -> bool:
-    """Return whether all that the container promised was there, so that what cannot be read is no part of it."""
+    """Return whether all that the container promised was there: what cannot be read is no part of it."""
     if video.frame_count is not None:
         return decoding.video_packets >= video.frame_count
     step_seconds = 1 / float(video.rate_fps) if video.rate_fps else 0.0
