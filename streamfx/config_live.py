@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from streamfx.addresses import without_credentials
-from streamfx.config import (
+from streamfx.config_values import (
     CLOSED,
     DEVICE,
     Backend,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, Strict
 
-from streamfx.config import CLOSED, Backend, Count, Factor, Seconds, Text, Texts
+from streamfx.config_values import CLOSED, Backend, Count, Factor, Seconds, Text, Texts
 
 
 class VisitorsConfig(BaseModel):

@@ -95,7 +95,8 @@ def put(made: Path, target: Path, *, replace: bool) -> None:
     """
     if replace:
         with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.lstat(target).st_mode):
+            mode = os.lstat(target).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder refuses by itself
                 raise FileExistsError(f"{target} is no file any more")
         os.replace(made, target)
         return

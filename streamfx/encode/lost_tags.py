@@ -89,15 +89,13 @@ def _differences(file: InputContainer, out: OutputContainer, extras: Extras, end
 
 
 def _lost(sent: Mapping[str, str], found: Mapping[str, str]) -> Iterable[str]:
-    """Yield the names of tags whose text is nowhere among what was found: containers change names."""
+    """Yield the names of tags whose text is nowhere among what was found: containers change names.
+
+    Languages are told of elsewhere, for containers change them too.
+    """
     texts = {text.strip() for text in found.values()}
     for key, text in sent.items():
-        if (
-            _matters(key)
-            and text.strip()
-            and text.strip() not in texts
-            and (key, text) != ("language", "und")
-        ):
+        if _matters(key) and key != "language" and text.strip() and text.strip() not in texts:
             yield key
 
 
