@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from streamfx.addresses import without_credentials
-from streamfx.config import (
+from streamfx.config_text import from_environment
+from streamfx.config_values import (
     CLOSED,
     DEVICE,
     Backend,
@@ -20,7 +21,6 @@ from streamfx.config import (
     Text,
     Texts,
 )
-from streamfx.config_text import from_environment
 
 
 class ReconnectConfig(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, Strict
 
-from streamfx.config import CLOSED, Backend, Count, Factor, Seconds, Text, Texts
+from streamfx.config_values import CLOSED, Backend, Count, Factor, Seconds, Text, Texts
 
 _STUN = re.compile(r"stun:(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?", re.IGNORECASE)
 

@@ -21,8 +21,11 @@ def followed(path: Path) -> Path:
 
 def is_written_through(path: Path) -> bool:
     """Return whether what is written must go into what is there: a device, a pipe, an open file."""
-    if _OWN_DESCRIPTOR.fullmatch(os.path.abspath(path)):
-        return True
+    return bool(_OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))) or is_special(path)
+
+
+def is_special(path: Path) -> bool:
+    """Return whether a device or a pipe is there: it can be read or written once, from front to back."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):

@@ -19,6 +19,7 @@ from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.flow import Ending, Flow, RunResult
 from streamfx.frame_queue import FrameQueue
 from streamfx.interrupts import interrupts_call
+from streamfx.memory import NOT_ENOUGH
 from streamfx.stages import Captured, Generate, Position, Slot, Stages
 from streamfx.stats import Snapshot, Stats
 
@@ -273,4 +274,5 @@ class Pipeline:
 
 def _describe(stage: str, index: int | None, error: BaseException) -> str:
     place = "" if index is None else f" at frame {index}"
-    return f"{stage} failed{place}: {str(error) or type(error).__name__}"
+    plain = isinstance(error, MemoryError) and not str(error)
+    return f"{stage} failed{place}: {NOT_ENOUGH if plain else str(error) or type(error).__name__}"

@@ -275,7 +275,7 @@ class Report(BaseModel):
             finally:
                 made.unlink(missing_ok=True)
         except OSError as error:
-            raise SinkError(f"{path}: cannot write the report: {error.strerror}") from error
+            raise SinkError(f"{path}: cannot write the report: {error.strerror or error}") from error
 
 
 def check_report_path(path: str, *, output: str, source: str) -> None:

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfx.config import FACTORS, LimitsConfig, QueueConfig, TranscodeConfig, load_config, schema
+from streamfx.config import LimitsConfig, QueueConfig, TranscodeConfig, load_config, schema
+from streamfx.config_values import FACTORS
 from streamfx.errors import ConfigError
 
 FILES = {"input": "a.mp4", "output": "b.mp4"}

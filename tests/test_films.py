@@ -14,6 +14,8 @@ import pytest
 from streamfx.cli import main
 from tests import media
 
+QUICK = ("--effect", "tiny", "--factor", "4", "--backend", "eager")
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -39,8 +41,7 @@ def run(at_home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     def run(source: str, target: str, *arguments: str) -> Ran:
         report = Path("report.json")
         report.unlink(missing_ok=True)
-        quick = ("--effect", "tiny", "--factor", "4", "--backend", "eager")
-        code = main(["transcode", source, target, *quick, "--report", str(report), *arguments])
+        code = main(["transcode", source, target, *QUICK, "--report", str(report), *arguments])
         return Ran(code, *capsys.readouterr(), json.loads(report.read_text()) if report.exists() else {})
 
     return run

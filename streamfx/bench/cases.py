@@ -9,7 +9,7 @@ from streamfx.backends.backend import Precision, backends
 from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import BenchConfig, Case
 from streamfx.capture.source import open_source
-from streamfx.config import check_device
+from streamfx.config_values import check_device
 from streamfx.errors import ConfigError
 from streamfx.generate.engine import Engine
 from streamfx.generate.library import load_engine

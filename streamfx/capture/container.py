@@ -11,7 +11,7 @@ from typing import IO
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
@@ -19,6 +19,7 @@ from streamfx.addresses import scheme_of, without_credentials
 from streamfx.capture.whole import fetched, index_comes_late, stored
 from streamfx.errors import SourceOpenError
 from streamfx.extras import Extras, ExtraStream
+from streamfx.file_places import is_special
 from streamfx.notes import Converted, LeftOut
 
 # A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
@@ -44,7 +45,7 @@ def open_container(text: str, hwaccel: HWAccel | None = None) -> tuple[InputCont
     if scheme_of(text) is not None:
         return _from_server(text, hwaccel)
     path = Path(text)
-    if path.is_fifo() or path.is_char_device():
+    if is_special(path):
         file = _readable(path.open("rb"), text)
         return _demuxer(file, text, hwaccel), file
     _refuse_unreadable(path)
@@ -152,7 +153,9 @@ def gather_extras(container: InputContainer, video: VideoStream, notes: list[str
     streams = [
         ExtraStream(stream.index, stream.type, _codec_name(stream), stream)
         for stream in container.streams
-        if stream.index != video.index and (stream.type != "video" or _is_cover(stream))
+        if stream.index != video.index
+        and (stream.type != "video" or _is_cover(stream))
+        and not _holds_chapters(stream)
     ]
     extras = Extras(
         streams=tuple(streams),
@@ -203,6 +206,11 @@ def _refuse_unreadable(path: Path) -> None:
 def _looked_in(path: Path) -> str:
     folder = path.absolute().parent
     return f" in {folder}" if folder.is_dir() else f" (there is no folder {folder} either)"
+
+
+def _holds_chapters(stream: Stream) -> bool:
+    """Return whether a stream of an MP4 is the text of its chapters, which FFmpeg has read already."""
+    return stream.type == "data" and stream.discard is Discard.all
 
 
 def _is_cover(stream: Stream) -> bool:

@@ -28,7 +28,8 @@ from streamfx.capture.description import describe
 from streamfx.capture.on_device import PicturesOnDevice
 from streamfx.capture.planar import Planarizer, assumptions, layout_of, samples_of
 from streamfx.capture.preparation import Preparation, Prepared
-from streamfx.capture.side_data import display_matrix
+from streamfx.capture.shortfall import FREE_CLOCKS, all_came, shortfall_of
+from streamfx.capture.side_data import display_matrix, not_passed_on
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.extras import Extras
 from streamfx.frame import NO_PLANES, Frame, OnDevice, Plane, Planes
@@ -36,8 +37,6 @@ from streamfx.notes import Converted, LeftOut
 
 log = logging.getLogger(__name__)
 
-_FREE_CLOCKS = {"mpegts", "mpeg"}  # containers whose clock starts anywhere and may be set anew in between
-_LEEWAY_SECONDS, _LEEWAY_SHARE = 1.0, 0.02  # by how much a container's duration may be wrong unremarked
 _UNDECODABLE_AT_OPEN = 200  # broken packets before the first good picture, after which the file is given up
 
 
@@ -93,7 +92,7 @@ class FileSource:
             extras = gather_extras(self._container, self._video, self.notes)
             self.extras: Extras | None = extras
             self._container_name = self._container.format.name
-            self._clock = PacketClock(discontinuous=self._container_name in _FREE_CLOCKS)
+            self._clock = PacketClock(discontinuous=self._container_name in FREE_CLOCKS)
             self._decoding = Decoding(
                 self._container,
                 self._video,
@@ -195,12 +194,13 @@ class FileSource:
         extras.shift_seconds = self._clock.start_shift_seconds(container)
         self._shift = round(extras.shift_seconds / self.format.time_base)
         self._times = FrameClock(self.format)
-        self._note_what_differs()
+        self._note_what_differs(first)
 
-    def _note_what_differs(self) -> None:
+    def _note_what_differs(self, first: VideoFrame) -> None:
         layout = self._planarizer.layout
         if layout.note and self._on_device is None:
             self.notes.append(layout.note)
+        self.notes.extend(LeftOut(f"{what}: left out") for what in not_passed_on(first))
         self._note_deinterlacing()
         if self.format.top_field_first is not None:
             self.notes.append(Converted("pictures are interlaced, and stay so"))
@@ -269,7 +269,8 @@ class FileSource:
             return
         self._summed_up = True
         self._note_deinterlacing()
-        self._measure_shortfall()
+        self.shortfall, early = shortfall_of(self.format, self._decoding, self._container_name)
+        self.notes.extend([early] if early else [])
         self.notes.extend(self._times.notes())
         if self.damaged:
             self.notes.append(
@@ -285,37 +286,11 @@ class FileSource:
         if not any(old.endswith(start) for old in self.notes):
             self.notes.append(Converted(note))
 
-    def _measure_shortfall(self) -> None:
-        """Compare what was found with what the container promised: pictures where it counts them, else
-        time."""
-        promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
-        found, reached_seconds = self._decoding.video_packets, self._decoding.reached_seconds
-        if promised is not None and found < promised:
-            self.shortfall = promised - found
-            self.notes.append(f"the file ends early: it promises {promised} pictures and holds {found}")
-        elif promised is None and duration_seconds is not None and self._container_name not in _FREE_CLOCKS:
-            leeway_seconds = max(_LEEWAY_SECONDS, _LEEWAY_SHARE * duration_seconds)
-            if reached_seconds < duration_seconds - leeway_seconds:
-                ends = f"it promises {duration_seconds:.2f} s and ends at {reached_seconds:.2f} s"
-                self.notes.append(f"the file ends early: {ends}")
-
     def _refuse_broken_end(self) -> None:
         """Raise, once, when reading failed before everything was there."""
         reason, self._decoding.broke_off = self._decoding.broke_off, None
-        if reason is not None and not self._all_came():
+        if reason is not None and not all_came(self.format, self._decoding):
             raise DecodeError(f"{self.name}: {reason}; what follows is missing")
-
-    def _all_came(self) -> bool:
-        """Return whether all that the container promised was there, so that what cannot be read is no part
-        of it."""
-        promised, duration_seconds = self.format.frame_count, self.format.duration_seconds
-        if promised is not None:
-            return self._decoding.video_packets >= promised
-        step_seconds = 1 / float(self.format.rate_fps) if self.format.rate_fps else 0.0
-        return (
-            duration_seconds is not None
-            and self._decoding.reached_seconds >= duration_seconds - 1.5 * step_seconds
-        )
 
     def _release(self) -> None:
         self._decoding.close()

@@ -39,6 +39,28 @@ def hdr_metadata(picture: VideoFrame) -> HdrMetadata | None:
     return HdrMetadata(primaries, white, luminance, content)
 
 
+_NOT_PASSED_ON = {
+    Type.A53_CC: "closed captions in the pictures",
+    Type.STEREO3D: "that pictures are stereoscopic",
+    Type.SPHERICAL: "that pictures show all directions",
+    Type.ICC_PROFILE: "a colour profile",
+    Type.S12M_TIMECODE: "timecodes in the pictures",
+    Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    Type.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
+    Type.DOVI_METADATA: "Dolby Vision metadata",
+    Type.AFD: "the part of pictures that is active",
+}
+
+
+def not_passed_on(picture: VideoFrame) -> list[str]:
+    """Return what a decoded picture carries that is not in the output, in words."""
+    try:
+        kinds = [entry.type for entry in cast("Iterable[SideData]", picture.side_data)]
+    except ValueError:  # see below
+        return []
+    return [words for kind, words in _NOT_PASSED_ON.items() if kind in kinds]
+
+
 def display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of the display matrix, or None when the picture is shown as it is."""
     data = _bytes(picture, Type.DISPLAYMATRIX)

@@ -6,9 +6,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from streamfx.cli.output import open_closed_streams, say, silence
+from streamfx.cli.output import prepare_streams, say, silence
 from streamfx.cli.parser import parse
 from streamfx.errors import StreamfxError
+from streamfx.memory import NOT_ENOUGH, memory_hint
 
 EXIT_ALL_THERE = 0
 EXIT_WITH_LOSSES = 1
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows ``streamfx``; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    open_closed_streams()
+    prepare_streams()
     try:
         options = parse(arguments)
         code: int = options.run(options)
@@ -39,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped", EXIT_STOPPED)
     except StreamfxError as error:
         return _fail(str(error), EXIT_REFUSED, debug="--debug" in arguments)
+    except MemoryError:
+        return _fail(NOT_ENOUGH + memory_hint(), EXIT_REFUSED, debug="--debug" in arguments)
     except Exception as error:
-        message = (
-            f"unexpected {type(error).__name__}: {error} (this is a fault of streamfx; --debug shows where)"
-        )
+        why = memory_hint() or " (this is a fault of streamfx; --debug shows where)"
+        message = f"unexpected {type(error).__name__}: {error}{why}"
         return _fail(message, EXIT_WITH_LOSSES, debug="--debug" in arguments)
     return code
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from io import TextIOWrapper
 from typing import TextIO
 
 from streamfx.addresses import without_credentials
@@ -34,8 +35,8 @@ def silence(descriptor: int) -> None:
     os.close(nowhere)
 
 
-def open_closed_streams() -> None:
-    """Give a process that was started without stdin, stdout or stderr one that leads nowhere.
+def prepare_streams() -> None:
+    """Let stdout and stderr take any text; give a process that was started without one that leads nowhere.
 
     Else the next file that is opened would take the place of the missing one, and get what libraries print.
     """
@@ -47,6 +48,9 @@ def open_closed_streams() -> None:
             if nowhere != descriptor:
                 os.dup2(nowhere, descriptor)
                 os.close(nowhere)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names and help hold what not every encoding does
+            stream.reconfigure(errors="backslashreplace")
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # it stays open
     if sys.stderr is None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from streamfx.cli.bench_options import add_bench, size_of, with_what
+from streamfx.cli.film_options import add_film_options
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
 from streamfx.errors import ConfigError
@@ -113,25 +114,7 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
     speed, encoding = _add_run_options(command)
-    speed.add_argument(
-        "--speed", metavar="N", help="how many times faster than real time a file is to be done; 1 by default"
-    )
-    encoding.add_argument(
-        "--pixel-format",
-        metavar="NAME",
-        help="convert pictures to it, yuv420p for instance, as FFmpeg names it",
-    )
-    encoding.add_argument(
-        "--deinterlace",
-        metavar="HOW",
-        help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
-    )
-    encoding.add_argument(
-        "--strict",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="refuse an OUTPUT that would lack something of INPUT",
-    )
+    add_film_options(speed, encoding)
     command.set_defaults(run=_transcode)
     return command
 

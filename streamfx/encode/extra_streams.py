@@ -63,6 +63,12 @@ class CopiedStream:
     broken: int = 0
     last_dts: int | None = None
 
+    @property
+    def coding(self) -> str:
+        """FFmpeg's name of the coding it has in the output; "unknown" where there is none."""
+        context: object = self.target.codec_context  # None for attachments and some data
+        return "unknown" if context is None else self.target.codec_context.name
+
 
 class StreamCopier:
     """Adds the source's streams to an output and brings their packets into it.
@@ -168,7 +174,7 @@ def _counted(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[P
     """Yield packets as those of the output, and keep the account of them."""
     for packet in packets:
         packet.stream = copied.target
-        if says_something(copied.target.codec_context.name, packet.size):
+        if says_something(copied.coding, packet.size):
             copied.packets += 1
             copied.size_bytes += packet.size
             if copied.first_seconds is None and packet.pts is not None:

@@ -21,6 +21,7 @@ from streamfx.encode.extra_streams import (
 )
 from streamfx.encode.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
 from streamfx.encode.index import finish_index
+from streamfx.encode.lost_tags import holds_tags, lost_tags, tags_without_a_place
 from streamfx.encode.matroska import shown_size, write_shown_size
 from streamfx.encode.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.pixels import Packer, Packing, Packs
@@ -223,7 +224,7 @@ class FileSink:
                     str(each.source),
                     each.source.kind,
                     each.packets,
-                    each.size_bytes if each.target.codec_context.name.startswith("pcm_") else None,
+                    each.size_bytes if each.coding.startswith("pcm_") else None,
                     each.first_seconds,
                 )
                 for each in copied
@@ -259,10 +260,16 @@ class FileSink:
         return out
 
     def _prove(self, out: OutputContainer, options: dict[str, str], extras: Extras | None) -> None:
+        ending, muxer = self.path.suffix, self._plan.container.muxer
+        if extras is not None and not holds_tags(muxer):
+            kept = [copied.target for copied in self._copier.streams.values()] if self._copier else []
+            self.notes.extend(tags_without_a_place(extras, kept, ending))
         if not self._plan.container.sound:
             return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
         try:
-            prove(out, options, extras, self._copier)
+            data = prove(out, options, extras, self._copier)
+            if extras is not None and holds_tags(muxer):
+                self.notes.extend(lost_tags(data, out, extras, ending))
         except (av.FFmpegError, ValueError) as error:
             self._close_quietly(out)
             raise SinkError(

@@ -14,12 +14,13 @@ from pathlib import Path
 import av
 
 from streamfx.encode.containers import CONTAINERS
+from streamfx.encode.lost_tags import tags_without_a_place
 from streamfx.encode.picture_file import ENDINGS, PictureWriter
 from streamfx.errors import ConfigError, SinkError
-from streamfx.extras import Photo
+from streamfx.extras import Extras, Photo
 from streamfx.file_places import beside, followed, is_written_through, name_problem, open_through, put
 from streamfx.frame import Frame, VideoFormat
-from streamfx.notes import Converted
+from streamfx.notes import Converted, LeftOut
 
 _NUMBER = re.compile(r"%(0\d+)?d")
 _FOLDER_PATTERN = "%05d.png"
@@ -60,6 +61,7 @@ class PictureSink:
             which gets the names of ``photos``, or without those ``%05d.png``.
         video: format of the frames; in a folder each frame may have its own.
         photos: the files that frames come from; None where they come from none.
+        extras: what a film holds beside its pictures, which is left out; None without.
         quality: of JPEG, 2 (best) to 31; None for 3.
         overwrite: whether pictures of these names may be replaced.
 
@@ -74,6 +76,7 @@ class PictureSink:
         video: VideoFormat,
         *,
         photos: Photos | None = None,
+        extras: Extras | None = None,
         quality: int | None = None,
         overwrite: bool = True,
     ) -> None:
@@ -81,6 +84,9 @@ class PictureSink:
         self.name, self.notes = text, list[str]()
         self.frames_written = self.packets_written = 0
         self._photos = photos
+        if extras is not None:
+            self.notes += [LeftOut(f"{stream} is left out: pictures hold none") for stream in extras.streams]
+            self.notes += tags_without_a_place(extras, (), "a picture")
         self._named: dict[str, Path] = {}
         self._video, self._quality, self._overwrite = video, quality, overwrite
         self._writers: OrderedDict[tuple[VideoFormat, str], PictureWriter] = OrderedDict()

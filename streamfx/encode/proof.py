@@ -17,8 +17,11 @@ _PACKETS = 3  # of each stream; some muxers look into the first ones
 
 def prove(
     out: OutputContainer, options: Mapping[str, str], extras: Extras | None, copier: StreamCopier | None
-) -> None:
+) -> bytes:
     """Write a file like ``out`` into memory, with the same streams and tags, from its header to its end.
+
+    Returns:
+        That file.
 
     Args:
         out: the output, its header written, so that what is known of its streams is final.
@@ -29,8 +32,9 @@ def prove(
     Raises:
         FFmpegError, ValueError: the file cannot be completed.
     """
+    data = io.BytesIO()
     trial = av.open(
-        io.BytesIO(),
+        data,
         "w",
         format=out.format.name,
         container_options=dict(options),
@@ -57,6 +61,7 @@ def prove(
                         bare.stream = trial.streams[copied.target.index]
                         trial.mux_one(bare)
         trial.close()
+        return data.getvalue()
     finally:
         with contextlib.suppress(av.FFmpegError, ValueError):
             trial.close()

@@ -167,7 +167,7 @@ def open_sink(
     from streamfx.encode.routes import is_route
 
     if is_pictures(text) and not is_route(text):
-        return PictureSink(text, format, photos=photos, quality=quality, overwrite=overwrite)
+        return PictureSink(text, format, photos=photos, extras=extras, quality=quality, overwrite=overwrite)
     from streamfx.encode.file import FileSink
     from streamfx.encode.network import NetworkSink
     from streamfx.encode.plan import EncodeSettings

@@ -124,6 +124,8 @@ def stream_problem(muxer: str, stream: ExtraStream, extras: Extras) -> str | Non
         return "of an unknown kind"
     if stream.kind == "video":
         return "a cover picture"
+    if stream.kind == "attachment" and muxer != "matroska":
+        return f"{muxer} holds no attachments"  # WebM takes one, and does not write it
     if stream.kind == "audio" and not is_known(stream):
         return "its sample rate or its channels are not stated"
     if muxer in _KNOWN_CODECS and stream.codec not in _KNOWN_CODECS[muxer]:

@@ -18,6 +18,7 @@ from streamfx.encode.pixels import AV_RANGES
 from streamfx.encode.plan import OutputPlan
 from streamfx.errors import ConfigError, SinkError
 from streamfx.frame import ChromaLocation
+from streamfx.memory import memory_hint
 
 _TOP_FIELD_FIRST, _BOTTOM_FIELD_FIRST = 2, 3  # FFmpeg's AV_FIELD_TT and AV_FIELD_BB
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
@@ -79,7 +80,7 @@ def _start(stream: VideoStream, plan: OutputPlan) -> None:
         )
         raise SinkError(
             f"{plan.name}: encoder {plan.codec.encoder} does not start with {settings}: "
-            f"{write_problem(error)}{hint}"
+            f"{write_problem(error)}{hint}{memory_hint()}"
         ) from error
     if context.options:  # PyAV leaves here what the encoder did not take
         raise ConfigError(f"encoder {plan.codec.encoder} has no option {', '.join(context.options)}")

@@ -154,10 +154,13 @@ def test_attachments_come_through_or_are_left_out_with_a_note(tmp_path: Path) ->
                 packet.stream = targets[packet.stream_index]
                 out.mux(packet)
     sink = pass_file(with_font, tmp_path / "out.mkv")
+    assert verify_output(sink.path, sink.expected()) == []
     with av.open(str(sink.path)) as file:
         assert [each.data for each in file.streams.attachments] == [b"not really a font"]
     sink = pass_file(with_font, tmp_path / "out.mp4")
-    assert left_out(sink.notes) == ["stream 2 (attachment, sans.ttf) is left out: mp4 does not hold such"]
+    assert left_out(sink.notes) == ["stream 2 (attachment, sans.ttf) is left out: mp4 holds no attachments"]
+    sink = pass_file(with_font, tmp_path / "out.webm")
+    assert left_out(sink.notes) == ["stream 2 (attachment, sans.ttf) is left out: webm holds no attachments"]
 
 
 @pytest.mark.parametrize(
