@@ -69,7 +69,8 @@ HOMES = {
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "transcoding", "desk", "run_effects", "run_device", "serving", "web", "build_engine",
+    "streaming", "outcome", "transcoding", "desk", "run_effects", "run_device", "serving", "web",
+    "build_engine",
     "resident",
 )  # fmt: skip
 
