@@ -102,7 +102,7 @@ class Stages:
             if self.ledger.frames_in == self.flow.frame_limit or self.time_is_up():
                 self.source_ended = True
                 return
-            position.index = self.ledger.frames_in
+            position.index = self.ledger.frames_taken
             started = self.read_since = time.monotonic()
             try:
                 frame = self.source.read()
@@ -119,7 +119,7 @@ class Stages:
             self.stats.add("decode", now - started)
             self._add_live(frame, "capture", now - frame.captured_ns / 1e9)
             in_a_row = 0
-            self.ledger.enter(frame.index)
+            self.ledger.enter(frame.index, filler=frame.repeated)
             if not self.captured.put(Captured(frame, now)):
                 return
 

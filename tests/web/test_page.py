@@ -317,6 +317,10 @@ def test_figures_come_while_somebody_looks() -> None:
             shown.table.desk.look(snapshot_of_a_run())
             told = await visitor.told("figures")
             assert told["frames_in"] == 12
+            assert told["stale_seconds"] is None, "no frame has come yet"
+            shown.step()
+            told = await visitor.told("figures", lambda told: told["stale_seconds"] is not None)
+            assert told["stale_seconds"] >= 0
             assert told["drops"] == {"queue full, oldest dropped": 2}
             assert told["factor"] == {"factor": 2.0, "why": "as asked for"}
             assert told["stages_ms"] == {"generate": 20.0}
@@ -452,7 +456,7 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
         tasks: list[int] = []
         site.call(lambda: tasks.append(len(asyncio.all_tasks(site.loop))))
         await asyncio.to_thread(wait_until, lambda: bool(tasks))
-        assert tasks == [1], "only the server's own is left"
+        assert tasks == [2], "only the server's own are left: one that waits to stop, one that accepts"
         assert shown.sink._telling is None
 
     with page("tiny") as shown:
