@@ -87,6 +87,10 @@ class SinkAwayError(SinkError):
     """An output is not there now: nobody answers. Another time somebody may."""
 
 
+class SinkClosedError(SinkError):
+    """An output was closed by who looked at it, which is no failure."""
+
+
 class StageFailedError(StreamfxError, RuntimeError):
     """A pipeline stage failed; the original exception is its ``__cause__``.
 

@@ -173,7 +173,7 @@ def sample_of(out: av.container.OutputContainer) -> bytes:
     return data.getvalue()
 
 
-def _import_path() -> str:
+def import_path() -> str:
     """Return where the process must look for what it imports: where this one found it."""
     home = str(Path(__file__).parents[2])
     return os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -193,7 +193,7 @@ class Relay:
         self._header: bytearray | None = bytearray()  # what is written before it connects
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "streamfx.encode.relay"],
-            env=os.environ | {"PYTHONPATH": _import_path()},
+            env=os.environ | {"PYTHONPATH": import_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
