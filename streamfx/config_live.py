@@ -55,6 +55,7 @@ class SourceConfig(BaseModel):
         default=0.5,
         description="longest wait of pictures that come in bursts, for their times; 0: none waits",
     )
+    loop: bool = Field(default=False, description="play a file again and again, with its sound")
     options: dict[Text, str] = Field(
         default_factory=dict, description="options for the demuxer and protocol, as FFmpeg spells them"
     )
@@ -162,6 +163,10 @@ class LiveConfig(BaseModel):
     )
     threads: Count | None = Field(default=None, description="processor threads to use; null for all")
     overwrite: bool = Field(default=False, description="replace an output file when it exists")
+    wait: bool = Field(
+        default=True,
+        description="a source or server that is away at the start is waited for; false: the run is refused",
+    )
     verify: bool = Field(
         default=True, description="read finished files again and compare them with the account"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,6 +49,7 @@ class Desk:
         snapshot: the latest state of the run; None before the first.
         changes: what was changed, in order.
         failures: where effects failed after a change and were bypassed.
+        last_frame_at: when the last frame of the source was taken up, monotonic clock; None before the first.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Desk:
         self.snapshot: Snapshot | None = None
         self.changes: list[Change] = []
         self.failures: list[str] = []
+        self.last_frame_at: float | None = None
         self._effects, self._first = effects, effects
         self._elapsed_seconds = elapsed_seconds
         self._bypass = False
@@ -103,7 +106,7 @@ class Desk:
         """
         with self._in_frame:
             chain, bypass = self._effects.chain, self._bypass
-            self._last_index = frame.index
+            self._last_index, self.last_frame_at = frame.index, time.monotonic()
             if self._watchers:
                 with self._keeping:
                     self._sources.append(frame)

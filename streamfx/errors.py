@@ -43,6 +43,10 @@ class SourceOpenError(StreamfxError, OSError):
     """A source cannot be opened: missing, empty, not a video, no permission, no such device."""
 
 
+class SourceAwayError(SourceOpenError):
+    """A source is not there now: nobody answers, or nothing comes. Another time it may be."""
+
+
 class SourceLostError(StreamfxError, ConnectionError):
     """A source that was open is gone and the allowed attempts to get it back are used up."""
 
@@ -77,6 +81,14 @@ class DeviceMemoryError(StreamfxError, MemoryError):
 
 class SinkError(StreamfxError, OSError):
     """An output cannot be opened or written."""
+
+
+class SinkAwayError(SinkError):
+    """An output is not there now: nobody answers. Another time somebody may."""
+
+
+class SinkClosedError(SinkError):
+    """An output was closed by who looked at it, which is no failure."""
 
 
 class StageFailedError(StreamfxError, RuntimeError):

@@ -21,6 +21,7 @@ class Account:
 
     Attributes:
         frames_in: frames that came out of the source, broken ones included.
+        fillers: frames made in place of pictures that did not come, which nothing came in for.
         encoded: frames the sink accepted with their own picture.
         repeated: frames the sink was given the previous picture for.
         dropped: frames given up, by cause.
@@ -30,6 +31,7 @@ class Account:
     """
 
     frames_in: int = 0
+    fillers: int = 0
     encoded: int = 0
     repeated: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
@@ -63,8 +65,9 @@ class Account:
         """
         found = []
         settled = self.encoded + self.repeated + self.frames_dropped + self.frames_failed
-        if settled != self.frames_in:
-            found.append(f"{self.frames_in} frames came in, but the states add up to {settled}")
+        if settled != self.frames_in + self.fillers:
+            made = f" and {self.fillers} were made in their place" if self.fillers else ""
+            found.append(f"{self.frames_in} frames came in{made}, but the states add up to {settled}")
         given = self.encoded + self.repeated
         if packets_written is not None and packets_written != given:
             found.append(f"{given} frames were encoded, but {packets_written} packets were written")
@@ -80,13 +83,18 @@ class Ledger:
     def __init__(self, failures_kept: int = 20) -> None:
         self._lock = threading.Lock()
         self._open: set[int] = set()
-        self._frames_in = 0
+        self._frames_in = self._fillers = 0
         self._encoded = 0
         self._repeated = 0
         self._dropped: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._failures: list[FailedFrame] = []
         self._failures_kept = failures_kept
+
+    @property
+    def frames_taken(self) -> int:
+        """Frames taken up so far: those that came in, and those made in place of others."""
+        return self._frames_in + self._fillers
 
     @property
     def frames_in(self) -> int:
@@ -99,8 +107,12 @@ class Ledger:
         with self._lock:
             return sum(self._failed.values())
 
-    def enter(self, index: int) -> None:
+    def enter(self, index: int, *, filler: bool = False) -> None:
         """Take up a frame that capture delivered.
+
+        Args:
+            index: its number.
+            filler: whether it was made in place of a picture that did not come.
 
         Raises:
             ValueError: a frame of that number is in flight already: the source numbers its frames wrongly.
@@ -109,7 +121,8 @@ class Ledger:
             if index in self._open:
                 raise ValueError(f"the source delivered frame {index} twice")
             self._open.add(index)
-            self._frames_in += 1
+            self._fillers += filler
+            self._frames_in += not filler
 
     def encoded(self, index: int) -> None:
         """Settle a frame: the sink accepted it."""
@@ -146,6 +159,7 @@ class Ledger:
         with self._lock:
             return Account(
                 frames_in=self._frames_in,
+                fillers=self._fillers,
                 encoded=self._encoded,
                 repeated=self._repeated,
                 dropped=dict(self._dropped),

@@ -221,7 +221,7 @@ class Pipeline:
         limit_seconds = flow.read_limit_seconds
         if limit_seconds is not None and reading_seconds > limit_seconds and not self._source_closed:
             message = f"{self._source.name}: no frame came within {limit_seconds:g} s"
-            self._fail("capture", stages.ledger.frames_in, SourceLostError(message))
+            self._fail("capture", stages.ledger.frames_taken, SourceLostError(message))
             self._give_up_source()
 
     def _give_up_source(self) -> None:

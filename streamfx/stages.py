@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
-from streamfx.errors import DecodeError
+from streamfx.errors import DecodeError, SinkClosedError
 from streamfx.flow import Flow
 from streamfx.frame import Frame
 from streamfx.frame_queue import DropCause, FrameQueue, Policy
 from streamfx.ledger import Ledger
 from streamfx.stats import Stats
+
+CLOSED = "output closed"
+"""Why a frame was dropped that came when nobody wanted to see more."""
 
 Generate = Callable[[Frame], Frame]
 
@@ -102,7 +105,7 @@ class Stages:
             if self.ledger.frames_in == self.flow.frame_limit or self.time_is_up():
                 self.source_ended = True
                 return
-            position.index = self.ledger.frames_in
+            position.index = self.ledger.frames_taken
             started = self.read_since = time.monotonic()
             try:
                 frame = self.source.read()
@@ -119,7 +122,7 @@ class Stages:
             self.stats.add("decode", now - started)
             self._add_live(frame, "capture", now - frame.captured_ns / 1e9)
             in_a_row = 0
-            self.ledger.enter(frame.index)
+            self.ledger.enter(frame.index, filler=frame.repeated)
             if not self.captured.put(Captured(frame, now)):
                 return
 
@@ -167,8 +170,8 @@ class Stages:
                 elif slot.frame is None:
                     self.ledger.failed(slot.index, "generate", str(slot.error))
                     break  # the output ends before the frame that failed
-                else:
-                    self._write(slot, slot.frame)
+                elif not self._write(slot, slot.frame):
+                    break  # nobody wants to see more
             position.index = None
             self.generated.cancel()  # unblocks generate before the output is finished, which may take a while
             self._finish()
@@ -178,17 +181,22 @@ class Stages:
             if not self.finished:
                 self.sink.abort()  # after a failure of its own, a sink keeps what is usable
 
-    def _write(self, slot: Slot, frame: Frame) -> None:
+    def _write(self, slot: Slot, frame: Frame) -> bool:
+        """Write a frame; return whether the output takes more, and have the run stop where it was closed."""
         started = time.monotonic()
         self._add_live(frame, "waiting to encode", started - slot.done_at)
         try:
             cause = self.sink.write(frame)
+        except SinkClosedError:
+            self.ledger.dropped(slot.index, CLOSED)
+            self.stop_requests = max(self.stop_requests, 1)
+            return False
         except BaseException as error:
             self.ledger.failed(slot.index, "encode", str(error))
             raise
         if cause is not None:
             self.ledger.dropped(slot.index, cause)
-            return
+            return True
         ended = time.monotonic()
         if not frame.repeated:
             self.stats.add("encode", ended - started)
@@ -202,6 +210,7 @@ class Stages:
             self.ledger.repeated(slot.index)
         else:
             self.ledger.encoded(slot.index)
+        return True
 
     def _add_live(self, frame: Frame, stage: str, seconds: float) -> None:
         """Add a time that only says something where frames come at their own pace."""

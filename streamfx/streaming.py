@@ -13,22 +13,20 @@ from pathlib import Path
 
 from streamfx.backoff import Backoff
 from streamfx.capture.live_settings import Gap, LiveSettings
-from streamfx.capture.network import NetworkSource
-from streamfx.capture.paced import PacedSource
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.opening import Opening, open_live
+from streamfx.capture.source import Source
 from streamfx.config import load_config
 from streamfx.config_live import LiveConfig, ReconnectConfig
 from streamfx.desk import Desk
-from streamfx.encode.file import FileSink
 from streamfx.encode.network import Delivery
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink, check_output, open_sink
-from streamfx.encode.verify import verify_output
 from streamfx.extras import Extras
 from streamfx.flow import Flow, Watch
 from streamfx.frame import Frame, Planes, VideoFormat
 from streamfx.frame_queue import Policy
-from streamfx.report import Interruption, OutputAccount, Report
+from streamfx.outcome import accounts, interruptions, losses
+from streamfx.report import Report
 from streamfx.run_device import find_place
 from streamfx.run_effects import numbered, open_effects
 from streamfx.running import Parts, Progress, run_parts
@@ -55,6 +53,8 @@ def live(
     threads: int | None = None,
     seconds: float | None = None,
     overwrite: bool = False,
+    wait: bool = True,
+    loop: bool = False,
     report: str | PathLike[str] | None = None,
     settings: Sequence[str] = (),
     progress: Progress | None = None,
@@ -78,6 +78,9 @@ def live(
         threads: processor threads to use; None for all. All work on one frame.
         seconds: end after this time; None: when the source ends, or with Ctrl-C.
         overwrite: replace output files that exist.
+        wait: a source or server that is away at the start is waited for, while the others run; False: the run
+            is refused.
+        loop: play a file again and again.
         report: write the report to this file too, as JSON.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.gap=black``).
         progress: called now and then, in this thread, with the state of the run.
@@ -98,7 +101,8 @@ def live(
         (0, 10)
     """
     several = (output,) if isinstance(output, str | PathLike) else output
-    limits = [] if seconds is None else [f"limits.seconds={float(seconds)}"]
+    nested = ["source.loop=true"] if loop else []
+    nested += [] if seconds is None else [f"limits.seconds={float(seconds)}"]
     options = {
         "input": fspath(input),
         "outputs": tuple(fspath(each) for each in several),
@@ -111,9 +115,10 @@ def live(
         "quality": quality,
         "threads": threads,
         "overwrite": overwrite,
+        "wait": wait,
         "report": None if report is None else fspath(report),
     }
-    return run_live(load_config(None, [*settings, *limits], options, model=LiveConfig), progress, announce)
+    return run_live(load_config(None, [*settings, *nested], options, model=LiveConfig), progress, announce)
 
 
 def run_live(
@@ -156,9 +161,9 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
             process=StandIns(desk.process, desk.fit),
             desk=desk,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
-            interruptions=partial(_interruptions, source),
-            accounts=partial(_accounts, sink),
-            losses=lambda: tuple(_losses(config, source, sink, desk)),
+            interruptions=partial(interruptions, source),
+            accounts=partial(accounts, sink),
+            losses=lambda: tuple(losses(config, source, sink, desk)),
         )
 
 
@@ -172,8 +177,8 @@ def _source(config: LiveConfig) -> Source:
         reconnect=_backoff(given.reconnect),
         options=tuple(given.options.items()),
     )
-    source = open_source(config.input, threads=config.threads, live=settings)
-    return source if source.live else PacedSource(source)
+    opening = Opening(settings, config.threads, given.loop, config.wait, config.limits.seconds)
+    return open_live(config.input, opening)
 
 
 def _sink(
@@ -221,6 +226,7 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
             bitrate_kbps=given.bitrate_kbps,
             keyframe_seconds=given.keyframe_seconds,
             reconnect=_backoff(given.reconnect),
+            wait=config.wait,
         ),
     )
 
@@ -250,53 +256,6 @@ def flow_of(config: LiveConfig) -> Flow:
         decode_failures=None,
         read_limit_seconds=None,  # live sources have their own, and may be away for longer
     )
-
-
-def _interruptions(source: Source) -> tuple[Interruption, ...]:
-    absences = source.absences if isinstance(source, NetworkSource) else ()
-    return tuple(
-        Interruption(
-            at_seconds=round(each.at_seconds, 3),
-            seconds=round(each.seconds, 3),
-            reason=each.reason,
-            repeated=each.repeated,
-        )
-        for each in absences
-    )
-
-
-def _accounts(sink: Sink) -> tuple[OutputAccount, ...]:
-    """Return the account of each of several outputs, and of what was recorded from pages."""
-    lanes = sink.lanes if isinstance(sink, SeveralSinks) else []
-    recorded = [
-        account for each in _each(sink) if is_page(each.name) for account in getattr(each, "recordings", ())
-    ]
-    return tuple(
-        OutputAccount(
-            name=account.name,
-            frames_given=account.given,
-            frames_written=account.written,
-            dropped=dict(account.drops),
-            failure=account.failure,
-            latency=account.latency,
-        )
-        for account in (*(lane.account for lane in lanes), *recorded)
-    )
-
-
-def _losses(config: LiveConfig, source: Source, sink: Sink, desk: Desk) -> Iterator[str]:
-    """Yield what went wrong where the account of the frames does not show it."""
-    if isinstance(source, NetworkSource) and source.damaged:
-        yield f"{source.name}: {source.damaged} pictures came damaged"
-    yield from desk.failures
-    for lane in sink.lanes if config.verify and isinstance(sink, SeveralSinks) else ():
-        if isinstance(lane.sink, FileSink) and lane.finished:
-            found = verify_output(lane.sink.path, lane.sink.expected())
-            yield from (f"{lane.name}: {problem}" for problem in found)
-
-
-def _each(sink: Sink) -> Sequence[Sink]:
-    return [lane.sink for lane in sink.lanes] if isinstance(sink, SeveralSinks) else [sink]
 
 
 class StandIns:

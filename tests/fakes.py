@@ -95,13 +95,15 @@ class FakeSink:
     """Keeps the numbers of the frames it is given, and fails where it is told.
 
     Attributes:
-        fail_at: the write that raises SinkError.
+        fail_at: the write that raises ``error``.
+        error: a SinkError of some kind.
         finish_fails: ``finish`` raises SinkError.
         loses: packets that never reach the output.
         hang_at: the write that blocks until ``released`` is set.
     """
 
     fail_at: int | None = None
+    error: SinkError = field(default_factory=lambda: SinkError("fake-out: no space left on device"))
     finish_fails: bool = False
     loses: int = 0
     hang_at: int | None = None
@@ -121,7 +123,7 @@ class FakeSink:
             self.hanging.set()
             self.released.wait(30)
         if len(self.written) == self.fail_at:
-            raise SinkError("fake-out: no space left on device")
+            raise self.error
         self.frames_written += 1
         self.written.append(frame.index)
         self.lumas.append(int(frame.planes[0][0, 0]))

@@ -88,8 +88,16 @@ def test_status_comes_in_lines_and_the_summary_on_stdout(
         ([SOURCE], ["'outputs' is missing"]),
         ([SOURCE, "null:", "--seconds", "soon"], ["limits.seconds", "soon"]),
         ([SOURCE, "null:", "--gap", "blak"], ["source.gap", "did you mean 'black'"]),
-        (["rtsp://me:hidden@127.0.0.1:9/1", "null:"], ["rtsp://***@127.0.0.1:9/1: cannot be opened"]),
+        (
+            ["rtsp://me:hidden@127.0.0.1:9/1", "null:", "--no-wait"],
+            ["rtsp://***@127.0.0.1:9/1: cannot be opened"],
+        ),
         ([SOURCE, "null:", "--speed", "2"], ["'--speed' is not an option or argument of 'live'"]),
+        (
+            ["rtsp://me:hidden@127.0.0.1:9/1", "null:", "--seconds", "0.1"],
+            ["rtsp://***@127.0.0.1:9/1: cannot"],
+        ),
+        ([SOURCE, "null:", "--loop"], ["only a file can be played again and again"]),
         (["fault:frost:x", "null:"], ["write fault:SCENARIO:SOURCE"]),
     ],
 )

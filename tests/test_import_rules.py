@@ -28,7 +28,7 @@ HOMES = {
         "resident/decode.py",
         "resident/encode.py",
     ),
-    "cv2": ("capture/camera.py", "encode/window.py", "web/pictures.py"),
+    "cv2": ("capture/camera.py", "web/pictures.py"),
     "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/enlarge.py",
@@ -38,6 +38,7 @@ HOMES = {
         "generate/reduce_cpu.py",
     ),
     "onnxruntime": (),
+    "pygame": ("encode/window_process.py",),
     "pyvirtualcam": ("encode/virtual_camera.py",),
     "openvino": ("backends/openvino_model.py",),
     "platformdirs": ("backends/store.py", "generate/library.py"),
@@ -73,7 +74,8 @@ HOMES = {
 STAGES = ("capture/", "generate/", "encode/", "backends/")
 JOINERS = (
     "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "transcoding", "desk", "run_effects", "run_device", "serving", "web", "build_engine",
+    "streaming", "outcome", "transcoding", "desk", "run_effects", "run_device", "serving", "web",
+    "build_engine",
     "resident",
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ def test_whatever_becomes_of_the_frames_the_account_balances(fates: list[str]) -
         if fate == "decode_failed":
             ledger.decode_failed("broken")
             continue
-        ledger.enter(index)
+        ledger.enter(index, filler=fate == "repeated")
         if fate == "dropped":
             ledger.dropped(index, "queue full")
         elif fate == "failed":
@@ -26,7 +26,9 @@ def test_whatever_becomes_of_the_frames_the_account_balances(fates: list[str]) -
         elif fate != "in flight":
             getattr(ledger, fate)(index)
     account = ledger.account()
-    assert account.frames_in == len(fates) == ledger.frames_in
+    assert account.fillers == fates.count("repeated"), "nothing came in for them"
+    assert account.frames_in == len(fates) - account.fillers == ledger.frames_in
+    assert ledger.frames_taken == len(fates)
     assert account.in_flight == fates.count("in flight")
     assert (
         account.frames_failed == fates.count("failed") + fates.count("decode_failed") == ledger.frames_failed
@@ -36,6 +38,13 @@ def test_whatever_becomes_of_the_frames_the_account_balances(fates: list[str]) -
     assert account.differences(written + 1)[-1] == (
         f"{written} frames were encoded, but {written + 1} packets were written"
     )
+
+
+def test_what_does_not_balance_with_fillers_is_said() -> None:
+    account = Account(frames_in=3, fillers=2, encoded=3, repeated=1)
+    assert account.differences(4) == [
+        "3 frames came in and 2 were made in their place, but the states add up to 4"
+    ]
 
 
 def test_a_frame_cannot_have_two_ends() -> None:

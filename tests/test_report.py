@@ -117,7 +117,7 @@ def test_an_output_that_was_away_is_a_loss() -> None:
     [
         (None, {"queue full, oldest dropped": 2}, []),
         (None, {"output away": 2}, ["a.mp4 was away: 2 frames went past it"]),
-        ("a.mp4: the disk is full", {"output failed": 2}, ["a.mp4 ended early: the disk is full"]),
+        ("a.mp4: the disk is full", {"output ended": 2}, ["a.mp4 ended early: the disk is full"]),
     ],
 )
 def test_one_of_several_outputs_that_failed_or_was_away_is_a_loss(

@@ -103,9 +103,12 @@ def test_what_a_storm_took_is_repeated_and_told_in_the_report() -> None:
     )
     account = report.result.account
     assert account.differences(report.result.packets_written) == []
-    assert account.repeated > 0
+    assert account.fillers >= account.repeated > 0
+    assert account.frames_in + account.fillers == (
+        account.encoded + account.repeated + account.frames_dropped + account.frames_failed
+    )
     for stage in ("generate", "encode"):  # a picture shown again costs nothing, and would look like speed
-        assert report.result.stages[stage].count <= account.frames_in - account.repeated
+        assert report.result.stages[stage].count <= account.frames_in
     stored = json.loads(Path("report.json").read_text())
     assert "the server ended the connection" in stored["interruptions"][-1]["reason"]
     assert sum(each["repeated"] for each in stored["interruptions"]) >= account.repeated
@@ -231,9 +234,32 @@ def test_one_output_on_a_full_disk_is_a_loss_and_the_other_goes_on(monkeypatch: 
 
 
 def test_each_file_among_several_outputs_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfx.streaming.verify_output", lambda *_: ["9 packets of 10 are in it"])
+    monkeypatch.setattr("streamfx.outcome.verify_output", lambda *_: ["9 packets of 10 are in it"])
     report = streamfx.live(f"{LIVE}&frames=10", ["out.mkv", "null:"], preset="ultrafast", threads=1)
     assert report.losses == ["out.mkv: 9 packets of 10 are in it"]
+
+
+def test_an_output_that_is_not_there_is_waited_for_while_the_others_run() -> None:
+    nobody = f"rtmp://127.0.0.1:{free_port()}/app/key"
+    report = streamfx.live(f"{LIVE}&frames=20", [nobody, "out.mkv"], preset="ultrafast", threads=1)
+    away, written = report.outputs
+    assert away.dropped["output away"] > 0
+    assert written.frames_written > 0
+    assert report.exit_code == 1
+    assert [loss.partition(" was away: ")[0] for loss in report.losses] == [nobody.replace("key", "***")]
+    with pytest.raises(SinkError, match="cannot be opened"):
+        streamfx.live(f"{LIVE}&frames=20", [nobody, "null:"], threads=1, wait=False)
+
+
+def test_a_file_is_played_again_and_again_where_that_is_asked_for() -> None:
+    media.make_clip(Path("in.mkv"), frames=5, codec="mpeg4")
+    report = streamfx.live(
+        "in.mkv", "out.mkv", loop=True, seconds=60, progress=until(lambda seen: seen.frames_out > 12)
+    )
+    assert report.result.ending is Ending.STOPPED
+    with av.open("out.mkv") as container:
+        times = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
+    assert len(set(times)) == len(times) > 12
 
 
 def test_pictures_that_come_damaged_are_a_loss() -> None:

@@ -83,7 +83,7 @@ def account(report: Report) -> dict[str, Any]:
         "repeated": result.repeated,
         "dropped": ", ".join(f"{count} {cause}" for cause, count in result.dropped.items()) or "0",
         "failed": ", ".join(f"{count} {stage}" for stage, count in result.failed.items()) or "0",
-        "balanced": settled == result.frames_in and not report.differences,
+        "balanced": settled == result.frames_in + result.fillers and not report.differences,
         "reconnects": len(report.interruptions) or _losses(report),
         "latency_p99_ms": None if latency is None else round((latency.p99_seconds or 0) * 1000),
     }

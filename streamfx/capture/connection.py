@@ -19,10 +19,15 @@ from streamfx.addresses import scheme_of, without_credentials
 from streamfx.capture.backlog import Backlog
 from streamfx.capture.container import best_video
 from streamfx.capture.live_settings import LiveSettings
-from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
+from streamfx.errors import DecodeError, SourceAwayError, SourceLostError, SourceOpenError
 
 _PROBE_SECONDS = 2  # FFmpeg looks 5 s at a stream to learn its rate; sound and size show in less
 _END_SECONDS = 2  # an end this close to the one that was promised is meant
+# What does not become better by waiting.
+_FINAL = (
+    av.ArgumentError, av.DecoderNotFoundError, av.HTTPBadRequestError, av.HTTPForbiddenError,
+    av.HTTPUnauthorizedError, av.OptionNotFoundError, av.ProtocolNotFoundError,
+)  # fmt: skip
 _WITHOUT_KEYFRAME = 250  # packets after which a picture is tried without one (streams with intra refresh)
 
 
@@ -63,7 +68,8 @@ class NetworkConnection:
     """A connection through FFmpeg; see ``Connection``.
 
     Raises:
-        SourceOpenError: nobody there, nothing came in time, or no video in it.
+        SourceAwayError: nobody there, or nothing came in time.
+        SourceOpenError: it is refused, or there is no video in it.
     """
 
     def __init__(self, address: str, settings: LiveSettings, threads: int | None = None) -> None:
@@ -80,7 +86,8 @@ class NetworkConnection:
                 metadata_errors="surrogateescape",
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise SourceOpenError(f"{name}: {_open_problem(error, settings)}") from _bare(error)
+            kind = SourceOpenError if _is_final(error, address) else SourceAwayError
+            raise kind(f"{name}: {_open_problem(error, settings)}") from _bare(error)
         try:
             self.video = best_video(self._container, name, self.notes)
         except SourceOpenError:
@@ -204,6 +211,13 @@ def rate_of(video: VideoStream) -> Fraction | None:
     """Return the nominal rate of a live stream, None where what it states cannot be one."""
     rate_fps = video.average_rate or video.guessed_rate or None
     return rate_fps if rate_fps and 1 <= rate_fps <= 1000 else None
+
+
+def _is_final(error: Exception, address: str) -> bool:
+    """Return whether it makes no sense to try again later: refused, or something else than a video."""
+    # A playlist may have nothing in it yet; any other page of a web server stays what it is.
+    page = (scheme_of(address) or "").startswith("http") and ".m3u8" not in address
+    return isinstance(error, _FINAL) or (page and isinstance(error, av.InvalidDataError))
 
 
 def _open_problem(error: Exception, settings: LiveSettings) -> str:

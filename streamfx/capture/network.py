@@ -33,7 +33,7 @@ from streamfx.capture.receiver import (
 from streamfx.capture.refit import Refit
 from streamfx.capture.side_data import hdr_metadata
 from streamfx.capture.timeline import TIME_BASE, Timeline
-from streamfx.errors import DecodeError, FrameError, SourceLostError, SourceOpenError
+from streamfx.errors import DecodeError, FrameError, SourceAwayError, SourceLostError
 from streamfx.extras import Extras
 from streamfx.frame import Frame, Planes, VideoFormat
 
@@ -65,7 +65,8 @@ class NetworkSource:
         (the others are those of ``Source``)
 
     Raises:
-        SourceOpenError: nobody there, nothing came in time, or no picture in it.
+        SourceAwayError: nobody there, or nothing came in time.
+        SourceOpenError: it is refused, or there is no picture in it.
     """
 
     def __init__(
@@ -165,13 +166,13 @@ class NetworkSource:
             try:
                 event = self._receiver.events.get(max(deadline - time.monotonic(), 0.0))
             except TimeoutError as error:
-                raise SourceOpenError(f"{self.name}: no picture came in time") from error
+                raise SourceAwayError(f"{self.name}: no picture came in time") from error
             if isinstance(event, GaveUp):
                 raise event.error
             if isinstance(event, Lost):
-                raise SourceOpenError(f"{self.name}: no picture came: {event.reason}")
+                raise SourceAwayError(f"{self.name}: no picture came: {event.reason}")
             if isinstance(event, Ended) or event is None:
-                raise SourceOpenError(f"{self.name}: it ended before a picture came")
+                raise SourceAwayError(f"{self.name}: it ended before a picture came")
             if isinstance(event, Joined):
                 joined = event
             elif isinstance(event, Came):

@@ -168,12 +168,13 @@ class PatternSource:
         text: ``test:bars`` with options, as in
             ``test:bars?size=1280x720&fps=30&frames=300&depth=8&subsampling=420``; ``frames=0`` never ends;
             ``live=1`` delivers frames at their times instead of as fast as they are read.
+        endless: what not to say how many frames means.
 
     Raises:
         ConfigError: unknown picture, or an option out of its range.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, endless: bool = False) -> None:
         head, options = split_options(text, _OPTIONS)
         if head != "test:bars":
             raise ConfigError(f"{text}: unknown test picture; there is: test:bars")
@@ -187,7 +188,7 @@ class PatternSource:
         subsampling = _SUBSAMPLINGS.get(options.get("subsampling", "420"))
         if subsampling is None:
             raise ConfigError(f"{text}: subsampling must be 420, 422 or 444, found {options['subsampling']}")
-        frames = whole_number(text, "frames", options.get("frames", "300"), 0, 10**9)
+        frames = whole_number(text, "frames", options.get("frames", "0" if endless else "300"), 0, 10**9)
         self.name = text
         self.live = options.get("live", "0") not in ("0", "false", "no")
         self.notes: list[str] = []

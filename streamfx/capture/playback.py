@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 
 import av
 from av import VideoFrame
@@ -17,6 +18,8 @@ from av.stream import Stream
 from streamfx.av_planes import planar_name, plane_array
 from streamfx.capture.connection import decode_without_delay, decoded
 from streamfx.capture.container import best_video, open_container
+from streamfx.capture.live_settings import LiveSettings
+from streamfx.capture.network import NetworkSource
 from streamfx.capture.pattern import PatternSource
 from streamfx.errors import SourceLostError
 
@@ -98,6 +101,17 @@ class Playback:
         if self._origin is None:
             self._origin = now - seconds
         return not self._closed.wait(max(self._origin + seconds - now, 0.0))
+
+
+def open_loop(text: str, settings: LiveSettings | None = None, threads: int | None = None) -> NetworkSource:
+    """Return a file as a live source without an end.
+
+    Raises:
+        SourceOpenError: it cannot be opened.
+    """
+    closed = threading.Event()
+    connect = partial(Playback, text, closed, threads)
+    return NetworkSource(text, settings, connect=connect, paced=True, closed=closed)
 
 
 def coded_pattern(text: str) -> bytes:

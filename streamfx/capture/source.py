@@ -88,7 +88,7 @@ def open_source(
     if kind and kind[1] == "test":
         from streamfx.capture.pattern import PatternSource
 
-        return PatternSource(text)
+        return PatternSource(text, endless=live is not None)
     if kind and kind[1] == "fault":
         from streamfx.capture.faults import open_fault
 

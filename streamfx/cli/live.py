@@ -21,9 +21,10 @@ def _say_address(address: str) -> None:
 
 
 _SETTINGS = (
-    "input", "factor", "backend", "device", "codec", "preset", "quality", "threads", "overwrite", "report",
+    "input", "factor", "backend", "device", "codec", "preset", "quality", "threads", "overwrite", "wait",
+    "report",
 )  # fmt: skip
-_NESTED = {"seconds": "limits.seconds", "gap": "source.gap"}
+_NESTED = {"seconds": "limits.seconds", "gap": "source.gap", "loop": "source.loop"}
 
 
 def live(options: Namespace) -> int:

@@ -140,6 +140,15 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
     live.add_argument(
         "--gap", metavar="WHAT", help="shown while the source is away: last (picture), black or pause"
     )
+    live.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="wait for a source or server that is away at the start (the default), or refuse the run",
+    )
+    live.add_argument(
+        "--loop", action="store_true", default=None, help="play a file again and again, with its sound"
+    )
     _add_run_options(command)
     command.set_defaults(run=_live)
     return command

@@ -9,6 +9,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -24,10 +25,20 @@ from streamfx.encode.relay import Task
 from streamfx.encode.routes import Route
 from streamfx.encode.tracks import Track
 from streamfx.encode.video_stream import add_video_stream
-from streamfx.errors import SinkError
+from streamfx.errors import SinkAwayError, SinkError
 from streamfx.extras import Extras, ExtraStream
 
 _ROUNDING = 1e-6
+_LOOK_SECONDS = 0.1
+# What FFmpeg says where it makes no sense to try again later.
+_FINAL = (
+    "Invalid argument",
+    "Option not found",
+    "Protocol not found",
+    "Server returned 400 Bad Request",
+    "Server returned 401 Unauthorized (authorization failed)",
+    "Server returned 403 Forbidden (access denied)",
+)
 
 
 class Broadcast:
@@ -40,11 +51,13 @@ class Broadcast:
         streams: which of it is sent.
         open_seconds: give up opening after this time.
         write_seconds: a server that takes nothing for so long is gone.
+        closing: set when nobody wants it any more, while it is being opened.
 
     Attributes:
         packets_written: video packets handed over.
 
     Raises:
+        SinkAwayError: nobody answers; another time somebody may.
         SinkError: it cannot be opened.
     """
 
@@ -57,11 +70,13 @@ class Broadcast:
         *,
         open_seconds: float,
         write_seconds: float,
+        closing: threading.Event | None = None,
     ) -> None:
         self.packets_written = 0
         self._name = route.name
         self._last_keyframe: Fraction | None = None
         self._relay: Relay | None = None
+        self._asked = False  # the server, whatever it answered
         try:
             if route.relayed:
                 self._relay = Relay(write_seconds)
@@ -83,14 +98,17 @@ class Broadcast:
             self._out.start_encoding()
             if self._relay is not None:
                 sample = base64.b64encode(sample_of(self._out)).decode()
+                self._asked = True
                 task = Task(route.address, plan.container.muxer, plan.container.options, sample)
-                self._relay.connect(task, open_seconds)
+                self._relay.connect(task, open_seconds, closing)
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = self.problem(error)
             self.abort()
             if isinstance(error, SinkError):
                 raise
-            raise SinkError(f"{route.name}: cannot be opened: {reason}") from OSError(reason)
+            away = route.relayed and self._asked and reason not in _FINAL
+            kind = SinkAwayError if away else SinkError
+            raise kind(f"{route.name}: cannot be opened: {reason}") from OSError(reason)
 
     def write(self, picture: VideoFrame, keyframe_seconds: float) -> None:
         """Encode and send one picture, and the sound that has come in.
@@ -155,7 +173,7 @@ def sample_of(out: av.container.OutputContainer) -> bytes:
     return data.getvalue()
 
 
-def _import_path() -> str:
+def import_path() -> str:
     """Return where the process must look for what it imports: where this one found it."""
     home = str(Path(__file__).parents[2])
     return os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -175,7 +193,7 @@ class Relay:
         self._header: bytearray | None = bytearray()  # what is written before it connects
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "streamfx.encode.relay"],
-            env=os.environ | {"PYTHONPATH": _import_path()},
+            env=os.environ | {"PYTHONPATH": import_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -210,12 +228,13 @@ class Relay:
                     raise TimeoutError(message) from None
         return len(data)
 
-    def connect(self, task: Task, limit_seconds: float) -> None:
+    def connect(self, task: Task, limit_seconds: float, closing: threading.Event | None = None) -> None:
         """Let it connect, and wait until the server has accepted the stream.
 
         Args:
             task: where to, and what will be sent.
             limit_seconds: how long that may take.
+            closing: set when nobody wants it any more.
 
         Raises:
             OSError: it has not; the message says why.
@@ -227,8 +246,12 @@ class Relay:
         deadline = time.monotonic() + limit_seconds
         while not self._said.startswith(b"ready"):
             left_seconds = deadline - time.monotonic()
-            if left_seconds <= 0 or not select.select((self._output,), (), (), left_seconds)[0]:
+            if left_seconds <= 0:
                 raise TimeoutError(f"no answer within {limit_seconds:g} s")
+            if closing is not None and closing.is_set():
+                raise OSError("the output was closed meanwhile")
+            if not select.select((self._output,), (), (), min(left_seconds, _LOOK_SECONDS))[0]:
+                continue
             if not self._listen():
                 raise OSError(self.reason() or "the process that connects ended without a reason")
 

@@ -15,7 +15,7 @@ from streamfx.encode.plan import EncodeSettings, OutputPlan, plan
 from streamfx.encode.routes import Route, route_of
 from streamfx.encode.sink import AWAY
 from streamfx.encode.tracks import streams_to_copy
-from streamfx.errors import SinkError
+from streamfx.errors import SinkAwayError, SinkError
 from streamfx.extras import Extras
 from streamfx.frame import Frame, VideoFormat
 
@@ -27,6 +27,7 @@ _LOW_DELAY = {
     "h264_nvenc": {"tune": "ull", "zerolatency": "1", "bf": "0", "forced-idr": "1"},
     "hevc_nvenc": {"tune": "ull", "zerolatency": "1", "bf": "0", "forced-idr": "1"},
 }
+_START_SECONDS = 3.0  # a server that has not answered by then is waited for while the run begins
 _DISPLAYABLE = "yuv420p"  # what every receiver can show
 
 
@@ -40,6 +41,7 @@ class Delivery:
         bitrate_kbps: upper limit of the video's bit rate; None for constant quality alone.
         keyframe_seconds: at least one picture in this time can be joined at.
         reconnect: when a lost output is tried again.
+        wait: an output that is away at the start is waited for, while frames go past it.
     """
 
     open_seconds: float = 10.0
@@ -47,6 +49,7 @@ class Delivery:
     bitrate_kbps: int | None = None
     keyframe_seconds: float = 2.0
     reconnect: Backoff = field(default_factory=Backoff)
+    wait: bool = False
 
 
 class NetworkSink:
@@ -68,6 +71,7 @@ class NetworkSink:
 
     Raises:
         ConfigError: codec, preset and quality do not go together, or the address cannot be written.
+        SinkAwayError: nobody is there, and it is not to be waited for.
         SinkError: it cannot be opened.
     """
 
@@ -90,11 +94,15 @@ class NetworkSink:
         self._extras = extras
         self._streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
         self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range, size=self._plan.size)
-        self._out: Broadcast | None = self._opened()
+        self._out: Broadcast | None = None
         self._lock = threading.Lock()
         self._ready: Broadcast | None = None
         self._gave_up: SinkError | None = None
         self._closing = threading.Event()
+        self._tried = threading.Event()
+        self._start(None)
+        self._tried.wait(_START_SECONDS if delivery.wait else None)
+        self._current()
 
     def write(self, frame: Frame) -> str | None:
         """Send one frame; return why it was dropped, None when it was not.
@@ -153,6 +161,7 @@ class NetworkSink:
             self._streams,
             open_seconds=delivery.open_seconds,
             write_seconds=delivery.write_seconds,
+            closing=self._closing,
         )
 
     def _current(self) -> Broadcast | None:
@@ -168,33 +177,50 @@ class NetworkSink:
         self._out = None
         self.losses += 1
         log.warning("%s: lost: %s; it is opened anew meanwhile", self.name, out.problem(error))
-        thread = threading.Thread(target=self._get_back, args=(out,), name="streamfx-reconnect", daemon=True)
+        self._start(out)
+
+    def _start(self, lost: Broadcast | None) -> None:
+        thread = threading.Thread(target=self._get_back, args=(lost,), name="streamfx-reconnect", daemon=True)
         thread.start()
 
-    def _get_back(self, lost: Broadcast) -> None:
-        """Open the output anew; runs in a thread of its own."""
-        lost.abort()
-        attempt = 0
-        reconnect = self._delivery.reconnect
-        while not self._closing.wait(reconnect.delay_seconds(attempt + 1)):
+    def _get_back(self, lost: Broadcast | None) -> None:
+        """Open the output, or open it anew where it was lost; runs in a thread of its own."""
+        try:
+            self._try_again_and_again(lost)
+        finally:
+            self._tried.set()
+
+    def _try_again_and_again(self, lost: Broadcast | None) -> None:
+        if lost is not None:
+            lost.abort()
+        attempt, waits = 0, 0 if lost is None else 1
+        while not self._closing.wait(self._delivery.reconnect.delay_seconds(attempt + waits)):
             attempt += 1
             try:
                 opened = self._opened()
             except SinkError as error:
-                log.warning("%s (attempt %d)", error, attempt)
-                if reconnect.exhausted(attempt):
-                    self._gave_up = SinkError(
-                        f"{self.name}: lost, and not back after {attempt} attempts; the last: "
-                        f"{str(error).removeprefix(f'{self.name}: ')}"
-                    )
+                self._gave_up = self._hopeless(error, lost, attempt)
+                if self._gave_up is not None:
                     return
+                log.warning("%s (attempt %d)", error, attempt)
+                self._tried.set()
                 continue
             with self._lock:
                 self._ready = opened
             if self._closing.is_set():
                 self._drop_ready()
-            log.info("%s: back", self.name)
+            log.info("%s: there", self.name)
             return
+
+    def _hopeless(self, error: SinkError, lost: Broadcast | None, attempt: int) -> SinkError | None:
+        """Return what to say where it makes no sense to try again; None where it does."""
+        delivery = self._delivery
+        if lost is None:  # never there yet: waited for, however long it takes, if at all
+            return None if delivery.wait and isinstance(error, SinkAwayError) else error
+        if not delivery.reconnect.exhausted(attempt):
+            return None
+        reason = str(error).removeprefix(f"{self.name}: ")
+        return SinkError(f"{self.name}: lost, and not back after {attempt} attempts; the last: {reason}")
 
     def _drop_ready(self) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from streamfx.encode.sink import Sink
-from streamfx.errors import SinkError
+from streamfx.errors import SinkClosedError, SinkError
 from streamfx.frame import Frame
 from streamfx.frame_queue import DropCause, FrameQueue, Policy
 from streamfx.stats import Times, Timing
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 Measure = Callable[[str, float], None]
 OUTPUT_STAGE = "output "  # before the name of an output: its stage in the measurements
-_FAILED = "output failed"
+_ENDED = "output ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Lane:
         drops: frames it did not get or take, by cause.
         latency: from capture to written here.
         failure: why it ended early; None while it goes on.
+        closed: whether it was closed by who looked at it.
         finished: whether it was completed.
     """
 
@@ -65,7 +66,7 @@ class Lane:
         self.drops: Counter[str] = Counter()
         self.latency = Timing()
         self.failure: str | None = None
-        self.finished = False
+        self.closed = self.finished = False
         self._capacity, self._room, self._measure = capacity, room, measure
         self._aborting = False
         # The oldest goes when it is full; an output that failed takes nothing, at no cost to the others.
@@ -75,9 +76,14 @@ class Lane:
         self._thread.start()
 
     @property
+    def takes_more(self) -> bool:
+        """Whether it has not ended."""
+        return self.failure is None and not self.closed
+
+    @property
     def has_room(self) -> bool:
         """Whether a frame can be handed over without dropping another."""
-        return self.failure is None and self._queue.fill < self._capacity
+        return self.takes_more and self._queue.fill < self._capacity
 
     @property
     def account(self) -> LaneAccount:
@@ -123,6 +129,8 @@ class Lane:
             if not self._aborting:
                 self.sink.finish()
                 self.finished = True
+        except SinkClosedError:
+            self.closed = True
         except Exception as error:  # the thread boundary: the account says so, the others go on
             self.failure = str(error) or type(error).__name__
             log.warning("%s", self.failure)
@@ -135,7 +143,7 @@ class Lane:
 
 
 def _count_drop(drops: Counter[str], _frame: Frame, cause: DropCause) -> None:
-    drops[_FAILED if cause is DropCause.CANCELLED else cause.value] += 1
+    drops[_ENDED if cause is DropCause.CANCELLED else cause.value] += 1
 
 
 class SeveralSinks:
@@ -178,13 +186,13 @@ class SeveralSinks:
         """Hand a frame to every output; waits while none has room.
 
         Raises:
-            SinkError: every output has failed.
+            SinkClosedError: every output was closed by who looked at it.
+            SinkError: none takes more, and at least one has failed.
         """
         with self._room:
             self._room.wait_for(self._any_ready)
-        if all(lane.failure is not None for lane in self.lanes):
-            reasons = "; ".join(dict.fromkeys(str(lane.failure) for lane in self.lanes))
-            raise SinkError(f"every output has failed: {reasons}")
+        if not any(lane.takes_more for lane in self.lanes):
+            raise self._end()
         for lane in self.lanes:
             lane.put(frame)
         self.frames_written += 1
@@ -201,9 +209,8 @@ class SeveralSinks:
         for lane in self.lanes:
             while not lane.join(0.5):
                 pass
-        if not any(lane.finished for lane in self.lanes):
-            reasons = "; ".join(dict.fromkeys(str(lane.failure) for lane in self.lanes))
-            raise SinkError(f"every output has failed: {reasons}")
+        if not any(lane.finished or lane.closed for lane in self.lanes):
+            raise self._end()
 
     def abort(self) -> None:
         """Give every output up. Safe to call at any time."""
@@ -213,4 +220,10 @@ class SeveralSinks:
             lane.join(1.0)
 
     def _any_ready(self) -> bool:
-        return any(lane.has_room for lane in self.lanes) or all(lane.failure for lane in self.lanes)
+        return any(lane.has_room for lane in self.lanes) or not any(lane.takes_more for lane in self.lanes)
+
+    def _end(self) -> SinkError:
+        reasons = "; ".join(dict.fromkeys(lane.failure for lane in self.lanes if lane.failure is not None))
+        if not reasons:
+            return SinkClosedError("every output was closed")
+        return SinkError(f"every output has failed: {reasons}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,6 +55,7 @@ class Figures:
             "elapsed_seconds": snapshot.elapsed_seconds,
             "fps_in": (snapshot.frames_in - first.frames_in) / span_seconds if known else None,
             "fps_out": (snapshot.frames_out - first.frames_out) / span_seconds if known else None,
+            "stale_seconds": self._stale_seconds(),
             "frames_in": snapshot.frames_in,
             "frames_out": snapshot.frames_out,
             "repeated": snapshot.frames_repeated,
@@ -64,6 +66,11 @@ class Figures:
             "factor": self._factor(),
             "routing": self._routing(),
         }
+
+    def _stale_seconds(self) -> float | None:
+        """Return how long ago the last frame came from the source; None before the first."""
+        last = self._desk.last_frame_at
+        return None if last is None else time.monotonic() - last
 
     def _latency_ms(self) -> dict[str, float] | None:
         with self._lock:

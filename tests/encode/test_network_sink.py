@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -166,6 +167,42 @@ def test_an_output_that_does_not_come_back_is_given_up() -> None:
     with pytest.raises(SinkError, match=r"lost, and not back after 2 attempts; the last: cannot be opened"):
         write_on()
     sink.abort()
+
+
+def test_a_server_that_is_not_there_at_the_start_is_waited_for() -> None:
+    address, frames = f"rtmp://127.0.0.1:{free_port()}/app/key", iter(open_source(PATTERN).read, None)
+    video = open_source(PATTERN).format
+    sink = NetworkSink(address, video, settings=FAST, delivery=replace(QUICK, wait=True))
+    assert sink.write(next(frames)) == AWAY
+    with listening(address, {"listen": "1"}) as heard:
+        while heard.packets.get("video", 0) < 5:
+            sink.write(next(frames))
+            time.sleep(0.02)
+        sink.finish()
+    assert sink.losses == 0
+    assert sink.frames_written > 0
+
+
+def test_a_server_that_does_not_answer_at_the_start_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamfx.encode.network._START_SECONDS", 0.01)
+    video, frames = open_source(PATTERN).format, iter(open_source(PATTERN).read, None)
+    delivery = Delivery(open_seconds=100, wait=True)
+    with silent() as port:
+        sink = NetworkSink(f"rtmp://127.0.0.1:{port}/app/key", video, settings=FAST, delivery=delivery)
+        assert sink.write(next(frames)) == AWAY
+        sink.abort()
+        wait_until(lambda: not any(each.name == "streamfx-reconnect" for each in threading.enumerate()))
+
+
+def test_what_no_waiting_helps_is_refused_at_the_start(tmp_path: Path) -> None:
+    video = open_source(PATTERN).format
+    waiting = Delivery(wait=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SinkError, match="cannot be made"):
+        NetworkSink(f"hls:{tmp_path}/file/web", video, settings=FAST, delivery=waiting)
+    wrong = EncodeSettings(options=(("profile", "nonsense"),))
+    with pytest.raises(SinkError, match="does not start with"):
+        NetworkSink("rtmp://127.0.0.1:9/app/key", video, settings=wrong, delivery=waiting)
 
 
 def test_an_output_whose_end_cannot_be_sent_has_failed() -> None:

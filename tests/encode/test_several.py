@@ -8,7 +8,8 @@ import pytest
 
 from streamfx.encode.several import SeveralSinks
 from streamfx.encode.sink import Sink
-from streamfx.errors import SinkError
+from streamfx.errors import SinkClosedError, SinkError
+from streamfx.flow import Ending
 from streamfx.pipeline import Pipeline
 from tests.asserts import assert_balanced
 from tests.fakes import FakeSink, FakeSource, plus_one, small_frame
@@ -57,9 +58,33 @@ def test_an_output_that_fails_is_left_out_and_says_why() -> None:
     lane = sinks.lanes[1]
     assert lane.failure == "fake-out: no space left on device"
     assert lane.given == 30 == lane.written + sum(lane.drops.values()) + 1  # the one it failed on
-    assert lane.drops["output failed"] > 0
+    assert lane.drops["output ended"] > 0
     assert bad.aborts == 1
     assert good.written == list(range(30))
+
+
+def test_an_output_that_is_closed_by_who_looks_at_it_is_no_failure() -> None:
+    good, shown = FakeSink(name="good"), FakeSink(name="shown", fail_at=2, error=SinkClosedError("closed"))
+    pipeline = Pipeline(FakeSource(30), plus_one, sinks := SeveralSinks([good, shown], capacity=40))
+    pipeline.run()
+    assert_balanced(pipeline)
+    lane = sinks.lanes[1]
+    assert lane.closed
+    assert lane.account.failure is None
+    assert lane.drops["output ended"] > 0
+    assert good.written == list(range(30))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_when_every_output_is_closed_the_run_stops_as_if_it_was_asked_to(count: int) -> None:
+    shown = [FakeSink(name=f"{n}", fail_at=3 + n, error=SinkClosedError("closed")) for n in range(count)]
+    sink: Sink = shown[0] if count == 1 else SeveralSinks(list(shown), capacity=2)
+    pipeline = Pipeline(FakeSource(None), plus_one, sink)
+    result = pipeline.run()
+    assert_balanced(pipeline)
+    assert result.ending is Ending.STOPPED
+    assert result.account.dropped["output closed"] >= 1
+    assert result.failure is None
 
 
 def test_when_every_output_has_failed_the_run_ends() -> None:

@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 SIZE = (160, 96)
+SOURCE = f"test:bars?size={SIZE[0]}x{SIZE[1]}&fps=15&live=1"
 NUMBER = "Number(document.querySelector('#stage')?.dataset.number ?? -1)"
 SAID = "document.querySelector('#said').textContent"
 
@@ -46,11 +47,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 class Run:
     """A live run with a page, until it is told to end."""
 
-    def __init__(self, folder: Path, output: str) -> None:
+    def __init__(self, folder: Path, output: str, source: str = SOURCE) -> None:
         self.address = ""
         self.report: Report | None = None
         self._come, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(folder, output), name="run")
+        self._thread = threading.Thread(target=self._run, args=(folder, output, source), name="run")
         self._thread.start()
         assert self._come.wait(60)
 
@@ -61,7 +62,7 @@ class Run:
         assert self.report is not None
         return self.report
 
-    def _run(self, folder: Path, output: str) -> None:
+    def _run(self, folder: Path, output: str, source: str) -> None:
         def come(address: str) -> None:
             self.address = address
             self._come.set()
@@ -71,7 +72,7 @@ class Run:
                 raise KeyboardInterrupt  # a first Ctrl-C: the run ends properly
 
         self.report = streamfx.live(
-            f"test:bars?size={SIZE[0]}x{SIZE[1]}&fps=15&live=1&frames=0",
+            source,
             output,
             effects=["tiny"],
             factor=2,
@@ -206,3 +207,44 @@ def test_with_a_token_the_page_opens_from_the_whole_address_and_hides_it(folder:
         asyncio.run(visit(run))
     finally:
         run.end()
+
+
+def test_a_picture_that_is_repeated_is_shown_as_old_until_another_comes(folder: Path) -> None:
+    async def visit(run: Run) -> None:
+        async with browser(folder / "browser") as chrome:
+            tab = await chrome.open(run.address)
+            await moving(tab)
+            await tab.until("!document.querySelector('#stale').hidden")
+            said = await tab.run("document.querySelector('#stale').textContent")
+            assert said.startswith("No new picture for ")
+            assert await tab.run("document.querySelector('#status').textContent") == "no new picture"
+            await tab.until("document.querySelector('#stale').hidden")
+            await tab.until("document.querySelector('#status').textContent === 'live'")
+
+    run = Run(folder, "web:0", f"fault:slow?opening=0&every=8&for=4.5:{SOURCE.partition('&live')[0]}")
+    try:
+        asyncio.run(visit(run))
+    finally:
+        run.end()
+
+
+def test_a_server_that_was_started_anew_is_explained_and_found_with_its_new_address(folder: Path) -> None:
+    async def visit(run: Run) -> None:
+        port = run.address.split(":")[2].partition("/")[0]
+        async with browser(folder / "browser") as chrome:
+            tab = await chrome.open(run.address)
+            await moving(tab)
+            await asyncio.to_thread(run.end)
+            await tab.until("document.querySelector('#status').textContent !== 'live'")
+            runs.append(await asyncio.to_thread(Run, folder, f"web:{port}"))
+            await tab.until("document.querySelector('#status').textContent === 'started anew'")
+            curtain = await tab.run("document.querySelector('#curtain').textContent")
+            assert "Open the address that it has printed" in curtain
+            await moving(await chrome.open(runs[-1].address))
+            await tab.until("document.querySelector('#status').textContent === 'live'")
+
+    runs = [Run(folder, "web:0")]
+    try:
+        asyncio.run(visit(runs[0]))
+    finally:
+        runs[-1].end()

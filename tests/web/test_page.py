@@ -317,6 +317,10 @@ def test_figures_come_while_somebody_looks() -> None:
             shown.table.desk.look(snapshot_of_a_run())
             told = await visitor.told("figures")
             assert told["frames_in"] == 12
+            assert told["stale_seconds"] is None, "no frame has come yet"
+            shown.step()
+            told = await visitor.told("figures", lambda told: told["stale_seconds"] is not None)
+            assert told["stale_seconds"] >= 0
             assert told["drops"] == {"queue full, oldest dropped": 2}
             assert told["factor"] == {"factor": 2.0, "why": "as asked for"}
             assert told["stages_ms"] == {"generate": 20.0}

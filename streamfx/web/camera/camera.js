@@ -4,6 +4,7 @@
 const at = (id) => document.getElementById(id);
 const stage = at("stage"), curtain = at("curtain");
 const SEND_EVERY_MS = 50; // a slider that is dragged
+const STALE_SECONDS = 2;
 const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
 const GATHER_MS = 3000;
 const CONNECT_MS = 8000; // streamfx itself waits a little longer, and knows less of why
@@ -126,12 +127,24 @@ async function connect(mine) {
     camera: described(mine.stream),
   }));
   socket.addEventListener("message", ({ data }) => take(mine, JSON.parse(data)));
-  socket.addEventListener("close", () => {
-    if (visit === mine) end("The connection to streamfx has ended. Press Start to try again.");
+  socket.addEventListener("close", async () => {
+    const why = visit === mine ? await whyEnded() : "";
+    if (visit === mine) end(why);
   });
   setTimeout(() => {
     if (visit === mine && peer.connectionState !== "connected") end(UNREACHED);
   }, CONNECT_MS);
+}
+
+// What has become of the server: it may have been started anew, and then wants another token.
+async function whyEnded() {
+  try {
+    const answer = await fetch("about", { cache: "no-store" });
+    if (answer.status === 403) return "streamfx was started anew. Open the address that it has printed.";
+    return "The connection to streamfx has ended. Press Start to try again.";
+  } catch {
+    return "streamfx does not answer any more. Once it does, press Start to try again.";
+  }
 }
 
 const UNREACHED =
@@ -163,6 +176,7 @@ function end(text = "") {
     letGo(was.stream);
   }
   at("own").srcObject = at("changed").srcObject = null;
+  at("stale").hidden = true;
   stage.dataset.on = "no";
   status("off", "not started");
   cover(text ? "Stopped" : "Press Start and allow the camera");
@@ -256,6 +270,8 @@ async function showFigures(mine, message) {
   if (!message.stages_ms) return;
   const here = await parts(mine);
   if (visit !== mine) return;
+  const decoded = mine.stats.in?.framesDecoded ?? 0;
+  if (decoded && decoded !== mine.decoded) Object.assign(mine, { decoded, movedAt: Date.now() });
   const { latency = null, send = null } = message.stages_ms;
   const trip = [here.encode, here.network, latency, send, here.arrive];
   at("trip").textContent = trip.includes(null) ? "–" : ms(trip.reduce((sum, each) => sum + each, 0));
@@ -271,6 +287,19 @@ async function showFigures(mine, message) {
   at("causes").textContent = causes.join("; ") || "every frame came through";
   at("factor").textContent = message.factor ? String(message.factor.factor) : "–";
   at("factor-why").textContent = message.factor?.why ?? "";
+}
+
+// A picture that stands still for so long is none of now.
+function showStale() {
+  const seconds = visit?.movedAt ? (Date.now() - visit.movedAt) / 1000 : 0;
+  const stale = seconds > STALE_SECONDS;
+  at("stale").hidden = !stale;
+  if (stale) {
+    at("stale").textContent = `No new picture for ${Math.round(seconds)} s`;
+    status("stale", "no new picture");
+  } else if (visit && at("status").dataset.state === "stale") {
+    status("live", "live");
+  }
 }
 
 // What this browser knows of its own part: means since the last look, in milliseconds.
@@ -366,5 +395,6 @@ at("camera").addEventListener("change", changeCamera);
 at("size").addEventListener("change", changeCamera);
 for (const id of ["view", "mirror"]) at(id).addEventListener("change", look);
 at("wipe").addEventListener("input", look);
+setInterval(showStale, 500);
 window.addEventListener("pagehide", () => end());
 prepare().catch((error) => say(`streamfx does not answer: ${error.message}`, "problem"));

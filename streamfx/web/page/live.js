@@ -9,6 +9,7 @@ const drawn = {
   before: canvases.before.getContext("bitmaprenderer"),
 };
 const SEND_EVERY_MS = 50; // a slider that is dragged
+const STALE_SECONDS = 2;
 const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
 
 let socket = null;
@@ -17,6 +18,9 @@ let ended = false;
 let drawing = Promise.resolve();
 let wanted = "";
 let recordingSince = null;
+let heardAt = 0; // when the last message came
+let stale = { seconds: 0, at: 0 }; // how old the newest picture was, and when that was said
+let version = null;
 const touched = new Map(); // control → when a hand was on it
 
 function make(tag, text = "", properties = {}) {
@@ -37,20 +41,70 @@ function status(state, text) {
 function connect() {
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => { waitMs = 500; ended = false; wanted = ""; status("live", "live"); look(); };
+  socket.onopen = () => {
+    waitMs = 500;
+    ended = false;
+    wanted = "";
+    heardAt = Date.now();
+    status("live", "live");
+    look();
+  };
   socket.onmessage = ({ data }) => {
-    if (data instanceof ArrayBuffer) drawing = drawing.then(() => draw(data));
+    heardAt = Date.now();
+    // A picture that cannot be shown must not keep those after it from being shown.
+    if (data instanceof ArrayBuffer) drawing = drawing.then(() => draw(data)).catch(() => {});
     else take(JSON.parse(data));
   };
-  socket.onclose = () => {
-    if (!ended) status("lost", "connection lost, trying again");
-    curtain.textContent = ended ? "The run has ended" : "Connection lost";
-    curtain.hidden = false;
+  socket.onclose = async () => {
+    stale = { seconds: 0, at: Date.now() };
+    showStale();
     stage.dataset.same = "yes"; // no slider over a picture that stands
     enable(false);
+    if (!ended) status("lost", "connection lost");
+    const { state, short, long } = await whyLost();
+    status(state, short);
+    curtain.textContent = long;
+    curtain.hidden = false;
     setTimeout(connect, waitMs);
     waitMs = Math.min(waitMs * 1.7, 5000);
   };
+}
+
+// What has become of the server: it may have been started anew, and then wants another token.
+async function whyLost() {
+  let answer = null;
+  try {
+    answer = await fetch(location.pathname, { cache: "no-store" });
+  } catch {
+    if (ended) return { state: "ended", short: "the run has ended", long: "The run has ended" };
+    return {
+      state: "lost", short: "no answer, trying again",
+      long: "streamfx does not answer. The page goes on as soon as it does.",
+    };
+  }
+  if (answer.status === 403) {
+    return {
+      state: "lost", short: "started anew",
+      long: "streamfx was started anew. Open the address that it has printed.",
+    };
+  }
+  return { state: "lost", short: "connection lost, trying again", long: "Connection lost" };
+}
+
+// Whether what is shown is still what the source gives: pictures repeated while it is away are not.
+function showStale() {
+  const now = Date.now(), open = socket?.readyState === WebSocket.OPEN;
+  const silent = open ? (now - heardAt) / 1000 : 0;
+  const old = open && stale.at ? stale.seconds + (now - stale.at) / 1000 : 0;
+  const seconds = Math.max(silent, stale.seconds ? old : 0);
+  const is = seconds > STALE_SECONDS;
+  at("stale").hidden = !is;
+  if (is) {
+    at("stale").textContent = `No new picture for ${Math.round(seconds)} s`;
+    status("stale", "no new picture");
+  } else if (open && at("status").dataset.state === "stale") {
+    status("live", "live");
+  }
 }
 
 // Pictures
@@ -99,6 +153,8 @@ function take(message) {
 }
 
 function hello(message) {
+  if (version !== null && version !== message.version) location.reload(); // another streamfx has another page
+  version = message.version;
   at("title").textContent = message.title;
   document.title = `streamfx · ${message.title}`;
   const { shown_width: width, shown_height: height } = message;
@@ -243,6 +299,8 @@ const rate = (value) => (value === null ? "–" : value.toFixed(1));
 const ms = (value) => (value == null ? "–" : value.toFixed(value < 10 ? 1 : 0));
 
 function figures(message) {
+  stale = { seconds: message.stale_seconds ?? 0, at: Date.now() };
+  showStale();
   at("fps-out").textContent = rate(message.fps_out);
   at("fps-in").textContent = rate(message.fps_in);
   at("latency-p50").textContent = ms(message.latency_ms?.p50);
@@ -312,4 +370,5 @@ at("snapshot").addEventListener("click", () => send({ type: "snapshot" }));
 at("record").addEventListener("click", () =>
   send({ type: "record", on: at("record").getAttribute("aria-pressed") !== "true" }));
 enable(false);
+setInterval(showStale, 500);
 connect();
