@@ -210,8 +210,10 @@ class PairedTrainee:
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
+        # Faces are few: squared gradients are averaged over more steps, else one that has many is a shock.
+        memory = 0.99 if options.warped is None else 0.999
         self.optimisers = {
-            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(momentum, 0.99))
+            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(momentum, memory))
             for (name, network), rate, momentum in zip(
                 self.networks.items(),
                 (options.loop.learning_rate, options.critic_learning_rate),
