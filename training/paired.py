@@ -348,6 +348,13 @@ def card(options: PairedOptions) -> str:
             f"from step {options.adversarial_from} on (the critic's Adam at "
             f"{options.critic_learning_rate:g}), "
         )
+    told = ""
+    if options.warped is not None:
+        told = (
+            f"squared difference of the displacement to the field that drew the partner "
+            f"{options.warped.field_weight:g} (alone but in one step of {options.warped.fused_every}; "
+            f"mask and all other heads stay 0, so that nothing but displacement is learned), "
+        )
     start = "random weights" if options.init is None else "the weights of another engine"
     start += ", those for factor 1 at every factor" if options.spread else ""
     how = (
@@ -357,10 +364,12 @@ def card(options: PairedOptions) -> str:
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
         f"{options.difference_weight:g}, of slopes {options.slopes_weight:g}, of crispness "
-        f"{options.crispness_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
+        f"{options.crispness_weight:g}, {believed}{told}grid of pixels {options.grid_weight:g}, price of the "
         f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in one "
         f"step of {options.temporal_every}."
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
+    if options.warped is not None:
+        on += f" and of {len(options.warped.people)} pictures and clips of people"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
     return plain_card(options.out.name, does, options.network, options.factors, [how, on])

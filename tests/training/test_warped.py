@@ -15,7 +15,7 @@ from streamfx.generate.networks.warp_mask import WarpMask
 from training import people_pairs, warped
 from training.operators.bulges import warp
 from training.operators.people import People, Person
-from training.paired import PairedOptions, train
+from training.paired import PairedOptions, card, train
 from training.pairs import kept, stack
 from training.people_pairs import Scene
 from training.pictures import Picture, Still
@@ -177,6 +177,7 @@ def test_only_displacement_is_learned_and_it_comes_nearer_to_the_field(tmp_path:
     wrong, still_wrong = (warped.field_term(pairs, moves, 2.0, 4.0) for moves in (0 * heads, heads))
     assert still_wrong < 0.8 * wrong
     lines = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
+    assert "nothing but displacement is learned" in " ".join(card(options).split())
     assert ["difference" in line for line in lines[:4]] == [True, False, True, False]
 
 
