@@ -165,6 +165,8 @@ class PairedOptions(BaseModel):
 def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
+    if options.warped is not None:
+        warped.forget_hints(trainee.generator)
     frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
     engine = export(trainee.generator, options.out, engine_fields(options), frame, card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
@@ -353,7 +355,8 @@ def card(options: PairedOptions) -> str:
         told = (
             f"squared difference of the displacement to the field that drew the partner "
             f"{options.warped.field_weight:g} (alone but in one step of {options.warped.fused_every}; "
-            f"mask and all other heads stay 0, so that nothing but displacement is learned), "
+            f"the mask stays 0, so that nothing but displacement shows), where things move and how much they "
+            f"grow, told to heads that do not show, {options.warped.hint_weight:g}, "
         )
     start = "random weights" if options.init is None else "the weights of another engine"
     start += ", those for factor 1 at every factor" if options.spread else ""

@@ -107,25 +107,39 @@ def test_a_field_that_moves_too_far_is_refused() -> None:
         warped.encoded(np.full((4, 4, 2), 64, np.float32))
 
 
-def test_the_field_term_is_the_squared_difference_in_reduced_pixels_and_counts_more_where_things_move() -> (
-    None
-):
-    field = np.zeros((16, 16, 2), np.float32)
-    heads = torch.zeros(1, 7, 8, 8)
-    heads[:, 4] = 1.5
+def test_the_field_term_is_the_squared_difference_and_counts_more_where_things_move() -> None:
+    wanted, moved = torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8)
+    moved[:, 0] = 1.5
 
     def term() -> float:
-        return warped.field_term(stack([pair_of(field)]), heads, 2.0, 4.0).item()
+        return warped.field_term(moved, wanted, 4.0).item()
 
     assert term() == pytest.approx(1.5**2 / 2)  # the mean of x, and of y, which agrees
-    field[:] = (5, 0)  # 2.5 reduced pixels: 1 too few
-    assert term() == pytest.approx(4 / 2)
-    field[:] = (11, 0)  # 4 too few: beyond 2, where the slope stays 4
+    wanted[:, 0] = 2.5
+    assert term() == pytest.approx(4 * 1 / 2)
+    wanted[:, 0] = 5.5  # 4 too few: beyond 2 the slope stays 4
     assert term() == pytest.approx(4 * (2**2 + 2 * 4) / 2)
-    field[:] = (3, 0)
-    assert term() == pytest.approx(0)
-    heads[:, 4, :, 4:] = 1.6  # one step of 0.1 in each row of 7, and half of them 0.1 too far
-    assert term() == pytest.approx(4 * 0.01 / 4 + 0.01 / 14, rel=1e-3)
+    moved[:] = wanted
+    assert term() == 0
+    moved[:, 0, :, 4:] += 0.1  # half of them too far, and a step in one of seven places
+    assert term() == pytest.approx(4 * 0.01 / 4 + 4 * 0.01 / 14, rel=1e-3)
+
+
+def test_displacements_are_wanted_in_reduced_pixels() -> None:
+    field = np.zeros((16, 16, 2), np.float32)
+    field[...] = (5, -3)
+    heads = torch.zeros(1, 7, 8, 8)
+    heads[:, 4], heads[:, 5], heads[:, 0] = 2.5, -1.5, 1.0
+    terms = warped.terms(stack([pair_of(field)]), heads, 2.0, WarpedOptions(people=[HEAD]))
+    assert {name: term.item() for name, term in terms.items()} == {"field": 0, "hints": 0}
+
+
+def test_hints_tell_where_something_moves_and_how_much_it_grows() -> None:
+    rows, columns = np.mgrid[-8:8, -8:8] + 0.5
+    moves, growth = warped.hints(torch.from_numpy(np.stack([-0.5 * columns, -0.25 * rows])).float()[None])[0]
+    assert (moves == 1).all()
+    assert growth[5, 9].item() == pytest.approx(-1.5)
+    assert not warped.hints(torch.zeros(1, 2, 4, 4)).any()
 
 
 def test_pairs_of_people_are_pictures_warped_by_the_field_that_they_carry(tmp_path: Path) -> None:
@@ -173,16 +187,22 @@ def test_only_displacement_is_learned_and_it_comes_nearer_to_the_field(tmp_path:
     with torch.no_grad():
         heads = warped.heads(network, pairs[:, :3], 2.0, options.loop.precision())
     assert not heads[:, 3].any()  # the mask
-    wrong, still_wrong = (warped.field_term(pairs, moves, 2.0, 4.0) for moves in (0 * heads, heads))
+    options_of_warp = options.warped
+    assert options_of_warp is not None
+    wrong, still_wrong = (
+        warped.terms(pairs, moves, 2.0, options_of_warp)["field"] for moves in (0 * heads, heads)
+    )
     assert still_wrong < 0.8 * wrong
     lines = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
-    assert "nothing but displacement is learned" in " ".join(card(options).split())
+    assert "nothing but displacement shows" in " ".join(card(options).split())
     assert ["difference" in line for line in lines[:4]] == [True, False, True, False]
 
 
 def test_a_network_that_only_warps_begins_as_the_identity() -> None:
     network = WarpMask(stem=4, width=8, blocks=1)
     warped.only_warp(network)
+    warped.forget_hints(network)
+    assert (network.translate(torch.rand(1, 3, 16, 16), torch.tensor([3.0]))[:, :3] == 0.5).all()
     assert not network.translate(torch.rand(1, 3, 16, 16), torch.tensor([3.0]))[:, 3:].any()
 
 
