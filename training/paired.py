@@ -165,6 +165,8 @@ class PairedOptions(BaseModel):
 def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
+    if options.warped is not None:
+        warped.forget_hints(trainee.generator)
     frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
     engine = export(trainee.generator, options.out, engine_fields(options), frame, card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
@@ -210,8 +212,10 @@ class PairedTrainee:
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
+        # Faces are few: squared gradients are averaged over more steps, else one that has many is a shock.
+        memory = 0.99 if options.warped is None else 0.999
         self.optimisers = {
-            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(momentum, 0.99))
+            name: torch.optim.Adam(network.parameters(), lr=rate, betas=(momentum, memory))
             for (name, network), rate, momentum in zip(
                 self.networks.items(),
                 (options.loop.learning_rate, options.critic_learning_rate),
@@ -346,6 +350,14 @@ def card(options: PairedOptions) -> str:
             f"from step {options.adversarial_from} on (the critic's Adam at "
             f"{options.critic_learning_rate:g}), "
         )
+    told = ""
+    if options.warped is not None:
+        told = (
+            f"squared difference of the displacement to the field that drew the partner "
+            f"{options.warped.field_weight:g} (alone but in one step of {options.warped.fused_every}; "
+            f"the mask stays 0, so that nothing but displacement shows), where things move and how much they "
+            f"grow, told to heads that do not show, {options.warped.hint_weight:g}, "
+        )
     start = "random weights" if options.init is None else "the weights of another engine"
     start += ", those for factor 1 at every factor" if options.spread else ""
     how = (
@@ -355,10 +367,12 @@ def card(options: PairedOptions) -> str:
         f"{options.loop.learning_rate:g} with a linear tail. Partners {made}. Losses and weights, on the "
         f"fused full-size output at random factors: mean absolute difference to the partner "
         f"{options.difference_weight:g}, of slopes {options.slopes_weight:g}, of crispness "
-        f"{options.crispness_weight:g}, {believed}grid of pixels {options.grid_weight:g}, price of the "
+        f"{options.crispness_weight:g}, {believed}{told}grid of pixels {options.grid_weight:g}, price of the "
         f"displacement {options.displacement_price:g}, temporal term {options.temporal_weight:g} in one "
         f"step of {options.temporal_every}."
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
+    if options.warped is not None:
+        on += f" and of {len(options.warped.people)} pictures and clips of people"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
     return plain_card(options.out.name, does, options.network, options.factors, [how, on])

@@ -1,8 +1,10 @@
 """Warped: training on pairs whose partner is the picture itself, warped by a field that is known.
 
 The displacement head is told the field itself besides the warped picture: differences of colours lead to it
-only where there is an edge within a pixel or two. Nothing else is learned: the mask stays 0, so that the
-source shows everywhere and displacement carries the whole effect.
+only where there is an edge within a pixel or two. The mask stays 0, so that the source shows everywhere and
+displacement carries the whole effect. The translated picture, which therefore nobody sees, is told where
+something moves and how much it grows there: easier to learn than which way, of no matter how large a face,
+and what features the displacement needs (Caruana, "Multitask Learning", 1997).
 
 A pair has nine channels: RGB of the source and of its partner, then the field as numbers of twelve bits: the
 upper eight of x, those of y, the lower four of x and of y.
@@ -19,6 +21,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
+from torch.nn import functional
 
 from streamfx.generate.networks.warp_mask import WarpMask
 from training.fused import TO_YUV, heads_of, recolour, reduce
@@ -31,7 +34,7 @@ _STEPS = 32  # of a number to a pixel
 MOST_PIXELS = _MIDDLE // _STEPS
 _LARGE = 2.0  # difference from which on it counts less, in reduced pixels
 _KEPT_BYTES = 256 << 20
-_MASK, _DISPLACEMENT = slice(12, 16), slice(16, 24)  # among the channels before the pixel shuffle
+_TRANSLATED, _DISPLACEMENT = slice(0, 12), slice(16, 24)  # among the channels before the pixel shuffle
 
 
 class WarpedOptions(BaseModel):
@@ -47,6 +50,9 @@ class WarpedOptions(BaseModel):
     lowest: int = Field(default=32, ge=16, description="height of the smallest faces, in pixels")
     highest: int = Field(default=400, ge=16, description="height of the largest ones")
     field_weight: float = Field(default=5.0, ge=0, description="of the difference to the known field")
+    hint_weight: float = Field(
+        default=1.0, ge=0, description="of what the translated picture, which does not show, is told of faces"
+    )
     inside: float = Field(default=4.0, ge=1, description="how much more a difference counts inside a face")
     fused_every: int = Field(
         default=4,
@@ -125,34 +131,53 @@ def heads(
 
 def terms(pairs_B9SS: Tensor, heads_BKss: Tensor, factor: float, options: WarpedOptions) -> dict[str, Tensor]:
     """What is added to the losses."""
-    return {"field": options.field_weight * field_term(pairs_B9SS, heads_BKss, factor, options.inside)}
+    wanted_B2ss = reduce(decoded(pairs_B9SS), factor) / factor
+    return {
+        "field": options.field_weight * field_term(heads_BKss[:, 4:6], wanted_B2ss, options.inside),
+        "hints": options.hint_weight * (heads_BKss[:, :2] - hints(wanted_B2ss)).square().mean(),
+    }
 
 
-def field_term(pairs_B9SS: Tensor, heads_BKss: Tensor, factor: float, inside: float) -> Tensor:
-    """How far the displacement is from the field of the pairs, in reduced pixels: mean squared difference,
-    counted `inside` times where the field is not 0, plus that of the steps from pixel to pixel; scalar.
+def hints(wanted_B2ss: Tensor) -> Tensor:
+    """Where a field moves something, 0 or 1, and twice how much it scales, B2ss: its divergence, which does
+    not depend on how large a face is."""
+    moves_B1ss = (wanted_B2ss.abs().sum(1, keepdim=True) > 0).float()
+    across_B1ss = functional.pad(wanted_B2ss[:, :1].diff(dim=3), (1, 0))
+    down_B1ss = functional.pad(wanted_B2ss[:, 1:].diff(dim=2), (0, 0, 1, 0))
+    return torch.cat([moves_B1ss, 2 * (across_B1ss + down_B1ss)], dim=1)
+
+
+def field_term(displacement_B2ss: Tensor, wanted_B2ss: Tensor, inside: float) -> Tensor:
+    """How far a displacement is from what is wanted, in reduced pixels: mean squared difference, counted
+    `inside` times where the wanted one is not 0, plus four times that of the steps between pixels; scalar.
 
     Beyond `_LARGE` a difference counts in proportion (Huber, "Robust Estimation of a Location Parameter",
     1964). Nearer to 0 it must not: most of a picture does not move, so the median of what is unsure is 0,
     which absolute differences would keep.
     """
-    wanted_B2ss = reduce(decoded(pairs_B9SS), factor) / factor
-    difference_B2ss = heads_BKss[:, 4:6] - wanted_B2ss
+    difference_B2ss = displacement_B2ss - wanted_B2ss
     moves_B1ss = wanted_B2ss.abs().sum(1, keepdim=True) > 0
     size_B2ss = difference_B2ss.abs().clamp(max=_LARGE)
     squares_B2ss = size_B2ss * (2 * difference_B2ss.abs() - size_B2ss)
     steps = [difference_B2ss.diff(dim=dim).square().mean() for dim in (2, 3)]
-    return (squares_B2ss * (1 + (inside - 1) * moves_B1ss)).mean() + torch.stack(steps).sum()
+    return (squares_B2ss * (1 + (inside - 1) * moves_B1ss)).mean() + 4 * torch.stack(steps).sum()
 
 
 def only_warp(network: WarpMask) -> None:
-    """Set mask and displacement of a network to 0, and let nothing but the displacement's heads learn."""
+    """Set mask, displacement and gain of a network to 0, and let only displacement and translated picture
+    learn."""
     learns = torch.zeros(network.heads.bias.shape[1])
-    learns[_DISPLACEMENT] = 1
+    learns[_TRANSLATED] = learns[_DISPLACEMENT] = 1
     with torch.no_grad():
         network.heads.weight.zero_()
-        network.heads.bias[:, _MASK] = 0
-        network.heads.bias[:, _DISPLACEMENT] = 0
+        network.heads.bias[:, _TRANSLATED.stop :] = 0
     for values_AO in (network.heads.weight, network.heads.bias):
         share_O = learns.to(values_AO).reshape(-1, *[1] * (values_AO.dim() - 2))
         values_AO.register_hook(lambda gradient, share=share_O: gradient * share)  # type: ignore[no-untyped-call]
+
+
+def forget_hints(network: WarpMask) -> None:
+    """Make the translated picture, which does not show, plain grey."""
+    with torch.no_grad():
+        network.heads.weight[:, _TRANSLATED] = 0
+        network.heads.bias[:, _TRANSLATED] = 0.5

@@ -14,8 +14,8 @@ import torch
 from streamfx.generate.networks.warp_mask import WarpMask
 from training import people_pairs, warped
 from training.operators.bulges import warp
-from training.operators.people import People, Person
-from training.paired import PairedOptions, train
+from training.operators.people import Person
+from training.paired import PairedOptions, card, train
 from training.pairs import kept, stack
 from training.people_pairs import Scene
 from training.pictures import Picture, Still
@@ -25,20 +25,18 @@ from training.warped import WarpedOptions
 HEAD = Path(__file__).parents[1] / "clips" / "head.jpg"
 
 
-@pytest.fixture(autouse=True)
-def a_known_face(monkeypatch: pytest.MonkeyPatch) -> None:
-    """His points, so that no network looks for them."""
+def find_him(picture: Picture) -> list[Person]:
+    """The man, as if a network had looked for him."""
     points = np.zeros((68, 3), np.float32)
     points[:, :2] = (68, 75)
-    points[36:42, :2], points[42:48, :2], points[48:60, :2], points[8, :2] = (
-        (54, 51),
-        (82, 51),
-        (68, 79),
-        (68, 99),
-    )
-    points[0, :2], points[16, :2] = (46, 56), (92, 56)
-    monkeypatch.setattr(People, "__init__", lambda self: None)
-    monkeypatch.setattr(People, "__call__", lambda self, picture: [Person(points, 1.0)])
+    points[36:42, :2], points[42:48, :2], points[48:60, :2] = (54, 51), (82, 51), (68, 79)
+    points[0, :2], points[8, :2], points[16, :2] = (46, 56), (68, 99), (92, 56)
+    return [Person(points, 1.0)]
+
+
+@pytest.fixture(autouse=True)
+def small_pictures_of_a_man_who_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.paired.finder", lambda: find_him)
     monkeypatch.setattr("training.pictures.SHORT_SIDES", (48,))
 
 
@@ -80,6 +78,7 @@ def toy_options(folder: Path, **changes: object) -> PairedOptions:
         "square": 72,
         "squares": 4,
         "temporal_shift": 2,
+        "temporal_weight": 0.0,
         "factors": {2.0: 1.0},
         "loop": {"checkpoint_every": 2, "bfloat16": False, "threads": 1},
         "warped": {"people": [HEAD], "lowest": 40, "highest": 60, "fused_every": 2},
@@ -108,25 +107,39 @@ def test_a_field_that_moves_too_far_is_refused() -> None:
         warped.encoded(np.full((4, 4, 2), 64, np.float32))
 
 
-def test_the_field_term_is_the_squared_difference_in_reduced_pixels_and_counts_more_where_things_move() -> (
-    None
-):
-    field = np.zeros((16, 16, 2), np.float32)
-    heads = torch.zeros(1, 7, 8, 8)
-    heads[:, 4] = 1.5
+def test_the_field_term_is_the_squared_difference_and_counts_more_where_things_move() -> None:
+    wanted, moved = torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8)
+    moved[:, 0] = 1.5
 
     def term() -> float:
-        return warped.field_term(stack([pair_of(field)]), heads, 2.0, 4.0).item()
+        return warped.field_term(moved, wanted, 4.0).item()
 
     assert term() == pytest.approx(1.5**2 / 2)  # the mean of x, and of y, which agrees
-    field[:] = (5, 0)  # 2.5 reduced pixels: 1 too few
-    assert term() == pytest.approx(4 / 2)
-    field[:] = (11, 0)  # 4 too few: beyond 2, where the slope stays 4
+    wanted[:, 0] = 2.5
+    assert term() == pytest.approx(4 * 1 / 2)
+    wanted[:, 0] = 5.5  # 4 too few: beyond 2 the slope stays 4
     assert term() == pytest.approx(4 * (2**2 + 2 * 4) / 2)
-    field[:] = (3, 0)
-    assert term() == pytest.approx(0)
-    heads[:, 4, :, 4:] = 1.6  # one step of 0.1 in each row of 7, and half of them 0.1 too far
-    assert term() == pytest.approx(4 * 0.01 / 4 + 0.01 / 14, rel=1e-3)
+    moved[:] = wanted
+    assert term() == 0
+    moved[:, 0, :, 4:] += 0.1  # half of them too far, and a step in one of seven places
+    assert term() == pytest.approx(4 * 0.01 / 4 + 4 * 0.01 / 14, rel=1e-3)
+
+
+def test_displacements_are_wanted_in_reduced_pixels() -> None:
+    field = np.zeros((16, 16, 2), np.float32)
+    field[...] = (5, -3)
+    heads = torch.zeros(1, 7, 8, 8)
+    heads[:, 4], heads[:, 5], heads[:, 0] = 2.5, -1.5, 1.0
+    terms = warped.terms(stack([pair_of(field)]), heads, 2.0, WarpedOptions(people=[HEAD]))
+    assert {name: term.item() for name, term in terms.items()} == {"field": 0, "hints": 0}
+
+
+def test_hints_tell_where_something_moves_and_how_much_it_grows() -> None:
+    rows, columns = np.mgrid[-8:8, -8:8] + 0.5
+    moves, growth = warped.hints(torch.from_numpy(np.stack([-0.5 * columns, -0.25 * rows])).float()[None])[0]
+    assert (moves == 1).all()
+    assert growth[5, 9].item() == pytest.approx(-1.5)
+    assert not warped.hints(torch.zeros(1, 2, 4, 4)).any()
 
 
 def test_pairs_of_people_are_pictures_warped_by_the_field_that_they_carry(tmp_path: Path) -> None:
@@ -134,7 +147,7 @@ def test_pairs_of_people_are_pictures_warped_by_the_field_that_they_carry(tmp_pa
     assert options.warped is not None
     shelf = warped.open_people(options.warped)
     make = people_pairs.people_pairs(
-        shelf, lambda rng: np.full((72, 72, 3), 90, np.uint8), People(), 72, options.warped, 3
+        shelf, lambda rng: np.full((72, 72, 3), 90, np.uint8), find_him, 72, options.warped, 3
     )
     pairs = [make(index) for index in range(12)]
     again = kept(make, tmp_path / "pairs")
@@ -154,7 +167,7 @@ def test_the_points_of_people_move_along_with_their_picture(lowest: int, seed: i
         picture[49:54, x - 2 : x + 3] = 250
     options = WarpedOptions(people=[HEAD], lowest=lowest, highest=lowest + 10)
     part = people_pairs._part(
-        Scene(picture, People()(picture)), 300, 300, options, np.random.default_rng(seed)
+        Scene(picture, find_him(picture)), 300, 300, options, np.random.default_rng(seed)
     )
     light = part.picture.sum(-1).astype(int)
     rows, columns = np.mgrid[:300, :300]
@@ -166,7 +179,7 @@ def test_the_points_of_people_move_along_with_their_picture(lowest: int, seed: i
 
 def test_only_displacement_is_learned_and_it_comes_nearer_to_the_field(tmp_path: Path) -> None:
     loop = {"learning_rate": 0.003, "bfloat16": False, "threads": 1}
-    options = toy_options(tmp_path, steps=50, squares=1, batch=1, pairs=tmp_path / "pairs", loop=loop)
+    options = toy_options(tmp_path, steps=40, squares=1, batch=1, pairs=tmp_path / "pairs", loop=loop)
     network = train(options).generator
     (path,) = (tmp_path / "pairs").iterdir()
     pair = kept(lambda index: pytest.fail("made again"), tmp_path / "pairs")(int(path.stem))
@@ -174,15 +187,22 @@ def test_only_displacement_is_learned_and_it_comes_nearer_to_the_field(tmp_path:
     with torch.no_grad():
         heads = warped.heads(network, pairs[:, :3], 2.0, options.loop.precision())
     assert not heads[:, 3].any()  # the mask
-    wrong, still_wrong = (warped.field_term(pairs, moves, 2.0, 4.0) for moves in (0 * heads, heads))
+    options_of_warp = options.warped
+    assert options_of_warp is not None
+    wrong, still_wrong = (
+        warped.terms(pairs, moves, 2.0, options_of_warp)["field"] for moves in (0 * heads, heads)
+    )
     assert still_wrong < 0.8 * wrong
     lines = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
+    assert "nothing but displacement shows" in " ".join(card(options).split())
     assert ["difference" in line for line in lines[:4]] == [True, False, True, False]
 
 
 def test_a_network_that_only_warps_begins_as_the_identity() -> None:
     network = WarpMask(stem=4, width=8, blocks=1)
     warped.only_warp(network)
+    warped.forget_hints(network)
+    assert (network.translate(torch.rand(1, 3, 16, 16), torch.tensor([3.0]))[:, :3] == 0.5).all()
     assert not network.translate(torch.rand(1, 3, 16, 16), torch.tensor([3.0]))[:, 3:].any()
 
 
