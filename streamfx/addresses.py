@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from pathlib import Path
 
 from streamfx.errors import ConfigError
 
@@ -49,7 +49,7 @@ def check_address(text: str) -> None:
         ...
         streamfx.errors.ConfigError: there are no rtspx:// addresses; write rtsp:// instead
     """
-    if scheme_of(text) is not None or Path(text).exists():
+    if scheme_of(text) is not None or os.path.exists(text):
         return
     found = re.match(r"([a-z][a-z0-9+.-]*)(://?|//|:)", text, re.IGNORECASE)
     name = found[1].lower() if found else ""

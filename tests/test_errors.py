@@ -15,6 +15,7 @@ TESTS = Path(__file__).parent
 BUILTINS = {
     "ConfigError": ValueError,
     "SourceOpenError": OSError,
+    "SourceAwayError": OSError,
     "SourceLostError": ConnectionError,
     "DecodeError": ValueError,
     "FrameError": ValueError,
@@ -24,6 +25,8 @@ BUILTINS = {
     "BackendUnavailableError": RuntimeError,
     "DeviceMemoryError": MemoryError,
     "SinkError": OSError,
+    "SinkAwayError": OSError,
+    "SinkClosedError": OSError,
     "StageFailedError": RuntimeError,
 }
 CLASSES = {

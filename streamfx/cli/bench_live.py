@@ -61,7 +61,8 @@ def _live_config(options: Namespace) -> LiveConfig:
 
     source = f"test:bars?size={options.size}&fps={options.fps}&frames=0&live=1"
     sink = here_and_free() if options.sink == "udp" else options.sink
-    options.input, options.outputs, options.gap = source, [sink], None
+    options.input, options.outputs = source, [sink]
+    options.gap = options.loop = options.wait = None
     if options.effect is None and options.config is None:
         options.effect = ["wave"]
     config = live_config(options)

@@ -18,7 +18,7 @@ from streamfx.capture.source import open_source
 from streamfx.encode.network import Delivery, NetworkSink
 from streamfx.encode.plan import EncodeSettings
 from streamfx.encode.sink import AWAY, open_sink
-from streamfx.errors import ConfigError, SinkError
+from streamfx.errors import ConfigError, SinkAwayError, SinkError
 from tests.media import make_clip
 from tests.servers import free_port, listening, silent, wait_until
 
@@ -126,7 +126,9 @@ def test_an_hls_folder_holds_a_playlist_that_can_be_joined_and_old_segments_go(t
 
 def test_a_server_that_is_not_there_is_refused_without_its_key() -> None:
     video = open_source(PATTERN).format
-    with pytest.raises(SinkError, match=r"rtmp://127\.0\.0\.1:\d+/app/\*\*\*: cannot be opened: ") as caught:
+    with pytest.raises(
+        SinkAwayError, match=r"rtmp://127\.0\.0\.1:\d+/app/\*\*\*: cannot be opened: "
+    ) as caught:
         NetworkSink(f"rtmp://127.0.0.1:{free_port()}/app/key", video, settings=FAST, delivery=QUICK)
     assert "key" not in f"{caught.value} {caught.value.__cause__}"
 

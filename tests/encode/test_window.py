@@ -25,7 +25,7 @@ from streamfx.encode import window
 from streamfx.encode.sink import open_sink
 from streamfx.encode.window import WindowSink
 from streamfx.encode.window_process import WindowTask, show
-from streamfx.errors import SinkError
+from streamfx.errors import SinkClosedError, SinkError
 from streamfx.frame import Frame
 from tests.servers import wait_until
 
@@ -55,7 +55,7 @@ def test_a_window_shows_frames_until_it_is_closed(tmp_path: Path, frames: Iterat
         while True:
             sink.write(next(frames))
 
-    with pytest.raises(SinkError, match=r"^window:Before: the window was closed$"):
+    with pytest.raises(SinkClosedError, match=r"^window:Before: the window was closed$"):
         write_on()
     sink.abort()
     assert no_process_is_left(sink)
