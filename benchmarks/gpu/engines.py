@@ -61,7 +61,8 @@ def measure(engine: Engine, backend: Backend, device: torch.device) -> dict[str,
     try:
         golden = engine.golden
         heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
-        error, allowed = difference(heads, golden), TOLERANCES[compiled.backend, compiled.precision]
+        allowed = TOLERANCES[compiled.backend, compiled.precision]
+        error = difference(heads, golden, allowed.roundoff)
         row = {
             "engine": engine.name,
             "backend": compiled.backend,

@@ -18,7 +18,7 @@ import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array, Tolerance, check_golden
+from streamfx.backends.golden import Array, Tolerance, check_golden, roundoff_of
 from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, compiled_for, convert
 from streamfx.backends.setting import Setting
 from streamfx.backends.store import Note, Stored, StoreKey
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 TOLERANCES = {
     Precision.F32: Tolerance(rms=1e-3, largest=1e-2),
-    Precision.BF16: Tolerance(rms=0.1, largest=1.0),
+    Precision.BF16: Tolerance(rms=0.1, largest=1.0, roundoff=roundoff_of(8)),
 }
 _TRIAL_SIZE = (180, 320)  # a 720p picture at factor 4
 _TRIAL_ROUNDS = 8

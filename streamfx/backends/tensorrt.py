@@ -26,7 +26,7 @@ from streamfx.backends.backend import Build, CompilableEngine, CompileOptions, P
 from streamfx.backends.cuda import Device, cuda_missing
 from streamfx.backends.eager import TOLERANCE as EAGER_TOLERANCE
 from streamfx.backends.eager import reference
-from streamfx.backends.golden import Golden, Tolerance, check_golden, check_heads
+from streamfx.backends.golden import Golden, Tolerance, check_golden, check_heads, roundoff_of
 from streamfx.backends.setting import Setting
 from streamfx.backends.store import CompiledStore, Stored, StoreKey
 from streamfx.backends.tensorrt_build import BEST_PIXELS, LEAST_PIXELS, MOST_PIXELS, PLAN, Order
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = Tolerance(rms=0.02, largest=0.2)
+TOLERANCE = Tolerance(rms=0.02, largest=0.2, roundoff=roundoff_of(11))
 _KERNELS = "kernels"
 
 
