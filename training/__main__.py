@@ -33,7 +33,7 @@ from training.evaluation import compare
 from training.evaluation.compare import CompareOptions
 from training.evaluation.options import EvaluateOptions
 from training.options import DistilOptions, StyleOptions
-from training.paired import PairedOptions
+from training.paired_options import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
