@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.operators.after import after, measured_palette, painter_after
-from training.operators.planes import Plane, from_lab, to_lab, to_picture
+from training.operators.planes import Plane, from_lab, to_lab, to_picture, to_rgb
 from training.pictures import Picture, save_still
 
 NIGHT, GOLD = (25.0, 10.0, -40.0), (80.0, 5.0, 60.0)
@@ -71,7 +71,7 @@ def test_a_picture_is_painted_in_colours_of_another(tmp_path: Path) -> None:
     painted = paint(source)
     assert painted.shape == source.shape
     assert np.array_equal(painted, paint(source))
-    lab = to_lab(painted.astype(np.float32) / 255).reshape(-1, 3)
+    lab = to_lab(to_rgb(painted)).reshape(-1, 3)
     dark, light = lab[lab[:, 0] < 40], lab[lab[:, 0] > 70]
     assert dark[:, 2].mean() < -15, "what is dark is blue"
     assert light[:, 2].mean() > 25, "what is light is gold"
