@@ -313,7 +313,14 @@ def started(environment: dict[str, str], folder: Path, *arguments: str) -> Itera
 def test_a_first_interrupt_completes_the_output(
     number: signal.Signals, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    arguments = ("test:bars?size=320x180&frames=100000", "out.mp4", "--effect", "tiny", "--backend", "openvino")
+    arguments = (
+        "test:bars?size=320x180&frames=100000",
+        "out.mp4",
+        "--effect",
+        "tiny",
+        "--backend",
+        "openvino",
+    )
     with started(environment, tmp_path, *arguments) as process:
         wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
         process.send_signal(number)
