@@ -29,8 +29,8 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
         f"4:2:0. Faces: frontal, {low:g} to {high:g} pixels from forehead to chin, in the source; found: "
         "share of them still found by BlazeFace; moved: how far their 68 points moved, mean of each face, "
         "median of the faces, in distances of the eyes; stayed: share found and moved by less than "
-        f"{STAYED:.0%}. Warping error beyond the source's own, in code values; of contrast: that of the source "
-        "itself with its contrast raised until its gradient energy is the look's. Noisy, dark, compressed: "
+        f"{STAYED:.0%}. Warping error beyond the source's own, in code values; of contrast: that of the "
+        "source itself with contrast raised until its gradient energy is the look's. Noisy, dark, compressed: "
         f"change of a still scene with a camera's noise (deviation {NOISE:g}; in little light; as JPEG) "
         "over the noise's own."
     )
