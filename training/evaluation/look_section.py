@@ -30,7 +30,7 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
         "share of them still found by BlazeFace; moved: how far their 68 points moved, mean of each face, "
         "median of the faces, in distances of the eyes; stayed: share found and moved by less than "
         f"{STAYED:.0%}. Warping error beyond the source's own, in code values; of contrast: that of the "
-        "source itself with contrast raised until its gradient energy is the look's. Noisy, dark, compressed: "
+        "source with contrast raised until its gradient energy is the look's. Noisy, dark, compressed: "
         f"change of a still scene with a camera's noise (deviation {NOISE:g}; in little light; as JPEG) "
         "over the noise's own."
     )
