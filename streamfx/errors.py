@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamfx.report import Report
+    from streamfx.run.report import Report
 
 
 def printable(text: str) -> str:

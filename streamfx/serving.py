@@ -11,19 +11,19 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.capture.browser import Arrivals, BrowserSource, within
-from streamfx.config_live import LiveConfig
-from streamfx.config_serve import ServeConfig
-from streamfx.desk import Desk
+from streamfx.capture.live.browser import Arrivals, BrowserSource, within
+from streamfx.config.live import LiveConfig
+from streamfx.config.serve import ServeConfig
 from streamfx.encode.browser import BrowserSink, Give
 from streamfx.errors import ConfigError
-from streamfx.run_effects import numbered, open_effects
-from streamfx.running import Parts, run_parts
-from streamfx.stats import Stats
+from streamfx.pipeline.stats import Stats
+from streamfx.run.assembly import Parts, run_parts
+from streamfx.run.controls import Desk
+from streamfx.run.effects import numbered, open_effects
 from streamfx.streaming import flow_of
 
 if TYPE_CHECKING:
-    from streamfx.report import Report
+    from streamfx.run.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def serving(
         SinkError: the address cannot be listened at.
     """
     try:
-        from streamfx.web.welcome import open_site
+        from streamfx.web.camera_site import open_site
     except ImportError as error:
         raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
     with open_site(config, tell, lose) as site:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from streamfx.capture.preparation import Preparation
+from streamfx.capture.files.preparation import Preparation
 from streamfx.capture.source import open_source
-from streamfx.encode.file import FileSink
+from streamfx.encode.files.file import FileSink
 from streamfx.encode.sink import Sink, open_sink
 from streamfx.errors import DecodeError
 

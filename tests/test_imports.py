@@ -45,7 +45,12 @@ def test_a_stage_imports_no_other_stage_and_the_runtime_imports_no_training(modu
 
 @pytest.mark.parametrize(
     "statement",
-    ["import streamfx", "import streamfx.cli", "import streamfx.config", "import streamfx.cli.train"],
+    [
+        "import streamfx",
+        "import streamfx.cli",
+        "import streamfx.config.transcode",
+        "import streamfx.cli.train",
+    ],
 )
 def test_importing_the_surface_imports_nothing_heavy(statement: str) -> None:
     code = f"import sys; {statement}; print(*sorted(set(sys.modules) & {{*{HEAVY}, 'training'}}))"

@@ -19,8 +19,8 @@ from streamfx.capture.source import open_source
 from streamfx.cli import main
 from streamfx.encode.sink import open_sink
 from streamfx.errors import SinkError
-from streamfx.file_places import beside, put, visible_beside
-from streamfx.memory import memory_hint
+from streamfx.hardware.memory import memory_hint
+from streamfx.media.paths import beside, put, visible_beside
 from tests import media
 from tests.passing import pass_through
 from tests.test_films import QUICK, Run, complete, run

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import FINE, STRIDE, WarpMask
+from streamfx.engine.families.warp_mask import FINE, STRIDE, WarpMask
 from training import losses, pairs, warped
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources

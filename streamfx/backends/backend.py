@@ -14,9 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array, Golden
+from streamfx.engine.golden import Array, Golden
 from streamfx.errors import BackendUnavailableError, ConfigError
+from streamfx.hardware.cuda import Device
 
 if TYPE_CHECKING:
     import torch

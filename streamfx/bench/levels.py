@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from streamfx.backends.backend import CompiledEngine, DeviceEngine
 from streamfx.bench.result import Case, Ran
-from streamfx.stats import Stats
+from streamfx.pipeline.stats import Stats
 
 if TYPE_CHECKING:
-    from streamfx.run_device import Place
+    from streamfx.run.placement import Place
 
 FRAME = "frame"
 """Name in the stats of the time of a whole frame."""
@@ -76,19 +76,19 @@ Level: TypeAlias = "Callable[[Setup, Place], AbstractContextManager[Opened]]"
 
 
 def _model(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
-    from streamfx.bench.in_memory import open_model
+    from streamfx.bench.main_memory import open_model
 
     return open_model(setup, place)
 
 
 def _resident(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
-    from streamfx.bench.in_memory import open_resident
+    from streamfx.bench.main_memory import open_resident
 
     return open_resident(setup, place)
 
 
 def _pipeline(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
-    from streamfx.bench.whole_way import open_pipeline
+    from streamfx.bench.end_to_end import open_pipeline
 
     return open_pipeline(setup, place)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.addresses import check_address, scheme_of
 from streamfx.errors import ConfigError
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.addresses import check_address, scheme_of
+from streamfx.media.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
-    from streamfx.capture.live_settings import LiveSettings
-    from streamfx.capture.on_device import PicturesOnDevice
-    from streamfx.capture.preparation import Preparation
-    from streamfx.extras import Extras
+    from streamfx.capture.device_decoding import PicturesOnDevice
+    from streamfx.capture.files.preparation import Preparation
+    from streamfx.capture.live.settings import LiveSettings
+    from streamfx.media.tracks import Extras
 
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
@@ -80,7 +80,7 @@ def open_source(
         SourceOpenError: it cannot be opened; the message says why.
     """
     # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
-    from streamfx.capture.pictures import PictureSource, is_pictures
+    from streamfx.capture.files.pictures import PictureSource, is_pictures
 
     if not text:
         raise ConfigError(f"no source given; it can be {_KINDS}")
@@ -90,27 +90,27 @@ def open_source(
 
         return PatternSource(text, endless=live is not None)
     if kind and kind[1] == "fault":
-        from streamfx.capture.faults import open_fault
+        from streamfx.capture.live.faults import open_fault
 
         return open_fault(text, live, threads=threads)
     if kind and kind[1] == "camera":
-        from streamfx.capture.camera import CameraSource
+        from streamfx.capture.live.camera import CameraSource
 
         return CameraSource(text, live)
     check_address(text)
     scheme = scheme_of(text)
     if scheme is not None and (live is not None or scheme not in ("http", "https")):
-        from streamfx.capture.network import NetworkSource
-        from streamfx.protocols import check_protocol
+        from streamfx.capture.live.network import NetworkSource
+        from streamfx.media.ffmpeg_protocols import check_protocol
 
         check_protocol(text)
         return NetworkSource(text, live, threads=threads)
     if scheme is None and is_pictures(text):
         return PictureSource(text, preparation=preparation)
-    from streamfx.capture.animated_webp import AnimatedWebpSource, is_animated_webp
+    from streamfx.capture.files.animated_webp import AnimatedWebpSource, is_animated_webp
 
     if scheme is None and is_animated_webp(text):
         return AnimatedWebpSource(text, preparation)
-    from streamfx.capture.file import FileSource
+    from streamfx.capture.files.file import FileSource
 
     return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.addresses import check_address, scheme_of
 from streamfx.errors import ConfigError
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.addresses import check_address, scheme_of
+from streamfx.media.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
-    from streamfx.encode.network import Delivery
-    from streamfx.encode.pictures import Photos
+    from streamfx.encode.files.pictures import Photos
+    from streamfx.encode.network.sink import Delivery
     from streamfx.encode.pixels import Packing
-    from streamfx.extras import Extras
+    from streamfx.media.tracks import Extras
 
 AWAY = "output away"
 """Why a frame was dropped that an output should have had while it was away."""
@@ -66,7 +66,7 @@ def check_output(text: str) -> None:
     """
     check_address(text)
     if scheme_of(text) is not None:
-        from streamfx.protocols import check_protocol
+        from streamfx.media.ffmpeg_protocols import check_protocol
 
         check_protocol(text, writing=True)
 
@@ -78,7 +78,7 @@ def shows_as_coded(text: str) -> bool:
         text: the output, as ``open_sink`` takes it.
     """
     from streamfx.encode.containers import CONTAINERS
-    from streamfx.encode.pictures import is_pictures
+    from streamfx.encode.files.pictures import is_pictures
 
     container = CONTAINERS.get(Path(text).suffix.lower())
     return is_pictures(text) or (container is not None and not container.rotation)
@@ -93,7 +93,7 @@ def holds_alpha(text: str, codec: str | None) -> bool:
     """
     from streamfx.encode.codecs import find_codec
     from streamfx.encode.containers import CONTAINERS
-    from streamfx.encode.pictures import is_jpeg, is_pictures
+    from streamfx.encode.files.pictures import is_jpeg, is_pictures
 
     if is_pictures(text):
         return not is_jpeg(Path(text))
@@ -156,20 +156,20 @@ def open_sink(
     if kind and kind[1] == "web":
         raise ConfigError(f"{text}: a page shows what is live; write: streamfx live INPUT {text}")
     if kind and kind[1] == "virtual":
-        from streamfx.encode.virtual_camera import VirtualCameraSink
+        from streamfx.encode.screens.virtual_camera import VirtualCameraSink
 
         return VirtualCameraSink(text, format)
     if kind and kind[1] == "window":
-        from streamfx.encode.window import WindowSink
+        from streamfx.encode.screens.window import WindowSink
 
         return WindowSink(text, format)
-    from streamfx.encode.pictures import PictureSink, is_pictures
-    from streamfx.encode.routes import is_route
+    from streamfx.encode.files.pictures import PictureSink, is_pictures
+    from streamfx.encode.network.targets import is_route
 
     if is_pictures(text) and not is_route(text):
         return PictureSink(text, format, photos=photos, extras=extras, quality=quality, overwrite=overwrite)
-    from streamfx.encode.file import FileSink
-    from streamfx.encode.network import NetworkSink
+    from streamfx.encode.files.file import FileSink
+    from streamfx.encode.network.sink import NetworkSink
     from streamfx.encode.plan import EncodeSettings
 
     settings = EncodeSettings(

@@ -19,9 +19,9 @@ from streamfx.backends.backend import (
     choose,
 )
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Array, Golden, Tolerance, check_golden, difference, spread
+from streamfx.engine.folder import Engine, read_engine, write_engine
+from streamfx.engine.golden import Array, Golden, Tolerance, check_golden, difference, spread
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine, write_engine
 from tests.engines import make_engine
 
 
