@@ -29,9 +29,10 @@ from streamfx.engine.library import list_effects
 from streamfx.factor.calibration import fit, measure
 from streamfx.factor.choice import effect_cost
 from streamfx.factor.estimate import predict
-from streamfx.factor.workload import Machine, Workload
+from streamfx.factor.workload import Workload
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.hardware.cpu import cpu
+from streamfx.hardware.machine import Machine
 from streamfx.media.av_planes import plane_array
 from streamfx.media.frame import Colour, Frame, Subsampling
 

@@ -84,7 +84,7 @@ def run(source: str, effect: str, path: Path, seconds: float) -> Report:
     try:
         return streamfx.live(source, str(path), effects=[effect], seconds=seconds, preset="ultrafast")
     except StageFailedError as error:
-        if error.report is None:
+        if not isinstance(error.report, Report):
             raise
         return error.report
 

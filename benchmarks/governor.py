@@ -24,7 +24,7 @@ from benchmarks.record import record
 from streamfx.bench.live import LiveFigures, measure_live
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import load_config
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Snapshot
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig, load_config
-from streamfx.encode.sink import Sink, holds_alpha, open_sink, shows_as_coded
+from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
+from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.generate.chain import output_format
 from streamfx.generate.request import parse_effect

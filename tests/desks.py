@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from streamfx.backends.backend import CompiledEngine
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.opening import open_source
+from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import load_config
 from streamfx.engine.golden import Array

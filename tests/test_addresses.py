@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource
-from streamfx.capture.source import open_source
 from streamfx.cli import main
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import load_config
-from streamfx.encode.sink import check_output, open_sink
+from streamfx.encode.opening import check_output, open_sink
 from streamfx.errors import ConfigError
 from streamfx.media.addresses import check_address, scheme_of, without_credentials
 from streamfx.media.backoff import Backoff

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from streamfx.capture.files.preparation import Preparation
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.encode.files.verify import verify_output
-from streamfx.encode.sink import holds_alpha
+from streamfx.encode.opening import holds_alpha
 from streamfx.errors import FrameError
 from streamfx.generate.transparency import opaque_within, without_hidden_colours
 from streamfx.media.alpha import enlarged_alpha

@@ -1,6 +1,6 @@
-"""Each optional or heavy library is used in few places, and the stages know nothing of what joins them.
+"""Packages import in one direction, no modules in a circle, and each optional or heavy library in few places.
 
-What a stage may import of the others, and what importing the package may load: ``test_imports.py``.
+What importing the package may load: ``test_imports.py``.
 """
 
 from __future__ import annotations
@@ -51,36 +51,24 @@ HOMES = {
         "engine/families/",
         "engine/folder.py",
         "generate/gpu/",
-        "generate/ops/dispatch.py",
-        "generate/ops/fuse/triton.py",
-        "generate/ops/place/triton.py",
-        "generate/ops/reduce/triton.py",
-        "generate/ops/reduce/fine_luma_triton.py",
-        "generate/ops/surface_checks.py",
-        "generate/ops/surfaces.py",
+        "generate/ops/",
         "gpu/",
         "hardware/cuda.py",
         "media/surface.py",
         "run/placement.py",
     ),
-    "triton": (
-        "generate/ops/code_values_triton.py",
-        "generate/ops/reduce/fine_luma_triton.py",
-        "generate/ops/fuse/triton_kernel.py",
-        "generate/ops/heads_triton.py",
-        "generate/ops/fuse/ink_triton.py",
-        "generate/ops/place/triton.py",
-        "generate/ops/reduce/triton.py",
-    ),
+    "triton": ("generate/ops/",),
     "yaml": ("config/text.py", "engine/folder.py", "engine/folder_files.py"),
 }
-STAGES = ("capture/", "generate/", "encode/", "backends/")
-JOINERS = (
-    "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "outcome", "transcoding", "desk", "run_effects", "run_device", "serving", "web",
-    "build_engine",
-    "resident",
+ORDER = (
+    "version", "errors", "media", "hardware", "gpu", "engine", "backends",
+    "capture", "encode", "generate", "config", "pipeline", "factor", "run", "web",
+    "transcoding", "streaming", "serving", "bench", "cli", "__init__", "__main__",
 )  # fmt: skip
+"""Packages and modules at the top; each may import those before it, and no other."""
+STAGES = ("capture", "encode", "generate")
+"""They do not import one another, in whichever order they stand."""
+MOST_FILES_AT_THE_TOP = 10
 
 
 @cache
@@ -105,13 +93,60 @@ def test_a_library_is_imported_only_where_it_is_at_home(library: str) -> None:
     assert [user for user in users if not user.startswith(HOMES[library])] == []
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_knows_nothing_of_what_joins_the_stages(stage: str) -> None:
-    used = {
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in MODULES
-        for name in imports(path)
-        if str(path.relative_to(ROOT)).startswith(stage)
-        and name.startswith(tuple(f"streamfx.{joiner}" for joiner in JOINERS))
+def test_every_package_has_its_place_in_the_order() -> None:
+    assert sorted({top(module) for module in modules()}) == sorted(ORDER)
+
+
+def test_few_files_stand_at_the_top() -> None:
+    assert len([path for path in ROOT.iterdir() if path.is_file()]) <= MOST_FILES_AT_THE_TOP
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_a_package_imports_only_those_before_it(package: str) -> None:
+    allowed = set(ORDER[: ORDER.index(package) + 1])
+    if package in STAGES:
+        allowed -= set(STAGES) - {package}
+    wrong = {
+        f"{module} imports {name}"
+        for module in modules()
+        if top(module) == package
+        for name in used(module)
+        if top(name) not in allowed
     }
-    assert used == set()
+    assert wrong == set()
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    left = {module: used(module) - {module} for module in modules()}
+    while free := [module for module, names in left.items() if not names & left.keys()]:
+        for module in free:
+            del left[module]
+    assert sorted(left) == [], "these, or what they lead to, import one another"
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Return the modules of the runtime by their dotted names, without the leading ``streamfx.``."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+@cache
+def used(module: str) -> frozenset[str]:
+    """Return the modules of the runtime that a module imports: anywhere in it, and for types as well."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if known(name) else str(node.module) for name in inside}
+    return frozenset(name.removeprefix("streamfx.") for name in names if known(name))
+
+
+def known(name: str) -> bool:
+    return name.removeprefix("streamfx.") in modules() and name.startswith("streamfx.")
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]

@@ -15,9 +15,9 @@ from pathlib import Path
 import av
 import pytest
 
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.cli import main
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 from streamfx.hardware.memory import memory_hint
 from streamfx.media.paths import beside, put, visible_beside

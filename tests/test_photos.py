@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamfx.capture.files.preparation import Preparation
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.cli import main
 from streamfx.media.photo_metadata import (
     is_animated,

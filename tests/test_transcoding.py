@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import streamfx
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.config.transcode import load_config
 from streamfx.encode.files.file import FileSink
 from streamfx.errors import BackendUnavailableError, ConfigError, SinkError, SourceOpenError, StageFailedError

@@ -40,7 +40,7 @@ from streamfx.backends.eager import EagerBackend
 from streamfx.backends.inductor import InductorBackend
 from streamfx.backends.tensorrt import TensorRtBackend
 from streamfx.generate.gpu.effect import Step
-from streamfx.generate.gpu.recording import Network
+from streamfx.generate.gpu.steps import Network
 from streamfx.generate.ops.fuse.definition import fuse_reference
 from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
 from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference

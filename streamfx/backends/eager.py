@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.engine.golden import Tolerance, check_golden
+from streamfx.backends.golden_check import check_golden
+from streamfx.engine.golden import Tolerance
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cuda import Device, require_cuda, torch_missing
 
@@ -23,6 +24,10 @@ class EagerBackend:
     """Runs networks with torch, as they are."""
 
     name = "eager"
+    chosen_on = frozenset({Device.CPU, Device.CUDA})
+    library = "torch"
+    keeps_compiled = False
+    compiles_each_size = False
 
     def availability(self) -> str | None:
         return torch_missing()

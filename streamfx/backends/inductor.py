@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.engine.golden import Tolerance, check_golden
+from streamfx.backends.golden_check import check_golden
+from streamfx.engine.golden import Tolerance
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cuda import Device, compiler_missing, cuda_missing, require_cuda, torch_missing
 
@@ -40,6 +41,10 @@ class InductorBackend:
 
     mode: str | None = None
     name: ClassVar[str] = "inductor"
+    chosen_on: ClassVar[frozenset[Device]] = frozenset({Device.CUDA})
+    library: ClassVar[str] = "torch"
+    keeps_compiled: ClassVar[bool] = False
+    compiles_each_size: ClassVar[bool] = True
 
     def availability(self) -> str | None:
         return torch_missing() or _compiler_missing(_device(Device.AUTO))

@@ -26,10 +26,11 @@ from streamfx.backends.backend import Build, CompilableEngine, CompileOptions, P
 from streamfx.backends.eager import TOLERANCE as EAGER_TOLERANCE
 from streamfx.backends.eager import reference
 from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.golden_check import check_golden
 from streamfx.backends.store import CompiledStore, Stored, StoreKey
 from streamfx.backends.tensorrt_build import BEST_PIXELS, LEAST_PIXELS, MOST_PIXELS, PLAN, Order
 from streamfx.backends.tensorrt_builder import COMMAND, BuildingProcess
-from streamfx.engine.golden import Golden, Tolerance, check_golden, check_heads
+from streamfx.engine.golden import Golden, Tolerance, check_heads
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cuda import Device, cuda_missing
 from streamfx.hardware.nvidia import Gpu, gpus
@@ -57,6 +58,10 @@ class TensorRtBackend:
 
     command: Sequence[str] = COMMAND
     name: ClassVar[str] = "tensorrt"
+    chosen_on: ClassVar[frozenset[Device]] = frozenset({Device.CUDA})
+    library: ClassVar[str] = "torch-tensorrt"
+    keeps_compiled: ClassVar[bool] = True
+    compiles_each_size: ClassVar[bool] = True
 
     def availability(self) -> str | None:
         if reason := cuda_missing():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from streamfx.backends.backend import Precision, backends
+from streamfx.backends.backend import Precision
+from streamfx.backends.registry import backends
 from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import BenchConfig, Case
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.config.values import check_device
 from streamfx.engine.folder import Engine
 from streamfx.engine.library import load_engine

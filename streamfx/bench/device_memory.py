@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from streamfx.backends.backend import CompiledEngine
-from streamfx.bench.levels import FRAME, ran_of
+from streamfx.bench.level import FRAME, ran_of
 from streamfx.generate.effect import Effect
 from streamfx.generate.gpu.network_call import DeviceCall
 from streamfx.gpu.streams import Lane, Moment

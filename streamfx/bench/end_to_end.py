@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamfx.backends.backend import Build, Precision
-from streamfx.bench.levels import FRAME, Opened, Setup, ran_of
+from streamfx.bench.level import FRAME, Opened, Setup, ran_of
 from streamfx.bench.result import Ran
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.opening import open_source
+from streamfx.capture.source import Source
 from streamfx.config.transcode import load_config
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.opening import open_sink
+from streamfx.encode.sink import Sink
 from streamfx.errors import ConfigError, SinkError
 from streamfx.generate.chain import Chain
 from streamfx.generate.effect import Effect, EffectSettings, open_effect

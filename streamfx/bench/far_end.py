@@ -8,8 +8,9 @@ from pathlib import Path
 
 from streamfx.bench.meter import REMEMBERED, PictureMeter, Readings, Tally
 from streamfx.capture.live.settings import Gap, LiveSettings
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import nearest_stamp
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.source import Source
 from streamfx.errors import SourceLostError, SourceOpenError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame import Plane

@@ -13,7 +13,7 @@ from pathlib import Path
 from streamfx.bench.far_end import Listener, read_file
 from streamfx.bench.meter import PictureMeter, Readings
 from streamfx.bench.rows import Row, Rows
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.config.live import LiveConfig
 from streamfx.errors import ConfigError
 from streamfx.media.frame import Frame

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from streamfx.backends.backend import Build, CompiledEngine, DeviceEngine, Precision
-from streamfx.bench.levels import FRAME, Opened, Setup, ran_of
-from streamfx.capture.source import open_source
+from streamfx.bench.level import FRAME, Opened, Setup, ran_of
+from streamfx.capture.opening import open_source
 from streamfx.errors import ConfigError
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.media.frame import Frame

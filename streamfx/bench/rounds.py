@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from streamfx.backends.registry import libraries
 from streamfx.backends.store import CompiledStore
 from streamfx.bench.cases import cases_of
 from streamfx.bench.environment import Surroundings
-from streamfx.bench.levels import Setup
+from streamfx.bench.level import Setup
 from streamfx.bench.result import BenchConfig, BenchResult, Case, Failed, Row
 from streamfx.bench.runner import Runner
 from streamfx.bench.worker import Answer, Failure, Ready
@@ -66,7 +67,7 @@ def measure(config: BenchConfig, told: Told = lambda _: None) -> BenchResult:
         return BenchResult(
             measured_at=measured_at,
             device=around.device(),
-            versions=versions(),
+            versions=versions(libraries()),
             config=config,
             includes=found.includes,
             notes=around.notes,

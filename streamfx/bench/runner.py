@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 
 from streamfx.bench.environment import Look, Surroundings
-from streamfx.bench.levels import FRAME, Setup
+from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Case, Row
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
 

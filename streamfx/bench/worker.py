@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
-from streamfx.bench.levels import LEVELS, Opened, Setup
+from streamfx.bench.level import Opened, Setup
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import Ran
 from streamfx.errors import DeviceMemoryError, StreamfxError
 from streamfx.pipeline.stats import Stats, Times, process_cpu_seconds

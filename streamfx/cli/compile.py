@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from streamfx.generate.effect import EffectSettings
     from streamfx.media.frame import VideoFormat
 
-_KEEPING = ("openvino", "tensorrt")
-
 
 def compile_engines(options: Namespace) -> int:
     """Compile effects for this machine and keep what was made; or list, or remove, what is kept.
@@ -66,7 +64,8 @@ def _compile(options: Namespace) -> int:
 def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
     from fractions import Fraction
 
-    from streamfx.backends.backend import Build, choose
+    from streamfx.backends.backend import Build
+    from streamfx.backends.registry import backends, choose
     from streamfx.backends.store import CompiledStore
     from streamfx.generate.chain import output_format
     from streamfx.generate.effect import EffectSettings
@@ -74,11 +73,13 @@ def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
     from streamfx.run.placement import find_place
 
     place = find_place(config.device, config.backend, 1)
-    backend = choose(config.backend, device=place.device).name
-    if backend not in _KEEPING:
+    chosen = choose(config.backend, device=place.device)
+    backend = chosen.name
+    if not chosen.keeps_compiled:
+        keeping = " or ".join(each.name for each in reversed(backends()) if each.keeps_compiled)
         raise ConfigError(
             f"nothing that backend {backend} makes is kept from one run to the next, so there is nothing to "
-            f"compile ahead; take --backend {' or '.join(_KEEPING)}"
+            f"compile ahead; take --backend {keeping}"
         )
     store, video = CompiledStore(), VideoFormat(size, Subsampling.YUV420, 8, Colour(), Fraction(1, 25))
     factor = None if config.factor == "auto" else config.factor

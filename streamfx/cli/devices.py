@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from streamfx.backends.store import CompiledStore
     from streamfx.engine.folder import Engine
     from streamfx.factor.choice import FactorChoice
-    from streamfx.factor.workload import EffectCost, Machine
+    from streamfx.factor.workload import EffectCost
     from streamfx.hardware.cpu import Cpu
+    from streamfx.hardware.machine import Machine
     from streamfx.hardware.nvidia import Gpu
 
 _SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -50,13 +51,13 @@ def devices(options: Namespace) -> int:
 
 def _this_machine() -> tuple[Machine, dict[str, Any]]:
     """Return this machine with its bandwidth, and what is around it: GPUs, backends, encoders and so on."""
-    from streamfx.backends.backend import backends, choose
+    from streamfx.backends.registry import backends, choose
     from streamfx.backends.store import CompiledStore
     from streamfx.capture.live.video_devices import cameras
     from streamfx.encode.available_codecs import encoders
     from streamfx.factor.calibration import memory_bandwidth
-    from streamfx.factor.workload import Machine
     from streamfx.hardware.cpu import cpu
+    from streamfx.hardware.machine import Machine
     from streamfx.hardware.nvidia import gpus
     from streamfx.media.ffmpeg_protocols import protocols
 
@@ -101,7 +102,7 @@ def _costs(processor: Cpu | None) -> dict[str, EffectCost]:
 
 def _measured(engine: Engine, processor: Cpu, store: CompiledStore) -> tuple[Any, float]:
     """Return what was measured of an engine, and the share of the processor it was measured with."""
-    from streamfx.backends.backend import choose
+    from streamfx.backends.registry import choose
     from streamfx.errors import BackendUnavailableError
     from streamfx.factor.calibration import stored_calibration
     from streamfx.factor.rates import real_cores

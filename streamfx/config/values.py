@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, Strict, WithJsonSchema
 
+from streamfx.backends.registry import NAMES
 from streamfx.media.paths import printable
 
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
@@ -63,7 +64,10 @@ FileName = Annotated[
 ]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Backend = Literal["auto", "eager", "openvino", "inductor", "tensorrt"]
+if TYPE_CHECKING:
+    Backend = str
+else:  # a type checker cannot know them; pydantic and the JSON schema do
+    Backend = Literal[("auto", *reversed(NAMES))]
 _DEVICES = r"^(auto|cpu|cuda(:[0-9]{1,2})?)$"
 
 

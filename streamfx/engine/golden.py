@@ -10,15 +10,12 @@ import math
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.errors import EngineMismatchError
-
-if TYPE_CHECKING:
-    from streamfx.backends.backend import CompilableEngine, CompiledEngine
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -168,18 +165,6 @@ def difference(heads: Array, golden: Golden) -> Difference:
     error = np.nan_to_num(error, nan=np.inf)
     rms, largest = np.sqrt((error**2).mean(axis=1)), error.max(axis=1)
     return Difference(float(rms.max()), int(rms.argmax()), float(largest.max()), int(largest.argmax()))
-
-
-def check_golden(engine: CompilableEngine, compiled: CompiledEngine, tolerance: Tolerance) -> Difference:
-    """Run the golden frame through a compiled engine; return how far its heads are from the golden ones.
-
-    Raises:
-        EngineMismatchError: farther than the tolerance.
-    """
-    golden = engine.golden
-    heads = compiled(golden.planes, golden.to_rgb, golden.from_rgb, golden.factor)
-    what = f"engine {engine.name!r}, compiled by {compiled.backend} in {compiled.precision},"
-    return check_heads(what, heads, golden, tolerance)
 
 
 def check_heads(what: str, heads: Array, golden: Golden, tolerance: Tolerance) -> Difference:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.backends.backend import CompilableEngine, CompiledEngine, DeviceEngine
+from streamfx.backends.registry import backend_named
 from streamfx.backends.store import CompiledStore, Note, Stored, StoreKey
 from streamfx.hardware.cpu import cpu
 from streamfx.hardware.nvidia import Gpu, gpus
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 _HEIGHTS_WIDTHS = ((90, 160), (180, 320), (360, 640))  # of 720p at factors 8, 4 and 2
 _LIMIT_SECONDS = 1.5
 _ROUNDS = 5
-_LIBRARIES = {"eager": "torch", "inductor": "torch", "openvino": "openvino", "tensorrt": "torch-tensorrt"}
 _BUFFER_BYTES = 48 << 20  # more than caches hold
 _MOST_COPY_THREADS = 8  # fewer than this keep any memory busy
 
@@ -200,8 +200,10 @@ def _key(engine: CompilableEngine, backend: str, precision: str, threads: int, g
 
 def _device_key(name: str, digest: str, backend: str, precision: str, flag: str, gpu: Gpu | None) -> StoreKey:
     processor = cpu()
+    known = backend_named(backend)
+    library = "numpy" if known is None else known.library
     try:
-        version = importlib.metadata.version(_LIBRARIES.get(backend, "numpy"))
+        version = importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
         version = "unknown"
     return StoreKey(

@@ -13,23 +13,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from streamfx.backends.registry import backend_named
 from streamfx.backends.store import CompiledStore
 from streamfx.engine.cost import layers_of
 from streamfx.engine.folder import Engine
 from streamfx.factor import rates
 from streamfx.factor.calibration import Calibration, calibration, gpu_of
 from streamfx.factor.estimate import Prediction, predict
-from streamfx.factor.workload import EffectCost, Encoding, Machine, Workload
+from streamfx.factor.workload import EffectCost, Encoding, Workload
 from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
 from streamfx.hardware.cpu import cpu
+from streamfx.hardware.machine import Machine
 from streamfx.media.frame import VideoFormat
 
 log = logging.getLogger(__name__)
 
 LIVE_SHARE = 0.75  # of the time between two live frames, as where the governor goes back to a smaller factor
-_COMPILED_FOR_EACH_SIZE = ("inductor", "tensorrt")
 _KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
 _PAGE = "web:"
 
@@ -146,7 +147,7 @@ def fit_factor(
                 part.engine,
                 # Measuring takes a compilation for each size, which may take longer than the whole run.
                 None
-                if part.compiled.backend in _COMPILED_FOR_EACH_SIZE
+                if (made := backend_named(part.compiled.backend)) is not None and made.compiles_each_size
                 else calibration(part.engine, part.compiled, threads, store),
                 share,
                 None if effect in automatic and part.scales else part.controls.factor,

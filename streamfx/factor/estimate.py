@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from streamfx.engine.cost import Layer
 from streamfx.factor import rates
-from streamfx.factor.workload import EffectCost, Encoding, Machine, Workload
+from streamfx.factor.workload import EffectCost, Encoding, Workload
 from streamfx.generate.ops.reduce.definition import small_size, threads_of_use
+from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
 
 _MOST_CORES_PER_FRAME = 16  # that decoders, encoders and one small picture keep busy at a time
@@ -94,7 +95,8 @@ def predict(machine: Machine, workload: Workload, effects: Sequence[EffectCost],
 
     Example:
         >>> from streamfx.hardware.cpu import cpu
-        >>> from streamfx.factor.workload import Machine, Workload
+        >>> from streamfx.factor.workload import Workload
+        >>> from streamfx.hardware.machine import Machine
         >>> job = Workload((720, 1280), encodings=())
         >>> [term.stage for term in predict(Machine("here", cpu()), job, (), 4).terms]
         ['decode']

@@ -1,4 +1,4 @@
-"""Workload: what has to be done for a frame, and on what; what an estimate starts from."""
+"""Workload: what has to be done for a frame; what an estimate starts from."""
 
 from __future__ import annotations
 
@@ -6,28 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from streamfx.engine.cost import Layer
-from streamfx.hardware.cpu import Cpu
-from streamfx.hardware.nvidia import Gpu
 from streamfx.media.frame import Subsampling
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What a pipeline runs on.
-
-    Attributes:
-        name: for people.
-        cpu: its processor.
-        gpu: where networks run; None: on the processor.
-        bandwidth_bytes_per_second: of the main memory; None where unknown: bytes then cost nothing.
-        source: where its figures are from; empty for the machine at hand.
-    """
-
-    name: str
-    cpu: Cpu
-    gpu: Gpu | None = None
-    bandwidth_bytes_per_second: float | None = None
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

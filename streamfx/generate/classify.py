@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, choose
+from streamfx.backends.backend import CompiledEngine, CompileOptions
+from streamfx.backends.registry import choose
 from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array
@@ -21,7 +22,8 @@ from streamfx.engine.library import load_engine
 from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, EngineNotFoundError, FrameError
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.ops.reduce.definition import reduce_planes, small_size
+from streamfx.generate.ops.reduce.definition import small_size
+from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.media.colour import both_ways
 from streamfx.media.frame import Frame, Planes, VideoFormat
 

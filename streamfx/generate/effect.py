@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision
+from streamfx.backends.registry import choose
 from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array

@@ -16,8 +16,9 @@ import numpy as np
 
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
-from streamfx.generate.ops.reduce.definition import reduce_planes, reduce_surface, small_size
+from streamfx.generate.ops.reduce.definition import small_size
 from streamfx.generate.ops.reduce.fine_luma import fine_luma
+from streamfx.generate.ops.reduce.operation import reduce_own_grids, reduce_planes
 from streamfx.media.frame import Colour, Frame, Subsampling
 
 
@@ -115,7 +116,7 @@ def _surface(frame: Frame, size: tuple[int, int], stride: int, threads: int | No
     height, width = (-(-side // stride) * stride for side in size)
     surface = np.empty((1, height * 3 // 2, width), np.float32)
     targets = surface_planes(surface, (height, width))
-    for target, plane in zip(targets, reduce_surface(frame.planes, size, threads), strict=True):
+    for target, plane in zip(targets, reduce_own_grids(frame.planes, size, threads), strict=True):
         missing = [(0, whole - side) for whole, side in zip(target.shape, plane.shape, strict=True)]
         target[:] = np.pad(plane, missing, mode="edge") if any(map(any, missing)) else plane
     return surface

@@ -10,8 +10,9 @@ from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec, Kind
 from streamfx.generate.network_input import Seen, surface_planes
 from streamfx.generate.ops.enlarge import enlarge_twice
-from streamfx.generate.ops.fuse.definition import fuse
-from streamfx.generate.ops.place.definition import NO_SHIFTS, place, shifts_of
+from streamfx.generate.ops.fuse.operation import fuse
+from streamfx.generate.ops.place.definition import NO_SHIFTS, shifts_of
+from streamfx.generate.ops.place.operation import place
 from streamfx.media.frame import Colour, Frame, Planes, VideoFormat
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 
 from streamfx.errors import ConfigError
-from streamfx.factor.workload import Machine
 from streamfx.hardware.cpu import Cpu
+from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
 
 _AVX2 = ("AVX2", "FMA", "F16C")

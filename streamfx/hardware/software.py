@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from streamfx.version import __version__
 
-_LIBRARIES = ("av", "numpy", "numba", "openvino", "torch", "triton", "torch-tensorrt", "tensorrt")
+_LIBRARIES = ("av", "numpy", "numba", "torch", "triton", "tensorrt")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions by name; of the libraries those that are installed."""
+def versions(libraries: Iterable[str] = ()) -> dict[str, str]:
+    """Return the versions by name; of the libraries those that are installed.
+
+    Args:
+        libraries: distributions to name besides those that every run uses.
+    """
     found = {"streamfx": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
+    for library in dict.fromkeys((*_LIBRARIES, *libraries)):
         with contextlib.suppress(PackageNotFoundError):
             found[library] = version(library)
     return found

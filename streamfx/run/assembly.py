@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from streamfx.backends.registry import libraries
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
@@ -160,7 +161,7 @@ def _report(
         interruptions=parts.interruptions(),
         effects=tuple(_effect_facts(part) for effect in effects.chain.effects for part in effect.parts),
         config=config.without_credentials(),
-        versions=versions(),
+        versions=versions(libraries()),
         machine=asdict(cpu()),
         started_at=started_at,
         seconds_to_first_frame=None if first is None else opening_seconds + first,

@@ -13,7 +13,6 @@ from streamfx.encode.sink import Sink
 from streamfx.pipeline.fan_out import SeveralSinks
 from streamfx.run.controls import Desk
 from streamfx.run.report import Interruption, OutputAccount
-from streamfx.web import is_page
 
 
 def interruptions(source: Source) -> tuple[Interruption, ...]:
@@ -32,9 +31,7 @@ def interruptions(source: Source) -> tuple[Interruption, ...]:
 def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
     """Return the account of each of several outputs, and of what was recorded from pages."""
     lanes = sink.lanes if isinstance(sink, SeveralSinks) else []
-    recorded = [
-        account for each in _each(sink) if is_page(each.name) for account in getattr(each, "recordings", ())
-    ]
+    recorded = [account for each in _each(sink) for account in getattr(each, "recordings", ())]
     return tuple(
         OutputAccount(
             name=account.name,

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamfx.backends.registry import backend_named
+from streamfx.capture.opening import open_source
 from streamfx.capture.shots import MOST_AHEAD
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import BackendUnavailableError, SourceOpenError
 from streamfx.hardware.cuda import Device, cuda_missing
@@ -28,7 +30,6 @@ log = logging.getLogger(__name__)
 
 MOST_IN_FLIGHT = 4  # frames generated at a time on a GPU: up, at work, down, and one more in hand
 _ENCODER_HOLDS = 20  # most that NVENC keeps back without lookahead, as FFmpeg sets it up
-_FOR_THE_CPU = ("openvino", "eager")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _selected: str | None = None  # GPU of this process
 
@@ -76,7 +77,8 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
     if asked == "cpu":
         return Place(Device.CPU)
     reason = select_gpu(asked) or cuda_missing() or _torch_refuses()
-    if backend in _FOR_THE_CPU and asked == "auto":
+    named = backend_named(backend)
+    if asked == "auto" and named is not None and Device.CPU in named.chosen_on:
         reason = reason or f"backend {backend} was asked for, which is for the CPU"
     if reason is not None and asked == "auto":
         log.info("device auto: frames stay in main memory: %s", reason)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamfx.config.live import LiveConfig, WebConfig
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.encode.opening import open_sink
+from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import VideoFormat
 from streamfx.run.controls import Desk

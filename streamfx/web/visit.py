@@ -26,7 +26,7 @@ from streamfx.errors import (
 )
 from streamfx.run.controls import Desk
 from streamfx.run.report import Report
-from streamfx.serving import Camera, run_visitor
+from streamfx.run.visitor import Camera, run_visitor
 from streamfx.web.commands import Command, SwitchEffect, read_command, turn
 from streamfx.web.figures import Figures
 from streamfx.web.peer import Peer

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from streamfx.backends.backend import CompileOptions, DeviceEngine, Precision, backends, choose
+from streamfx.backends.backend import CompileOptions, DeviceEngine, Precision
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.inductor import InductorBackend
+from streamfx.backends.registry import backends, choose
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.engine.golden import difference
 from streamfx.errors import BackendUnavailableError

@@ -426,6 +426,10 @@ class Compiling:
     engine: Engine
     builds: list[Build] = field(default_factory=list)
     name: ClassVar[str] = "tensorrt"
+    chosen_on: ClassVar[frozenset[Device]] = TensorRtBackend.chosen_on
+    library: ClassVar[str] = TensorRtBackend.library
+    keeps_compiled: ClassVar[bool] = True
+    compiles_each_size: ClassVar[bool] = True
 
     def compile(self, _: CompilableEngine, options: CompileOptions) -> TorchEngine:
         self.builds.append(options.build)

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from streamfx.bench.levels import FRAME, LEVELS, Setup
+from streamfx.bench.level import FRAME, Setup
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import Ran
 from streamfx.capture.files import gpu_decode as decode
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.encode.gpu_encode import DevicePacker
 from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.gpu.effect import Step

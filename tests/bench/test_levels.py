@@ -9,7 +9,8 @@ import pytest
 
 from streamfx.bench.cases import cases_of, size_of
 from streamfx.bench.end_to_end import Intervals
-from streamfx.bench.levels import FRAME, LEVELS, Opened, Setup
+from streamfx.bench.level import FRAME, Opened, Setup
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import BenchConfig
 from streamfx.capture.pattern import PatternSource
 from streamfx.errors import ConfigError, EngineNotFoundError, SourceOpenError

@@ -13,7 +13,7 @@ from streamfx.backends.store import CompiledStore
 from streamfx.bench.far_end import read_file
 from streamfx.bench.meter import PictureMeter
 from streamfx.capture.pattern import PatternSource, nearest_stamp
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.engine.folder import read_spec
 from streamfx.engine.spec import Kind
 from streamfx.generate.effect import EffectSettings, open_effect

@@ -13,7 +13,7 @@ import pytest
 from streamfx.bench import rounds as turns_module
 from streamfx.bench import worker
 from streamfx.bench.environment import Look, Surroundings
-from streamfx.bench.levels import FRAME, Setup
+from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Ran
 from streamfx.bench.rounds import measure
 from streamfx.bench.runner import Runner, row_of

@@ -13,9 +13,10 @@ from streamfx.engine.cost import Layer
 from streamfx.errors import ConfigError
 from streamfx.factor import rates
 from streamfx.factor.estimate import Prediction, Term, predict
-from streamfx.factor.workload import EffectCost, Encoding, Machine, Workload
+from streamfx.factor.workload import EffectCost, Encoding, Workload
 from streamfx.hardware.cpu import Cpu
 from streamfx.hardware.known_devices import KNOWN, known_machine
+from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
 from streamfx.media.frame import Subsampling
 

@@ -14,7 +14,7 @@ from streamfx.engine.golden import Array
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.ops.reduce.definition import reduce_planes
+from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.media.frame import Frame, Plane, Subsampling
 from tests import engines
 from tests.scenes import FORMAT, scene_frame

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from streamfx.backends.backend import choose
+from streamfx.backends.registry import backend_named, choose
 from streamfx.config.transcode import load_config
 from streamfx.encode.available_codecs import encoders
 from streamfx.errors import BackendUnavailableError, ConfigError
@@ -101,7 +101,9 @@ def test_a_gpu_that_is_not_there_leaves_the_others_visible(monkeypatch: pytest.M
 def test_auto_takes_backends_that_suit_the_device() -> None:
     class Ready:
         def __init__(self, name: str) -> None:
-            self.name = name
+            named = backend_named(name)
+            assert named is not None
+            self.name, self.chosen_on = name, named.chosen_on
 
         def availability(self) -> None:
             return None

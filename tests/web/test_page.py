@@ -23,7 +23,7 @@ import pytest
 import streamfx
 from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.config.live import LiveConfig, WebConfig
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame
 from streamfx.pipeline.fan_out import Lane

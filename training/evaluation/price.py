@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from streamfx.backends.backend import CompileOptions, choose
+from streamfx.backends.backend import CompileOptions
+from streamfx.backends.registry import choose
 from streamfx.engine.families.build import FAMILIES
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.generate.network_input import Noise, see

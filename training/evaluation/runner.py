@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision, choose
+from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision
+from streamfx.backends.registry import choose
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.engine.golden import Array
 from streamfx.generate.effect import Effect

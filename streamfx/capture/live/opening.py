@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from streamfx.capture.live.pacing import PacedSource
 from streamfx.capture.live.settings import LiveSettings
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.opening import open_source
+from streamfx.capture.source import Source
 from streamfx.errors import ConfigError, SourceAwayError
 from streamfx.media.addresses import scheme_of
 

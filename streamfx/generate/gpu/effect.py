@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from streamfx.errors import FrameError
 from streamfx.generate.device_effects import ON_DEVICE, Measure
-from streamfx.generate.gpu.recording import Kind, Network, Recording
+from streamfx.generate.gpu.recording import Recording
+from streamfx.generate.gpu.steps import Kind, Network
 from streamfx.gpu.layout import Form
 from streamfx.gpu.pool import Doubt, Held, memory_error, out_of_memory
 from streamfx.gpu.streams import Lane, Meter

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from streamfx.engine.spec import Kind as HeadsKind
 from streamfx.generate.network_input import Noise, seen_size, standard_noise, surface_planes
-from streamfx.generate.ops.dispatch import place_on, reduce_each_on
+from streamfx.generate.ops.place.operation import place_on
+from streamfx.generate.ops.reduce.operation import reduce_each_on
 from streamfx.generate.tiles import bands, tile_shape
 from streamfx.media.colour import chroma_shift
 
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
     from streamfx.backends.backend import DeviceEngine
     from streamfx.engine.folder import Engine
-    from streamfx.generate.gpu.recording import Kind
+    from streamfx.generate.gpu.steps import Kind
     from streamfx.generate.ops.surface_checks import SmallPlanes
     from streamfx.media.surface import Surface
 
 
 class Placing:
-    """Does one kind of picture with one engine; see `streamfx.generate.gpu.recording.Way`.
+    """Does one kind of picture with one engine; see `streamfx.generate.gpu.steps.Way`.
 
     Args:
         engine: whose heads are placed or added, and of the frame's size.

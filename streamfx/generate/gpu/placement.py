@@ -10,7 +10,7 @@ from streamfx.backends.backend import CompiledEngine, DeviceEngine, Precision
 from streamfx.engine.folder import Engine
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.gpu.effect import Step
-from streamfx.generate.gpu.recording import Network
+from streamfx.generate.gpu.steps import Network
 from streamfx.gpu.layout import Form
 from streamfx.gpu.transfer import Residence, held_of
 from streamfx.media.frame import Frame, VideoFormat

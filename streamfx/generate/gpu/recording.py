@@ -8,107 +8,21 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
-from streamfx.generate.ops.dispatch import fuse_on, reduce_on
-from streamfx.generate.ops.reduce.definition import small_size
+from streamfx.generate.gpu.fused_heads import Fusing
+from streamfx.generate.gpu.steps import Kind, Network, Way
 from streamfx.gpu.graph import recorded
-from streamfx.gpu.layout import Form
 from streamfx.gpu.pool import Slot, device_memory
 from streamfx.gpu.streams import Lane
 from streamfx.media.colour import both_ways
-from streamfx.media.frame import Colour
 from streamfx.media.surface import Surface
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from streamfx.backends.backend import DeviceEngine
-    from streamfx.engine.folder import Engine
     from streamfx.generate.network_input import Noise
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """What is to be known of an engine here.
-
-    Attributes:
-        name: for messages; says how it runs as well.
-        engine: on the device.
-        stride: what both sides of the reduced picture are multiples of.
-        max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
-        fine_luma: how many times finer than the reduced picture the luma is that it sees besides; 0: none.
-        placed: the engine itself where its heads are placed or added; None where they are fused.
-    """
-
-    name: str
-    engine: DeviceEngine
-    stride: int
-    max_displacement_pixels: float
-    fine_luma: int = 0
-    placed: Engine | None = None
-
-
-class Kind(NamedTuple):
-    """What a recording is made for."""
-
-    form: Form
-    colour: Colour  # nothing in it unknown
-    factor: float
-    version: int
-
-
-class Way(Protocol):
-    """The steps before and after a network, by what its heads are, for one kind of picture."""
-
-    def take(self, noise: Noise) -> None:
-        """Let the pictures from now on have this noise. Not recorded."""
-
-    def reduce(self, source: Surface) -> None:
-        """Write what the network sees."""
-
-    def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
-        """Call the network, which writes the heads of its first argument to the second."""
-
-    def back(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
-        """Write the picture at full size."""
-
-
-class Fusing:
-    """The way of heads that are warped and blended; see `Way`."""
-
-    def __init__(self, network: Network, kind: Kind, device: torch.device) -> None:
-        import torch
-
-        self._colour, self._max_displacement_pixels = kind.colour, network.max_displacement_pixels
-        engine, self._fine = network.engine, network.fine_luma
-        seen = (1, 3 + self._fine**2, *small_size(kind.form.size, kind.factor, network.stride))
-        self._seen = torch.zeros(seen, dtype=engine.dtype, device=device)
-        self._heads = torch.zeros(engine.heads_shape(seen), dtype=engine.dtype, device=device)
-
-    def take(self, noise: Noise) -> None:
-        """Nothing: such engines take none."""
-
-    def reduce(self, source: Surface) -> None:
-        reduce_on(source, self._colour, self._seen, fine=self._fine)
-
-    def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
-        network(self._seen, self._heads)
-
-    def back(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
-        fuse_on(
-            source,
-            target,
-            self._heads,
-            self._seen[:, :3],
-            colour=self._colour,
-            strength=strength,
-            max_displacement_pixels=self._max_displacement_pixels,
-            not_finite=not_finite,
-        )
 
 
 class Recording:

@@ -13,7 +13,7 @@ import pytest
 
 from streamfx.capture.files.animated_webp import AnimatedWebpSource
 from streamfx.capture.files.preparation import Preparation
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.errors import DecodeError, SourceOpenError
 from streamfx.media.frame import Frame
 from streamfx.media.notes import left_out

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from streamfx.capture.files.file import FileSource
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.source import Source
 from streamfx.errors import ConfigError, DecodeError, SourceOpenError
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Subsampling
 from tests.media import make_clip, stamped_planes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.errors import SourceOpenError
 from tests.capture.files.test_file import read_with_errors
 from tests.media import make_clip

@@ -12,7 +12,7 @@ import pytest
 
 from streamfx.capture.live.audio import Beside
 from streamfx.capture.pattern import PatternSource
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.media.tracks import Extras, ExtraStream
 
 CLIP = Path(__file__).parents[2] / "clips" / "bigbuckbunny.mp4"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from streamfx.capture.live.camera import CameraSource
 from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
-from streamfx.capture.source import open_source
 from streamfx.errors import ConfigError, DecodeError, SourceLostError, SourceOpenError
 from tests.media import video_frame
 from tests.servers import wait_until

@@ -14,7 +14,7 @@ import pytest
 from streamfx.capture.live.network import NetworkSource
 from streamfx.capture.live.receiver import Receiver
 from streamfx.capture.live.settings import Gap, LiveSettings
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.errors import ConfigError, DecodeError, SourceLostError, SourceOpenError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame import Frame

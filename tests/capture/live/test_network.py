@@ -13,9 +13,9 @@ from streamfx.capture.live.jitter import JitterBuffer
 from streamfx.capture.live.network import NetworkSource
 from streamfx.capture.live.receiver import Came
 from streamfx.capture.live.settings import Gap, LiveSettings
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
-from streamfx.capture.source import open_source
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SourceOpenError
 from streamfx.media.av_planes import plane_array
 from streamfx.media.backoff import Backoff

@@ -10,8 +10,9 @@ import pytest
 from streamfx.capture.live.opening import Opening, open_live
 from streamfx.capture.live.playback import open_loop
 from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource, read_stamp
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.source import Source
 from streamfx.errors import ConfigError, SourceAwayError, SourceOpenError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame import Frame

@@ -16,7 +16,7 @@ from streamfx.capture.files.file import FileSource
 from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.verify import verify_output
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, HdrMetadata, Matrix, VideoFormat
 from streamfx.media.notes import left_out
@@ -370,7 +370,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 _LIMITED = """
 import resource, sys
 from streamfx.capture.pattern import PatternSource
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 source = PatternSource("test:bars?size=640x360&frames=400&fps=25")
 sink = open_sink(sys.argv[1], format=source.format, preset="ultrafast", quality=1)
@@ -405,7 +405,7 @@ def test_when_no_more_can_be_written_what_is_there_stays_and_plays(tmp_path: Pat
 _KILLED = """
 import os, sys
 from streamfx.capture.pattern import PatternSource
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 source = PatternSource("test:bars?size=128x72&frames=200&fps=25")
 sink = open_sink(sys.argv[1], format=source.format, preset="ultrafast")
 while (frame := source.read()) is not None:

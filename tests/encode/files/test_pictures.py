@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource, read_stamp
-from streamfx.capture.source import open_source
 from streamfx.encode.null import NullSink
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import ConfigError, DecodeError, SinkError, SourceOpenError
 from streamfx.media.frame import CodeRange, Frame, Matrix, Subsampling
 from tests.passing import pass_through

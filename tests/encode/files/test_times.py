@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.encode.files.gif_times import LEAST_TICKS, GifTimes
 from streamfx.encode.files.verify import verify_output
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.media.notes import Converted, left_out
 from tests.passing import pass_file
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import av
 import pytest
 
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
-from streamfx.capture.source import open_source
 from streamfx.encode.network.sink import Delivery, NetworkSink
+from streamfx.encode.opening import open_sink
 from streamfx.encode.plan import EncodeSettings
-from streamfx.encode.sink import AWAY, open_sink
+from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkAwayError, SinkError
 from streamfx.media.av_planes import plane_array
 from streamfx.media.backoff import Backoff

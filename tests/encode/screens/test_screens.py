@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
+from streamfx.encode.opening import open_sink
 from streamfx.encode.screens.virtual_camera import VirtualCameraSink, install_hint
-from streamfx.encode.sink import open_sink
 from streamfx.errors import SinkError
 
 SOURCE = "test:bars?size=96x64&fps=25"

@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 
 import streamfx
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
+from streamfx.encode.opening import open_sink
 from streamfx.encode.screens import window
 from streamfx.encode.screens.window import WindowSink
 from streamfx.encode.screens.window_process import WindowTask, show
-from streamfx.encode.sink import open_sink
 from streamfx.errors import SinkClosedError, SinkError
 from streamfx.media.frame import Frame
 from tests.servers import wait_until

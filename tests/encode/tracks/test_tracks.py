@@ -15,7 +15,7 @@ from av.subtitles.subtitle import AssSubtitle
 from streamfx.capture.files.file import FileSource
 from streamfx.encode.files import file as file_module
 from streamfx.encode.files.verify import verify_output
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.encode.tracks.selection import Track, Tracks
 from streamfx.errors import SinkError
 from streamfx.media.notes import Converted, left_out

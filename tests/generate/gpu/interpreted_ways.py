@@ -3,7 +3,7 @@ the ordinary flow; prints how far off it is as JSON.
 
     TRITON_INTERPRET=1 python -m tests.generate.gpu.interpreted_ways
 
-Run by `test_placing.py` in a process of its own, because the variable is read when a kernel is defined.
+Run by `test_placed_heads.py` in a process of its own, because the variable is read when a kernel is defined.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import torch
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array, Golden
 from streamfx.engine.spec import EngineSpec
+from streamfx.generate.gpu.fused_heads import Fusing
 from streamfx.generate.gpu.placed_heads import Placing
-from streamfx.generate.gpu.recording import Fusing, Kind, Network, Way
+from streamfx.generate.gpu.steps import Kind, Network, Way
 from streamfx.generate.network_input import Noise, see
 from streamfx.generate.network_output import Back
 from streamfx.generate.ops import dispatch as steps

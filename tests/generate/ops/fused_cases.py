@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.fuse.definition import fuse, fuse_reference
+from streamfx.generate.ops.fuse.definition import fuse_reference
+from streamfx.generate.ops.fuse.operation import fuse
 from streamfx.generate.ops.reduce.definition import reduce_reference
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
 

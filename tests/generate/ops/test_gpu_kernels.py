@@ -26,7 +26,7 @@ def needs_triton() -> None:
 
 
 def output_of(
-    module: str, *arguments: str, interpreted: bool, cache: Path, package: str = "tests.generate"
+    module: str, *arguments: str, interpreted: bool, cache: Path, package: str = "tests.generate.ops"
 ) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(cache)

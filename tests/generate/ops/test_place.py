@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
 from streamfx.generate.ops.enlarge import cubic, enlarge_twice
-from streamfx.generate.ops.place.definition import NO_SHIFTS, Small, place, place_reference, shifts_of
+from streamfx.generate.ops.place.definition import NO_SHIFTS, Small, place_reference, shifts_of
+from streamfx.generate.ops.place.operation import place
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Subsampling
 
 COLOUR = Colour(Matrix.BT709, CodeRange.LIMITED, chroma_location=ChromaLocation.LEFT)

@@ -11,13 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfx.errors import FrameError
-from streamfx.generate.ops.reduce.definition import (
-    axis_matrix,
-    axis_weights,
-    reduce_planes,
-    reduce_reference,
-    small_size,
-)
+from streamfx.generate.ops.reduce.definition import axis_matrix, axis_weights, reduce_reference, small_size
+from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.media.frame import ChromaLocation, Colour, Planes, Subsampling
 
 

@@ -45,67 +45,6 @@ MASK, DISPLACEMENT_X, DISPLACEMENT_Y, GAIN = 3, 4, 5, 6
 OFFSET, RISE, FALL, AMPLITUDE = 7, 8, 9, 10
 
 
-def fuse(
-    planes: Planes,
-    heads: NDArray[np.floating],
-    reduced: NDArray[np.float32] | None,
-    *,
-    subsampling: Subsampling,
-    depth: int,
-    code_range: CodeRange,
-    chroma_location: ChromaLocation,
-    strength: float,
-    max_displacement_pixels: float,
-    out: Planes | None = None,
-    threads: int | None = None,
-) -> Planes:
-    """Return the fused full-size planes, within one code of `fuse_reference`.
-
-    Safe to call from several threads at once; the interpreter lock is released while it computes.
-
-    Args:
-        planes: source planes (Y, U, V); rows may be padded. Not changed.
-        heads: (6, 7 or 11, h, w) float32 or float16: translated Y, U, V in code values, mask, displacement x
-            and y in small-picture pixels and, optionally, detail gain and, with it, optionally the ink:
-            offset, slopes per code value where the detail is brighter and darker, amplitude in code values.
-        reduced: (3, h, w) float32 in code values, what the network saw; needed with 7 heads or more.
-        subsampling: of the planes.
-        depth: bits per sample, 8 to 16.
-        code_range: limited or full; bounds the translated picture.
-        chroma_location: where chroma samples lie; unknown counts as left-sited.
-        strength: 0..1; 0 gives the source bit for bit.
-        max_displacement_pixels: bound of the displacement, in small-picture pixels.
-        out: planes to write to, of the sizes and type of ``planes``, not overlapping them; None: new ones.
-        threads: how many threads share the rows; None for all cores this process may use.
-
-    Raises:
-        FrameError: sizes, types or ranges do not fit together, or a head is not finite.
-    """
-    check(planes, heads, reduced, subsampling, depth, strength, max_displacement_pixels)
-    from streamfx.generate.ops.fuse import cpu as fuse_cpu
-
-    luma, u, v = planes
-    target = (np.empty_like(luma), np.empty_like(u), np.empty_like(v)) if out is None else out
-    check_out(planes, target)
-    if strength == 0:
-        for source_plane, target_plane in zip(planes, target, strict=True):
-            np.copyto(target_plane, source_plane)
-        return target
-    fuse_cpu.fuse_planes(
-        planes,
-        heads,
-        reduced,
-        legal=legal_codes(depth, code_range),
-        highest=(1 << depth) - 1,
-        shift=chroma_shift(subsampling, chroma_location),
-        strength=strength,
-        max_displacement_pixels=max_displacement_pixels,
-        out=target,
-        threads=threads,
-    )
-    return target
-
-
 def fuse_reference(
     planes: Planes,
     heads: NDArray[np.floating],

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
-from streamfx.generate.ops.fuse.definition import bilinear, check_out, not_finite
+from streamfx.generate.ops.fuse.definition import bilinear, not_finite
 from streamfx.media.colour import chroma_shift, legal_codes
 from streamfx.media.frame import Colour, Frame, Planes
 
@@ -33,57 +33,6 @@ def shifts_of(frame: Frame, colour: Colour) -> Shifts:
     return (0.0, 0.0), chroma, chroma
 
 
-def place(
-    frame: Frame,
-    small: Small,
-    colour: Colour,
-    *,
-    strength: float = 1.0,
-    added: bool = False,
-    shifts: Shifts = NO_SHIFTS,
-    out: Planes | None = None,
-    threads: int | None = None,
-) -> Planes:
-    """Return the planes, within one code of `place_reference`.
-
-    Safe to call from several threads at once; the interpreter lock is released while it computes.
-
-    Args:
-        frame: whose planes are replaced or added to. Not changed.
-        small: Y, U and V, each (h, w) float32 of any size, in code values; they span the planes exactly.
-        colour: of the frame, nothing in it unknown.
-        strength: 0..1, how much of the small picture is seen, or how much of it is added.
-        added: whether the small picture is added; else it takes the place of the frame's.
-        shifts: see `shifts_of`; none for a small picture whose planes lie as those of the frame.
-        out: planes to write to; new ones when None.
-        threads: how many threads share the rows; None for all cores this process may use.
-
-    Raises:
-        FrameError: the small picture is empty or not finite, strength is out of range, ``out`` does not fit.
-    """
-    from streamfx.generate.ops.place import cpu as place_cpu
-
-    _check(small, strength)
-    if out is None:
-        y, u, v = (np.empty(plane.shape, plane.dtype) for plane in frame.planes)
-        out = (y, u, v)
-    check_out(frame.planes, out)
-    legal = legal_codes(frame.depth, colour.code_range)
-    place_cpu.place_planes(
-        frame.planes,
-        small,
-        out,
-        shifts=shifts,
-        legal=(legal[0], legal[1], legal[1]),
-        highest=(1 << frame.depth) - 1,
-        keep=1.0 if added else 1.0 - strength,
-        amount=strength,
-        clamped=not added,
-        threads=threads,
-    )
-    return out
-
-
 def place_reference(
     frame: Frame,
     small: Small,
@@ -94,7 +43,7 @@ def place_reference(
     shifts: Shifts = NO_SHIFTS,
 ) -> Planes:
     """Return the planes by definition: float64, written for reading; arguments and errors as `place`."""
-    _check(small, strength)
+    check(small, strength)
     luma_legal, chroma_legal = legal_codes(frame.depth, colour.code_range)
     done: list[NDArray[Any]] = []
     for source, picture, shift, legal in zip(
@@ -110,7 +59,7 @@ def place_reference(
     return luma, u, v
 
 
-def _check(small: Small, strength: float) -> None:
+def check(small: Small, strength: float) -> None:
     if not 0 <= strength <= 1:
         raise FrameError(f"place: strength must be 0 to 1, found {strength}")
     for name, plane in zip("YUV", small, strict=True):
