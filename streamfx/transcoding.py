@@ -12,22 +12,23 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from streamfx.capture.source import Source
-from streamfx.config import TranscodeConfig, load_config
-from streamfx.device import usable_cores
-from streamfx.encode.sink import Sink, holds_alpha, open_sink, shows_as_coded
+from streamfx.config.transcode import TranscodeConfig, load_config
+from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
+from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
-from streamfx.flow import Flow
-from streamfx.frame import VideoFormat
-from streamfx.frame_queue import Policy
 from streamfx.generate.chain import output_format
 from streamfx.generate.request import parse_effect
-from streamfx.generate.transparent import opaque_within
-from streamfx.notes import refuse_losses, say
-from streamfx.report import Report
-from streamfx.run_device import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
-from streamfx.run_effects import numbered, open_effects
-from streamfx.running import Parts, Progress, run_parts
-from streamfx.stats import Stats
+from streamfx.generate.transparency import opaque_within
+from streamfx.hardware.cpu import usable_cores
+from streamfx.media.frame import VideoFormat
+from streamfx.media.frame_queue import Policy
+from streamfx.media.notes import refuse_losses, say
+from streamfx.pipeline.flow import Flow
+from streamfx.pipeline.stats import Stats
+from streamfx.run.assembly import Parts, Progress, run_parts
+from streamfx.run.effects import numbered, open_effects
+from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
+from streamfx.run.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -134,9 +135,9 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
     """
     total = config.threads or usable_cores()
     # Imported here, for it loads FFmpeg.
-    from streamfx.capture.pictures import PictureSource
-    from streamfx.capture.preparation import Preparation
-    from streamfx.encode.pictures import takes_any_size
+    from streamfx.capture.files.pictures import PictureSource
+    from streamfx.capture.files.preparation import Preparation
+    from streamfx.encode.files.pictures import takes_any_size
 
     with contextlib.ExitStack() as opened:
         queued = max(config.queue.capture or 0, config.queue.encode or 0)
@@ -193,8 +194,8 @@ def _opened(config: TranscodeConfig, stats: Stats) -> Iterator[Parts]:
 
 
 def _sink(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:
-    from streamfx.capture.pictures import PictureSource
-    from streamfx.encode.pictures import Photos
+    from streamfx.capture.files.pictures import PictureSource
+    from streamfx.encode.files.pictures import Photos
 
     if config.limits.frames is not None and video.frame_count is not None:
         video = replace(video, frame_count=min(video.frame_count, config.limits.frames))

@@ -15,9 +15,9 @@ import yaml
 import streamfx
 from streamfx.cli.live import live_config
 from streamfx.cli.parser import parse
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
-from streamfx.config_serve import ServeConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.serve import ServeConfig
+from streamfx.config.transcode import load_config
 from streamfx.generate.request import parse_effect
 from tests import media
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import av
 import pytest
 
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.cli import main
-from streamfx.encode.sink import open_sink
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
-from streamfx.file_places import beside, put, visible_beside
-from streamfx.memory import memory_hint
+from streamfx.hardware.memory import memory_hint
+from streamfx.media.paths import beside, put, visible_beside
 from tests import media
 from tests.passing import pass_through
 from tests.test_films import QUICK, Run, complete, run

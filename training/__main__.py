@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from streamfx.config_text import read_yaml
+from streamfx.config.text import read_yaml
 from streamfx.errors import ConfigError, StreamfxError
 from training import (
     classify,

@@ -1,6 +1,6 @@
 """An engine folder from trained weights: weights, description, golden frame, card and sheet.
 
-The folder's format is the runtime's (`streamfx/generate/engine.py`); this module fills it.
+The folder's format is the runtime's (`streamfx/engine/folder.py`); this module fills it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.backends.golden import Golden
-from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
-from streamfx.generate.networks import warp_mask, yuv_style
-from streamfx.generate.networks.warp_mask import WarpMask, affine
+from streamfx.engine.families import warp_mask, yuv_style
+from streamfx.engine.families.warp_mask import WarpMask, affine
+from streamfx.engine.folder import WEIGHTS, Engine, read_engine, write_engine
+from streamfx.engine.golden import Golden
 from training.fused import FROM_YUV, TO_YUV, reduce, with_fine_luma
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 

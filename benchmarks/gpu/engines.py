@@ -27,10 +27,10 @@ import torch
 from benchmarks.record import RESULTS, record
 from streamfx.backends import eager, inductor, tensorrt
 from streamfx.backends.backend import Backend, Build, CompileOptions, DeviceEngine, Precision
-from streamfx.backends.cuda import Device
-from streamfx.backends.cuda_graph import recorded
-from streamfx.backends.golden import Golden, difference
-from streamfx.generate.engine import Engine, read_engine
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import Golden, difference
+from streamfx.gpu.graph import recorded
+from streamfx.hardware.cuda import Device
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "eager": eager.EagerBackend,

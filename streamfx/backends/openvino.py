@@ -17,13 +17,14 @@ from dataclasses import replace
 import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array, Tolerance, check_golden, roundoff_of
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.golden_check import check_golden
 from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, compiled_for, convert
-from streamfx.backends.setting import Setting
 from streamfx.backends.store import Note, Stored, StoreKey
-from streamfx.device import cpu
+from streamfx.engine.golden import Array, Tolerance, roundoff_of
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
+from streamfx.hardware.cpu import cpu
+from streamfx.hardware.cuda import Device
 from streamfx.version import __version__
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ class OpenVinoBackend:
     """Runs networks on the CPU with OpenVINO."""
 
     name = "openvino"
+    chosen_on = frozenset({Device.CPU})
+    library = "openvino"
+    keeps_compiled = True
+    compiles_each_size = False
 
     def availability(self) -> str | None:
         if importlib.util.find_spec("openvino") is None:

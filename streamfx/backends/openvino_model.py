@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.golden import Array
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import Stored
-from streamfx.device import cpu
+from streamfx.engine.golden import Array
 from streamfx.errors import BackendUnavailableError
+from streamfx.hardware.cpu import cpu
 
 _MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"

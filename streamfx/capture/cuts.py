@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.frame import Frame, Plane
+from streamfx.media.frame import Frame, Plane
 
 Thumbnail: TypeAlias = NDArray[np.float32]
 """(3, 18, 32): Y, U, V in code values of 8 bits."""

@@ -6,13 +6,12 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
-from typing import NoReturn
 
+from streamfx.cli.argument_parser import Parser
 from streamfx.cli.bench_options import add_bench, size_of, with_what
 from streamfx.cli.film_options import add_film_options
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
-from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
 DESCRIPTION = "Changes how a video looks, at the full resolution of the source."
@@ -42,23 +41,6 @@ examples:
   streamfx serve --host 0.0.0.0 --certificate cert.pem --key key.pem
 
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of printing a usage page, and takes no abbreviations."""
-
-    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigError: a usage error is one line, like every other error of the command line."""
-        raise ConfigError(f"{message}{_hint(message)}; '{self.prog} --help' lists what there is")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -291,15 +273,6 @@ def _compile(options: argparse.Namespace) -> int:
     from streamfx.cli.compile import compile_engines
 
     return compile_engines(options)
-
-
-def _hint(message: str) -> str:
-    """Return "; did you mean …?" for an invalid choice that is nearly a valid one."""
-    found = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
-    if not found:
-        return ""
-    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _option_names(command: Parser) -> list[str]:

@@ -11,14 +11,14 @@ from av.codec.hwaccel import HWAccel
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from streamfx.encode.gif_times import TICK_SECONDS
+from streamfx.encode.files.gif_times import TICK_SECONDS
+from streamfx.encode.files.output_file import write_problem
 from streamfx.encode.hdr import hdr_options
-from streamfx.encode.output_file import write_problem
 from streamfx.encode.pixels import AV_RANGES
 from streamfx.encode.plan import OutputPlan
 from streamfx.errors import ConfigError, SinkError
-from streamfx.frame import ChromaLocation
-from streamfx.memory import memory_hint
+from streamfx.hardware.memory import memory_hint
+from streamfx.media.frame import ChromaLocation
 
 _TOP_FIELD_FIRST, _BOTTOM_FIELD_FIRST = 2, 3  # FFmpeg's AV_FIELD_TT and AV_FIELD_BB
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from aiohttp import WSCloseCode, web
 
-from streamfx.config_live import LiveConfig, SourceConfig
-from streamfx.config_serve import ServeConfig
-from streamfx.device import usable_cores
+from streamfx.config.live import LiveConfig, SourceConfig
+from streamfx.config.serve import ServeConfig
+from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
-from streamfx.generate.library import list_effects
 from streamfx.generate.request import parse_effect
-from streamfx.line_limit import limited
+from streamfx.hardware.cpu import usable_cores
+from streamfx.run.log_limit import limited
 from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
 
 log = logging.getLogger(__name__)

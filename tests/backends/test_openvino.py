@@ -14,11 +14,11 @@ import pytest
 
 from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Array, Golden, difference
 from streamfx.backends.openvino import TOLERANCES, OpenVinoBackend, OpenVinoEngine
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine, read_engine, write_engine
+from streamfx.engine.golden import Array, Golden, difference
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine, write_engine
 from tests.engines import golden_input, make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ from pathlib import Path
 from streamfx.backends.backend import CompileOptions
 from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.backends.store import CompiledStore
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 engine = read_engine(Path(sys.argv[1]))
 OpenVinoBackend().compile(engine, CompileOptions(store=CompiledStore(Path(sys.argv[2]))))
 print("torch" in sys.modules)
