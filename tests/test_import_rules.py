@@ -41,7 +41,7 @@ HOMES = {
     "openvino": ("backends/openvino_model.py",),
     "platformdirs": ("backends/store.py", "engine/library.py"),
     "rich": ("cli/progress.py",),
-    "safetensors": ("engine/families/build.py",),
+    "safetensors": ("engine/families/build.py", "backends/openvino_graph.py"),
     "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
     "torch_tensorrt": ("backends/tensorrt_build.py",),
     "torch": (

@@ -289,6 +289,9 @@ def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engi
         def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
             return 3, *size
 
+        def file(self, _: str) -> bytes | None:
+            return None
+
         def network(self) -> torch.nn.Module:
             return Odd()
 
