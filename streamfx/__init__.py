@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamfx.config import TranscodeConfig, load_config
     from streamfx.config_live import LiveConfig
     from streamfx.errors import StreamfxError
+    from streamfx.jobs.batch import batch
     from streamfx.pipeline import Pipeline
     from streamfx.report import Report
     from streamfx.streaming import live, run_live
@@ -30,6 +31,7 @@ __all__ = [
     "StreamfxError",
     "TranscodeConfig",
     "__version__",
+    "batch",
     "live",
     "load_config",
     "run_config",
@@ -44,6 +46,7 @@ _HOMES = {
     "Report": "streamfx.report",
     "StreamfxError": "streamfx.errors",
     "TranscodeConfig": "streamfx.config",
+    "batch": "streamfx.jobs.batch",
     "load_config": "streamfx.config",
     "live": "streamfx.streaming",
     "run_config": "streamfx.transcoding",

@@ -48,9 +48,11 @@ def schema(options: Namespace) -> int:
     from streamfx.config import schema as config_schema
     from streamfx.config_live import LiveConfig
     from streamfx.config_serve import ServeConfig
+    from streamfx.jobs.settings import BatchConfig
 
     models: dict[str, type[BaseModel]] = {
         "transcode": TranscodeConfig,
+        "batch": BatchConfig,
         "live": LiveConfig,
         "serve": ServeConfig,
     }

@@ -1,0 +1,1 @@
+"""Jobs: many files, long films that survive a crash, and proof of what came out."""
