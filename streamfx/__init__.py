@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streamfx.config_live import LiveConfig
     from streamfx.errors import StreamfxError
     from streamfx.jobs.batch import batch
+    from streamfx.jobs.verify import verify
     from streamfx.pipeline import Pipeline
     from streamfx.report import Report
     from streamfx.streaming import live, run_live
@@ -37,6 +38,7 @@ __all__ = [
     "run_config",
     "run_live",
     "transcode",
+    "verify",
 ]
 
 # Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
@@ -52,6 +54,7 @@ _HOMES = {
     "run_config": "streamfx.transcoding",
     "run_live": "streamfx.streaming",
     "transcode": "streamfx.transcoding",
+    "verify": "streamfx.jobs.verify",
 }
 
 

@@ -23,6 +23,7 @@ HOMES = {
         "av_planes.py",
         "protocols.py",
         "completeness.py",
+        "jobs/",
         "web/pictures.py",
         "web/peer.py",
         "resident/decode.py",

@@ -1,4 +1,4 @@
-"""Options of the commands for many files and for what came out: ``batch``."""
+"""Options of the commands for many files and for what came out: ``batch`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -25,11 +25,23 @@ exit codes:
 """
 
 
+VERIFY_EXAMPLES = """\
+examples:
+  streamfx verify in.mp4 out.mp4
+  streamfx verify in.mp4 out.mkv --report report.json --json
+
+exit codes:
+  0    nothing differs, or nothing but what the report says
+  1    something differs
+  2    refused: one of them cannot be read
+"""
+
+
 def add_jobs(
     commands: argparse._SubParsersAction[Parser], add_run_options: Callable[..., object]
 ) -> list[Parser]:
     """Add the commands; return them."""
-    return [_add_batch(commands, add_run_options)]
+    return [_add_batch(commands, add_run_options), _add_verify(commands)]
 
 
 def _add_batch(
@@ -64,6 +76,28 @@ def _add_batch(
     add_film_options(*groups)
     command.set_defaults(run=_batch)
     return command
+
+
+def _add_verify(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "verify",
+        help="read a film and what was made of it from end to end, and say what differs",
+        description="Read two films from end to end and say what differs, but for what an effect changes: "
+        "frames, times, tracks (decoded), tags, colours, HDR metadata; black or frozen stretches.",
+        epilog=VERIFY_EXAMPLES,
+    )
+    command.add_argument("input", metavar="IN", help="the source")
+    command.add_argument("output", metavar="OUT", help="what was made of it")
+    command.add_argument("--report", metavar="FILE", help="of the run: what it says is no news")
+    command.add_argument("--json", action="store_true", help="for programs")
+    command.set_defaults(run=_verify)
+    return command
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from streamfx.cli.verify import verify
+
+    return verify(options)
 
 
 def _batch(options: argparse.Namespace) -> int:
