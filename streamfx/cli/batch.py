@@ -16,7 +16,7 @@ from streamfx.jobs.summary import Outcome
 
 _SETTINGS = (
     "output_dir", "list", "ending", "jobs", "summary", "factor", "speed", "backend", "device", "deinterlace",
-    "codec", "pixel_format", "preset", "quality", "threads", "overwrite", "strict",
+    "codec", "pixel_format", "preset", "quality", "threads", "overwrite", "strict", "resume",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from streamfx.interrupts import interrupts_call
 from streamfx.jobs.identity import asked_for, engine_digests, stamp_of
 from streamfx.jobs.inputs import Item, find_items
 from streamfx.jobs.journal import Journal
+from streamfx.jobs.resume import resume_problem
 from streamfx.jobs.settings import Batch, load_batch
 from streamfx.jobs.summary import Outcome, Summary
 from streamfx.jobs.workers import COMMAND, Told, Worker
@@ -211,6 +212,8 @@ class _Course:
                 threads=self._threads,
                 overwrite=self._asked.settings["overwrite"] or own,
             )
+            if config.resume and resume_problem(config) is not None:
+                config = config.model_copy(update={"resume": False})
             asked = asked_for(config)
         except (OSError, ConfigError) as error:
             self._end(item, _failed(item, str(error)))

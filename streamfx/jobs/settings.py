@@ -28,6 +28,12 @@ _OWN: dict[str, Any] = {
         Count | Literal["auto"],
         Field(default="auto", description="files done at a time; auto: one for every four processors"),
     ),
+    "resume": (
+        bool,
+        Field(
+            default=True, description="work in segments, and go on after those that an earlier run finished"
+        ),
+    ),
     "summary": (
         FileName | None,
         Field(
@@ -35,7 +41,7 @@ _OWN: dict[str, Any] = {
         ),
     ),
 }
-_NOT_FOR_BATCHES = {"input", "output", "report"}
+_NOT_FOR_BATCHES = {"input", "output", "report", "resume"}
 _SHARED: dict[str, Any] = {
     name: (Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation, field)
     for name, field in TranscodeConfig.model_fields.items()
@@ -99,7 +105,7 @@ def load_batch(
         ending=_with_dot(own["ending"]),
         jobs=None if own["jobs"] == "auto" else own["jobs"],
         summary=Path(own["summary"]) if own["summary"] else folder / "batch.json",
-        settings=config.model_dump(exclude=set(_OWN)),
+        settings=config.model_dump(exclude=set(_OWN) - {"resume"}),
     )
 
 

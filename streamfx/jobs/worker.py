@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -104,6 +105,8 @@ def _ended(config: TranscodeConfig, teller: Teller) -> dict[str, Any]:
     except Exception as fault:
         report, error = None, f"unexpected {type(fault).__name__}: {fault}"
     stopped = report is not None and report.result.ending is Ending.STOPPED
+    if stopped and not config.resume:
+        Path(config.output).unlink(missing_ok=True)  # half a film would be in the way of the next batch
     return {
         "stopped": stopped,
         "error": error,
