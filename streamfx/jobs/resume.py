@@ -65,6 +65,9 @@ def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> 
     work = Work(Path(config.output), decisions(config))
     try:
         told = work.completed
+        if told is not None and not _are_whole(work, told):
+            work.reopen()
+            told = None
         report = None
         if told is None:
             report, told = _segments(config, work, progress)
@@ -171,9 +174,6 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
     report = Report.model_validate(told["report"])
     carried = Carried.model_validate(told["carried"])
     segments, limit = work.segments(), config.limits.frames
-    if sum(segment.frames for segment in segments) != report.result.account.encoded:
-        work.reopen()
-        raise ConfigError(f"{config.output}: finished segments are damaged; run the same command again")
     source = open_source(config.input, threads=1, preparation=preparation_for(config))
     try:
         codec = work.decided["coded"].split()
@@ -207,6 +207,11 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
             "left_out": tuple(map(printable_text, left_out(notes))),
         }
     )
+
+
+def _are_whole(work: Work, told: dict[str, Any]) -> bool:
+    encoded = told["report"]["result"]["account"]["encoded"]
+    return bool(sum(segment.frames for segment in work.segments()) == encoded)
 
 
 def _notes(carried: Carried, found: list[str], work: Work, told: dict[str, Any]) -> list[str]:
