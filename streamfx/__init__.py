@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from streamfx.config.live import LiveConfig
     from streamfx.config.transcode import TranscodeConfig, load_config
     from streamfx.errors import StreamfxError
+    from streamfx.jobs.batch import batch
+    from streamfx.jobs.verify import verify
     from streamfx.pipeline.pipeline import Pipeline
     from streamfx.run.report import Report
     from streamfx.streaming import live, run_live
@@ -30,11 +32,13 @@ __all__ = [
     "StreamfxError",
     "TranscodeConfig",
     "__version__",
+    "batch",
     "live",
     "load_config",
     "run_config",
     "run_live",
     "transcode",
+    "verify",
 ]
 
 # Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
@@ -45,10 +49,12 @@ _HOMES = {
     "StreamfxError": "streamfx.errors",
     "TranscodeConfig": "streamfx.config.transcode",
     "load_config": "streamfx.config.transcode",
+    "batch": "streamfx.jobs.batch",
     "live": "streamfx.streaming",
     "run_config": "streamfx.transcoding",
     "run_live": "streamfx.streaming",
     "transcode": "streamfx.transcoding",
+    "verify": "streamfx.jobs.verify",
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from streamfx.cli.argument_parser import Parser
 from streamfx.cli.bench_options import add_bench, size_of, with_what
 from streamfx.cli.film_options import add_film_options
+from streamfx.cli.job_options import add_jobs
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
 from streamfx.version import __version__
@@ -70,7 +71,11 @@ def _build() -> Parser:
     _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
-    added = [*(add(commands) for add in adders), *add_bench(commands, _add_run_options)]
+    added = [
+        *(add(commands) for add in adders),
+        *add_jobs(commands, _add_run_options),
+        *add_bench(commands, _add_run_options),
+    ]
     for command in added:
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         _add_debug(command, default=argparse.SUPPRESS)
@@ -179,7 +184,9 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
+def _add_run_options(
+    command: Parser, *, report: bool = True
+) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
     """Add the options of every command that changes video; return the groups on speed and on encoding."""
     look = command.add_argument_group("look")
     look.add_argument(
@@ -209,7 +216,8 @@ def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse
         help="replace OUTPUT when it exists",
     )
     run = command.add_argument_group("run")
-    run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
+    if report:
+        run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
     _add_settings(run)
     return speed, encoding
 

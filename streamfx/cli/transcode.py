@@ -30,7 +30,7 @@ Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
     "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
-    "preset", "quality", "threads", "overwrite", "strict", "report",
+    "preset", "quality", "threads", "overwrite", "strict", "resume", "report",
 )  # fmt: skip
 
 

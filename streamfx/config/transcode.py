@@ -123,6 +123,12 @@ class TranscodeConfig(BaseModel):
     report: FileName | None = Field(
         default=None, description="write the account of every frame to this file, as JSON"
     )
+    resume: bool = Field(
+        default=False, description="work in segments, and go on after those that an earlier run finished"
+    )
+    segment_seconds: Seconds = Field(
+        default=10.0, description="least length of a segment, for resume; it ends before a key frame or a cut"
+    )
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
