@@ -12,14 +12,12 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from streamfx.capture.live.opening import Opening, open_live
-from streamfx.capture.live.settings import Gap, LiveSettings
 from streamfx.capture.source import Source
-from streamfx.config.live import LiveConfig, ReconnectConfig
+from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import load_config
 from streamfx.encode.network.sink import Delivery
 from streamfx.encode.opening import check_output, open_sink
 from streamfx.encode.sink import Sink
-from streamfx.media.backoff import Backoff
 from streamfx.media.frame import Frame, Planes, VideoFormat
 from streamfx.media.tracks import Extras
 from streamfx.pipeline.fan_out import SeveralSinks
@@ -28,7 +26,7 @@ from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts, Progress, run_parts
 from streamfx.run.controls import Desk
 from streamfx.run.effects import numbered, open_effects
-from streamfx.run.live_flow import flow_of
+from streamfx.run.live_flow import backoff, flow_of, live_settings
 from streamfx.run.live_outcome import accounts, interruptions, losses
 from streamfx.run.placement import find_place
 from streamfx.run.report import Report
@@ -169,16 +167,9 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
 
 
 def _source(config: LiveConfig) -> Source:
-    given = config.source
-    settings = LiveSettings(
-        open_seconds=given.open_seconds,
-        read_seconds=given.read_seconds,
-        gap=Gap(given.gap),
-        jitter_seconds=given.jitter_seconds,
-        reconnect=_backoff(given.reconnect),
-        options=tuple(given.options.items()),
+    opening = Opening(
+        live_settings(config), config.threads, config.source.loop, config.wait, config.limits.seconds
     )
-    opening = Opening(settings, config.threads, given.loop, config.wait, config.limits.seconds)
     return open_live(config.input, opening)
 
 
@@ -226,7 +217,7 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
             write_seconds=given.write_seconds,
             bitrate_kbps=given.bitrate_kbps,
             keyframe_seconds=given.keyframe_seconds,
-            reconnect=_backoff(given.reconnect),
+            reconnect=backoff(given.reconnect),
             wait=config.wait,
         ),
     )
@@ -234,15 +225,6 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
 
 def _log_address(address: str) -> None:
     log.warning("the page is at %s", address)
-
-
-def _backoff(given: ReconnectConfig) -> Backoff:
-    return Backoff(
-        attempts=given.attempts,
-        first_seconds=given.first_seconds,
-        longest_seconds=given.longest_seconds,
-        jitter=given.jitter,
-    )
 
 
 class StandIns:

@@ -60,17 +60,17 @@ def open_source(
 
         return open_fault(text, live, threads=threads)
     if kind and kind[1] == "camera":
-        from streamfx.capture.live.camera import CameraSource
+        from streamfx.capture.live.camera import open_camera
 
-        return CameraSource(text, live)
+        return open_camera(text, live)
     check_address(text)
     scheme = scheme_of(text)
     if scheme is not None and (live is not None or scheme not in ("http", "https")):
-        from streamfx.capture.live.network import NetworkSource
+        from streamfx.capture.live.network import open_network
         from streamfx.media.ffmpeg_protocols import check_protocol
 
         check_protocol(text)
-        return NetworkSource(text, live, threads=threads)
+        return open_network(text, live, threads=threads)
     if scheme is None and is_pictures(text):
         return PictureSource(text, preparation=preparation)
     from streamfx.capture.files.animated_webp import AnimatedWebpSource, is_animated_webp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from streamfx.capture.live.network import NetworkSource
+from streamfx.capture.live.source import LiveSource
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.encode.files.file import FileSink
@@ -16,7 +16,7 @@ from streamfx.run.report import Interruption, OutputAccount
 
 
 def interruptions(source: Source) -> tuple[Interruption, ...]:
-    absences = source.absences if isinstance(source, NetworkSource) else ()
+    absences = source.absences if isinstance(source, LiveSource) else ()
     return tuple(
         Interruption(
             at_seconds=round(each.at_seconds, 3),
@@ -47,7 +47,7 @@ def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
 
 def losses(config: LiveConfig, source: Source, sink: Sink, desk: Desk) -> Iterator[str]:
     """Yield what went wrong where the account of the frames does not show it."""
-    if isinstance(source, NetworkSource) and source.damaged:
+    if isinstance(source, LiveSource) and source.damaged:
         yield f"{source.name}: {source.damaged} pictures came damaged"
     yield from desk.failures
     for lane in sink.lanes if config.verify and isinstance(sink, SeveralSinks) else ():

@@ -10,14 +10,14 @@ from fractions import Fraction
 from functools import partial
 from typing import Protocol
 
-from streamfx.capture.live.browser import Arrivals, BrowserSource, within
+from streamfx.capture.live.browser import Arrivals, open_browser, within
 from streamfx.config.live import LiveConfig
 from streamfx.encode.browser import BrowserSink, Give
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts, run_parts
 from streamfx.run.controls import Desk
 from streamfx.run.effects import numbered, open_effects
-from streamfx.run.live_flow import flow_of
+from streamfx.run.live_flow import flow_of, live_settings
 from streamfx.run.report import Report
 
 
@@ -85,13 +85,13 @@ def _opened(
     stats: Stats,
 ) -> Iterator[Parts]:
     with contextlib.ExitStack() as opened:
-        source = BrowserSource(
+        source = open_browser(
             config.input,
             arrivals,
+            live_settings(config),
             size=camera.size,
             largest=camera.largest,
             rate_fps=camera.rate_fps,
-            wait_seconds=config.source.read_seconds,
         )
         opened.callback(source.close)
         effects = opened.enter_context(open_effects(config, source, 1, stats))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import WSCloseCode, web
 
-from streamfx.config.live import LiveConfig, SourceConfig
+from streamfx.config.live import LiveConfig, ReconnectConfig, SourceConfig
 from streamfx.config.serve import ServeConfig
 from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
@@ -165,5 +165,10 @@ class Visitors:
             backend=given.backend,
             threads=self._shares.threads,
             report=report,
-            source=SourceConfig(read_seconds=given.visitors.away_seconds),
+            source=SourceConfig(
+                read_seconds=given.visitors.away_seconds,
+                gap="pause",  # a browser goes on showing the last picture by itself
+                jitter_seconds=0.0,  # WebRTC has evened them out already
+                reconnect=ReconnectConfig(attempts=1),
+            ),
         )

@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import av
 import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
+from streamfx.capture.live.connection import Arrival, Connection, PictureArrived
 from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.live.source import LiveSource
 from streamfx.capture.live.timeline import TIME_BASE
 from streamfx.capture.live.video_devices import cameras
 from streamfx.capture.options import frame_rate, picture_size, split_options
-from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.errors import ConfigError, DecodeError, SourceLostError, SourceOpenError
-from streamfx.media.frame import Frame, VideoFormat
-from streamfx.media.tracks import Extras
+
+if TYPE_CHECKING:
+    from av.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -31,93 +34,122 @@ _FORMATS = {"mjpg": "MJPG", "nv12": "NV12", "yuyv": "YUYV", "any": ""}
 _EMPTY_READS = 50  # reads without a picture, after which a camera that answers at once is given up
 _RATE_LIMIT_FPS = 1000
 
+Wanted: TypeAlias = tuple[tuple[int, int], Fraction, str]
+"""Size (height, width), rate and format to ask a camera for."""
+
 # What of OpenCV's VideoCapture is used; a test may hand in another.
 Device = Any
 OpenDevice = Callable[[int | str], Device]
 
 
-class CameraSource:
-    """A camera as a source: ``camera:0``, ``camera:/dev/video0``, ``camera:0?size=1280x720&fps=30``.
+def open_camera(
+    text: str,
+    settings: LiveSettings | None = None,
+    *,
+    open_device: OpenDevice | None = None,
+) -> LiveSource:
+    """Return a camera as a source: ``camera:0``, ``camera:/dev/video0``, ``camera:0?size=1280x720&fps=30``.
 
     Raw pictures over USB are slow (5 a second at full size, often), so motion JPEG is asked for first
-    (``format=mjpg``; nv12, yuyv, any); what the camera agreed to is in ``notes``. It is opened in a thread:
-    drivers may take twenty seconds, or for ever.
+    (``format=mjpg``; nv12, yuyv, any); what the camera agreed to is in ``notes``.
 
     Args:
         text: as the user wrote it.
-        settings: time limits.
+        settings: time limits and more; its options are properties of the camera, such as ``exposure``.
         open_device: opens a device by number or path; None: OpenCV.
 
     Raises:
         ConfigError: an option is unknown or has no proper value.
         SourceOpenError: OpenCV is missing, there is no such camera, or it gives no picture in time.
     """
+    settings, closed = settings or LiveSettings(), threading.Event()
+    head, options = split_options(text, _OPTIONS)
+    device, wanted = _device(text, head), _wanted(text, options)
+    properties = _properties(text, settings.options)
+    opener = open_device or _opencv(text)
+
+    def connect() -> Connection:
+        return CameraConnection(text, settings, partial(opener, device), wanted, properties, closed)
+
+    return LiveSource(text, connect, settings, close_waits=closed.set)
+
+
+class CameraConnection:
+    """A camera for as long as it gives pictures; see ``Connection``.
+
+    It is opened in a thread: drivers may take twenty seconds, or for ever.
+
+    Args:
+        name: of the camera, for messages.
+        settings: time limits.
+        open_device: opens it.
+        wanted: size, rate and format to ask for.
+        properties: further ones to set, as OpenCV numbers them.
+        closed: set when the source is closed.
+
+    Raises:
+        SourceOpenError: it cannot be opened, or gives no picture in time.
+    """
 
     def __init__(
-        self, text: str, settings: LiveSettings | None = None, *, open_device: OpenDevice | None = None
+        self,
+        name: str,
+        settings: LiveSettings,
+        open_device: Callable[[], Device],
+        wanted: Wanted,
+        properties: Mapping[int, float],
+        closed: threading.Event,
     ) -> None:
-        head, options = split_options(text, _OPTIONS)
-        self.name, self.live, self.shortfall = text, True, 0
+        self._name, self._settings, self._wanted = name, settings, wanted
+        self._properties, self._closed = properties, closed
+        self.others: list[Stream] = []
         self.notes: list[str] = []
-        self.extras: Extras | None = None
-        self._settings = settings or LiveSettings()
-        self._device_name = _device(text, head)
-        self._wanted = _wanted(text, options)
-        self._closed, self._reading = threading.Event(), threading.Lock()
-        self._index = 0
-        self._started_ns: int | None = None
-        self._last_pts = -1
+        self.finite = False
+        self.sample_aspect_ratio: Fraction | None = None
+        self._pictures, self.codec = 0, ""
         self._decoder: av.VideoCodecContext | None = None
-        self._device = self._opened(open_device or _opencv(text))
+        self._device = self._opened(open_device)
         try:
-            first = self._first_picture()
+            self._first: VideoFrame | None = self._first_picture()
         except BaseException:
             self.close()
             raise
-        self._describe(first)
+        stated_fps = self._device.get(_PROPERTY["fps"])
+        known = 0 < stated_fps <= _RATE_LIMIT_FPS
+        self.rate_fps = Fraction(stated_fps).limit_denominator(1001) if known else None
+        self._note_agreed(self._first)
 
-    def read(self) -> Frame | None:
-        """Return the next frame, or None once closed.
+    def receive(self) -> Sequence[Arrival]:
+        """Return the next picture; its time is that of its arrival.
 
         Raises:
             DecodeError: the camera sent a broken picture; the next call goes on after it.
             SourceLostError: the camera gives no pictures any more.
         """
-        with self._reading:
+        picture, self._first = self._first or self._grab(), None
+        arrived_ns = time.monotonic_ns()
+        if picture is None:
             if self._closed.is_set():
-                self._device.release()
-                return None
-            picture = self._grab()
-            captured_ns = time.monotonic_ns()
-            if picture is None:
-                if self._closed.is_set():
-                    return None
-                raise SourceLostError(
-                    f"{self.name}: the camera gives no pictures any more; was it unplugged?"
-                )
-            frame = self._frame(picture, captured_ns)
-            self._index += 1
-            return frame
+                return []
+            raise SourceLostError(f"{self._name}: the camera gives no pictures any more; was it unplugged?")
+        self._pictures += 1
+        picture.pts, picture.time_base = round(arrived_ns / (float(TIME_BASE) * 1e9)), TIME_BASE
+        return [PictureArrived(picture, arrived_ns)]
 
     def close(self) -> None:
-        """Release the camera; while another thread reads, when that read returns."""
-        self._closed.set()
-        if self._reading.acquire(timeout=0.2):
-            try:
-                self._device.release()
-            finally:
-                self._reading.release()
+        """Release the camera."""
+        self._device.release()
 
     # -- opening --
 
-    def _opened(self, open_device: OpenDevice) -> Device:
+    def _opened(self, open_device: Callable[[], Device]) -> Device:
         """Open in a thread under the time limit; a camera that opens too late is released there."""
         limit_seconds = self._settings.open_seconds
         done, given_up = threading.Event(), threading.Event()
         found: list[Device] = []
 
         def open_it() -> None:
-            device = open_device(self._device_name)
+            device = open_device()
             if given_up.is_set():
                 device.release()
                 return
@@ -128,12 +160,12 @@ class CameraSource:
         threading.Thread(target=open_it, name="streamfx-camera", daemon=True).start()
         if not done.wait(limit_seconds):
             given_up.set()
-            raise SourceOpenError(f"{self.name}: the camera did not open within {limit_seconds:g} s")
-        log.info("%s: open after %.1f s", self.name, time.monotonic() - started)
+            raise SourceOpenError(f"{self._name}: the camera did not open within {limit_seconds:g} s")
+        log.info("%s: open after %.1f s", self._name, time.monotonic() - started)
         device = found[0]
         if not device.isOpened():
             device.release()
-            raise SourceOpenError(f"{self.name}: cannot be opened; {_cameras_here()}")
+            raise SourceOpenError(f"{self._name}: cannot be opened; {_cameras_here()}")
         return device
 
     def _first_picture(self) -> VideoFrame:
@@ -150,7 +182,7 @@ class CameraSource:
                 return picture
         why = f": {problem}" if problem else ""
         raise SourceOpenError(
-            f"{self.name}: the camera opened, but gave no picture in {self._settings.read_seconds:g} s{why}"
+            f"{self._name}: the camera opened, but gave no picture in {self._settings.read_seconds:g} s{why}"
         )
 
     def _negotiate(self) -> None:
@@ -164,29 +196,18 @@ class CameraSource:
         device.set(_PROPERTY["fps"], float(rate_fps))
         device.set(_PROPERTY["convert_rgb"], 0)  # the coded data itself, where the driver's interface can
         device.set(_PROPERTY["buffers"], 1)  # a picture that waited in the driver is an old one
+        for number, value in self._properties.items():
+            if not device.set(number, value):
+                name = next(name for name, each in _ADJUSTABLE.items() if each == number)
+                self.notes.append(f"the camera cannot set {name}")
 
-    def _describe(self, first: VideoFrame) -> None:
-        device = self._device
-        planarizer = self._planarizer = Planarizer(first)
-        layout = planarizer.layout
-        stated_fps = device.get(_PROPERTY["fps"])
-        rate_fps = Fraction(stated_fps).limit_denominator(1001) if 0 < stated_fps <= _RATE_LIMIT_FPS else None
-        self.format = VideoFormat(
-            size=planarizer.size,
-            subsampling=layout.subsampling,
-            depth=layout.depth,
-            colour=colour_of(first, "mjpeg" if self._decoder else ""),
-            time_base=TIME_BASE,
-            rate_fps=rate_fps,
-        )
-        height, width = self.format.size
-        code = _code_name(device.get(_PROPERTY["fourcc"]))
-        rate = f"{float(rate_fps):g} fps" if rate_fps else "at an unknown rate"
-        self.notes.append(f"the camera gives {code}, {width}x{height}, {rate}")
-        asked = self._wanted
-        if (height, width) != asked[0] or (asked[2] and code != asked[2]):
-            self.notes.append(f"asked of the camera: {asked[2] or 'any'}, {asked[0][1]}x{asked[0][0]}")
-        self.notes.extend(filter(None, (layout.note, assumptions(self.format.colour, height))))
+    def _note_agreed(self, first: VideoFrame) -> None:
+        code = _code_name(self._device.get(_PROPERTY["fourcc"]))
+        rate = f"{float(self.rate_fps):g} fps" if self.rate_fps else "at an unknown rate"
+        self.notes.append(f"the camera gives {code}, {first.width}x{first.height}, {rate}")
+        size, _, asked = self._wanted
+        if (first.height, first.width) != size or (asked and code != asked):
+            self.notes.append(f"asked of the camera: {asked or 'any'}, {size[1]}x{size[0]}")
 
     # -- reading --
 
@@ -211,37 +232,53 @@ class CameraSource:
             return VideoFrame.from_ndarray(np.ascontiguousarray(data), format="yuyv422")
         if data.ndim == 2 and data.shape[0] * 2 == self._wanted[0][0] * 3:
             return VideoFrame.from_ndarray(np.ascontiguousarray(data), format="nv12")
-        raise DecodeError(f"{self.name}: the camera gave data of the shape {data.shape}, which is no picture")
+        raise DecodeError(f"{self._name}: the camera gave data of shape {data.shape}, which is no picture")
 
     def _decoded(self, data: bytes) -> VideoFrame:
         if self._decoder is None:
             decoder = av.CodecContext.create("mjpeg", "r")
             assert isinstance(decoder, av.VideoCodecContext)
-            self._decoder = decoder
+            self._decoder, self.codec = decoder, "mjpeg"
         try:
             pictures = self._decoder.decode(av.Packet(data))
         except av.FFmpegError as error:
             raise DecodeError(
-                f"{self.name}: picture {self._index} cannot be decoded: {error.strerror}"
+                f"{self._name}: picture {self._pictures} cannot be decoded: {error.strerror}"
             ) from error
         if not pictures:
-            raise DecodeError(f"{self.name}: picture {self._index} is not complete")
+            raise DecodeError(f"{self._name}: picture {self._pictures} is not complete")
         return pictures[0]
-
-    def _frame(self, picture: VideoFrame, captured_ns: int) -> Frame:
-        self._started_ns = captured_ns if self._started_ns is None else self._started_ns
-        ticks = round((captured_ns - self._started_ns) / (float(TIME_BASE) * 1e9))
-        self._last_pts = max(ticks, self._last_pts + 1)
-        return self.format.frame(
-            self._planarizer.planes(picture),
-            index=self._index,
-            pts=self._last_pts,
-            captured_ns=captured_ns,
-        )
 
 
 # Numbers of OpenCV's properties, which are part of its interface (videoio.hpp, VideoCaptureProperties).
 _PROPERTY = {"width": 3, "height": 4, "fps": 5, "fourcc": 6, "convert_rgb": 16, "buffers": 38}
+
+
+# Those that a user may set, by the names of OpenCV's in small letters.
+_ADJUSTABLE = {
+    "brightness": 10, "contrast": 11, "saturation": 12, "hue": 13, "gain": 14, "exposure": 15,
+    "sharpness": 20, "auto_exposure": 21, "gamma": 22, "temperature": 23, "zoom": 27, "focus": 28,
+    "autofocus": 39, "auto_wb": 44, "wb_temperature": 45,
+}  # fmt: skip
+
+
+def _properties(text: str, options: Sequence[tuple[str, str]]) -> dict[int, float]:
+    """Return numbers and values of the properties that the setting ``source.options`` names.
+
+    Raises:
+        ConfigError: there is no such property, or its value is no number.
+    """
+    found: dict[int, float] = {}
+    for name, value in options:
+        if name not in _ADJUSTABLE:
+            raise ConfigError(
+                f"{text}: a camera has no option '{name}'; those of cameras are: {', '.join(_ADJUSTABLE)}"
+            )
+        try:
+            found[_ADJUSTABLE[name]] = float(value)
+        except ValueError as error:
+            raise ConfigError(f"{text}: option '{name}' must be a number, found '{value}'") from error
+    return found
 
 
 def _opencv(text: str) -> OpenDevice:
@@ -269,7 +306,7 @@ def _device(text: str, head: str) -> int | str:
     return name
 
 
-def _wanted(text: str, options: dict[str, str]) -> tuple[tuple[int, int], Fraction, str]:
+def _wanted(text: str, options: dict[str, str]) -> Wanted:
     code = _FORMATS.get(options.get("format", "mjpg").lower())
     if code is None:
         raise ConfigError(f"{text}: format must be {', '.join(_FORMATS)}, found '{options['format']}'")

@@ -17,17 +17,18 @@ from av import VideoFrame
 from av.packet import Packet
 from av.stream import Stream
 
-from streamfx.capture.live.connection import Connection, NetworkConnection
+from streamfx.capture.live.connection import Connection, DemuxedConnection, PacketConnection
 from streamfx.capture.live.faulty_connection import FaultyConnection, damaged, shift
-from streamfx.capture.live.network import NetworkSource
+from streamfx.capture.live.network import NetworkConnection
 from streamfx.capture.live.playback import Playback
 from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.live.source import LiveSource
 from streamfx.capture.options import picture_size, split_options
 from streamfx.errors import ConfigError, SourceLostError, SourceOpenError
 from streamfx.media.addresses import check_address, scheme_of, without_credentials
 from streamfx.media.ffmpeg_protocols import check_protocol
 
-Spoil: TypeAlias = Callable[[Connection, int], Connection]
+Spoil: TypeAlias = Callable[[PacketConnection, int], PacketConnection]
 """Gets a good connection and its number, from 0; returns one that misbehaves."""
 
 _WRAP_TICKS = 1 << 33  # where the 90 kHz clock of MPEG-TS begins anew: after 26.5 hours
@@ -84,9 +85,7 @@ class Faults:
             raise SourceLostError(f"{self.text}: nothing came within {limit_seconds:g} s")
 
 
-def open_fault(
-    text: str, settings: LiveSettings | None = None, *, threads: int | None = None
-) -> NetworkSource:
+def open_fault(text: str, settings: LiveSettings | None = None, *, threads: int | None = None) -> LiveSource:
     """Return the source that ``fault:<scenario>?<options>:<source>`` names.
 
     A file is played in real time and begins again at its end; an address is read as it comes.
@@ -107,10 +106,10 @@ def open_fault(
         nonlocal opened
         number, opened = opened, opened + 1
         if scheme_of(inner) is not None:
-            return spoil(NetworkConnection(inner, settings, threads), number)
-        return spoil(Playback(inner, faults.closed, threads), number)
+            return DemuxedConnection(spoil(NetworkConnection(inner, settings, threads), number))
+        return DemuxedConnection(spoil(Playback(inner, faults.closed, threads), number))
 
-    return NetworkSource(name, settings, connect=connect, paced=False, closed=faults.closed)
+    return LiveSource(name, connect, settings, close_waits=faults.closed.set)
 
 
 def _parsed(text: str) -> tuple[str, Scenario, dict[str, str], str]:
@@ -190,7 +189,7 @@ def _size(faults: Faults) -> Spoil:
         other.pts, other.time_base = picture.pts, picture.time_base
         return other
 
-    def spoil(connection: Connection, number: int) -> Connection:
+    def spoil(connection: PacketConnection, number: int) -> PacketConnection:
         # The first connection is lost; then the sizes take turns, if it is lost again by itself.
         return FaultyConnection(connection, None if number else alter, repaint if number % 2 else None)
 
@@ -200,7 +199,7 @@ def _size(faults: Faults) -> Spoil:
 def _corrupt(faults: Faults) -> Spoil:
     share, luck = faults.number("share"), random.Random(faults.number("seed"))
 
-    def spoil(connection: Connection, _number: int) -> Connection:
+    def spoil(connection: PacketConnection, _number: int) -> PacketConnection:
         def alter(packet: Packet[Stream], at_seconds: float) -> Packet[Stream] | None:
             hit = packet.stream_index == connection.video.index and at_seconds > 0 and luck.random() < share
             return damaged(packet, luck) if hit else packet
@@ -213,7 +212,7 @@ def _corrupt(faults: Faults) -> Spoil:
 def _slow(faults: Faults) -> Spoil:
     opening, every, stall = faults.number("opening"), faults.number("every", 0.01), faults.number("for")
 
-    def spoil(connection: Connection, _number: int) -> Connection:
+    def spoil(connection: PacketConnection, _number: int) -> PacketConnection:
         stalls = 0
 
         def alter(packet: Packet[Stream], at_seconds: float) -> Packet[Stream] | None:
@@ -244,7 +243,7 @@ def _storm(faults: Faults) -> Spoil:
             raise SourceLostError(f"{faults.text}: the server ended the connection ({losses} of {times:g})")
         return packet
 
-    def spoil(connection: Connection, _number: int) -> Connection:
+    def spoil(connection: PacketConnection, _number: int) -> PacketConnection:
         nonlocal refusals
         if refusals > 0:
             refusals -= 1

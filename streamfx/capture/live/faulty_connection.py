@@ -11,11 +11,11 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from streamfx.capture.live.connection import Connection
+from streamfx.capture.live.connection import PacketConnection
 
 
 class FaultyConnection:
-    """A connection whose packets and pictures pass through ``alter`` and ``repaint``; see ``Connection``.
+    """A `PacketConnection` whose packets and pictures pass through ``alter`` and ``repaint``.
 
     Args:
         inner: the good connection; owned from here on.
@@ -25,7 +25,7 @@ class FaultyConnection:
 
     def __init__(
         self,
-        inner: Connection,
+        inner: PacketConnection,
         alter: Callable[[Packet[Stream], float], Packet[Stream] | None] | None = None,
         repaint: Callable[[VideoFrame], VideoFrame] | None = None,
     ) -> None:

@@ -1,298 +1,223 @@
-"""Network sources: RTSP, RTMP, HTTP and HLS, UDP. Lost, they are got back; the times of the output go on."""
+"""One connection to a network source: opened under a time limit, demuxed and decoded with little delay."""
 
 from __future__ import annotations
 
-import logging
-import threading
+import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
 
 import av
+from av import VideoFrame
+from av.codec.context import Flags
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
 
-from streamfx.capture.live.audio import Beside
-from streamfx.capture.live.connection import Connection, NetworkConnection
-from streamfx.capture.live.jitter import JitterBuffer
-from streamfx.capture.live.outages import Absence, Absences
-from streamfx.capture.live.receiver import (
-    Broken,
-    Came,
-    CameBeside,
-    Ended,
-    Event,
-    GaveUp,
-    Joined,
-    Lost,
-    Receiver,
-)
-from streamfx.capture.live.settings import Gap, LiveSettings
-from streamfx.capture.live.timeline import TIME_BASE, Timeline
-from streamfx.capture.picture_conversion import Refit
-from streamfx.capture.planar import Planarizer, assumptions, colour_of
-from streamfx.capture.side_data import hdr_metadata
-from streamfx.errors import DecodeError, FrameError, SourceAwayError, SourceLostError
+from streamfx.capture.files.container import best_video
+from streamfx.capture.live.backlog import Backlog
+from streamfx.capture.live.connection import Connection, DemuxedConnection
+from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.live.source import LiveSource
+from streamfx.errors import DecodeError, SourceAwayError, SourceLostError, SourceOpenError
 from streamfx.media.addresses import scheme_of, without_credentials
-from streamfx.media.frame import Frame, Planes, VideoFormat
-from streamfx.media.tracks import Extras
 
-log = logging.getLogger(__name__)
+_PROBE_SECONDS = 2  # FFmpeg looks 5 s at a stream to learn its rate; sound and size show in less
+_END_SECONDS = 2  # an end this close to the one that was promised is meant
+# What does not become better by waiting.
+_FINAL = (
+    av.ArgumentError, av.DecoderNotFoundError, av.HTTPBadRequestError, av.HTTPForbiddenError,
+    av.HTTPUnauthorizedError, av.OptionNotFoundError, av.ProtocolNotFoundError,
+)  # fmt: skip
+_WITHOUT_KEYFRAME = 250  # packets after which a picture is tried without one (streams with intra refresh)
 
-_STALL_SECONDS, _STALL_STEPS = 0.5, 4  # without a picture for so long, and for so many steps: stand-ins begin
-_STALE_SECONDS = 0.2  # a picture that waited longer for the first read is not shown
-_LATE_SECONDS = 0.5  # a paced picture later than this is not waited up for: the pace starts anew with it
-_EXTRAS_WAITING = 5000  # packets of sound: a minute and a half
 
+def open_network(
+    address: str, settings: LiveSettings | None = None, *, threads: int | None = None
+) -> LiveSource:
+    """Return a network stream as a live source.
 
-class NetworkSource:
-    """A network stream as a source: read by a thread of its own, got back when lost.
-
-    While it is away, ``read`` gives what ``LiveSettings.gap`` says, at the source's rate. Pictures of another
-    size, shape or format after a reconnect is brought into the format of the first.
+    What comes over HTTP and HLS comes in bursts, so it is handed out at its times.
 
     Args:
         address: as the user wrote it.
-        settings: time limits, what is shown while it is away, when it is tried again.
+        settings: time limits and more; None: the usual ones.
         threads: decoder threads; None for one per processor.
-        connect: opens a connection; None: through FFmpeg, to ``address``.
-        paced: hand pictures out at their times; None: where they do not come at their times by themselves
-            (HTTP and HLS).
-        closed: set by ``close``, for what waits in a connection of one's own; None for none.
-
-    Attributes:
-        damaged: pictures that came although some of their data was lost or garbled on its way.
-        (the others are those of ``Source``)
 
     Raises:
         SourceAwayError: nobody there, or nothing came in time.
         SourceOpenError: it is refused, or there is no picture in it.
     """
+    settings = settings or LiveSettings()
 
-    def __init__(
-        self,
-        address: str,
-        settings: LiveSettings | None = None,
-        *,
-        threads: int | None = None,
-        connect: Callable[[], Connection] | None = None,
-        paced: bool | None = None,
-        closed: threading.Event | None = None,
-    ) -> None:
-        self.name, self.live, self.shortfall = without_credentials(address), True, 0
+    def connect() -> Connection:
+        return DemuxedConnection(NetworkConnection(address, settings, threads))
+
+    paced = (scheme_of(address) or "").startswith("http")
+    return LiveSource(address, connect, settings, paced=paced)
+
+
+class NetworkConnection:
+    """A connection through FFmpeg; see ``PacketConnection``.
+
+    Raises:
+        SourceAwayError: nobody there, or nothing came in time.
+        SourceOpenError: it is refused, or there is no video in it.
+    """
+
+    def __init__(self, address: str, settings: LiveSettings, threads: int | None = None) -> None:
+        self._name = name = without_credentials(address)
+        self._read_seconds = settings.read_seconds
         self.notes: list[str] = []
-        self.damaged = 0
-        self._settings = settings = settings or LiveSettings()
-        self._paced, self._scheme = paced, scheme_of(address) or ""
-        self._closed = closed or threading.Event()
-        self._early: deque[Event] = deque()
-        self._index = 0
-        self._fresh_from_ns = 0
-        self._absences = Absences(self.name)
-        self._jitter = JitterBuffer(settings.jitter_seconds)
-        self._beside: Beside | None = None
-        self._standing_in = False
-        self._clean = False  # a picture of this connection came whole: until then it is being joined
-        self._pace_origin: float | None = None
-        self._last_planes: Planes | None = None
-        connect = connect or partial(NetworkConnection, address, settings, threads)
-        self._receiver = Receiver(connect, settings.reconnect, self.name)
+        options = protocol_options(address, settings) | dict(settings.options)
         try:
-            joined, first = self._first_picture()
-            self._describe(joined, first)
-            if not self._paced:
-                self._receiver.hold()  # until the first read: effects and outputs are still to be opened
-        except BaseException:
-            self.close()
+            self._container = av.open(
+                address,
+                "r",
+                options=options,
+                timeout=(settings.open_seconds, settings.read_seconds),
+                metadata_errors="surrogateescape",
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            kind = SourceOpenError if _is_final(error, address) else SourceAwayError
+            raise kind(f"{name}: {_open_problem(error, settings)}") from _bare(error)
+        try:
+            self.video = best_video(self._container, name, self.notes)
+        except SourceOpenError:
+            self._container.close()
             raise
+        decode_without_delay(self.video, threads)
+        self.others = [stream for stream in self._container.streams if stream.type != "video"]
+        self._duration = Fraction(self._container.duration or 0, av.time_base)
+        self.finite = self._duration > 0
+        self._began: Fraction | None = None
+        self._reached = Fraction(0)  # seconds since the first packet
+        self._packets: Iterator[Packet[Stream]] = self._container.demux()
+        self._awaiting_keyframe = _WITHOUT_KEYFRAME
+        self._backlog = Backlog() if has_backlog(address, finite=self.finite) else None
+        self._came = self._waited_seconds = 0.0  # of the last packet
+        self._count = 0
 
-    @property
-    def absences(self) -> list[Absence]:
-        """When it was away."""
-        return self._absences.all
+    def packet(self) -> Packet[Stream] | None:
+        """Return the next packet; see ``PacketConnection``."""
+        asked = time.monotonic()
+        try:
+            packet = next(self._packets, None)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceLostError(f"{self._name}: {self._read_problem(error)}") from _bare(error)
+        if packet is None or (not packet.size and packet.dts is None and packet.pts is None):
+            if self.finite and self._reached >= self._duration - _END_SECONDS:
+                return None
+            raise SourceLostError(f"{self._name}: the other side ended the stream")
+        self._came = time.monotonic()
+        self._waited_seconds = self._came - asked
+        if packet.dts is not None:
+            seconds = packet.dts * packet.time_base
+            self._began = seconds if self._began is None else self._began
+            self._reached = max(self._reached, seconds - self._began)
+        return packet
 
-    def read(self) -> Frame | None:
-        """Return the next frame, or None at the end or once closed.
-
-        Raises:
-            DecodeError: a packet cannot be decoded; the next call goes on after it.
-            SourceLostError: the source is gone, and the attempts to get it back are used up.
+    def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
+        """Return the pictures that a packet completes; none before the first that can be joined at, and none
+        that waited while the connection was being opened.
         """
-        if not self._index:
-            self._begin()
-        while not self._closed.is_set():
-            try:
-                event = self._next_event()
-            except TimeoutError:
-                return self._stand_in()
-            if isinstance(event, Came):
-                if event.arrived_ns < self._fresh_from_ns:
-                    continue  # it came while effects and outputs were still being opened
-                return self._frame(event)
-            if isinstance(event, Broken):
-                raise event.error
-            if isinstance(event, GaveUp):
-                self._absences.end()
-                raise SourceLostError(str(event.error)) from event.error
-            if isinstance(event, Ended) or event is None:
-                break
-            self._note(event)
-        self._absences.end()
-        return None
+        if self._awaiting_keyframe:
+            self._awaiting_keyframe = 0 if packet.is_keyframe else self._awaiting_keyframe - 1
+            if self._awaiting_keyframe:
+                return []
+        self._count += 1
+        pictures = decoded(packet, self._name, self._count)  # of old ones too: later ones follow from them
+        ticks = packet.pts if packet.dts is None else packet.dts
+        seconds = None if ticks is None else ticks * packet.time_base
+        backlog = self._backlog
+        old = backlog is not None and backlog.holds(seconds, self._came, self._waited_seconds)
+        return [] if old else pictures
 
     def close(self) -> None:
-        """End the source: a waiting read returns at once. The connection closes when its thread notices."""
-        self._closed.set()
-        self._receiver.stop()
-        self.notes.extend(note for note in self._beside_notes() if note not in self.notes)
+        """Close the connection. Safe to call twice."""
+        self._packets = iter(())
+        self._container.close()
 
-    def _begin(self) -> None:
-        """At the first read: start with what comes now."""
-        if self.extras is not None:
-            self.extras.start()
-        self._receiver.resume()
-        if not self._paced and not self._fresh_from_ns:
-            self._fresh_from_ns = time.monotonic_ns() - round(_STALE_SECONDS * 1e9)
+    def _read_problem(self, error: Exception) -> str:
+        if isinstance(error, av.ExitError | TimeoutError):
+            return f"nothing came within {self._read_seconds:g} s"
+        return _reason(error)
 
-    # -- opening --
 
-    def _first_picture(self) -> tuple[Joined, Came]:
-        """Wait for the first picture, which tells what the stream is, and keep it for ``read``."""
-        settings = self._settings
-        # FFmpeg's own limits come first, and say more; looking up a host's name is under none of them.
-        deadline = time.monotonic() + settings.open_seconds + 2 * settings.read_seconds
-        joined: Joined | None = None
-        while True:
-            try:
-                event = self._receiver.events.get(max(deadline - time.monotonic(), 0.0))
-            except TimeoutError as error:
-                raise SourceAwayError(f"{self.name}: no picture came in time") from error
-            if isinstance(event, GaveUp):
-                raise event.error
-            if isinstance(event, Lost):
-                raise SourceAwayError(f"{self.name}: no picture came: {event.reason}")
-            if isinstance(event, Ended) or event is None:
-                raise SourceAwayError(f"{self.name}: it ended before a picture came")
-            if isinstance(event, Joined):
-                joined = event
-            elif isinstance(event, Came):
-                assert joined is not None
-                self._early.append(event)
-                return joined, event
-            # Sound before the first picture has nothing to be in step with, and broken packets before it are
-            # no pictures of this run: neither is kept.
+def protocol_options(address: str, settings: LiveSettings) -> dict[str, str]:
+    """Return FFmpeg's options for reading ``address`` with little delay and under time limits.
 
-    def _describe(self, joined: Joined, first: Came) -> None:
-        picture = first.picture
-        planarizer = Planarizer(picture)
-        layout = planarizer.layout
-        self.format = VideoFormat(
-            size=planarizer.size,
-            subsampling=layout.subsampling,
-            depth=layout.depth,
-            colour=colour_of(picture, joined.codec),
-            time_base=TIME_BASE,
-            rate_fps=joined.rate_fps,
-            sample_aspect_ratio=joined.sample_aspect_ratio,
-            rotation_degrees=round(picture.rotation / 90) * 90,
-            hdr=hdr_metadata(picture),
+    FFmpeg's ``fflags=nobuffer`` is not among them: it throws away what was read to find the streams, and
+    the first key picture with it. Nothing waits for that buffer: old pictures in it are dropped as any other.
+    """
+    scheme = scheme_of(address) or ""
+    read_us = str(round(settings.read_seconds * 1_000_000))
+    options = {"analyzeduration": str(_PROBE_SECONDS * 1_000_000), "flags": "low_delay"}
+    if scheme.startswith("rtsp"):
+        # Over TCP nothing is lost to full socket buffers, and it passes where UDP is filtered.
+        options |= {"rtsp_transport": "tcp", "timeout": read_us, "max_delay": "200000", "tcp_nodelay": "1"}
+    elif scheme.startswith("rtmp"):
+        # Not "timeout": with RTMP that means to wait for somebody to connect. Without sound, FFmpeg looks for
+        # it to the end of the time; with RTMP it comes at once.
+        options |= {"analyzeduration": "1000000"}
+        options |= {"rtmp_live": "live", "rtmp_buffer": "100", "rw_timeout": read_us}
+    elif scheme == "udp":
+        options |= {"timeout": read_us, "overrun_nonfatal": "1", "fifo_size": "50000"}
+    elif scheme.startswith("http"):
+        options |= {"timeout": read_us, "rw_timeout": read_us}
+    elif scheme in ("srt", "tcp"):
+        options |= {"timeout": read_us}
+    return options
+
+
+def has_backlog(address: str, *, finite: bool) -> bool:
+    """Return whether pictures of ``address`` that come faster than they were made are old ones.
+
+    Recordings, and HTTP with HLS, come in bursts all the time, and are handed out at their pace.
+    """
+    return not finite and not (scheme_of(address) or "").startswith("http")
+
+
+def decode_without_delay(video: VideoStream, threads: int | None) -> None:
+    """Set a decoder up to give each picture out as soon as it can."""
+    # Frame threads hold as many pictures back as there are threads; slices hold none.
+    video.thread_type = "SLICE"
+    video.codec_context.thread_count = threads or os.cpu_count() or 1
+    video.codec_context.flags |= Flags.low_delay
+
+
+def decoded(packet: Packet[Stream], name: str, number: int) -> list[VideoFrame]:
+    """Return the pictures that packet ``number`` of a source completes.
+
+    Raises:
+        DecodeError: it is broken.
+    """
+    try:
+        return [picture for picture in packet.decode() if isinstance(picture, VideoFrame)]
+    except av.FFmpegError as error:
+        raise DecodeError(f"{name}: video packet {number} cannot be decoded: {error.strerror}") from _bare(
+            error
         )
-        self._refit = Refit(self.format, planarizer)
-        self._timeline = Timeline(joined.rate_fps)
-        self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
-        self._beside = Beside(self.extras)
-        if self._paced is None:
-            self._paced = self._scheme.startswith("http")
-        self.notes.extend(joined.notes)
-        missing = assumptions(self.format.colour, self.format.size[0])
-        self.notes.extend(filter(None, (layout.note, missing)))
 
-    # -- reading --
 
-    def _next_event(self) -> Event | None:
-        if self._early:
-            return self._early.popleft()
-        if self._settings.gap is Gap.PAUSE or not self._index:
-            return self._receiver.events.get()
-        now, timeline = time.monotonic(), self._timeline
-        wait_seconds = timeline.next_due_seconds(now)
-        if not self._standing_in:
-            step_seconds = float(timeline.step * TIME_BASE)
-            wait_seconds += max(_STALL_SECONDS, _STALL_STEPS * step_seconds) - step_seconds
-        return self._receiver.events.get(max(wait_seconds, 0.0))
+def _is_final(error: Exception, address: str) -> bool:
+    """Return whether it makes no sense to try again later: refused, or something else than a video."""
+    # A playlist may have nothing in it yet; any other page of a web server stays what it is.
+    page = (scheme_of(address) or "").startswith("http") and ".m3u8" not in address
+    return isinstance(error, _FINAL) or (page and isinstance(error, av.InvalidDataError))
 
-    def _frame(self, event: Came) -> Frame:
-        picture, now = event.picture, time.monotonic()
-        try:
-            planes = self._refit.planes(picture)
-        except (av.FFmpegError, FrameError, ValueError) as error:
-            raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
-        self._clean = self._clean or not picture.is_corrupt
-        self.damaged += picture.is_corrupt and self._clean
-        if (picture.height, picture.width) != self.format.size:
-            self._note_size(picture.height, picture.width)
-        base = picture.time_base
-        seconds = None if picture.pts is None or base is None else Fraction(picture.pts) * base
-        keep_pace = self._settings.gap is not Gap.PAUSE and not self._paced
-        time_ticks = self._timeline.place(seconds, now, keep_pace=keep_pace)
-        arrived_ns = event.arrived_ns
-        if self._paced:
-            self._keep_pace(time_ticks)
-            arrived_ns = time.monotonic_ns()
-        elif wait_seconds := self._jitter.wait_seconds(float(time_ticks * TIME_BASE), arrived_ns / 1e9):
-            self._closed.wait(max(arrived_ns / 1e9 + wait_seconds - time.monotonic(), 0.0))
-        self._timeline.came(time.monotonic())
-        self._absences.back()
-        self._standing_in = False
-        self._last_planes = planes
-        return self._made(planes, time_ticks, arrived_ns)
 
-    def _stand_in(self) -> Frame:
-        now = time.monotonic()
-        self._absences.gone(self._timeline.last_seconds, "nothing came").repeated += 1
-        self._standing_in = True
-        black = self._settings.gap is Gap.BLACK
-        planes = self._refit.black() if black or self._last_planes is None else self._last_planes
-        return self._made(planes, self._timeline.stand_in(now), time.monotonic_ns(), repeated=True)
+def _open_problem(error: Exception, settings: LiveSettings) -> str:
+    if isinstance(error, av.ExitError | TimeoutError):
+        return f"cannot be opened: no answer within {settings.open_seconds:g} s"
+    return f"cannot be opened: {_reason(error)}"
 
-    def _made(self, planes: Planes, pts: int, captured_ns: int, *, repeated: bool = False) -> Frame:
-        frame = self.format.frame(
-            planes,
-            index=self._index,
-            pts=pts,
-            duration=self._timeline.step,
-            captured_ns=captured_ns,
-            repeated=repeated,
-        )
-        self._index += 1
-        return frame
 
-    def _note(self, event: Joined | Lost | CameBeside) -> None:
-        if isinstance(event, CameBeside):
-            if self._beside is not None:
-                self._beside.put(event.packet, event.index, self._timeline.shift_seconds)
-        elif isinstance(event, Lost):
-            self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
-            self._timeline.leave()
-        else:
-            self._clean = False
-            self._jitter.reset()
-            self._timeline.leave()
-            self._timeline.set_rate(event.rate_fps)
-            self._pace_origin = None
+def _reason(error: Exception) -> str:
+    """Return why, in words, without the address: FFmpeg's messages repeat it with its password."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
-    def _keep_pace(self, ticks: int) -> None:
-        """Wait until a picture is due; where they come in bursts, the first of a burst sets the pace."""
-        now, seconds = time.monotonic(), float(ticks * TIME_BASE)
-        if self._pace_origin is None or now - (self._pace_origin + seconds) > _LATE_SECONDS:
-            self._pace_origin = now - seconds
-        self._closed.wait(max(self._pace_origin + seconds - now, 0.0))
 
-    def _beside_notes(self) -> list[str]:
-        return self._beside.notes() if self._beside is not None else []
-
-    def _note_size(self, height: int, width: int) -> None:
-        note = f"pictures came as {width}x{height} too; they are scaled into {self.format.size[1]}x"
-        note += f"{self.format.size[0]}"
-        if note not in self.notes:
-            self.notes.append(note)
+def _bare(error: Exception) -> Exception:
+    """Return the error without the address in it, as the cause to show with a traceback."""
+    return OSError(getattr(error, "errno", None) or 0, _reason(error))

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
 
 import av
 from av import VideoFrame
@@ -16,9 +15,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from streamfx.capture.files.container import best_video, open_container
-from streamfx.capture.live.connection import decode_without_delay, decoded
-from streamfx.capture.live.network import NetworkSource
+from streamfx.capture.live.connection import Connection, DemuxedConnection
+from streamfx.capture.live.network import decode_without_delay, decoded
 from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.live.source import LiveSource
 from streamfx.capture.pattern import PatternSource
 from streamfx.errors import SourceLostError
 from streamfx.media.av_planes import planar_name, plane_array
@@ -29,7 +29,7 @@ _PATTERN_FRAMES = 100
 class Playback:
     """A file, or the test picture, delivered in real time, from the beginning again at its end.
 
-    See ``Connection``; the times go on at every beginning.
+    See ``PacketConnection``; the times go on at every beginning.
 
     Args:
         text: a path, or ``test:bars`` with its options.
@@ -103,15 +103,18 @@ class Playback:
         return not self._closed.wait(max(self._origin + seconds - now, 0.0))
 
 
-def open_loop(text: str, settings: LiveSettings | None = None, threads: int | None = None) -> NetworkSource:
+def open_loop(text: str, settings: LiveSettings | None = None, threads: int | None = None) -> LiveSource:
     """Return a file as a live source without an end.
 
     Raises:
         SourceOpenError: it cannot be opened.
     """
     closed = threading.Event()
-    connect = partial(Playback, text, closed, threads)
-    return NetworkSource(text, settings, connect=connect, paced=True, closed=closed)
+
+    def connect() -> Connection:
+        return DemuxedConnection(Playback(text, closed, threads))
+
+    return LiveSource(text, connect, settings, paced=True, close_waits=closed.set)
 
 
 def coded_pattern(text: str) -> bytes:

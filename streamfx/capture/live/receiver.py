@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import av
 
-from streamfx.capture.live.connection import Connection, rate_of
-from streamfx.capture.timestamps import PacketClock
+from streamfx.capture.live.connection import Arrival, Connection, PacketArrived, PictureArrived
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame_queue import FrameQueue
 from streamfx.media.tracks import ExtraStream
 
 if TYPE_CHECKING:
-    from av import VideoFrame
-    from av.packet import Packet
     from av.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -33,30 +30,14 @@ _EVENTS_WAITING = 32  # pictures are large; a consumer that does not come makes 
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """A connection is there; ``notes`` is what is worth knowing about it."""
+class Connected:
+    """A connection is there; see `Connection`."""
 
     rate_fps: Fraction | None
     codec: str
     finite: bool
     sample_aspect_ratio: Fraction | None
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A picture came; ``arrived_ns`` is when its data did (monotonic clock)."""
-
-    picture: VideoFrame
-    arrived_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class CameBeside:
-    """A packet of another stream came: number ``index`` of the streams of the first connection."""
-
-    index: int
-    packet: Packet[Stream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +49,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is gone; the next event is ``Joined`` or ``GaveUp``."""
+    """The connection is gone; the next event is ``Connected`` or ``GaveUp``."""
 
     reason: str
 
@@ -85,7 +66,7 @@ class GaveUp:
     error: Exception
 
 
-Event: TypeAlias = Joined | Came | CameBeside | Broken | Lost | Ended | GaveUp
+Event: TypeAlias = Connected | PictureArrived | PacketArrived | Broken | Lost | Ended | GaveUp
 
 
 class Receiver:
@@ -98,7 +79,7 @@ class Receiver:
 
     Attributes:
         events: what happened, in order. Cancelled by ``stop``.
-        streams: the streams beside the video, known after the first ``Joined``. Their templates are copies
+        streams: the streams beside the video, known after the first ``Connected``. Their templates are copies
             that outlive the connection.
         connections: how many there were.
     """
@@ -160,8 +141,9 @@ class Receiver:
         """Return an open connection; None when there will be none."""
         while not self._stopping.wait(self._reconnect.delay_seconds(hasty + self._failed)):
             if self._reconnect.exhausted(self._failed):
+                attempts = f"{self._failed} attempt{'s' * (self._failed != 1)}"
                 raise SourceLostError(
-                    f"{self._name}: lost, and not back after {self._failed} attempts; the last: "
+                    f"{self._name}: lost, and not back after {attempts}; the last: "
                     f"{self._reason(self._last_error)}"
                 ) from self._last_error
             self._failed += 1  # until a picture comes
@@ -181,40 +163,37 @@ class Receiver:
         return str(error).removeprefix(f"{self._name}: ")
 
     def _read(self, connection: Connection) -> None:
-        video = connection.video
         streams = self._streams_of(connection)
-        clock = PacketClock(discontinuous=True)
         self.events.put(
-            Joined(
-                rate_of(video),
-                video.codec_context.name,
+            Connected(
+                connection.rate_fps,
+                connection.codec,
                 connection.finite,
-                video.sample_aspect_ratio or None,
+                connection.sample_aspect_ratio,
                 tuple(connection.notes),
             )
         )
         while not self._stopping.is_set():
-            packet = connection.packet()
-            arrived_ns = time.monotonic_ns()
-            if packet is None:
+            try:
+                arrivals = connection.receive()
+            except DecodeError as error:
+                self.events.put(Broken(error))
+                continue
+            if arrivals is None:
                 self.events.put(Ended())
                 break
-            clock.correct(packet)
-            if packet.stream_index == video.index:
-                self._decode(connection, packet, arrived_ns)
-            elif packet.size and packet.stream_index in streams and not self._unwanted.is_set():
-                self.events.put(CameBeside(streams[packet.stream_index], packet))
+            for arrival in arrivals:
+                self._pass_on(arrival, streams)
 
-    def _decode(self, connection: Connection, packet: Packet[Stream], arrived_ns: int) -> None:
-        try:
-            pictures = connection.pictures(packet)
-        except DecodeError as error:
-            self.events.put(Broken(error))
-            return
-        for picture in pictures:
+    def _pass_on(self, arrival: Arrival, streams: dict[int, int]) -> None:
+        if isinstance(arrival, PictureArrived):
             self._failed = 0
-            if not self._unwanted.is_set():
-                self.events.put(Came(picture, arrived_ns))
+        elif arrival.index not in streams:
+            return
+        else:
+            arrival = PacketArrived(streams[arrival.index], arrival.packet)
+        if not self._unwanted.is_set():
+            self.events.put(arrival)
 
     def _streams_of(self, connection: Connection) -> dict[int, int]:
         """Return which of the first connection's streams each of this one's carries on."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from streamfx.capture.live.backlog import Backlog
-from streamfx.capture.live.connection import NetworkConnection, has_backlog
+from streamfx.capture.live.network import NetworkConnection, has_backlog
 from streamfx.capture.live.settings import LiveSettings
 from streamfx.capture.pattern import read_stamp
 from streamfx.media.av_planes import plane_array

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.capture.live.network import NetworkSource
 from streamfx.capture.live.receiver import Receiver
 from streamfx.capture.live.settings import Gap, LiveSettings
+from streamfx.capture.live.source import LiveSource
 from streamfx.capture.opening import open_source
 from streamfx.errors import ConfigError, DecodeError, SourceLostError, SourceOpenError
 from streamfx.media.backoff import Backoff
@@ -27,14 +27,14 @@ QUICK = Backoff(first_seconds=0.02, longest_seconds=0.05)
 
 def opened(
     text: str, gap: Gap = Gap.LAST, open_seconds: float = 10.0, read_seconds: float = 5.0
-) -> NetworkSource:
+) -> LiveSource:
     settings = LiveSettings(open_seconds, read_seconds, gap, reconnect=QUICK)
     source = open_source(text, threads=1, live=settings)
-    assert isinstance(source, NetworkSource)
+    assert isinstance(source, LiveSource)
     return source
 
 
-def read_until(source: NetworkSource, enough: Callable[[list[Frame]], bool]) -> tuple[list[Frame], int]:
+def read_until(source: LiveSource, enough: Callable[[list[Frame]], bool]) -> tuple[list[Frame], int]:
     """Read frames until there are enough; return them and how many were broken."""
     frames: list[Frame] = []
     broken = 0
@@ -104,7 +104,7 @@ def test_a_reconnect_storm_is_weathered_and_every_absence_counted() -> None:
 def test_a_source_that_does_not_come_back_is_lost_in_the_end() -> None:
     settings = LiveSettings(gap=Gap.PAUSE, reconnect=Backoff(attempts=3, first_seconds=0.01))
     source = open_source(f"fault:storm?every=0.2&times=1&refused=99:{PATTERN}", threads=1, live=settings)
-    assert isinstance(source, NetworkSource)
+    assert isinstance(source, LiveSource)
     with pytest.raises(
         SourceLostError, match=r"lost, and not back after 3 attempts; the last: cannot be opened"
     ):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from streamfx.capture.live.connection import PictureArrived
 from streamfx.capture.live.jitter import JitterBuffer
-from streamfx.capture.live.network import NetworkSource
-from streamfx.capture.live.receiver import Came
 from streamfx.capture.live.settings import Gap, LiveSettings
+from streamfx.capture.live.source import LiveSource
 from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
 from streamfx.encode.opening import open_sink
@@ -32,15 +32,15 @@ def udp() -> str:
     return f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
 
 
-def read(source: NetworkSource, count: int) -> list[Frame]:
+def read(source: LiveSource, count: int) -> list[Frame]:
     frames = [frame for _ in range(count) if (frame := source.read()) is not None]
     assert len(frames) == count
     return frames
 
 
-def opened(address: str, settings: LiveSettings = QUICK) -> NetworkSource:
+def opened(address: str, settings: LiveSettings = QUICK) -> LiveSource:
     source = open_source(address, threads=1, live=settings)
-    assert isinstance(source, NetworkSource)
+    assert isinstance(source, LiveSource)
     return source
 
 
@@ -99,7 +99,7 @@ def test_what_waited_while_everything_else_was_opened_is_not_shown() -> None:
     with sending(address):
         source = opened(address)
         event = source._early[0]
-        assert isinstance(event, Came)
+        assert isinstance(event, PictureArrived)
         first = read_stamp(plane_array(event.picture.planes[0], 8))
         threading.Event().wait(0.5)
         later = read_stamp(read(source, 1)[0].planes[0])
