@@ -119,6 +119,8 @@ def test_every_option_that_a_message_names_is_one() -> None:
 
 
 def _options(command: str) -> list[str]:
-    arguments = {"transcode": ["a", "b"], "live": ["a", "b"], "batch": ["a", "--output-dir", "b"]}.get(command, [])
+    arguments = {"transcode": ["a", "b"], "live": ["a", "b"], "batch": ["a", "--output-dir", "b"]}.get(
+        command, []
+    )
     parser = parse([command, *arguments]).parser
     return re.findall(r"(?<![\w-])--[a-z][a-z-]+", parser.format_help())

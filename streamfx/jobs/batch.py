@@ -80,7 +80,7 @@ def batch(
         SinkError: nothing can be written there.
 
     Example:
-        >>> summary = batch(["in.mp4"], "styled", effects=["toon"])
+        >>> summary = batch(["in.mp4"], "styled")
         >>> summary.exit_code, summary.counts
         (0, {'finished': 1})
     """

@@ -21,7 +21,7 @@ def checked_line(entry: Mapping[str, Any]) -> str:
 
     Example:
         >>> checked_line({"segment": 3})
-        'da6b3a1c {"segment": 3}\n'
+        '5eba8315 {"segment": 3}\n'
     """
     text = json.dumps(entry)
     return f"{zlib.crc32(text.encode()):08x} {text}\n"

@@ -186,9 +186,7 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Residence:
         "streamfx.run.film.find_place",
         lambda asked, *others: place if asked == "cuda" else Place(Device.CPU),
     )
-    monkeypatch.setattr(
-        "streamfx.run.film.encoder_of", lambda *given: encoder(*given) if given[2] else None
-    )
+    monkeypatch.setattr("streamfx.run.film.encoder_of", lambda *given: encoder(*given) if given[2] else None)
     monkeypatch.setattr(decode, "faster", lambda device, processor: True)
     return home
 

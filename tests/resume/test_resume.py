@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import av
 import pytest
 
 import streamfx
 from streamfx.config.transcode import TranscodeConfig, load_config
 from streamfx.errors import ConfigError
-from streamfx.jobs.reading import read_film
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot
 from streamfx.resume.work import Work, work_folder
 from streamfx.run.report import Report
 from tests import media
+from tests.jobs.contents import Contents, contents
 
 FRAMES = 90
-Contents = tuple[list[tuple[float, str]], list[object]]
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +45,6 @@ def config(film: Path, output: Path, *overrides: str) -> TranscodeConfig:
 
 def run(film: Path, output: Path, *overrides: str) -> Report:
     return streamfx.run_config(config(film, output, *overrides))
-
-
-def contents(path: Path) -> Contents:
-    """Return each picture with its time, and every other track, all decoded."""
-    with av.open(str(path)) as container:
-        pictures = [
-            (frame.time or 0.0, hashlib.md5(frame.to_ndarray().tobytes()).hexdigest())
-            for frame in container.decode(video=0)
-        ]
-    told = read_film(str(path))
-    tracks: list[object] = [
-        (
-            track.sound.first_seconds,
-            track.sound.samples,
-            *(d.hexdigest() for d in track.sound.digests.values()),
-        )
-        for track in told.tracks
-    ]
-    return pictures, [*tracks, *(track.texts for track in told.tracks), told.chapters, told.tags.get("title")]
 
 
 @pytest.fixture(scope="module")
