@@ -16,7 +16,8 @@ from streamfx.version import __version__
 
 if TYPE_CHECKING:
     from streamfx.config.live import LiveConfig
-    from streamfx.config.transcode import TranscodeConfig, load_config
+    from streamfx.config.loading import load_config
+    from streamfx.config.transcode import TranscodeConfig
     from streamfx.errors import StreamfxError
     from streamfx.pipeline.pipeline import Pipeline
     from streamfx.run.report import Report
@@ -44,7 +45,7 @@ _HOMES = {
     "Report": "streamfx.run.report",
     "StreamfxError": "streamfx.errors",
     "TranscodeConfig": "streamfx.config.transcode",
-    "load_config": "streamfx.config.transcode",
+    "load_config": "streamfx.config.loading",
     "live": "streamfx.streaming",
     "run_config": "streamfx.transcoding",
     "run_live": "streamfx.streaming",
