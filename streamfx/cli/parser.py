@@ -54,7 +54,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Example:
         >>> options = parse(["transcode", "in.mp4", "out.mp4", "--effect", "wave:strength=0.7"])
-        >>> options.input, options.effect
+        >>> options.input, options.effects
         ('in.mp4', ['wave:strength=0.7'])
     """
     wanted = next((word for word in arguments if not word.startswith("-")), None)
