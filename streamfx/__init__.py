@@ -16,7 +16,8 @@ from streamfx.version import __version__
 
 if TYPE_CHECKING:
     from streamfx.config.live import LiveConfig
-    from streamfx.config.transcode import TranscodeConfig, load_config
+    from streamfx.config.loading import load_config
+    from streamfx.config.transcode import TranscodeConfig
     from streamfx.errors import StreamfxError
     from streamfx.jobs.batch import batch
     from streamfx.jobs.verify import verify
@@ -48,7 +49,7 @@ _HOMES = {
     "Report": "streamfx.run.report",
     "StreamfxError": "streamfx.errors",
     "TranscodeConfig": "streamfx.config.transcode",
-    "load_config": "streamfx.config.transcode",
+    "load_config": "streamfx.config.loading",
     "batch": "streamfx.jobs.batch",
     "live": "streamfx.streaming",
     "run_config": "streamfx.transcoding",

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 from streamfx.capture.live.opening import Opening, open_live
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import configured
 from streamfx.encode.network.sink import Delivery
 from streamfx.encode.opening import check_output, open_sink
 from streamfx.encode.sink import Sink
@@ -51,6 +51,7 @@ def live(
     quality: int | None = None,
     threads: int | None = None,
     seconds: float | None = None,
+    gap: str = "last",
     overwrite: bool = False,
     wait: bool = True,
     loop: bool = False,
@@ -62,29 +63,29 @@ def live(
     """Change how a live video looks while it comes; return the report of what came of it.
 
     Args:
-        input: what to read: an address (``rtsp://`` and so on), ``camera:0``, ``test:bars``, or a video file,
-            which is played in real time.
-        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``,
-            ``web:8080``.
-        effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
-        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
-            that keeps up with the source, changed while it runs where that turns out wrong.
-        backend: what runs the network; "auto" takes the fastest that can run here.
-        device: where frames live and networks run: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if it can.
-        codec: video codec of the outputs; None takes what fits each.
-        preset: speed against size, as the codec names it.
+        input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time.
+        output: outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:,
+            window:, web:8080 (a page), null:.
+        effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
+        factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
+            smallest that keeps up with the source.
+        backend: library that runs the network ('streamfx devices' lists them); auto: the fastest here.
+        device: place of the frames and the network: auto (a GPU where one can be used), cpu, cuda, or
+            cuda:1 for the second GPU.
+        codec: video codec; one that fits the output by default.
+        preset: speed of the encoder against size of the output, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
-        threads: processor threads to use; None for all. All work on one frame.
-        seconds: end after this time; None: when the source ends, or with Ctrl-C.
-        overwrite: replace output files that exist.
-        wait: a source or server that is away at the start is waited for, while the others run; False: the run
-            is refused.
-        loop: play a file again and again.
-        report: write the report to this file too, as JSON.
-        settings: everything else, each ``key=value`` as for ``--set`` (``source.gap=black``).
+        threads: number of processor threads to use; all by default.
+        seconds: length of the run in seconds; until the source ends by default.
+        gap: picture shown while the source is away: last, black, or pause (none; time stands still).
+        overwrite: replacement of an output file that exists.
+        wait: waiting for a source or server that is away at the start; else the run is refused.
+        loop: endless repetition of a file, with its sound.
+        report: file for the account of every frame, as JSON.
+        settings: everything else, each ``key=value`` as for ``--set`` (``source.read_seconds=2``).
         progress: called now and then, in this thread, with the state of the run.
-        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers in;
-            None: it is logged.
+        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers
+            in; None: it is logged.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -99,25 +100,11 @@ def live(
         >>> report.exit_code, report.result.account.frames_in
         (0, 10)
     """
-    several = (output,) if isinstance(output, str | PathLike) else output
-    nested = ["source.loop=true"] if loop else []
-    nested += [] if seconds is None else [f"limits.seconds={float(seconds)}"]
-    options = {
-        "input": fspath(input),
-        "outputs": tuple(fspath(each) for each in several),
-        "effects": tuple(effects),
-        "factor": factor,
-        "backend": backend,
-        "device": device,
-        "codec": codec,
-        "preset": preset,
-        "quality": quality,
-        "threads": threads,
-        "overwrite": overwrite,
-        "wait": wait,
-        "report": None if report is None else fspath(report),
-    }
-    return run_live(load_config(None, [*settings, *nested], options, model=LiveConfig), progress, announce)
+    given = dict(locals())
+    for name in ("output", "settings", "progress", "announce"):
+        del given[name]
+    given["outputs"] = (output,) if isinstance(output, str | PathLike) else output
+    return run_live(configured(LiveConfig, given, settings), progress, announce)
 
 
 def run_live(
@@ -207,11 +194,6 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
         format=video,
         extras=extras,
         source_path=Path(config.input),
-        codec=config.codec,
-        preset=config.preset,
-        quality=config.quality,
-        threads=config.threads,
-        overwrite=config.overwrite,
         delivery=Delivery(
             open_seconds=config.source.open_seconds,
             write_seconds=given.write_seconds,
@@ -220,6 +202,7 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
             reconnect=backoff(given.reconnect),
             wait=config.wait,
         ),
+        encoding=config.encoding,
     )
 
 

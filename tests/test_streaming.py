@@ -15,7 +15,7 @@ import torch
 
 import streamfx
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.generate.effect import Effect
 from streamfx.gpu.transfer import Residence, Room

@@ -20,7 +20,7 @@ from streamfx.engine.folder import Engine
 from streamfx.factor import rates
 from streamfx.factor.calibration import Calibration, calibration, gpu_of
 from streamfx.factor.estimate import Prediction, predict
-from streamfx.factor.workload import EffectCost, Encoding, Workload
+from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
@@ -242,7 +242,9 @@ def _decoding(source: str) -> str:
     return "raw" if source.startswith("test:") else "h264"
 
 
-def _encoding(output: str, codec_name: str | None, preset: str | None, video: VideoFormat) -> Encoding | None:
+def _encoding(
+    output: str, codec_name: str | None, preset: str | None, video: VideoFormat
+) -> CodedOutput | None:
     """Return how an output is encoded; None where nothing is."""
     from streamfx.encode.codecs import find_codec
     from streamfx.encode.containers import CONTAINERS, named_codec
@@ -252,20 +254,22 @@ def _encoding(output: str, codec_name: str | None, preset: str | None, video: Vi
     ending = Path(output).suffix.lower()
     container = CONTAINERS.get(ending)
     if output.startswith(_PAGE):
-        return Encoding("mjpeg", None)  # while somebody looks, before and after; the governor sees the rest
+        return CodedOutput(
+            "mjpeg", None
+        )  # while somebody looks, before and after; the governor sees the rest
     if is_route(output):
         codec = find_codec(codec_name or "h264")
     elif output.startswith(_KEPT_AS_THEY_ARE):
         return None
     elif output.startswith("browser:"):
-        return Encoding("vp8", "5")  # compressed by aiortc, in real time
+        return CodedOutput("vp8", "5")  # compressed by aiortc, in real time
     elif container is not None and codec_name is None:
         codec = usual_codec(container, video)
     elif container is not None:
         codec = named_codec(output, ending, container, codec_name or "")
     else:
-        return Encoding("png", None)
-    return Encoding(codec.name, preset or (codec.preset.default if codec.preset else None))
+        return CodedOutput("png", None)
+    return CodedOutput(codec.name, preset or (codec.preset.default if codec.preset else None))
 
 
 def _reason(

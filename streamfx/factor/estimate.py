@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from streamfx.engine.cost import Layer
 from streamfx.factor import rates
-from streamfx.factor.workload import EffectCost, Encoding, Workload
+from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.ops.reduce.definition import small_size, threads_of_use
 from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
@@ -131,7 +131,7 @@ def _encode(machine: Machine, workload: Workload) -> list[Term]:
     return terms
 
 
-def _encoding(machine: Machine, workload: Workload, encoding: Encoding) -> Term:
+def _encoding(machine: Machine, workload: Workload, encoding: CodedOutput) -> Term:
     gpu, codec = machine.gpu, encoding.codec
     if gpu is not None and gpu.encoders and codec in ("h264", "hevc"):
         return _video_engine("encode", workload, gpu.encoders, rates.ENCODER_PIXELS_PER_SECOND)

@@ -10,7 +10,7 @@ from streamfx.media.frame import Subsampling
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class CodedOutput:
     """How one output is encoded.
 
     Attributes:
@@ -39,7 +39,7 @@ class Workload:
     subsampling: Subsampling = Subsampling.YUV420
     depth: int = 8
     decode: str | None = "h264"
-    encodings: tuple[Encoding, ...] = (Encoding(),)
+    encodings: tuple[CodedOutput, ...] = (CodedOutput(),)
     one_at_a_time: bool = True
 
     @property

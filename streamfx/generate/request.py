@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from streamfx.engine.factors import check_factor
 from streamfx.engine.folder import Engine
 from streamfx.errors import ConfigError
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
@@ -99,6 +100,11 @@ def parse_effect(text: str) -> EffectRequest:
     asked = {key: given.pop(key) for key in ROUTE_KEYS if key in given}
     values = {key: _number(key, value, what) for key, value in given.items()}
     check_ranges(values, _RANGES, what)
+    if "factor" in values:
+        try:
+            check_factor(values["factor"])
+        except ValueError as error:
+            raise ConfigError(f"{what}: factor {error}, found {values['factor']:g}") from error
     whole = {key: int(values.pop(key)) for key in _WHOLE if key in values}
     if _MARGIN in values and not (auto or routed):
         raise ConfigError(f"{what}: {_MARGIN} is for routes and for {_AUTO!r}, where the pictures decide")

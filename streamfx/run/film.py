@@ -122,14 +122,9 @@ def open_output(config: TranscodeConfig, source: Source, video: VideoFormat, enc
         format=video,
         extras=source.extras,
         source_path=Path(config.input),
-        codec=encoder.codec if encoder else config.codec,
-        preset=config.preset,
-        quality=config.quality,
-        threads=config.threads,
-        pixel_format=encoder.pixel_format if encoder else config.pixel_format,
-        overwrite=config.overwrite,
         packing=encoder.packing if encoder else None,
         photos=Photos(source.names, source.photos) if isinstance(source, PictureSource) else None,
+        encoding=encoder.encoding(config.encoding) if encoder else config.encoding,
     )
 
 

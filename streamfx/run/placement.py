@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from streamfx.capture.opening import open_source
 from streamfx.capture.shots import MOST_AHEAD
 from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.encode.encoding import Encoding
 from streamfx.errors import BackendUnavailableError, SourceOpenError
 from streamfx.hardware.cuda import Device, cuda_missing
 from streamfx.hardware.nvidia import gpus
@@ -206,6 +207,10 @@ class Encoder:
     pixel_format: str
     packing: Packing
     note: str
+
+    def encoding(self, asked: Encoding) -> Encoding:
+        """Return how the output is encoded, given what was asked for."""
+        return replace(asked, codec=self.codec, pixel_format=self.pixel_format)
 
 
 def encoder_of(config: TranscodeConfig, video: VideoFormat, residence: Residence | None) -> Encoder | None:

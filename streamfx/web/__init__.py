@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,7 @@ def open_page(output: str, shown: str, video: VideoFormat, desk: Desk, config: L
         return open_sink(
             str(path),
             format=video,
-            codec=config.codec,
-            preset=config.preset,
-            quality=config.quality,
-            threads=config.threads,
-            overwrite=False,
+            encoding=replace(config.encoding, overwrite=False),
         )
 
     title = Path(shown).name if Path(shown).is_file() else shown

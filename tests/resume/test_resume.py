@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import streamfx
-from streamfx.config.transcode import TranscodeConfig, load_config
+from streamfx.config.loading import load_config
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot
