@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 
+from streamfx.capture.source import Source
 from streamfx.config.loading import configured
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.encode.sink import Sink
+from streamfx.errors import ConfigError
 from streamfx.run.assembly import Progress, run_parts
 from streamfx.run.film import open_parts
 from streamfx.run.report import Report
 
 
 def transcode(
-    input: str | PathLike[str],
-    output: str | PathLike[str],
+    input: str | PathLike[str] | Source,
+    output: str | PathLike[str] | Sink,
     *,
     effects: Sequence[str] = (),
     factor: float | str = "auto",
@@ -67,6 +70,8 @@ def transcode(
         report: file for the account of every frame, as JSON.
         progress: called now and then, in this thread, with the state of the run.
 
+    A `Source` or `Sink` of your own may stand for input or output: see docs/embedding.md.
+
     Raises:
         ConfigError: a setting is wrong.
         SourceOpenError: the input cannot be read.
@@ -82,16 +87,34 @@ def transcode(
     """
     given = dict(locals())
     del given["progress"]
-    return run_config(configured(TranscodeConfig, given), progress)
+    source = None if isinstance(input, str | PathLike) else input
+    sink = None if isinstance(output, str | PathLike) else output
+    given["input"] = input if source is None else source.name
+    given["output"] = output if sink is None else sink.name
+    return run_config(configured(TranscodeConfig, given), progress, source=source, sink=sink)
 
 
-def run_config(config: TranscodeConfig, progress: Progress | None = None) -> Report:
+def run_config(
+    config: TranscodeConfig,
+    progress: Progress | None = None,
+    *,
+    source: Source | None = None,
+    sink: Sink | None = None,
+) -> Report:
     """Run what the configuration says; returns and raises as ``transcode``.
 
     A Ctrl-C while it runs finishes the output; the report says so. A second one gives up and is raised.
+
+    Args:
+        config: the settings in full.
+        progress: called now and then, in this thread, with the state of the run.
+        source: read instead of the configuration's input, and closed; None: that input.
+        sink: written to instead of the configuration's output; None: that output.
     """
     if config.resume:
+        if source is not None or sink is not None:
+            raise ConfigError("resume: a source or sink of one's own cannot be gone on with; give files")
         from streamfx.resume.resuming import run_resumable
 
         return run_resumable(config, progress)
-    return run_parts(config, partial(open_parts, config), progress)
+    return run_parts(config, partial(open_parts, config, own_source=source, own_sink=sink), progress)

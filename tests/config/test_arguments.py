@@ -21,6 +21,7 @@ MODELS: dict[str, type[BaseModel]] = {"transcode": TranscodeConfig, "live": Live
 FUNCTIONS: list[tuple[Callable[..., Any], type[BaseModel]]] = [
     (streamfx.transcode, TranscodeConfig),
     (streamfx.live, LiveConfig),
+    (streamfx.serve, ServeConfig),
 ]
 NO_SETTINGS = {"progress", "announce", "settings"}
 

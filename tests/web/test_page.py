@@ -180,7 +180,7 @@ def test_pictures_are_no_wider_than_asked_for_and_colours_are_right() -> None:
             assert abs(green - 191) < 12
             assert abs(red - 191) < 12
 
-    with page("tiny", width=80, quality=95) as shown:
+    with page("tiny", width=80, quality=2) as shown:
         go(visit(shown))
 
 
