@@ -180,12 +180,12 @@ class Intervals:
 
     Args:
         lead: frames before those that count.
-        frames: that count.
+        frames: frames that count.
         at_a_time: workers.
         stats: gets the times.
 
     Attributes:
-        seconds: that the frames took together; None until they were all written.
+        seconds: time that the frames took together; None until they were all written.
     """
 
     def __init__(self, lead: int, frames: int, at_a_time: int, stats: Stats) -> None:

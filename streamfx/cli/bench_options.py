@@ -60,7 +60,7 @@ def add_bench(
     """Add ``bench`` and return the commands under it.
 
     Args:
-        commands: of ``streamfx``.
+        commands: commands of ``streamfx``.
         fill_live: adds the options of a live run.
     """
     bench = commands.add_parser(

@@ -20,7 +20,7 @@ def add_settings(
     """Add an option for every setting that has one, under its heading.
 
     Args:
-        command: to add them to.
+        command: command to add them to.
         model: the configuration.
         only: settings to add; None: all.
     """
@@ -39,7 +39,7 @@ def given_settings(
     """Return what the options set: settings by name, and overrides for those inside sections.
 
     Args:
-        options: as parsed.
+        options: options as parsed.
         model: the configuration that the options were made from.
     """
     values = {path: getattr(options, path, None) for path, _, _ in options_of(model)}

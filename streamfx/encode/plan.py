@@ -26,15 +26,15 @@ class OutputPlan:
     """Everything about an output that follows from its name, its frames and the encoding.
 
     Attributes:
-        name: of the output, for messages.
-        ending: of the file, or what else the output is called in messages (RTMP).
+        name: name of the output, for messages.
+        ending: ending of the file, or what else the output is called in messages (RTMP).
         video: format of the frames.
         container: kind of file.
         codec: what the video is coded with.
         pix_fmt: FFmpeg's name of the pixel format it is coded in.
         size: (height, width) that is coded: the video's own, or larger by a row or column.
         colour: colour description of what is coded; differs from the video's where the codec holds one range.
-        encoder_options: as FFmpeg spells them.
+        encoder_options: encoder options as FFmpeg spells them.
         threads: encoder threads; 0: the encoder chooses.
         low_delay: the encoder keeps no picture back.
         played: pictures are converted to what ordinary players play.
@@ -125,7 +125,7 @@ def plan(name: str, ending: str, container: Container, video: VideoFormat, encod
     """Return how to write ``video`` into a container, to whatever output.
 
     Args:
-        name: of the output, for messages.
+        name: name of the output, for messages.
         ending: what the kind of output is called in messages.
         container: what it is.
         video: format of the frames.

@@ -61,10 +61,10 @@ class FactorChoice:
     """A factor and why it was chosen.
 
     Attributes:
-        factor: that was chosen.
+        factor: factor that was chosen.
         reason: one line for people.
         budget_seconds: time for one frame; None where the source states no rate.
-        predictions: for each factor that could have been chosen, the smallest first.
+        predictions: predictions for each factor that could have been chosen, the smallest first.
     """
 
     factor: float
@@ -82,7 +82,7 @@ def choose_factor(
     """Return the smallest of ``factors`` with which a frame takes no longer than the budget.
 
     Args:
-        factors: to choose from; at least one.
+        factors: factors to choose from; at least one.
         predicted: what a frame takes at a factor.
         budget_seconds: time for one frame; None where it is not known: the usual factor is taken.
         purpose: what the budget follows from, for the reason.
@@ -124,10 +124,10 @@ def fit_factor(
 
     Args:
         chain: all effects, each of which takes its time.
-        automatic: those to choose for; at least one.
+        automatic: effects to choose for; at least one.
         video: format of the frames.
-        config: of the run; says what is decoded and encoded, and how fast it should go.
-        settings: that the chain was opened with.
+        config: config of the run; says what is decoded and encoded, and how fast it should go.
+        settings: settings that the chain was opened with.
         live: whether the source is.
     """
     gpu = gpu_of(automatic[0].compiled)
@@ -183,9 +183,9 @@ def effect_cost(
     Args:
         engine: whose.
         measured: what its network takes; None: to be estimated.
-        share: of the processor that was measured with.
-        fixed_factor: that was asked for; None: it is to be chosen.
-        doublings: how many times the effect makes frames twice as large each way.
+        share: share of the processor that was measured with.
+        fixed_factor: fixed factor that was asked for; None: it is to be chosen.
+        doublings: number of times that the effect makes frames twice as large each way.
     """
     return EffectCost(
         name=engine.name,

@@ -34,8 +34,8 @@ class Term:
     Attributes:
         stage: decode, upload, reduce, translate, fuse, download or encode.
         resource: what it keeps busy: cpu, gpu, decoder, encoder or bus.
-        seconds: how long it keeps the whole resource busy.
-        alone_seconds: how long the thread of its stage is held, however many cores are idle.
+        seconds: time for which it keeps the whole resource busy.
+        alone_seconds: time for which the thread of its stage is held, however many cores are idle.
         how: the arithmetic, for people.
         output: number of the output among those encoded, each of which has a thread of its own.
     """
@@ -53,8 +53,8 @@ class Prediction:
     """What one frame takes at one factor.
 
     Attributes:
-        factor: for the effects whose factor is not fixed.
-        terms: in order of the flow.
+        factor: factor for the effects whose factor is not fixed.
+        terms: terms in order of the flow.
     """
 
     factor: float

@@ -33,7 +33,7 @@ class Controls:
         strength: 0..1, how much of the effect is applied; 0 gives the source bit for bit.
         factor: how many times smaller than the frame the picture is that the network sees, 1 or more.
         noise_amplitude: 0..1, how much noise the network gets, where it takes some.
-        seed: which noise; a whole number.
+        seed: whole number that decides the noise.
     """
 
     strength: float = 1.0
@@ -149,7 +149,7 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
     Args:
         request: what the user said.
         engine: whose ranges and defaults hold.
-        factor: where the request names none; None for the usual one.
+        factor: factor where the request names none; None for the usual one.
 
     Raises:
         ConfigError: one of them is outside its range, or the engine has no such control.

@@ -40,7 +40,7 @@ class Place:
     """Where the frames of a run live.
 
     Attributes:
-        device: on which networks run.
+        device: device on which networks run.
         residence: what frames share there; None: they live in main memory.
         stays: whether the output takes them there.
         insisted: whether it was asked for, and not found to be best.
@@ -68,7 +68,7 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
 
     Args:
         asked: auto, cpu, cuda or cuda:N.
-        backend: that was asked for, or auto.
+        backend: backend that was asked for, or auto.
         workers: frames generated at a time.
         queued: most frames in a queue, where that was set.
 
@@ -159,7 +159,7 @@ def open_decoded(
 
     Args:
         text: a source as a user writes it.
-        place: where frames live.
+        place: place where frames live.
         threads: decoder threads on the processor.
         looked_at: whether the processor must see the pictures, to decide about effects.
         preparation: what is done to pictures first; None: what is usual.
@@ -200,7 +200,7 @@ class Encoder:
         codec: a user's name of it.
         pixel_format: FFmpeg's name of what it takes.
         packing: hands frames to it.
-        note: for the report.
+        note: note for the report.
     """
 
     codec: str
@@ -218,7 +218,7 @@ def encoder_of(config: TranscodeConfig, video: VideoFormat, residence: Residence
     that is logged.
 
     Args:
-        config: of the run.
+        config: config of the run.
         video: format of the frames to encode.
         residence: what frames share on the device; None where they are in main memory anyhow.
     """

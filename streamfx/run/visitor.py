@@ -60,7 +60,7 @@ def run_visitor(
     """Change the pictures that arrive, and give them back, until no more come; return the report.
 
     Args:
-        config: of the run; ``input`` is the visitor's name.
+        config: config of the run; ``input`` is the visitor's name.
         camera: whose pictures they are.
         arrivals: the pictures; ended by whoever fills it.
         connection: takes the changed pictures.

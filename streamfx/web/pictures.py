@@ -41,7 +41,7 @@ class PictureMaker:
     Args:
         video: format of the frames; those that differ from it are shown at the size that these are.
         width_pixels: the JPEGs are made no wider than this.
-        quality: of the JPEGs, 2 (best) to 31: FFmpeg's quantizer.
+        quality: quality of the JPEGs, 2 (best) to 31: FFmpeg's quantizer.
 
     Attributes:
         size: (height, width) of the JPEGs, with square pixels.

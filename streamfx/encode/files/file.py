@@ -50,7 +50,7 @@ class FileSink:
     then.
 
     Args:
-        path: where to; the ending says the container.
+        path: destination; the ending says the container.
         video: format of the frames.
         extras: sound, subtitles, tags to keep; None for none. The source must be open, and not be read yet.
         source_path: the file being read, which must not be overwritten.
@@ -58,8 +58,8 @@ class FileSink:
         packing: makes what hands frames to the encoder.
 
     Attributes:
-        path: where to.
-        recipe: how frames are coded: the plan, and what hands them to the encoder.
+        path: destination.
+        recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
         notes: what was converted or left out, for the report.
         (the others are those of ``Sink``)

@@ -33,7 +33,7 @@ class Photos:
     """The picture files that frames come from.
 
     Attributes:
-        names: of all, in order, without folders.
+        names: names of all, in order, without folders.
         files: what they hold beside their pixels, by the number of the frame.
     """
 
@@ -63,7 +63,7 @@ class PictureSink:
         video: format of the frames; in a folder each frame may have its own.
         photos: the files that frames come from; None where they come from none.
         extras: what a film holds beside its pictures, which is left out; None without.
-        encoding: its quality is that of JPEG, 2 (best) to 31, 3 by default; None: as usual.
+        encoding: encoding, whose quality is that of JPEG, 2 (best) to 31, 3 by default.
 
     Raises:
         ConfigError: not a kind of picture that can be written, or a quality it does not have.

@@ -40,8 +40,8 @@ class Delivery:
         open_seconds: give up opening after this time.
         write_seconds: an output that takes nothing for so long is lost.
         bitrate_kbps: upper limit of the video's bit rate; None for constant quality alone.
-        keyframe_seconds: at least one picture in this time can be joined at.
-        reconnect: when a lost output is tried again.
+        keyframe_seconds: longest time between two pictures that can be joined at.
+        reconnect: times when a lost output is tried again.
         wait: an output that is away at the start is waited for, while frames go past it.
     """
 
@@ -67,7 +67,7 @@ class NetworkSink:
         delivery: time limits, and when a lost output is tried again.
 
     Attributes:
-        losses: how many times the connection was lost.
+        losses: number of times that the connection was lost.
         (the others are those of ``Sink``)
 
     Raises:

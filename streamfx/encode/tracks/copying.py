@@ -76,7 +76,7 @@ class StreamCopier:
     Args:
         out: the output, before its header is written.
         tracks: what to copy or convert; their source must still be open.
-        extras: where the packets come from; claimed here.
+        extras: place where the packets come from; claimed here.
         equal_times: whether the container lets two packets of a stream have the same time.
     """
 
