@@ -25,7 +25,7 @@ test-all: .venv/installed-dev  ## Run the slow tests too
 
 docs: .venv/installed-docs  ## Build the documentation into .site, and say where it begins
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "The documentation: $(CURDIR)/.site/index.html"
+	@echo "The documentation: $(CURDIR)/.site/index.html; with its search: $(BIN)/python -m http.server --directory .site"
 
 tensorrt-check: .venv/installed-tensorrt  ## Build every engine with TensorRT's own builder; takes no GPU
 	STREAMFX_TENSORRT=$(CURDIR)/.venv/tensorrt $(BIN)/python -m pytest tests/backends/test_tensorrt_build.py
