@@ -1,7 +1,7 @@
-"""Pages of the site that are generated when it is built, so that they cannot differ from the code: the commands
-from their argument parsers, the settings from their models, the public names from the package itself.
+"""Pages of the site that are generated when it is built, so that they cannot differ from the code.
 
-MkDocs calls `on_files`, `on_page_markdown` and `on_post_build`; the tests call the functions that write a page.
+Commands come from their argument parsers, settings from their models, public names from the package itself.
+MkDocs calls `on_files`, `on_page_markdown` and `on_post_build`; the tests call what writes a page.
 """
 
 from __future__ import annotations
@@ -83,16 +83,22 @@ def fetched_from_elsewhere(text: str) -> list[str]:
 
 
 def sheets() -> dict[str, Path]:
-    """Return the sheet of every effect that has one, by its name."""
-    return {path.parent.name: path for path in sorted((ROOT / "engines").glob("*/sheet.jpg"))}
+    """Return the sheet of every effect that has one, by its name; classifiers have another kind."""
+    found = {path.parent.name: path for path in sorted((ROOT / "engines").glob("*/sheet.jpg"))}
+    return {
+        name: path
+        for name, path in found.items()
+        if "- scores" not in path.with_name("engine.yaml").read_text(encoding="utf-8")
+    }
 
 
 def every_sheet() -> str:
     """Return the part of a page that shows every sheet, each a link to the whole of it."""
-    return "\n\n".join(
-        f"[![What {name} makes of pictures](pictures/sheets/{name}.jpg){{ loading=lazy }}](pictures/sheets/{name}.jpg)\n`{name}`"
-        for name in sheets()
-    )
+    parts = []
+    for name in sheets():
+        address = f"pictures/sheets/{name}.jpg"
+        parts.append(f"[![What {name} makes of pictures]({address}){{ loading=lazy }}]({address})\n`{name}`")
+    return "\n\n".join(parts)
 
 
 # --- commands ---
@@ -103,9 +109,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return dict(_commands(parser._build(), ""))
 
 
-def _commands(
-    one: argparse.ArgumentParser, name: str
-) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def _commands(one: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     for action in one._actions:
         if isinstance(action, argparse._SubParsersAction):
             for word, inner in action.choices.items():
@@ -118,9 +122,9 @@ def commands_page() -> str:
     """Return the page that lists every command with its arguments and options."""
     parts = [
         "# Commands",
-        "This page is generated from the program itself. `streamfx COMMAND --help` says the same at a terminal. "
-        "`streamfx --version` tells the version, and `--debug`, before or after any command, shows tracebacks "
-        "and detailed logs. [Exit codes](../reliability.md#exit-codes) are the same for all commands that "
+        "This page is generated from the program itself. `streamfx COMMAND --help` says the same at a "
+        "terminal. `streamfx --version` tells the version, and `--debug`, before or after any command, shows "
+        "tracebacks and detailed logs. [Exit codes](../reliability.md#exit-codes) are the same for all commands that "
         "change video.",
     ]
     for name, command in commands().items():
@@ -185,10 +189,10 @@ def configuration_page() -> str:
     """Return the page that lists every setting of every command that has a configuration."""
     parts = [
         "# Configuration",
-        "This page is generated from the models that check a configuration. Settings come from `--config FILE` "
-        "(YAML), then `--set KEY=VALUE`, then the options of the command line; the later wins. A dotted key "
-        "reaches into a section: `--set limits.frames=100`. Unknown, repeated and mistyped keys are errors that "
-        "tell file, line and column. `streamfx schema` prints the JSON schema with which an editor completes "
+        "This page is generated from the models that check a configuration. Settings come from "
+        "`--config FILE` (YAML), then `--set KEY=VALUE`, then the options of the command line; the later wins. "
+        "A dotted key reaches into a section: `--set limits.frames=100`. Unknown, repeated and mistyped keys "
+        "are errors that tell file, line and column. `streamfx schema` prints the JSON schema with which an editor completes "
         "and checks a file, and every report stores the settings in full.",
     ]
     for command in configured_commands():
@@ -208,8 +212,8 @@ def training_page() -> str:
     parts = [
         "# Settings of the training commands",
         "This page is generated from the models that check the settings. Each command is called as "
-        "`python -m training COMMAND --config FILE`; `--set KEY=VALUE` overrides one setting, and a dotted key "
-        "reaches into a section. [Training engines](../training.md) says which command is for what.",
+        "`python -m training COMMAND --config FILE`; `--set KEY=VALUE` overrides one setting, and a dotted "
+        "key reaches into a section. [Training engines](../training.md) says which command is for what.",
     ]
     for name, command in COMMANDS.items():
         parts += [f"## {name}", f"`python -m training {name}`: {command.help}."]
@@ -257,7 +261,9 @@ def _setting(
     if section is not None:
         where = f"[section](#{command}-{path.replace('.', '-')})"
         return f"| `{name}` | {where} | | {text} |"
-    default = f"`{json.dumps(setting['default'], ensure_ascii=False)}`" if "default" in setting else "required"
+    default = (
+        f"`{json.dumps(setting['default'], ensure_ascii=False)}`" if "default" in setting else "required"
+    )
     if len(default) > 60:
         default = "see the code"
     return f"| `{name}` | {_cell(_values(setting, schema))} | {_cell(default)} | {text} |"
@@ -289,7 +295,9 @@ def _values(setting: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 def public_names() -> str:
     """Return the part of a page that documents every public name of the package."""
-    return "\n\n".join(f"::: streamfx.{name}" for name in sorted(streamfx.__all__, key=str.lower) if name[0] != "_")
+    return "\n\n".join(
+        f"::: streamfx.{name}" for name in sorted(streamfx.__all__, key=str.lower) if name[0] != "_"
+    )
 
 
 def _folded(title: str, text: str) -> str:
