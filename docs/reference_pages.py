@@ -124,8 +124,8 @@ def commands_page() -> str:
         "# Commands",
         "This page is generated from the program itself. `streamfx COMMAND --help` says the same at a "
         "terminal. `streamfx --version` tells the version, and `--debug`, before or after any command, shows "
-        "tracebacks and detailed logs. [Exit codes](../reliability.md#exit-codes) are the same for all commands that "
-        "change video.",
+        "tracebacks and detailed logs. [Exit codes](../reliability.md#exit-codes) are the same for all "
+        "commands that change video.",
     ]
     for name, command in commands().items():
         parts += [f"## streamfx {name}", *_command(command)]
@@ -133,10 +133,10 @@ def commands_page() -> str:
 
 
 def _command(command: argparse.ArgumentParser) -> Iterator[str]:
-    usage = re.sub(r"^usage: ", "", command.format_usage()).strip()
+    usage = re.sub(r"\s+", " ", command.format_usage().removeprefix("usage: ")).strip()
     if command.description:
         yield html.escape(command.description.strip(), quote=False)
-    yield f"```text\n{usage}\n```"
+    yield f"```sh\n{usage}\n```"
     for group in command._action_groups:
         rows = [
             _option(action)
@@ -190,10 +190,10 @@ def configuration_page() -> str:
     parts = [
         "# Configuration",
         "This page is generated from the models that check a configuration. Settings come from "
-        "`--config FILE` (YAML), then `--set KEY=VALUE`, then the options of the command line; the later wins. "
-        "A dotted key reaches into a section: `--set limits.frames=100`. Unknown, repeated and mistyped keys "
-        "are errors that tell file, line and column. `streamfx schema` prints the JSON schema with which an editor completes "
-        "and checks a file, and every report stores the settings in full.",
+        "`--config FILE` (YAML), then `--set KEY=VALUE`, then the options of the command line; the later "
+        "wins. A dotted key reaches into a section: `--set limits.frames=100`. Unknown, repeated and "
+        "mistyped keys are errors that tell file, line and column. `streamfx schema` prints the JSON schema "
+        "with which an editor completes and checks a file, and every report stores the settings in full.",
     ]
     for command in configured_commands():
         schema = schema_of(command)
