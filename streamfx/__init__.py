@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from streamfx.version import __version__
 
 if TYPE_CHECKING:
-    from streamfx.config import TranscodeConfig, load_config
-    from streamfx.config_live import LiveConfig
+    from streamfx.config.live import LiveConfig
+    from streamfx.config.transcode import TranscodeConfig, load_config
     from streamfx.errors import StreamfxError
-    from streamfx.pipeline import Pipeline
-    from streamfx.report import Report
+    from streamfx.jobs.batch import batch
+    from streamfx.jobs.verify import verify
+    from streamfx.pipeline.pipeline import Pipeline
+    from streamfx.run.report import Report
     from streamfx.streaming import live, run_live
     from streamfx.transcoding import run_config, transcode
 
@@ -30,25 +32,29 @@ __all__ = [
     "StreamfxError",
     "TranscodeConfig",
     "__version__",
+    "batch",
     "live",
     "load_config",
     "run_config",
     "run_live",
     "transcode",
+    "verify",
 ]
 
 # Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
 _HOMES = {
-    "LiveConfig": "streamfx.config_live",
-    "Pipeline": "streamfx.pipeline",
-    "Report": "streamfx.report",
+    "LiveConfig": "streamfx.config.live",
+    "Pipeline": "streamfx.pipeline.pipeline",
+    "Report": "streamfx.run.report",
     "StreamfxError": "streamfx.errors",
-    "TranscodeConfig": "streamfx.config",
-    "load_config": "streamfx.config",
+    "TranscodeConfig": "streamfx.config.transcode",
+    "load_config": "streamfx.config.transcode",
+    "batch": "streamfx.jobs.batch",
     "live": "streamfx.streaming",
     "run_config": "streamfx.transcoding",
     "run_live": "streamfx.streaming",
     "transcode": "streamfx.transcoding",
+    "verify": "streamfx.jobs.verify",
 }
 
 

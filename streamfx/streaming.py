@@ -11,26 +11,25 @@ from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 
-from streamfx.backoff import Backoff
-from streamfx.capture.live_settings import Gap, LiveSettings
-from streamfx.capture.opening import Opening, open_live
+from streamfx.capture.live.opening import Opening, open_live
 from streamfx.capture.source import Source
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig, ReconnectConfig
-from streamfx.desk import Desk
-from streamfx.encode.network import Delivery
-from streamfx.encode.several import SeveralSinks
-from streamfx.encode.sink import Sink, check_output, open_sink
-from streamfx.extras import Extras
-from streamfx.flow import Flow, Watch
-from streamfx.frame import Frame, Planes, VideoFormat
-from streamfx.frame_queue import Policy
-from streamfx.outcome import accounts, interruptions, losses
-from streamfx.report import Report
-from streamfx.run_device import find_place
-from streamfx.run_effects import numbered, open_effects
-from streamfx.running import Parts, Progress, run_parts
-from streamfx.stats import Stats
+from streamfx.config.live import LiveConfig
+from streamfx.config.transcode import load_config
+from streamfx.encode.network.sink import Delivery
+from streamfx.encode.opening import check_output, open_sink
+from streamfx.encode.sink import Sink
+from streamfx.media.frame import Frame, Planes, VideoFormat
+from streamfx.media.tracks import Extras
+from streamfx.pipeline.fan_out import SeveralSinks
+from streamfx.pipeline.flow import Watch
+from streamfx.pipeline.stats import Stats
+from streamfx.run.assembly import Parts, Progress, run_parts
+from streamfx.run.controls import Desk
+from streamfx.run.effects import numbered, open_effects
+from streamfx.run.live_flow import backoff, flow_of, live_settings
+from streamfx.run.live_outcome import accounts, interruptions, losses
+from streamfx.run.placement import find_place
+from streamfx.run.report import Report
 from streamfx.web import check_page, is_page, open_page
 
 log = logging.getLogger(__name__)
@@ -168,16 +167,9 @@ def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: 
 
 
 def _source(config: LiveConfig) -> Source:
-    given = config.source
-    settings = LiveSettings(
-        open_seconds=given.open_seconds,
-        read_seconds=given.read_seconds,
-        gap=Gap(given.gap),
-        jitter_seconds=given.jitter_seconds,
-        reconnect=_backoff(given.reconnect),
-        options=tuple(given.options.items()),
+    opening = Opening(
+        live_settings(config), config.threads, config.source.loop, config.wait, config.limits.seconds
     )
-    opening = Opening(settings, config.threads, given.loop, config.wait, config.limits.seconds)
     return open_live(config.input, opening)
 
 
@@ -225,7 +217,7 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
             write_seconds=given.write_seconds,
             bitrate_kbps=given.bitrate_kbps,
             keyframe_seconds=given.keyframe_seconds,
-            reconnect=_backoff(given.reconnect),
+            reconnect=backoff(given.reconnect),
             wait=config.wait,
         ),
     )
@@ -233,29 +225,6 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
 
 def _log_address(address: str) -> None:
     log.warning("the page is at %s", address)
-
-
-def _backoff(given: ReconnectConfig) -> Backoff:
-    return Backoff(
-        attempts=given.attempts,
-        first_seconds=given.first_seconds,
-        longest_seconds=given.longest_seconds,
-        jitter=given.jitter,
-    )
-
-
-def flow_of(config: LiveConfig) -> Flow:
-    """Return the settings of the flow that a live configuration asks for."""
-    return Flow(
-        policy=Policy(config.queue.policy),
-        capture_capacity=config.queue.capture,
-        encode_capacity=2,  # one being generated, one being written
-        frame_limit=config.limits.frames,
-        seconds_limit=config.limits.seconds,
-        decode_failures_in_a_row=config.limits.decode_failures_in_a_row,
-        decode_failures=None,
-        read_limit_seconds=None,  # live sources have their own, and may be away for longer
-    )
 
 
 class StandIns:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from streamfx.backends.golden import Difference, difference
-from streamfx.backends.setting import Setting
-from streamfx.backends.settled import settled
+from streamfx.backends.constant_folding import settled
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt import TOLERANCE
-from streamfx.generate.engine import Engine
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Difference, difference
 
 
 def half_error(engine: Engine) -> Difference:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from streamfx.capture.preparation import Preparation
-from streamfx.capture.source import open_source
-from streamfx.encode.file import FileSink
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.capture.files.preparation import Preparation
+from streamfx.capture.opening import open_source
+from streamfx.encode.files.file import FileSink
+from streamfx.encode.opening import open_sink
+from streamfx.encode.sink import Sink
 from streamfx.errors import DecodeError
 
 

@@ -16,10 +16,11 @@ import yaml
 import streamfx
 from streamfx.cli.live import live_config
 from streamfx.cli.parser import parse
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
-from streamfx.config_serve import ServeConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.serve import ServeConfig
+from streamfx.config.transcode import load_config
 from streamfx.generate.request import parse_effect
+from streamfx.jobs.settings import load_batch
 from tests import media
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +87,8 @@ def test_a_configuration_is_ready_to_run_and_says_how(path: Path) -> None:
         load_config(path, options={"input": "test:bars", "outputs": ("out.mp4",)}, model=LiveConfig)
     elif path.name.startswith("serve"):
         load_config(path, model=ServeConfig)
+    elif path.name.startswith("batch"):
+        load_batch(path)
     else:
         load_config(path, options={"input": "in.mp4", "output": "out.mp4"})
     assert f"--config configs/{path.name}" in path.read_text(encoding="utf-8")

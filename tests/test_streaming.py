@@ -14,16 +14,16 @@ import pytest
 import torch
 
 import streamfx
-from streamfx.backends.cuda import Device
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.transcode import load_config
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
-from streamfx.flow import Ending
-from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
-from streamfx.resident.residence import Residence, Room
-from streamfx.run_device import Place
-from streamfx.stats import LATENCY_STAGES, Snapshot
+from streamfx.gpu.transfer import Residence, Room
+from streamfx.hardware.cuda import Device
+from streamfx.media.frame import Frame
+from streamfx.pipeline.flow import Ending
+from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
+from streamfx.run.placement import Place
 from streamfx.streaming import StandIns
 from tests import media
 from tests.fakes import plus_one, small_frame
@@ -234,7 +234,7 @@ def test_one_output_on_a_full_disk_is_a_loss_and_the_other_goes_on(monkeypatch: 
 
 
 def test_each_file_among_several_outputs_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfx.outcome.verify_output", lambda *_: ["9 packets of 10 are in it"])
+    monkeypatch.setattr("streamfx.run.live_outcome.verify_output", lambda *_: ["9 packets of 10 are in it"])
     report = streamfx.live(f"{LIVE}&frames=10", ["out.mkv", "null:"], preset="ultrafast", threads=1)
     assert report.losses == ["out.mkv: 9 packets of 10 are in it"]
 

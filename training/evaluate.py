@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 import torch
 
 from streamfx.backends.backend import Precision
+from streamfx.engine.folder import CARD, SHEET, read_engine
+from streamfx.engine.spec import Kind
 from streamfx.generate.classify import open_classifier, whole
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import CARD, SHEET, read_engine
-from streamfx.generate.spec import Kind
 from training import quality
 from training.card import with_figures
 from training.classify_examples import held_out_wholes, held_out_windows

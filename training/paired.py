@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import FINE, WarpMask
+from streamfx.engine.families.warp_mask import FINE, WarpMask
 from training import losses, pairs, warped
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from benchmarks.gpu.cases import Cases
 from benchmarks.gpu.engines import CALLS, WARM, host_ms, recorded_ms
-from streamfx.backends.golden import Golden, difference
 from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.backends.tensorrt_plan import Plan
 from streamfx.backends.torch_engine import Shape, Translate
+from streamfx.engine.golden import Golden, difference
 
 
 @dataclass(frozen=True)

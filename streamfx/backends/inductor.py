@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.cuda import Device, compiler_missing, cuda_missing, require_cuda, torch_missing
-from streamfx.backends.golden import Tolerance, check_golden, roundoff_of
+from streamfx.backends.golden_check import check_golden
+from streamfx.engine.golden import Tolerance, roundoff_of
 from streamfx.errors import BackendUnavailableError
+from streamfx.hardware.cuda import Device, compiler_missing, cuda_missing, require_cuda, torch_missing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from streamfx.backends.setting import Setting
+    from streamfx.backends.fixed_inputs import Setting
     from streamfx.backends.torch_engine import Shape, TorchEngine, Translate
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,10 @@ class InductorBackend:
 
     mode: str | None = None
     name: ClassVar[str] = "inductor"
+    chosen_on: ClassVar[frozenset[Device]] = frozenset({Device.CUDA})
+    library: ClassVar[str] = "torch"
+    keeps_compiled: ClassVar[bool] = False
+    compiles_each_size: ClassVar[bool] = True
 
     def availability(self) -> str | None:
         return torch_missing() or _compiler_missing(_device(Device.AUTO))
@@ -91,7 +96,7 @@ def _compiled(
     """Return what runs the network for a setting and a shape, compiled."""
     import torch
 
-    from streamfx.backends.settled import channels_last, settled
+    from streamfx.backends.constant_folding import channels_last, settled
 
     started = time.perf_counter()
     dtype = torch.float16 if precision is Precision.F16 else torch.float32

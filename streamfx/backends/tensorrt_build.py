@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamfx.backends.backend import CompilableEngine
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import StoreKey
 from streamfx.errors import BackendUnavailableError
 
@@ -89,7 +89,7 @@ def build_plan(
     """
     import torch
 
-    from streamfx.backends.settled import dynamic_sizes, settled
+    from streamfx.backends.constant_folding import dynamic_sizes, settled
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     say("computing the weights")

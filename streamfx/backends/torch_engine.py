@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from streamfx.backends.backend import Precision
-from streamfx.backends.cuda_graph import recorded
-from streamfx.backends.golden import Array, Golden
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.engine.golden import Array, Golden
+from streamfx.gpu.graph import recorded
 
 Shape: TypeAlias = tuple[int, ...]
 Translate: TypeAlias = Callable[[Tensor, Tensor], None]

@@ -13,13 +13,13 @@ from pathlib import Path
 from streamfx.bench.far_end import Listener, read_file
 from streamfx.bench.meter import PictureMeter, Readings
 from streamfx.bench.rows import Row, Rows
-from streamfx.capture.source import open_source
-from streamfx.config_live import LiveConfig
+from streamfx.capture.opening import open_source
+from streamfx.config.live import LiveConfig
 from streamfx.errors import ConfigError
-from streamfx.frame import Frame
-from streamfx.report import Report
-from streamfx.running import Progress
-from streamfx.stats import Snapshot
+from streamfx.media.frame import Frame
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.assembly import Progress
+from streamfx.run.report import Report
 from streamfx.streaming import run_live
 
 _HERE = re.compile(r"udp://(127\.0\.0\.1|localhost):\d+")

@@ -11,8 +11,8 @@ import threading
 from dataclasses import dataclass, field
 
 from streamfx.capture.pattern import nearest_stamp
-from streamfx.frame import Frame, Plane
-from streamfx.stats import Times, Timing
+from streamfx.media.frame import Frame, Plane
+from streamfx.pipeline.stats import Times, Timing
 
 REMEMBERED = 128  # pictures: over two seconds at 60 fps
 

@@ -171,7 +171,7 @@ class Device(BaseModel):
     """What it was measured on.
 
     Attributes:
-        processor: see `streamfx.device.Cpu`.
+        processor: see `streamfx.hardware.cpu.Cpu`.
         gpus: see `streamfx.gpu.Gpu`.
         driver: version of NVIDIA's driver; None without one.
         system: name and version of the operating system.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamfx.bench.meter import PictureMeter
-from streamfx.stats import Snapshot
+from streamfx.pipeline.stats import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
-from streamfx.bench.levels import LEVELS, Opened, Setup
+from streamfx.bench.level import Opened, Setup
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import Ran
 from streamfx.errors import DeviceMemoryError, StreamfxError
-from streamfx.run_device import MOST_IN_FLIGHT, find_place
-from streamfx.stats import Stats, Times, process_cpu_seconds
+from streamfx.pipeline.stats import Stats, Times, process_cpu_seconds
+from streamfx.run.placement import MOST_IN_FLIGHT, find_place
 
 _WARM_UP_SECONDS = 0.5
 _WARM_UP_FRAMES = 30  # at most

@@ -11,9 +11,9 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import DecodeError
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Matrix, Plane, Planes, Subsampling
+from streamfx.media.av_planes import planar_name, plane_array
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Matrix, Plane, Planes, Subsampling
 
 _DEPTHS = (8, 9, 10, 12, 14, 16)  # those FFmpeg has planar formats for
 _RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}

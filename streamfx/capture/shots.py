@@ -9,7 +9,7 @@ from dataclasses import replace
 from streamfx.capture.cuts import Cuts, Thumbnail, thumbnail
 from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError
-from streamfx.frame import Frame
+from streamfx.media.frame import Frame
 
 MOST_AHEAD, _AHEAD_LIVE = 3, 1  # frames waited for where a cut is suspected: live, that is latency
 
@@ -61,6 +61,19 @@ class ShotSource:
             for look in self._looks:
                 look(frame)
         return frame
+
+    @property
+    def inner(self) -> Source:
+        """The source that it reads."""
+        return self._source
+
+    def memory(self) -> tuple[int | None, Cuts]:
+        """Return what decides on the next frame's shot: the number of the one before, and what was seen."""
+        return self._shot, self._cuts.copy()
+
+    def restore(self, shot: int | None, cuts: Cuts) -> None:
+        """Go on as if the frames before the next one had been read."""
+        self._shot, self._cuts = shot, cuts
 
     def close(self) -> None:
         self._source.close()

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from streamfx.cli.parser import Parser
+    from streamfx.cli.argument_parser import Parser
 
 T = TypeVar("T")
 

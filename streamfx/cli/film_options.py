@@ -21,6 +21,12 @@ def add_film_options(speed: argparse._ArgumentGroup, group: argparse._ArgumentGr
         help="auto (by default): where pictures are flagged as interlaced; off; bwdif or yadif: all pictures",
     )
     group.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="work in segments that survive a crash; go on after those that an earlier run finished",
+    )
+    group.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,
         default=None,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from streamfx.cli.progress import ShowProgress, status_lines
 from streamfx.cli.transcode import run_and_report, with_effects
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.transcode import load_config
 
 if TYPE_CHECKING:
-    from streamfx.report import Report
+    from streamfx.run.report import Report
 
 
 def _say_address(address: str) -> None:

@@ -6,13 +6,13 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
-from typing import NoReturn
 
+from streamfx.cli.argument_parser import Parser
 from streamfx.cli.bench_options import add_bench, size_of, with_what
 from streamfx.cli.film_options import add_film_options
+from streamfx.cli.job_options import add_jobs
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
-from streamfx.errors import ConfigError
 from streamfx.version import __version__
 
 DESCRIPTION = "Changes how a video looks, at the full resolution of the source."
@@ -44,23 +44,6 @@ examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of printing a usage page, and takes no abbreviations."""
-
-    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigError: a usage error is one line, like every other error of the command line."""
-        raise ConfigError(f"{message}{_hint(message)}; '{self.prog} --help' lists what there is")
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; ``run`` in them is the command, a function from them to an exit code.
 
@@ -88,7 +71,11 @@ def _build() -> Parser:
     _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
-    added = [*(add(commands) for add in adders), *add_bench(commands, _add_run_options)]
+    added = [
+        *(add(commands) for add in adders),
+        *add_jobs(commands, _add_run_options),
+        *add_bench(commands, _add_run_options),
+    ]
     for command in added:
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         _add_debug(command, default=argparse.SUPPRESS)
@@ -197,7 +184,9 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
+def _add_run_options(
+    command: Parser, *, report: bool = True
+) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
     """Add the options of every command that changes video; return the groups on speed and on encoding."""
     look = command.add_argument_group("look")
     look.add_argument(
@@ -227,7 +216,8 @@ def _add_run_options(command: Parser) -> tuple[argparse._ArgumentGroup, argparse
         help="replace OUTPUT when it exists",
     )
     run = command.add_argument_group("run")
-    run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
+    if report:
+        run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
     _add_settings(run)
     return speed, encoding
 
@@ -291,15 +281,6 @@ def _compile(options: argparse.Namespace) -> int:
     from streamfx.cli.compile import compile_engines
 
     return compile_engines(options)
-
-
-def _hint(message: str) -> str:
-    """Return "; did you mean …?" for an invalid choice that is nearly a valid one."""
-    found = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
-    if not found:
-        return ""
-    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _option_names(command: Parser) -> list[str]:

@@ -8,8 +8,8 @@ from argparse import Namespace
 
 from streamfx.cli.output import say
 from streamfx.cli.transcode import log_to_stderr, termination_as_interrupt
-from streamfx.config import load_config
-from streamfx.config_serve import ServeConfig
+from streamfx.config.serve import ServeConfig
+from streamfx.config.transcode import load_config
 
 _SETTINGS = (
     "effect", "host", "port", "certificate", "key", "stun", "factor", "backend", "threads", "report",

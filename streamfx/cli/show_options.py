@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamfx.cli.parser import Parser
+    from streamfx.cli.argument_parser import Parser
 
 
 def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
@@ -37,7 +37,7 @@ def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "--for",
         dest="configured",
-        choices=("transcode", "live", "serve"),
+        choices=("transcode", "batch", "live", "serve"),
         default="transcode",
         help="the command that is configured; transcode by default",
     )

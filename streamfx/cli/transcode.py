@@ -13,24 +13,24 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
-from streamfx.addresses import without_credentials
 from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
-from streamfx.config import TranscodeConfig, load_config
+from streamfx.config.transcode import TranscodeConfig, load_config
 from streamfx.errors import ConfigError, StageFailedError, printable
-from streamfx.line_limit import LogLimit
-from streamfx.notes import NOTE
+from streamfx.media.addresses import without_credentials
+from streamfx.media.notes import NOTE
+from streamfx.run.log_limit import LogLimit
 
 if TYPE_CHECKING:
-    from streamfx.config_live import LiveConfig
-    from streamfx.report import Report
+    from streamfx.config.live import LiveConfig
+    from streamfx.run.report import Report
 
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
 
 _SETTINGS = (
     "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
-    "preset", "quality", "threads", "overwrite", "strict", "report",
+    "preset", "quality", "threads", "overwrite", "strict", "resume", "report",
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def with_effects(config: Config) -> Config:
         ConfigError: there are none (the message lists those installed), or see `settled`.
     """
     if not config.effects:
-        from streamfx.generate.library import list_effects
+        from streamfx.engine.library import list_effects
 
         names = ", ".join(effect.name for effect in list_effects()) or "none are installed"
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from streamfx.encode.pixels import Packer
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from av import VideoFrame

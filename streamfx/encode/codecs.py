@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 
 from streamfx.errors import ConfigError
-from streamfx.frame import CodeRange
+from streamfx.media.frame import CodeRange
 
 _X264_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",

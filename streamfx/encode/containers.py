@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamfx.encode.codecs import Codec, find_codec
 from streamfx.errors import ConfigError
-from streamfx.file_places import is_written_through
+from streamfx.media.paths import is_written_through
 
 
 @dataclass(frozen=True, slots=True)

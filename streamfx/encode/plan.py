@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from streamfx.av_planes import planar_name
 from streamfx.encode.codecs import Codec
 from streamfx.encode.containers import Container, find_container, named_codec
-from streamfx.encode.gif_times import MOST_FPS
+from streamfx.encode.files.gif_times import MOST_FPS
+from streamfx.encode.files.matroska import shown_size
 from streamfx.encode.hdr import carries_hdr
-from streamfx.encode.matroska import shown_size
 from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
-from streamfx.frame import Colour, VideoFormat
-from streamfx.notes import Converted, LeftOut
+from streamfx.media.av_planes import planar_name
+from streamfx.media.frame import Colour, VideoFormat
+from streamfx.media.notes import Converted, LeftOut
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, choose
-from streamfx.backends.golden import Array
+from streamfx.backends.backend import CompiledEngine, CompileOptions
+from streamfx.backends.registry import choose
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Array
+from streamfx.engine.library import load_engine
+from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, EngineNotFoundError, FrameError
-from streamfx.frame import Frame, Planes, VideoFormat
-from streamfx.generate.colour import both_ways
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import Engine
-from streamfx.generate.library import load_engine
-from streamfx.generate.reduce import reduce_planes, small_size
-from streamfx.generate.spec import Kind
+from streamfx.generate.ops.reduce.definition import small_size
+from streamfx.generate.ops.reduce.operation import reduce_planes
+from streamfx.media.colour import both_ways
+from streamfx.media.frame import Frame, Planes, VideoFormat
 
 log = logging.getLogger(__name__)
 

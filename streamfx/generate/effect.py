@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision, choose
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array
+from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision
+from streamfx.backends.registry import choose
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Array
+from streamfx.engine.library import load_engine
+from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, FrameError
-from streamfx.frame import Colour, Frame, VideoFormat
-from streamfx.generate.back import Back
-from streamfx.generate.colour import both_ways
-from streamfx.generate.engine import Engine
-from streamfx.generate.library import load_engine
-from streamfx.generate.on_device import DeviceStep, Home, Measure
+from streamfx.generate.device_effects import DeviceStep, Home, Measure
+from streamfx.generate.network_input import Noise, see, seen_size, with_noise
+from streamfx.generate.network_output import Back
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -26,9 +26,10 @@ from streamfx.generate.request import (
     controls_for,
     parse_effect,
 )
-from streamfx.generate.seen import Noise, see, seen_size, with_noise
-from streamfx.generate.spec import Kind
 from streamfx.generate.tiles import in_tiles, tile_shape
+from streamfx.hardware.cuda import Device
+from streamfx.media.colour import both_ways
+from streamfx.media.frame import Colour, Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 

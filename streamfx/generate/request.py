@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from streamfx.engine.folder import Engine
 from streamfx.errors import ConfigError
-from streamfx.generate.engine import Engine
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from streamfx.backends.backend import CompiledEngine
-from streamfx.frame import Frame, VideoFormat
+from streamfx.engine.folder import Engine
 from streamfx.generate.classify import Classifier
 from streamfx.generate.effect import Effect
-from streamfx.generate.engine import Engine
 from streamfx.generate.request import Controls, check_controls
+from streamfx.media.frame import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 

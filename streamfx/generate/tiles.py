@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from streamfx.backends.golden import Array
-from streamfx.generate.spec import EngineSpec
+from streamfx.engine.golden import Array
+from streamfx.engine.spec import EngineSpec
 
 MOST_PIXELS = 1_200_000  # of a band; a network of 32 channels then needs some 150 MB for each layer it keeps
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamfx.config_live import LiveConfig, WebConfig
-from streamfx.desk import Desk
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.config.live import LiveConfig, WebConfig
+from streamfx.encode.opening import open_sink
+from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
-from streamfx.frame import VideoFormat
-from streamfx.web.place import place_of
+from streamfx.media.frame import VideoFormat
+from streamfx.run.controls import Desk
+from streamfx.web.listen_address import place_of
 
 if TYPE_CHECKING:
     from streamfx.web.sink import PageSink

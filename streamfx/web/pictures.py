@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.errors import SinkError
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 
 _MOST_FORMATS = 4  # of frames: after the effects, before them, and what was before a change
 

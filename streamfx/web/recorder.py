@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from streamfx.encode.several import Lane, LaneAccount
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
-from streamfx.frame import Frame
+from streamfx.media.frame import Frame
+from streamfx.pipeline.fan_out import Lane, LaneAccount
 
 _CAPACITY = 8  # frames that may wait; the oldest goes where encoding is slower than the run
 _FINISH_SECONDS = 10.0

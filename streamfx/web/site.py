@@ -13,8 +13,8 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 from streamfx.errors import SinkError
-from streamfx.web.gate import LIMITS, Gate, Limits
-from streamfx.web.place import Place
+from streamfx.web.connection_limits import LIMITS, Gate, Limits
+from streamfx.web.listen_address import Place
 
 log = logging.getLogger(__name__)
 

@@ -9,19 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamfx.backends.backend import (
-    Backend,
-    CompilableEngine,
-    CompiledEngine,
-    CompileOptions,
-    Precision,
-    backends,
-    choose,
-)
+from streamfx.backends.backend import Backend, CompilableEngine, CompiledEngine, CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Array, Golden, Tolerance, check_golden, difference, roundoff_of, spread
+from streamfx.backends.golden_check import check_golden
+from streamfx.backends.registry import NAMES, backends, choose, libraries
+from streamfx.config.transcode import load_config
+from streamfx.engine.folder import Engine, read_engine, write_engine
+from streamfx.engine.golden import Array, Golden, Tolerance, difference, roundoff_of, spread
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine, write_engine
+from streamfx.hardware.cuda import Device
 from tests.engines import make_engine
 
 
@@ -31,6 +27,10 @@ class Ready:
 
     name: str
     but: str | None = None
+    chosen_on: frozenset[Device] = frozenset(Device)
+    library: str = "torch"
+    keeps_compiled: bool = False
+    compiles_each_size: bool = False
 
     def availability(self) -> str | None:
         return None
@@ -48,6 +48,10 @@ class Missing:
 
     name: str
     reason: str
+    chosen_on: frozenset[Device] = frozenset(Device)
+    library: str = "torch"
+    keeps_compiled: bool = False
+    compiles_each_size: bool = False
 
     def availability(self) -> str | None:
         return self.reason
@@ -235,3 +239,15 @@ def test_an_engine_whose_golden_frame_is_not_its_own_is_refused(engine: Engine) 
     wrong = write_engine(engine.folder, engine.spec, weights=weights, golden=other, card="# Wrong\n")
     with pytest.raises(EngineMismatchError, match="compiled by eager in f32, does not give its golden heads"):
         EagerBackend().compile(wrong, CompileOptions())
+
+
+def test_each_backend_is_listed_by_the_name_it_gives_itself() -> None:
+    assert tuple(backend.name for backend in backends()) == NAMES
+    assert "torch-tensorrt" in libraries()
+
+
+def test_the_configuration_takes_every_backend_there_is() -> None:
+    for name in ("auto", *NAMES):
+        assert load_config(options={"input": "a", "output": "b", "backend": name}).backend == name
+    with pytest.raises(ConfigError, match=r"did you mean .openvino.\?.*found .opnvino."):
+        load_config(options={"input": "a", "output": "b", "backend": "opnvino"})

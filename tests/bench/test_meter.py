@@ -13,12 +13,12 @@ from streamfx.backends.store import CompiledStore
 from streamfx.bench.far_end import read_file
 from streamfx.bench.meter import PictureMeter
 from streamfx.capture.pattern import PatternSource, nearest_stamp
-from streamfx.encode.sink import open_sink
-from streamfx.frame import Frame
+from streamfx.encode.opening import open_sink
+from streamfx.engine.folder import read_spec
+from streamfx.engine.spec import Kind
 from streamfx.generate.effect import EffectSettings, open_effect
-from streamfx.generate.engine import read_spec
 from streamfx.generate.request import Controls
-from streamfx.generate.spec import Kind
+from streamfx.media.frame import Frame
 from tests.media import make_clip, stamped_planes
 
 ENGINES = Path(__file__).parents[2] / "engines"

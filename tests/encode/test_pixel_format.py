@@ -10,13 +10,13 @@ import av
 import numpy as np
 import pytest
 
-from streamfx.capture.file import FileSource
+from streamfx.capture.files.file import FileSource
 from streamfx.capture.pattern import PatternSource
+from streamfx.encode.files.verify import verify_output
 from streamfx.encode.plan import EncodeSettings, OutputPlan, plan_output
-from streamfx.encode.verify import verify_output
 from streamfx.errors import ConfigError
-from streamfx.frame import Colour, HdrMetadata, VideoFormat
-from streamfx.notes import Converted, left_out
+from streamfx.media.frame import Colour, HdrMetadata, VideoFormat
+from streamfx.media.notes import Converted, left_out
 from tests.media import make_clip, stamped_planes
 from tests.passing import pass_file
 

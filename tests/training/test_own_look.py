@@ -28,8 +28,8 @@ from streamfx.cli import main
 from streamfx.cli.parser import parse
 from streamfx.cli.progress import steps_shown
 from streamfx.cli.train import _Listener
-from streamfx.generate.engine import WEIGHTS, read_engine, read_spec
-from streamfx.generate.library import load_engine
+from streamfx.engine.folder import WEIGHTS, read_engine, read_spec
+from streamfx.engine.library import load_engine
 from training.errors import WrongOptions
 from training.operators import OPERATORS
 from training.own_look import course, plan, words

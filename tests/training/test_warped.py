@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training import people_pairs, warped
 from training.operators.bulges import warp
 from training.operators.people import Person

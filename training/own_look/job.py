@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from streamfx.device import cpu
+from streamfx.hardware.cpu import cpu
 from training import checkpoint
 from training.errors import WrongOptions
 from training.operators import OPERATORS
