@@ -16,6 +16,7 @@ import random
 import signal
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -151,6 +152,8 @@ def begin(film: Path, output: Path, *, in_segments: bool = True) -> int:
             "device=cpu",
         ]
         code = streamfx.run_config(streamfx.load_config(overrides=how, options=settings)).exit_code
+    except BaseException:  # noqa: BLE001  # the process boundary
+        traceback.print_exc()
     finally:
         os._exit(code)
 

@@ -19,7 +19,7 @@ from streamfx.config import TranscodeConfig
 from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.file import FileSink
 from streamfx.errors import ConfigError
-from streamfx.file_places import is_written_through
+from streamfx.file_places import followed, is_written_through
 from streamfx.file_places import printable as printable_text
 from streamfx.flow import Ending
 from streamfx.generate.chain import output_format
@@ -27,10 +27,11 @@ from streamfx.generate.routed import Routed
 from streamfx.jobs.carried import Carried, Carrier, restore
 from streamfx.jobs.identity import decisions
 from streamfx.jobs.join import join
+from streamfx.jobs.journal import sync_folder
 from streamfx.jobs.segments import SegmentedSource, SegmentSink
 from streamfx.jobs.work import Work
 from streamfx.ledger import Account, FailedFrame
-from streamfx.notes import Converted, LeftOut, left_out, say
+from streamfx.notes import NOTE, Converted, LeftOut, left_out, say
 from streamfx.report import OutputFacts, Report, check_report_path
 from streamfx.running import Parts, Progress, effect_facts, factor_facts, run_parts
 from streamfx.stats import Snapshot, Stats
@@ -76,6 +77,7 @@ def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> 
         report = _joined(config, work, told, report)
         if config.report is not None:
             report.write(config.report)
+        sync_folder(followed(Path(config.output)).absolute().parent)
         work.done()
         return report
     finally:
@@ -156,10 +158,10 @@ def _opened(config: TranscodeConfig, work: Work, run: _Run, stats: Stats) -> Ite
         if done:
             spared = restore(carried, source, inner, routed)
             how = "" if spared else "; the frames before are read again, and not changed"
-            log.info("%s: goes on with frame %d%s", config.output, carried.frames, how)
+            log.log(NOTE, "%s: goes on with frame %d%s", config.output, carried.frames, how)
         carrier = Carrier(source, inner, routed, carried)
         run.source = SegmentedSource(source, carrier, config.segment_seconds)
-        run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, len(done), work.add)
+        run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, done, work.add)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
         left = None if limit is None else max(limit - carried.frames - carried.failed, 0)
@@ -174,6 +176,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
     report = Report.model_validate(told["report"])
     carried = Carried.model_validate(told["carried"])
     segments, limit = work.segments(), config.limits.frames
+    work.check_input(Path(config.input))
     source = open_source(config.input, threads=1, preparation=preparation_for(config))
     try:
         codec = work.decided["coded"].split()
