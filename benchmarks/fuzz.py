@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import tempfile
 import time
@@ -55,6 +56,14 @@ GOOD = ("balanced", "refused")
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How films are run: for how long at most, and whether in segments."""
+
+    seconds: float
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a film.
 
@@ -77,18 +86,18 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first film, to repeat one")
     parser.add_argument("--clips", help="names of clips, with commas between; all by default")
     parser.add_argument("--seconds", type=float, default=60.0, help="limit for each film")
+    parser.add_argument("--resume", action="store_true", help="run in segments")
     parser.add_argument("--keep", type=Path, help="folder for films that show a fault")
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         clips = make_clips(Path(name), options.clips.split(",") if options.clips else list(CLIPS))
         numbers = range(options.first, options.first + options.count)
-        rows = [
-            one(clips, options.seed, number, Path(name), options.seconds, options.keep) for number in numbers
-        ]
+        limits = Limits(options.seconds, resume=options.resume)
+        rows = [one(clips, options.seed, number, Path(name), limits, options.keep) for number in numbers]
     print(table(rows), flush=True)
     if not options.no_record:
-        record("fuzz", table_rows(rows), {"count": options.count, "seed": options.seed, "frames": FRAMES})
+        record("fuzz", table_rows(rows), {"seed": options.seed, "frames": FRAMES, "resume": options.resume})
     faults = [row for row in rows if row["outcome"] not in GOOD]
     for row in faults:
         print(
@@ -100,7 +109,7 @@ def main() -> None:
 
 
 def one(
-    clips: dict[str, Path], seed: int, number: int, folder: Path, limit_seconds: float, keep: Path | None
+    clips: dict[str, Path], seed: int, number: int, folder: Path, how: Limits, keep: Path | None
 ) -> dict[str, Any]:
     """Damage a clip, run it, and return what came of it."""
     names = sorted(clips)
@@ -108,7 +117,7 @@ def one(
     damage, data = damaged(clips[name].read_bytes(), seed, number)
     film = folder / f"damaged{clips[name].suffix}"
     film.write_bytes(data)
-    outcome = run_apart(film, folder / "out.mkv", limit_seconds)
+    outcome = run_apart(film, folder / "out.mkv", how)
     if outcome.kind not in GOOD and keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         (keep / f"{name}-{seed}-{number}{film.suffix}").write_bytes(data)
@@ -141,8 +150,9 @@ def make_clips(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def run_apart(film: Path, output: Path, limit_seconds: float) -> Outcome:
+def run_apart(film: Path, output: Path, how: Limits) -> Outcome:
     """Transcode a film in a process of its own, and return what came of it."""
+    limit_seconds = how.seconds
     import streamfx.transcoding  # before the fork, so that no child loads it anew  # noqa: F401
 
     output.unlink(missing_ok=True)
@@ -151,7 +161,7 @@ def run_apart(film: Path, output: Path, limit_seconds: float) -> Outcome:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _child(film, output, writer)
+        _child(film, output, writer, how)
     os.close(writer)
     said = b""
     while (left := started + limit_seconds - time.monotonic()) > 0:
@@ -166,7 +176,7 @@ def run_apart(film: Path, output: Path, limit_seconds: float) -> Outcome:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     for left_over in output.parent.glob(".out.*"):
-        left_over.unlink()
+        shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     if hangs:
         return Outcome("hang", f"still at work after {limit_seconds:.0f} s", seconds)
     if os.WIFSIGNALED(status):
@@ -175,24 +185,27 @@ def run_apart(film: Path, output: Path, limit_seconds: float) -> Outcome:
     return Outcome(kind, text, seconds)
 
 
-def _child(film: Path, output: Path, writer: int) -> None:
+def _child(film: Path, output: Path, writer: int, how: Limits) -> None:
     """Run, say what came of it, and end; never returns."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        os.write(writer, json.dumps(_outcome(film, output)).encode("utf-8", "backslashreplace"))
+        os.write(writer, json.dumps(_outcome(film, output, how)).encode("utf-8", "backslashreplace"))
     finally:
         os._exit(0)
 
 
-def _outcome(film: Path, output: Path) -> tuple[str, str]:
+def _outcome(film: Path, output: Path, how: Limits) -> tuple[str, str]:
     import streamfx
     from streamfx.errors import StageFailedError, StreamfxError
 
     try:
-        report = streamfx.transcode(film, output, preset="ultrafast", threads=1, device="cpu")
+        files = {"input": str(film), "output": str(output)}
+        said = ["preset=ultrafast", "threads=1", "device=cpu", "segment_seconds=0.1"]
+        config = streamfx.load_config(overrides=[*said, f"resume={str(how.resume).lower()}"], options=files)
+        report = streamfx.run_config(config)
     except StageFailedError as failed:
         known = isinstance(failed.__cause__, StreamfxError)
         return ("refused" if known and str(failed) else "unexpected"), repr(failed.__cause__ or failed)

@@ -23,7 +23,7 @@ from benchmarks.options import option_parser
 from benchmarks.record import record
 from streamfx.bench.live import LiveFigures, measure_live
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.encode.opening import open_sink
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Snapshot

@@ -17,7 +17,7 @@ from benchmarks.record import record
 from streamfx.bench.live import measure_live
 from streamfx.bench.rows import growth_per_minute
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 
 SIZES = ("1280x720", "1920x1080")
 FPS = 30

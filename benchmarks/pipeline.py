@@ -35,7 +35,7 @@ import streamfx
 from benchmarks.generator import engine_to_measure
 from benchmarks.options import option_parser
 from benchmarks.record import record
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.engine.library import load_engine
 from streamfx.hardware.cpu import usable_cores
 

@@ -1,6 +1,6 @@
 """Random kills of runs in segments: whether each resumed film is what an uninterrupted run gives, and cost.
 
-    python -m benchmarks.resume [--kills 50] [--seconds 40] [--seed 1]
+    python -m benchmarks.resume [--kills 50] [--seconds 8] [--seed 1]
 
 The film has a variable frame rate, cuts, sound, subtitles and chapters; the effects are a route that the
 pictures decide and one that takes noise. A run is killed (SIGKILL) at a random moment and started again,
@@ -10,13 +10,14 @@ there were as many kills as asked for.
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,20 +39,19 @@ MILLISECOND = Fraction(1, 1000)
 
 def main() -> None:
     """Run, print and record; exit code 1 where a film differs."""
-    if sys.argv[1:2] == ["--one"]:
-        run_one(*sys.argv[2:4])
-        return
     parser = option_parser(__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how many, altogether")
-    parser.add_argument("--seconds", type=int, default=40, help="of the film")
+    parser.add_argument("--seconds", type=int, default=8, help="of the film")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ |= {"STREAMFX_ENGINES": str(folder / "engines"), "STREAMFX_CACHE": str(folder / "cache")}
-        make_engines(folder / "engines")
-        film = make_film(folder / "in.mkv", options.seconds)
+        apart(lambda: make_engines(folder / "engines"))
+        film = folder / "in.mkv"
+        apart(lambda: make_film(film, options.seconds))
+        load()
         rows = measured(film, options.kills, random.Random(options.seed))
     config = {"seconds": options.seconds, "segment_seconds": SEGMENT_SECONDS, "effects": EFFECTS}
     record("resume", rows, {**config, "kills": options.kills, "seed": options.seed})
@@ -61,16 +61,19 @@ def main() -> None:
 
 def measured(film: Path, kills: int, chance: random.Random) -> list[dict[str, Any]]:
     """Return a row for each film that came of broken-off runs."""
-    from tests.jobs.contents import contents
+    from tests.resume.contents import contents
 
     whole = film.with_name("whole.mp4")
     for _ in range(2):  # the first compiles the engines
         whole.unlink(missing_ok=True)
         started = time.monotonic()
-        subprocess.run(command(film, whole), check=True)
+        if code := waited(begin(film, whole)):
+            raise SystemExit(f"the run that nobody killed ended with {code}")
         whole_seconds = time.monotonic() - started
     expected = contents(whole)
-    plain_bytes = plain_size_bytes(film)
+    plain = film.with_name("plain.mp4")
+    waited(begin(film, plain, in_segments=False))
+    plain_bytes = plain.stat().st_size
     print(f"whole run {whole_seconds:.1f} s, {len(expected[0])} frames", flush=True)
     rows: list[dict[str, Any]] = []
     done = 0
@@ -106,13 +109,12 @@ def broken_off(
     moments: list[int] = []
     started = time.monotonic()
     while True:
-        process = subprocess.Popen(command(film, output), stderr=subprocess.DEVNULL)
-        limit = chance.uniform(0.2, 1.1) * whole_seconds if len(moments) < most else None
-        try:
-            code = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        process = begin(film, output)
+        limit = chance.uniform(0.05, 1.0) * whole_seconds if len(moments) < most else None
+        code = waited(process, limit)
+        if code is None:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
             moments.append(finished_segments(output))
             continue
         if code:
@@ -128,35 +130,65 @@ def finished_segments(output: Path) -> int:
         return -1
 
 
-def command(film: Path, output: Path) -> list[str]:
-    """Return what starts a run."""
-    return [sys.executable, "-m", "benchmarks.resume", "--one", str(film), str(output)]
+def begin(film: Path, output: Path, *, in_segments: bool = True) -> int:
+    """Start a run in a process forked from this one, so that nothing is loaded anew; return its id."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        know_classifier()
+        settings = {
+            "input": str(film),
+            "output": str(output),
+            "effects": EFFECTS,
+            "factor": 2,
+            "backend": "eager",
+        }
+        how = [
+            f"segment_seconds={SEGMENT_SECONDS}",
+            f"resume={str(in_segments).lower()}",
+            "threads=1",
+            "device=cpu",
+        ]
+        code = streamfx.run_config(streamfx.load_config(overrides=how, options=settings)).exit_code
+    except BaseException:  # noqa: BLE001  # the process boundary
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
-def run_one(film: str, output: str) -> None:
-    """Run in segments, in this process."""
-    know_classifier()
-    settings = {
-        "input": film,
-        "output": output,
-        "effects": EFFECTS,
-        "factor": 2,
-        "backend": "eager",
-        "threads": 2,
-    }
-    config = streamfx.load_config(
-        overrides=[f"segment_seconds={SEGMENT_SECONDS}", "resume=true"], options=settings
-    )
-    report = streamfx.run_config(config)
-    sys.exit(report.exit_code)
+def waited(process: int, limit_seconds: float | None = None) -> int | None:
+    """Wait for a process to end and return its exit code; None if it is still at work after the limit."""
+    started = time.monotonic()
+    while limit_seconds is None or time.monotonic() < started + limit_seconds:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    return None
 
 
-def plain_size_bytes(film: Path) -> int:
-    """Return the size of the output of a run that is not cut into segments."""
-    know_classifier()
-    output = film.with_name("plain.mp4")
-    streamfx.transcode(film, output, effects=EFFECTS, factor=2, backend="eager", threads=2)
-    return output.stat().st_size
+def apart(act: Callable[[], object]) -> None:
+    """Do something in a process of its own: threads that it starts would be missing in forks of this one."""
+    process = os.fork()
+    if process == 0:
+        try:
+            act()
+        finally:
+            os._exit(0)
+    waited(process)
+
+
+def load() -> None:
+    """Load what runs need, without starting any thread of it."""
+    for module in (
+        "torch",
+        "streamfx.backends.eager",
+        "streamfx.generate.ops.fuse.cpu_kernels",
+        "streamfx.transcoding",
+    ):
+        importlib.import_module(module)
 
 
 def know_classifier() -> None:

@@ -106,7 +106,7 @@ def every_sheet() -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Return the argument parser of every command, by name ("bench live"), in the order of the help."""
-    return dict(_commands(parser._build(), ""))
+    return dict(_commands(parser._build(None), ""))
 
 
 def _commands(one: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -114,6 +114,8 @@ def _commands(one: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, ar
         if isinstance(action, argparse._SubParsersAction):
             for word, inner in action.choices.items():
                 whole = f"{name} {word}".strip()
+                if fill := inner.get_default("fill"):
+                    fill(inner)  # options are added to a command only when it is wanted
                 yield whole, inner
                 yield from _commands(inner, whole)
 

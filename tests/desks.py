@@ -11,7 +11,7 @@ from streamfx.backends.backend import CompiledEngine
 from streamfx.capture.opening import open_source
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.engine.golden import Array
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats

@@ -13,7 +13,7 @@ from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource
 from streamfx.cli import main
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.encode.opening import check_output, open_sink
 from streamfx.errors import ConfigError
 from streamfx.media.addresses import check_address, scheme_of, without_credentials

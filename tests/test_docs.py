@@ -17,8 +17,8 @@ import streamfx
 from streamfx.cli.live import live_config
 from streamfx.cli.parser import parse
 from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
 from streamfx.config.serve import ServeConfig
-from streamfx.config.transcode import load_config
 from streamfx.generate.request import parse_effect
 from streamfx.jobs.settings import load_batch
 from tests import media

@@ -17,6 +17,7 @@ import pytest
 
 from streamfx.capture.opening import open_source
 from streamfx.cli import main
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 from streamfx.hardware.memory import memory_hint
@@ -118,7 +119,7 @@ def test_a_report_goes_where_its_name_leads(at_home: Path, capfd: pytest.Capture
 def appearing(path: Path, what: Callable[[Path], object]) -> None:
     """Write a film while something of its name appears; it must stay."""
     opened = open_source(SOURCE)
-    sink = open_sink(str(path), format=opened.format, overwrite=False)
+    sink = open_sink(str(path), format=opened.format, encoding=Encoding(overwrite=False))
     for frame in iter(opened.read, None):
         sink.write(frame)
     what(path)

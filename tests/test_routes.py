@@ -19,7 +19,7 @@ from streamfx.backends.store import CompiledStore
 from streamfx.capture.shots import ShotSource
 from streamfx.cli import main
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError
 from streamfx.generate.chain import open_chain
 from streamfx.generate.effect import EffectSettings

@@ -15,7 +15,7 @@ import torch
 
 import streamfx
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.generate.effect import Effect
 from streamfx.gpu.transfer import Residence, Room
@@ -23,8 +23,8 @@ from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Frame
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
+from streamfx.run.filler_frames import FillerFrames
 from streamfx.run.placement import Place
-from streamfx.streaming import StandIns
 from tests import media
 from tests.fakes import plus_one, small_frame
 from tests.full_disk import fill
@@ -125,7 +125,7 @@ def test_a_picture_that_stands_in_for_another_is_not_generated_again() -> None:
         calls.append(frame.index)
         return plus_one(frame)
 
-    process, first = StandIns(generate), small_frame(7)
+    process, first = FillerFrames(generate), small_frame(7)
     done = process(first)
     again = process(
         Frame(first.planes, first.subsampling, 8, first.colour, 8, 8, first.time_base, repeated=True)
@@ -160,7 +160,7 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
 ) -> None:
     on_device = Place(Device.CPU, Residence(torch.device("cpu"), Room(1 << 18)))  # surfaces in main memory
     monkeypatch.setattr(
-        "streamfx.streaming.find_place",
+        "streamfx.run.live_parts.find_place",
         lambda asked, *_: on_device if asked == "cuda" else Place(Device.CPU),
     )
     process = Effect.process

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import streamfx
 from streamfx.capture.opening import open_source
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.encode.files.file import FileSink
 from streamfx.errors import BackendUnavailableError, ConfigError, SinkError, SourceOpenError, StageFailedError
 from streamfx.generate.chain import Chain

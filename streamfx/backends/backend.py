@@ -82,8 +82,8 @@ class CompileOptions:
         precision: what to compute in.
         threads: processor threads for one call; None for all cores this process may use.
         lanes: calls that can run at the same time, each with ``threads`` threads; further ones wait.
-        store: where compiled engines are kept between runs; None keeps nothing.
-        device: where to run; what a backend cannot run on is an error.
+        store: place where compiled engines are kept between runs; None keeps nothing.
+        device: device to run on; what a backend cannot run on is an error.
         build: whether to wait for what takes long to build.
     """
 
@@ -117,7 +117,7 @@ class CompiledEngine(Protocol):
             reduced: (N, h, w) float32, C-contiguous: Y, U, V in code values, then noise.
             to_rgb: (3, 4) float32, affine map from code values to RGB in 0..1.
             from_rgb: (3, 4) float32, affine map from RGB in 0..1 to code values.
-            factor: how many times smaller the picture is than the full one, 1 or more.
+            factor: ratio of the full size to the reduced one, 1 or more.
         """
 
     def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
@@ -132,8 +132,8 @@ class DeviceEngine(Protocol):
     """What a compiled engine offers besides where pictures may stay on its device.
 
     Attributes:
-        device: where its tensors are.
-        dtype: of its tensors.
+        device: place where its tensors are.
+        dtype: data type of its tensors.
         version: counts the times that what `run` does was exchanged for something faster. A recording of
             `run` (CUDA graph) goes on giving the right heads; a new one, made when this changes, is faster.
     """
@@ -156,7 +156,7 @@ class DeviceEngine(Protocol):
             seen: (B, N, h, w), contiguous: what the network sees, see `CompiledEngine`.
             to_rgb: (3, 4) float32, of the host; like ``from_rgb`` and ``factor`` part of the weights.
             from_rgb: (3, 4) float32, of the host.
-            factor: how many times smaller the picture is than the full one, 1 or more.
+            factor: ratio of the full size to the reduced one, 1 or more.
             heads: (B, C, H, W), contiguous: is written to.
         """
 

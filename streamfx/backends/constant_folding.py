@@ -45,7 +45,7 @@ def settled(
     Args:
         engine: whose network it is.
         setting: becomes part of the weights.
-        shape: of what the network sees.
+        shape: shape of what the network sees.
         any_size: whether other heights and widths than those of ``shape`` may be given to it.
     """
     example = torch.zeros(shape)

@@ -36,7 +36,8 @@ class InductorBackend:
     """Runs networks that torch.compile made kernels of.
 
     Attributes:
-        mode: of torch.compile on a GPU; "max-autotune-no-cudagraphs" tries out more kernels, for minutes.
+        mode: mode of torch.compile on a GPU; "max-autotune-no-cudagraphs" tries out more kernels, for
+            minutes.
     """
 
     mode: str | None = None

@@ -48,9 +48,9 @@ def choose(
     """Return the backend of that name, or with ``auto`` the fastest that can run here.
 
     Args:
-        name: of a backend, or ``auto``.
+        name: name of a backend, or ``auto``.
         among: backends to choose from, the fastest first; None for all there are.
-        device: where ``auto`` is to run the network.
+        device: place where ``auto`` is to run the network.
 
     Raises:
         ConfigError: there is no backend of that name.

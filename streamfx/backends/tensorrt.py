@@ -53,7 +53,7 @@ class TensorRtBackend:
     """Runs networks with TensorRT or its RTX build, whichever torch-tensorrt is installed for.
 
     Attributes:
-        command: of the process that builds plans.
+        command: command of the process that builds plans.
     """
 
     command: Sequence[str] = COMMAND

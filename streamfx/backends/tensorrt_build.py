@@ -34,8 +34,8 @@ class Order:
     """What the building process is told.
 
     Attributes:
-        folder: of the engine.
-        setting: that becomes part of the weights.
+        folder: folder of the engine.
+        setting: setting that becomes part of the weights.
         shape: (B, N, h, w) of what the network sees; None for a plan for any size, of one picture.
         key: under which the plan is stored.
         store: folder of the store.

@@ -39,8 +39,8 @@ class DeviceLoop:
     Args:
         includes: see `Opened`.
         compiled: the network.
-        residence: of the frames.
-        works: of one frame each; they take turns.
+        residence: residence of the frames.
+        works: works of one frame each; they take turns.
     """
 
     most_frames: int | None = None

@@ -15,7 +15,8 @@ from streamfx.bench.level import FRAME, Opened, Setup, ran_of
 from streamfx.bench.result import Ran
 from streamfx.capture.opening import open_source
 from streamfx.capture.source import Source
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.encode.sink import Sink
 from streamfx.errors import ConfigError, SinkError
@@ -156,9 +157,8 @@ class _WholeWay:
                 return open_sink(
                     str(self._output),
                     format=video,
-                    codec=encoder.codec,
-                    pixel_format=encoder.pixel_format,
                     packing=encoder.packing,
+                    encoding=Encoding(codec=encoder.codec, pixel_format=encoder.pixel_format),
                 )
             except SinkError as error:
                 log.warning("encoded by the processor: %s", error)
@@ -167,9 +167,9 @@ class _WholeWay:
         return open_sink(
             str(self._output),
             format=video,
-            codec="h264",
-            preset=_PRESET,
-            threads=None if threads == usable_cores() else threads,  # as where nobody says how many
+            encoding=Encoding(
+                codec="h264", preset=_PRESET, threads=None if threads == usable_cores() else threads
+            ),
         )
 
 
@@ -180,12 +180,12 @@ class Intervals:
 
     Args:
         lead: frames before those that count.
-        frames: that count.
+        frames: frames that count.
         at_a_time: workers.
         stats: gets the times.
 
     Attributes:
-        seconds: that the frames took together; None until they were all written.
+        seconds: time that the frames took together; None until they were all written.
     """
 
     def __init__(self, lead: int, frames: int, at_a_time: int, stats: Stats) -> None:

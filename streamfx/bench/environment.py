@@ -32,8 +32,9 @@ class Look:
 
     Attributes:
         at_seconds: monotonic clock.
-        joules: by meter, from any beginning.
-        busy_seconds: of all processors together, whoever used them; None where the system does not say.
+        joules: joules by meter, from any beginning.
+        busy_seconds: time in use of all processors together, whoever used them; None where the system
+            does not say.
     """
 
     at_seconds: float

@@ -21,10 +21,10 @@ class Setup:
     Attributes:
         case: what is measured.
         threads: processor threads to use.
-        frames: that a turn should have.
+        frames: frames that a turn should have.
         clip: video to take the pictures from; None: the test picture.
         encoder: ``auto``, ``x264`` or ``null:``.
-        folder: for files that are needed meanwhile.
+        folder: folder for files that are needed meanwhile.
         device: auto, cpu or cuda: the one of this process.
     """
 
@@ -58,7 +58,7 @@ class Opened(Protocol):
         What is needed to get going again, caches and queues, is not measured.
 
         Args:
-            frames: to measure.
+            frames: frames to measure.
             stats: gets the seconds of each as ``FRAME``, and those of its parts where they are known.
         """
 

@@ -139,8 +139,8 @@ def _opened(setup: Setup, place: Place, *, stays: bool) -> Iterator[tuple[Effect
     """Give the effect, ready for the first frame, and a few frames in main memory.
 
     Args:
-        setup: of the case.
-        place: where networks run.
+        setup: setup of the case.
+        place: place where networks run.
         stays: whether frames are to stay there, too, as far as the effect can do with that.
     """
     case = setup.case

@@ -22,7 +22,7 @@ class Runner:
     """A case, the process that measures it, and what it has said so far.
 
     Args:
-        setup: of the case.
+        setup: setup of the case.
         config: says how long a turn is.
     """
 

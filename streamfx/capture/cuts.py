@@ -136,7 +136,7 @@ class Cuts:
         """Return what the next frame is.
 
         Args:
-            now: its thumbnail.
+            now: thumbnail.
             ahead: gives those of a few frames after it; called only where a cut is suspected.
         """
         if self._passing:

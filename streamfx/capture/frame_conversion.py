@@ -24,7 +24,7 @@ class Fit:
         video: what every frame must be.
 
     Attributes:
-        video: the same.
+        video: format of every frame.
     """
 
     def __init__(self, video: VideoFormat) -> None:

@@ -38,7 +38,7 @@ def open_source(
         threads: decoder threads; None for one per processor.
         live: time limits and more of sources that may go away; None: the usual ones, and what a web server
             offers is a file: read as fast as wanted, to its end.
-        pictures: where pictures of a video file are to stay on a device; None: in main memory.
+        pictures: place where pictures of a video file are to stay on a device; None: in main memory.
         preparation: what is done to pictures of a video file first; None: what is usual.
 
     Raises:

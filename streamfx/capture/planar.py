@@ -24,8 +24,8 @@ class Layout:
     """How a pixel format becomes planar YUV.
 
     Attributes:
-        subsampling: of the result.
-        depth: of the result, in bits.
+        subsampling: subsampling of the result.
+        depth: depth of the result, in bits.
         convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they
             are.
         grey: True when there is luma only, and neutral chroma is added.
@@ -87,7 +87,7 @@ def colour_of(picture: VideoFrame, codec: str) -> Colour:
     """Return the colour description of a decoded picture as tagged; unknown stays unknown.
 
     Args:
-        picture: as decoded.
+        picture: picture as decoded.
         codec: FFmpeg's name of its decoder.
     """
     name = samples_of(picture).name

@@ -109,7 +109,7 @@ class FrameClock:
         pictures fall into step with the sound again after a few.
 
         Args:
-            picture: as decoded.
+            picture: picture as decoded.
             next_pts: time of the picture after it, not shifted; None when there is none or it has no time.
             shift: what to take off.
         """

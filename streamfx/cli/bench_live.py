@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from streamfx.run.report import Report
 
 EXIT_WRONG_PICTURES = 1
+_SECONDS = "60"  # where nothing says how long
 _STAGES = (
     "capture", "waiting", "reduce", "translate", "fuse", "on device", "generate", "waiting to encode",
     "encode", "latency",
@@ -62,9 +63,10 @@ def _live_config(options: Namespace) -> LiveConfig:
     source = f"test:bars?size={options.size}&fps={options.fps}&frames=0&live=1"
     sink = here_and_free() if options.sink == "udp" else options.sink
     options.input, options.outputs = source, [sink]
-    options.gap = options.loop = options.wait = None
-    if options.effect is None and options.config is None:
-        options.effect = ["wave"]
+    if options.effects is None and options.config is None:
+        options.effects = ["wave"]
+    if getattr(options, "limits.seconds") is None:
+        setattr(options, "limits.seconds", _SECONDS)
     config = live_config(options)
     if options.json is not None:
         check_report_path(options.json, output=sink, source=source)

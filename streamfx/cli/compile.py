@@ -52,7 +52,7 @@ def _show(options: Namespace) -> int:
 def _compile(options: Namespace) -> int:
     """Open effects and prepare them for the size and factors asked for, as a run does; say what was made."""
     from streamfx.cli.transcode import log_to_stderr, with_effects
-    from streamfx.config.transcode import load_config
+    from streamfx.config.loading import load_config
 
     given = {name: getattr(options, name) for name in ("effects", "backend", "device", "factor")}
     config = with_effects(load_config(options={"input": "test:bars", "output": "null:", **given}))

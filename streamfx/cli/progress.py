@@ -22,7 +22,7 @@ def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
     """Give a function that shows a snapshot, and clear up after the last one.
 
     Args:
-        stream: where to write; None takes stderr, so that stdout stays free for results.
+        stream: stream to write to; None takes stderr, so that stdout stays free for results.
     """
     stream = sys.stderr if stream is None else stream
     if stream.isatty():

@@ -45,9 +45,9 @@ def effects(options: Namespace) -> int:
 def schema(options: Namespace) -> int:
     """Print the JSON schema of configuration files, of the command that ``--for`` names."""
     from streamfx.config.live import LiveConfig
+    from streamfx.config.loading import schema as config_schema
     from streamfx.config.serve import ServeConfig
     from streamfx.config.transcode import TranscodeConfig
-    from streamfx.config.transcode import schema as config_schema
     from streamfx.jobs.settings import BatchConfig
 
     models: dict[str, type[BaseModel]] = {

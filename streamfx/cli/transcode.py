@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
-from streamfx.config.transcode import TranscodeConfig, load_config
+from streamfx.cli.settings import given_settings
+from streamfx.config.loading import load_config
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError, StageFailedError, printable
 from streamfx.media.addresses import without_credentials
 from streamfx.media.notes import NOTE
@@ -27,11 +29,6 @@ if TYPE_CHECKING:
     from streamfx.run.report import Report
 
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
-
-_SETTINGS = (
-    "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
-    "preset", "quality", "threads", "overwrite", "strict", "resume", "report",
-)  # fmt: skip
 
 
 def transcode(options: Namespace) -> int:
@@ -75,9 +72,9 @@ def run_and_report(
 
 
 def _configure(options: Namespace) -> TranscodeConfig:
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    given["effects"] = options.effect
-    config = load_config(options.config, options.set or (), given)
+    given, overrides = given_settings(options, TranscodeConfig)
+    given |= {"input": options.input, "output": options.output}
+    config = load_config(options.config, [*(options.set or ()), *overrides], given)
     return with_effects(config)
 
 

@@ -6,20 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, Strict
 
+from streamfx.config.option import Option
+from streamfx.config.run import EncodedRunConfig
 from streamfx.config.text import from_environment
-from streamfx.config.values import (
-    CLOSED,
-    DEVICE,
-    Backend,
-    Build,
-    Count,
-    DeviceName,
-    Factor,
-    Quality,
-    Seconds,
-    Text,
-    Texts,
-)
+from streamfx.config.values import CLOSED, Build, Count, Seconds, Text, Texts
 from streamfx.media.addresses import without_credentials
 
 
@@ -29,12 +19,14 @@ class ReconnectConfig(BaseModel):
     model_config = CLOSED
 
     attempts: Count | None = Field(
-        default=20, description="give up after this many attempts in a row that failed; null for never"
+        default=20, description="number of failed attempts in a row to give up at; null: never"
     )
-    first_seconds: Seconds = Field(default=0.5, description="wait before the second attempt")
-    longest_seconds: Seconds = Field(default=15.0, description="waits double up to this")
+    first_seconds: Seconds = Field(default=0.5, description="time before the second attempt, in seconds")
+    longest_seconds: Seconds = Field(
+        default=15.0, description="longest time between two attempts, in seconds: each doubles the one before"
+    )
     jitter: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.3, description="share by which a wait is made longer or shorter at random"
+        default=0.3, description="share of a wait by which it is made longer or shorter at random"
     )
 
 
@@ -43,21 +35,28 @@ class SourceConfig(BaseModel):
 
     model_config = CLOSED
 
-    open_seconds: Seconds = Field(default=10.0, description="give up opening after this time")
+    open_seconds: Seconds = Field(default=10.0, description="longest time that opening may take, in seconds")
     read_seconds: Seconds = Field(
-        default=5.0, description="a source that delivers nothing for so long is lost, and opened anew"
+        default=5.0,
+        description="longest time without anything from the source, in seconds: then it is lost and opened "
+        "anew",
     )
-    gap: Literal["last", "black", "pause"] = Field(
+    gap: Annotated[Literal["last", "black", "pause"], Option("live", "WHAT")] = Field(
         default="last",
-        description="shown while the source is away: the last picture, black, or nothing (time stands still)",
+        description="picture shown while the source is away: last, black, or pause (none; time stands still)",
     )
     jitter_seconds: Annotated[float, Field(ge=0, le=5)] = Field(
         default=0.5,
-        description="longest wait of pictures that come in bursts, for their times; 0: none waits",
+        description="longest time that pictures which come in bursts wait for their turn, in seconds; 0: "
+        "none waits",
     )
-    loop: bool = Field(default=False, description="play a file again and again, with its sound")
+    loop: Annotated[bool, Option("live")] = Field(
+        default=False, description="endless repetition of a file, with its sound"
+    )
     options: dict[Text, str] = Field(
-        default_factory=dict, description="options for the demuxer and protocol, as FFmpeg spells them"
+        default_factory=dict,
+        description="options of demuxer and protocol, as FFmpeg spells them; of a camera: exposure, focus "
+        "and the like",
     )
     reconnect: ReconnectConfig = Field(default_factory=ReconnectConfig)
 
@@ -68,13 +67,16 @@ class SinkConfig(BaseModel):
     model_config = CLOSED
 
     write_seconds: Seconds = Field(
-        default=5.0, description="a sink that takes nothing for so long is lost, and opened anew"
+        default=5.0,
+        description="longest time that the output may take nothing, in seconds: then it is lost and opened "
+        "anew",
     )
     bitrate_kbps: Count | None = Field(
-        default=None, description="upper limit of the video's bit rate; null for constant quality alone"
+        default=None,
+        description="upper limit of the video's bit rate in kbit/s; null: constant quality alone",
     )
     keyframe_seconds: Seconds = Field(
-        default=2.0, description="at least one picture in this time can be joined at"
+        default=2.0, description="longest time between two pictures that can be joined at, in seconds"
     )
     reconnect: ReconnectConfig = Field(default_factory=ReconnectConfig)
 
@@ -85,19 +87,17 @@ class WebConfig(BaseModel):
     model_config = CLOSED
 
     width: Annotated[int, Field(ge=64, le=8192)] = Field(
-        default=1280, description="most pixels in a row of the pictures on the page"
+        default=1280, description="largest width of the pictures on the page, in pixels"
     )
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=80, description="of the pictures on the page, JPEG: 100 is best"
+    quality: Annotated[int, Field(ge=2, le=31)] = Field(
+        default=3, description="quality of the pictures on the page, as JPEG counts it: 2 (best) to 31"
     )
-    recordings: Text = Field(default=".", description="folder for what is recorded from the page")
+    recordings: Text = Field(default=".", description="folder for recordings from the page")
     token: bool = Field(
         default=True,
-        description="viewers need the token of the printed address; false: anybody on this machine may come",
+        description="secret in the printed address that lets viewers in; false: anybody here may come",
     )
-    names: Texts = Field(
-        default=(), description="names the page may be asked for by, beside addresses and the machine's own"
-    )
+    names: Texts = Field(default=(), description="names of the page, beside addresses and the machine's own")
 
 
 class LiveQueueConfig(BaseModel):
@@ -106,13 +106,13 @@ class LiveQueueConfig(BaseModel):
     model_config = CLOSED
 
     policy: Literal["drop_oldest", "drop_newest", "wait"] = Field(
-        default="drop_oldest", description="what a full capture queue does"
+        default="drop_oldest", description="policy of a full capture queue"
     )
     capture: Annotated[int, Field(ge=1, le=3)] = Field(
-        default=2, description="most frames waiting for generate, 1 to 3"
+        default=2, description="most frames that wait for generate, 1 to 3"
     )
     output: Count = Field(
-        default=8, description="most frames waiting for each output, when there are several"
+        default=8, description="most frames that wait for each output, where there are several"
     )
 
 
@@ -121,10 +121,14 @@ class LiveLimitsConfig(BaseModel):
 
     model_config = CLOSED
 
-    seconds: Seconds | None = Field(default=None, description="end after this time")
-    frames: Count | None = Field(default=None, description="end after this many frames of the source")
+    seconds: Annotated[Seconds | None, Option("live", "N")] = Field(
+        default=None, description="length of the run in seconds; until the source ends by default"
+    )
+    frames: Count | None = Field(
+        default=None, description="number of frames of the source to stop after; no limit by default"
+    )
     decode_failures_in_a_row: Count = Field(
-        default=250, description="give up after this many broken frames in a row"
+        default=250, description="number of broken frames in a row to give up at"
     )
 
 
@@ -132,46 +136,23 @@ Address = Annotated[Text, AfterValidator(from_environment)]
 """An input or output. What stands in it as ``${NAME}`` comes from the environment: keys need not be typed."""
 
 
-class LiveConfig(BaseModel):
+class LiveConfig(EncodedRunConfig):
     """Everything that ``streamfx live`` can be told."""
 
-    model_config = CLOSED
-
     input: Address = Field(
-        description="what to read: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in its pace"
+        description="source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time"
     )
     outputs: Annotated[tuple[Address, ...], Strict(False), Field(min_length=1)] = Field(
-        description="what to write: rtmp:// udp:// …, hls:FOLDER, a file, virtual:, window:, web:PORT, null:"
+        description="outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:, "
+        "window:, web:8080 (a page), null:"
     )
-    effects: Texts = Field(
-        default=(), description="effects in the order they are applied, each NAME or NAME:KEY=VALUE,KEY=VALUE"
-    )
-    factor: Factor = Field(
-        default="auto",
-        description="how many times smaller the network's picture is; auto: the smallest that keeps up",
-    )
-    backend: Backend = Field(default="auto", description="what runs the network")
-    device: DeviceName = Field(default="auto", description=DEVICE)
     build: Build = Field(
         default="background",
-        description="background: frames go on with something slower while TensorRT builds a plan",
+        description="conduct while TensorRT builds a plan: wait, or background (something slower runs)",
     )
-    codec: Text | None = Field(default=None, description="video codec of the outputs; null picks what fits")
-    preset: Text | None = Field(default=None, description="speed against size, as the codec names it")
-    quality: Quality | None = Field(
-        default=None, description="constant quality, as the codec counts it (lower is better)"
-    )
-    threads: Count | None = Field(default=None, description="processor threads to use; null for all")
-    overwrite: bool = Field(default=False, description="replace an output file when it exists")
-    wait: bool = Field(
+    wait: Annotated[bool, Option("live", switch_off=True)] = Field(
         default=True,
-        description="a source or server that is away at the start is waited for; false: the run is refused",
-    )
-    verify: bool = Field(
-        default=True, description="read finished files again and compare them with the account"
-    )
-    report: Text | None = Field(
-        default=None, description="write the account of every frame to this file, as JSON"
+        description="waiting for a source or server that is away at the start; else the run is refused",
     )
     source: SourceConfig = Field(default_factory=SourceConfig)
     sink: SinkConfig = Field(default_factory=SinkConfig)

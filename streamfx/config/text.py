@@ -128,7 +128,7 @@ def read_yaml(path: Path) -> Settings:
     """Return what a YAML file says, with the place of everything; repeated keys and the like become problems.
 
     Args:
-        path: of the file; ``-`` for standard input.
+        path: path of the file; ``-`` for standard input.
 
     Raises:
         ConfigError: the file cannot be read, or is not YAML at all.
@@ -164,7 +164,7 @@ def read_overrides(
     """Set what ``key=value`` texts say.
 
     Args:
-        settings: where to set it.
+        settings: settings to set it in.
         overrides: the texts; a dotted key reaches into a section.
         accepts: says whether a setting takes a value. A value is read as YAML, but taken as the text it is
             where only that fits (an output named ``1``).

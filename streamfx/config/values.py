@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, Strict, WithJsonSchema
 
 from streamfx.backends.registry import NAMES
+from streamfx.engine.factors import FACTORS, check_factor
 from streamfx.media.paths import printable
-
-FACTORS = (1, 1.5, 2, 3, 4, 6, 8)
 
 
 def _check_factor(value: object) -> int | float | Literal["auto"]:
     if value == "auto":
         return "auto"
-    if isinstance(value, bool) or not isinstance(value, int | float) or value not in FACTORS:
-        raise ValueError(f"must be 'auto' or one of {', '.join(str(factor) for factor in FACTORS)}")
-    return value
+    try:
+        return check_factor(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("must be one of", "must be 'auto' or one of")) from error
 
 
 Factor = Annotated[
@@ -85,9 +85,6 @@ def check_device(value: object) -> str:
 DeviceName = Annotated[
     str, PlainValidator(check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})
 ]
-DEVICE = (
-    "where frames live and networks run: auto, cpu, cuda or cuda:N for the Nth GPU; auto: a GPU if it can"
-)
 Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
 Quality = Annotated[int, Field(ge=0, le=100)]

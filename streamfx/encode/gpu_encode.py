@@ -28,7 +28,7 @@ class DevicePacker:
     look ahead, and read their input until then.
 
     Args:
-        residence: where the frames are.
+        residence: place where the frames are.
         video: format of the frames.
         pix_fmt: FFmpeg's name of the format the encoder takes: nv12 or p010le.
         code_range: the range the encoder takes; that of the frames.
@@ -85,8 +85,8 @@ def picture_of(surface: Surface, context: CudaContext | None = None, stream: int
     """Return a surface as an AVFrame over the same memory, which it keeps alive.
 
     Args:
-        surface: on the CPU any; on a GPU NV12 or P010, its chroma right behind its luma (`Form`).
-        context: of the GPU, one for all frames: a new one each would be a device context each.
+        surface: any on the CPU; on a GPU NV12 or P010, its chroma right behind its luma (`Form`).
+        context: context of the GPU, one for all frames: a new one each would be a device context each.
         stream: what the encoder works in, CUDA's handle.
     """
     planes = [plane[0] for plane in surface.planes]

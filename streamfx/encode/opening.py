@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.sink import Sink
 from streamfx.errors import ConfigError
 from streamfx.media.addresses import check_address, scheme_of
@@ -75,13 +76,7 @@ def open_sink(
     format: VideoFormat,
     extras: Extras | None = None,
     source_path: Path | None = None,
-    codec: str | None = None,
-    preset: str | None = None,
-    quality: int | None = None,
-    threads: int | None = None,
-    pixel_format: str | None = None,
-    options: dict[str, str] | None = None,
-    overwrite: bool = True,
+    encoding: Encoding | None = None,
     delivery: Delivery | None = None,
     packing: Packing | None = None,
     photos: Photos | None = None,
@@ -95,13 +90,7 @@ def open_sink(
         extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
             and not be read yet. None for none.
         source_path: the file being read, which must not be overwritten.
-        codec: h264, hevc, av1, vp9, ffv1, prores, mjpeg, gif; None: what the file usually holds.
-        preset: one of the codec's; None: its default.
-        quality: a number on the codec's scale (CRF for most), smaller is better; None: its default.
-        threads: encoder threads; None: the encoder chooses.
-        pixel_format: FFmpeg's name of a format to convert to, which may lose detail; None: the frames' own.
-        options: further encoder options, as FFmpeg spells them.
-        overwrite: whether a file of that name may be replaced, which happens when the new one is complete.
+        encoding: how it is encoded, and whether a file may be replaced; None: as usual.
         delivery: time limits and more of network sinks; None: the usual ones.
         packing: makes what hands frames to the encoder of a video file; None: they are in main memory.
         photos: the picture files that frames come from; None where they come from none.
@@ -110,6 +99,7 @@ def open_sink(
         ConfigError: no such kind of sink, or the choices do not go together.
         SinkError: it cannot be opened; the message says why.
     """
+    encoding = encoding or Encoding()
     # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
     if not text:
         raise ConfigError(f"no output given; it can be {_KINDS}")
@@ -133,22 +123,12 @@ def open_sink(
     from streamfx.encode.network.targets import is_route
 
     if is_pictures(text) and not is_route(text):
-        return PictureSink(text, format, photos=photos, extras=extras, quality=quality, overwrite=overwrite)
+        return PictureSink(text, format, photos=photos, extras=extras, encoding=encoding)
     from streamfx.encode.files.file import FileSink
     from streamfx.encode.network.sink import NetworkSink
-    from streamfx.encode.plan import EncodeSettings
 
-    settings = EncodeSettings(
-        codec=codec,
-        preset=preset,
-        quality=quality,
-        threads=threads,
-        pixel_format=pixel_format,
-        options=tuple((options or {}).items()),
-        overwrite=overwrite,
-    )
     if is_route(text):
-        return NetworkSink(text, format, extras=extras, settings=settings, delivery=delivery)
+        return NetworkSink(text, format, extras=extras, encoding=encoding, delivery=delivery)
     from streamfx.encode.pixels import Packer
 
     return FileSink(
@@ -156,6 +136,6 @@ def open_sink(
         format,
         extras=extras,
         source_path=source_path,
-        settings=settings,
+        encoding=encoding,
         packing=packing or Packer,
     )

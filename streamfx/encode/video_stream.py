@@ -93,7 +93,7 @@ def rotate(stream: VideoStream, plan: OutputPlan, matrix: tuple[int, ...] | None
 
     Args:
         stream: the video stream of the output.
-        plan: of the output.
+        plan: plan of the output.
         matrix: the source's display matrix, rotation and mirroring; None: the format's rotation alone.
 
     Returns:

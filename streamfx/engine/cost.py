@@ -64,7 +64,7 @@ class Layer:
     """What one convolution costs for each pixel of the reduced picture.
 
     Attributes:
-        name: as the weights name it.
+        name: name as the weights name it.
         operations: multiplications and additions.
         values: numbers read and written.
     """

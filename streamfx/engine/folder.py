@@ -46,9 +46,9 @@ class Engine:
     """An engine whose files were verified. Cheap: the network is built only where a backend needs it.
 
     Attributes:
-        folder: where it lies.
+        folder: place where it lies.
         spec: what it is.
-        golden: its golden frame.
+        golden: golden frame.
     """
 
     folder: Path
@@ -189,13 +189,13 @@ def write_engine(
     It is written beside its place and moved there when complete.
 
     Args:
-        folder: where to; its parent is made where needed.
+        folder: destination; its parent is made where needed.
         spec: what the engine is; its file hashes are filled in here.
         weights: a safetensors file.
         golden: a small input and the heads it must give.
         card: what people should know of it, Markdown.
-        sheet: before and after, a JPEG file.
-        graph: the network as OpenVINO runs it.
+        sheet: pictures before and after, a JPEG file.
+        graph: network as OpenVINO runs it.
 
     Raises:
         EngineCorruptError: the spec is not one of an engine.

@@ -31,7 +31,7 @@ class Golden:
         planes: (N, h, w) what the network sees: Y, U, V in code values, and noise where it takes some.
         to_rgb: (3, 4) affine map from code values to RGB in 0..1.
         from_rgb: (3, 4) affine map from RGB in 0..1 to code values.
-        factor: how many times smaller the picture is than the full one.
+        factor: ratio of the full size to the reduced one.
         heads: (C, H, W) what must come out.
     """
 

@@ -23,8 +23,8 @@ class FoundEngine:
     """An engine folder that was found.
 
     Attributes:
-        name: of the folder, which is what a user asks for.
-        folder: where it lies.
+        name: name of the folder, which is what a user asks for.
+        folder: place where it lies.
         spec: what it is; None where that cannot be read.
         problem: why not; None where it can.
         shadowed: folders of the same name that are not used, because this one comes first.

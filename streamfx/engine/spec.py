@@ -61,11 +61,11 @@ class EngineSpec(BaseModel):
     Attributes:
         format: version of the folder's format.
         name: what users call it.
-        version: of this engine.
+        version: version of this engine.
         family: kind of generator, see `streamfx.engine.families.build.FAMILIES`.
         options: arguments of the family's network.
         stride: what height and width of the reduced picture must be multiples of, in pixels.
-        noise_channels: of what the network sees, after the planes.
+        noise_channels: noise channels of what the network sees, after the planes.
         fine_luma: how many times finer than the reduced picture, each way, the luma is that the network sees
             besides; 0: none. Each square of it is the channels of one pixel, after the planes.
         layout: how the planes lie in what the network sees: ``planes``, all on one grid; or ``i420``, the
@@ -81,7 +81,7 @@ class EngineSpec(BaseModel):
         target_domain: what kind of picture comes out.
         classes: what a classifier tells apart, in order of its scores.
         controls: what a user may set, with range and default.
-        licence: of the weights, an SPDX expression.
+        licence: licence of the weights, an SPDX expression.
         files: SHA-256 of every other file of the folder.
     """
 

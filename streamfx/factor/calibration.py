@@ -41,7 +41,7 @@ class Calibration:
 
     Attributes:
         fixed_seconds: whatever its size.
-        seconds_per_pixel: of the reduced picture.
+        seconds_per_pixel: seconds per pixel of the reduced picture.
     """
 
     fixed_seconds: float
@@ -60,8 +60,8 @@ def calibration(
     Args:
         engine: what was compiled.
         compiled: made ready by a backend; nothing else should be running on it.
-        threads: that one call of it uses.
-        store: where calibrations are kept.
+        threads: threads that one call of it uses.
+        store: place where calibrations are kept.
     """
     key = _key(engine, compiled.backend, str(compiled.precision), threads, gpu_of(compiled))
     found = _stored(key, store)

@@ -20,7 +20,7 @@ from streamfx.engine.folder import Engine
 from streamfx.factor import rates
 from streamfx.factor.calibration import Calibration, calibration, gpu_of
 from streamfx.factor.estimate import Prediction, predict
-from streamfx.factor.workload import EffectCost, Encoding, Workload
+from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
@@ -61,10 +61,10 @@ class FactorChoice:
     """A factor and why it was chosen.
 
     Attributes:
-        factor: that was chosen.
+        factor: factor that was chosen.
         reason: one line for people.
         budget_seconds: time for one frame; None where the source states no rate.
-        predictions: for each factor that could have been chosen, the smallest first.
+        predictions: predictions for each factor that could have been chosen, the smallest first.
     """
 
     factor: float
@@ -82,7 +82,7 @@ def choose_factor(
     """Return the smallest of ``factors`` with which a frame takes no longer than the budget.
 
     Args:
-        factors: to choose from; at least one.
+        factors: factors to choose from; at least one.
         predicted: what a frame takes at a factor.
         budget_seconds: time for one frame; None where it is not known: the usual factor is taken.
         purpose: what the budget follows from, for the reason.
@@ -124,10 +124,10 @@ def fit_factor(
 
     Args:
         chain: all effects, each of which takes its time.
-        automatic: those to choose for; at least one.
+        automatic: effects to choose for; at least one.
         video: format of the frames.
-        config: of the run; says what is decoded and encoded, and how fast it should go.
-        settings: that the chain was opened with.
+        config: config of the run; says what is decoded and encoded, and how fast it should go.
+        settings: settings that the chain was opened with.
         live: whether the source is.
     """
     gpu = gpu_of(automatic[0].compiled)
@@ -183,9 +183,9 @@ def effect_cost(
     Args:
         engine: whose.
         measured: what its network takes; None: to be estimated.
-        share: of the processor that was measured with.
-        fixed_factor: that was asked for; None: it is to be chosen.
-        doublings: how many times the effect makes frames twice as large each way.
+        share: share of the processor that was measured with.
+        fixed_factor: fixed factor that was asked for; None: it is to be chosen.
+        doublings: number of times that the effect makes frames twice as large each way.
     """
     return EffectCost(
         name=engine.name,
@@ -242,7 +242,9 @@ def _decoding(source: str) -> str:
     return "raw" if source.startswith("test:") else "h264"
 
 
-def _encoding(output: str, codec_name: str | None, preset: str | None, video: VideoFormat) -> Encoding | None:
+def _encoding(
+    output: str, codec_name: str | None, preset: str | None, video: VideoFormat
+) -> CodedOutput | None:
     """Return how an output is encoded; None where nothing is."""
     from streamfx.encode.codecs import find_codec
     from streamfx.encode.containers import CONTAINERS, named_codec
@@ -252,20 +254,22 @@ def _encoding(output: str, codec_name: str | None, preset: str | None, video: Vi
     ending = Path(output).suffix.lower()
     container = CONTAINERS.get(ending)
     if output.startswith(_PAGE):
-        return Encoding("mjpeg", None)  # while somebody looks, before and after; the governor sees the rest
+        return CodedOutput(
+            "mjpeg", None
+        )  # while somebody looks, before and after; the governor sees the rest
     if is_route(output):
         codec = find_codec(codec_name or "h264")
     elif output.startswith(_KEPT_AS_THEY_ARE):
         return None
     elif output.startswith("browser:"):
-        return Encoding("vp8", "5")  # compressed by aiortc, in real time
+        return CodedOutput("vp8", "5")  # compressed by aiortc, in real time
     elif container is not None and codec_name is None:
         codec = usual_codec(container, video)
     elif container is not None:
         codec = named_codec(output, ending, container, codec_name or "")
     else:
-        return Encoding("png", None)
-    return Encoding(codec.name, preset or (codec.preset.default if codec.preset else None))
+        return CodedOutput("png", None)
+    return CodedOutput(codec.name, preset or (codec.preset.default if codec.preset else None))
 
 
 def _reason(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from streamfx.engine.cost import Layer
 from streamfx.factor import rates
-from streamfx.factor.workload import EffectCost, Encoding, Workload
+from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.ops.reduce.definition import small_size, threads_of_use
 from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
@@ -34,8 +34,8 @@ class Term:
     Attributes:
         stage: decode, upload, reduce, translate, fuse, download or encode.
         resource: what it keeps busy: cpu, gpu, decoder, encoder or bus.
-        seconds: how long it keeps the whole resource busy.
-        alone_seconds: how long the thread of its stage is held, however many cores are idle.
+        seconds: time for which it keeps the whole resource busy.
+        alone_seconds: time for which the thread of its stage is held, however many cores are idle.
         how: the arithmetic, for people.
         output: number of the output among those encoded, each of which has a thread of its own.
     """
@@ -53,8 +53,8 @@ class Prediction:
     """What one frame takes at one factor.
 
     Attributes:
-        factor: for the effects whose factor is not fixed.
-        terms: in order of the flow.
+        factor: factor for the effects whose factor is not fixed.
+        terms: terms in order of the flow.
     """
 
     factor: float
@@ -131,7 +131,7 @@ def _encode(machine: Machine, workload: Workload) -> list[Term]:
     return terms
 
 
-def _encoding(machine: Machine, workload: Workload, encoding: Encoding) -> Term:
+def _encoding(machine: Machine, workload: Workload, encoding: CodedOutput) -> Term:
     gpu, codec = machine.gpu, encoding.codec
     if gpu is not None and gpu.encoders and codec in ("h264", "hevc"):
         return _video_engine("encode", workload, gpu.encoders, rates.ENCODER_PIXELS_PER_SECOND)

@@ -28,13 +28,13 @@ class Rules:
 
     Attributes:
         budget_seconds: time between two frames of the source.
-        late_seconds: how long the stages must be late before the factor becomes larger.
-        room_seconds: how long there must be room before it becomes smaller.
-        room_share: of the budget, that the predicted time must stay below then.
-        fit_share: of the budget, that the time must come down to where it becomes larger.
-        settle_seconds: after a change, how long stage times still tell of the factor before.
+        late_seconds: time for which the stages must be late before the factor becomes larger.
+        room_seconds: time for which there must be room before it becomes smaller.
+        room_share: share of the budget, that the predicted time must stay below then.
+        fit_share: share of the budget, that the time must come down to where it becomes larger.
+        settle_seconds: time after a change in which stage times still tell of the factor before.
         trial_seconds: becoming late within this time after going back counts as a failed trial.
-        retry_seconds: how long a factor stays out after a failed trial; twice as long each time.
+        retry_seconds: time for which a factor stays out after a failed trial; twice as long each time.
         most_retry_seconds: and not longer than this.
     """
 
@@ -71,11 +71,11 @@ class Governor:
 
     Args:
         predictions: what a frame takes at each factor, by prediction; only their proportions matter.
-        factor: in force at the start, one of them.
-        rules: when to change it.
+        factor: factor in force at the start, one of them.
+        rules: rule for when to change it.
 
     Attributes:
-        factor: in force.
+        factor: factor in force.
     """
 
     def __init__(self, predictions: Sequence[Prediction], factor: float, rules: Rules) -> None:

@@ -54,7 +54,7 @@ class ComputeRate:
     """What a device reaches with the networks of this project.
 
     Attributes:
-        operations_per_second: of the whole device.
+        operations_per_second: operations per second of the whole device.
         value_bytes: size of one number in the precision that is used.
         how: the product it comes from.
     """
@@ -69,8 +69,8 @@ class Cycles:
     """What a full-size step costs one core.
 
     Attributes:
-        per_sample: of the frame, all planes.
-        per_reduced_pixel: of the network's picture; what counts at small factors.
+        per_sample: cycles per sample of the frame, all planes.
+        per_reduced_pixel: cycles per pixel of the network's picture; what counts at small factors.
     """
 
     per_sample: float

@@ -10,12 +10,12 @@ from streamfx.media.frame import Subsampling
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class CodedOutput:
     """How one output is encoded.
 
     Attributes:
-        codec: of the output.
-        preset: of that codec.
+        codec: codec of the output.
+        preset: preset of that codec.
     """
 
     codec: str = "h264"
@@ -28,10 +28,10 @@ class Workload:
 
     Attributes:
         size: (height, width) of the frames in pixels.
-        subsampling: of the planes.
+        subsampling: subsampling of the planes.
         depth: bits per sample.
         decode: codec of the source, a key of `rates.DECODE_CYCLES`; None: nothing to decode.
-        encodings: of the outputs that are encoded; empty: nothing to encode.
+        encodings: encodings of the outputs that are encoded; empty: nothing to encode.
         one_at_a_time: whether all cores work on one frame (live) or on one each (files).
     """
 
@@ -39,7 +39,7 @@ class Workload:
     subsampling: Subsampling = Subsampling.YUV420
     depth: int = 8
     decode: str | None = "h264"
-    encodings: tuple[Encoding, ...] = (Encoding(),)
+    encodings: tuple[CodedOutput, ...] = (CodedOutput(),)
     one_at_a_time: bool = True
 
     @property
@@ -66,13 +66,13 @@ class EffectCost:
     """What is known of an effect's cost before it runs.
 
     Attributes:
-        name: of the effect.
-        layers: of its network, see `streamfx.engine.cost`.
+        name: name of the effect.
+        layers: layers of its network, see `streamfx.engine.cost`.
         stride: what both sides of the reduced picture are multiples of.
-        factors: to choose from.
+        factors: factors to choose from.
         detail: whether its heads hold a detail gain, which the fused step then applies.
         fixed_factor: the factor that was asked for; None: the one to be chosen.
-        doublings: how many times it makes frames twice as large each way.
+        doublings: number of times that it makes frames twice as large each way.
         measured: seconds for a reduced picture of so many pixels, on all cores; None where not calibrated.
     """
 

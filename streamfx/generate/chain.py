@@ -35,7 +35,7 @@ class Chain:
     """Effects applied one after the other. `process` may be called from several threads at once.
 
     Attributes:
-        effects: in order.
+        effects: effects in order.
         home: the device on which frames stay between effects; None for main memory.
     """
 

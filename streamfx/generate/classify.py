@@ -76,7 +76,7 @@ class Classifier:
         engine: what it runs.
         compiled: the engine made ready by a backend; closed with this.
         view: what it sees of a frame.
-        threads: for the reduction; None for all cores this process may use.
+        threads: threads for the reduction; None for all cores this process may use.
     """
 
     engine: Engine
@@ -127,7 +127,7 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
     """Return the classifier of that name, its engine found, verified, compiled and checked.
 
     Args:
-        name: of an engine.
+        name: name of an engine.
         view: what it is to see of a frame.
         settings: how it is to run.
         purpose: what it is needed for, for the message.

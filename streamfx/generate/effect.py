@@ -41,13 +41,13 @@ class EffectSettings:
     Attributes:
         backend: name of a backend, or ``auto``.
         precision: what the network computes in.
-        factor: for effects whose request names none; None for the usual one.
+        factor: factor for effects whose request names none; None for the usual one.
         threads: processor threads for one frame; None for all cores this process may use.
         workers: frames that may be processed at the same time.
-        store: of compiled engines; None for the user's.
+        store: store of compiled engines; None for the user's.
         measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread; where
             frames stay on a device, with "on device" and the seconds that took, for all three.
-        device: where networks run.
+        device: place where networks run.
         build: whether to wait for what takes long to build.
         home: the device on which frames stay between effects; None for main memory.
     """
@@ -71,9 +71,9 @@ class Effect:
     Attributes:
         engine: what it runs.
         compiled: the engine made ready by a backend; closed with the effect.
-        threads: for reduce and fuse; None for all cores this process may use.
+        threads: threads for reduce and fuse; None for all cores this process may use.
         measure: see `EffectSettings`.
-        doublings: how many times the frame becomes twice as large each way.
+        doublings: number of times that the frame becomes twice as large each way.
         on_device: does it where frames stay on a device; None: they are processed in main memory.
     """
 
@@ -167,7 +167,7 @@ class Effect:
 
         Args:
             video: format of the frames.
-            factor: to prepare for; None: the one in force.
+            factor: factor to prepare for; None: the one in force.
         """
         controls = self._controls if factor is None else replace(self._controls, factor=factor)
         check_controls(controls, self.engine)

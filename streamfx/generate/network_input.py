@@ -28,7 +28,7 @@ class Noise:
 
     Attributes:
         amplitude: 0..1, its standard deviation.
-        seed: which pictures.
+        seed: number that decides the noise pictures.
         shot: number of the shot; each has a picture of its own.
     """
 
@@ -65,11 +65,11 @@ def see(
 
     Args:
         frame: the source.
-        colour: of the frame, nothing in it unknown.
-        spec: of the engine.
+        colour: colour of the frame, nothing in it unknown.
+        spec: spec of the engine.
         factor: how many times smaller than the frame, 1 or more.
-        noise: for engines that take some.
-        threads: for the reduction; None for all cores this process may use.
+        noise: noise for engines that take some.
+        threads: threads for the reduction; None for all cores this process may use.
     """
     size = seen_size(frame.size, factor, spec)
     if spec.layout == "i420":

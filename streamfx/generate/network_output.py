@@ -21,10 +21,10 @@ class Back:
     """The way back to full size for the frames of one engine.
 
     Attributes:
-        spec: of the engine.
-        colour: of the frames, nothing in it unknown.
+        spec: spec of the engine.
+        colour: colour of the frames, nothing in it unknown.
         strength: 0..1.
-        threads: for each step; None for all cores this process may use.
+        threads: threads for each step; None for all cores this process may use.
     """
 
     spec: EngineSpec

@@ -17,7 +17,8 @@ def recorded(work: Callable[[], object], stream: torch.cuda.Stream) -> torch.cud
     Args:
         work: enqueues something on torch's current stream and neither waits nor copies from or to the host.
             It is called a few times, and whatever it uses must live as long as the graph.
-        stream: to record in, not the default one. Waits for what torch's current stream has been given.
+        stream: stream to record in, not the default one. Waits for what torch's current stream has been
+            given.
 
     Raises:
         RuntimeError: the work cannot be recorded, or there is no memory for it.

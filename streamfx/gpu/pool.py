@@ -42,7 +42,7 @@ class Slot:
     Attributes:
         memory: all of it, uint8.
         surface: the picture in it.
-        uses: of those who have had it: nobody may write to it before these are passed.
+        uses: events of earlier users, which a new writer must wait for.
     """
 
     memory: Tensor
@@ -91,9 +91,9 @@ class Held:
     """A picture in the memory of a device, as a frame carries it; alive as long as somebody has it.
 
     Attributes:
-        lease: of the slot that the pixels lie in, read-only once a frame has them.
-        ready: they are there once this is passed.
-        doubts: of the engines that made them: whether there was something that is not finite.
+        lease: lease of the slot that the pixels lie in, read-only once a frame has them.
+        ready: event after which the pixels are there.
+        doubts: doubts of the engines that made them: whether there was something that is not finite.
     """
 
     lease: Lease
@@ -167,15 +167,16 @@ class Ring:
     """Slots for pictures of one form.
 
     Args:
-        form: of the pictures.
-        budget_bytes: for all slots; `LEAST_SLOTS` there are in any case.
+        form: form of the pictures.
+        budget_bytes: budget for all slots; `LEAST_SLOTS` there are in any case.
         allocate: gives the memory.
         least: slots without which those who take turns with them would wait for one another for ever.
-        what: it is for, for messages.
+        what: purpose, for messages.
 
     Attributes:
         form: see above.
-        slots: how many there are. Fewer than the budget allows, where the device had no more memory.
+        slots: number of slots. Fewer than the budget allows, where the device had no more
+            memory.
 
     Raises:
         DeviceMemoryError: there is not even memory for ``least`` slots.

@@ -43,8 +43,9 @@ class Moment:
     """When a lane came to a point in its work.
 
     Attributes:
-        at_seconds: by the clock of the host, when the point was set: on the CPU that is when it was reached.
-        event: which the GPU gives its own time; None on the CPU.
+        at_seconds: time by the clock of the host, when the point was set: on the CPU that is when it was
+            reached.
+        event: event to which the GPU gives its own time; None on the CPU.
     """
 
     at_seconds: float
@@ -81,8 +82,8 @@ class Lane:
     """Work in order. Threads may share one if they take turns from `work` to `mark`.
 
     Args:
-        device: where the work is done.
-        name: for people.
+        device: place where the work is done.
+        name: name for people.
     """
 
     def __init__(self, device: torch.device, name: str) -> None:

@@ -27,7 +27,7 @@ class Room:
     """How much of a device the frames of a run may take.
 
     Attributes:
-        ring_bytes: for each ring; a ring holds ``least`` pictures in any case.
+        ring_bytes: memory for each ring; a ring holds ``least`` pictures in any case.
         least: pictures that can be held at a time: by those who generate, by queues, by encoders. A ring
             with fewer could wait for ever.
         workers: frames generated at a time: as many are on their way up or down.
@@ -42,7 +42,7 @@ class Residence:
     """Lanes and rings on one device. Its methods may be called from several threads.
 
     Args:
-        device: where the frames live. On the CPU the same is done without lanes, to compare.
+        device: place where the frames live. On the CPU the same is done without lanes, to compare.
         room: how much of it.
         allocate: gives memory on the device; None: torch does.
 
@@ -69,9 +69,9 @@ class Residence:
         """Return a slot for a picture; waits until there is one.
 
         Args:
-            purpose: of the ring. Each has its own, so that nobody waits for what he holds himself.
-            form: of the picture.
-            pinned: in main memory, where the device reaches it by itself.
+            purpose: purpose of the ring. Each has its own, so that nobody waits for what he holds himself.
+            form: form of the picture.
+            pinned: staging memory, where the device reaches it by itself.
 
         Raises:
             DeviceMemoryError: there is no memory for the ring, or all slots stay held.

@@ -34,12 +34,12 @@ class Cpu:
     """A processor. What is not known is None.
 
     Attributes:
-        name: as the system reports it.
+        name: name as the system reports it.
         architecture: x86_64, aarch64, ….
         usable_cores: processors this process can keep busy; containers and `taskset` can make it fewer.
         extensions: vector and matrix extensions that matter for networks and pixels; empty where unknown.
         memory_bytes: size of the main memory.
-        vendor: who made it, as the processor says: GenuineIntel, AuthenticAMD.
+        vendor: maker, as the processor says: GenuineIntel, AuthenticAMD.
         physical_cores: cores behind ``usable_cores``: two processors that share a core count once.
         clock_hz: the highest clock where the system says it, else the one it runs at.
     """
@@ -102,7 +102,7 @@ def cgroup_cores(root: Path = _CGROUPS, membership: Path = _OWN_CGROUP) -> float
     """Return the processor time that control groups grant this process, in processors; None: no limit.
 
     Args:
-        root: where control groups are mounted, of version 1 or 2.
+        root: place where control groups are mounted, of version 1 or 2.
         membership: file that says which groups this process is in.
     """
     try:

@@ -47,8 +47,8 @@ def compiler_missing(variable: str, names: tuple[str, ...]) -> str | None:
     """Return None where kernels can be compiled, else what is missing, as the end of a sentence.
 
     Args:
-        variable: of the environment, which may name the compiler: CC or CXX.
-        names: of compilers, any of which will do where the variable is not set.
+        variable: variable of the environment, which may name the compiler: CC or CXX.
+        names: names of compilers, any of which will do where the variable is not set.
     """
     wanted = (os.environ[variable],) if os.environ.get(variable) else names
     if not any(map(shutil.which, wanted)):

@@ -13,11 +13,12 @@ class Machine:
     """What a pipeline runs on.
 
     Attributes:
-        name: for people.
-        cpu: its processor.
-        gpu: where networks run; None: on the processor.
-        bandwidth_bytes_per_second: of the main memory; None where unknown: bytes then cost nothing.
-        source: where its figures are from; empty for the machine at hand.
+        name: name for people.
+        cpu: processor.
+        gpu: place where networks run; None: on the processor.
+        bandwidth_bytes_per_second: bandwidth of the main memory; None where unknown:
+            bytes then cost nothing.
+        source: place where its figures are from; empty for the machine at hand.
     """
 
     name: str

@@ -26,15 +26,15 @@ class Gpu:
     """A graphics processor. What is not known is None.
 
     Attributes:
-        name: as the driver reports it.
+        name: name as the driver reports it.
         compute_capability: (major, minor), which says what its multiprocessors can do.
         multiprocessors: how many.
         clock_hz: the highest clock of the multiprocessors.
-        bandwidth_bytes_per_second: of its memory, by clock and bus width.
+        bandwidth_bytes_per_second: bandwidth of its memory, by clock and bus width.
         memory_bytes: size of its memory.
         decoders: engines that decode video; for a GPU that is here, 1 means at least one.
         encoders: engines that encode video; likewise.
-        driver: its version.
+        driver: version of the driver.
     """
 
     name: str

@@ -24,7 +24,7 @@ def plane_array(plane: VideoPlane, depth: int) -> Plane:
     them.
 
     Args:
-        plane: of an 8 to 16 bit format, stored from top to bottom.
+        plane: plane of an 8 to 16 bit format, stored from top to bottom.
         depth: bits per sample.
     """
     if depth == 8:

@@ -132,8 +132,8 @@ class VideoFormat:
         frame_count: number of frames if the container states it, else None.
         duration_seconds: duration if the container states it, else None.
         hdr: static HDR metadata; None without.
-        top_field_first: of interlaced pictures: whether the upper of their fields is shown first; None for
-            whole pictures.
+        top_field_first: top field first of interlaced pictures: whether the upper of their fields is
+            shown first; None for whole pictures.
         alpha: whether frames have an alpha plane.
     """
 
@@ -224,7 +224,7 @@ class Frame:
         index: number of the frame in its source, from 0.
         pts: presentation time in units of ``time_base``, exact.
         time_base: seconds per unit of pts.
-        duration: in units of ``time_base``; None when not known.
+        duration: duration in units of ``time_base``; None when not known.
         captured_ns: monotonic clock when capture handed the frame over.
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
         shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.

@@ -39,7 +39,7 @@ def say(notes: Iterable[str], *, but: Collection[str] = ()) -> frozenset[str]:
     """Log what is converted or left out, and return what was logged.
 
     Args:
-        notes: of a source or an output; plain text among them is for the report alone.
+        notes: notes of a source or an output; plain text among them is for the report alone.
         but: what was logged before.
     """
     said = dict.fromkeys(note for note in notes if isinstance(note, Converted | LeftOut) and note not in but)

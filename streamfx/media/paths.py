@@ -86,8 +86,8 @@ def put(made: Path, target: Path, *, replace: bool) -> None:
     """Give a finished file the name ``target``, at once or not at all.
 
     Args:
-        made: where it is, in the same folder.
-        target: its name.
+        made: place where the finished file is, in the same folder.
+        target: name that it gets.
         replace: whether a file of that name may be replaced; anything else never is.
 
     Raises:

@@ -25,7 +25,7 @@ class ExtraStream:
     """A stream of the source other than the video.
 
     Attributes:
-        index: its number in the source file.
+        index: number in the source file.
         kind: audio, subtitle, data, attachment or video (a cover picture).
         codec: FFmpeg's name of the coding; "unknown" where there is none.
         template: the stream itself, or a copy of its parameters; valid while the source is open.
@@ -48,7 +48,7 @@ class Photo:
     """A picture file beside its pixels.
 
     Attributes:
-        name: of the file, without its folder.
+        name: name of the file, without its folder.
         exif: what camera and programs said of it, laid out as a TIFF file; empty without.
         icc: the colour profile; empty without.
     """
@@ -121,8 +121,8 @@ class Extras:
         """Called by the source with each packet of ``streams``, in file order.
 
         Args:
-            packet: of one of the streams.
-            index: which stream of ``streams``; None: the packet's own number says so.
+            packet: packet of one of the streams.
+            index: number of the stream in ``streams``; None: the packet's own number says so.
         """
         index = packet.stream_index if index is None else index
         for branch in self._branches:

@@ -28,11 +28,11 @@ class LaneAccount:
     """What became of the frames of one output.
 
     Attributes:
-        name: of the output.
+        name: name of the output.
         given: frames it was handed.
         written: frames it took.
         drops: frames it did not get or take, by cause.
-        latency: from capture to written there.
+        latency: latency from capture to written there.
         failure: why it ended early; None when it did not.
     """
 
@@ -48,11 +48,11 @@ class Lane:
     """One of the outputs, its queue, its thread, and the account of it.
 
     Attributes:
-        name: of the output.
+        name: name of the output.
         given: frames it was handed.
         written: frames it took.
         drops: frames it did not get or take, by cause.
-        latency: from capture to written here.
+        latency: latency from capture to written here.
         failure: why it ended early; None while it goes on.
         closed: whether it was closed by who looked at it.
         finished: whether it was completed.

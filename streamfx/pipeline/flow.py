@@ -44,8 +44,9 @@ class Flow:
         decode_failures_in_a_row: give up after this many broken frames without a good one between them.
         decode_failures: give up after this many broken frames altogether; None for no limit.
         read_limit_seconds: give up when the source delivers nothing for that long; None for no limit.
-        stop_grace_seconds: how long a stop waits for a source that is blocked in a read before closing it.
-        abort_limit_seconds: how long an abort waits for threads to end.
+        stop_grace_seconds: time for which a stop waits for a source that is blocked in a read before
+            closing it.
+        abort_limit_seconds: time for which an abort waits for threads to end.
         progress_seconds: time between two progress snapshots.
         watch: sees every frame that is taken up or written; None for nobody.
     """
@@ -72,7 +73,8 @@ class RunResult:
         ending: how it ended.
         account: what became of every source frame.
         packets_written: packets in the finished output; None when the output was not finished.
-        first_frame_seconds: from the start of the run to the first frame written; None when none was.
+        first_frame_seconds: time from the start of the run to the first frame written; None when
+            none was.
         speed: rate, processor time and share of what the processors allow.
         stages: times by stage.
         queue_fill: how full each queue was on average, 0 to 1; None when the run was too short to look. A

@@ -111,7 +111,7 @@ class Ledger:
         """Take up a frame that capture delivered.
 
         Args:
-            index: its number.
+            index: number of the frame.
             filler: whether it was made in place of a picture that did not come.
 
         Raises:

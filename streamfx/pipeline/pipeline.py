@@ -39,7 +39,7 @@ class Pipeline:
             generated concurrently, and still encoded in order.
         sink: an open sink.
         flow: settings of the flow.
-        stats: where to measure; pass one to share it with what ``generate`` measures.
+        stats: stats to measure into; pass one to share it with what ``generate`` measures.
 
     Attributes:
         result: what the run came to, once it has ended, however it ended.

@@ -90,7 +90,7 @@ class Speed:
 
     Attributes:
         frames_out: frames the sink accepted.
-        wall_seconds: from the start of the run to its end, or to now.
+        wall_seconds: time from the start of the run to its end, or to now.
         fps: frames out per second; None before the first.
         cpu_seconds: processor time of the whole process in that span, all threads.
         cpu_seconds_per_frame: None before the first frame.
@@ -125,7 +125,7 @@ class Snapshot:
             fuse; or on device, for all three).
         stopping: True once a stop was asked for.
         frames_repeated: frames out that stand in for pictures that did not come.
-        factors: of each effect, in force now.
+        factors: factors of each effect, in force now.
         drops: frames given up so far, by cause.
     """
 

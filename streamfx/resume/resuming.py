@@ -20,8 +20,8 @@ from streamfx.errors import ConfigError
 from streamfx.generate.chain import output_format
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
-from streamfx.media.notes import Converted, LeftOut, left_out, say
-from streamfx.media.paths import is_written_through
+from streamfx.media.notes import NOTE, Converted, LeftOut, left_out, say
+from streamfx.media.paths import followed, is_written_through
 from streamfx.media.paths import printable as printable_text
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.ledger import Account, FailedFrame
@@ -29,6 +29,7 @@ from streamfx.pipeline.stats import Snapshot, Stats
 from streamfx.resume.carried import Carried, Carrier, restore
 from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
+from streamfx.resume.journal import sync_folder
 from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
@@ -76,6 +77,7 @@ def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> 
         report = _joined(config, work, told, report)
         if config.report is not None:
             report.write(config.report)
+        sync_folder(followed(Path(config.output)).absolute().parent)
         work.done()
         return report
     finally:
@@ -156,10 +158,10 @@ def _opened(config: TranscodeConfig, work: Work, run: _Run, stats: Stats) -> Ite
         if done:
             spared = restore(carried, source, inner, routed)
             how = "" if spared else "; the frames before are read again, and not changed"
-            log.info("%s: goes on with frame %d%s", config.output, carried.frames, how)
+            log.log(NOTE, "%s: goes on with frame %d%s", config.output, carried.frames, how)
         carrier = Carrier(source, inner, routed, carried)
         run.source = SegmentedSource(source, carrier, config.segment_seconds)
-        run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, len(done), work.add)
+        run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, done, work.add)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
         left = None if limit is None else max(limit - carried.frames - carried.failed, 0)
@@ -174,6 +176,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
     report = Report.model_validate(told["report"])
     carried = Carried.model_validate(told["carried"])
     segments, limit = work.segments(), config.limits.frames
+    work.check_input(Path(config.input))
     source = open_source(config.input, threads=1, preparation=preparation_for(config))
     try:
         codec = work.decided["coded"].split()

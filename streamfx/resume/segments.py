@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class SegmentSink:
         recipe: how frames are coded; see `FileSink.recipe`.
         source: says where segments begin.
         folder: of the segments.
-        first: number of the first of them.
+        done: segments that are finished.
         finished: called with each segment that is on the disk and was read again.
     """
 
@@ -126,13 +126,14 @@ class SegmentSink:
         recipe: tuple[OutputPlan, Packing],
         source: SegmentedSource,
         folder: Path,
-        first: int,
+        done: Sequence[Segment],
         finished: Callable[[Segment], None],
     ) -> None:
         self.name, self.notes = name, list[str]()
         self.frames_written = self.packets_written = 0
         self._plan, self._packing = recipe
-        self._source, self._folder, self._number, self._finished = source, folder, first, finished
+        self._source, self._folder, self._number, self._finished = source, folder, len(done), finished
+        self._parameters = done[0].parameters if done else None
         self._extras: Extras | None = source.extras
         self._encoding: _Encoding | None = None
         self._is_last_whole = False
@@ -185,9 +186,14 @@ class SegmentSink:
         if not self._is_last_whole:
             self.packets_written += encoding.finish()
         sync_folder(self._folder)
-        if problem := encoding.problem():
-            raise SinkError(f"{self.name}: segment {self._number} is not what was written: {problem}")
-        self._finished(encoding.segment(self._number, carried))
+        segment = encoding.segment(self._number, carried)
+        problem = encoding.problem()
+        if segment.parameters != (self._parameters or segment.parameters):
+            problem = "the encoder says other things of the whole video than before"
+        if problem:
+            raise SinkError(f"{self.name}: segment {self._number} cannot be used: {problem}; try --no-resume")
+        self._parameters = segment.parameters
+        self._finished(segment)
         self._number += 1
 
     def _broken(self, where: str, error: Exception) -> SinkError:

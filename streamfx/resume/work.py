@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streamfx.errors import SinkError
+from streamfx.errors import SinkError, SourceLostError
 from streamfx.media.notes import NOTE
 from streamfx.media.paths import followed
-from streamfx.resume.identity import stamp_of
-from streamfx.resume.journal import Journal, changes
+from streamfx.resume.identity import identity_of_file, stamp_of
+from streamfx.resume.journal import Journal, changes, sync_folder
 from streamfx.resume.packets import read_packets
 from streamfx.resume.segments import Segment, segment_path
 
@@ -54,6 +54,7 @@ class Work:
         try:
             self.folder.mkdir(exist_ok=True)
             self._journal = Journal(self.folder / "journal.jsonl")
+            sync_folder(self.folder.parent)
         except OSError as error:
             raise SinkError(
                 f"{self.folder}: cannot be used for resuming: {error.strerror or error}"
@@ -122,6 +123,15 @@ class Work:
             return asked
         return asked or stamp_of(self._output) not in (None, begun[0]["replaces"])
 
+    def check_input(self, path: Path) -> None:
+        """Check that the input is still the file that was read.
+
+        Raises:
+            SourceLostError: it is not.
+        """
+        if identity_of_file(path) != self._decisions["input"]:
+            raise SourceLostError(f"{path}: has changed since it was read; run the same command again")
+
     def done(self) -> None:
         """Remove the folder: the output is there."""
         self.close()
@@ -129,7 +139,7 @@ class Work:
 
     def close(self) -> None:
         """Let go of the journal, and remove a folder in which nothing was finished. Safe to call twice."""
-        empty = not self._journal.entries
+        empty = not any("segment" in entry for entry in self._journal.entries)
         self._journal.close()
         if empty:
             shutil.rmtree(self.folder, ignore_errors=True)

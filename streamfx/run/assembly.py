@@ -56,7 +56,7 @@ class Parts:
         process: what is done to a frame; None: the effects.
         workers: number of frames generated at a time.
         file: the output when it is a single file; None otherwise.
-        desk: where the effects are changed while the run goes on; None where they stay as they are.
+        desk: place where the effects are changed while the run goes on; None where they stay as they are.
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
         losses: called after the run: what else is missing or wrong, one sentence each.

@@ -26,10 +26,10 @@ class EffectState:
     """An effect as it runs now.
 
     Attributes:
-        name: of the engine.
+        name: name of the engine.
         backend: what runs it.
         precision: what it computes in.
-        factor: in force.
+        factor: factor in force.
         controls: what can be set, in the order in which the engine declares it.
     """
 
@@ -45,7 +45,7 @@ class DeskState:
     """How everything stands.
 
     Attributes:
-        effects: in the order they are applied.
+        effects: effects in the order they are applied.
         bypass: whether frames pass unchanged.
         opening: the effect that is being opened to take another's place; None when none is.
         problem: why the last effect asked for could not be had; None when it could.

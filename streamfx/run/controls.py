@@ -38,9 +38,10 @@ class Desk:
     `process` is for one thread; everything else may be called from any. Close it after the run.
 
     Args:
-        effects: to begin with; they belong to the caller, those that come later to the desk.
+        effects: effects to begin with; they belong to the caller, those that come later to the desk.
         elapsed_seconds: time since the start of the run.
-        kept_frames: how many sources of frames on their way to the outputs are kept while somebody watches.
+        kept_frames: number of sources, of frames on their way to the outputs, that are kept while
+            somebody watches.
         video: what the outputs are opened for; None: what the effects give to begin with.
 
     Attributes:
@@ -48,8 +49,9 @@ class Desk:
         fit: brings frames into that format, whatever is changed.
         snapshot: the latest state of the run; None before the first.
         changes: what was changed, in order.
-        failures: where effects failed after a change and were bypassed.
-        last_frame_at: when the last frame of the source was taken up, monotonic clock; None before the first.
+        failures: effects that failed after a change and were bypassed.
+        last_frame_at: time when the last frame of the source was taken up, monotonic clock; None before
+            the first.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class FactorFacts(BaseModel):
     """How the factor was chosen, where nobody gave one.
 
     Attributes:
-        factor: that was chosen at the start.
+        factor: factor that was chosen at the start.
         reason: one line.
         budget_seconds: time for one frame; None where the source states no rate.
         predicted_seconds: time per frame by factor.

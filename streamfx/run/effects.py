@@ -37,10 +37,10 @@ class Effects:
 
     Attributes:
         chain: the effects, ready for the first frame.
-        settings: they were opened with.
+        settings: settings that the effects were opened with.
         video: format of the frames.
-        automatic: those whose factor nobody gave.
-        choice: of the factor; None where it was given.
+        automatic: effects whose factor nobody gave.
+        choice: choice of the factor; None where it was given.
         watch: keeps the factor right while a live source runs; None where nothing is to be watched.
     """
 
@@ -125,9 +125,9 @@ def warm_up(
 
     Args:
         chain: all effects.
-        automatic: those whose factor nobody gave.
+        automatic: effects whose factor nobody gave.
         video: format of the frames.
-        choice: of the factor so far.
+        choice: choice of the factor so far.
 
     Raises:
         DeviceMemoryError: it does not suffice with the largest factor either, or the factor was given.
@@ -160,9 +160,9 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
     that changes with the factor, and measuring while frames are processed would tell of the frames.
 
     Args:
-        effects: in force; they stay as they are.
+        effects: effects in force; they stay as they are.
         position: whose place is taken; one past the last for a further effect.
-        name: of the engine.
+        name: name of the engine.
         stages: times so far, which say nothing about the new one.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from streamfx.capture.opening import open_source
 from streamfx.capture.shots import MOST_AHEAD
 from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.encode.encoding import Encoding
 from streamfx.errors import BackendUnavailableError, SourceOpenError
 from streamfx.hardware.cuda import Device, cuda_missing
 from streamfx.hardware.nvidia import gpus
@@ -39,7 +40,7 @@ class Place:
     """Where the frames of a run live.
 
     Attributes:
-        device: on which networks run.
+        device: device on which networks run.
         residence: what frames share there; None: they live in main memory.
         stays: whether the output takes them there.
         insisted: whether it was asked for, and not found to be best.
@@ -67,7 +68,7 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
 
     Args:
         asked: auto, cpu, cuda or cuda:N.
-        backend: that was asked for, or auto.
+        backend: backend that was asked for, or auto.
         workers: frames generated at a time.
         queued: most frames in a queue, where that was set.
 
@@ -158,7 +159,7 @@ def open_decoded(
 
     Args:
         text: a source as a user writes it.
-        place: where frames live.
+        place: place where frames live.
         threads: decoder threads on the processor.
         looked_at: whether the processor must see the pictures, to decide about effects.
         preparation: what is done to pictures first; None: what is usual.
@@ -199,7 +200,7 @@ class Encoder:
         codec: a user's name of it.
         pixel_format: FFmpeg's name of what it takes.
         packing: hands frames to it.
-        note: for the report.
+        note: note for the report.
     """
 
     codec: str
@@ -207,13 +208,17 @@ class Encoder:
     packing: Packing
     note: str
 
+    def encoding(self, asked: Encoding) -> Encoding:
+        """Return how the output is encoded, given what was asked for."""
+        return replace(asked, codec=self.codec, pixel_format=self.pixel_format)
+
 
 def encoder_of(config: TranscodeConfig, video: VideoFormat, residence: Residence | None) -> Encoder | None:
     """Return how a file is encoded where frames live; None where they go back to main memory, for a reason
     that is logged.
 
     Args:
-        config: of the run.
+        config: config of the run.
         video: format of the frames to encode.
         residence: what frames share on the device; None where they are in main memory anyhow.
     """

@@ -88,7 +88,8 @@ class OutputAccount(BaseModel):
         frames_written: frames it took.
         dropped: frames it was spared, by cause.
         failure: why it ended before the run did; None when it did not.
-        latency: from capture to written here; the run's own ends where the outputs are handed a frame.
+        latency: latency from capture to written here; the run's own ends where the outputs are handed a
+            frame.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -106,7 +107,7 @@ class Interruption(BaseModel):
 
     Attributes:
         at_seconds: time of the output at which it began.
-        seconds: how long it lasted.
+        seconds: time for which it lasted.
         reason: why, in words.
         repeated: pictures repeated, or shown black, meanwhile.
     """
@@ -126,21 +127,22 @@ class Report(BaseModel):
         source: what was read.
         output: what was written.
         outputs: the account of each output of a live run.
-        interruptions: when a live source was away.
+        interruptions: times when a live source was away.
         effects: what was done; where that was changed while it ran, at last.
         changes: what was changed by hand while a live run went on.
         factor: how the factor was chosen; None where it was given.
         routing: what decided where the pictures do, one for each such place of the chain.
         config: the settings in full, defaults included.
-        versions: of streamfx, Python and the libraries that did the work.
+        versions: versions of streamfx, Python and the libraries that did the work.
         machine: processor and cores.
         started_at: UTC time of the start, ISO 8601.
-        seconds_to_first_frame: from the call to the first frame written; None when none was.
+        seconds_to_first_frame: time from the call to the first frame written; None when
+            none was.
         result: ending, ledger, speed and stage times.
         differences: what does not add up, one sentence each: in the ledger, between ledger and output, or
             between what the source promised and what came.
         notes: what was assumed, converted or left out.
-        left_out: those of the notes on what is in the source and not in the output.
+        left_out: notes on what is in the source and not in the output.
     """
 
     model_config = ConfigDict(frozen=True)

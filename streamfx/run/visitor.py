@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import Protocol
 
-from streamfx.capture.live.browser import Arrivals, open_browser, within
+from streamfx.capture.live.browser import Arrivals, open_browser
+from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.encode.browser import BrowserSink, Give
+from streamfx.encode.sink import Sink
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts, run_parts
 from streamfx.run.controls import Desk
-from streamfx.run.effects import numbered, open_effects
-from streamfx.run.live_flow import flow_of, live_settings
+from streamfx.run.live_flow import live_settings
+from streamfx.run.live_parts import live_parts
 from streamfx.run.report import Report
 
 
@@ -60,7 +60,7 @@ def run_visitor(
     """Change the pictures that arrive, and give them back, until no more come; return the report.
 
     Args:
-        config: of the run; ``input`` is the visitor's name.
+        config: config of the run; ``input`` is the visitor's name.
         camera: whose pictures they are.
         arrivals: the pictures; ended by whoever fills it.
         connection: takes the changed pictures.
@@ -72,20 +72,9 @@ def run_visitor(
         BackendUnavailableError: the backend cannot run here.
         StageFailedError: something failed on the way; its ``report`` is the account up to there.
     """
-    return run_parts(config, partial(_opened, config, camera, arrivals, connection, ready))
 
-
-@contextmanager
-def _opened(
-    config: LiveConfig,
-    camera: Camera,
-    arrivals: Arrivals,
-    connection: Connection,
-    ready: Callable[[Desk], None],
-    stats: Stats,
-) -> Iterator[Parts]:
-    with contextlib.ExitStack() as opened:
-        source = open_browser(
+    def open_source() -> Source:
+        return open_browser(
             config.input,
             arrivals,
             live_settings(config),
@@ -93,23 +82,13 @@ def _opened(
             largest=camera.largest,
             rate_fps=camera.rate_fps,
         )
-        opened.callback(source.close)
-        effects = opened.enter_context(open_effects(config, source, 1, stats))
-        made = effects.chain.output(source.format)
-        # What an effect makes larger than is allowed is scaled down before it is sent.
-        video = replace(made, size=within(made.size, camera.largest))
-        desk = Desk(effects, lambda: stats.elapsed_seconds, video=video)
-        opened.callback(desk.close)
-        connection.measure = stats.add
-        sink = BrowserSink(config.outputs[0], video, connection.give)
-        ready(desk)
-        shown = numbered(source, effects)
-        yield Parts(
-            shown,
-            effects,
-            sink,
-            flow_of(config),
-            process=desk.process,
-            desk=desk,
-            losses=lambda: tuple(desk.failures),
-        )
+
+    def opened(stats: Stats) -> AbstractContextManager[Parts]:
+        def open_sink(_: Source, desk: Desk, _opened: ExitStack) -> Sink:
+            connection.measure = stats.add
+            ready(desk)
+            return BrowserSink(config.outputs[0], desk.video, connection.give)
+
+        return live_parts(config, open_source, open_sink, stats, largest=camera.largest)
+
+    return run_parts(config, opened)

@@ -28,11 +28,11 @@ class Limits:
     """What connections may take.
 
     Attributes:
-        connections: at a time, in all.
-        of_one_address: at a time, from one address: a browser opens half a dozen for a page, and others may
-            come from behind the same address.
+        connections: connections at a time, in all.
+        of_one_address: connections at a time from one address: a browser opens half a dozen for a
+            page, and others may come from behind the same address.
         head_seconds: within which a connection brings its first request, TLS included.
-        idle_seconds: after which one that asks for nothing more is closed.
+        idle_seconds: time after which one that asks for nothing more is closed.
     """
 
     connections: int = 256
@@ -48,10 +48,10 @@ class Gate:
     """Listens, and hands connections to the protocol of a server. Lives in one event loop.
 
     Args:
-        name: of the site, for the log.
+        name: name of the site, for the log.
         serve: makes the protocol for one connection.
         limits: see `Limits`.
-        tls: for https; None: http.
+        tls: certificate and key for https; None: http.
 
     Attributes:
         port: listened at.
@@ -160,8 +160,8 @@ class _Guest(asyncio.Protocol):
     Attributes:
         gate: told when it is closed.
         serve: makes the server's protocol.
-        socket: of the connection.
-        address: of the other side.
+        socket: socket of the connection.
+        address: address of the other side.
         asked: whether it has brought the head of a request.
     """
 

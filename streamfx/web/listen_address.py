@@ -20,8 +20,8 @@ class Place:
     """An address to listen at, and who may ask there.
 
     Attributes:
-        host: to listen at, without brackets; ``0.0.0.0`` or ``::`` for every address of the machine.
-        port: to listen at; 0 for any that is free.
+        host: host to listen at, without brackets; ``0.0.0.0`` or ``::`` for every address of the machine.
+        port: port to listen at; 0 for any that is free.
         names: further names the page may be asked for by, beside addresses and the machine's own name.
         token: what a visitor must know; None: nothing.
     """
@@ -40,7 +40,7 @@ class Place:
         """Return what to open in a browser, with the token where there is one.
 
         Args:
-            port: that is listened at.
+            port: port that is listened at.
             secure: whether by https.
         """
         host = self.host if self.host not in ("0.0.0.0", "::") else own_address()
@@ -77,7 +77,7 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> P
     there.
 
     Args:
-        text: as the user wrote it; what stands before the colon may be another word.
+        text: text as the user wrote it; what stands before the colon may be another word.
         names: see `Place`.
         token: False: whoever reaches the page may come in; for loopback only.
 

@@ -23,7 +23,7 @@ class RecordingState:
 
     Attributes:
         on: whether one goes on.
-        file: it is written to, or the last one was; None before the first.
+        file: file that is written to, or the last one that was; None before the first.
         problem: why it could not be started, or ended early.
     """
 
@@ -39,11 +39,11 @@ class Recorder:
     from any other.
 
     Args:
-        folder: where recordings go.
+        folder: place where recordings go.
         open_file: opens a file for the frames.
 
     Attributes:
-        folder: where recordings go.
+        folder: place where recordings go.
         notes: what was recorded, for the report.
         accounts: what became of the frames of each recording that has ended.
     """

@@ -52,8 +52,8 @@ class PageSink:
         text: the output as the user wrote it, ``web:[HOST:]PORT``.
         title: what the page says is shown.
         video: format of the frames.
-        desk: where the run is changed.
-        settings: of pages.
+        desk: place where the run is changed.
+        settings: settings of pages.
         open_file: opens a file for a recording.
 
     Attributes:

@@ -72,10 +72,10 @@ class Host:
     """What a visit needs of the house.
 
     Attributes:
-        limits: for each visitor.
+        limits: limits for each visitor.
         stun: addresses of STUN servers.
         config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
-        pool: where the run is waited for; has a thread for each visitor.
+        pool: place where the run is waited for; has a thread for each visitor.
         tell: called with a line when the visitor comes, and leaves.
         lose: called when the run of a visitor ended with losses that were no fault of the visitor's.
     """

@@ -163,6 +163,7 @@ class Visitors:
             effects=(effect,),
             factor=given.factor,
             backend=given.backend,
+            device=given.device,
             threads=self._shares.threads,
             report=report,
             source=SourceConfig(

@@ -13,7 +13,7 @@ from streamfx.backends.backend import Backend, CompilableEngine, CompiledEngine,
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.golden_check import check_golden
 from streamfx.backends.registry import NAMES, backends, choose, libraries
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.engine.folder import Engine, read_engine, write_engine
 from streamfx.engine.golden import Array, Golden, Tolerance, difference, roundoff_of, spread
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError

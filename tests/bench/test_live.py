@@ -8,7 +8,7 @@ import pytest
 
 from streamfx.bench.live import here_and_free, measure_live
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot

@@ -13,6 +13,7 @@ from streamfx.backends.store import CompiledStore
 from streamfx.bench.far_end import read_file
 from streamfx.bench.meter import PictureMeter
 from streamfx.capture.pattern import PatternSource, nearest_stamp
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.engine.folder import read_spec
 from streamfx.engine.spec import Kind
@@ -53,7 +54,9 @@ def test_the_number_can_be_read_after_every_shipped_effect_and_after_encoding(
         assert read == [frame.index for frame in sent], f"at factor {factor}"
         path = tmp_path / f"{factor}.mp4"
         sink = open_sink(
-            str(path), format=PatternSource("test:bars?size=320x180").format, preset="ultrafast", threads=1
+            str(path),
+            format=PatternSource("test:bars?size=320x180").format,
+            encoding=Encoding(preset="ultrafast", threads=1),
         )
         for frame in shown:
             sink.write(frame)

@@ -53,9 +53,8 @@ def test_programs_get_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_gpu_that_is_here_is_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "streamfx.hardware.nvidia.gpus", lambda: (Gpu("NVIDIA T4", (7, 5), 40, 1.59e9, 320e9),)
-    )
+    card = Gpu("NVIDIA T4", (7, 5), 40, 1.59e9, 320e9)
+    monkeypatch.setattr("streamfx.hardware.nvidia.gpus", lambda: (card,))
     assert main(["devices"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("GPU"))
     assert line == (

@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfx.config.transcode import LimitsConfig, QueueConfig, TranscodeConfig, load_config, schema
-from streamfx.config.values import FACTORS
+from streamfx.config.loading import load_config, schema
+from streamfx.config.transcode import LimitsConfig, QueueConfig, TranscodeConfig
+from streamfx.engine.factors import FACTORS
 from streamfx.errors import ConfigError
 
 FILES = {"input": "a.mp4", "output": "b.mp4"}
@@ -180,8 +181,8 @@ def test_problems_of_file_override_and_option_come_together(write: Write) -> Non
     path = write("codec: 1")
     assert problems(path, "quality=x", threads="many") == [
         "c.yaml:3:8: codec: must be text, found 1",
-        "--set quality=x: quality: must be a whole number, found 'x'",
         "threads: must be a whole number, found 'many'",
+        "--set quality=x: quality: must be a whole number, found 'x'",
     ]
 
 

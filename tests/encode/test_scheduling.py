@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamfx.capture.opening import open_source
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.encode.scheduling import ordinary_scheduling
 
@@ -35,7 +36,9 @@ def test_what_a_library_changes_is_changed_back() -> None:
 
 def test_av1_is_encoded_without_a_place_before_other_programs(tmp_path: Path) -> None:
     source = open_source("test:bars?size=128x72&frames=2")
-    sink = open_sink(str(tmp_path / "out.mkv"), format=source.format, codec="av1", preset="10")
+    sink = open_sink(
+        str(tmp_path / "out.mkv"), format=source.format, encoding=Encoding(codec="av1", preset="10")
+    )
     try:
         assert policies() == {os.SCHED_OTHER}
     finally:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.store import CompiledStore
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.engine.golden import Array
 from streamfx.factor import calibration as calibrate

@@ -11,11 +11,12 @@ import pytest
 
 import streamfx
 from streamfx.config.live import LiveConfig
-from streamfx.config.transcode import TranscodeConfig, load_config
+from streamfx.config.loading import load_config
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.factor.choice import LIVE_SHARE, budget, choose_factor, common_factors, workload_of
 from streamfx.factor.estimate import Prediction, Term
-from streamfx.factor.workload import Encoding
+from streamfx.factor.workload import CodedOutput
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
 from tests import engines, media
 
@@ -111,7 +112,7 @@ def test_what_is_read_and_written_counts(
 ) -> None:
     work = workload_of(settings(**options), VIDEO, one_at_a_time=False)
     assert work.decode == decode
-    assert work.encodings == (() if encode is None else (Encoding(encode, preset),))
+    assert work.encodings == (() if encode is None else (CodedOutput(encode, preset),))
     assert not work.one_at_a_time
 
 
@@ -119,7 +120,7 @@ def test_each_output_of_a_live_run_that_is_encoded_counts() -> None:
     outputs = ("rtmp://host/live", "null:", "out.webm", "virtual:")
     config = load_config(options={"input": "test:bars", "outputs": outputs}, model=LiveConfig)
     work = workload_of(config, VIDEO, one_at_a_time=True)
-    assert work.encodings == (Encoding("h264", "veryfast"), Encoding("vp9", "5"))
+    assert work.encodings == (CodedOutput("h264", "veryfast"), CodedOutput("vp9", "5"))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from streamfx.engine.cost import Layer
 from streamfx.errors import ConfigError
 from streamfx.factor import rates
 from streamfx.factor.estimate import Prediction, Term, predict
-from streamfx.factor.workload import EffectCost, Encoding, Workload
+from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.hardware.cpu import Cpu
 from streamfx.hardware.known_devices import KNOWN, known_machine
 from streamfx.hardware.machine import Machine
@@ -45,7 +45,7 @@ def test_the_network_takes_its_operations_over_the_rate_of_all_cores() -> None:
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_arithmetic_that_is_shown_gives_the_time_beside_it(name: str) -> None:
     machine = known_machine(name)
-    job = replace(JOB, encodings=(Encoding(), Encoding("hevc", "medium")))
+    job = replace(JOB, encodings=(CodedOutput(), CodedOutput("hevc", "medium")))
     for factor in FACTORS:
         for term in predict(machine, job, [replace(EFFECT, detail=factor > 2)], factor).terms:
             assert worked_out(term.how.partition("; alone")[0]) == pytest.approx(term.seconds, rel=0.02), term
@@ -140,7 +140,7 @@ def test_nothing_to_encode_and_nothing_to_decode_costs_nothing() -> None:
 
 
 def test_every_output_that_is_encoded_costs_and_has_a_thread_of_its_own() -> None:
-    slow, quick = Encoding("h264", "slow"), Encoding("h264", "ultrafast")
+    slow, quick = CodedOutput("h264", "slow"), CodedOutput("h264", "ultrafast")
     many = Machine("m", replace(CPU, usable_cores=64, physical_cores=64))
     both = predict(many, replace(JOB, encodings=(quick, slow)), [], 4)
     one = predict(many, replace(JOB, encodings=(slow,)), [], 4)
@@ -164,7 +164,7 @@ def test_a_gpu_decodes_and_encodes_itself_where_it_has_engines_for_that() -> Non
 def test_without_an_encoder_frames_go_to_the_processor_over_the_bus() -> None:
     terms = predict(known_machine("H100"), JOB, [EFFECT], 2).terms
     assert [(term.stage, term.resource) for term in terms][-2:] == [("download", "bus"), ("encode", "cpu")]
-    several = replace(JOB, encodings=(Encoding("hevc", None), Encoding()))
+    several = replace(JOB, encodings=(CodedOutput("hevc", None), CodedOutput()))
     terms = predict(known_machine("H100"), several, [EFFECT], 2).terms
     assert [term.stage for term in terms][-3:] == ["download", "encode", "encode"]
     blind = Machine("m", CPU, Gpu("no engines", (7, 5), 40, 1.5e9, 300e9))

@@ -20,9 +20,9 @@ import streamfx
 from streamfx.capture.files import gpu_decode as decode
 from streamfx.capture.files.file import FileSource
 from streamfx.capture.files.gpu_decode import DevicePictures, decoder_missing, faster, surface_of
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.gpu_encode import DevicePacker, device_format, picture_of, pixel_format
-from streamfx.encode.plan import EncodeSettings
 from streamfx.errors import DecodeError, SinkError, SourceOpenError
 from streamfx.gpu.layout import Form
 from streamfx.gpu.transfer import Residence, Room, held_of
@@ -314,8 +314,8 @@ def test_odd_sizes_are_not_decoded_on_a_device(at_home: Path) -> None:
 def test_a_sink_that_fails_lets_go_of_every_frame(at_home: Path) -> None:
     home = residence()
     frame = frame_of(DevicePictures(home).hold(decoded("nv12")), 8)
-    settings = EncodeSettings(pixel_format="nv12")
-    sink = FileSink(at_home / "out.mkv", frame.format, settings=settings, packing=partial(DevicePacker, home))
+    settings = Encoding(pixel_format="nv12")
+    sink = FileSink(at_home / "out.mkv", frame.format, encoding=settings, packing=partial(DevicePacker, home))
     sink.write(frame)
     sink.abort()
     del frame, sink

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 import streamfx
 from streamfx.cli import main
 from streamfx.errors import ConfigError, EngineNotFoundError
-from streamfx.jobs.batch import Show, run_batch
+from streamfx.jobs.batch import Show, State, run_batch
 from streamfx.jobs.inputs import find_items
 from streamfx.jobs.settings import load_batch
 from streamfx.jobs.summary import Outcome, Summary
@@ -171,4 +173,24 @@ def test_the_command_refuses_with_one_line(
 def test_a_stopped_batch_has_the_exit_code_of_ctrl_c() -> None:
     outcome = Outcome(source="a", output="b", state="not begun")
     summary = Summary(outcomes=(outcome,), settings={}, jobs=1, started_at="", seconds=1)
+    assert summary.exit_code == 130
+
+
+def test_ctrl_c_stops_what_runs_and_begins_nothing_more(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    asked = load_batch(options={"inputs": (str(tmp_path),), "output_dir": str(tmp_path / "out")})
+    stops = (
+        "import sys, time\nsys.stdin.readline()\n"
+        'print(\'{"progress": {"frames_out": 1, "frame_count": 9}}\', flush=True)\n'
+        "try:\n    time.sleep(200)\nexcept KeyboardInterrupt:\n"
+        '    print(\'{"ended": {"stopped": true}}\', flush=True)\n    sys.stdin.read()'
+    )
+
+    def meanwhile(state: State) -> None:
+        if state.running:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    summary = run_batch(asked, Show(state=meanwhile), command=[sys.executable, "-c", stops])
+    assert [outcome.state for outcome in summary.outcomes] == ["stopped", "not begun"]
     assert summary.exit_code == 130

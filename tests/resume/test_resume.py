@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 import streamfx
-from streamfx.config.transcode import TranscodeConfig, load_config
+from streamfx.config.loading import load_config
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot
 from streamfx.resume.work import Work, work_folder
 from streamfx.run.report import Report
 from tests import media
-from tests.jobs.contents import Contents, contents
+from tests.resume.contents import Contents, contents
 
 FRAMES = 90
 
@@ -114,8 +115,9 @@ def stopped_after(film: Path, output: Path, frames: int) -> Report:
 
 
 def test_segments_without_a_gap_hold_all_frames(film: Path, tmp_path: Path) -> None:
-    for ending, codec in ((".mp4", "hevc"), (".webm", "vp9"), (".mkv", "ffv1"), (".mov", "prores")):
-        output = tmp_path / f"out{ending}"
+    pairs = ((".mp4", "hevc"), (".mp4", "av1"), (".webm", "vp9"), (".mkv", "ffv1"), (".mov", "prores"))
+    for ending, codec in pairs:
+        output = tmp_path / f"{codec}{ending}"
         assert run(film, output, f"codec={codec}").exit_code == 0
         assert [found for found in streamfx.verify(film, output).differences if found.about != "depth"] == []
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from streamfx.backends.registry import backend_named, choose
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.encode.available_codecs import encoders
 from streamfx.errors import BackendUnavailableError, ConfigError
 from streamfx.gpu.transfer import Residence

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.config.transcode import load_config
+from streamfx.config.loading import load_config
 from streamfx.errors import SinkError
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
 from streamfx.pipeline.flow import Ending, RunResult

@@ -12,8 +12,8 @@ import av
 import pytest
 
 import streamfx
+from streamfx.config.loading import load_config
 from streamfx.config.serve import ServeConfig
-from streamfx.config.transcode import load_config
 from streamfx.engine.library import list_effects
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot

@@ -23,6 +23,7 @@ import pytest
 import streamfx
 from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.config.live import LiveConfig, WebConfig
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame
@@ -56,7 +57,9 @@ def page(*effects: str, **settings: object) -> Iterator[Page]:
     with bench(*effects) as table:
 
         def open_file(path: Path) -> Any:
-            return open_sink(str(path), format=table.source.format, preset="ultrafast", overwrite=False)
+            return open_sink(
+                str(path), format=table.source.format, encoding=Encoding(preset="ultrafast", overwrite=False)
+            )
 
         config = WebConfig.model_validate({"token": False} | settings)
         sink = PageSink("web:0", "bars", table.source.format, table.desk, config, open_file)
@@ -177,7 +180,7 @@ def test_pictures_are_no_wider_than_asked_for_and_colours_are_right() -> None:
             assert abs(green - 191) < 12
             assert abs(red - 191) < 12
 
-    with page("tiny", width=80, quality=95) as shown:
+    with page("tiny", width=80, quality=2) as shown:
         go(visit(shown))
 
 

@@ -22,8 +22,8 @@ import pytest
 from aiortc import RTCPeerConnection
 
 from streamfx.capture.pattern import PatternSource
+from streamfx.config.loading import load_config
 from streamfx.config.serve import ServeConfig, VisitorsConfig
-from streamfx.config.transcode import load_config
 from streamfx.errors import ConfigError, FrameError, SinkError
 from streamfx.generate.effect import Effect
 from streamfx.media.frame import Frame

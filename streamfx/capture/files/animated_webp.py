@@ -39,7 +39,7 @@ class _Part:
 
     Attributes:
         place: (top, left, height, width) in the whole picture.
-        duration_ms: how long it is shown.
+        duration_ms: time for which it is shown.
         blended: whether it is laid over what is there, and does not replace it.
         disposed: whether its place is emptied after it.
         data: the picture as a WebP file of its own.

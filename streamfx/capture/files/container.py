@@ -108,8 +108,8 @@ def best_video(container: InputContainer, name: str, notes: list[str]) -> VideoS
 
     Args:
         container: the open file.
-        name: of the source, for messages.
-        notes: where to say which other video streams are left out.
+        name: name of the source, for messages.
+        notes: notes, to say which other video streams are left out.
 
     Raises:
         SourceOpenError: there is none that can be decoded.

@@ -30,10 +30,10 @@ class Decoding:
     Args:
         container: the open file.
         video: whose pictures are wanted.
-        name: of the source, for messages.
-        extras: where the other packets go.
+        name: name of the source, for messages.
+        extras: place where the other packets go.
         clock: sets times right where a container's clock jumps.
-        notes: where to say what cannot be passed on.
+        notes: notes, to say what cannot be passed on.
         prepared: what pictures pass through; None where they stay on a device.
         decoder: decodes the pictures; None: the stream's own.
 

@@ -49,7 +49,7 @@ class FileSource:
     Args:
         address: a path, ``-`` for standard input, or the address of a file on a web server.
         threads: decoder threads; None for one per processor.
-        pictures: where decoded pictures are to stay on a device.
+        pictures: place where decoded pictures are to stay on a device.
         preparation: what is done to pictures first; None: what is usual.
 
     Attributes:

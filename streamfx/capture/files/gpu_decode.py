@@ -33,7 +33,7 @@ class DevicePictures:
     """Takes decoded pictures over into a ring, so that the decoder has its own back at once.
 
     Args:
-        residence: where to; on the CPU FFmpeg's decoders for it decode, and the rest is the same.
+        residence: destination; on the CPU FFmpeg's decoders for it decode, and the rest is the same.
     """
 
     def __init__(self, residence: Residence) -> None:

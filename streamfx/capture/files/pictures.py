@@ -53,7 +53,7 @@ class PictureSource:
     Attributes:
         photos: what the files of the frames hold beside the pixels, by the number of the frame. Grows while
             reading.
-        names: of all files, in order.
+        names: names of all files, in order.
         (the others are those of ``Source``)
 
     Raises:

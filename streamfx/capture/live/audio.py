@@ -19,7 +19,7 @@ class Beside:
     """Hands packets of sound on to the outputs, in the time of the output. Used by one thread.
 
     Args:
-        extras: where outputs find them.
+        extras: place where outputs find them.
     """
 
     def __init__(self, extras: Extras) -> None:
@@ -33,7 +33,7 @@ class Beside:
         """Hand a packet on.
 
         Args:
-            packet: with the times of its connection.
+            packet: packet with the times of its connection.
             index: number of its stream.
             shift_seconds: what pictures are shifted by; None before the first picture of a connection: then
                 there is nothing to be in step with.

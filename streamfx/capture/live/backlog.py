@@ -28,9 +28,9 @@ class Backlog:
         """Return whether a packet is old.
 
         Args:
-            seconds: its decoding time by the source's clock; None when it has none.
-            now: when it came, by the wall clock.
-            waited_seconds: how long it was waited for.
+            seconds: decoding time by the source's clock; None when it has none.
+            now: time when it came, by the wall clock.
+            waited_seconds: time for which it was waited for.
 
         Example:
             >>> backlog = Backlog()

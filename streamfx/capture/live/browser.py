@@ -54,12 +54,12 @@ def open_browser(
     that the camera is said to have; pictures of another size are scaled into it.
 
     Args:
-        name: for messages and the report.
+        name: name for messages and the report.
         arrivals: the pictures.
         settings: time limits and more.
         size: (height, width) of the camera's pictures; None: that of the first one that comes.
         largest: (height, width) that frames have at most, turned either way; None: no limit.
-        rate_fps: of the camera; None when not known.
+        rate_fps: rate of the camera; None when not known.
 
     Raises:
         ConfigError: options are set, and a browser's camera has none.
@@ -96,11 +96,11 @@ class BrowserConnection:
     already.
 
     Args:
-        name: for messages.
+        name: name for messages.
         arrivals: the pictures.
         settings: time limits.
-        rate_fps: of the camera; None when not known.
-        most_pixels: that a picture may have; None: no limit.
+        rate_fps: rate of the camera; None when not known.
+        most_pixels: most pixels that a picture may have; None: no limit.
 
     Raises:
         SourceOpenError: no picture came in time.

@@ -54,7 +54,7 @@ def open_camera(
     (``format=mjpg``; nv12, yuyv, any); what the camera agreed to is in ``notes``.
 
     Args:
-        text: as the user wrote it.
+        text: text as the user wrote it.
         settings: time limits and more; its options are properties of the camera, such as ``exposure``.
         open_device: opens a device by number or path; None: OpenCV.
 
@@ -80,7 +80,7 @@ class CameraConnection:
     It is opened in a thread: drivers may take twenty seconds, or for ever.
 
     Args:
-        name: of the camera, for messages.
+        name: name of the camera, for messages.
         settings: time limits.
         open_device: opens it.
         wanted: size, rate and format to ask for.

@@ -26,7 +26,7 @@ class PictureArrived:
     """A decoded picture, and when its data came.
 
     Attributes:
-        picture: with a time and its unit where the source states one.
+        picture: picture with a time and its unit where the source states one.
         arrived_ns: monotonic clock.
     """
 
@@ -40,7 +40,7 @@ class PacketArrived:
 
     Attributes:
         index: number of its stream: in the connection, as an event of the receiver in the first connection.
-        packet: as it came.
+        packet: packet as it came.
     """
 
     index: int
@@ -86,9 +86,9 @@ class PacketConnection(Protocol):
     """A connection that gives coded packets, until it is lost. Used by one thread.
 
     Attributes:
-        video: its video stream.
+        video: video stream.
         others: the streams that are not video.
-        finite: it has an end that is meant, as a recording has.
+        finite: whether it has an end that is meant, as a recording has.
         notes: what is worth knowing about it.
     """
 

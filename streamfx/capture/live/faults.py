@@ -49,7 +49,7 @@ class Faults:
 
     Attributes:
         text: the source as the user wrote it, for messages.
-        values: by name.
+        values: values by name.
         settings: time limits of the source.
         closed: set when the source is closed, so that no fault outlasts it.
     """

@@ -41,8 +41,8 @@ class JitterBuffer:
         """Return how long after its arrival a picture is to be handed out.
 
         Args:
-            seconds: its time in the stream.
-            arrived_at: when it came, by the wall clock.
+            seconds: time in the stream.
+            arrived_at: time when it came, by the wall clock.
         """
         late = arrived_at - seconds  # its size says nothing, the differences do
         last_seconds = self._late[-1][0] if self._late else seconds

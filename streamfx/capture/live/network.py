@@ -40,7 +40,7 @@ def open_network(
     What comes over HTTP and HLS comes in bursts, so it is handed out at its times.
 
     Args:
-        address: as the user wrote it.
+        address: address as the user wrote it.
         settings: time limits and more; None: the usual ones.
         threads: decoder threads; None for one per processor.
 

@@ -15,9 +15,9 @@ class Absence:
 
     Attributes:
         at_seconds: time of the output at which it began.
-        began_at: the same in the monotonic clock, seconds.
+        began_at: beginning in the monotonic clock, seconds.
         reason: why, in words.
-        seconds: how long it has lasted.
+        seconds: time for which it has lasted.
         repeated: pictures that stood in meanwhile.
     """
 
@@ -32,10 +32,10 @@ class Absences:
     """Notes when a source is away and when it is back. Used by one thread.
 
     Args:
-        name: of the source, for the log.
+        name: name of the source, for the log.
 
     Attributes:
-        all: those there were, the one that goes on included.
+        all: outages so far, the one that goes on included.
     """
 
     def __init__(self, name: str) -> None:
@@ -48,7 +48,7 @@ class Absences:
 
         Args:
             at_seconds: time of the output.
-            reason: for one that begins.
+            reason: reason for one that begins.
         """
         if self._now is None:
             self._now = Absence(at_seconds, time.monotonic(), reason)

@@ -74,14 +74,14 @@ class Receiver:
 
     Args:
         connect: opens a connection; raises SourceOpenError.
-        reconnect: when to try again.
-        name: of the source, for messages.
+        reconnect: rule for when to try again.
+        name: name of the source, for messages.
 
     Attributes:
         events: what happened, in order. Cancelled by ``stop``.
         streams: the streams beside the video, known after the first ``Connected``. Their templates are copies
             that outlive the connection.
-        connections: how many there were.
+        connections: number of connections so far.
     """
 
     def __init__(self, connect: Callable[[], Connection], reconnect: Backoff, name: str) -> None:

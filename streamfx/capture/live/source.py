@@ -43,7 +43,7 @@ class LiveSource:
     size, shape or format are brought into the format of the first, or into the one that is expected.
 
     Args:
-        name: as the user wrote it.
+        name: name as the user wrote it.
         connect: opens a connection.
         settings: time limits, what is shown while it is away, when it is tried again.
         paced: hand pictures out at their times, because they do not come at them by themselves.

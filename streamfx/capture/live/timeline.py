@@ -47,7 +47,7 @@ class Timeline:
         """Return the time of a picture that came; a millisecond later than that of the one before, or more.
 
         Args:
-            seconds: its time by the source's clock; None when it has none.
+            seconds: time by the source's clock; None when it has none.
             now: wall clock, in seconds.
             keep_pace: leave room in the output for the time that a lost connection took, as stand-ins do.
         """

@@ -19,7 +19,7 @@ class Cover:
     """A cover picture.
 
     Attributes:
-        name: of the picture as a file.
+        name: name of the picture as a file.
         mime_type: image/jpeg or image/png.
         data: the picture as a file.
     """

@@ -12,6 +12,7 @@ from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.durations import Durations
 from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
 from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
@@ -22,7 +23,7 @@ from streamfx.encode.files.trial import prove
 from streamfx.encode.files.verify import Expected, ExpectedStream
 from streamfx.encode.files.written_times import WrittenTimes
 from streamfx.encode.pixels import Packer, Packing, Packs
-from streamfx.encode.plan import EncodeSettings, plan_output
+from streamfx.encode.plan import plan_output
 from streamfx.encode.tracks.copying import (
     StreamCopier,
     copy_tags,
@@ -49,16 +50,16 @@ class FileSink:
     then.
 
     Args:
-        path: where to; the ending says the container.
+        path: destination; the ending says the container.
         video: format of the frames.
         extras: sound, subtitles, tags to keep; None for none. The source must be open, and not be read yet.
         source_path: the file being read, which must not be overwritten.
-        settings: how to encode.
+        encoding: how to encode.
         packing: makes what hands frames to the encoder.
 
     Attributes:
-        path: where to.
-        recipe: how frames are coded: the plan, and what hands them to the encoder.
+        path: destination.
+        recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
         notes: what was converted or left out, for the report.
         (the others are those of ``Sink``)
@@ -75,16 +76,16 @@ class FileSink:
         *,
         extras: Extras | None = None,
         source_path: Path | None = None,
-        settings: EncodeSettings | None = None,
+        encoding: Encoding | None = None,
         packing: Packing = Packer,
     ) -> None:
-        settings = settings or EncodeSettings()
+        encoding = encoding or Encoding()
         self.name, self.path = str(path), path
         self.frames_written = self.packets_written = 0
-        self._plan = plan_output(path, video, settings)
+        self._plan = plan_output(path, video, encoding)
         self._coded = False
         self.notes = self._plan.conversions()
-        refuse_target(path, source_path, settings.overwrite)
+        refuse_target(path, source_path, encoding.overwrite)
         self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
@@ -99,7 +100,7 @@ class FileSink:
         self._out: OutputContainer | None = None
         self._file: OutputFile | None = None
         try:
-            self._file = OutputFile(path, replace=settings.overwrite)
+            self._file = OutputFile(path, replace=encoding.overwrite)
             self._note_through(self._file)
             self._out = self._opened(self._file, extras)
         except BaseException as error:

@@ -37,7 +37,7 @@ def state_languages(index: bytearray, languages: Sequence[str | None]) -> None:
 
     Args:
         index: the box ``moov``.
-        languages: of the streams, in the order they were added; None for one that is not stated.
+        languages: languages of the streams, in the order they were added; None for one that is not stated.
     """
     tracks = [start for kind, start in children(index, 0) if kind == b"trak"]
     tracks = [track for track in tracks if track_kind(index, track) in _KINDS]

@@ -35,8 +35,8 @@ def lost_tags(data: bytes, out: OutputContainer, extras: Extras, ending: str) ->
     Args:
         data: such a file, complete but for most of the pictures and sound.
         out: the output, with everything that is to be in it.
-        extras: of the source.
-        ending: of the file, for the text.
+        extras: extras of the source.
+        ending: ending of the file, for the text.
     """
     try:
         file = av.open(io.BytesIO(data), "r", metadata_errors="surrogateescape")
@@ -50,9 +50,9 @@ def tags_without_a_place(extras: Extras, streams: Iterable[Stream], ending: str)
     """Return what is to be said where a file holds no tags at all: transport streams, GIF, pictures.
 
     Args:
-        extras: of the source.
-        streams: of the output, beside the pictures.
-        ending: of the file, for the text.
+        extras: extras of the source.
+        streams: streams of the output, beside the pictures.
+        ending: ending of the file, for the text.
     """
     names = [key for key in extras.metadata if _matters(key)]
     names += [

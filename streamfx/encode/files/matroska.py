@@ -36,9 +36,9 @@ class ShownSize:
     """At which size a picture is shown whose pixels are not square.
 
     Attributes:
-        height: in pixels, or the second part of the ratio of the sides.
-        width: in pixels, or the first part of the ratio.
-        is_ratio: which of the two.
+        height: height in pixels, or the second part of the ratio of the sides.
+        width: width in pixels, or the first part of the ratio.
+        is_ratio: whether height and width are a ratio.
     """
 
     height: int
@@ -51,7 +51,7 @@ def shown_size(size: tuple[int, int], shape: Fraction, *, pixels_only: bool) -> 
 
     Args:
         size: (height, width) of the picture in pixels.
-        shape: of a pixel, width to height.
+        shape: shape of a pixel, width to height.
         pixels_only: round to whole pixels, which is all that WebM knows.
 
     Example:

@@ -40,9 +40,9 @@ def finish_index(
 
     Args:
         path: the finished file.
-        video_seconds: from the first picture to the end of the last.
+        video_seconds: time from the first picture to the end of the last.
         covers: pictures that players show for the file.
-        languages: of the streams, in the order they were added; None for one that is not stated.
+        languages: languages of the streams, in the order they were added; None for one that is not stated.
 
     Returns:
         None when done; a sentence for the report when the index was left at the end, which still plays.

@@ -41,7 +41,7 @@ class OutputFile:
 
     Attributes:
         through: whether it is written through.
-        partial: where it is until then.
+        partial: place where it is until then.
 
     Raises:
         OSError: it cannot be created.

@@ -30,9 +30,9 @@ class PictureWriter:
     """Makes picture files of frames of one format.
 
     Args:
-        path: of a picture; its ending says the kind.
+        path: path of a picture; its ending says the kind.
         video: format of the frames.
-        quality: of JPEG, 2 (best) to 31; None for 3.
+        quality: quality of JPEG, 2 (best) to 31; None for 3.
 
     Attributes:
         notes: what is converted or left out.

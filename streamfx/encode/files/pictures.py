@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 
 from streamfx.encode.containers import CONTAINERS
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.lost_tags import tags_without_a_place
 from streamfx.encode.files.picture_file import ENDINGS, PictureWriter
 from streamfx.errors import ConfigError, SinkError
@@ -32,7 +33,7 @@ class Photos:
     """The picture files that frames come from.
 
     Attributes:
-        names: of all, in order, without folders.
+        names: names of all, in order, without folders.
         files: what they hold beside their pixels, by the number of the frame.
     """
 
@@ -62,8 +63,7 @@ class PictureSink:
         video: format of the frames; in a folder each frame may have its own.
         photos: the files that frames come from; None where they come from none.
         extras: what a film holds beside its pictures, which is left out; None without.
-        quality: of JPEG, 2 (best) to 31; None for 3.
-        overwrite: whether pictures of these names may be replaced.
+        encoding: encoding, whose quality is that of JPEG, 2 (best) to 31, 3 by default.
 
     Raises:
         ConfigError: not a kind of picture that can be written, or a quality it does not have.
@@ -77,10 +77,11 @@ class PictureSink:
         *,
         photos: Photos | None = None,
         extras: Extras | None = None,
-        quality: int | None = None,
-        overwrite: bool = True,
+        encoding: Encoding | None = None,
     ) -> None:
         path, folder = Path(text), takes_any_size(text)
+        encoding = encoding or Encoding()
+        quality, overwrite = encoding.quality, encoding.overwrite
         self.name, self.notes = text, list[str]()
         self.frames_written = self.packets_written = 0
         self._photos = photos

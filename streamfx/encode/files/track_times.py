@@ -26,7 +26,7 @@ def set_track_times(index: bytearray, video_seconds: Fraction) -> None:
 
     Args:
         index: the box ``moov``.
-        video_seconds: from the first picture to the end of the last.
+        video_seconds: time from the first picture to the end of the last.
     """
     timescale = _timescale(index, find(index, 0, b"mvhd")[1])
     # A box that grows moves those behind it, so the last track comes first.

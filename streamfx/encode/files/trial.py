@@ -25,8 +25,8 @@ def prove(
 
     Args:
         out: the output, its header written, so that what is known of its streams is final.
-        options: those of its container.
-        extras: of the source; the first packets that have come are tried.
+        options: options of its container.
+        extras: extras of the source; the first packets that have come are tried.
         copier: what brings them into the output.
 
     Raises:

@@ -26,9 +26,9 @@ class ExpectedStream:
     """A copied stream as it was sent.
 
     Attributes:
-        name: for messages.
+        name: name for messages.
         kind: audio, subtitle, data, …
-        packets: how many were sent.
+        packets: number of packets sent.
         size_bytes: what was in them, where packets do not count: containers cut uncompressed sound as they
             like. None elsewhere.
         first_seconds: time of the first; None without any.

@@ -17,7 +17,7 @@ class WrittenTimes:
     Attributes:
         first_seconds: time of the first picture.
         last_seconds: time of the last one.
-        end_seconds: when the last one ends.
+        end_seconds: time when the last one ends.
     """
 
     def __init__(self, tick_seconds: Fraction | None) -> None:
@@ -41,7 +41,7 @@ class WrittenTimes:
         """Yield what became of times that the container cannot state.
 
         Args:
-            ending: of the file, for the text.
+            ending: ending of the file, for the text.
         """
         if self._tick_seconds is None:
             return

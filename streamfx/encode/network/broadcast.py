@@ -45,10 +45,10 @@ class Broadcast:
     """A connection to an output, open and ready. It is not used again once something has failed.
 
     Args:
-        route: where to.
+        route: destination.
         plan: how to encode.
-        extras: where sound comes from; None for none.
-        streams: which of it is sent.
+        extras: place where sound comes from; None for none.
+        streams: tracks that are sent.
         open_seconds: give up opening after this time.
         write_seconds: a server that takes nothing for so long is gone.
         closing: set when nobody wants it any more, while it is being opened.
@@ -183,7 +183,7 @@ class Relay:
     """The process that holds the connection (see ``relay.py``), as a file that is written to.
 
     Args:
-        write_seconds: how long a write may wait.
+        write_seconds: time for which a write may wait.
     """
 
     def __init__(self, write_seconds: float) -> None:
@@ -232,8 +232,8 @@ class Relay:
         """Let it connect, and wait until the server has accepted the stream.
 
         Args:
-            task: where to, and what will be sent.
-            limit_seconds: how long that may take.
+            task: destination, and what will be sent.
+            limit_seconds: time for which that may take.
             closing: set when nobody wants it any more.
 
         Raises:

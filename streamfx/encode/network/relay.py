@@ -26,9 +26,9 @@ class Task:
     """What a relay is to do.
 
     Attributes:
-        address: where to.
+        address: destination.
         muxer: FFmpeg's name.
-        options: of the muxer.
+        options: options of the muxer.
         sample: a stream of the same kind with next to nothing in it, base64. The relay connects on the
             strength of it, before there is a picture.
     """

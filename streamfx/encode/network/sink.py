@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import av
 
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.network.broadcast import Broadcast
 from streamfx.encode.network.targets import Route, route_of
 from streamfx.encode.pixels import Packer
-from streamfx.encode.plan import EncodeSettings, OutputPlan, plan
+from streamfx.encode.plan import OutputPlan, plan
 from streamfx.encode.sink import AWAY
 from streamfx.encode.tracks.selection import streams_to_copy
 from streamfx.errors import SinkAwayError, SinkError
@@ -39,8 +40,8 @@ class Delivery:
         open_seconds: give up opening after this time.
         write_seconds: an output that takes nothing for so long is lost.
         bitrate_kbps: upper limit of the video's bit rate; None for constant quality alone.
-        keyframe_seconds: at least one picture in this time can be joined at.
-        reconnect: when a lost output is tried again.
+        keyframe_seconds: longest time between two pictures that can be joined at.
+        reconnect: times when a lost output is tried again.
         wait: an output that is away at the start is waited for, while frames go past it.
     """
 
@@ -62,11 +63,11 @@ class NetworkSink:
         text: the output as the user wrote it.
         video: format of the frames.
         extras: sound to send along; what the output cannot take is left out. None for none.
-        settings: how to encode.
+        encoding: how to encode.
         delivery: time limits, and when a lost output is tried again.
 
     Attributes:
-        losses: how many times the connection was lost.
+        losses: number of times that the connection was lost.
         (the others are those of ``Sink``)
 
     Raises:
@@ -81,14 +82,14 @@ class NetworkSink:
         video: VideoFormat,
         *,
         extras: Extras | None = None,
-        settings: EncodeSettings | None = None,
+        encoding: Encoding | None = None,
         delivery: Delivery | None = None,
     ) -> None:
         self._delivery = delivery = delivery or Delivery()
-        settings = settings or EncodeSettings()
-        self._route = route_of(text, keyframe_seconds=delivery.keyframe_seconds, overwrite=settings.overwrite)
+        encoding = encoding or Encoding()
+        self._route = route_of(text, keyframe_seconds=delivery.keyframe_seconds, overwrite=encoding.overwrite)
         self.name = self._route.name
-        self._plan = low_delay_plan(self._route, video, settings, delivery)
+        self._plan = low_delay_plan(self._route, video, encoding, delivery)
         self.notes = self._plan.conversions()
         self.frames_written = self.packets_written = self.losses = 0
         self._extras = extras
@@ -229,18 +230,16 @@ class NetworkSink:
             ready.abort()
 
 
-def low_delay_plan(
-    route: Route, video: VideoFormat, settings: EncodeSettings, delivery: Delivery
-) -> OutputPlan:
+def low_delay_plan(route: Route, video: VideoFormat, encoding: Encoding, delivery: Delivery) -> OutputPlan:
     """Return how to encode ``video`` for ``route`` so that every picture leaves as soon as it came.
 
     Raises:
         ConfigError: codec, preset and quality do not go together.
     """
-    settings = replace(settings, pixel_format=settings.pixel_format or _DISPLAYABLE)
-    made = plan(route.name, route.kind, route.container, video, settings)
+    encoding = replace(encoding, pixel_format=encoding.pixel_format or _DISPLAYABLE)
+    made = plan(route.name, route.kind, route.container, video, encoding)
     options = made.encoder_options | _LOW_DELAY.get(made.codec.encoder, {})
     if delivery.bitrate_kbps is not None:
         limit = f"{delivery.bitrate_kbps}k"
         options |= {"maxrate": limit, "bufsize": limit}
-    return replace(made, encoder_options=options | dict(settings.options), low_delay=True)
+    return replace(made, encoder_options=options | dict(encoding.options), low_delay=True)

@@ -26,9 +26,9 @@ class WindowTask:
     """What is to be shown.
 
     Attributes:
-        title: of the window.
-        width: of the pictures, in pixels.
-        height: of the pictures, in pixels.
+        title: title of the window.
+        width: width of the pictures, in pixels.
+        height: height of the pictures, in pixels.
     """
 
     title: str
@@ -50,8 +50,8 @@ def show(task: WindowTask, pictures: queue.Queue[bytes | None], say: IO[str], sd
 
     Args:
         task: what is shown.
-        pictures: as they come; None at their end.
-        say: where it is said how things stand.
+        pictures: pictures as they come; None at their end.
+        say: place where it is said how things stand.
         sdl: pygame.
 
     Raises:

@@ -30,7 +30,7 @@ def build_network(family: str, options: Mapping[str, object], weights: bytes) ->
     """Return the network of an engine, in evaluation mode, float32, on the CPU.
 
     Args:
-        family: of the generator, a key of `FAMILIES`.
+        family: family of the generator, a key of `FAMILIES`.
         options: arguments of the family's class.
         weights: a safetensors file.
 

@@ -24,7 +24,7 @@ def check_network(family: type[nn.Module], options: Mapping[str, object], weight
     """Check, before it is made, that a network is as large as its weights.
 
     Args:
-        family: its class.
+        family: class of the network.
         options: arguments of the class.
         weights: a safetensors file.
 

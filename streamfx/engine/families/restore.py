@@ -49,7 +49,7 @@ class Restore(nn.Module):
         middle: Channels at a quarter.
         low: Channels at an eighth.
         near_blocks: Residual blocks on each side of the U at half size.
-        middle_blocks: The same at a quarter.
+        middle_blocks: Blocks at a quarter.
         low_blocks: Residual blocks at an eighth.
 
     Example:

@@ -68,7 +68,7 @@ class SuperResolution(nn.Module):
 
     Args:
         features: Channels, at the size of the input.
-        rounds: Of back-projection.
+        rounds: Rounds of back-projection.
 
     Example:
         >>> import torch

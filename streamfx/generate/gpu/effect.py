@@ -33,7 +33,7 @@ class Step:
 
     Args:
         network: the engine.
-        residence: where frames live.
+        residence: place where frames live.
     """
 
     def __init__(self, network: Network, residence: Residence) -> None:
@@ -57,7 +57,7 @@ class Step:
             frame: is brought to the device where it is not there.
             factor: how many times smaller the network's picture is, 1 or more.
             strength: 0..1.
-            noise: for engines that take some.
+            noise: noise for engines that take some.
             measure: is told how long the device took, when a later frame comes and it is known.
         """
         frame = self._residence.up(frame)

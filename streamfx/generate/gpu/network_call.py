@@ -22,11 +22,11 @@ class DeviceCall:
 
     Args:
         engine: the network.
-        lane: to work in.
+        lane: lane to work in.
         reduced: (N, h, w) of the host: what the network sees; this and the others as for `CompiledEngine`.
         to_rgb: (3, 4) float32.
         from_rgb: (3, 4) float32.
-        factor: how many times smaller the picture is than the full one, 1 or more.
+        factor: ratio of the full size to the reduced one, 1 or more.
 
     Attributes:
         heads: (1, C, H, W) on the device: what the latest call gave, once the lane is there.

@@ -32,8 +32,8 @@ class Placing:
 
     Args:
         engine: whose heads are placed or added, and of the frame's size.
-        compiled: the same, on a device.
-        kind: of picture.
+        compiled: engine compiled for a device.
+        kind: kind of picture.
         device: where.
     """
 

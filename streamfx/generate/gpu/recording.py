@@ -30,8 +30,8 @@ class Recording:
 
     Args:
         network: the engine.
-        kind: of picture.
-        lane: to record in, while frames are done in another one.
+        kind: kind of picture.
+        lane: lane to record in, while frames are done in another one.
     """
 
     def __init__(self, network: Network, kind: Kind, lane: Lane) -> None:

@@ -23,8 +23,8 @@ class Network:
     """What is to be known of an engine here.
 
     Attributes:
-        name: for messages; says how it runs as well.
-        engine: on the device.
+        name: name for messages; says how it runs as well.
+        engine: engine on the device.
         stride: what both sides of the reduced picture are multiples of.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
         fine_luma: how many times finer than the reduced picture the luma is that it sees besides; 0: none.

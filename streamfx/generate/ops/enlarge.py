@@ -22,8 +22,8 @@ def enlarge_twice(planes: Array, threads: int | None = None) -> Array:
     """Return (C, 2h, 2w) planes from (C, h, w) ones, float32.
 
     Args:
-        planes: to enlarge, at least one sample each way.
-        threads: how many threads share the rows; None for all cores this process may use.
+        planes: planes to enlarge, at least one sample each way.
+        threads: number of threads that share the rows; None for all cores this process may use.
 
     Example:
         >>> import numpy as np

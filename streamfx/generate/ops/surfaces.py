@@ -53,7 +53,7 @@ def fuse_surface(
         reduced: (B, 3, h, w) float32 or float16, what the network saw, the planes of each picture contiguous;
             with 7 heads or more only.
         code_range: limited or full; bounds the translated picture.
-        chroma_location: where chroma samples lie; unknown counts as left-sited.
+        chroma_location: place where chroma samples lie; unknown counts as left-sited.
         strength: 0..1, one or one per picture. A tensor (1,) or (B,) float32 is read when the kernel runs,
             so that it can be changed between two replays of a CUDA graph; it is not checked.
         max_displacement_pixels: bound of the displacement, in small-picture pixels.
@@ -61,7 +61,7 @@ def fuse_surface(
             so that one look now and then tells of every frame since the last, whenever waiting costs
             nothing. The picture then is one all the same: what is not a number counts as the lowest it may
             be.
-        out: where to write to: as ``surface``, in other memory; None: new memory.
+        out: surface to write to, like ``surface``, in other memory; None: new memory.
         tile: what one program of the kernel does; None for what suits GPUs.
 
     Raises:
@@ -117,8 +117,8 @@ def place_surface(
         small: Y, U and V, each (B, h, w) float32 or float16 in code values, rows contiguous; U and V of one
             size and one padding. They span the planes exactly.
         code_range: limited or full; bounds the small picture where it takes the place of the source's.
-        shift: where chroma samples lie, (y, x) in samples: `colour.chroma_shift` for a small picture on one
-            grid, (0, 0) for one whose planes lie as those of the source.
+        shift: place where chroma samples lie, (y, x) in samples: `colour.chroma_shift` for a small
+            picture on one grid, (0, 0) for one whose planes lie as those of the source.
         strength: see `fuse_surface`.
         not_finite: see `fuse_surface`. What is not a number counts as the lowest code, or adds nothing.
         added: whether the small picture is added; else it takes the place of the source's.
@@ -168,7 +168,7 @@ def reduce_surface(
     Args:
         surface: source. Not changed.
         small_size: (h, w) of the result in pixels.
-        chroma_location: where chroma samples lie; unknown counts as left-sited.
+        chroma_location: place where chroma samples lie; unknown counts as left-sited.
         fine: how many times finer than the reduced picture, each way, the luma is that ``fine * fine`` more
             channels hold; 0: none.
         out: contiguous float32 or float16 to write to, for a network that computes in it; None: new memory,
@@ -204,7 +204,7 @@ def reduce_each(
     Args:
         surface: source. Not changed.
         small: Y, U and V to write to, as for `place_surface`; they span the planes exactly.
-        shift: where chroma samples lie, see `place_surface`.
+        shift: place where chroma samples lie, see `place_surface`.
         tile: see `reduce_surface`.
 
     Raises:

@@ -12,6 +12,7 @@ import pytest
 
 from streamfx.capture.live.audio import Beside
 from streamfx.capture.pattern import PatternSource
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.media.tracks import Extras, ExtraStream
 
@@ -43,7 +44,10 @@ def test_sound_of_a_sender_that_was_started_anew_goes_into_every_file(
         stream = source.streams.audio[0]
         extras = Extras((ExtraStream(stream.index, "audio", stream.codec_context.name, stream),))
         sink = open_sink(
-            str(tmp_path / f"out.{ending}"), format=pictures.format, extras=extras, preset="ultrafast"
+            str(tmp_path / f"out.{ending}"),
+            format=pictures.format,
+            extras=extras,
+            encoding=Encoding(preset="ultrafast"),
         )
         extras.start()
         beside, end_seconds = Beside(extras), Fraction(0)

@@ -15,6 +15,7 @@ from streamfx.capture.live.settings import Gap, LiveSettings
 from streamfx.capture.live.source import LiveSource
 from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.errors import SourceOpenError
 from streamfx.media.av_planes import plane_array
@@ -124,7 +125,7 @@ def test_a_recording_over_http_is_read_to_its_end_with_its_sound(tmp_path: Path)
 
 def test_hls_that_was_written_here_is_read_here(tmp_path: Path) -> None:
     pattern = open_source("test:bars?size=96x64&fps=50&frames=40")
-    sink = open_sink(f"hls:{tmp_path}", format=pattern.format, preset="ultrafast")
+    sink = open_sink(f"hls:{tmp_path}", format=pattern.format, encoding=Encoding(preset="ultrafast"))
     while (frame := pattern.read()) is not None:
         assert sink.write(frame) is None
     sink.finish()

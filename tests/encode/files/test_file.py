@@ -14,6 +14,7 @@ import pytest
 
 from streamfx.capture.files.file import FileSource
 from streamfx.capture.pattern import PatternSource, read_stamp
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.opening import open_sink
@@ -225,7 +226,7 @@ def test_hdr_metadata_comes_through(tmp_path: Path) -> None:
     source = PatternSource("test:bars?size=128x72&frames=4&depth=10")
     video = replace(source.format, hdr=hdr, colour=Colour(Matrix.BT2020_NCL, CodeRange.LIMITED, 9, 16))
     out = tmp_path / "hdr.mp4"
-    sink = open_sink(str(out), format=video, codec="hevc", preset="ultrafast")
+    sink = open_sink(str(out), format=video, encoding=Encoding(codec="hevc", preset="ultrafast"))
     while (frame := source.read()) is not None:
         sink.write(frame)
     sink.finish()
@@ -352,7 +353,9 @@ def test_what_cannot_be_written_is_refused_before_the_first_frame(
     extras = None if "settings" in name or settings else source.extras
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(kind) as caught:
-        open_sink(target, format=source.format, extras=extras, source_path=clip, **settings)
+        open_sink(
+            target, format=source.format, extras=extras, source_path=clip, encoding=Encoding(**settings)
+        )
     assert message in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert len(os.listdir("/proc/self/fd")) == descriptors
@@ -370,10 +373,11 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 _LIMITED = """
 import resource, sys
 from streamfx.capture.pattern import PatternSource
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 source = PatternSource("test:bars?size=640x360&frames=400&fps=25")
-sink = open_sink(sys.argv[1], format=source.format, preset="ultrafast", quality=1)
+sink = open_sink(sys.argv[1], format=source.format, encoding=Encoding(preset="ultrafast", quality=1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     while (frame := source.read()) is not None:
@@ -405,9 +409,10 @@ def test_when_no_more_can_be_written_what_is_there_stays_and_plays(tmp_path: Pat
 _KILLED = """
 import os, sys
 from streamfx.capture.pattern import PatternSource
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 source = PatternSource("test:bars?size=128x72&frames=200&fps=25")
-sink = open_sink(sys.argv[1], format=source.format, preset="ultrafast")
+sink = open_sink(sys.argv[1], format=source.format, encoding=Encoding(preset="ultrafast"))
 while (frame := source.read()) is not None:
     sink.write(frame)
 os._exit(9)

@@ -9,6 +9,7 @@ import pytest
 
 from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource, read_stamp
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.null import NullSink
 from streamfx.encode.opening import open_sink
 from streamfx.errors import ConfigError, DecodeError, SinkError, SourceOpenError
@@ -138,7 +139,7 @@ def test_pictures_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
         ("%d.png", {"overwrite": False}, SinkError, "1.png: exists already"),
     ):
         with pytest.raises(kind) as caught:
-            open_sink(f"{tmp_path}/{name}", format=video, **settings)
+            open_sink(f"{tmp_path}/{name}", format=video, encoding=Encoding(**settings))
         assert message in str(caught.value)
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.network.sink import Delivery, NetworkSink
 from streamfx.encode.opening import open_sink
-from streamfx.encode.plan import EncodeSettings
 from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkAwayError, SinkError
 from streamfx.media.av_planes import plane_array
@@ -27,7 +27,7 @@ PATTERN = "test:bars?size=96x64&fps=25&frames=0"
 QUICK = Delivery(
     open_seconds=20, write_seconds=2, reconnect=Backoff(attempts=None, first_seconds=0.1, longest_seconds=0.2)
 )
-FAST = EncodeSettings(preset="ultrafast")
+FAST = Encoding(preset="ultrafast")
 
 
 def opened_while_listening(address: str, delivery: Delivery = QUICK) -> NetworkSink:
@@ -36,7 +36,7 @@ def opened_while_listening(address: str, delivery: Delivery = QUICK) -> NetworkS
     deadline = time.monotonic() + 60
     while True:
         try:
-            return NetworkSink(address, source.format, settings=FAST, delivery=delivery)
+            return NetworkSink(address, source.format, encoding=FAST, delivery=delivery)
         except SinkError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -46,7 +46,7 @@ def test_what_is_sent_over_udp_arrives() -> None:
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     source = open_source(PATTERN)
     with listening(address) as heard:
-        sink = open_sink(address, format=source.format, preset="ultrafast")
+        sink = open_sink(address, format=source.format, encoding=Encoding(preset="ultrafast"))
         while heard.packets.get("video", 0) < 10:
             frame = source.read()
             assert frame is not None
@@ -91,7 +91,7 @@ def test_sound_goes_along() -> None:
         while True:
             try:
                 sink = NetworkSink(
-                    address, source.format, extras=source.extras, settings=FAST, delivery=QUICK
+                    address, source.format, extras=source.extras, encoding=FAST, delivery=QUICK
                 )
                 break
             except SinkError:
@@ -109,7 +109,7 @@ def test_sound_goes_along() -> None:
 def test_an_hls_folder_holds_a_playlist_that_can_be_joined_and_old_segments_go(tmp_path: Path) -> None:
     source = open_source("test:bars?size=96x64&fps=25&frames=100")
     delivery = Delivery(keyframe_seconds=0.2)
-    sink = NetworkSink(f"hls:{tmp_path / 'web'}", source.format, settings=FAST, delivery=delivery)
+    sink = NetworkSink(f"hls:{tmp_path / 'web'}", source.format, encoding=FAST, delivery=delivery)
     while (frame := source.read()) is not None:
         assert sink.write(frame) is None
     sink.finish()
@@ -122,7 +122,7 @@ def test_an_hls_folder_holds_a_playlist_that_can_be_joined_and_old_segments_go(t
         assert first.key_frame
         assert read_stamp(plane_array(first.planes[0], 8)) == 95
     with pytest.raises(SinkError, match=r"live\.m3u8 exists already; allow overwriting"):
-        open_sink(f"hls:{tmp_path / 'web'}", format=source.format, overwrite=False)
+        open_sink(f"hls:{tmp_path / 'web'}", format=source.format, encoding=Encoding(overwrite=False))
 
 
 def test_a_server_that_is_not_there_is_refused_without_its_key() -> None:
@@ -130,7 +130,7 @@ def test_a_server_that_is_not_there_is_refused_without_its_key() -> None:
     with pytest.raises(
         SinkAwayError, match=r"rtmp://127\.0\.0\.1:\d+/app/\*\*\*: cannot be opened: "
     ) as caught:
-        NetworkSink(f"rtmp://127.0.0.1:{free_port()}/app/key", video, settings=FAST, delivery=QUICK)
+        NetworkSink(f"rtmp://127.0.0.1:{free_port()}/app/key", video, encoding=FAST, delivery=QUICK)
     assert "key" not in f"{caught.value} {caught.value.__cause__}"
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_never_answers_holds_no_other_thread() -> None:
     heart.start()
     with silent() as port, pytest.raises(SinkError, match="no answer within 1 s"):
         NetworkSink(
-            f"rtmp://127.0.0.1:{port}/app/key", video, settings=FAST, delivery=Delivery(open_seconds=1)
+            f"rtmp://127.0.0.1:{port}/app/key", video, encoding=FAST, delivery=Delivery(open_seconds=1)
         )
     done.set()
     heart.join()
@@ -175,7 +175,7 @@ def test_an_output_that_does_not_come_back_is_given_up() -> None:
 def test_a_server_that_is_not_there_at_the_start_is_waited_for() -> None:
     address, frames = f"rtmp://127.0.0.1:{free_port()}/app/key", iter(open_source(PATTERN).read, None)
     video = open_source(PATTERN).format
-    sink = NetworkSink(address, video, settings=FAST, delivery=replace(QUICK, wait=True))
+    sink = NetworkSink(address, video, encoding=FAST, delivery=replace(QUICK, wait=True))
     assert sink.write(next(frames)) == AWAY
     with listening(address, {"listen": "1"}) as heard:
         while heard.packets.get("video", 0) < 5:
@@ -191,7 +191,7 @@ def test_a_server_that_does_not_answer_at_the_start_holds_nobody_up(monkeypatch:
     video, frames = open_source(PATTERN).format, iter(open_source(PATTERN).read, None)
     delivery = Delivery(open_seconds=100, wait=True)
     with silent() as port:
-        sink = NetworkSink(f"rtmp://127.0.0.1:{port}/app/key", video, settings=FAST, delivery=delivery)
+        sink = NetworkSink(f"rtmp://127.0.0.1:{port}/app/key", video, encoding=FAST, delivery=delivery)
         assert sink.write(next(frames)) == AWAY
         sink.abort()
         wait_until(lambda: not any(each.name == "streamfx-reconnect" for each in threading.enumerate()))
@@ -202,10 +202,10 @@ def test_what_no_waiting_helps_is_refused_at_the_start(tmp_path: Path) -> None:
     waiting = Delivery(wait=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(SinkError, match="cannot be made"):
-        NetworkSink(f"hls:{tmp_path}/file/web", video, settings=FAST, delivery=waiting)
-    wrong = EncodeSettings(options=(("profile", "nonsense"),))
+        NetworkSink(f"hls:{tmp_path}/file/web", video, encoding=FAST, delivery=waiting)
+    wrong = Encoding(options=(("profile", "nonsense"),))
     with pytest.raises(SinkError, match="does not start with"):
-        NetworkSink("rtmp://127.0.0.1:9/app/key", video, settings=wrong, delivery=waiting)
+        NetworkSink("rtmp://127.0.0.1:9/app/key", video, encoding=wrong, delivery=waiting)
 
 
 def test_an_output_whose_end_cannot_be_sent_has_failed() -> None:
@@ -230,7 +230,7 @@ def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="http: addresses can be read, not written; outputs are rtsp://"):
         open_sink("http://me:secret@host/x", format=video)
     with pytest.raises(ConfigError, match="RTMP does not hold vp9 video, but h264"):
-        open_sink("rtmp://host/app/key", format=video, codec="vp9")
+        open_sink("rtmp://host/app/key", format=video, encoding=Encoding(codec="vp9"))
     (tmp_path / "file").write_text("")
     with pytest.raises(SinkError, match="cannot be made"):
         open_sink(f"hls:{tmp_path}/file/web", format=video)
@@ -242,7 +242,9 @@ def test_sound_that_the_output_cannot_take_is_left_out_and_noted(tmp_path: Path)
     )  # PCM sound, which MPEG-TS does not carry
     source = open_source(str(clip))
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
-    sink = open_sink(address, format=source.format, extras=source.extras, preset="ultrafast")
+    sink = open_sink(
+        address, format=source.format, extras=source.extras, encoding=Encoding(preset="ultrafast")
+    )
     assert any("is left out: MPEG-TS does not carry such" in note for note in sink.notes)
     sink.abort()
     source.close()

@@ -24,7 +24,7 @@ class Columns(NamedTuple):
         left: (n,) column of the heads to the left of the run.
         tiles: (tiles + 1,) first run of each tile.
         along: (width + RUN,) weight of the right column, 0..1; its type is the one to compute in.
-        ratio: of the widths if it is whole and small, else 0; runs are then alike but for the edges.
+        ratio: ratio of the widths if it is whole and small, else 0; runs are then alike but for the edges.
         alike: (tiles, 2) first and end of the runs of each tile that are ``ratio`` long, side by side.
     """
 

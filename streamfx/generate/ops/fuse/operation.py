@@ -48,14 +48,14 @@ def fuse(
             and y in small-picture pixels and, optionally, detail gain and, with it, optionally the ink:
             offset, slopes per code value where the detail is brighter and darker, amplitude in code values.
         reduced: (3, h, w) float32 in code values, what the network saw; needed with 7 heads or more.
-        subsampling: of the planes.
+        subsampling: subsampling of the planes.
         depth: bits per sample, 8 to 16.
         code_range: limited or full; bounds the translated picture.
-        chroma_location: where chroma samples lie; unknown counts as left-sited.
+        chroma_location: place where chroma samples lie; unknown counts as left-sited.
         strength: 0..1; 0 gives the source bit for bit.
         max_displacement_pixels: bound of the displacement, in small-picture pixels.
         out: planes to write to, of the sizes and type of ``planes``, not overlapping them; None: new ones.
-        threads: how many threads share the rows; None for all cores this process may use.
+        threads: number of threads that share the rows; None for all cores this process may use.
 
     Raises:
         FrameError: sizes, types or ranges do not fit together, or a head is not finite.

@@ -24,11 +24,11 @@ class FuseTile:
     """What one program does, and with how many threads.
 
     Attributes:
-        rows: of pixels; a power of two.
-        columns: of threads' worth of pixels; a power of two.
-        warps: of 32 threads; one thread's worth each when ``rows * columns == 32 * warps``.
-        pixels: of luma that a thread owns where the ratio is whole, if they make whole columns of heads and
-            as many of these in a row of heads, else fewer; half of them with detail gain.
+        rows: rows of pixels; a power of two.
+        columns: columns of threads' worth of pixels; a power of two.
+        warps: groups of 32 threads; one thread's worth each when ``rows * columns == 32 * warps``.
+        pixels: pixels of luma that a thread owns where the ratio is whole, if they make whole columns of
+            heads and as many of these in a row of heads, else fewer; half of them with detail gain.
     """
 
     rows: int = 4

@@ -45,12 +45,12 @@ def place(
     Args:
         frame: whose planes are replaced or added to. Not changed.
         small: Y, U and V, each (h, w) float32 of any size, in code values; they span the planes exactly.
-        colour: of the frame, nothing in it unknown.
+        colour: colour of the frame, nothing in it unknown.
         strength: 0..1, how much of the small picture is seen, or how much of it is added.
         added: whether the small picture is added; else it takes the place of the frame's.
         shifts: see `shifts_of`; none for a small picture whose planes lie as those of the frame.
         out: planes to write to; new ones when None.
-        threads: how many threads share the rows; None for all cores this process may use.
+        threads: number of threads that share the rows; None for all cores this process may use.
 
     Raises:
         FrameError: the small picture is empty or not finite, strength is out of range, ``out`` does not fit.

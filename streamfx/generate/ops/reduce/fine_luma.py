@@ -31,7 +31,7 @@ def fine_luma(
         reduced: (h, w) float32, the reduced luma in code values.
         out: (side * side, h, w) float32, C-contiguous: channel side * i + j gets row i and column j of each
             square, minus the reduced luma, in code values.
-        threads: how many threads share the rows; None for all cores this process may use.
+        threads: number of threads that share the rows; None for all cores this process may use.
 
     Raises:
         FrameError: `out` does not fit.

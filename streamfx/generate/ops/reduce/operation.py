@@ -41,11 +41,11 @@ def reduce_planes(
 
     Args:
         planes: (Y, U, V), uint8 or uint16; rows may be padded.
-        subsampling: of the planes.
-        colour: of the stream; only its chroma location matters here.
+        subsampling: subsampling of the planes.
+        colour: colour of the stream; only its chroma location matters here.
         small_size: (h, w) of the result in pixels.
         out: C-contiguous array to write to; a new one when None.
-        threads: how many threads share the rows; None for all cores this process may use.
+        threads: number of threads that share the rows; None for all cores this process may use.
 
     Raises:
         FrameError: the small size is empty, or ``out`` does not fit.
@@ -82,7 +82,7 @@ def reduce_own_grids(
     Args:
         planes: (Y, U, V), uint8 or uint16; rows may be padded.
         small_size: (h, w) of the reduced Y in pixels.
-        threads: how many threads share the rows; None for all cores this process may use.
+        threads: number of threads that share the rows; None for all cores this process may use.
     """
     from streamfx.generate.ops.reduce.cpu import reduce_all
 

@@ -155,9 +155,9 @@ class ReduceTile:
     """What one program does, and with how many threads.
 
     Attributes:
-        rows: of small pixels; a power of two.
-        columns: of small pixels; a power of two.
-        warps: of 32 threads.
+        rows: rows of small pixels; a power of two.
+        columns: columns of small pixels; a power of two.
+        warps: groups of 32 threads.
     """
 
     rows: int = 4
