@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         StreamfxError,
     )
     from streamfx.generate.effect import Effect, EffectSettings, open_effect
+    from streamfx.jobs.batch import batch
+    from streamfx.jobs.verify import verify
     from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
     from streamfx.pipeline.pipeline import Pipeline
     from streamfx.pipeline.stats import Snapshot
@@ -70,6 +72,8 @@ _MODULES = {
         "StreamfxError",
     ),
     "streamfx.generate.effect": ("Effect", "EffectSettings", "open_effect"),
+    "streamfx.jobs.batch": ("batch",),
+    "streamfx.jobs.verify": ("verify",),
     "streamfx.media.frame": ("Colour", "Frame", "Subsampling", "VideoFormat"),
     "streamfx.pipeline.pipeline": ("Pipeline",),
     "streamfx.pipeline.stats": ("Snapshot",),
@@ -115,6 +119,7 @@ __all__ = [
     "TranscodeConfig",
     "VideoFormat",
     "__version__",
+    "batch",
     "live",
     "load_config",
     "open_effect",
@@ -124,6 +129,7 @@ __all__ = [
     "run_live",
     "serve",
     "transcode",
+    "verify",
 ]
 
 

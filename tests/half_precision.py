@@ -6,6 +6,7 @@ import torch
 
 from streamfx.backends.constant_folding import folded
 from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Difference, difference
 
@@ -17,4 +18,4 @@ def half_error(engine: Engine) -> Difference:
     graph = folded(engine, Setting.of(golden.to_rgb, golden.from_rgb, golden.factor), shape).half()
     with torch.inference_mode():
         heads = graph(torch.from_numpy(golden.planes)[None].half())
-    return difference(heads[0].float().numpy(), golden)
+    return difference(heads[0].float().numpy(), golden, TOLERANCE.roundoff)

@@ -23,6 +23,8 @@ HOMES = {
         "media/av_planes.py",
         "media/ffmpeg_protocols.py",
         "run/completeness.py",
+        "jobs/",
+        "resume/",
         "web/pictures.py",
         "web/peer.py",
     ),
@@ -41,7 +43,7 @@ HOMES = {
     "openvino": ("backends/openvino_model.py",),
     "platformdirs": ("backends/store.py", "engine/library.py"),
     "rich": ("cli/progress.py",),
-    "safetensors": ("engine/families/build.py",),
+    "safetensors": ("engine/families/build.py", "backends/openvino_graph.py"),
     "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
     "torch_tensorrt": ("backends/tensorrt_build.py",),
     "torch": (
@@ -63,7 +65,7 @@ HOMES = {
 ORDER = (
     "version", "errors", "media", "hardware", "gpu", "engine", "backends",
     "capture", "encode", "generate", "config", "pipeline", "factor", "run", "web",
-    "transcoding", "streaming", "serving", "bench", "cli", "__init__", "__main__",
+    "resume", "transcoding", "jobs", "streaming", "serving", "bench", "cli", "__init__", "__main__",
 )  # fmt: skip
 """Packages and modules at the top; each may import those before it, and no other."""
 STAGES = ("capture", "encode", "generate")

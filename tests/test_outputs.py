@@ -227,7 +227,7 @@ def test_too_little_memory_is_told_in_one_line(run: Run, monkeypatch: pytest.Mon
 
     assert memory_hint() == ""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
-    monkeypatch.setattr("streamfx.transcoding.open_decoded", exhausted)
+    monkeypatch.setattr("streamfx.run.film.open_decoded", exhausted)
     ran = run(SOURCE, "out.mp4")
     assert ran.code == 2
     assert ran.err.splitlines() == [

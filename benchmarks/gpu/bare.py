@@ -32,6 +32,9 @@ class Bare:
         height, width = (-(-side // STRIDE) * STRIDE for side in size)
         return 3 + self.fine_luma**2, height, width
 
+    def file(self, _: str) -> bytes | None:
+        return None
+
     def network(self) -> torch.nn.Module:
         return self.model
 

@@ -67,6 +67,9 @@ class CompilableEngine(Protocol):
     def folder(self) -> Path:
         """Where it lies, for a process of its own that builds it."""
 
+    def file(self, name: str) -> bytes | None:
+        """Return a file of its folder, verified; None where there is none of that name."""
+
     def network(self) -> nn.Module:
         """Return the network in evaluation mode; imports torch."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.golden_check import check_golden
-from streamfx.engine.golden import Tolerance
+from streamfx.engine.golden import Tolerance, roundoff_of
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cuda import Device, compiler_missing, cuda_missing, require_cuda, torch_missing
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TOLERANCES = {
     Precision.F32: Tolerance(rms=1e-3, largest=1e-2),
-    Precision.F16: Tolerance(rms=0.02, largest=0.2),
+    Precision.F16: Tolerance(rms=0.02, largest=0.2, roundoff=roundoff_of(11)),
 }
 
 

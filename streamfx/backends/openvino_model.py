@@ -36,7 +36,8 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
     """
     if importlib.util.find_spec("torch") is None:
         raise BackendUnavailableError(
-            f"backend openvino must convert engine {engine.name!r} once, which needs torch: pip install torch"
+            f"backend openvino must convert engine {engine.name!r} once, as its folder has no graph, and "
+            "that needs torch: pip install torch"
         )
     ov = _openvino()
     import torch

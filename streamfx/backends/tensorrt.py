@@ -30,7 +30,7 @@ from streamfx.backends.golden_check import check_golden
 from streamfx.backends.store import CompiledStore, Stored, StoreKey
 from streamfx.backends.tensorrt_build import BEST_PIXELS, LEAST_PIXELS, MOST_PIXELS, PLAN, Order
 from streamfx.backends.tensorrt_builder import COMMAND, BuildingProcess
-from streamfx.engine.golden import Golden, Tolerance, check_heads
+from streamfx.engine.golden import Golden, Tolerance, check_heads, roundoff_of
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cuda import Device, cuda_missing
 from streamfx.hardware.nvidia import Gpu, gpus
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = Tolerance(rms=0.02, largest=0.2)
+TOLERANCE = Tolerance(rms=0.02, largest=0.2, roundoff=roundoff_of(11))
 _KERNELS = "kernels"
 
 

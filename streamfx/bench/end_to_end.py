@@ -27,8 +27,9 @@ from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
+from streamfx.run.film import MOST_WORKERS
 from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement, encoder_of, open_decoded
-from streamfx.transcoding import MOST_WORKERS, transcode
+from streamfx.transcoding import transcode
 
 _FILLING = 4  # frames besides those of the workers until all stages are at work
 _PRESET = "ultrafast"

@@ -15,8 +15,8 @@ A dissolve, one scene melting into the next, is no cut.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,32 @@ class Cuts:
         self._blank = True
         self._passing = 0  # frames of a flash that are still to come
         self._dim: float | None = None  # contrast with which a picture appeared, until its fade is over
+
+    def copy(self) -> Cuts:
+        """Return another that has seen the same."""
+        copy = Cuts()
+        copy._last, copy._blank, copy._passing, copy._dim = self._last, self._blank, self._passing, self._dim
+        copy._recent.extend(self._recent)
+        return copy
+
+    def to_json(self) -> dict[str, object]:
+        """Return what it has seen in a form that JSON holds, exact."""
+        return {
+            "last": None if self._last is None else [float(value) for value in self._last.ravel()],
+            "recent": [float(value) for value in self._recent],
+            "blank": self._blank,
+            "passing": self._passing,
+            "dim": self._dim,
+        }
+
+    @classmethod
+    def from_json(cls, seen: Mapping[str, Any]) -> Cuts:
+        """Return one that has seen what ``to_json`` gave."""
+        cuts, last = cls(), seen["last"]
+        cuts._last = None if last is None else np.array(last, np.float32).reshape(3, *_GRID)
+        cuts._recent.extend(seen["recent"])
+        cuts._blank, cuts._passing, cuts._dim = seen["blank"], seen["passing"], seen["dim"]
+        return cuts
 
     def see(self, now: Thumbnail, ahead: Callable[[], Sequence[Thumbnail]]) -> Seen:
         """Return what the next frame is.

@@ -62,6 +62,19 @@ class ShotSource:
                 look(frame)
         return frame
 
+    @property
+    def inner(self) -> Source:
+        """The source that it reads."""
+        return self._source
+
+    def memory(self) -> tuple[int | None, Cuts]:
+        """Return what decides on the next frame's shot: the number of the one before, and what was seen."""
+        return self._shot, self._cuts.copy()
+
+    def restore(self, shot: int | None, cuts: Cuts) -> None:
+        """Go on as if the frames before the next one had been read."""
+        self._shot, self._cuts = shot, cuts
+
     def close(self) -> None:
         self._source.close()
 

@@ -133,6 +133,11 @@ class FrameClock:
         self._last, self._last_duration = pts, duration
         return pts, duration
 
+    @property
+    def stated(self) -> bool:
+        """Whether all times so far are those that the file states."""
+        return not self._derived and not self._moved
+
     def notes(self) -> Iterator[str]:
         """Yield what had to be made up, for the report."""
         if self._derived:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from streamfx.cli.argument_parser import Parser
 from streamfx.cli.bench_options import add_bench, size_of, with_what
+from streamfx.cli.job_options import add_jobs
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
 from streamfx.version import __version__
@@ -75,7 +76,12 @@ def _build(wanted: str | None) -> Parser:
     _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
-    for command in (*(add(commands) for add in adders), *add_bench(commands, fill_live)):
+    added = [
+        *(add(commands) for add in adders),
+        *add_jobs(commands, add_all),
+        *add_bench(commands, fill_live),
+    ]
+    for command in added:
         fill = command.get_default("fill")
         if fill is not None and command.prog.split()[1] == wanted:
             fill(command)
@@ -144,20 +150,20 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> Parser:
 def _fill_transcode(command: Parser) -> None:
     from streamfx.config.transcode import TranscodeConfig
 
-    _add_all(command, TranscodeConfig)
+    add_all(command, TranscodeConfig)
 
 
 def fill_live(command: Parser) -> None:
     """Add the options of a live run."""
     from streamfx.config.live import LiveConfig
 
-    _add_all(command, LiveConfig)
+    add_all(command, LiveConfig)
 
 
 def _fill_serve(command: Parser) -> None:
     from streamfx.config.serve import ServeConfig
 
-    _add_all(command, ServeConfig)
+    add_all(command, ServeConfig)
 
 
 def _fill_compile(command: Parser) -> None:
@@ -167,7 +173,8 @@ def _fill_compile(command: Parser) -> None:
     add_settings(command, TranscodeConfig, only=("backend", "device"))
 
 
-def _add_all(command: Parser, model: type[BaseModel]) -> None:
+def add_all(command: Parser, model: type[BaseModel]) -> None:
+    """Add the options of a configuration, the file of settings and single ones."""
     from streamfx.cli.settings import add_settings
 
     add_settings(command, model)

@@ -48,9 +48,11 @@ def schema(options: Namespace) -> int:
     from streamfx.config.loading import schema as config_schema
     from streamfx.config.serve import ServeConfig
     from streamfx.config.transcode import TranscodeConfig
+    from streamfx.jobs.settings import BatchConfig
 
     models: dict[str, type[BaseModel]] = {
         "transcode": TranscodeConfig,
+        "batch": BatchConfig,
         "live": LiveConfig,
         "serve": ServeConfig,
     }

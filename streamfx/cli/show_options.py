@@ -37,7 +37,7 @@ def _add_schema(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "--for",
         dest="configured",
-        choices=("transcode", "live", "serve"),
+        choices=("transcode", "batch", "live", "serve"),
         default="transcode",
         help="the command that is configured; transcode by default",
     )

@@ -100,9 +100,9 @@ def options_of(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, 
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from options_of(inner, f"{before}{name}.")
-        for option in field.metadata:
-            if isinstance(option, Option):
-                yield f"{before}{name}", option, str(field.description)
+        option = next((each for each in field.metadata if isinstance(each, Option)), None)
+        if option is not None:
+            yield f"{before}{name}", option, str(field.description)
 
 
 def name_of(path: str, option: Option) -> str:

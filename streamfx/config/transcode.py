@@ -84,6 +84,14 @@ class TranscodeConfig(EncodedRunConfig):
     strict: Annotated[bool, Option("encoding", switch_off=True)] = Field(
         default=False, description="refusal of an output that would lack something of the source"
     )
+    resume: Annotated[bool, Option("run", switch_off=True)] = Field(
+        default=False,
+        description="work in segments that survive a crash, after those that an earlier run finished",
+    )
+    segment_seconds: Seconds = Field(
+        default=10.0,
+        description="least length of a segment, in seconds, for resume; key frames and cuts end one",
+    )
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 

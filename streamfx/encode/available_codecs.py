@@ -9,6 +9,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from streamfx.encode.codecs import CODECS, Codec
+from streamfx.encode.scheduling import ordinary_scheduling
 
 _FORMATS = {"gif": "pal8", "mjpeg": "yuvj420p", "prores": "yuv422p10le"}
 
@@ -31,7 +32,8 @@ def _problem(codec: Codec) -> str | None:
         context.width, context.height, context.pix_fmt = 320, 192, _FORMATS.get(codec.name, "yuv420p")
         context.time_base, context.thread_count = Fraction(1, 25), 1
         context.options = codec.options(None, None)
-        context.open()
+        with ordinary_scheduling():
+            context.open()
     except (av.FFmpegError, ValueError) as error:  # an encoder that is not built in is a ValueError
         return str(getattr(error, "strerror", None) or error)
     return None

@@ -16,6 +16,7 @@ from streamfx.encode.files.output_file import write_problem
 from streamfx.encode.hdr import hdr_options
 from streamfx.encode.pixels import AV_RANGES
 from streamfx.encode.plan import OutputPlan
+from streamfx.encode.scheduling import ordinary_scheduling
 from streamfx.errors import ConfigError, SinkError
 from streamfx.hardware.memory import memory_hint
 from streamfx.media.frame import ChromaLocation
@@ -70,7 +71,8 @@ def _start(stream: VideoStream, plan: OutputPlan) -> None:
     """Open the encoder before the container, so that what it refuses is told apart."""
     context, options = stream.codec_context, dict(stream.codec_context.options)
     try:
-        context.open()
+        with ordinary_scheduling():
+            context.open()
     except (av.FFmpegError, ValueError) as error:
         settings = " ".join(f"{key}={value}" for key, value in options.items())
         hint = (

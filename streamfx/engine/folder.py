@@ -3,6 +3,7 @@
     engine.yaml           what it is (`EngineSpec`), with the hash of every other file
     weights.safetensors   the weights
     golden.npz            a small input and the heads it must give (`Golden`)
+    openvino.zip          the network as OpenVINO runs it, so that this needs no torch; optional
     card.md, sheet.jpg    for people
 
 Nothing in a folder is executed and nothing is unpickled.
@@ -29,10 +30,11 @@ from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFo
 if TYPE_CHECKING:
     from torch import nn
 
-SPEC, WEIGHTS, GOLDEN, CARD, SHEET = (
+SPEC, WEIGHTS, GOLDEN, GRAPH, CARD, SHEET = (
     "engine.yaml",
     "weights.safetensors",
     "golden.npz",
+    "openvino.zip",
     "card.md",
     "sheet.jpg",
 )
@@ -77,6 +79,14 @@ class Engine:
         if self.spec.layout == "i420":
             return 1, height * 3 // 2, width
         return self.spec.input_channels, height, width
+
+    def file(self, name: str) -> bytes | None:
+        """Return what a file of the folder holds, verified again; None where the engine has no such file.
+
+        Raises:
+            EngineCorruptError: it is not the file that was recorded any more.
+        """
+        return _read_verified(self.folder, name, self.spec.files) if name in self.spec.files else None
 
     def network(self) -> nn.Module:
         """Return the network with its weights, in evaluation mode; imports torch.
@@ -172,6 +182,7 @@ def write_engine(
     golden: Golden,
     card: str,
     sheet: bytes | None = None,
+    graph: bytes | None = None,
 ) -> Engine:
     """Write an engine folder, replacing what is there, and return the engine as read back from it.
 
@@ -184,13 +195,13 @@ def write_engine(
         golden: a small input and the heads it must give.
         card: what people should know of it, Markdown.
         sheet: pictures before and after, a JPEG file.
+        graph: network as OpenVINO runs it.
 
     Raises:
         EngineCorruptError: the spec is not one of an engine.
     """
     content = {WEIGHTS: weights, GOLDEN: golden.to_bytes(), CARD: card.encode()}
-    if sheet is not None:
-        content[SHEET] = sheet
+    content |= {name: data for name, data in ((SHEET, sheet), (GRAPH, graph)) if data is not None}
     values = dict(spec.model_dump() if isinstance(spec, EngineSpec) else spec)
     values["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
     try:

@@ -131,10 +131,26 @@ def _array(file: zipfile.ZipFile, name: str) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far heads may be from the golden ones, as parts of each channel's spread (`spread`)."""
+    """How far heads may be from the golden ones, as parts of each channel's spread (`spread`).
+
+    Attributes:
+        rms, largest: root mean square and largest error of a channel.
+        roundoff: unit roundoff of the numbers that the heads are made of (`roundoff_of`); see `difference`.
+    """
 
     rms: float
     largest: float
+    roundoff: float = 0.0
+
+
+def roundoff_of(significant_bits: int) -> float:
+    """Return the largest relative error of rounding to numbers of so many significant bits.
+
+    Example:
+        >>> roundoff_of(11) * 128  # float16 knows 128 to a sixteenth
+        0.0625
+    """
+    return 2.0**-significant_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +166,29 @@ class Difference:
 def spread(heads: Array) -> Array:
     """Return the (C,) spread of each channel: its standard deviation, but not less than a floor.
 
-    The floor is a twentieth of the larger of 1 and the largest value; it keeps a channel that hardly
-    varies, as the chroma of a drawing in black, from making rounding look like an error: half precision
-    knows 128 to a sixteenth only.
+    The floor is a hundredth of the larger of 1 and the largest value; it keeps a channel that hardly
+    varies from making rounding look like an error.
     """
     flat = heads.reshape(len(heads), -1)
-    result: Array = np.maximum(flat.std(axis=1), 0.05 * np.maximum(1, np.abs(flat).max(axis=1)))
+    result: Array = np.maximum(flat.std(axis=1), 0.01 * np.maximum(1, np.abs(flat).max(axis=1)))
     return result
 
 
-def difference(heads: Array, golden: Golden) -> Difference:
-    """Return how far ``heads`` are from the golden ones; not-a-number counts as infinitely far."""
-    error = np.abs(heads - golden.heads).reshape(len(heads), -1) / spread(golden.heads)[:, None]
+def difference(heads: Array, golden: Golden, roundoff: float = 0.0) -> Difference:
+    """Return how far ``heads`` are from the golden ones; not-a-number counts as infinitely far.
+
+    Two roundings of a channel's largest value are no error, that of the colours which it is computed from
+    and its own: chroma of a drawing in black is 128 nearly everywhere, and the numbers next to 128 are
+    farther away than it varies.
+
+    Args:
+        heads: (C, H, W).
+        golden: whose heads they are to be.
+        roundoff: unit roundoff of the numbers that the heads are made of; 0 counts every error whole.
+    """
+    wanted, found = (array.reshape(len(array), -1) for array in (golden.heads, heads))
+    rounding = 2 * roundoff * np.abs(wanted).max(axis=1, keepdims=True)
+    error = np.maximum(np.abs(found - wanted) - rounding, 0) / spread(golden.heads)[:, None]
     error = np.nan_to_num(error, nan=np.inf)
     rms, largest = np.sqrt((error**2).mean(axis=1)), error.max(axis=1)
     return Difference(float(rms.max()), int(rms.argmax()), float(largest.max()), int(largest.argmax()))
@@ -183,7 +210,7 @@ def check_heads(what: str, heads: Array, golden: Golden, tolerance: Tolerance) -
         raise EngineMismatchError(
             f"{what} gives heads of shape {heads.shape} for its golden frame; expected {golden.heads.shape}"
         )
-    found = difference(heads, golden)
+    found = difference(heads, golden, tolerance.roundoff)
     if found.rms > tolerance.rms or found.largest > tolerance.largest:
         raise EngineMismatchError(
             f"{what} does not give its golden heads: the error, as part of a channel's spread, is "

@@ -162,6 +162,7 @@ class VideoFormat:
         repeated: bool = False,
         held: OnDevice | None = None,
         alpha: Plane | None = None,
+        key: bool = False,
     ) -> Frame:
         """Return a frame of this stream; see ``Frame`` for what each argument is and what is checked."""
         return Frame(
@@ -177,6 +178,7 @@ class VideoFormat:
             repeated=repeated,
             held=held,
             alpha=alpha,
+            key=key,
         )
 
     def grey(self) -> Frame:
@@ -229,6 +231,7 @@ class Frame:
         held: the pixels, where they are on a device; None where they are in ``planes``.
         alpha: how opaque each pixel is, as large and as deep as luma, from 0 to the highest value; None where
             all are opaque.
+        key: whether decoding can begin with it in its source.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -247,6 +250,7 @@ class Frame:
     shot: int = 0
     held: OnDevice | None = None
     alpha: Plane | None = None
+    key: bool = False
 
     def __post_init__(self) -> None:
         if self.alpha is not None:

@@ -159,7 +159,7 @@ def _report(
         ),
         outputs=parts.accounts(),
         interruptions=parts.interruptions(),
-        effects=tuple(_effect_facts(part) for effect in effects.chain.effects for part in effect.parts),
+        effects=tuple(effect_facts(part) for effect in effects.chain.effects for part in effect.parts),
         config=config.without_credentials(),
         versions=versions(libraries()),
         machine=asdict(cpu()),
@@ -169,7 +169,7 @@ def _report(
         differences=tuple(map(printable, (*wrong, *parts.losses()))),
         notes=tuple(map(printable, notes)),
         left_out=tuple(map(printable, left_out(notes))),
-        factor=_factor_facts(parts),
+        factor=factor_facts(parts),
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)
         ),
@@ -184,7 +184,7 @@ def _with_printable_texts(result: RunResult) -> RunResult:
     return replace(result, account=replace(result.account, failures=failures), failure=failure)
 
 
-def _effect_facts(effect: Effect) -> EffectFacts:
+def effect_facts(effect: Effect) -> EffectFacts:
     return EffectFacts(
         name=effect.engine.name,
         version=effect.engine.spec.version,
@@ -217,7 +217,7 @@ def _routing_facts(effect: Routed) -> RoutingFacts:
     )
 
 
-def _factor_facts(parts: Parts) -> FactorFacts | None:
+def factor_facts(parts: Parts) -> FactorFacts | None:
     choice, watch = parts.effects.choice, parts.effects.watch
     if choice is None:
         return None

@@ -195,9 +195,7 @@ class Report(BaseModel):
         account, speed = self.result.account, self.result.speed
         what = {
             Ending.COMPLETE: self._completeness(),
-            Ending.STOPPED: "stopped"
-            if self.source.live
-            else "stopped before the end; the output is playable",
+            Ending.STOPPED: self._stopped(),
             Ending.FAILED: "failed",
             Ending.ABORTED: "given up; no output was kept",
         }[self.result.ending]
@@ -218,6 +216,13 @@ class Report(BaseModel):
         lines += [f"left out: {note}" for note in self.left_out]
         lines += [f"missing or wrong: {loss}" for loss in self.losses]
         return "\n".join(lines)
+
+    def _stopped(self) -> str:
+        if self.source.live:
+            return "stopped"
+        resume = isinstance(self.config, TranscodeConfig) and self.config.resume
+        what = "the same command goes on from there" if resume else "the output is playable"
+        return f"stopped before the end; {what}"
 
     def _completeness(self) -> str:
         if self.losses:

@@ -15,7 +15,7 @@ from streamfx.backends.golden_check import check_golden
 from streamfx.backends.registry import NAMES, backends, choose, libraries
 from streamfx.config.loading import load_config
 from streamfx.engine.folder import Engine, read_engine, write_engine
-from streamfx.engine.golden import Array, Golden, Tolerance, difference, spread
+from streamfx.engine.golden import Array, Golden, Tolerance, difference, roundoff_of, spread
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError
 from streamfx.hardware.cuda import Device
 from tests.engines import make_engine
@@ -163,7 +163,18 @@ def test_the_difference_is_counted_in_each_channels_own_spread() -> None:
 
 def test_a_channel_that_does_not_vary_has_a_spread_all_the_same() -> None:
     heads = np.stack([np.full((4, 4), value, np.float32) for value in (0, 1, -50)])
-    assert spread(heads).tolist() == pytest.approx([0.05, 0.05, 2.5])
+    assert spread(heads).tolist() == pytest.approx([0.01, 0.01, 0.5])
+
+
+def test_two_roundings_of_the_largest_value_of_a_channel_are_no_error() -> None:
+    heads = np.full((2, 2, 2), 128, np.float32)
+    heads[1] = [[0, 1], [0, 1]]
+    wrong = heads + np.array([2 / 16 + 0.128, 0.25], np.float32)[:, None, None]
+    whole, but_rounding = (difference(wrong, golden_of(heads), roundoff) for roundoff in (0, roundoff_of(11)))
+    assert (whole.rms, whole.rms_channel) == pytest.approx((0.5, 1))
+    assert (but_rounding.rms, but_rounding.rms_channel) == pytest.approx((0.5 - 2**-9, 1), rel=1e-6)
+    assert difference(wrong[:1], golden_of(heads[:1]), roundoff_of(11)).rms == pytest.approx(0.1, rel=1e-4)
+    assert difference(wrong[:1], golden_of(heads[:1])).rms == pytest.approx(0.198, rel=1e-2)
 
 
 def test_not_a_number_is_infinitely_far() -> None:

@@ -265,7 +265,7 @@ def test_without_torch_the_error_names_what_needs_it(engine: Engine, monkeypatch
     monkeypatch.setattr(
         util, "find_spec", lambda name, find=util.find_spec: None if name == "torch" else find(name)
     )
-    message = "must convert engine 'tiny' once, which needs torch: pip install torch"
+    message = "engine 'tiny' once, as its folder has no graph, and that needs torch: pip install torch"
     with pytest.raises(BackendUnavailableError, match=message):
         compile_f32(engine, None)
 
@@ -288,6 +288,9 @@ def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engi
 
         def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
             return 3, *size
+
+        def file(self, _: str) -> bytes | None:
+            return None
 
         def network(self) -> torch.nn.Module:
             return Odd()

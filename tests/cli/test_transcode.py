@@ -297,7 +297,7 @@ def test_a_source_without_one_good_picture_is_refused(run: Run, clip: Path, tmp_
 
 @contextlib.contextmanager
 def started(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A run without end; whatever becomes of the test, the run is over after it."""
+    """A run that is long, and over after the test; should the test be killed, it ends by itself."""
     with subprocess.Popen(
         [sys.executable, "-m", "streamfx", "transcode", *arguments],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
@@ -313,7 +313,14 @@ def started(environment: dict[str, str], folder: Path, *arguments: str) -> Itera
 def test_a_first_interrupt_completes_the_output(
     number: signal.Signals, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    arguments = ("test:bars?size=320x180&frames=0", "out.mp4", "--effect", "tiny", "--backend", "openvino")
+    arguments = (
+        "test:bars?size=320x180&frames=100000",
+        "out.mp4",
+        "--effect",
+        "tiny",
+        "--backend",
+        "openvino",
+    )
     with started(environment, tmp_path, *arguments) as process:
         wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
         process.send_signal(number)
@@ -329,7 +336,7 @@ def test_a_first_interrupt_completes_the_output(
 def test_a_second_interrupt_stops_at_once_and_leaves_nothing(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    arguments = ("test:bars?size=320x180&frames=0", "out.mp4", "--effect", "tiny")
+    arguments = ("test:bars?size=320x180&frames=100000", "out.mp4", "--effect", "tiny")
     with started(environment, tmp_path, *arguments) as process:
         wait_until(lambda: any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
         process.send_signal(signal.SIGINT)

@@ -183,12 +183,10 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> DeviceContext:
         return Encoder("h264", "nv12", partial(DevicePacker, there), "encoded where frames live")
 
     monkeypatch.setattr(
-        "streamfx.transcoding.find_place",
+        "streamfx.run.film.find_place",
         lambda asked, *others: place if asked == "cuda" else Placement(Device.CPU),
     )
-    monkeypatch.setattr(
-        "streamfx.transcoding.encoder_of", lambda *given: encoder(*given) if given[2] else None
-    )
+    monkeypatch.setattr("streamfx.run.film.encoder_of", lambda *given: encoder(*given) if given[2] else None)
     monkeypatch.setattr(decode, "faster", lambda device, processor: True)
     return home
 
@@ -251,7 +249,7 @@ def test_an_encoder_that_nobody_asked_for_and_that_fails_is_left_out(
     def refusing(config: Any, video: VideoFormat, there: DeviceContext) -> Encoder:
         return Encoder("h264_nvenc", "nv12", partial(DevicePacker, there), "not to be seen")
 
-    monkeypatch.setattr("streamfx.transcoding.encoder_of", refusing)
+    monkeypatch.setattr("streamfx.run.film.encoder_of", refusing)
     common: dict[str, Any] = {
         "effects": ["tiny:factor=4"],
         "backend": "eager",

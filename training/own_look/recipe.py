@@ -17,7 +17,7 @@ from training import paired, style
 from training.card import style_card
 from training.export import style_fields
 from training.options import NetworkOptions, StyleOptions
-from training.paired import PairedOptions
+from training.paired_options import PairedOptions
 
 FOLDER = Path(__file__).parent / "recipes"
 

@@ -88,6 +88,28 @@ class Decoding:
                 self._line_up(packet)
         return self._pictures.popleft()
 
+    def skip(self) -> bool:
+        """Pass the next packet on, or over if it is one of the video; return whether there was one."""
+        packet = self._next_packet()
+        if packet is None:
+            return False
+        if packet.stream_index != self._video.index:
+            self._pass_on(packet)
+        elif packet.size:
+            self._clock.correct(packet)
+            self.video_packets += 1
+        return True
+
+    def begin_again(self, container: InputContainer) -> None:
+        """Go on where the container was moved to, as if nothing had been read."""
+        self._pictures.clear()
+        self._ready.clear()
+        self._cut, self._ended, self.broke_off = None, False, None
+        self._decoder.flush_buffers()
+        for _ in self._prepared.rest() if self._prepared is not None else ():
+            pass
+        self._packets = container.demux()
+
     def close(self) -> None:
         """Let go of everything that belongs to the container."""
         self._pictures.clear()

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import deque
+from fractions import Fraction
 
 import av
 from av import VideoFrame
@@ -135,6 +136,44 @@ class FileSource:
             self._index += 1
             return frame
 
+    @property
+    def can_seek(self) -> bool:
+        """Whether pictures can be found again by their times: the file states all, on one clock."""
+        return self._file is None and self._container_name not in FREE_CLOCKS and self._times.stated
+
+    def seek(self, seconds: Fraction) -> None:
+        """Move to a picture at or before a time with which decoding can begin, or as near as the file allows.
+
+        Pictures are numbered from there on, until ``number_from`` says which is next.
+        """
+        with self._lock:
+            assert self._container is not None
+            self._pictures.clear()
+            self._early_failures.clear()
+            self._ended = self._summed_up = False
+            ticks = max(round(seconds / self.format.time_base) + self._shift, 0)
+            self._container.seek(ticks, stream=self._video)
+            self._decoding.begin_again(self._container)
+            self._index, self._times = 0, FrameClock(self.format)
+
+    def number_from(self, index: int) -> None:
+        """Give the next picture this number."""
+        self._index = index
+
+    def skip(self) -> float | None:
+        """Pass over a packet without decoding it; those of other streams go to ``extras``, as ever.
+
+        Returns:
+            The time reached, in seconds of the file's clock; None at the end.
+        """
+        with self._lock:
+            if self.extras is not None:
+                self.extras.start()
+            if self._decoding.skip():
+                return self._decoding.reached_seconds
+            self._note_what_was_found()
+            return None
+
     def close(self) -> None:
         """Release file and decoder. While another thread reads, it is done when that read returns."""
         self._closing = True
@@ -247,6 +286,7 @@ class FileSource:
                 pts=pts,
                 duration=duration,
                 captured_ns=time.monotonic_ns(),
+                key=bool(picture.key_frame),
             )
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error

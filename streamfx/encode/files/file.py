@@ -59,6 +59,7 @@ class FileSink:
 
     Attributes:
         path: destination.
+        recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
         notes: what was converted or left out, for the report.
         (the others are those of ``Sink``)
@@ -82,11 +83,13 @@ class FileSink:
         self.name, self.path = str(path), path
         self.frames_written = self.packets_written = 0
         self._plan = plan_output(path, video, encoding)
+        self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
         self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
+        self.recipe = self._plan, packing
         self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
@@ -134,6 +137,34 @@ class FileSink:
         self.frames_written += 1
         return None
 
+    def announce(self, pts: int, duration: int) -> None:
+        """Count in the next picture, in order of presentation, of a video that is coded already.
+
+        Args:
+            pts: its time, in units of the video's time base.
+            duration: likewise.
+        """
+        base = self._plan.video.time_base
+        self._coded = True
+        self._durations.shown(pts)
+        self._times.add(pts * base, duration * base)
+        self.frames_written += 1
+
+    def write_coded(self, packet: av.Packet[VideoStream]) -> None:
+        """Write a packet of a video that is coded already, in coding order, once its picture is announced.
+
+        Raises:
+            SinkError: cannot write.
+        """
+        with self._lock:
+            if self._out is None:
+                raise SinkError(f"{self.path}: is finished; no more can be written")
+            packet.stream, packet.time_base = self._stream, self._plan.video.time_base
+            try:
+                self._mux(self._out, [packet])
+            except (av.FFmpegError, OSError, ValueError) as error:
+                raise self._broken(f"packet {self.packets_written}", error) from error
+
     def finish(self) -> None:
         """Flush the encoder, complete the file and give it its name.
 
@@ -148,7 +179,8 @@ class FileSink:
         with self._lock:
             try:
                 streams = list(self._out.streams)
-                self._mux(self._out, self._stream.encode(None), last=True)
+                left = [] if self._coded else self._stream.encode(None)
+                self._mux(self._out, left, last=True)
                 for extra in self._copier.rest() if self._copier else ():
                     self._out.mux_one(extra)
                 self._out.close()

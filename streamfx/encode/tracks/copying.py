@@ -174,7 +174,8 @@ def _counted(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[P
     """Yield packets as those of the output, and keep the account of them."""
     for packet in packets:
         packet.stream = copied.target
-        if says_something(copied.coding, packet.size):
+        # FLAC's encoder ends with a packet that holds nothing but parameters.
+        if packet.size and says_something(copied.coding, packet.size):
             copied.packets += 1
             copied.size_bytes += packet.size
             if copied.first_seconds is None and packet.pts is not None:

@@ -249,7 +249,7 @@ def test_the_best_of_the_other_streams_wait_in_the_tray_only_when_claimed(tmp_pa
 def test_standard_input_is_a_source(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", frames=9)
     code = (
-        "from streamfx.capture.source import open_source\n"
+        "from streamfx.capture.opening import open_source\n"
         "s = open_source('-'); n = 0\n"
         "while s.read() is not None: n += 1\n"
         "s.close(); print(n)"

@@ -60,6 +60,7 @@ def loud(samples: np.ndarray[Any, Any], begin: float, end: float) -> bool:
         ("in.avi", "pcm_s16le", "out.mov", "pcm_s16le"),
         ("in.asf", "wmav2", "out.mp4", "aac"),
         ("in.asf", "wmav2", "out.webm", "opus"),
+        ("in.asf", "wmav2", "out.mkv", "flac"),
         ("in.mkv", "flac", "out.ts", "aac"),
         ("in.avi", "adpcm_ms", "out.ts", "aac"),
         ("in.mp4", "aac", "out.webm", "opus"),

@@ -1,0 +1,94 @@
+"""Options of the commands for many files and for what came out: ``batch`` and ``verify``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from streamfx.cli.argument_parser import Parser
+
+BATCH_EXAMPLES = """\
+examples:
+  streamfx batch films --output-dir styled --effect wave
+  streamfx batch "films/**/*.mov" one.mp4 --output-dir styled --ending .mp4 --effect wave
+  streamfx batch --list files.txt --output-dir styled --config batch.yaml
+
+exit codes:
+  0    every file is finished, now or before, and everything is there
+  1    a file failed, or something of it is missing: the summary says which and why
+  2    refused: nothing was written
+  130  stopped (Ctrl-C): the same command goes on from there
+"""
+
+
+VERIFY_EXAMPLES = """\
+examples:
+  streamfx verify in.mp4 out.mp4
+  streamfx verify in.mp4 out.mkv --report report.json --json
+
+exit codes:
+  0    nothing differs, or nothing but what the report says
+  1    something differs
+  2    refused: one of them cannot be read
+"""
+
+
+AddAll: TypeAlias = "Callable[[Parser, type[BaseModel]], None]"
+"""Adds the options of a configuration to a command."""
+
+
+def add_jobs(commands: argparse._SubParsersAction[Parser], add_all: AddAll) -> list[Parser]:
+    """Add the commands; return them."""
+    return [_add_batch(commands, add_all), _add_verify(commands)]
+
+
+def _add_batch(commands: argparse._SubParsersAction[Parser], add_all: AddAll) -> Parser:
+    command = commands.add_parser(
+        "batch",
+        help="change many video files: files, folders, globs; go on where an earlier batch ended",
+        description="Change many video files. What an earlier batch finished is skipped; one that fails "
+        "holds up no other. Each gets a report (OUTPUT.json), all of them a summary.",
+        epilog=BATCH_EXAMPLES,
+    )
+    command.add_argument("inputs", metavar="INPUT", nargs="*", help="a file, a folder, or a glob in quotes")
+    command.set_defaults(run=_batch, fill=partial(_fill_batch, add_all))
+    return command
+
+
+def _add_verify(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "verify",
+        help="read a film and what was made of it from end to end, and say what differs",
+        description="Read two films from end to end and say what differs, but for what an effect changes: "
+        "frames, times, tracks (decoded), tags, colours, HDR metadata; black or frozen stretches.",
+        epilog=VERIFY_EXAMPLES,
+    )
+    command.add_argument("input", metavar="IN", help="the source")
+    command.add_argument("output", metavar="OUT", help="what was made of it")
+    command.add_argument("--report", metavar="FILE", help="of the run: what it says is no news")
+    command.add_argument("--json", action="store_true", help="for programs")
+    command.set_defaults(run=_verify)
+    return command
+
+
+def _fill_batch(add_all: AddAll, command: Parser) -> None:
+    from streamfx.jobs.settings import BatchConfig
+
+    add_all(command, BatchConfig)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from streamfx.cli.verify import verify
+
+    return verify(options)
+
+
+def _batch(options: argparse.Namespace) -> int:
+    from streamfx.cli.batch import batch
+
+    return batch(options)

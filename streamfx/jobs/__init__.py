@@ -1,0 +1,1 @@
+"""Jobs: many files, and proof of what came out."""

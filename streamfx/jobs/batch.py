@@ -1,0 +1,307 @@
+"""Batch: many files, one after the other or a few at a time; one that fails holds up no other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from os import PathLike, fspath
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from streamfx.errors import ConfigError, SinkError
+from streamfx.hardware.cpu import usable_cores
+from streamfx.jobs.inputs import Item, find_items
+from streamfx.jobs.settings import Batch, load_batch
+from streamfx.jobs.summary import Outcome, Summary
+from streamfx.jobs.workers import COMMAND, Told, Worker
+from streamfx.pipeline.interrupts import interrupts_call
+from streamfx.resume.identity import asked_for, engine_digests, stamp_of
+from streamfx.resume.journal import Journal
+from streamfx.resume.resuming import resume_problem
+
+_CORES_PER_JOB = (
+    4  # with fewer, files beside one another take as long as one after the other, and more memory
+)
+_INTERRUPT = -1  # in place of the number of a worker
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a batch stands, for a progress display.
+
+    Attributes:
+        done: files with an outcome.
+        files: all of them.
+        running: frames written, and how many there are (None where unknown), of each file that is being done.
+    """
+
+    done: int
+    files: int
+    running: Mapping[str, tuple[int, int | None]]
+
+
+@dataclass(slots=True)
+class Show:
+    """Who is told what happens; each may be called at any time, in the thread of the batch."""
+
+    ended: Callable[[Outcome], None] = lambda _outcome: None
+    state: Callable[[State], None] = lambda _state: None
+    log: Callable[[str, str, str], None] = lambda _output, _level, _text: None
+
+
+def batch(
+    inputs: Sequence[str | PathLike[str]],
+    output_dir: str | PathLike[str],
+    *,
+    show: Show | None = None,
+    **settings: object,
+) -> Summary:
+    """Change many videos; return what became of each.
+
+    What an earlier batch finished, read again and found whole is skipped, unless the file or the settings
+    have changed since. A file that fails is told in the summary, and the others are done.
+
+    Args:
+        inputs: files, folders (every video below them), globs.
+        output_dir: folder for the outputs; the tree below folders and globs is kept.
+        show: who is told what happens.
+        settings: ``list``, ``ending``, ``jobs``, ``summary`` and everything that ``streamfx.transcode`` takes
+            beside input, output and report.
+
+    Raises:
+        ConfigError: a setting is wrong, an input is not there, or there is nothing to do.
+        EngineNotFoundError: there is no such effect.
+        SinkError: nothing can be written there.
+
+    Example:
+        >>> summary = batch(["in.mp4"], "styled")
+        >>> summary.exit_code, summary.counts
+        (0, {'finished': 1})
+    """
+    named = {"inputs": tuple(fspath(each) for each in inputs), "output_dir": fspath(output_dir)}
+    return run_batch(load_batch(options={**settings, **named}), show)
+
+
+def run_batch(asked: Batch, show: Show | None = None, command: Sequence[str] = COMMAND) -> Summary:
+    """Do a batch; returns and raises as ``batch``.
+
+    A Ctrl-C ends it properly: what is finished stays, and the same batch goes on later. A second one stops at
+    once.
+
+    Args:
+        asked: what is to be done.
+        show: who is told what happens.
+        command: of the processes that do it.
+    """
+    engine_digests(asked.settings["effects"])  # an effect that is not there is no matter of the files
+    items = find_items(asked.inputs, asked.output_folder, list_file=asked.list_file, ending=asked.ending)
+    try:
+        asked.output_folder.mkdir(parents=True, exist_ok=True)
+        (asked.output_folder / ".streamfx").mkdir(exist_ok=True)
+        journal = Journal(asked.output_folder / ".streamfx" / "finished.jsonl")
+    except OSError as error:
+        raise SinkError(f"{asked.output_folder}: cannot write there: {error.strerror or error}") from error
+    started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    jobs = min(asked.jobs or max(1, usable_cores() // _CORES_PER_JOB), len(items))
+    try:
+        course = _Course(asked, items, jobs, journal, show or Show(), command)
+        course.run()
+    finally:
+        journal.close()
+    summary = Summary(
+        outcomes=tuple(course.outcomes[item] for item in items),
+        settings={**asked.settings},
+        jobs=jobs,
+        started_at=started_at,
+        seconds=time.monotonic() - started,
+    )
+    summary.write(asked.summary)
+    return summary
+
+
+@dataclass(slots=True)
+class _Job:
+    """A file that a worker does."""
+
+    item: Item
+    asked: Mapping[str, Any]
+    begun: float = field(default_factory=time.monotonic)
+
+
+class _Course:
+    """A batch while it goes on."""
+
+    def __init__(
+        self,
+        asked: Batch,
+        items: Sequence[Item],
+        jobs: int,
+        journal: Journal,
+        show: Show,
+        command: Sequence[str],
+    ) -> None:
+        self.outcomes: dict[Item, Outcome] = {}
+        self._asked, self._items, self._journal, self._show = asked, items, journal, show
+        self._threads = asked.settings["threads"] or max(1, usable_cores() // jobs)
+        self._told: SimpleQueue[Told] = SimpleQueue()
+        self._workers = [Worker(number, self._told, command) for number in range(jobs)]
+        self._jobs: dict[int, _Job] = {}
+        self._running: dict[str, tuple[int, int | None]] = {}
+        self._finished = {entry["output"]: entry for entry in journal.entries}
+        self._interrupts = 0
+
+    def run(self) -> None:
+        """Give every file an outcome."""
+        left = deque(item for item in self._items if not self._is_done(item))
+        try:
+            with interrupts_call(self._interrupt):
+                while left or self._jobs:
+                    for number, worker in enumerate(self._workers):
+                        while number not in self._jobs and left and not self._interrupts:
+                            self._begin(number, worker, left.popleft())
+                    if not self._jobs:
+                        break
+                    self._hear(self._told.get())
+        finally:
+            for worker in self._workers:
+                worker.close()
+        for item in left:
+            self._end(item, Outcome(source=str(item.source), output=str(item.output), state="not begun"))
+
+    def _is_done(self, item: Item) -> bool:
+        """Give the file its outcome if an earlier batch finished it and nothing has changed since."""
+        entry = self._finished.get(self._name(item))
+        if entry is None or entry["stamp"] != stamp_of(item.output):
+            return False
+        try:
+            same = bool(entry["asked"] == asked_for(self._asked.config_of(item.source, item.output)))
+        except OSError:
+            return False
+        if same:
+            self._end(
+                item,
+                Outcome(
+                    source=str(item.source),
+                    output=str(item.output),
+                    state="skipped",
+                    report=str(report_of(item)),
+                    problems=tuple(entry["problems"]),
+                    left_out=tuple(entry["left_out"]),
+                ),
+            )
+        return same
+
+    def _begin(self, number: int, worker: Worker, item: Item) -> None:
+        # An output of an earlier batch that nobody has touched may be replaced: settings have changed.
+        entry = self._finished.get(self._name(item))
+        own = entry is not None and entry["stamp"] == stamp_of(item.output)
+        try:
+            item.output.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                report_of(item).unlink()  # of an earlier try
+            config = self._asked.config_of(
+                item.source,
+                item.output,
+                report=str(report_of(item)),
+                threads=self._threads,
+                overwrite=self._asked.settings["overwrite"] or own,
+            )
+            if config.resume and resume_problem(config) is not None:
+                config = config.model_copy(update={"resume": False})
+            asked = asked_for(config)
+        except (OSError, ConfigError) as error:
+            self._end(item, _failed(item, str(error)))
+            return
+        self._jobs[number] = _Job(item, asked)
+        worker.give(config)
+
+    def _hear(self, told: Told) -> None:
+        job = self._jobs.get(told.worker)
+        if told.worker == _INTERRUPT:
+            for number in self._jobs:
+                worker = self._workers[number]
+                worker.interrupt() if self._interrupts == 1 else worker.kill()
+        elif job is None:
+            return
+        elif told.kind == "progress":
+            counts = told.what["frames_out"], told.what["frame_count"]
+            self._running[str(job.item.output)] = counts
+            self._tell_state()
+        elif told.kind == "log":
+            self._show.log(str(job.item.output), *told.what)
+        else:
+            del self._jobs[told.worker]
+            self._running.pop(str(job.item.output), None)
+            self._end(job.item, self._outcome(job, told))
+
+    def _outcome(self, job: _Job, told: Told) -> Outcome:
+        if told.kind == "died":
+            stopped = self._interrupts > 0
+            return _failed(job.item, told.what, state="stopped" if stopped else "failed")
+        ended, report = told.what, told.what.get("report")
+        if ended["stopped"]:
+            return _failed(job.item, "", state="stopped")
+        if ended["error"] is not None or report is None:
+            return _failed(job.item, ended["error"], report=report is not None)
+        outcome = Outcome(
+            source=str(job.item.source),
+            output=str(job.item.output),
+            state="finished",
+            report=str(report_of(job.item)),
+            problems=tuple(ended["losses"]),
+            left_out=tuple(ended["left_out"]),
+            frames=report["result"]["account"]["encoded"] + report["result"]["account"]["repeated"],
+            seconds=time.monotonic() - job.begun,
+        )
+        if not report["differences"] and self._asked.settings["verify"]:
+            self._journal.add(
+                {
+                    "output": self._name(job.item),
+                    "stamp": stamp_of(job.item.output),
+                    "asked": job.asked,
+                    "problems": ended["losses"],
+                    "left_out": ended["left_out"],
+                }
+            )
+        return outcome
+
+    def _end(self, item: Item, outcome: Outcome) -> None:
+        self.outcomes[item] = outcome
+        self._show.ended(outcome)
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        self._show.state(State(len(self.outcomes), len(self._items), dict(self._running)))
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        self._told.put(Told(_INTERRUPT, "interrupt", None))
+
+    def _name(self, item: Item) -> str:
+        return os.path.relpath(item.output, self._asked.output_folder)
+
+
+def report_of(item: Item) -> Path:
+    """Return where the report of a file goes: beside its output.
+
+    Example:
+        >>> report_of(Item(Path("in/a.avi"), Path("out/a.mkv")))
+        PosixPath('out/a.mkv.json')
+    """
+    return item.output.with_name(f"{item.output.name}.json")
+
+
+def _failed(item: Item, problem: str, *, report: bool = False, state: Any = "failed") -> Outcome:
+    return Outcome(
+        source=str(item.source),
+        output=str(item.output),
+        state=state,
+        report=str(report_of(item)) if report else None,
+        problems=(problem.removeprefix(f"{item.output}: "),) if problem else (),
+    )
