@@ -24,7 +24,7 @@ from streamfx.pipeline.fan_out import SeveralSinks
 from streamfx.pipeline.flow import Watch
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts, Progress, run_parts
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.live_flow import backoff, live_settings
 from streamfx.run.live_parts import live_parts
 from streamfx.run.report import Report
@@ -159,7 +159,7 @@ def _open_sinks(
     stats: Stats,
     given: Mapping[int, Sink],
     source: Source,
-    desk: Desk,
+    desk: RunControls,
     opened: ExitStack,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""

@@ -15,7 +15,7 @@ from streamfx.config.loading import load_config
 from streamfx.engine.golden import Array
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.effects import open_effects
 
 BARS = "test:bars?size=160x96&fps=30&frames=0"
@@ -25,7 +25,7 @@ BARS = "test:bars?size=160x96&fps=30&frames=0"
 class Bench:
     """A desk, the source of its frames, and a clock that a test sets."""
 
-    desk: Desk
+    desk: RunControls
     source: Source
     seconds: list[float] = field(default_factory=lambda: [0.0])
 
@@ -72,7 +72,7 @@ def bench(*effects: str, factor: str = "2", source: str = BARS, backend: str = "
     opened = open_source(source)
     with open_effects(config, opened, 1, Stats()) as running:
         seconds = [0.0]
-        desk = Desk(running, lambda: seconds[0])
+        desk = RunControls(running, lambda: seconds[0])
         try:
             yield Bench(desk, opened, seconds)
         finally:

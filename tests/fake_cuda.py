@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from streamfx.gpu.streams import Lane
+from streamfx.gpu.streams import Stream
 
 
 class FakeStream:
@@ -144,10 +144,10 @@ def install_for_residents(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     """Let frames on a device, in main memory, take the ways that they take on a GPU: streams and graphs."""
     cuda = install(monkeypatch)
 
-    def with_stream(lane: Lane, device: torch.device, name: str) -> None:
+    def with_stream(lane: Stream, device: torch.device, name: str) -> None:
         lane.device, lane.name, lane.stream = device, name, cuda.new_stream()
 
-    monkeypatch.setattr(Lane, "__init__", with_stream)
+    monkeypatch.setattr(Stream, "__init__", with_stream)
     for module in ("recording", "network_call"):
         monkeypatch.setattr(f"streamfx.generate.gpu.{module}.recorded", Again)
     return cuda

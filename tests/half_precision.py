@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from streamfx.backends.constant_folding import settled
+from streamfx.backends.constant_folding import folded
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.engine.folder import Engine
@@ -15,7 +15,7 @@ def half_error(engine: Engine) -> Difference:
     """Return how far the engine's network is with weights, input and layers in half precision."""
     golden = engine.golden
     shape = (1, *golden.planes.shape)
-    graph = settled(engine, Setting.of(golden.to_rgb, golden.from_rgb, golden.factor), shape).half()
+    graph = folded(engine, Setting.of(golden.to_rgb, golden.from_rgb, golden.factor), shape).half()
     with torch.inference_mode():
         heads = graph(torch.from_numpy(golden.planes)[None].half())
     return difference(heads[0].float().numpy(), golden, TOLERANCE.roundoff)

@@ -18,13 +18,13 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.generate.effect import Effect
-from streamfx.gpu.transfer import Residence, Room
+from streamfx.gpu.transfer import DeviceContext, Room
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Frame
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
 from streamfx.run.filler_frames import FillerFrames
-from streamfx.run.placement import Place
+from streamfx.run.placement import Placement
 from tests import media
 from tests.fakes import plus_one, small_frame
 from tests.full_disk import fill
@@ -158,10 +158,12 @@ def test_the_factor_of_a_live_run_is_chosen_and_the_report_says_why() -> None:
 def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so(
     monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
-    on_device = Place(Device.CPU, Residence(torch.device("cpu"), Room(1 << 18)))  # surfaces in main memory
+    on_device = Placement(
+        Device.CPU, DeviceContext(torch.device("cpu"), Room(1 << 18))
+    )  # surfaces in main memory
     monkeypatch.setattr(
         "streamfx.run.live_parts.find_place",
-        lambda asked, *_: on_device if asked == "cuda" else Place(Device.CPU),
+        lambda asked, *_: on_device if asked == "cuda" else Placement(Device.CPU),
     )
     process = Effect.process
 

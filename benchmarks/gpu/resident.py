@@ -44,8 +44,8 @@ from streamfx.generate.gpu.steps import Network
 from streamfx.generate.ops.fuse.definition import fuse_reference
 from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
 from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
-from streamfx.gpu.layout import Form
-from streamfx.gpu.transfer import Residence, Room, held_of
+from streamfx.gpu.layout import Layout
+from streamfx.gpu.transfer import DeviceContext, Room, held_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.colour import code_to_rgb, rgb_to_code
 from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Subsampling, VideoFormat
@@ -76,14 +76,14 @@ class Flow:
     """One engine on one device, at a size and a factor."""
 
     step: Step
-    residence: Residence
+    residence: DeviceContext
     frames: list[Frame]
     factor: float
 
     def on_device(self, count: int, in_flight: int = IN_FLIGHT) -> Iterator[float]:
         """Yield how long each frame took, in seconds, from when it was given in until it was there."""
         there = [self.residence.up(frame) for frame in self.frames]
-        form = Form.of_frame(self.frames[0]).semi_planar
+        form = Layout.of_frame(self.frames[0]).semi_planar
         there = [
             frame.with_held(self.residence.as_form(held_of(frame), form, "to begin with")) for frame in there
         ]
@@ -244,7 +244,7 @@ class Bench:
         # What stands in for a TensorRT plan while that is built is not to be measured in its place.
         compiled = BACKENDS[backend]().compile(engine, CompileOptions(device=device, build=Build.WAIT))
         assert isinstance(compiled, DeviceEngine)
-        residence = Residence(self.device, Room(least=12, workers=IN_FLIGHT))
+        residence = DeviceContext(self.device, Room(least=12, workers=IN_FLIGHT))
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
         step = Step(Network(name, compiled, engine.stride, LIMIT_PIXELS, engine.fine_luma), residence)
         for label, size in sizes:

@@ -37,7 +37,7 @@ class _Settled(nn.Module):
         return heads
 
 
-def settled(
+def folded(
     engine: CompilableEngine, setting: Setting, shape: Shape, *, any_size: bool = False
 ) -> fx.GraphModule:
     """Return the network for one setting: (B, N, h, w) float32 in, heads out, on the CPU.

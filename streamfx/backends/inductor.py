@@ -97,11 +97,11 @@ def _compiled(
     """Return what runs the network for a setting and a shape, compiled."""
     import torch
 
-    from streamfx.backends.constant_folding import channels_last, settled
+    from streamfx.backends.constant_folding import channels_last, folded
 
     started = time.perf_counter()
     dtype = torch.float16 if precision is Precision.F16 else torch.float32
-    graph = channels_last(settled(engine, setting, shape), device, dtype)
+    graph = channels_last(folded(engine, setting, shape), device, dtype)
     # The settled graph has code of its own for each setting and shape, so torch's limit of recompilations of
     # one piece of code is never met. Recording is ours: a caller can record its whole frame instead.
     network = torch.compile(graph, fullgraph=True, dynamic=False, mode=mode if device == "cuda" else None)

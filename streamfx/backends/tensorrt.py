@@ -293,9 +293,9 @@ class Ladder:
         """Return what runs the network in half precision without a plan."""
         import torch
 
-        from streamfx.backends.constant_folding import channels_last, settled
+        from streamfx.backends.constant_folding import channels_last, folded
 
-        graph = channels_last(settled(self._engine, setting, shape), self._device, torch.float16)
+        graph = channels_last(folded(self._engine, setting, shape), self._device, torch.float16)
 
         def translate(seen: Tensor, heads: Tensor) -> None:
             heads.copy_(graph(seen.contiguous(memory_format=torch.channels_last)))

@@ -89,12 +89,12 @@ def build_plan(
     """
     import torch
 
-    from streamfx.backends.constant_folding import dynamic_sizes, settled
+    from streamfx.backends.constant_folding import dynamic_sizes, folded
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     say("computing the weights")
     example = shape or (1, *engine.seen_shape(BEST_PIXELS))
-    graph = settled(engine, setting, example, any_size=shape is None).half().to(device)
+    graph = folded(engine, setting, example, any_size=shape is None).half().to(device)
     say("exporting the network")
     seen = torch.zeros(example, dtype=torch.float16, device=device)
     sizes = dynamic_sizes(engine) if shape is None else None

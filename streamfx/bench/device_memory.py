@@ -12,8 +12,8 @@ from streamfx.backends.backend import CompiledEngine
 from streamfx.bench.level import FRAME, ran_of
 from streamfx.generate.effect import Effect
 from streamfx.generate.gpu.network_call import DeviceCall
-from streamfx.gpu.streams import Lane, Moment
-from streamfx.gpu.transfer import Residence, held_of
+from streamfx.gpu.streams import Moment, Stream
+from streamfx.gpu.transfer import DeviceContext, held_of
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
 from streamfx.run.placement import MOST_IN_FLIGHT
@@ -46,7 +46,7 @@ class DeviceLoop:
     most_frames: int | None = None
 
     def __init__(
-        self, includes: str, compiled: CompiledEngine, residence: Residence, works: Sequence[Work]
+        self, includes: str, compiled: CompiledEngine, residence: DeviceContext, works: Sequence[Work]
     ) -> None:
         self.includes, self._residence, self._works = includes, residence, works
         self.ran = ran_of(compiled, threads=1, at_a_time=MOST_IN_FLIGHT, frames=residence.device.type)
@@ -70,7 +70,7 @@ class DeviceLoop:
         return self._residence.peak_bytes()
 
 
-def frames_on_device(effect: Effect, residence: Residence, pictures: Sequence[Frame]) -> DeviceLoop:
+def frames_on_device(effect: Effect, residence: DeviceContext, pictures: Sequence[Frame]) -> DeviceLoop:
     """Return what measures an effect that stays on a device, on pictures that are taken there once."""
     there = [residence.as_decoded(picture) for picture in [*pictures] * _COPIES]
     works = [partial(_process, effect, frame) for frame in there]
@@ -82,14 +82,14 @@ def _process(effect: Effect, frame: Frame) -> Callable[[], None]:
 
 
 def calls_on_device(
-    compiled: CompiledEngine, residence: Residence, frames: Sequence[Sequence[DeviceCall]]
+    compiled: CompiledEngine, residence: DeviceContext, frames: Sequence[Sequence[DeviceCall]]
 ) -> DeviceLoop:
     """Return what measures a network alone, by the calls that some frames need."""
     works = [partial(_call, calls, residence.work) for calls in frames]
     return DeviceLoop(_MODEL, compiled, residence, works)
 
 
-def _call(calls: Sequence[DeviceCall], lane: Lane) -> Callable[[], None]:
+def _call(calls: Sequence[DeviceCall], lane: Stream) -> Callable[[], None]:
     for call in calls:
         call()
     return lane.mark().wait

@@ -28,7 +28,7 @@ from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
 from streamfx.run.film import MOST_WORKERS
-from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Place, encoder_of, open_decoded
+from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement, encoder_of, open_decoded
 from streamfx.transcoding import transcode
 
 _FILLING = 4  # frames besides those of the workers until all stages are at work
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_pipeline(setup: Setup, place: Place) -> Iterator[Opened]:
+def open_pipeline(setup: Setup, place: Placement) -> Iterator[Opened]:
     """Give what measures the whole way. A clip of the test picture is made where none was given.
 
     Raises:
@@ -76,7 +76,9 @@ class _WholeWay:
         "a time; the first and last frames of a turn, while queues fill and drain, are left out"
     )
 
-    def __init__(self, effect: Effect, setup: Setup, clip: Path, video: VideoFormat, place: Place) -> None:
+    def __init__(
+        self, effect: Effect, setup: Setup, clip: Path, video: VideoFormat, place: Placement
+    ) -> None:
         self._effect, self._setup, self._clip, self._place = effect, setup, clip, place
         self._workers = workers = min(setup.threads, _most_workers(place))
         self._output = setup.folder / f"{os.getpid()}.mp4" if setup.encoder != "null:" else None
@@ -209,7 +211,7 @@ class Intervals:
             self.seconds = at_seconds - self._first_seconds
 
 
-def _most_workers(place: Place) -> int:
+def _most_workers(place: Placement) -> int:
     return MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
 
 

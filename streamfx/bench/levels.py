@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, TypeAlias
 from streamfx.bench.level import Opened, Setup
 
 if TYPE_CHECKING:
-    from streamfx.run.placement import Place
+    from streamfx.run.placement import Placement
 
-Level: TypeAlias = "Callable[[Setup, Place], AbstractContextManager[Opened]]"
+Level: TypeAlias = "Callable[[Setup, Placement], AbstractContextManager[Opened]]"
 """Opens a case where frames live and networks run; what it gives is closed with it."""
 
 
-def _model(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
+def _model(setup: Setup, place: Placement) -> AbstractContextManager[Opened]:
     from streamfx.bench.main_memory import open_model
 
     return open_model(setup, place)
 
 
-def _resident(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
+def _resident(setup: Setup, place: Placement) -> AbstractContextManager[Opened]:
     from streamfx.bench.main_memory import open_resident
 
     return open_resident(setup, place)
 
 
-def _pipeline(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
+def _pipeline(setup: Setup, place: Placement) -> AbstractContextManager[Opened]:
     from streamfx.bench.end_to_end import open_pipeline
 
     return open_pipeline(setup, place)

@@ -19,7 +19,7 @@ from streamfx.errors import ConfigError
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
-from streamfx.run.placement import Place
+from streamfx.run.placement import Placement
 
 _PICTURES = 4  # in turns, so that no picture is in the cache from the time before
 _MODEL = (
@@ -38,7 +38,12 @@ class _Loop:
     most_frames: int | None = None
 
     def __init__(
-        self, includes: str, effect: Effect, threads: int, works: Sequence[Callable[[], object]], place: Place
+        self,
+        includes: str,
+        effect: Effect,
+        threads: int,
+        works: Sequence[Callable[[], object]],
+        place: Placement,
     ) -> None:
         self.includes, self.ran = includes, ran_of(effect.compiled, threads=threads)
         self._effect, self._works, self._place = effect, works, place
@@ -62,7 +67,7 @@ class _Loop:
 
 
 @contextmanager
-def open_resident(setup: Setup, place: Place) -> Iterator[Opened]:
+def open_resident(setup: Setup, place: Placement) -> Iterator[Opened]:
     """Give what measures reduce, network and fuse: on the device, if the effect can stay there."""
     with _opened(setup, place, stays=True) as (effect, pictures):
         if place.residence is not None and effect.on_device is not None:
@@ -75,7 +80,7 @@ def open_resident(setup: Setup, place: Place) -> Iterator[Opened]:
 
 
 @contextmanager
-def open_model(setup: Setup, place: Place) -> Iterator[Opened]:
+def open_model(setup: Setup, place: Placement) -> Iterator[Opened]:
     """Give what measures the network alone: the calls that the frames make, written down and made again.
 
     Raises:
@@ -135,7 +140,7 @@ class _Recorder:
 
 
 @contextmanager
-def _opened(setup: Setup, place: Place, *, stays: bool) -> Iterator[tuple[Effect, list[Frame]]]:
+def _opened(setup: Setup, place: Placement, *, stays: bool) -> Iterator[tuple[Effect, list[Frame]]]:
     """Give the effect, ready for the first frame, and a few frames in main memory.
 
     Args:

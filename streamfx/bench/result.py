@@ -173,7 +173,7 @@ class Device(BaseModel):
 
     Attributes:
         processor: see `streamfx.hardware.cpu.Cpu`.
-        gpus: see `streamfx.gpu.Gpu`.
+        gpus: see `streamfx.hardware.nvidia.Gpu`.
         driver: version of NVIDIA's driver; None without one.
         system: name and version of the operating system.
         clocks_mhz: lowest and highest that was seen between the turns, by what runs at it.

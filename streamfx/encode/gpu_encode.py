@@ -12,10 +12,10 @@ from av.video.stream import VideoStream
 
 from streamfx.encode.pixels import Packer
 from streamfx.errors import SinkError
-from streamfx.gpu.layout import Form
+from streamfx.gpu.layout import Layout
 from streamfx.gpu.pool import Held
-from streamfx.gpu.streams import Lane
-from streamfx.gpu.transfer import Residence, held_of
+from streamfx.gpu.streams import Stream
+from streamfx.gpu.transfer import DeviceContext, held_of
 from streamfx.media.av_planes import planar_name
 from streamfx.media.frame import CodeRange, Frame, VideoFormat
 from streamfx.media.surface import Surface
@@ -34,10 +34,12 @@ class DevicePacker:
         code_range: the range the encoder takes; that of the frames.
     """
 
-    def __init__(self, residence: Residence, video: VideoFormat, pix_fmt: str, code_range: CodeRange) -> None:
+    def __init__(
+        self, residence: DeviceContext, video: VideoFormat, pix_fmt: str, code_range: CodeRange
+    ) -> None:
         self._device = residence.device
         self._labels, self._pix_fmt = Packer(video, pix_fmt, code_range), pix_fmt
-        self._lane = Lane(self._device, "encode")
+        self._lane = Stream(self._device, "encode")
         self._context = CudaContext(cuda_stream=self._lane.handle) if self._lane.handle else None
         self._held: dict[int, Held] = {}
 
@@ -85,7 +87,7 @@ def picture_of(surface: Surface, context: CudaContext | None = None, stream: int
     """Return a surface as an AVFrame over the same memory, which it keeps alive.
 
     Args:
-        surface: any on the CPU; on a GPU NV12 or P010, its chroma right behind its luma (`Form`).
+        surface: any on the CPU; on a GPU NV12 or P010, its chroma right behind its luma (`Layout`).
         context: context of the GPU, one for all frames: a new one each would be a device context each.
         stream: what the encoder works in, CUDA's handle.
     """
@@ -99,7 +101,7 @@ def picture_of(surface: Surface, context: CudaContext | None = None, stream: int
 
 def device_format(video: VideoFormat) -> str | None:
     """Return FFmpeg's name of the format in which encoders of GPUs take a video; None where none does."""
-    form = Form(video.size, video.subsampling, video.depth)
+    form = Layout(video.size, video.subsampling, video.depth)
     even = all(side % 2 == 0 for side in video.size)
     if not even or video.subsampling.steps != (2, 2):
         return None

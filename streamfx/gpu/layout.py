@@ -1,4 +1,4 @@
-"""Form: how a picture lies in device memory: one run of bytes, copied in one go, as encoders take it.
+"""Layout: how a picture lies in device memory: one run of bytes, copied in one go, as encoders take it.
 
 Rows begin at multiples of 256 bytes, and the planes follow one another without a gap: NVENC is told where
 luma begins and how long a row is, and looks for chroma right behind.
@@ -22,7 +22,7 @@ _ROW_BYTES = 256  # what FFmpeg aligns rows of CUDA frames to, too
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Layout:
     """One picture.
 
     Attributes:
@@ -40,24 +40,24 @@ class Form:
     high: bool = False
 
     @classmethod
-    def of(cls, surface: Surface) -> Form:
+    def of(cls, surface: Surface) -> Layout:
         """Return the form of a surface of one picture."""
         return cls(surface.size, surface.subsampling, surface.depth, surface.paired, surface.unused_bits > 0)
 
     @classmethod
-    def of_frame(cls, frame: Frame) -> Form:
+    def of_frame(cls, frame: Frame) -> Layout:
         """Return the planar form that holds a frame as it is."""
         return cls(frame.size, frame.subsampling, frame.depth)
 
     @property
-    def planar(self) -> Form:
+    def planar(self) -> Layout:
         """The same picture as frames in main memory have it."""
-        return Form(self.size, self.subsampling, self.depth)
+        return Layout(self.size, self.subsampling, self.depth)
 
     @property
-    def semi_planar(self) -> Form:
+    def semi_planar(self) -> Layout:
         """The same picture as encoders of GPUs take it: NV12 or P010."""
-        return Form(self.size, self.subsampling, self.depth, paired=True, high=self.depth > 8)
+        return Layout(self.size, self.subsampling, self.depth, paired=True, high=self.depth > 8)
 
     @property
     def size_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Ring: memory for a fixed number of pictures, lent out and given back, not allocated while frames flow.
+"""Pool: memory for a fixed number of pictures, lent out and given back, not allocated while frames flow.
 
 Whoever needs a place for a picture takes a slot and waits while all are lent. A slot comes back when the last
 one who holds it lets go: a frame that a queue drops, or an encoder that has returned its packet. Then its
@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from streamfx.errors import DeviceMemoryError, FrameError
-from streamfx.gpu.layout import Form, arrays_of, copy_surface, sampled_planes
-from streamfx.gpu.streams import PASSED, Lane, Mark
+from streamfx.gpu.layout import Layout, arrays_of, copy_surface, sampled_planes
+from streamfx.gpu.streams import PASSED, Event, Stream
 from streamfx.media.frame import Planes, Subsampling
 from streamfx.media.surface import Surface
 
@@ -47,10 +47,10 @@ class Slot:
 
     memory: Tensor
     surface: Surface
-    uses: list[Mark] = field(default_factory=list)
+    uses: list[Event] = field(default_factory=list)
 
     @classmethod
-    def new(cls, form: Form, allocate: Allocate) -> Slot:
+    def new(cls, form: Layout, allocate: Allocate) -> Slot:
         """Return one with memory of its own."""
         memory = allocate(form.size_bytes)
         return cls(memory, form.surface(memory))
@@ -61,10 +61,10 @@ class Lease:
 
     __slots__ = ("_ring", "slot")
 
-    def __init__(self, ring: Ring, slot: Slot) -> None:
+    def __init__(self, ring: Pool, slot: Slot) -> None:
         self._ring, self.slot = ring, slot
 
-    def used(self, mark: Mark) -> None:
+    def used(self, mark: Event) -> None:
         """Say that work up to the mark uses the slot: nobody else may before."""
         self.slot.uses.append(mark)
 
@@ -73,7 +73,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Doubt:
+class NonFiniteFlag:
     """Whether an engine gave something that is not finite for a frame.
 
     Attributes:
@@ -97,8 +97,8 @@ class Held:
     """
 
     lease: Lease
-    ready: Mark = PASSED
-    doubts: tuple[Doubt, ...] = ()
+    ready: Event = PASSED
+    doubts: tuple[NonFiniteFlag, ...] = ()
 
     @property
     def surface(self) -> Surface:
@@ -123,15 +123,15 @@ class Held:
         return self.surface.depth
 
     def fetch(self) -> Planes:
-        """Return the pixels as planes in main memory: a copy without haste, see `Residence.down`.
+        """Return the pixels as planes in main memory: a copy without haste, see `DeviceContext.down`.
 
         Raises:
             FrameError: see `wait`.
         """
         self.wait()
-        form = Form.of(self.surface).planar
+        form = Layout.of(self.surface).planar
         device = self.surface.device
-        with Lane(device, "fetch").work():
+        with Stream(device, "fetch").work():
             there = Slot.new(form, device_memory(device))
             copy_surface(self.surface, there.surface)
             y, u, v = arrays_of(form.surface(there.memory.cpu()))
@@ -144,7 +144,7 @@ class Held:
             FrameError: see `wait`.
         """
         self.wait()
-        with Lane(self.surface.device, "fetch").work():
+        with Stream(self.surface.device, "fetch").work():
             y, u, v = sampled_planes(self.surface, rows, columns)
         return y, u, v
 
@@ -163,7 +163,7 @@ class Held:
                 )
 
 
-class Ring:
+class Pool:
     """Slots for pictures of one form.
 
     Args:
@@ -184,7 +184,7 @@ class Ring:
 
     def __init__(
         self,
-        form: Form,
+        form: Layout,
         budget_bytes: int,
         allocate: Allocate,
         *,

@@ -1,4 +1,4 @@
-"""Lanes: what a GPU does at a time, each in order by itself; and marks, by which one waits for another.
+"""Streams: what a GPU does at a time, each in order by itself; and events, by which one waits for another.
 
 A lane is a CUDA stream, and never the default one, which waits for all others. On the CPU everything is done
 when the call returns: there a lane is nothing, and every mark is passed.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Event:
     """A point in the work of a lane; without an event one that is passed."""
 
     event: torch.cuda.Event | None = None
@@ -35,7 +35,7 @@ class Mark:
             self.event.synchronize()
 
 
-PASSED = Mark()
+PASSED = Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Meter:
             tell(begun.seconds_until(ended))
 
 
-class Lane:
+class Stream:
     """Work in order. Threads may share one if they take turns from `work` to `mark`.
 
     Args:
@@ -93,7 +93,7 @@ class Lane:
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @contextmanager
-    def work(self, *after: Mark) -> Iterator[None]:
+    def work(self, *after: Event) -> Iterator[None]:
         """Within this, torch's work is done in this lane, once the marks are passed. Does not wait."""
         import torch
 
@@ -103,7 +103,7 @@ class Lane:
                     self.stream.wait_event(mark.event)
             yield
 
-    def mark(self) -> Mark:
+    def mark(self) -> Event:
         """Return the point that all work given so far comes before."""
         import torch
 
@@ -112,7 +112,7 @@ class Lane:
         # Who waits for it sleeps: other threads need the processor.
         event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record(self.stream)
-        return Mark(event)
+        return Event(event)
 
     def moment(self) -> Moment:
         """Return the point that all work given so far comes before, to be timed."""
@@ -130,7 +130,7 @@ class Lane:
         return None if self.stream is None else int(self.stream.cuda_stream)
 
 
-def decoder_mark(device: torch.device) -> Mark:
+def decoder_mark(device: torch.device) -> Event:
     """Return the point that all that FFmpeg decoded so far comes before.
 
     FFmpeg decodes in CUDA's default stream (`AVCUDADeviceContext.stream` is null unless somebody sets it),
@@ -142,4 +142,4 @@ def decoder_mark(device: torch.device) -> Mark:
         return PASSED
     event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     event.record(torch.cuda.default_stream(device))
-    return Mark(event)
+    return Event(event)

@@ -1,4 +1,4 @@
-"""Residence: what the frames of one run share on a device: lanes and rings; and the way there and back."""
+"""Transfer: what the frames of a run share on a device, streams and pools; and the way there and back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamfx.errors import FrameError
-from streamfx.gpu.layout import Form, arrays_of, copy_surface, fill
-from streamfx.gpu.pool import Allocate, Held, Lease, Ring, device_memory
-from streamfx.gpu.streams import Lane, Mark
+from streamfx.gpu.layout import Layout, arrays_of, copy_surface, fill
+from streamfx.gpu.pool import Allocate, Held, Lease, Pool, device_memory
+from streamfx.gpu.streams import Event, Stream
 from streamfx.media.frame import Frame
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Room:
     workers: int = 2
 
 
-class Residence:
+class DeviceContext:
     """Lanes and rings on one device. Its methods may be called from several threads.
 
     Args:
@@ -57,15 +57,15 @@ class Residence:
     ) -> None:
         self.device, self._room = device, room or Room()
         self.interleaved = False
-        self.work = Lane(device, "generate")
-        self._uploads, self._downloads = Lane(device, "upload"), Lane(device, "download")
+        self.work = Stream(device, "generate")
+        self._uploads, self._downloads = Stream(device, "upload"), Stream(device, "download")
         self._allocate = allocate or device_memory(device)
         self._pinned = device_memory(device, pinned=True)
-        self._rings: dict[tuple[str, Form], Ring] = {}
+        self._rings: dict[tuple[str, Layout], Pool] = {}
         self._making = threading.Lock()
         self._upload_turn, self._download_turn = threading.Lock(), threading.Lock()
 
-    def place(self, purpose: str, form: Form, *, pinned: bool = False) -> Lease:
+    def place(self, purpose: str, form: Layout, *, pinned: bool = False) -> Lease:
         """Return a slot for a picture; waits until there is one.
 
         Args:
@@ -84,11 +84,11 @@ class Residence:
                     ring = self._rings[purpose, form] = self._new_ring(purpose, form, pinned=pinned)
         return ring.take()
 
-    def _new_ring(self, purpose: str, form: Form, *, pinned: bool) -> Ring:
+    def _new_ring(self, purpose: str, form: Layout, *, pinned: bool) -> Pool:
         room, what = self._room, f"frames {purpose}"
         if pinned:  # taken for a moment, each by one worker
-            return Ring(form, 0, self._pinned, least=room.workers + 1, what=what)
-        return Ring(form, room.ring_bytes, self._allocate, least=room.least, what=what)
+            return Pool(form, 0, self._pinned, least=room.workers + 1, what=what)
+        return Pool(form, room.ring_bytes, self._allocate, least=room.least, what=what)
 
     def shrink(self) -> int:
         """Give back memory of slots that nobody holds, and what torch keeps for later; return the bytes."""
@@ -111,17 +111,17 @@ class Residence:
 
     def up(self, frame: Frame) -> Frame:
         """Return the frame with its pixels on the device, or soon to be there; does not wait for the copy."""
-        return frame if frame.held is not None else self._brought(frame, Form.of_frame(frame), "uploaded")
+        return frame if frame.held is not None else self._brought(frame, Layout.of_frame(frame), "uploaded")
 
     def as_decoded(self, frame: Frame) -> Frame:
         """Return a frame of main memory where and as this device's decoder would have given it.
 
         That is how a clip is measured without its decoder. Does not wait for the copy.
         """
-        form = Form.of_frame(frame)
+        form = Layout.of_frame(frame)
         return self._brought(frame, form.semi_planar if self.interleaved else form, "decoded")
 
-    def _brought(self, frame: Frame, form: Form, purpose: str) -> Frame:
+    def _brought(self, frame: Frame, form: Layout, purpose: str) -> Frame:
         staged = self.place("to upload", form, pinned=True)
         for mark in staged.slot.uses:
             mark.wait()
@@ -142,8 +142,8 @@ class Residence:
         if frame.held is None:
             return frame
         held = held_of(frame)
-        planar = self.as_form(held, Form.of(held.surface).planar, "to download")
-        staged = self.place("downloaded", Form.of(planar.surface), pinned=True)
+        planar = self.as_form(held, Layout.of(held.surface).planar, "to download")
+        staged = self.place("downloaded", Layout.of(planar.surface), pinned=True)
         with self._download_turn, self._downloads.work(planar.ready):
             staged.slot.memory.copy_(planar.memory, non_blocking=True)
             mark = self._downloads.mark()
@@ -152,9 +152,9 @@ class Residence:
         y, u, v = (np.array(plane) for plane in arrays_of(staged.slot.surface))
         return frame.with_planes((y, u, v))
 
-    def as_form(self, held: Held, form: Form, purpose: str) -> Held:
+    def as_form(self, held: Held, form: Layout, purpose: str) -> Held:
         """Return the picture in another form; the very same where it is of that form."""
-        if Form.of(held.surface) == form:
+        if Layout.of(held.surface) == form:
             return held
         place = self.place(purpose, form)
         with self._download_turn, self._downloads.work(held.ready, *place.slot.uses):
@@ -163,9 +163,9 @@ class Residence:
         held.lease.used(mark)
         return Held(place, mark, held.doubts)
 
-    def taken_over(self, surface: Surface, ready: Mark) -> Held:
+    def taken_over(self, surface: Surface, ready: Event) -> Held:
         """Return a copy of a picture that is not ours, a decoder's; once this returns, that may be let go."""
-        place = self.place("decoded", Form.of(surface))
+        place = self.place("decoded", Layout.of(surface))
         with self._upload_turn, self._uploads.work(ready, *place.slot.uses):
             copy_surface(surface, place.slot.surface)
             mark = self._uploads.mark()

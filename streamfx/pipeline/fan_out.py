@@ -24,7 +24,7 @@ _ENDED = "output ended"
 
 
 @dataclass(frozen=True, slots=True)
-class LaneAccount:
+class BranchAccount:
     """What became of the frames of one output.
 
     Attributes:
@@ -44,7 +44,7 @@ class LaneAccount:
     failure: str | None
 
 
-class Lane:
+class OutputBranch:
     """One of the outputs, its queue, its thread, and the account of it.
 
     Attributes:
@@ -86,9 +86,9 @@ class Lane:
         return self.takes_more and self._queue.fill < self._capacity
 
     @property
-    def account(self) -> LaneAccount:
+    def account(self) -> BranchAccount:
         """What became of its frames."""
-        return LaneAccount(
+        return BranchAccount(
             self.name, self.given, self.written, dict(self.drops), self.latency.times(), self.failure
         )
 
@@ -167,7 +167,7 @@ class SeveralSinks:
         self.name = ", ".join(sink.name for sink in sinks)
         self.frames_written = self.packets_written = 0
         self._room = threading.Condition()
-        self.lanes = [Lane(sink, capacity, self._room, measure) for sink in sinks]
+        self.lanes = [OutputBranch(sink, capacity, self._room, measure) for sink in sinks]
 
     @property
     def notes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Running: opened parts in, one run of the pipeline, its report out. What transcoding and streaming share."""
+"""Assembly: opened parts in, one run of the pipeline, its report out; what all kinds of run share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Snapshot, Stats
 from streamfx.run.completeness import differences
 from streamfx.run.control_state import controls_of
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.decisions import FactorDecision, FactorFacts, RoutingChoice, RoutingFacts
 from streamfx.run.effects import Effects
 from streamfx.run.report import (
@@ -70,7 +70,7 @@ class Parts:
     process: Callable[[Frame], Frame] | None = None
     workers: int = 1
     file: Path | None = None
-    desk: Desk | None = None
+    desk: RunControls | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
     losses: Callable[[], tuple[str, ...]] = tuple

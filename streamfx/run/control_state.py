@@ -41,7 +41,7 @@ class EffectState:
 
 
 @dataclass(frozen=True, slots=True)
-class DeskState:
+class ControlState:
     """How everything stands.
 
     Attributes:

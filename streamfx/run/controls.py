@@ -1,4 +1,4 @@
-"""Desk: where a live run is changed while it goes on: bypass, controls, another effect; and what was changed.
+"""Controls of a run: where it is changed while it goes on, and what was changed.
 
 It stands between the pipeline, which hands it frames, and whoever turns the knobs (a web page, say). A change
 acts between two frames: a frame is done the old way or the new way, never half of each.
@@ -22,7 +22,7 @@ from streamfx.generate.chain import AnyEffect
 from streamfx.generate.request import with_controls
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Snapshot
-from streamfx.run.control_state import Change, DeskState, controls_of, state_of, take_over
+from streamfx.run.control_state import Change, ControlState, controls_of, state_of, take_over
 from streamfx.run.effects import Effects, exchanged
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ _MOST_CHANGES = 1000
 _MOST_EFFECTS = 8  # in a chain that grows by what viewers ask for
 
 
-class Desk:
+class RunControls:
     """Runs the effects on frames and lets them be changed meanwhile.
 
     `process` is for one thread; everything else may be called from any. Close it after the run.
 
     Args:
-        effects: effects to begin with; they belong to the caller, those that come later to the desk.
+        effects: effects to begin with; they belong to the caller, those that come later to the controls.
         elapsed_seconds: time since the start of the run.
         kept_frames: number of sources, of frames on their way to the outputs, that are kept while
             somebody watches.
@@ -147,9 +147,9 @@ class Desk:
             if self._effects.watch is not None and self._opening is None:
                 self._effects.watch.look(snapshot)
 
-    def state(self) -> DeskState:
+    def state(self) -> ControlState:
         """Return how everything stands."""
-        return DeskState(
+        return ControlState(
             effects=tuple(map(state_of, self._effects.chain.effects)),
             bypass=self._bypass,
             opening=self._opening,
@@ -215,7 +215,7 @@ class Desk:
             self._note(what)
 
     def close(self) -> None:
-        """Wait for what is being opened and give back what the desk opened. May be called twice."""
+        """Wait for what is being opened and give back what the controls opened. May be called twice."""
         with self._turning:
             self._closed = True
         if self._switching is not None:

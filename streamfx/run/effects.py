@@ -24,7 +24,7 @@ from streamfx.generate.routed import Routed
 from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import VideoFormat
 from streamfx.pipeline.stats import Stats, Times
-from streamfx.run.placement import MAIN_MEMORY, Place
+from streamfx.run.placement import MAIN_MEMORY, Placement
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def open_effects(
     source: Source,
     workers: int,
     stats: Stats,
-    place: Place = MAIN_MEMORY,
+    place: Placement = MAIN_MEMORY,
 ) -> Iterator[Effects]:
     """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
 

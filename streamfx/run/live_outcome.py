@@ -1,4 +1,4 @@
-"""Outcome: what came of a live run beside its frames: when the source was away, and of each output."""
+"""Live outcome: what came of a live run beside its frames: when the source was away, and of each output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.sink import Sink
 from streamfx.pipeline.fan_out import SeveralSinks
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.report import Interruption, OutputAccount
 
 
@@ -45,7 +45,7 @@ def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
     )
 
 
-def losses(config: LiveConfig, source: Source, sink: Sink, desk: Desk) -> Iterator[str]:
+def losses(config: LiveConfig, source: Source, sink: Sink, desk: RunControls) -> Iterator[str]:
     """Yield what went wrong where the account of the frames does not show it."""
     if isinstance(source, LiveSource) and source.damaged:
         yield f"{source.name}: {source.damaged} pictures came damaged"

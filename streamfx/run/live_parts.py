@@ -17,7 +17,7 @@ from streamfx.encode.sink import Sink
 from streamfx.pipeline.flow import Watch
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.effects import numbered, open_effects
 from streamfx.run.filler_frames import FillerFrames
 from streamfx.run.live_flow import flow_of
@@ -26,7 +26,7 @@ from streamfx.run.placement import find_place
 
 _ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
 
-OpenSink: TypeAlias = Callable[[Source, Desk, ExitStack], Sink]
+OpenSink: TypeAlias = Callable[[Source, RunControls, ExitStack], Sink]
 """Opens what is written to; what it puts into the stack is closed after the run."""
 
 
@@ -59,7 +59,7 @@ def live_parts(
         # What an effect makes larger than is allowed is scaled down before it is written.
         video = replace(made, size=within(made.size, largest))
         ahead = config.queue.output + _ON_THE_WAY
-        desk = Desk(effects, lambda: stats.elapsed_seconds, ahead, video=video)
+        desk = RunControls(effects, lambda: stats.elapsed_seconds, ahead, video=video)
         opened.callback(desk.close)
         sink = open_sink(source, desk, opened)
         yield Parts(

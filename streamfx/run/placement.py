@@ -24,8 +24,8 @@ from streamfx.media.frame import VideoFormat
 if TYPE_CHECKING:
     from streamfx.capture.files.preparation import Preparation
     from streamfx.encode.pixels import Packing
-    from streamfx.generate.gpu.placement import ResidentHome
-    from streamfx.gpu.transfer import Residence
+    from streamfx.generate.gpu.placement import DevicePlacement
+    from streamfx.gpu.transfer import DeviceContext
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _selected: str | None = None  # GPU of this process
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where the frames of a run live.
 
     Attributes:
@@ -47,23 +47,23 @@ class Place:
     """
 
     device: Device = Device.AUTO
-    residence: Residence | None = None
+    residence: DeviceContext | None = None
     stays: bool = False
     insisted: bool = False
 
-    def home(self, video: VideoFormat) -> ResidentHome | None:
+    def home(self, video: VideoFormat) -> DevicePlacement | None:
         """Return what keeps frames on the device between effects; None for main memory."""
         if self.residence is None:
             return None
-        from streamfx.generate.gpu.placement import ResidentHome
+        from streamfx.generate.gpu.placement import DevicePlacement
 
-        return ResidentHome(self.residence, video, self.stays, self.insisted)
-
-
-MAIN_MEMORY = Place()
+        return DevicePlacement(self.residence, video, self.stays, self.insisted)
 
 
-def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place:
+MAIN_MEMORY = Placement()
+
+
+def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Placement:
     """Return where the frames of a run live: on the device asked for, or with ``auto`` on a GPU if it can.
 
     Args:
@@ -76,25 +76,25 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
         BackendUnavailableError: a GPU was asked for and cannot be used; says what was looked for.
     """
     if asked == "cpu":
-        return Place(Device.CPU)
+        return Placement(Device.CPU)
     reason = select_gpu(asked) or cuda_missing() or _torch_refuses()
     named = backend_named(backend)
     if asked == "auto" and named is not None and Device.CPU in named.chosen_on:
         reason = reason or f"backend {backend} was asked for, which is for the CPU"
     if reason is not None and asked == "auto":
         log.info("device auto: frames stay in main memory: %s", reason)
-        return Place()
+        return Placement()
     if reason is not None:
         raise _refused(asked, reason)
     import torch
 
-    from streamfx.gpu.transfer import Residence, Room
+    from streamfx.gpu.transfer import DeviceContext, Room
 
     # A queue holds workers + 2 unless it is set, the workers one each; encoder and cuts look ahead.
     least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS + MOST_AHEAD
     room = Room(least=least, workers=workers)
-    residence = Residence(torch.device("cuda", 0), room)
-    return Place(Device.CUDA, residence, insisted=asked != "auto")
+    residence = DeviceContext(torch.device("cuda", 0), room)
+    return Placement(Device.CUDA, residence, insisted=asked != "auto")
 
 
 def settle_device(asked: str) -> str:
@@ -149,7 +149,7 @@ def select_gpu(asked: str) -> str | None:
 
 def open_decoded(
     text: str,
-    place: Place,
+    place: Placement,
     *,
     threads: int,
     looked_at: bool = False,
@@ -213,7 +213,9 @@ class Encoder:
         return replace(asked, codec=self.codec, pixel_format=self.pixel_format)
 
 
-def encoder_of(config: TranscodeConfig, video: VideoFormat, residence: Residence | None) -> Encoder | None:
+def encoder_of(
+    config: TranscodeConfig, video: VideoFormat, residence: DeviceContext | None
+) -> Encoder | None:
     """Return how a file is encoded where frames live; None where they go back to main memory, for a reason
     that is logged.
 

@@ -15,7 +15,7 @@ from streamfx.encode.browser import BrowserSink, Give
 from streamfx.encode.sink import Sink
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts, run_parts
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.live_flow import live_settings
 from streamfx.run.live_parts import live_parts
 from streamfx.run.report import Report
@@ -55,7 +55,7 @@ def run_visitor(
     camera: Camera,
     arrivals: Arrivals,
     connection: Connection,
-    ready: Callable[[Desk], None] = lambda _desk: None,
+    ready: Callable[[RunControls], None] = lambda _desk: None,
 ) -> Report:
     """Change the pictures that arrive, and give them back, until no more come; return the report.
 
@@ -84,7 +84,7 @@ def run_visitor(
         )
 
     def opened(stats: Stats) -> AbstractContextManager[Parts]:
-        def open_sink(_: Source, desk: Desk, _opened: ExitStack) -> Sink:
+        def open_sink(_: Source, desk: RunControls, _opened: ExitStack) -> Sink:
             connection.measure = stats.add
             ready(desk)
             return BrowserSink(config.outputs[0], desk.video, connection.give)

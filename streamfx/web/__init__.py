@@ -11,7 +11,7 @@ from streamfx.encode.opening import open_sink
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import VideoFormat
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.web.listen_address import place_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_page(output: str, settings: WebConfig) -> None:
             raise SinkError(f"{output}: pages need {library}: {_EXTRA}") from error
 
 
-def open_page(output: str, shown: str, video: VideoFormat, desk: Desk, config: LiveConfig) -> PageSink:
+def open_page(output: str, shown: str, video: VideoFormat, desk: RunControls, config: LiveConfig) -> PageSink:
     """Return the page that shows a run, listening; see `PageSink`.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamfx.errors import ConfigError
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -99,7 +99,7 @@ def read_command(text: str) -> Command:
         raise ConfigError(f"the page sent what is no command: {problems}") from error
 
 
-async def turn(desk: Desk, command: Command) -> bool:
+async def turn(desk: RunControls, command: Command) -> bool:
     """Have the desk do what was asked; return whether that is a matter of the desk at all.
 
     Raises:

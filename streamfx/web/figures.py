@@ -10,7 +10,7 @@ from typing import Any
 
 from streamfx.generate.routed import Routed
 from streamfx.pipeline.stats import Snapshot, Times
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 
 STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "on device", "encode")
 _SPAN_SECONDS = 2.5
@@ -27,7 +27,7 @@ class Figures:
         stages: whose times are shown.
     """
 
-    def __init__(self, desk: Desk, stages: Sequence[str] = STAGES) -> None:
+    def __init__(self, desk: RunControls, stages: Sequence[str] = STAGES) -> None:
         self._desk, self._stages = desk, stages
         self._lock = threading.Lock()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)

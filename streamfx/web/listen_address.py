@@ -16,7 +16,7 @@ _FORM = re.compile(r"(?P<kind>[a-z]+):(?:(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListenAddress:
     """An address to listen at, and who may ask there.
 
     Attributes:
@@ -70,7 +70,7 @@ class Place:
         return hmac.compare_digest((token or "").encode(), self.token.encode())
 
 
-def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> Place:
+def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> ListenAddress:
     """Return the place that ``web:[HOST:]PORT`` asks for, with a new token.
 
     On loopback, too: every user and program of this machine, and whoever comes through a tunnel, can ask
@@ -78,7 +78,7 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> P
 
     Args:
         text: text as the user wrote it; what stands before the colon may be another word.
-        names: see `Place`.
+        names: see `Placement`.
         token: False: whoever reaches the page may come in; for loopback only.
 
     Raises:
@@ -86,7 +86,7 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> P
 
     Example:
         >>> place_of("web:8080")
-        Place(host='127.0.0.1', port=8080, names=())
+        ListenAddress(host='127.0.0.1', port=8080, names=())
         >>> place_of("web:8080").token is None, place_of("web:8080", token=False).token is None
         (False, True)
     """
@@ -104,7 +104,7 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> P
             f"{text}: other machines can reach this page, so it needs its token; leave out token=false"
         )
     secret = secrets.token_urlsafe(24) if token else None
-    return Place(host, int(found["port"]), tuple(name.lower() for name in names), secret)
+    return ListenAddress(host, int(found["port"]), tuple(name.lower() for name in names), secret)
 
 
 def _host_of(header: str) -> str:

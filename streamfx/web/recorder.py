@@ -11,7 +11,7 @@ from pathlib import Path
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame
-from streamfx.pipeline.fan_out import Lane, LaneAccount
+from streamfx.pipeline.fan_out import BranchAccount, OutputBranch
 
 _CAPACITY = 8  # frames that may wait; the oldest goes where encoding is slower than the run
 _FINISH_SECONDS = 10.0
@@ -50,11 +50,11 @@ class Recorder:
 
     def __init__(self, folder: Path, open_file: Callable[[Path], Sink]) -> None:
         self.notes: list[str] = []
-        self.accounts: list[LaneAccount] = []
+        self.accounts: list[BranchAccount] = []
         self.folder, self._open_file = folder, open_file
         self._lock = threading.Lock()
-        self._lane: Lane | None = None
-        self._taking: Lane | None = None  # the lane, until it is to be completed
+        self._lane: OutputBranch | None = None
+        self._taking: OutputBranch | None = None  # the lane, until it is to be completed
         self._first_pts: int | None = None
         self._file: Path | None = None
         self._problem: str | None = None
@@ -84,7 +84,7 @@ class Recorder:
                 self._problem = str(error)
                 raise SinkError(f"the recording cannot be started: {error}") from error
             self._file, self._problem, self._first_pts = path, None, None
-            self._lane = self._taking = Lane(sink, _CAPACITY, threading.Condition())
+            self._lane = self._taking = OutputBranch(sink, _CAPACITY, threading.Condition())
             return path
 
     def stop(self) -> None:

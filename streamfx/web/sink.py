@@ -20,8 +20,8 @@ from streamfx.config.live import WebConfig
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame, VideoFormat
-from streamfx.pipeline.fan_out import LaneAccount
-from streamfx.run.controls import Desk
+from streamfx.pipeline.fan_out import BranchAccount
+from streamfx.run.controls import RunControls
 from streamfx.version import __version__
 from streamfx.web.commands import Command, Record, TakeSnapshot, turn
 from streamfx.web.figures import Figures
@@ -70,7 +70,7 @@ class PageSink:
         text: str,
         title: str,
         video: VideoFormat,
-        desk: Desk,
+        desk: RunControls,
         settings: WebConfig,
         open_file: Callable[[Path], Sink],
     ) -> None:
@@ -118,7 +118,7 @@ class PageSink:
         raise AttributeError("the notes of a page are its own")
 
     @property
-    def recordings(self) -> list[LaneAccount]:
+    def recordings(self) -> list[BranchAccount]:
         """What became of the frames of each recording, after the end."""
         return self._recorder.accounts
 

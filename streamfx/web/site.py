@@ -14,7 +14,7 @@ from aiohttp import web
 
 from streamfx.errors import SinkError
 from streamfx.web.connection_limits import LIMITS, Gate, Limits
-from streamfx.web.listen_address import Place
+from streamfx.web.listen_address import ListenAddress
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _HEADERS = {
 class Site:
     """Serves files and whatever routes it is given, to those that may come in.
 
-    Everything that is asked for passes the guard first: the page must be meant (`Place.answers_to`), the
+    Everything asked for passes the guard first: the page must be meant (`ListenAddress.answers_to`), the
     request must come from a page of this site, and the visitor must know the token where there is one. It is
     in the address that is shown; from there it goes into a cookie.
 
@@ -67,7 +67,7 @@ class Site:
     def __init__(
         self,
         name: str,
-        place: Place,
+        place: ListenAddress,
         files: Sequence[Traversable],
         routes: Sequence[web.RouteDef] = (),
         before_stop: Callable[[], Awaitable[None]] | None = None,

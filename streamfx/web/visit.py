@@ -24,7 +24,7 @@ from streamfx.errors import (
     StageFailedError,
     StreamfxError,
 )
-from streamfx.run.controls import Desk
+from streamfx.run.controls import RunControls
 from streamfx.run.report import Report
 from streamfx.run.visitor import Camera, run_visitor
 from streamfx.web.commands import Command, SwitchEffect, read_command, turn
@@ -97,7 +97,7 @@ class Visit:
 
     def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
         self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
-        self._desk: Desk | None = None
+        self._desk: RunControls | None = None
         self.leaving = False
 
     async def stay(self) -> None:
@@ -155,10 +155,10 @@ class Visit:
         except ValidationError as error:
             raise SourceOpenError(f"the page's first message is no offer: {_first(error)}") from error
 
-    def _opened(self, offer: Offer) -> Callable[[Desk], None]:
+    def _opened(self, offer: Offer) -> Callable[[RunControls], None]:
         """Return what takes the knobs of the run when it has been opened, in its thread."""
 
-        def ready(desk: Desk) -> None:
+        def ready(desk: RunControls) -> None:
             if offer.bypass:
                 desk.set_bypass(True)
             self._desk = desk

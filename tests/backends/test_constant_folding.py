@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from streamfx.backends.constant_folding import dynamic_sizes, settled
+from streamfx.backends.constant_folding import dynamic_sizes, folded
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.engine.folder import Engine, read_engine
@@ -52,7 +52,7 @@ def test_small_engines_keep_their_golden_heads_in_half_precision_with_ink_and_fi
 
 def test_what_no_picture_changes_is_computed_beforehand(engine: Engine) -> None:
     golden = engine.golden
-    graph = settled(engine, setting_of(engine), shape_of(engine))
+    graph = folded(engine, setting_of(engine), shape_of(engine))
     operators = {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
     assert not {name for name in operators if name.startswith(("aten.log2", "aten.einsum", "aten.sum"))}
     weights = sum(value.numel() for value in graph.state_dict().values())
@@ -62,7 +62,7 @@ def test_what_no_picture_changes_is_computed_beforehand(engine: Engine) -> None:
 
 
 def test_settled_for_any_size_it_takes_every_size_of_whole_strides(engine: Engine) -> None:
-    graph = settled(engine, setting_of(engine), shape_of(engine), any_size=True)
+    graph = folded(engine, setting_of(engine), shape_of(engine), any_size=True)
     plain = engine.network()
     constants = [torch.from_numpy(value.copy()) for value in setting_of(engine).values]
     for seed, size in enumerate([(8, 8), (32, 48), (72, 128)]):
@@ -75,7 +75,7 @@ def test_another_setting_gives_other_weights(engine: Engine) -> None:
     golden = engine.golden
     other = Setting.of(golden.to_rgb, golden.from_rgb, 1.0)
     seen = torch.from_numpy(golden.planes)[None]
-    heads = settled(engine, other, shape_of(engine))(seen)
+    heads = folded(engine, other, shape_of(engine))(seen)
     with torch.inference_mode():
         expected = engine.network()(seen, *(torch.from_numpy(value.copy()) for value in other.values))
     assert torch.allclose(heads, expected, atol=1e-2)

@@ -23,13 +23,13 @@ from streamfx.encode.gpu_encode import DevicePacker
 from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.gpu.effect import Step
 from streamfx.generate.gpu.network_call import DeviceCall
-from streamfx.gpu.layout import Form
-from streamfx.gpu.streams import Lane
-from streamfx.gpu.transfer import Residence, Room, held_of
+from streamfx.gpu.layout import Layout
+from streamfx.gpu.streams import Stream
+from streamfx.gpu.transfer import DeviceContext, Room, held_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
-from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Place
+from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement
 from tests import fake_cuda
 from tests.bench.figures import case
 
@@ -44,12 +44,14 @@ def setup(folder: Path, level: str, **other: Any) -> Setup:
     return Setup(made, 2, 4, None, encoder, folder)
 
 
-def place_in_main_memory() -> Place:
-    return Place(Device.CPU, Residence(torch.device("cpu"), Room(ring_bytes=1 << 18, least=40, workers=4)))
+def place_in_main_memory() -> Placement:
+    return Placement(
+        Device.CPU, DeviceContext(torch.device("cpu"), Room(ring_bytes=1 << 18, least=40, workers=4))
+    )
 
 
 @pytest.fixture(params=["plain", "streams and graphs"])
-def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Placement:
     """Where frames live; with streams and graphs the code takes the ways that it takes on a GPU."""
     if request.param != "plain":
         fake_cuda.install_for_residents(monkeypatch)
@@ -70,7 +72,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Frame, Frame]]:
     return pairs
 
 
-def assert_given_back(place: Place) -> None:
+def assert_given_back(place: Placement) -> None:
     gc.collect()
     assert place.residence is not None
     assert all(ring.free == ring.slots for ring in place.residence._rings.values())
@@ -94,7 +96,7 @@ def furthest(one: Frame, other: Frame) -> int:
 
 
 def test_frames_that_stay_are_measured_where_they_are_and_are_those_of_the_ordinary_flow(
-    at_home: Path, place: Place, seen: list[tuple[Frame, Frame]]
+    at_home: Path, place: Placement, seen: list[tuple[Frame, Frame]]
 ) -> None:
     made, stats = setup(at_home, "resident"), Stats()
     with LEVELS["resident"](made, place) as opened:
@@ -112,7 +114,7 @@ def test_frames_that_stay_are_measured_where_they_are_and_are_those_of_the_ordin
     for number, (before, after) in enumerate((*expected, expected[0])):
         assert furthest(given[number].fetched(), before) == 0
         assert furthest(done[number].fetched(), after) <= 1
-        assert Form.of(held_of(done[number]).surface) == Form(SIZE, paired=True)  # NV12, for an encoder
+        assert Layout.of(held_of(done[number]).surface) == Layout(SIZE, paired=True)  # NV12, for an encoder
     with pytest.raises(Exception, match="this compiled engine is closed"):
         opened.run(1, Stats())
     del opened, given, done
@@ -135,16 +137,16 @@ def test_frames_take_turns_on_more_memory_than_a_cache_holds_and_are_recorded_on
     inputs = [held_of(before).memory.data_ptr() for before, _ in seen[1:]]
     assert len(set(inputs[:24])) == 24
     assert inputs[24:] == inputs[:6]
-    assert [kind.form for kind in recordings] == [Form(SIZE, paired=True)]
+    assert [kind.form for kind in recordings] == [Layout(SIZE, paired=True)]
 
 
 def test_a_network_alone_is_called_on_its_device_and_gives_what_it_gives_the_host(
-    at_home: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+    at_home: Path, place: Placement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[DeviceCall, Any]] = []
     make = DeviceCall.__init__
 
-    def watched(call: DeviceCall, engine: Any, lane: Lane, *given: Any) -> None:
+    def watched(call: DeviceCall, engine: Any, lane: Stream, *given: Any) -> None:
         make(call, engine, lane, *given)
         calls.append((call, engine(*given)))
 

@@ -15,7 +15,7 @@ from streamfx.bench.result import BenchConfig
 from streamfx.capture.pattern import PatternSource
 from streamfx.errors import ConfigError, EngineNotFoundError, SourceOpenError
 from streamfx.pipeline.stats import Stats
-from streamfx.run.placement import MAIN_MEMORY, Place
+from streamfx.run.placement import MAIN_MEMORY, Placement
 from tests import engines, media
 from tests.bench.figures import case
 
@@ -28,7 +28,7 @@ def setup(
     return Setup(case(level=level, precision="f32", **{**TINY, **other}), 2, 4, clip, encoder, folder)
 
 
-def opened_level(made: Setup, place: Place = MAIN_MEMORY) -> AbstractContextManager[Opened]:
+def opened_level(made: Setup, place: Placement = MAIN_MEMORY) -> AbstractContextManager[Opened]:
     return LEVELS[made.case.level](made, place)
 
 

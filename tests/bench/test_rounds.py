@@ -20,7 +20,7 @@ from streamfx.bench.runner import Runner, row_of
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, peak_memory_bytes
 from streamfx.errors import DeviceMemoryError, StreamfxError
 from streamfx.pipeline.stats import Stats
-from streamfx.run.placement import Place
+from streamfx.run.placement import Placement
 from tests.bench.figures import case
 
 RAN = Ran(backend="openvino", precision="f32", threads=2)
@@ -116,7 +116,7 @@ def test_a_process_says_whether_it_was_device_memory_that_it_lacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def opened(error: StreamfxError) -> Failure:
-        def fail(setup: Setup, place: Place) -> Any:
+        def fail(setup: Setup, place: Placement) -> Any:
             raise error
 
         ours, theirs = multiprocessing.Pipe()

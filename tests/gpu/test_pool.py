@@ -10,13 +10,13 @@ import torch
 
 from streamfx.errors import DeviceMemoryError
 from streamfx.generate.gpu.effect import with_less
-from streamfx.gpu.layout import Form
-from streamfx.gpu.pool import Held, Ring, device_memory, out_of_memory, slots_within
-from streamfx.gpu.streams import Mark
+from streamfx.gpu.layout import Layout
+from streamfx.gpu.pool import Held, Pool, device_memory, out_of_memory, slots_within
+from streamfx.gpu.streams import Event
 from streamfx.media.frame import Subsampling
 
 CPU = device_memory(torch.device("cpu"))
-FORM = Form((48, 64), paired=True)
+FORM = Layout((48, 64), paired=True)
 
 
 class ScarceMemory:
@@ -33,14 +33,14 @@ class ScarceMemory:
 
 
 def test_a_ring_holds_as_many_pictures_as_its_bytes_allow_but_never_too_few() -> None:
-    assert Ring(FORM, 5 * FORM.size_bytes + 7, CPU).slots == 5
-    assert Ring(FORM, 0, CPU, least=3).slots == 3
+    assert Pool(FORM, 5 * FORM.size_bytes + 7, CPU).slots == 5
+    assert Pool(FORM, 0, CPU, least=3).slots == 3
     assert slots_within(10**12, 1) == 64
 
 
 def test_rows_are_aligned_and_chroma_lies_right_behind_luma() -> None:
     # NVENC is told of luma only, and looks for chroma there.
-    form = Form((36, 130), depth=10, paired=True, high=True)
+    form = Layout((36, 130), depth=10, paired=True, high=True)
     luma, chroma, *_ = form.surface(CPU(form.size_bytes)).planes
     assert luma.stride(1) == chroma.stride(1) == 256
     assert chroma.data_ptr() - luma.data_ptr() == 36 * 512
@@ -50,16 +50,16 @@ def test_rows_are_aligned_and_chroma_lies_right_behind_luma() -> None:
 @pytest.mark.parametrize("subsampling", Subsampling)
 def test_planes_of_every_form_fit_their_memory(subsampling: Subsampling) -> None:
     for paired in (False, True):
-        form = Form((37, 71), subsampling, 10, paired, paired)
+        form = Layout((37, 71), subsampling, 10, paired, paired)
         surface = form.surface(CPU(form.size_bytes))
-        assert Form.of(surface) == form
+        assert Layout.of(surface) == form
         for number, plane in enumerate(surface.planes):
             plane.view(torch.int16).fill_(number + 1)
         assert [int(plane.view(torch.int16).min()) for plane in surface.planes] == [1, 2, 3][: 3 - paired]
 
 
 def test_a_slot_comes_back_when_the_last_who_holds_it_lets_go() -> None:
-    ring = Ring(FORM, 0, CPU, least=2)
+    ring = Pool(FORM, 0, CPU, least=2)
     lease = ring.take()
     held, again = Held(lease), Held(lease)
     del lease, held
@@ -69,7 +69,7 @@ def test_a_slot_comes_back_when_the_last_who_holds_it_lets_go() -> None:
 
 
 def test_who_takes_a_slot_waits_until_one_is_let_go() -> None:
-    ring = Ring(FORM, 0, CPU, least=2)
+    ring = Pool(FORM, 0, CPU, least=2)
     first, second = ring.take(), ring.take()
     got: list[object] = []
     thread = threading.Thread(target=lambda: got.append(ring.take().slot))
@@ -83,7 +83,7 @@ def test_who_takes_a_slot_waits_until_one_is_let_go() -> None:
 
 
 def test_who_waits_too_long_for_a_slot_is_told_that_all_are_held() -> None:
-    ring = Ring(FORM, 0, CPU, least=2, what="frames to encode")
+    ring = Pool(FORM, 0, CPU, least=2, what="frames to encode")
     leases = [ring.take(), ring.take()]
     with pytest.raises(
         DeviceMemoryError, match=r"another of the frames to encode: all 2 were held for 0\.01 s"
@@ -93,15 +93,15 @@ def test_who_waits_too_long_for_a_slot_is_told_that_all_are_held() -> None:
 
 
 def test_a_slot_remembers_work_that_is_not_done_and_forgets_what_is() -> None:
-    class Event:
+    class CudaEvent:
         done = False
 
         def query(self) -> bool:
             return self.done
 
-    event = Event()
-    ring = Ring(FORM, 0, CPU, least=2)
-    pending = Mark(event)  # type: ignore[arg-type]
+    event = CudaEvent()
+    ring = Pool(FORM, 0, CPU, least=2)
+    pending = Event(event)  # type: ignore[arg-type]
     lease = ring.take()
     slot = lease.slot
     lease.used(pending)
@@ -114,14 +114,14 @@ def test_a_slot_remembers_work_that_is_not_done_and_forgets_what_is() -> None:
 
 
 def test_where_memory_is_scarce_a_ring_has_fewer_slots(caplog: pytest.LogCaptureFixture) -> None:
-    ring = Ring(FORM, 8 * FORM.size_bytes, ScarceMemory(3 * FORM.size_bytes), least=2, what="frames done")
+    ring = Pool(FORM, 8 * FORM.size_bytes, ScarceMemory(3 * FORM.size_bytes), least=2, what="frames done")
     assert ring.slots == ring.free == 3
     assert "device memory holds 3 frames done instead of 8" in caplog.text
 
 
 def test_without_memory_for_the_fewest_slots_the_error_says_what_was_asked_and_found() -> None:
     with pytest.raises(DeviceMemoryError) as caught:
-        Ring(FORM, 0, ScarceMemory(3 * FORM.size_bytes), least=6, what="frames done")
+        Pool(FORM, 0, ScarceMemory(3 * FORM.size_bytes), least=6, what="frames done")
     text = str(caught.value)
     assert "asked for 6 frames done of 64x48 (18,432 bytes each)" in text
     assert "there was room for 3 (CUDA out of memory. Tried to allocate 20.00 MiB.)" in text
@@ -129,7 +129,7 @@ def test_without_memory_for_the_fewest_slots_the_error_says_what_was_asked_and_f
 
 
 def test_shrinking_gives_free_slots_back_but_not_the_fewest() -> None:
-    ring = Ring(FORM, 6 * FORM.size_bytes, CPU, least=2)
+    ring = Pool(FORM, 6 * FORM.size_bytes, CPU, least=2)
     held = ring.take()
     assert ring.shrink() == 4 * FORM.size_bytes
     assert (ring.slots, ring.free) == (2, 1)
@@ -156,6 +156,6 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     with pytest.raises(RuntimeError, match="illegal"):
-        Ring(FORM, 0, broken)
+        Pool(FORM, 0, broken)
     assert out_of_memory(RuntimeError("CUDA error: out of memory"))
     assert not out_of_memory(ValueError("out of cheese"))

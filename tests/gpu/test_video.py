@@ -24,11 +24,11 @@ from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.gpu_encode import DevicePacker, device_format, picture_of, pixel_format
 from streamfx.errors import DecodeError, SinkError, SourceOpenError
-from streamfx.gpu.layout import Form
-from streamfx.gpu.transfer import Residence, Room, held_of
+from streamfx.gpu.layout import Layout
+from streamfx.gpu.transfer import DeviceContext, Room, held_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import CodeRange, Colour, Frame, Subsampling, VideoFormat
-from streamfx.run.placement import Encoder, Place
+from streamfx.run.placement import Encoder, Placement
 from tests import media
 from tests.fakes import FakeSource
 from tests.scenes import scene_frame, write_clip
@@ -38,8 +38,8 @@ SIZE = (72, 128)
 FRAMES = 30
 
 
-def residence() -> Residence:
-    return Residence(CPU, Room(ring_bytes=1 << 18, least=24))
+def residence() -> DeviceContext:
+    return DeviceContext(CPU, Room(ring_bytes=1 << 18, least=24))
 
 
 def decoded(pix_fmt: str) -> VideoFrame:
@@ -53,19 +53,19 @@ def decoded(pix_fmt: str) -> VideoFrame:
 @pytest.mark.parametrize(
     ("pix_fmt", "form"),
     [
-        ("nv12", Form(SIZE, paired=True)),
-        ("p010le", Form(SIZE, depth=10, paired=True, high=True)),
-        ("yuv420p", Form(SIZE)),
-        ("yuv420p10le", Form(SIZE, depth=10)),
+        ("nv12", Layout(SIZE, paired=True)),
+        ("p010le", Layout(SIZE, depth=10, paired=True, high=True)),
+        ("yuv420p", Layout(SIZE)),
+        ("yuv420p10le", Layout(SIZE, depth=10)),
     ],
 )
-def test_pictures_become_surfaces_and_surfaces_pictures_without_a_copy(pix_fmt: str, form: Form) -> None:
+def test_pictures_become_surfaces_and_surfaces_pictures_without_a_copy(pix_fmt: str, form: Layout) -> None:
     picture = decoded(pix_fmt)
     places = [plane.buffer_ptr for plane in picture.planes]
     rows = [plane.line_size for plane in picture.planes]
     content = [bytes(plane) for plane in picture.planes]
     surface = surface_of(picture)
-    assert Form.of(surface) == form
+    assert Layout.of(surface) == form
     assert [plane.data_ptr() for plane in surface.planes] == places
     assert [plane.stride(1) * plane.itemsize for plane in surface.planes] == rows
     again = picture_of(surface)
@@ -174,17 +174,17 @@ def clip(at_home: Path) -> Path:
 
 
 @pytest.fixture
-def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Residence:
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> DeviceContext:
     """Let ``device=cuda`` mean surfaces on the CPU, decoded and encoded through the calls made for a GPU."""
     home = residence()
-    place = Place(Device.CPU, home)
+    place = Placement(Device.CPU, home)
 
-    def encoder(config: Any, video: VideoFormat, there: Residence) -> Encoder:
+    def encoder(config: Any, video: VideoFormat, there: DeviceContext) -> Encoder:
         return Encoder("h264", "nv12", partial(DevicePacker, there), "encoded where frames live")
 
     monkeypatch.setattr(
         "streamfx.run.film.find_place",
-        lambda asked, *others: place if asked == "cuda" else Place(Device.CPU),
+        lambda asked, *others: place if asked == "cuda" else Placement(Device.CPU),
     )
     monkeypatch.setattr("streamfx.run.film.encoder_of", lambda *given: encoder(*given) if given[2] else None)
     monkeypatch.setattr(decode, "faster", lambda device, processor: True)
@@ -204,7 +204,7 @@ def times(path: Path | str) -> list[object]:
 
 
 def test_a_file_transcoded_on_a_device_is_that_of_the_ordinary_flow(
-    clip: Path, on_the_cpu: Residence, caplog: pytest.LogCaptureFixture
+    clip: Path, on_the_cpu: DeviceContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     common: dict[str, Any] = {"effects": ["tiny:factor=2,strength=0.9"], "backend": "eager", "workers": 3}
@@ -224,7 +224,7 @@ def test_a_file_transcoded_on_a_device_is_that_of_the_ordinary_flow(
 
 
 def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
-    at_home: Path, on_the_cpu: Residence, caplog: pytest.LogCaptureFixture
+    at_home: Path, on_the_cpu: DeviceContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     clip = write_clip(at_home / "cut.mkv", [scene_frame(index // 8, index) for index in range(16)])
@@ -244,9 +244,9 @@ def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose encoder may well work")
 def test_an_encoder_that_nobody_asked_for_and_that_fails_is_left_out(
-    clip: Path, on_the_cpu: Residence, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    clip: Path, on_the_cpu: DeviceContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refusing(config: Any, video: VideoFormat, there: Residence) -> Encoder:
+    def refusing(config: Any, video: VideoFormat, there: DeviceContext) -> Encoder:
         return Encoder("h264_nvenc", "nv12", partial(DevicePacker, there), "not to be seen")
 
     monkeypatch.setattr("streamfx.run.film.encoder_of", refusing)
@@ -264,7 +264,9 @@ def test_an_encoder_that_nobody_asked_for_and_that_fails_is_left_out(
         streamfx.transcode(clip, "asked.mkv", codec="h264_nvenc", **common)
 
 
-def test_at_strength_0_frames_pass_through_the_device_untouched(clip: Path, on_the_cpu: Residence) -> None:
+def test_at_strength_0_frames_pass_through_the_device_untouched(
+    clip: Path, on_the_cpu: DeviceContext
+) -> None:
     report = streamfx.transcode(
         clip, "out.mkv", effects=["tiny:strength=0"], backend="eager", device="cuda", workers=2
     )

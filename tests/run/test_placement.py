@@ -16,26 +16,26 @@ from streamfx.backends.registry import backend_named, choose
 from streamfx.config.loading import load_config
 from streamfx.encode.available_codecs import encoders
 from streamfx.errors import BackendUnavailableError, ConfigError
-from streamfx.gpu.transfer import Residence
+from streamfx.gpu.transfer import DeviceContext
 from streamfx.hardware.cuda import Device
 from streamfx.hardware.nvidia import Gpu
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
 from streamfx.run import placement as run_device
-from streamfx.run.placement import Place, encoder_of, find_place, open_decoded, select_gpu, settle_device
+from streamfx.run.placement import Placement, encoder_of, find_place, open_decoded, select_gpu, settle_device
 from tests import media
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 def test_on_the_processor_frames_live_in_main_memory() -> None:
-    assert find_place("cpu", "auto", 1) == Place(Device.CPU)
+    assert find_place("cpu", "auto", 1) == Placement(Device.CPU)
     assert find_place("cpu", "auto", 1).home(None) is None  # type: ignore[arg-type]
 
 
 @no_gpu
 def test_without_a_gpu_auto_takes_the_processor_and_logs_why(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
-        assert find_place("auto", "auto", 1) == Place()
+        assert find_place("auto", "auto", 1) == Placement()
     assert "device auto: frames stay in main memory: NVIDIA's driver knows of no GPU here" in caplog.text
 
 
@@ -121,11 +121,11 @@ def test_files_are_decoded_by_the_processor_where_nothing_else_can(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = media.make_clip(tmp_path / "in.mkv", frames=3, audio=False)
-    home = Residence(torch.device("cpu"))
+    home = DeviceContext(torch.device("cpu"))
     monkeypatch.setattr(home, "device", torch.device("cuda", 0))
     with caplog.at_level("INFO"):
         for text, looked_at in ((str(clip), False), ("test:bars?frames=2", False), (str(clip), True)):
-            source = open_decoded(text, Place(Device.CUDA, home), threads=1, looked_at=looked_at)
+            source = open_decoded(text, Placement(Device.CUDA, home), threads=1, looked_at=looked_at)
             frame = source.read()
             source.close()
             assert frame is not None
@@ -154,7 +154,7 @@ def test_files_are_encoded_by_the_processor_where_nothing_else_can(
     config = load_config(options={"input": "a.mp4", "output": "out.mp4", **options})
     video = VideoFormat(size, Subsampling.YUV420, 8, Colour(), Fraction(1, 25))
     with caplog.at_level("INFO"):
-        assert encoder_of(config, video, Residence(torch.device("cpu"))) is None
+        assert encoder_of(config, video, DeviceContext(torch.device("cpu"))) is None
     reason = encoders()[reason] or reason if reason.endswith("nvenc") else reason
     assert f"encoded by the processor: {reason}" in caplog.text
     assert encoder_of(config, video, None) is None
@@ -168,7 +168,7 @@ def test_where_it_can_nvidias_encoder_takes_the_place_of_the_usual_one(
     )
     config = load_config(options={"input": "a.mp4", "output": "out.mp4"})
     video = VideoFormat((72, 128), Subsampling.YUV420, 8, Colour(), Fraction(1, 25))
-    found = encoder_of(config, video, Residence(torch.device("cpu")))
+    found = encoder_of(config, video, DeviceContext(torch.device("cpu")))
     assert found is not None
     assert (found.codec, found.pixel_format) == ("h264_nvenc", "nv12")
     assert "--codec h264 takes the processor" in found.note

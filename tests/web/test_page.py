@@ -27,7 +27,7 @@ from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame
-from streamfx.pipeline.fan_out import Lane
+from streamfx.pipeline.fan_out import OutputBranch
 from streamfx.pipeline.stats import Snapshot, Times
 from streamfx.web.sink import PageSink
 from tests.desks import Bench, bench
@@ -126,7 +126,7 @@ def go(script: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
-def written(lane: Lane, count: int) -> bool:
+def written(lane: OutputBranch, count: int) -> bool:
     """Return whether so many frames are in a recording."""
     return lane.written == count
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from streamfx.errors import ConfigError, SinkError
-from streamfx.web.listen_address import Place, place_of
+from streamfx.web.listen_address import ListenAddress, place_of
 from streamfx.web.site import Site
 
 
 @contextmanager
-def site(folder: Path, place: Place | None = None) -> Iterator[Site]:
+def site(folder: Path, place: ListenAddress | None = None) -> Iterator[Site]:
     """Offer a page that says hello."""
     (folder / "index.html").write_text("<!doctype html><title>hello</title>")
     (folder / "look.css").write_text("p {}")
@@ -83,21 +83,23 @@ def test_what_is_no_place_is_refused_with_what_would_be(text: str) -> None:
 @pytest.mark.parametrize(
     ("place", "host", "answers"),
     [
-        (Place(), "localhost:8080", True),
-        (Place(), "127.0.0.1:9000", True),  # a forwarded port
-        (Place(), "[::1]:8080", True),
-        (Place(), "evil.example:8080", False),
-        (Place(), "127.0.0.1.evil.example", False),
-        (Place(), "192.168.1.5", False),
-        (Place(), "", False),
-        (Place(), "[::1", False),
-        (Place(), "localhost@evil.example", False),
-        (Place(names=("box.example",)), "box.example", True),
-        (Place("0.0.0.0", token="t"), "192.168.1.5:8080", True),
-        (Place("0.0.0.0", token="t"), "evil.example", False),
+        (ListenAddress(), "localhost:8080", True),
+        (ListenAddress(), "127.0.0.1:9000", True),  # a forwarded port
+        (ListenAddress(), "[::1]:8080", True),
+        (ListenAddress(), "evil.example:8080", False),
+        (ListenAddress(), "127.0.0.1.evil.example", False),
+        (ListenAddress(), "192.168.1.5", False),
+        (ListenAddress(), "", False),
+        (ListenAddress(), "[::1", False),
+        (ListenAddress(), "localhost@evil.example", False),
+        (ListenAddress(names=("box.example",)), "box.example", True),
+        (ListenAddress("0.0.0.0", token="t"), "192.168.1.5:8080", True),
+        (ListenAddress("0.0.0.0", token="t"), "evil.example", False),
     ],
 )
-def test_a_page_answers_to_addresses_and_known_names_only(place: Place, host: str, answers: bool) -> None:
+def test_a_page_answers_to_addresses_and_known_names_only(
+    place: ListenAddress, host: str, answers: bool
+) -> None:
     assert place.answers_to(host) is answers
 
 
@@ -166,7 +168,7 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path: Path) -> None
 
 def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
     for host in ("nowhere.invalid", "a..b"):
-        nowhere = Site("web:x", Place(host, 0, token="t"), [tmp_path])
+        nowhere = Site("web:x", ListenAddress(host, 0, token="t"), [tmp_path])
         with pytest.raises(SinkError, match="web:x: cannot listen at "):
             nowhere.start()
         nowhere.stop()

@@ -15,7 +15,7 @@ from torch.utils.dlpack import from_dlpack
 from streamfx.capture.source import Source
 from streamfx.errors import DecodeError
 from streamfx.gpu.streams import decoder_mark
-from streamfx.gpu.transfer import Residence
+from streamfx.gpu.transfer import DeviceContext
 from streamfx.media.frame import OnDevice, Subsampling
 from streamfx.media.surface import Surface
 
@@ -36,7 +36,7 @@ class DevicePictures:
         residence: destination; on the CPU FFmpeg's decoders for it decode, and the rest is the same.
     """
 
-    def __init__(self, residence: Residence) -> None:
+    def __init__(self, residence: DeviceContext) -> None:
         self._residence, self._hardware = residence, residence.device.type == "cuda"
 
     def hwaccel(self) -> HWAccel | None:

@@ -1,4 +1,4 @@
-"""Beside the pictures: sound of a live source, moved as they are, and never back in time."""
+"""LiveTracks the pictures: sound of a live source, moved as they are, and never back in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _USUAL_SECONDS = Fraction(1, 500)  # of a packet that does not say how long it lasts: they differ by a half
 
 
-class Beside:
+class LiveTracks:
     """Hands packets of sound on to the outputs, in the time of the output. Used by one thread.
 
     Args:

@@ -1,4 +1,4 @@
-"""Absences: the account of when a source was away, for how long and why."""
+"""Outages: the account of when a source was away, for how long and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Absence:
+class Outage:
     """One time that a source was away; ``seconds`` and ``repeated`` grow until it is back.
 
     Attributes:
@@ -28,7 +28,7 @@ class Absence:
     repeated: int = 0
 
 
-class Absences:
+class Outages:
     """Notes when a source is away and when it is back. Used by one thread.
 
     Args:
@@ -39,11 +39,11 @@ class Absences:
     """
 
     def __init__(self, name: str) -> None:
-        self.all: list[Absence] = []
+        self.all: list[Outage] = []
         self._name = name
-        self._now: Absence | None = None
+        self._now: Outage | None = None
 
-    def gone(self, at_seconds: float, reason: str) -> Absence:
+    def gone(self, at_seconds: float, reason: str) -> Outage:
         """Return the absence that goes on, brought up to date; it begins now if there is none.
 
         Args:
@@ -51,7 +51,7 @@ class Absences:
             reason: reason for one that begins.
         """
         if self._now is None:
-            self._now = Absence(at_seconds, time.monotonic(), reason)
+            self._now = Outage(at_seconds, time.monotonic(), reason)
             self.all.append(self._now)
         self._now.seconds = time.monotonic() - self._now.began_at
         return self._now

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 import av
 
-from streamfx.capture.live.audio import Beside
+from streamfx.capture.live.audio import LiveTracks
 from streamfx.capture.live.connection import Connection, PacketArrived, PictureArrived
 from streamfx.capture.live.jitter import JitterBuffer
-from streamfx.capture.live.outages import Absence, Absences
+from streamfx.capture.live.outages import Outage, Outages
 from streamfx.capture.live.receiver import Broken, Connected, Ended, Event, GaveUp, Lost, Receiver
 from streamfx.capture.live.settings import Gap, LiveSettings
 from streamfx.capture.live.timeline import TIME_BASE, Timeline
@@ -29,7 +29,10 @@ from streamfx.media.tracks import Extras
 
 log = logging.getLogger(__name__)
 
-_STALL_SECONDS, _STALL_STEPS = 0.5, 4  # without a picture for so long, and for so many steps: stand-ins begin
+_STALL_SECONDS, _STALL_STEPS = (
+    0.5,
+    4,
+)  # without a picture for so long, and for so many steps: filler frames begin
 _STALE_SECONDS = 0.2  # a picture that waited longer for the first read is not shown
 _LATE_SECONDS = 0.5  # a paced picture later than this is not waited up for: the pace starts anew with it
 _MOST_SIZES_NOTED = 8  # a browser that adapts to its connection has a few; a hostile one could have thousands
@@ -78,10 +81,10 @@ class LiveSource:
         self._early: deque[Event] = deque()
         self._index = self._sizes_noted = 0
         self._fresh_from_ns = 0
-        self._absences = Absences(self.name)
+        self._absences = Outages(self.name)
         self._jitter = JitterBuffer(settings.jitter_seconds)
-        self._beside: Beside | None = None
-        self._standing_in = False
+        self._beside: LiveTracks | None = None
+        self._filling = False
         self._clean = False  # a picture of this connection came whole: until then it is being joined
         self._pace_origin: float | None = None
         self._last_planes: Planes | None = None
@@ -96,7 +99,7 @@ class LiveSource:
             raise
 
     @property
-    def absences(self) -> list[Absence]:
+    def absences(self) -> list[Outage]:
         """When it was away."""
         return self._absences.all
 
@@ -113,7 +116,7 @@ class LiveSource:
             try:
                 event = self._next_event()
             except TimeoutError:
-                return self._stand_in()
+                return self._filler()
             if isinstance(event, PictureArrived):
                 if event.arrived_ns < self._fresh_from_ns:
                     continue  # it came while effects and outputs were still being opened
@@ -197,7 +200,7 @@ class LiveSource:
         self._refit = Refit(self.format, planarizer)
         self._timeline = Timeline(self.format.rate_fps)
         self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
-        self._beside = Beside(self.extras)
+        self._beside = LiveTracks(self.extras)
         self.notes.extend(joined.notes)
         missing = assumptions(self.format.colour, self.format.size[0])
         self.notes.extend(filter(None, (layout.note, missing)))
@@ -211,7 +214,7 @@ class LiveSource:
             return self._receiver.events.get()
         now, timeline = time.monotonic(), self._timeline
         wait_seconds = timeline.next_due_seconds(now)
-        if not self._standing_in:
+        if not self._filling:
             step_seconds = float(timeline.step * TIME_BASE)
             wait_seconds += max(_STALL_SECONDS, _STALL_STEPS * step_seconds) - step_seconds
         return self._receiver.events.get(max(wait_seconds, 0.0))
@@ -238,17 +241,17 @@ class LiveSource:
             self._closed.wait(max(arrived_ns / 1e9 + wait_seconds - time.monotonic(), 0.0))
         self._timeline.came(time.monotonic())
         self._absences.back()
-        self._standing_in = False
+        self._filling = False
         self._last_planes = planes
         return self._made(planes, time_ticks, arrived_ns)
 
-    def _stand_in(self) -> Frame:
+    def _filler(self) -> Frame:
         now = time.monotonic()
         self._absences.gone(self._timeline.last_seconds, "nothing came").repeated += 1
-        self._standing_in = True
+        self._filling = True
         black = self._settings.gap is Gap.BLACK
         planes = self._refit.black() if black or self._last_planes is None else self._last_planes
-        return self._made(planes, self._timeline.stand_in(now), time.monotonic_ns(), repeated=True)
+        return self._made(planes, self._timeline.filler(now), time.monotonic_ns(), repeated=True)
 
     def _made(self, planes: Planes, pts: int, captured_ns: int, *, repeated: bool = False) -> Frame:
         frame = self.format.frame(

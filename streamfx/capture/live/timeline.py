@@ -8,7 +8,7 @@ TIME_BASE = Fraction(1, 90_000)  # that of RTP and MPEG-TS; the milliseconds of 
 _LEAST_TICKS = 90  # between two pictures: a millisecond, which RTMP and Matroska count in
 _CATCH_UP_SECONDS = 1.0
 _AHEAD_SECONDS = 0.5
-_USUAL_FPS = Fraction(25)  # for the pace of stand-ins only, where a source states no rate
+_USUAL_FPS = Fraction(25)  # for the pace of filler frames only, where a source states no rate
 
 
 class Timeline:
@@ -49,7 +49,7 @@ class Timeline:
         Args:
             seconds: time by the source's clock; None when it has none.
             now: wall clock, in seconds.
-            keep_pace: leave room in the output for the time that a lost connection took, as stand-ins do.
+            keep_pace: leave room in the output for the time that a lost connection took, as filler frames do.
         """
         earliest = 0 if self._last is None else self._last + self.step
         if self.shift_seconds is None:
@@ -92,7 +92,7 @@ class Timeline:
     def _held_back(self, time: int, now: float) -> int:
         """Return the time of a picture, and bring an output that is ahead of the wall clock back slowly.
 
-        It comes to be ahead by pictures that were held up, after their places were taken by stand-ins.
+        It comes to be ahead by pictures that were held up, after their places were taken by filler frames.
         """
         assert self._last is not None
         assert self.shift_seconds is not None
@@ -106,7 +106,7 @@ class Timeline:
         """Say that the last picture is handed out now: the wall clock counts from here."""
         self._last_came_at = now
 
-    def stand_in(self, now: float) -> int:
+    def filler(self, now: float) -> int:
         """Return the time of a picture that takes the place of one that did not come."""
         assert self._last is not None  # a source that is open has delivered a picture
         self._last = max(self._last + self.step, self.due(now))

@@ -13,10 +13,10 @@ from streamfx.errors import FrameError
 from streamfx.generate.device_effects import ON_DEVICE, Measure
 from streamfx.generate.gpu.recording import Recording
 from streamfx.generate.gpu.steps import Kind, Network
-from streamfx.gpu.layout import Form
-from streamfx.gpu.pool import Doubt, Held, memory_error, out_of_memory
-from streamfx.gpu.streams import Lane, Meter
-from streamfx.gpu.transfer import Residence, held_of
+from streamfx.gpu.layout import Layout
+from streamfx.gpu.pool import Held, NonFiniteFlag, memory_error, out_of_memory
+from streamfx.gpu.streams import Meter, Stream
+from streamfx.gpu.transfer import DeviceContext, held_of
 from streamfx.media.frame import Colour, Frame, VideoFormat
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ class Step:
         residence: place where frames live.
     """
 
-    def __init__(self, network: Network, residence: Residence) -> None:
+    def __init__(self, network: Network, residence: DeviceContext) -> None:
         self.network, self._residence = network, residence
         self._recordings: OrderedDict[Kind, Recording] = OrderedDict()
         self._turn, self._recording_turn = threading.Lock(), threading.Lock()
-        self._record_lane, self._meter = Lane(residence.device, "record"), Meter()
+        self._record_lane, self._meter = Stream(residence.device, "record"), Meter()
         self._purpose = f"done by {network.name}"
 
     def __call__(
@@ -62,7 +62,7 @@ class Step:
         """
         frame = self._residence.up(frame)
         held, lane = held_of(frame), self._residence.work
-        kind = self._kind(Form.of(held.surface), frame.colour, factor)
+        kind = self._kind(Layout.of(held.surface), frame.colour, factor)
         recording = self._recordings.get(kind) or self.record(kind)
         place = self._residence.place(self._purpose, kind.form)
         doing = f"engine {self.network.name}, frame {frame.index}:"
@@ -79,7 +79,7 @@ class Step:
         if forgotten:
             mark.wait()  # nobody else holds its memory, which the next recording would take
         held.lease.used(mark)
-        doubt = Doubt(doing, flag)
+        doubt = NonFiniteFlag(doing, flag)
         return frame.with_held(Held(place, mark, (*held.doubts, doubt)))
 
     def prepare(self, video: VideoFormat, factor: float) -> None:
@@ -88,7 +88,7 @@ class Step:
         Raises:
             DeviceMemoryError: see `record`.
         """
-        planar = Form(video.size, video.subsampling, video.depth)
+        planar = Layout(video.size, video.subsampling, video.depth)
         form = planar.semi_planar if self._residence.interleaved else planar
         self._residence.place(self._purpose, form)  # its ring is made now, as long as it is, and let go
         kind = self._kind(form, video.colour, factor)
@@ -116,7 +116,7 @@ class Step:
             self._residence.work.mark().wait()
             self._recordings.clear()
 
-    def _kind(self, form: Form, colour: Colour, factor: float) -> Kind:
+    def _kind(self, form: Layout, colour: Colour, factor: float) -> Kind:
         return Kind(form, colour.assumed(form.size[0]), factor, self.network.engine.version)
 
     def _recorded(self, kind: Kind) -> Recording:

@@ -1,4 +1,4 @@
-"""Fusing: the steps before and after a network whose heads are warped and blended."""
+"""Fused heads: the steps before and after a network whose heads are warped and blended."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from streamfx.generate.network_input import Noise
 
 
-class Fusing:
-    """The way of heads that are warped and blended; see `Way`."""
+class FusedHeads:
+    """The way of heads that are warped and blended; see `HeadSteps`."""
 
     def __init__(self, network: Network, kind: Kind, device: torch.device) -> None:
         import torch

@@ -1,4 +1,4 @@
-"""Call: a network by itself on a device, on what is there already; what `streamfx bench` measures."""
+"""Network call: a network by itself on a device, on what is there already; what `streamfx bench` measures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamfx.gpu.graph import recorded
-from streamfx.gpu.streams import Lane
+from streamfx.gpu.streams import Stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,13 @@ class DeviceCall:
     """
 
     def __init__(
-        self, engine: DeviceEngine, lane: Lane, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float
+        self,
+        engine: DeviceEngine,
+        lane: Stream,
+        reduced: Array,
+        to_rgb: Array,
+        from_rgb: Array,
+        factor: float,
     ) -> None:
         import torch
 

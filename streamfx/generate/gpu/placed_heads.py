@@ -1,4 +1,4 @@
-"""Placing: what engines see whose heads take the place of the frame's planes or are added, and the way back.
+"""Placed heads: the steps around a network whose heads take the place of the frame's planes or are added.
 
 The steps of `streamfx.generate.network_input` and `streamfx.generate.network_output` on surfaces. All is put
 on torch's current stream, in memory of its own, so that it can be recorded.
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from streamfx.media.surface import Surface
 
 
-class Placing:
-    """Does one kind of picture with one engine; see `streamfx.generate.gpu.steps.Way`.
+class PlacedHeads:
+    """Does one kind of picture with one engine; see `streamfx.generate.gpu.steps.HeadSteps`.
 
     Args:
         engine: whose heads are placed or added, and of the frame's size.

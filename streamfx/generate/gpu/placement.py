@@ -1,4 +1,4 @@
-"""Home: which effects work where frames live, and where frames go when they are finished."""
+"""Placement: which effects work where frames live, and where frames go when they are finished."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from streamfx.engine.folder import Engine
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.gpu.effect import Step
 from streamfx.generate.gpu.steps import Network
-from streamfx.gpu.layout import Form
-from streamfx.gpu.transfer import Residence, held_of
+from streamfx.gpu.layout import Layout
+from streamfx.gpu.transfer import DeviceContext, held_of
 from streamfx.media.frame import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _HALF_DEPTH = 11  # codes of more bits are not told apart in half precision
 
 
 @dataclass(frozen=True, slots=True)
-class ResidentHome:
+class DevicePlacement:
     """A device on which the frames of a run stay between effects.
 
     Attributes:
@@ -31,7 +31,7 @@ class ResidentHome:
         insisted: whether the device was asked for, so that what does not work there deserves a warning.
     """
 
-    residence: Residence
+    residence: DeviceContext
     video: VideoFormat
     stays: bool = False
     insisted: bool = False
@@ -66,7 +66,7 @@ class ResidentHome:
             return self.residence.down(frame)
         frame = self.residence.up(frame)
         held = held_of(frame)
-        held = self.residence.as_form(held, Form.of(held.surface).semi_planar, "to encode")
+        held = self.residence.as_form(held, Layout.of(held.surface).semi_planar, "to encode")
         held.wait()
         return frame.with_held(held)
 

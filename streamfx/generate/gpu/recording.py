@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamfx.generate.gpu.fused_heads import Fusing
-from streamfx.generate.gpu.steps import Kind, Network, Way
+from streamfx.generate.gpu.fused_heads import FusedHeads
+from streamfx.generate.gpu.steps import HeadSteps, Kind, Network
 from streamfx.gpu.graph import recorded
 from streamfx.gpu.pool import Slot, device_memory
-from streamfx.gpu.streams import Lane
+from streamfx.gpu.streams import Stream
 from streamfx.media.colour import both_ways
 from streamfx.media.surface import Surface
 
@@ -34,7 +34,7 @@ class Recording:
         lane: lane to record in, while frames are done in another one.
     """
 
-    def __init__(self, network: Network, kind: Kind, lane: Lane) -> None:
+    def __init__(self, network: Network, kind: Kind, lane: Stream) -> None:
         self._network, self._kind = network, kind
         self._to_rgb, self._from_rgb = both_ways(kind.colour, kind.form.depth)
         self._strength_set = 1.0
@@ -46,7 +46,7 @@ class Recording:
         lane.mark().wait()
 
     def run(self, source: Slot, target: Slot, strength: float, noise: Noise | None = None) -> Tensor:
-        """Enqueue one picture on torch's current stream; return the flag of its `Doubt`."""
+        """Enqueue one picture on torch's current stream; return the flag of its `NonFiniteFlag`."""
         import torch
 
         if strength != self._strength_set:
@@ -80,13 +80,13 @@ class Recording:
         self._strength = torch.ones(1, dtype=torch.float32, device=device)
         self._not_finite = torch.zeros(1, dtype=torch.int32, device=device)
 
-    def _opened_way(self, device: torch.device) -> Way:
+    def _opened_way(self, device: torch.device) -> HeadSteps:
         if self._network.placed is None:
-            return Fusing(self._network, self._kind, device)
+            return FusedHeads(self._network, self._kind, device)
         # Only here: it needs the libraries that read engine folders.
-        from streamfx.generate.gpu.placed_heads import Placing
+        from streamfx.generate.gpu.placed_heads import PlacedHeads
 
-        return Placing(self._network.placed, self._network.engine, self._kind, device)
+        return PlacedHeads(self._network.placed, self._network.engine, self._kind, device)
 
     def _record(self, device: torch.device, stream: torch.cuda.Stream) -> None:
         allocate = device_memory(device)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from streamfx.gpu.layout import Form
+from streamfx.gpu.layout import Layout
 from streamfx.media.frame import Colour
 from streamfx.media.surface import Surface
 
@@ -42,13 +42,13 @@ class Network:
 class Kind(NamedTuple):
     """What a recording is made for."""
 
-    form: Form
+    form: Layout
     colour: Colour  # nothing in it unknown
     factor: float
     version: int
 
 
-class Way(Protocol):
+class HeadSteps(Protocol):
     """The steps before and after a network, by what its heads are, for one kind of picture."""
 
     def take(self, noise: Noise) -> None:

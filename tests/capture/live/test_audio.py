@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 
-from streamfx.capture.live.audio import Beside
+from streamfx.capture.live.audio import LiveTracks
 from streamfx.capture.pattern import PatternSource
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
@@ -50,7 +50,7 @@ def test_sound_of_a_sender_that_was_started_anew_goes_into_every_file(
             encoding=Encoding(preset="ultrafast"),
         )
         extras.start()
-        beside, end_seconds = Beside(extras), Fraction(0)
+        beside, end_seconds = LiveTracks(extras), Fraction(0)
         for _ in range(2):
             for packet in sound(source, 40):
                 beside.put(packet, stream.index, end_seconds)
@@ -76,7 +76,7 @@ def test_packets_that_do_not_say_how_long_they_last_never_have_the_same_time() -
     with av.open(str(CLIP)) as source:
         stream = source.streams.audio[0]
         extras = Extras((ExtraStream(stream.index, "audio", "aac", stream),))
-        beside = Beside(extras)
+        beside = LiveTracks(extras)
         for packet in sound(source, 10):
             packet.duration = 0
             packet.pts = packet.dts = packet.dts // 4  # half a dozen milliseconds apart
@@ -89,7 +89,7 @@ def test_sound_before_the_first_picture_has_nothing_to_be_in_step_with() -> None
     with av.open(str(CLIP)) as source:
         stream = source.streams.audio[0]
         extras = Extras((ExtraStream(stream.index, "audio", "aac", stream),))
-        beside = Beside(extras)
+        beside = LiveTracks(extras)
         first, second = sound(source, 2)
         beside.put(first, stream.index, None)
         beside.put(second, stream.index, Fraction(-1))

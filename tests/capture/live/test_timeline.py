@@ -44,17 +44,17 @@ def test_with_pause_the_output_goes_on_where_it_stopped() -> None:
     assert timeline.place(Fraction(3), 14.0, keep_pace=False) == STEP
 
 
-def test_stand_ins_take_the_places_of_pictures_that_did_not_come() -> None:
+def test_fillers_take_the_places_of_pictures_that_did_not_come() -> None:
     timeline = Timeline(FPS)
     timeline.place(Fraction(0), 10.0, keep_pace=True)
     assert timeline.next_due_seconds(10.5) < 0
-    assert [timeline.stand_in(now) for now in (10.5, 10.5, 10.6)] == [45000, 48600, 54000]
+    assert [timeline.filler(now) for now in (10.5, 10.5, 10.6)] == [45000, 48600, 54000]
 
 
 def test_pictures_that_were_held_up_follow_in_small_steps_and_move_no_clock() -> None:
     timeline = Timeline(FPS)
     timeline.place(Fraction(0), 10.0, keep_pace=True)
-    last = timeline.stand_in(12.0)
+    last = timeline.filler(12.0)
     times = [timeline.place(Fraction(number, 25), 12.0, keep_pace=True) for number in range(1, 60)]
     assert all(late < early for late, early in zip([last, *times], times, strict=False))
     assert times[0] == last + STEP // 4
@@ -64,7 +64,7 @@ def test_pictures_that_were_held_up_follow_in_small_steps_and_move_no_clock() ->
 def test_a_clock_that_stood_still_is_moved_on() -> None:
     timeline = Timeline(FPS)
     timeline.place(Fraction(0), 10.0, keep_pace=True)
-    last = timeline.stand_in(20.0)
+    last = timeline.filler(20.0)
     for number in range(1, 40):  # the source goes on where it stood, at its own pace
         last = timeline.place(Fraction(number, 25), 20 + number / 25, keep_pace=True)
     assert timeline.shift_seconds is not None
@@ -91,7 +91,7 @@ def test_an_output_that_is_ahead_of_the_wall_clock_comes_back_to_it() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["picture", "stand-in", "lost"]),
+            st.sampled_from(["picture", "filler frame", "lost"]),
             st.fractions(-20, 20, max_denominator=1000),
             st.floats(0, 5),
         ),
@@ -110,8 +110,8 @@ def test_whatever_happens_every_time_is_a_millisecond_later_than_the_one_before_
         clock += step
         if kind == "lost":
             timeline.leave()
-        elif kind == "stand-in":
-            times.append(timeline.stand_in(now))
+        elif kind == "filler frame":
+            times.append(timeline.filler(now))
         else:
             times.append(timeline.place(clock, now, keep_pace=keep_pace))
     assert all(late - early >= 90 for early, late in pairwise(times))  # what RTMP and Matroska count in

@@ -21,13 +21,13 @@ import torch
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array, Golden
 from streamfx.engine.spec import EngineSpec
-from streamfx.generate.gpu.fused_heads import Fusing
-from streamfx.generate.gpu.placed_heads import Placing
-from streamfx.generate.gpu.steps import Kind, Network, Way
+from streamfx.generate.gpu.fused_heads import FusedHeads
+from streamfx.generate.gpu.placed_heads import PlacedHeads
+from streamfx.generate.gpu.steps import HeadSteps, Kind, Network
 from streamfx.generate.network_input import Noise, see
 from streamfx.generate.network_output import Back
 from streamfx.generate.ops import dispatch as steps
-from streamfx.gpu.layout import Form, arrays_of, copy_surface, fill
+from streamfx.gpu.layout import Layout, arrays_of, copy_surface, fill
 from streamfx.gpu.pool import Slot, device_memory
 from streamfx.media.frame import CodeRange, Colour, Frame, Matrix
 from tests.generate.test_network_input import make_spec
@@ -53,10 +53,10 @@ ENGINES: dict[str, tuple[dict[str, Any], float]] = {
     "fused, with ink and fine luma": (INKED, 2.0),
 }
 FORMS = {
-    "i420": Form(SIZE),
-    "nv12": Form(SIZE, paired=True),
-    "p010": Form(SIZE, depth=10, paired=True, high=True),
-    "10 bits": Form(SIZE, depth=10),
+    "i420": Layout(SIZE),
+    "nv12": Layout(SIZE, paired=True),
+    "p010": Layout(SIZE, depth=10, paired=True, high=True),
+    "10 bits": Layout(SIZE, depth=10),
 }
 
 
@@ -82,16 +82,16 @@ def fused_heads(picture: Array, fine: Array) -> Array:
     return heads
 
 
-def way_of(engine: Engine, compiled: Any, kind: Kind) -> Way:
+def way_of(engine: Engine, compiled: Any, kind: Kind) -> HeadSteps:
     """Return the steps before and after a network, as they are put on a GPU."""
     spec = engine.spec
     if not spec.fuses:
-        return Placing(engine, compiled, kind, CPU)
+        return PlacedHeads(engine, compiled, kind, CPU)
     bound = spec.max_displacement_pixels
-    return Fusing(Network("toy", compiled, spec.stride, bound, fine_luma=spec.fine_luma), kind, CPU)
+    return FusedHeads(Network("toy", compiled, spec.stride, bound, fine_luma=spec.fine_luma), kind, CPU)
 
 
-def difference(described: dict[str, Any], factor: float, form: Form) -> int:
+def difference(described: dict[str, Any], factor: float, form: Layout) -> int:
     """Return by how many codes the two flows differ at most."""
     spec = make_spec(**described)
     random, chroma = np.random.default_rng(5), form.subsampling.chroma_size(SIZE)

@@ -23,11 +23,11 @@ from streamfx.factor.choice import FactorChoice
 from streamfx.generate.chain import open_chain
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.generate.gpu.effect import MOST_RECORDINGS, Step
-from streamfx.generate.gpu.placement import ResidentHome
-from streamfx.gpu.layout import Form
+from streamfx.generate.gpu.placement import DevicePlacement
+from streamfx.gpu.layout import Layout
 from streamfx.gpu.pool import Lease
-from streamfx.gpu.streams import Mark, Meter, Moment
-from streamfx.gpu.transfer import Residence, Room, held_of
+from streamfx.gpu.streams import Event, Meter, Moment
+from streamfx.gpu.transfer import DeviceContext, Room, held_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
 from streamfx.run.effects import warm_up
@@ -53,11 +53,11 @@ def noise(form: VideoFormat, index: int = 0) -> Frame:
     return form.frame(planes, index=index, pts=index)
 
 
-def residence(**named: object) -> Residence:
-    return Residence(torch.device("cpu"), ROOM, **named)  # type: ignore[arg-type]
+def residence(**named: object) -> DeviceContext:
+    return DeviceContext(torch.device("cpu"), ROOM, **named)  # type: ignore[arg-type]
 
 
-def settings(tmp_path: Path, home: ResidentHome | None) -> EffectSettings:
+def settings(tmp_path: Path, home: DevicePlacement | None) -> EffectSettings:
     store = CompiledStore(tmp_path)
     return EffectSettings(backend="eager", device=Device.CPU, threads=1, store=store, home=home)
 
@@ -76,9 +76,9 @@ def inked(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def pair(
     engine: str, tmp_path: Path, form: VideoFormat, *, stays: bool = False
-) -> tuple[Effect, Effect, ResidentHome]:
+) -> tuple[Effect, Effect, DevicePlacement]:
     """Return the same effect in main memory and on a device, and what keeps frames there."""
-    home = ResidentHome(residence(), form, stays)
+    home = DevicePlacement(residence(), form, stays)
     asked = f"{engine}:factor=2,strength=0.8"
     return open_effect(asked, settings(tmp_path, None)), open_effect(asked, settings(tmp_path, home)), home
 
@@ -103,7 +103,7 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
     there = home.residence.up(frame)
     if semi_planar:  # NV12 and P010
         there = there.with_held(
-            home.residence.as_form(held_of(there), Form.of_frame(frame).semi_planar, "as")
+            home.residence.as_form(held_of(there), Layout.of_frame(frame).semi_planar, "as")
         )
     done = resident.process(there)
     assert done.held is not None
@@ -117,11 +117,11 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
 def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(depth: int) -> None:
     frame, there = noise(video(depth)), residence()
     planar = held_of(there.as_decoded(frame))
-    assert Form.of(planar.surface) == Form.of_frame(frame)
+    assert Layout.of(planar.surface) == Layout.of_frame(frame)
     there.interleaved = True
     begun = there.as_decoded(frame)
-    form = Form.of_frame(frame).semi_planar
-    assert Form.of(held_of(begun).surface) == form
+    form = Layout.of_frame(frame).semi_planar
+    assert Layout.of(held_of(begun).surface) == form
     converted = there.as_form(planar, form, "to compare")  # NV12 and P010, as the device itself makes them
     planes = zip(held_of(begun).surface.planes, converted.surface.planes, strict=True)
     assert all(torch.equal(one, other) for one, other in planes)
@@ -154,7 +154,7 @@ def test_other_subsamplings_are_done_as_well(engine: str, tmp_path: Path, subsam
 
 def test_a_chain_stays_on_the_device_between_its_effects(engine: str, tmp_path: Path) -> None:
     form = video()
-    home = ResidentHome(residence(), form)
+    home = DevicePlacement(residence(), form)
     texts = [f"{engine}:factor=2", f"{engine}:factor=4,strength=0.5"]
     chain, ordinary = (open_chain(texts, settings(tmp_path, each)) for each in (home, None))
     chain.warm_up(form)
@@ -170,7 +170,7 @@ def test_an_output_on_the_device_gets_frames_there_as_encoders_take_them(engine:
     ordinary, resident, home = pair(engine, tmp_path, form, stays=True)
     frame = noise(form)
     done = home.leave(resident.process(frame))
-    assert Form.of(held_of(done).surface) == Form(SIZE, paired=True)
+    assert Layout.of(held_of(done).surface) == Layout(SIZE, paired=True)
     assert furthest(done.fetched(), ordinary.process(frame)) <= 1
     untouched = home.leave(frame)  # as at strength 0
     assert furthest(untouched.fetched(), frame) == 0
@@ -283,12 +283,12 @@ def test_a_recording_lives_until_its_work_is_done_though_it_is_forgotten_meanwhi
             step.record(kind._replace(version=kind.version + 1))
         return place(purpose, *others, **named)
 
-    def pending() -> Mark:
+    def pending() -> Event:
         given.append(Pending())
-        return Mark(given[-1])  # type: ignore[arg-type]
+        return Event(given[-1])  # type: ignore[arg-type]
 
     monkeypatch.setattr(
-        Residence, "place", lambda self, *others, **named: exchanged_meanwhile(*others, **named)
+        DeviceContext, "place", lambda self, *others, **named: exchanged_meanwhile(*others, **named)
     )
     monkeypatch.setattr(there.work, "mark", pending)
     resident.process(noise(form))
@@ -347,7 +347,7 @@ def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_w
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = replace(video(), size=(16, 24))
-    home = ResidentHome(residence(), form, insisted=True)
+    home = DevicePlacement(residence(), form, insisted=True)
     chain = open_chain(["upscale"], settings(tmp_path, home))
     assert chain.effects[0].parts[0].on_device is None
     assert "effect upscale: frames go through main memory: it makes frames larger" in caplog.text
@@ -367,7 +367,7 @@ def test_a_frame_says_what_does_not_fit_its_pixels_on_a_device() -> None:
 
 def test_without_device_memory_the_next_larger_factor_is_taken(engine: str, tmp_path: Path) -> None:
     form = video()
-    chain = open_chain([engine], settings(tmp_path, ResidentHome(residence(), form)))
+    chain = open_chain([engine], settings(tmp_path, DevicePlacement(residence(), form)))
     effect = chain.effects[0]
     assert isinstance(effect, Effect)
     assert isinstance(effect.on_device, Step)

@@ -15,10 +15,10 @@ from streamfx.errors import FrameError
 from streamfx.generate.effect import Effect, open_effect
 from streamfx.generate.gpu import placed_heads as placing
 from streamfx.generate.gpu.effect import Step
-from streamfx.generate.gpu.placement import ResidentHome
+from streamfx.generate.gpu.placement import DevicePlacement
 from streamfx.generate.network_input import standard_noise
 from streamfx.generate.tiles import tile_shape
-from streamfx.gpu.layout import Form
+from streamfx.gpu.layout import Layout
 from streamfx.gpu.transfer import held_of
 from streamfx.media.frame import Frame, Subsampling, VideoFormat
 from tests import fake_cuda
@@ -37,7 +37,7 @@ class Pair:
     """The same effect in main memory and on a device."""
 
     def __init__(self, asked: str, folder: Path, form: VideoFormat) -> None:
-        self.home = ResidentHome(residence(), form)
+        self.home = DevicePlacement(residence(), form)
         self.ordinary = open_effect(asked, settings(folder, None))
         self.resident = open_effect(asked, settings(folder, self.home))
         assert isinstance(self.resident.on_device, Step)
@@ -51,7 +51,7 @@ class Pair:
         """Return by how many codes their results differ at most; the frame is changed by both."""
         there = self.home.residence.up(frame)
         if semi_planar:
-            form = Form.of_frame(frame).semi_planar
+            form = Layout.of_frame(frame).semi_planar
             there = there.with_held(self.home.residence.as_form(held_of(there), form, "as decoded"))
         done = self.resident.process(there)
         assert done.held is not None
