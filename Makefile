@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_CLIP := tests/clips/person.mkv
 DEMO_OUT := demo-toon.mp4
 
-.PHONY: help demo test test-all tensorrt-check gpu-kit lint format bench clean
+.PHONY: help demo test test-all docs tensorrt-check gpu-kit lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -22,6 +22,10 @@ test: .venv/installed-dev  ## Run the tests (about four minutes on two cores)
 
 test-all: .venv/installed-dev  ## Run the slow tests too
 	$(BIN)/python -m pytest -m ""
+
+docs: .venv/installed-docs  ## Build the documentation into .site, and say where it begins
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The documentation: $(CURDIR)/.site/index.html; with its search: $(BIN)/python -m http.server --directory .site"
 
 tensorrt-check: .venv/installed-tensorrt  ## Build every engine with TensorRT's own builder; takes no GPU
 	STREAMFX_TENSORRT=$(CURDIR)/.venv/tensorrt $(BIN)/python -m pytest tests/backends/test_tensorrt_build.py
@@ -42,7 +46,7 @@ bench: .venv/installed-bench  ## Measure on this machine; figures go to benchmar
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv .gpu_kit build dist demo-*.mp4 .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .site .gpu_kit build dist demo-*.mp4 .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is newer than pyproject.toml once its packages are in, so a second run installs nothing.
@@ -54,6 +58,11 @@ clean:  ## Remove what the other commands made
 .venv/installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv; the first time this takes a few minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/installed-core
+
+.venv/installed-docs: pyproject.toml | $(BIN)/pip
+	@echo "Installing into .venv; the first time this takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs,train]'
 	@touch $@ .venv/installed-core
 
 # Pinned, together and without what they ask for: they are made to fit the torch that is there, see

@@ -25,15 +25,16 @@ import av
 
 from benchmarks.record import record
 from benchmarks.turns import SETTLE_SECONDS
-from streamfx.av_planes import plane_array
-from streamfx.calibrate import fit, measure
-from streamfx.device import cpu
-from streamfx.estimate import predict
-from streamfx.factor import effect_cost
-from streamfx.frame import Colour, Frame, Subsampling
+from streamfx.engine.library import list_effects
+from streamfx.factor.calibration import fit, measure
+from streamfx.factor.choice import effect_cost
+from streamfx.factor.estimate import predict
+from streamfx.factor.workload import Workload
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
-from streamfx.generate.library import list_effects
-from streamfx.workload import Machine, Workload
+from streamfx.hardware.cpu import cpu
+from streamfx.hardware.machine import Machine
+from streamfx.media.av_planes import plane_array
+from streamfx.media.frame import Colour, Frame, Subsampling
 
 CLIP = Path(__file__).parent.parent / "tests/clips/bigbuckbunny.mp4"
 SIZES = ((360, 640), (720, 1280), (1080, 1920))

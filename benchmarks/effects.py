@@ -19,8 +19,8 @@ import streamfx
 from benchmarks.options import option_parser
 from benchmarks.pipeline import CLIP, make_clip
 from benchmarks.record import record
-from streamfx.generate.library import list_effects
-from streamfx.generate.spec import EngineSpec
+from streamfx.engine.library import list_effects
+from streamfx.engine.spec import EngineSpec
 
 FACTORS = (1.0, 2.0, 4.0)
 LIVE_SECONDS = 6

@@ -19,9 +19,9 @@ from typing import Any
 import streamfx
 from benchmarks.options import option_parser
 from benchmarks.record import record
-from streamfx.capture.faults import SCENARIOS
+from streamfx.capture.live.faults import SCENARIOS
 from streamfx.errors import StageFailedError
-from streamfx.report import Report
+from streamfx.run.report import Report
 
 SOURCE = "test:bars?size=640x360&fps=30"
 OPTIONS = {
@@ -84,7 +84,7 @@ def run(source: str, effect: str, path: Path, seconds: float) -> Report:
     try:
         return streamfx.live(source, str(path), effects=[effect], seconds=seconds, preset="ultrafast")
     except StageFailedError as error:
-        if error.report is None:
+        if not isinstance(error.report, Report):
             raise
         return error.report
 

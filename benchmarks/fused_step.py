@@ -29,8 +29,9 @@ from torch.nn import functional
 from benchmarks.options import kernel_options
 from benchmarks.record import record
 from benchmarks.turns import take_turns
-from streamfx.frame import ChromaLocation, CodeRange, Planes, Subsampling
-from streamfx.generate.fuse import fuse, fuse_reference
+from streamfx.generate.ops.fuse.definition import fuse_reference
+from streamfx.generate.ops.fuse.operation import fuse
+from streamfx.media.frame import ChromaLocation, CodeRange, Planes, Subsampling
 
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]

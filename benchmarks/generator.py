@@ -26,12 +26,12 @@ from benchmarks.options import option_parser
 from benchmarks.record import record
 from benchmarks.turns import take_turns
 from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision
-from streamfx.backends.golden import Array, difference
 from streamfx.backends.openvino import OpenVinoBackend
-from streamfx.device import usable_cores
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Array, difference
+from streamfx.engine.library import load_engine
 from streamfx.errors import EngineNotFoundError
-from streamfx.generate.engine import Engine
-from streamfx.generate.library import load_engine
+from streamfx.hardware.cpu import usable_cores
 
 SIZES = ((180, 320), (360, 640), (720, 1280))
 PRECISIONS = (Precision.F32, Precision.BF16)

@@ -22,11 +22,11 @@ from typing import Any
 from benchmarks.options import option_parser
 from benchmarks.record import record
 from streamfx.bench.live import LiveFigures, measure_live
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
-from streamfx.encode.sink import open_sink
-from streamfx.frame import Frame, VideoFormat
-from streamfx.stats import Snapshot
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
+from streamfx.encode.opening import open_sink
+from streamfx.media.frame import Frame, VideoFormat
+from streamfx.pipeline.stats import Snapshot
 
 PHASES = ("before", "loaded", "after")
 _SURE_AFTER_FRAMES = 10
@@ -46,7 +46,7 @@ def main() -> None:
         "--frames", type=Path, default=Path("governor-frames"), help="folder for the pictures"
     )
     options = parser.parse_args()
-    decisions = logging.getLogger("streamfx.factor_watch")
+    decisions = logging.getLogger("streamfx.factor.watch")
     decisions.setLevel(logging.INFO)
     decisions.addHandler(logging.StreamHandler())
     spans = (options.before, options.load, options.after)

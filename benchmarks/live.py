@@ -16,8 +16,8 @@ from benchmarks.options import option_parser
 from benchmarks.record import record
 from streamfx.bench.live import measure_live
 from streamfx.bench.rows import growth_per_minute
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
 
 SIZES = ("1280x720", "1920x1080")
 FPS = 30

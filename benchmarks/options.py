@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from streamfx.device import usable_cores
+from streamfx.hardware.cpu import usable_cores
 
 
 def option_parser(description: str | None) -> argparse.ArgumentParser:

@@ -35,9 +35,9 @@ import streamfx
 from benchmarks.generator import engine_to_measure
 from benchmarks.options import option_parser
 from benchmarks.record import record
-from streamfx.config import load_config
-from streamfx.device import usable_cores
-from streamfx.generate.library import load_engine
+from streamfx.config.loading import load_config
+from streamfx.engine.library import load_engine
+from streamfx.hardware.cpu import usable_cores
 
 CLIP = Path(__file__).parent.parent / "tests/clips/bigbuckbunny.mp4"
 SIZES = ((720, 1280), (1080, 1920))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streamfx.device import cpu
+from streamfx.hardware.cpu import cpu
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (

@@ -23,8 +23,9 @@ from torch.nn import functional
 from benchmarks.options import kernel_options
 from benchmarks.record import record
 from benchmarks.turns import take_turns
-from streamfx.frame import Colour, Planes, Subsampling
-from streamfx.generate.reduce import reduce_planes, small_size
+from streamfx.generate.ops.reduce.definition import small_size
+from streamfx.generate.ops.reduce.operation import reduce_planes
+from streamfx.media.frame import Colour, Planes, Subsampling
 
 SIZES = ((720, 1280), (1080, 1920), (2160, 3840))
 FACTORS = (4, 2, 3, 8)

@@ -27,8 +27,8 @@ import av
 import streamfx
 from benchmarks.options import option_parser
 from benchmarks.record import record
-from streamfx.jobs.journal import read_journal
-from streamfx.jobs.work import work_folder
+from streamfx.resume.journal import read_journal
+from streamfx.resume.work import work_folder
 
 BY_COLOUR = {"photo": (20, 0, -20, 0.0), "painting": (-20, 0, 20, 0.0), "drawing": (0, 0, 0, 3.0)}
 TINTS = ("red", "blue", "grey")
@@ -63,7 +63,7 @@ def main() -> None:
 
 def measured(film: Path, kills: int, chance: random.Random) -> Iterator[dict[str, Any]]:
     """Yield a row for each film that came of broken-off runs."""
-    from tests.jobs.contents import contents
+    from tests.resume.contents import contents
 
     whole = film.with_name("whole.mp4")
     for _ in range(2):  # the first compiles the engines
@@ -182,7 +182,7 @@ def load() -> None:
     for module in (
         "torch",
         "streamfx.backends.eager",
-        "streamfx.generate.fuse_kernels",
+        "streamfx.generate.ops.fuse.cpu_kernels",
         "streamfx.transcoding",
     ):
         importlib.import_module(module)
@@ -190,7 +190,7 @@ def load() -> None:
 
 def know_classifier() -> None:
     """Let engines be of the family of the smallest classifier."""
-    from streamfx.generate.networks.build import FAMILIES
+    from streamfx.engine.families.build import FAMILIES
     from tests.mean_colour import MeanColour
 
     FAMILIES.setdefault("mean_colour", MeanColour)

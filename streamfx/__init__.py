@@ -15,50 +15,129 @@ from typing import TYPE_CHECKING
 from streamfx.version import __version__
 
 if TYPE_CHECKING:
-    from streamfx.config import TranscodeConfig, load_config
-    from streamfx.config_live import LiveConfig
-    from streamfx.errors import StreamfxError
+    from streamfx.capture.opening import open_source
+    from streamfx.capture.source import Source
+    from streamfx.config.live import LiveConfig
+    from streamfx.config.loading import load_config
+    from streamfx.config.serve import ServeConfig
+    from streamfx.config.transcode import TranscodeConfig
+    from streamfx.encode.encoding import Encoding
+    from streamfx.encode.opening import open_sink
+    from streamfx.encode.sink import Sink
+    from streamfx.errors import (
+        BackendUnavailableError,
+        ConfigError,
+        DecodeError,
+        DeviceMemoryError,
+        EngineCorruptError,
+        EngineMismatchError,
+        EngineNotFoundError,
+        FrameError,
+        SinkAwayError,
+        SinkClosedError,
+        SinkError,
+        SourceAwayError,
+        SourceLostError,
+        SourceOpenError,
+        StageFailedError,
+        StreamfxError,
+    )
+    from streamfx.generate.effect import Effect, EffectSettings, open_effect
     from streamfx.jobs.batch import batch
     from streamfx.jobs.verify import verify
-    from streamfx.pipeline import Pipeline
-    from streamfx.report import Report
+    from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
+    from streamfx.pipeline.pipeline import Pipeline
+    from streamfx.pipeline.stats import Snapshot
+    from streamfx.run.assembly import Progress
+    from streamfx.run.report import Report
+    from streamfx.serving import serve
     from streamfx.streaming import live, run_live
     from streamfx.transcoding import run_config, transcode
 
+# Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
+_MODULES = {
+    "streamfx.capture.opening": ("open_source",),
+    "streamfx.capture.source": ("Source",),
+    "streamfx.config.live": ("LiveConfig",),
+    "streamfx.config.loading": ("load_config",),
+    "streamfx.config.serve": ("ServeConfig",),
+    "streamfx.config.transcode": ("TranscodeConfig",),
+    "streamfx.encode.encoding": ("Encoding",),
+    "streamfx.encode.opening": ("open_sink",),
+    "streamfx.encode.sink": ("Sink",),
+    "streamfx.errors": (
+        "BackendUnavailableError", "ConfigError", "DecodeError", "DeviceMemoryError", "EngineCorruptError",
+        "EngineMismatchError", "EngineNotFoundError", "FrameError", "SinkAwayError", "SinkClosedError",
+        "SinkError", "SourceAwayError", "SourceLostError", "SourceOpenError", "StageFailedError",
+        "StreamfxError",
+    ),
+    "streamfx.generate.effect": ("Effect", "EffectSettings", "open_effect"),
+    "streamfx.jobs.batch": ("batch",),
+    "streamfx.jobs.verify": ("verify",),
+    "streamfx.media.frame": ("Colour", "Frame", "Subsampling", "VideoFormat"),
+    "streamfx.pipeline.pipeline": ("Pipeline",),
+    "streamfx.pipeline.stats": ("Snapshot",),
+    "streamfx.run.assembly": ("Progress",),
+    "streamfx.run.report": ("Report",),
+    "streamfx.serving": ("serve",),
+    "streamfx.streaming": ("live", "run_live"),
+    "streamfx.transcoding": ("run_config", "transcode"),
+}  # fmt: skip
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
 __all__ = [
+    "BackendUnavailableError",
+    "Colour",
+    "ConfigError",
+    "DecodeError",
+    "DeviceMemoryError",
+    "Effect",
+    "EffectSettings",
+    "Encoding",
+    "EngineCorruptError",
+    "EngineMismatchError",
+    "EngineNotFoundError",
+    "Frame",
+    "FrameError",
     "LiveConfig",
     "Pipeline",
+    "Progress",
     "Report",
+    "ServeConfig",
+    "Sink",
+    "SinkAwayError",
+    "SinkClosedError",
+    "SinkError",
+    "Snapshot",
+    "Source",
+    "SourceAwayError",
+    "SourceLostError",
+    "SourceOpenError",
+    "StageFailedError",
     "StreamfxError",
+    "Subsampling",
     "TranscodeConfig",
+    "VideoFormat",
     "__version__",
     "batch",
     "live",
     "load_config",
+    "open_effect",
+    "open_sink",
+    "open_source",
     "run_config",
     "run_live",
+    "serve",
     "transcode",
     "verify",
 ]
-
-# Loaded when asked for: `import streamfx` itself brings in no library that takes time to load.
-_HOMES = {
-    "LiveConfig": "streamfx.config_live",
-    "Pipeline": "streamfx.pipeline",
-    "Report": "streamfx.report",
-    "StreamfxError": "streamfx.errors",
-    "TranscodeConfig": "streamfx.config",
-    "batch": "streamfx.jobs.batch",
-    "load_config": "streamfx.config",
-    "live": "streamfx.streaming",
-    "run_config": "streamfx.transcoding",
-    "run_live": "streamfx.streaming",
-    "transcode": "streamfx.transcoding",
-    "verify": "streamfx.jobs.verify",
-}
 
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'streamfx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

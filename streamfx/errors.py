@@ -5,10 +5,7 @@ A message says what was asked, what was found, where, and what to do. Causes are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from streamfx.report import Report
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -97,11 +94,11 @@ class StageFailedError(StreamfxError, RuntimeError):
     Attributes:
         stage: capture, generate or encode.
         frame_index: the frame it was working on, None when it was not working on one.
-        report: the account of the run that failed; None when there is none.
+        report: the account of the run that failed, a `streamfx.Report`; None when there is none.
     """
 
     def __init__(self, message: str, stage: str = "", frame_index: int | None = None) -> None:
         super().__init__(message)
         self.stage = stage
         self.frame_index = frame_index
-        self.report: Report | None = None
+        self.report: Any = None  # of a type that would have to import the errors

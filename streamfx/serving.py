@@ -1,29 +1,15 @@
-"""Serving: each visitor's camera is one ordinary live run, from the browser and back to it."""
+"""Serving: a page that lets visitors in, each with a camera and a run of their own."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from os import PathLike
 
-from streamfx.capture.browser import Arrivals, BrowserSource, within
-from streamfx.config_live import LiveConfig
-from streamfx.config_serve import ServeConfig
-from streamfx.desk import Desk
-from streamfx.encode.browser import BrowserSink, Give
+from streamfx.config.loading import configured
+from streamfx.config.serve import ServeConfig
 from streamfx.errors import ConfigError
-from streamfx.run_effects import numbered, open_effects
-from streamfx.running import Parts, run_parts
-from streamfx.stats import Stats
-from streamfx.streaming import flow_of
-
-if TYPE_CHECKING:
-    from streamfx.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -44,102 +30,54 @@ def serving(
         SinkError: the address cannot be listened at.
     """
     try:
-        from streamfx.web.welcome import open_site
+        from streamfx.web.camera_site import open_site
     except ImportError as error:
         raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
     with open_site(config, tell, lose) as site:
         yield site.address
 
 
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """What a browser says of its camera, and what it may have.
-
-    Attributes:
-        size: (height, width) in pixels; None where it does not say.
-        rate_fps: None where it does not say.
-        largest: (height, width) that pictures have at most, there and back, whatever it says; None: no limit.
-    """
-
-    size: tuple[int, int] | None = None
-    rate_fps: Fraction | None = None
-    largest: tuple[int, int] | None = None
-
-
-class Connection(Protocol):
-    """The way back to a browser.
-
-    Attributes:
-        measure: called with "send" and the seconds that a picture took to be compressed and sent.
-    """
-
-    measure: Callable[[str, float], None]
-
-    @property
-    def give(self) -> Give:
-        """Hands a picture over, as soon as the one before is sent; see `BrowserSink`."""
-
-
-def run_visitor(
-    config: LiveConfig,
-    camera: Camera,
-    arrivals: Arrivals,
-    connection: Connection,
-    ready: Callable[[Desk], None] = lambda _desk: None,
-) -> Report:
-    """Change the pictures that arrive, and give them back, until no more come; return the report.
+@contextmanager
+def serve(
+    *,
+    effect: str | None = None,
+    factor: float | str = "auto",
+    backend: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    visitors: int | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    certificate: str | PathLike[str] | None = None,
+    key: str | PathLike[str] | None = None,
+    stun: Sequence[str] = (),
+    report: str | PathLike[str] | None = None,
+    settings: Sequence[str] = (),
+) -> Iterator[str]:
+    """Offer a page that changes visitors' cameras while in the context, whose value is its address.
 
     Args:
-        config: of the run; ``input`` is the visitor's name.
-        camera: whose pictures they are.
-        arrivals: the pictures; ended by whoever fills it.
-        connection: takes the changed pictures.
-        ready: called with what the run is changed and watched by, before its first frame, in this thread.
+        effect: effect that visitors see first; any by default.
+        factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
+            smallest that keeps up with the source.
+        backend: library that runs the network ('streamfx devices' lists them); auto: the fastest here.
+        device: place of the frames and the network: auto (a GPU where one can be used), cpu, cuda, or
+            cuda:1 for the second GPU.
+        threads: number of processor threads to use; all by default.
+        visitors: most visitors at a time; one for every two processors by default.
+        host: address to listen at; 127.0.0.1: only this machine can come.
+        port: port of the page; 0: any free one.
+        certificate: TLS certificate (PEM); browsers give a camera only to https or localhost.
+        key: private key of the certificate (PEM).
+        stun: STUN server, stun:HOST:PORT, for where an address translator is between.
+        report: folder for a report of each visitor.
+        settings: everything else, each ``key=value`` as for ``--set`` (``visitors.bitrate_kbps=3000``).
 
     Raises:
-        SourceOpenError: no picture came in time.
-        EngineNotFoundError: there is no such effect.
-        BackendUnavailableError: the backend cannot run here.
-        StageFailedError: something failed on the way; its ``report`` is the account up to there.
+        ConfigError: a setting is wrong, a library is missing, or there is no such effect.
+        SinkError: the address cannot be listened at.
     """
-    return run_parts(config, partial(_opened, config, camera, arrivals, connection, ready))
-
-
-@contextmanager
-def _opened(
-    config: LiveConfig,
-    camera: Camera,
-    arrivals: Arrivals,
-    connection: Connection,
-    ready: Callable[[Desk], None],
-    stats: Stats,
-) -> Iterator[Parts]:
-    with contextlib.ExitStack() as opened:
-        source = BrowserSource(
-            config.input,
-            arrivals,
-            size=camera.size,
-            largest=camera.largest,
-            rate_fps=camera.rate_fps,
-            wait_seconds=config.source.read_seconds,
-        )
-        opened.callback(source.close)
-        effects = opened.enter_context(open_effects(config, source, 1, stats))
-        made = effects.chain.output(source.format)
-        # What an effect makes larger than is allowed is scaled down before it is sent.
-        video = replace(made, size=within(made.size, camera.largest))
-        desk = Desk(effects, lambda: stats.elapsed_seconds, video=video)
-        opened.callback(desk.close)
-        connection.measure = stats.add
-        sink = BrowserSink(config.outputs[0], video, connection.give)
-        ready(desk)
-        shown = numbered(source, effects)
-        yield Parts(
-            shown,
-            effects,
-            sink,
-            flow_of(config),
-            process=desk.process,
-            desk=desk,
-            losses=lambda: tuple(desk.failures),
-        )
+    given = dict(locals())
+    del given["settings"]
+    with serving(configured(ServeConfig, given, settings)) as address:
+        yield address

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
+from typing import TypeAlias
 
-from streamfx.backoff import Backoff
-from streamfx.capture.live_settings import Gap, LiveSettings
-from streamfx.capture.opening import Opening, open_live
+from streamfx.capture.live.opening import Opening, open_live
+from streamfx.capture.live.pacing import PacedSource
 from streamfx.capture.source import Source
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig, ReconnectConfig
-from streamfx.desk import Desk
-from streamfx.encode.network import Delivery
-from streamfx.encode.several import SeveralSinks
-from streamfx.encode.sink import Sink, check_output, open_sink
-from streamfx.extras import Extras
-from streamfx.flow import Flow, Watch
-from streamfx.frame import Frame, Planes, VideoFormat
-from streamfx.frame_queue import Policy
-from streamfx.outcome import accounts, interruptions, losses
-from streamfx.report import Report
-from streamfx.run_device import find_place
-from streamfx.run_effects import numbered, open_effects
-from streamfx.running import Parts, Progress, run_parts
-from streamfx.stats import Stats
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import configured
+from streamfx.encode.network.sink import Delivery
+from streamfx.encode.opening import check_output, open_sink
+from streamfx.encode.sink import Sink
+from streamfx.media.frame import VideoFormat
+from streamfx.media.tracks import Extras
+from streamfx.pipeline.fan_out import SeveralSinks
+from streamfx.pipeline.flow import Watch
+from streamfx.pipeline.stats import Stats
+from streamfx.run.assembly import Parts, Progress, run_parts
+from streamfx.run.controls import Desk
+from streamfx.run.live_flow import backoff, live_settings
+from streamfx.run.live_parts import live_parts
+from streamfx.run.report import Report
 from streamfx.web import check_page, is_page, open_page
 
 log = logging.getLogger(__name__)
 
 Announce = Callable[[str], None]
-_ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
+Output: TypeAlias = str | PathLike[str] | Sink
 
 
 def live(
-    input: str | PathLike[str],
-    output: str | PathLike[str] | Sequence[str | PathLike[str]],
+    input: str | PathLike[str] | Source,
+    output: Output | Sequence[Output],
     *,
     effects: Sequence[str] = (),
     factor: float | str = "auto",
@@ -52,6 +49,7 @@ def live(
     quality: int | None = None,
     threads: int | None = None,
     seconds: float | None = None,
+    gap: str = "last",
     overwrite: bool = False,
     wait: bool = True,
     loop: bool = False,
@@ -63,29 +61,31 @@ def live(
     """Change how a live video looks while it comes; return the report of what came of it.
 
     Args:
-        input: what to read: an address (``rtsp://`` and so on), ``camera:0``, ``test:bars``, or a video file,
-            which is played in real time.
-        output: what to write, or several: addresses, ``hls:FOLDER``, video files, ``virtual:``, ``window:``,
-            ``web:8080``.
-        effects: effects in the order they are applied, each ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
-        factor: how many times smaller the network's picture is: 1, 1.5, 2, 3, 4, 6, 8 or "auto": the smallest
-            that keeps up with the source, changed while it runs where that turns out wrong.
-        backend: what runs the network; "auto" takes the fastest that can run here.
-        device: where frames live and networks run: "cpu", "cuda", "cuda:1"; "auto" takes a GPU if it can.
-        codec: video codec of the outputs; None takes what fits each.
-        preset: speed against size, as the codec names it.
+        input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time.
+        output: outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:,
+            window:, web:8080 (a page), null:.
+        effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
+        factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
+            smallest that keeps up with the source.
+        backend: library that runs the network ('streamfx devices' lists them); auto: the fastest here.
+        device: place of the frames and the network: auto (a GPU where one can be used), cpu, cuda, or
+            cuda:1 for the second GPU.
+        codec: video codec; one that fits the output by default.
+        preset: speed of the encoder against size of the output, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
-        threads: processor threads to use; None for all. All work on one frame.
-        seconds: end after this time; None: when the source ends, or with Ctrl-C.
-        overwrite: replace output files that exist.
-        wait: a source or server that is away at the start is waited for, while the others run; False: the run
-            is refused.
-        loop: play a file again and again.
-        report: write the report to this file too, as JSON.
-        settings: everything else, each ``key=value`` as for ``--set`` (``source.gap=black``).
+        threads: number of processor threads to use; all by default.
+        seconds: length of the run in seconds; until the source ends by default.
+        gap: picture shown while the source is away: last, black, or pause (none; time stands still).
+        overwrite: replacement of an output file that exists.
+        wait: waiting for a source or server that is away at the start; else the run is refused.
+        loop: endless repetition of a file, with its sound.
+        report: file for the account of every frame, as JSON.
+        settings: everything else, each ``key=value`` as for ``--set`` (``source.read_seconds=2``).
         progress: called now and then, in this thread, with the state of the run.
-        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers in;
-            None: it is logged.
+        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers
+            in; None: it is logged.
+
+    A `Source` or `Sink` of your own may stand for an input or output: see docs/embedding.md.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -100,25 +100,16 @@ def live(
         >>> report.exit_code, report.result.account.frames_in
         (0, 10)
     """
-    several = (output,) if isinstance(output, str | PathLike) else output
-    nested = ["source.loop=true"] if loop else []
-    nested += [] if seconds is None else [f"limits.seconds={float(seconds)}"]
-    options = {
-        "input": fspath(input),
-        "outputs": tuple(fspath(each) for each in several),
-        "effects": tuple(effects),
-        "factor": factor,
-        "backend": backend,
-        "device": device,
-        "codec": codec,
-        "preset": preset,
-        "quality": quality,
-        "threads": threads,
-        "overwrite": overwrite,
-        "wait": wait,
-        "report": None if report is None else fspath(report),
-    }
-    return run_live(load_config(None, [*settings, *nested], options, model=LiveConfig), progress, announce)
+    given = dict(locals())
+    for name in ("output", "settings", "progress", "announce"):
+        del given[name]
+    outputs = output if isinstance(output, Sequence) and not isinstance(output, str) else (output,)
+    sinks = {number: each for number, each in enumerate(outputs) if not isinstance(each, str | PathLike)}
+    source = None if isinstance(input, str | PathLike) else input
+    given["input"] = input if source is None else source.name
+    given["outputs"] = tuple(each if isinstance(each, str | PathLike) else each.name for each in outputs)
+    config = configured(LiveConfig, given, settings)
+    return run_live(config, progress, announce, source=source, sinks=sinks)
 
 
 def run_live(
@@ -126,6 +117,9 @@ def run_live(
     progress: Progress | None = None,
     announce: Announce | None = None,
     watch: Watch | None = None,
+    *,
+    source: Source | None = None,
+    sinks: Mapping[int, Sink] | None = None,
 ) -> Report:
     """Run what the configuration says; returns and raises as ``live``.
 
@@ -136,65 +130,46 @@ def run_live(
         progress: called now and then, in this thread, with the state of the run.
         announce: called with the address of each page that is an output.
         watch: sees every frame that is taken up or written.
+        source: read instead of the configuration's input, and closed; None: that input.
+        sinks: written to instead of the configuration's outputs, by their number from 0; None: those outputs.
     """
-    return run_parts(config, partial(_opened, config, announce or _log_address, watch), progress)
+    sinks = sinks or {}
+    for number, output in enumerate(config.outputs):  # before a source is waited for
+        if number not in sinks:
+            check_page(output, config.web) if is_page(output) else check_output(output)
 
-
-@contextmanager
-def _opened(config: LiveConfig, announce: Announce, watch: Watch | None, stats: Stats) -> Iterator[Parts]:
-    """Open source, effects and sinks; a frame must be ready soon, so all threads work on one frame."""
-    for output in config.outputs:  # before a source is waited for
-        check_page(output, config.web) if is_page(output) else check_output(output)
-    with contextlib.ExitStack() as opened:
-        source = _source(config)
-        opened.callback(source.close)
-        place = find_place(config.device, config.backend, 1)
-        effects = opened.enter_context(open_effects(config, source, 1, stats, place))
-        desk = Desk(effects, lambda: stats.elapsed_seconds, config.queue.output + _ON_THE_WAY)
-        opened.callback(desk.close)
-        sink = _sink(config, source, desk, announce, opened, stats)
-        yield Parts(
-            numbered(source, effects),
-            effects,
-            sink,
-            replace(flow_of(config), watch=watch),
-            process=StandIns(desk.process, desk.fit),
-            desk=desk,
-            file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
-            interruptions=partial(interruptions, source),
-            accounts=partial(accounts, sink),
-            losses=lambda: tuple(losses(config, source, sink, desk)),
+    def open_source() -> Source:
+        if source is not None:
+            return source if source.live else PacedSource(source)
+        opening = Opening(
+            live_settings(config), config.threads, config.source.loop, config.wait, config.limits.seconds
         )
+        return open_live(config.input, opening)
+
+    def opened(stats: Stats) -> AbstractContextManager[Parts]:
+        open_sinks = partial(_open_sinks, config, announce or _log_address, stats, sinks)
+        return live_parts(config, open_source, open_sinks, stats, watch=watch)
+
+    return run_parts(config, opened, progress)
 
 
-def _source(config: LiveConfig) -> Source:
-    given = config.source
-    settings = LiveSettings(
-        open_seconds=given.open_seconds,
-        read_seconds=given.read_seconds,
-        gap=Gap(given.gap),
-        jitter_seconds=given.jitter_seconds,
-        reconnect=_backoff(given.reconnect),
-        options=tuple(given.options.items()),
-    )
-    opening = Opening(settings, config.threads, given.loop, config.wait, config.limits.seconds)
-    return open_live(config.input, opening)
-
-
-def _sink(
+def _open_sinks(
     config: LiveConfig,
+    announce: Announce,
+    stats: Stats,
+    given: Mapping[int, Sink],
     source: Source,
     desk: Desk,
-    announce: Announce,
-    opened: contextlib.ExitStack,
-    stats: Stats,
+    opened: ExitStack,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
     extras, video = source.extras, desk.video
     sinks: list[Sink] = []
-    for output in config.outputs:
+    for number, output in enumerate(config.outputs):
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
-        if is_page(output):
+        if number in given:
+            sinks.append(given[number])
+        elif is_page(output):
             page = open_page(output, source.name, video, desk, config)
             announce(page.address)
             sinks.append(page)
@@ -215,80 +190,17 @@ def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extra
         format=video,
         extras=extras,
         source_path=Path(config.input),
-        codec=config.codec,
-        preset=config.preset,
-        quality=config.quality,
-        threads=config.threads,
-        overwrite=config.overwrite,
         delivery=Delivery(
             open_seconds=config.source.open_seconds,
             write_seconds=given.write_seconds,
             bitrate_kbps=given.bitrate_kbps,
             keyframe_seconds=given.keyframe_seconds,
-            reconnect=_backoff(given.reconnect),
+            reconnect=backoff(given.reconnect),
             wait=config.wait,
         ),
+        encoding=config.encoding,
     )
 
 
 def _log_address(address: str) -> None:
     log.warning("the page is at %s", address)
-
-
-def _backoff(given: ReconnectConfig) -> Backoff:
-    return Backoff(
-        attempts=given.attempts,
-        first_seconds=given.first_seconds,
-        longest_seconds=given.longest_seconds,
-        jitter=given.jitter,
-    )
-
-
-def flow_of(config: LiveConfig) -> Flow:
-    """Return the settings of the flow that a live configuration asks for."""
-    return Flow(
-        policy=Policy(config.queue.policy),
-        capture_capacity=config.queue.capture,
-        encode_capacity=2,  # one being generated, one being written
-        frame_limit=config.limits.frames,
-        seconds_limit=config.limits.seconds,
-        decode_failures_in_a_row=config.limits.decode_failures_in_a_row,
-        decode_failures=None,
-        read_limit_seconds=None,  # live sources have their own, and may be away for longer
-    )
-
-
-class StandIns:
-    """Spares the effects the pictures that stand in for those that did not come.
-
-    The last picture again gives what it gave before; a black one stays black. Called by one thread.
-
-    Args:
-        process: the effects.
-        fit: brings a frame that no effect has seen into the format of the outputs.
-    """
-
-    def __init__(
-        self, process: Callable[[Frame], Frame], fit: Callable[[Frame], Frame] = lambda frame: frame
-    ) -> None:
-        self._process, self._fit = process, fit
-        self._last: tuple[Planes, Frame] | None = None
-
-    def __call__(self, frame: Frame) -> Frame:
-        """Return the frame as it goes to the output."""
-        if frame.repeated:
-            again = self._last is not None and self._last[0][0] is frame.planes[0]
-            if not again or self._last is None:
-                return self._fit(frame)
-            # In the format that the last one had in the end, which an effect may have enlarged.
-            return replace(
-                self._last[1],
-                index=frame.index,
-                pts=frame.pts,
-                duration=frame.duration,
-                captured_ns=frame.captured_ns,
-                repeated=True,
-            )
-        done = self._process(frame)
-        self._last = (frame.planes, done)
-        return done

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from streamfx.flow import RunResult
-from streamfx.pipeline import Pipeline
+from streamfx.pipeline.flow import RunResult
+from streamfx.pipeline.pipeline import Pipeline
 
 KEPT = "streamfx-rows"  # the pool that reduces
 STAGES = ("streamfx-capture", "streamfx-generate", "streamfx-encode")

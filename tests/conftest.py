@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from streamfx.device import usable_cores
+from streamfx.hardware.cpu import usable_cores
 from tests import engines
 from tests.asserts import assert_no_thread_is_left
 

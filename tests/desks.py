@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from streamfx.backends.backend import CompiledEngine
-from streamfx.backends.golden import Array
-from streamfx.capture.source import Source, open_source
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
-from streamfx.desk import Desk
-from streamfx.frame import Frame
-from streamfx.run_effects import open_effects
-from streamfx.stats import Stats
+from streamfx.capture.opening import open_source
+from streamfx.capture.source import Source
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
+from streamfx.engine.golden import Array
+from streamfx.media.frame import Frame
+from streamfx.pipeline.stats import Stats
+from streamfx.run.controls import Desk
+from streamfx.run.effects import open_effects
 
 BARS = "test:bars?size=160x96&fps=30&frames=0"
 

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.golden import Array, Golden
-from streamfx.frame import CodeRange, Colour, Matrix
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
-from streamfx.generate.engine import write_engine
+from streamfx.engine.folder import write_engine
+from streamfx.engine.golden import Array, Golden
+from streamfx.media.colour import code_to_rgb, rgb_to_code
+from streamfx.media.frame import CodeRange, Colour, Matrix
 
 Options: TypeAlias = Mapping[str, bool | int | float | str]
 
@@ -29,7 +29,7 @@ def make_engine(
     import safetensors.torch
     import torch
 
-    from streamfx.generate.networks.warp_mask import HEADS, STRIDE, WarpMask
+    from streamfx.engine.families.warp_mask import HEADS, STRIDE, WarpMask
 
     torch.set_num_threads(1)  # on networks this small, threads only wait for each other
     torch.manual_seed(seed)
@@ -83,7 +83,7 @@ def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]
     import safetensors.torch
     import torch
 
-    from streamfx.generate.networks.build import FAMILIES
+    from streamfx.engine.families.build import FAMILIES
     from tests.mean_colour import MeanColour
 
     FAMILIES.setdefault("mean_colour", MeanColour)

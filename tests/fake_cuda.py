@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from streamfx.resident.lanes import Lane
+from streamfx.gpu.streams import Lane
 
 
 class FakeStream:
@@ -148,6 +148,6 @@ def install_for_residents(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
         lane.device, lane.name, lane.stream = device, name, cuda.new_stream()
 
     monkeypatch.setattr(Lane, "__init__", with_stream)
-    for module in ("recording", "call"):
-        monkeypatch.setattr(f"streamfx.resident.{module}.recorded", Again)
+    for module in ("recording", "network_call"):
+        monkeypatch.setattr(f"streamfx.generate.gpu.{module}.recorded", Again)
     return cuda

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streamfx import build_engine
+from streamfx.backends import tensorrt_build_process as build_engine
 from streamfx.backends.backend import CompilableEngine
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt_build import Shape
 from streamfx.errors import BackendUnavailableError
 from tests.fake_tensorrt import plan_for

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from streamfx.backends.setting import Setting
-from streamfx.generate.engine import read_engine
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.engine.folder import read_engine
 
 if TYPE_CHECKING:
     import torch

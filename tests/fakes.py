@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 
 from streamfx.errors import DecodeError, SinkError, SourceLostError
-from streamfx.extras import Extras
-from streamfx.frame import Colour, Frame, Subsampling, VideoFormat
+from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
+from streamfx.media.tracks import Extras
 
 TIME_BASE = Fraction(1, 25)
 SIZE = (4, 6)

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from streamfx.encode.output_file import OutputFile
+from streamfx.encode.files.output_file import OutputFile
 
 
 def fill(monkeypatch: pytest.MonkeyPatch, name: str = "") -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from streamfx.backends.golden import Difference, difference
-from streamfx.backends.setting import Setting
-from streamfx.backends.settled import settled
-from streamfx.generate.engine import Engine
+from streamfx.backends.constant_folding import settled
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.tensorrt import TOLERANCE
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Difference, difference
 
 
 def half_error(engine: Engine) -> Difference:
@@ -17,4 +18,4 @@ def half_error(engine: Engine) -> Difference:
     graph = settled(engine, Setting.of(golden.to_rgb, golden.from_rgb, golden.factor), shape).half()
     with torch.inference_mode():
         heads = graph(torch.from_numpy(golden.planes)[None].half())
-    return difference(heads[0].float().numpy(), golden)
+    return difference(heads[0].float().numpy(), golden, TOLERANCE.roundoff)

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from streamfx.capture.pattern import PatternSource
-from streamfx.frame import Colour, Planes, Subsampling
+from streamfx.media.frame import Colour, Planes, Subsampling
 
 _SUBSAMPLINGS = {"420": Subsampling.YUV420, "422": Subsampling.YUV422, "444": Subsampling.YUV444}
 _LOSSLESS = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1:log-level=error"}}

@@ -10,7 +10,7 @@ from torch import nn
 
 from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.openvino import OpenVinoBackend, OpenVinoEngine
-from streamfx.generate.networks.classifier import Classifier
+from streamfx.engine.families.classifier import Classifier
 from training.export import export, golden
 
 

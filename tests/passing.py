@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from streamfx.capture.preparation import Preparation
-from streamfx.capture.source import open_source
-from streamfx.encode.file import FileSink
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.capture.files.preparation import Preparation
+from streamfx.capture.opening import open_source
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.file import FileSink
+from streamfx.encode.opening import open_sink
+from streamfx.encode.sink import Sink
 from streamfx.errors import DecodeError
 
 
@@ -23,7 +25,7 @@ def pass_through(
             format=source.format,
             extras=source.extras,
             source_path=Path(source_text),
-            **settings,
+            encoding=Encoding(**settings),
         )
         try:
             while True:

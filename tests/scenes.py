@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from streamfx.frame import CodeRange, Colour, Frame, Matrix, Planes, Subsampling, VideoFormat
+from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Planes, Subsampling, VideoFormat
 
 SIZE = (96, 160)
 TINTS = {"grey": (128, 128), "red": (110, 190), "blue": (190, 110)}

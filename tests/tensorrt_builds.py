@@ -16,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt_build import build_plan
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 from tests import tensorrt_standins
 from tests.half_precision import half_error
 

@@ -1,7 +1,7 @@
 """What TensorRT-RTX and torch-tensorrt need to build a plan where there is no GPU: the real converters, the
 real builder, and stand-ins for the questions they ask of a GPU.
 
-    python -m tests.tensorrt_standins WHEELS       the building process (`streamfx.build_engine`)
+    python -m tests.tensorrt_standins WHEELS   the building process (`backends.tensorrt_build_process`)
 
 WHEELS is the folder into which ``make tensorrt-check`` installed the pinned wheels. Nothing of this may ever
 be part of the library: it relies on private details of exactly these versions.
@@ -127,6 +127,6 @@ def _note_what_is_built(tensorrt: Any) -> None:
 
 if __name__ == "__main__":
     install(Path(sys.argv[1]))
-    from streamfx import build_engine
+    from streamfx.backends import tensorrt_build_process as build_engine
 
     sys.exit(build_engine.main())

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfx.addresses import check_address, scheme_of, without_credentials
-from streamfx.backoff import Backoff
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource
-from streamfx.capture.source import open_source
 from streamfx.cli import main
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
-from streamfx.encode.sink import check_output, open_sink
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
+from streamfx.encode.opening import check_output, open_sink
 from streamfx.errors import ConfigError
-from streamfx.protocols import protocols
+from streamfx.media.addresses import check_address, scheme_of, without_credentials
+from streamfx.media.backoff import Backoff
+from streamfx.media.ffmpeg_protocols import protocols
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,9 @@ def test_other_inputs_and_outputs_are_no_addresses(tmp_path: Path, monkeypatch: 
 
 
 def test_a_protocol_that_ffmpeg_lacks_is_named_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfx.protocols._problem", lambda scheme: "not here" if scheme == "srt" else None)
+    monkeypatch.setattr(
+        "streamfx.media.ffmpeg_protocols._problem", lambda scheme: "not here" if scheme == "srt" else None
+    )
     with pytest.raises(
         ConfigError, match=r"^srt:// addresses cannot be used here: not here; there are rtsp://, .*https://"
     ):

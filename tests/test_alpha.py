@@ -11,15 +11,15 @@ import av
 import numpy as np
 import pytest
 
-from streamfx.alpha import enlarged_alpha
-from streamfx.capture.preparation import Preparation
-from streamfx.capture.source import open_source
-from streamfx.encode.sink import holds_alpha
-from streamfx.encode.verify import verify_output
+from streamfx.capture.files.preparation import Preparation
+from streamfx.capture.opening import open_source
+from streamfx.encode.files.verify import verify_output
+from streamfx.encode.opening import holds_alpha
 from streamfx.errors import FrameError
-from streamfx.frame import Frame
-from streamfx.generate.transparent import opaque_within, without_hidden_colours
-from streamfx.notes import left_out
+from streamfx.generate.transparency import opaque_within, without_hidden_colours
+from streamfx.media.alpha import enlarged_alpha
+from streamfx.media.frame import Frame
+from streamfx.media.notes import left_out
 from tests.media import make_clip
 from tests.passing import pass_file, pass_through
 

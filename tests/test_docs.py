@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 import tomllib
@@ -15,15 +16,18 @@ import yaml
 import streamfx
 from streamfx.cli.live import live_config
 from streamfx.cli.parser import parse
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
-from streamfx.config_serve import ServeConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
+from streamfx.config.serve import ServeConfig
 from streamfx.generate.request import parse_effect
 from streamfx.jobs.settings import load_batch
 from tests import media
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
+GENERATED = ("docs/reference/", "docs/pictures/bench.png", "docs/pictures/sheets/")
+"""What there is only when the site is built, see `docs/reference_pages.py`; that build checks links to it."""
 MODULES = ["streamfx", *(found.name for found in pkgutil.walk_packages(streamfx.__path__, "streamfx."))]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -44,12 +48,24 @@ def test_every_example_in_a_docstring_runs(
     assert runner.summarize(verbose=False).failed == 0, "".join(output)
 
 
+def slugs(path: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_points_only_to_what_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
     folders = r"`((?:streamfx|training|tests|benchmarks|configs|engines|\.ci)/[\w./-]*)`"
-    missing = [link for link in links + re.findall(folders, text) if not (ROOT / link).exists()]
+    missing = [found for found in re.findall(folders, text) if not (ROOT / found).exists()]
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+        target = (ROOT / name).parent / link if link else ROOT / name
+        place = os.path.relpath(os.path.normpath(target), ROOT)
+        if "://" in link or place.startswith(GENERATED):
+            continue
+        if not target.exists() or (anchor and anchor not in slugs(target)):
+            missing.append(f"{link}#{anchor}")
     assert missing == []
 
 
@@ -95,8 +111,8 @@ def test_a_scene_says_all_by_itself_and_its_effects_exist(path: Path) -> None:
     assert all(extra in extras for names in needed for extra in names.split(","))
 
 
-def test_every_scene_is_in_the_readme() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_scene_is_in_the_guide_on_live() -> None:
+    text = (ROOT / "docs/live.md").read_text(encoding="utf-8")
     assert len(SCENES) >= 3
     assert [path.name for path in SCENES if f"configs/{path.name}" not in text] == []
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Subsampling
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Subsampling
 
 
 def make(

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streamfx.frame_queue import DropCause, FrameQueue, Policy
+from streamfx.media.frame_queue import DropCause, FrameQueue, Policy
 
 SOON_SECONDS = 30.0  # long enough for any machine; a test that gets there fails
 

@@ -112,13 +112,15 @@ def test_every_option_that_a_message_names_is_one() -> None:
         named |= {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     known = {
         option
-        for command in ("transcode", "live", "serve", "devices", "compile")
+        for command in ("transcode", "live", "serve", "batch", "devices", "compile")
         for option in _options(command)
     }
     assert named - known == set()
 
 
 def _options(command: str) -> list[str]:
-    arguments = {"transcode": ["a", "b"], "live": ["a", "b"]}.get(command, [])
+    arguments = {"transcode": ["a", "b"], "live": ["a", "b"], "batch": ["a", "--output-dir", "b"]}.get(
+        command, []
+    )
     parser = parse([command, *arguments]).parser
     return re.findall(r"(?<![\w-])--[a-z][a-z-]+", parser.format_help())

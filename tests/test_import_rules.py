@@ -1,6 +1,6 @@
-"""Each optional or heavy library is used in few places, and the stages know nothing of what joins them.
+"""Packages import in one direction, no modules in a circle, and each optional or heavy library in few places.
 
-What a stage may import of the others, and what importing the package may load: ``test_imports.py``.
+What importing the package may load: ``test_imports.py``.
 """
 
 from __future__ import annotations
@@ -19,66 +19,58 @@ HOMES = {
     "av": (
         "capture/",
         "encode/",
-        "extras.py",
-        "av_planes.py",
-        "protocols.py",
-        "completeness.py",
+        "media/tracks.py",
+        "media/av_planes.py",
+        "media/ffmpeg_protocols.py",
+        "run/completeness.py",
         "jobs/",
+        "resume/",
         "web/pictures.py",
         "web/peer.py",
-        "resident/decode.py",
-        "resident/encode.py",
     ),
-    "cv2": ("capture/camera.py", "web/pictures.py"),
+    "cv2": ("capture/live/camera.py", "web/pictures.py"),
     "matplotlib": ("bench/plot.py",),
     "numba": (
-        "generate/enlarge.py",
-        "generate/fuse_kernels.py",
-        "generate/fuse_llvm.py",
-        "generate/place_cpu.py",
-        "generate/reduce_cpu.py",
+        "generate/ops/enlarge.py",
+        "generate/ops/fuse/cpu_kernels.py",
+        "generate/ops/fuse/cpu_llvm.py",
+        "generate/ops/place/cpu.py",
+        "generate/ops/reduce/cpu.py",
     ),
     "onnxruntime": (),
-    "pygame": ("encode/window_process.py",),
-    "pyvirtualcam": ("encode/virtual_camera.py",),
+    "pygame": ("encode/screens/window_process.py",),
+    "pyvirtualcam": ("encode/screens/virtual_camera.py",),
     "openvino": ("backends/openvino_model.py",),
-    "platformdirs": ("backends/store.py", "generate/library.py"),
+    "platformdirs": ("backends/store.py", "engine/library.py"),
     "rich": ("cli/progress.py",),
-    "safetensors": ("generate/networks/build.py",),
+    "safetensors": ("engine/families/build.py", "backends/openvino_graph.py"),
     "tensorrt": (),  # by the name that fits the flavour: backends/tensorrt.py
     "torch_tensorrt": ("backends/tensorrt_build.py",),
     "torch": (
         "backends/",
-        "generate/engine.py",
-        "generate/fine_triton.py",
-        "generate/fuse_gpu.py",
-        "generate/networks/",
-        "generate/place_triton.py",
-        "generate/reduce_triton.py",
-        "generate/surface.py",
-        "generate/surface_checks.py",
-        "generate/surface_steps.py",
-        "resident/",
-        "run_device.py",
+        "capture/files/gpu_decode.py",
+        "encode/gpu_encode.py",
+        "engine/families/",
+        "engine/folder.py",
+        "generate/gpu/",
+        "generate/ops/",
+        "gpu/",
+        "hardware/cuda.py",
+        "media/surface.py",
+        "run/placement.py",
     ),
-    "triton": (
-        "generate/codes_triton.py",
-        "generate/fine_triton.py",
-        "generate/fuse_triton.py",
-        "generate/heads_triton.py",
-        "generate/ink_triton.py",
-        "generate/place_triton.py",
-        "generate/reduce_triton.py",
-    ),
-    "yaml": ("config_text.py", "generate/engine.py", "generate/folder_files.py"),
+    "triton": ("generate/ops/",),
+    "yaml": ("config/text.py", "engine/folder.py", "engine/folder_files.py"),
 }
-STAGES = ("capture/", "generate/", "encode/", "backends/")
-JOINERS = (
-    "cli", "completeness", "config", "decisions", "flow", "ledger", "pipeline", "report", "running", "stages",
-    "streaming", "outcome", "transcoding", "desk", "run_effects", "run_device", "serving", "web",
-    "build_engine",
-    "resident",
+ORDER = (
+    "version", "errors", "media", "hardware", "gpu", "engine", "backends",
+    "capture", "encode", "generate", "config", "pipeline", "factor", "run", "web",
+    "resume", "transcoding", "jobs", "streaming", "serving", "bench", "cli", "__init__", "__main__",
 )  # fmt: skip
+"""Packages and modules at the top; each may import those before it, and no other."""
+STAGES = ("capture", "encode", "generate")
+"""They do not import one another, in whichever order they stand."""
+MOST_FILES_AT_THE_TOP = 10
 
 
 @cache
@@ -103,13 +95,60 @@ def test_a_library_is_imported_only_where_it_is_at_home(library: str) -> None:
     assert [user for user in users if not user.startswith(HOMES[library])] == []
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_knows_nothing_of_what_joins_the_stages(stage: str) -> None:
-    used = {
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in MODULES
-        for name in imports(path)
-        if str(path.relative_to(ROOT)).startswith(stage)
-        and name.startswith(tuple(f"streamfx.{joiner}" for joiner in JOINERS))
+def test_every_package_has_its_place_in_the_order() -> None:
+    assert sorted({top(module) for module in modules()}) == sorted(ORDER)
+
+
+def test_few_files_stand_at_the_top() -> None:
+    assert len([path for path in ROOT.iterdir() if path.is_file()]) <= MOST_FILES_AT_THE_TOP
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_a_package_imports_only_those_before_it(package: str) -> None:
+    allowed = set(ORDER[: ORDER.index(package) + 1])
+    if package in STAGES:
+        allowed -= set(STAGES) - {package}
+    wrong = {
+        f"{module} imports {name}"
+        for module in modules()
+        if top(module) == package
+        for name in used(module)
+        if top(name) not in allowed
     }
-    assert used == set()
+    assert wrong == set()
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    left = {module: used(module) - {module} for module in modules()}
+    while free := [module for module, names in left.items() if not names & left.keys()]:
+        for module in free:
+            del left[module]
+    assert sorted(left) == [], "these, or what they lead to, import one another"
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Return the modules of the runtime by their dotted names, without the leading ``streamfx.``."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+@cache
+def used(module: str) -> frozenset[str]:
+    """Return the modules of the runtime that a module imports: anywhere in it, and for types as well."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if known(name) else str(node.module) for name in inside}
+    return frozenset(name.removeprefix("streamfx.") for name in names if known(name))
+
+
+def known(name: str) -> bool:
+    return name.removeprefix("streamfx.") in modules() and name.startswith("streamfx.")
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]

@@ -15,12 +15,13 @@ from pathlib import Path
 import av
 import pytest
 
-from streamfx.capture.source import open_source
+from streamfx.capture.opening import open_source
 from streamfx.cli import main
-from streamfx.encode.sink import open_sink
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
-from streamfx.file_places import beside, put, visible_beside
-from streamfx.memory import memory_hint
+from streamfx.hardware.memory import memory_hint
+from streamfx.media.paths import beside, put, visible_beside
 from tests import media
 from tests.passing import pass_through
 from tests.test_films import QUICK, Run, complete, run
@@ -118,7 +119,7 @@ def test_a_report_goes_where_its_name_leads(at_home: Path, capfd: pytest.Capture
 def appearing(path: Path, what: Callable[[Path], object]) -> None:
     """Write a film while something of its name appears; it must stay."""
     opened = open_source(SOURCE)
-    sink = open_sink(str(path), format=opened.format, overwrite=False)
+    sink = open_sink(str(path), format=opened.format, encoding=Encoding(overwrite=False))
     for frame in iter(opened.read, None):
         sink.write(frame)
     what(path)
@@ -226,7 +227,7 @@ def test_too_little_memory_is_told_in_one_line(run: Run, monkeypatch: pytest.Mon
 
     assert memory_hint() == ""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
-    monkeypatch.setattr("streamfx.transcoding.open_decoded", exhausted)
+    monkeypatch.setattr("streamfx.run.film.open_decoded", exhausted)
     ran = run(SOURCE, "out.mp4")
     assert ran.code == 2
     assert ran.err.splitlines() == [

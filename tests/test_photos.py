@@ -11,10 +11,17 @@ import av
 import numpy as np
 import pytest
 
-from streamfx.capture.preparation import Preparation
-from streamfx.capture.source import open_source
+from streamfx.capture.files.preparation import Preparation
+from streamfx.capture.opening import open_source
 from streamfx.cli import main
-from streamfx.photo_files import is_animated, made_upright, orientation, read_exif, read_icc, with_tags
+from streamfx.media.photo_metadata import (
+    is_animated,
+    made_upright,
+    orientation,
+    read_exif,
+    read_icc,
+    with_tags,
+)
 from tests.test_films import Run, complete, run
 
 __all__ = ["run"]  # the fixture

@@ -14,17 +14,17 @@ import pytest
 import torch
 
 import streamfx
-from streamfx.backends.cuda import Device
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
-from streamfx.flow import Ending
-from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
-from streamfx.resident.residence import Residence, Room
-from streamfx.run_device import Place
-from streamfx.stats import LATENCY_STAGES, Snapshot
-from streamfx.streaming import StandIns
+from streamfx.gpu.transfer import Residence, Room
+from streamfx.hardware.cuda import Device
+from streamfx.media.frame import Frame
+from streamfx.pipeline.flow import Ending
+from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
+from streamfx.run.filler_frames import FillerFrames
+from streamfx.run.placement import Place
 from tests import media
 from tests.fakes import plus_one, small_frame
 from tests.full_disk import fill
@@ -125,7 +125,7 @@ def test_a_picture_that_stands_in_for_another_is_not_generated_again() -> None:
         calls.append(frame.index)
         return plus_one(frame)
 
-    process, first = StandIns(generate), small_frame(7)
+    process, first = FillerFrames(generate), small_frame(7)
     done = process(first)
     again = process(
         Frame(first.planes, first.subsampling, 8, first.colour, 8, 8, first.time_base, repeated=True)
@@ -160,7 +160,7 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
 ) -> None:
     on_device = Place(Device.CPU, Residence(torch.device("cpu"), Room(1 << 18)))  # surfaces in main memory
     monkeypatch.setattr(
-        "streamfx.streaming.find_place",
+        "streamfx.run.live_parts.find_place",
         lambda asked, *_: on_device if asked == "cuda" else Place(Device.CPU),
     )
     process = Effect.process
@@ -234,7 +234,7 @@ def test_one_output_on_a_full_disk_is_a_loss_and_the_other_goes_on(monkeypatch: 
 
 
 def test_each_file_among_several_outputs_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfx.outcome.verify_output", lambda *_: ["9 packets of 10 are in it"])
+    monkeypatch.setattr("streamfx.run.live_outcome.verify_output", lambda *_: ["9 packets of 10 are in it"])
     report = streamfx.live(f"{LIVE}&frames=10", ["out.mkv", "null:"], preset="ultrafast", threads=1)
     assert report.losses == ["out.mkv: 9 packets of 10 are in it"]
 

@@ -14,15 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 import streamfx
-from streamfx.capture.source import open_source
-from streamfx.completeness import differences
-from streamfx.config import load_config
-from streamfx.encode.file import FileSink
+from streamfx.capture.opening import open_source
+from streamfx.config.loading import load_config
+from streamfx.encode.files.file import FileSink
 from streamfx.errors import BackendUnavailableError, ConfigError, SinkError, SourceOpenError, StageFailedError
-from streamfx.flow import Ending
 from streamfx.generate.chain import Chain
-from streamfx.report import Report
-from streamfx.stats import Snapshot
+from streamfx.pipeline.flow import Ending
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.completeness import differences
+from streamfx.run.report import Report
 from tests import media
 from tests.fakes import failing_at
 

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from streamfx.config_text import read_yaml
+from streamfx.config.text import read_yaml
+from streamfx.engine.folder import SPEC
 from streamfx.errors import ConfigError, StreamfxError
 from training import (
     classify,
@@ -32,8 +33,9 @@ from training.errors import WrongOptions
 from training.evaluation import compare
 from training.evaluation.compare import CompareOptions
 from training.evaluation.options import EvaluateOptions
-from training.options import DistilOptions, StyleOptions
-from training.paired import PairedOptions
+from training.export import add_graph
+from training.options import DistilOptions, GraphOptions, StyleOptions
+from training.paired_options import PairedOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
@@ -54,7 +56,7 @@ class Command:
 
     help: str
     options: type[BaseModel]
-    run: Callable[[Any], None]
+    run: Callable[[Any], object]
     flags: Mapping[str, str]
     positional: str | None = None
 
@@ -115,6 +117,13 @@ COMMANDS: Mapping[str, Command] = {
         compare.run,
         {"evaluations": "evaluations", "table": "table", "out": "out"},
     ),
+    "graph": Command(
+        "put what OpenVINO runs into an engine folder, so that running it needs no torch",
+        GraphOptions,
+        lambda options: add_graph(options.engine),
+        {},
+        positional="engine",
+    ),
     "evaluate": Command(
         "judge an engine on held-out pictures and clips",
         EvaluateOptions,
@@ -140,7 +149,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command = COMMANDS[given.pop("command")]
     try:
-        command.run(_options(command, given))
+        options = _options(command, given)
+        command.run(options)
+        out = getattr(options, "out", None)
+        if out is not None and (Path(out) / SPEC).is_file():
+            add_graph(Path(out))
     except WrongOptions as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from streamfx.generate.networks.warp_mask import FINE, FactorConv, WarpMask
+from streamfx.engine.families.warp_mask import FINE, FactorConv, WarpMask
 
 
 def wake(network: WarpMask) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from streamfx.generate.networks.classifier import HEADS, STRIDE, Classifier
+from streamfx.engine.families.classifier import HEADS, STRIDE, Classifier
 from training import loop
 from training.classify_card import classify_card
 from training.classify_examples import Examples, open_examples

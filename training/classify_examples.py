@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfx.generate.networks.classifier import STRIDE
+from streamfx.engine.families.classifier import STRIDE
 from training import quality
 from training.classify_options import ClassifyOptions
 from training.degrade import degrade, draw

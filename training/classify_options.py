@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from streamfx.generate.networks.classifier import STRIDE
+from streamfx.engine.families.classifier import STRIDE
 from training import quality
 from training.engine_folder import EngineFolder
 from training.loop import LoopOptions

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.generate.networks.convert_sr import HEADS, SCALE, STRIDE, ConvertSr
-from streamfx.generate.networks.warp_mask import affine, anchor_mix
+from streamfx.engine.families.convert_sr import HEADS, SCALE, STRIDE, ConvertSr
+from streamfx.engine.families.warp_mask import affine, anchor_mix
 from training import losses
 from training.anchors import tie
 from training.convert_sr_card import card

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.folder import CARD, Engine, read_engine
 from streamfx.errors import EngineMismatchError
-from streamfx.generate.engine import CARD, Engine, read_engine
-from streamfx.generate.networks.warp_mask import WarpMask
 from training import loop, losses
 from training.card import distilled_card
 from training.export import export_distilled

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from streamfx.generate.spec import Name
+from streamfx.engine.spec import Name
 
 _NAME = TypeAdapter[str](Name)
 

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 import torch
 
 from streamfx.backends.backend import Precision
+from streamfx.engine.folder import CARD, SHEET, read_engine
+from streamfx.engine.spec import Kind
 from streamfx.generate.classify import open_classifier, whole
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import CARD, SHEET, read_engine
-from streamfx.generate.spec import Kind
 from training import quality
 from training.card import with_figures
 from training.classify_examples import held_out_wholes, held_out_windows
@@ -40,6 +40,7 @@ from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sh
 from training.export import document
 from training.features import Encoder
 from training.operators import OPERATORS, Operator
+from training.operators.after import AFTER, painter_after
 from training.pictures import Picture, Still, find_stills, read_clip, read_still
 from training.restore import open_judge
 from training.sheet import jpeg
@@ -201,14 +202,19 @@ def _sections(trial: Trial) -> list[Section]:
 
 
 def _operator(options: EvaluateOptions) -> Operator:
-    """The operator of that name.
+    """The operator of that name; `after` paints after the style picture.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or no style picture.
     """
+    if options.operator == AFTER and options.style is not None:
+        return painter_after(options.style)
     operator = OPERATORS.get(options.operator or "")
     if operator is None:
-        raise ValueError(f"there is no operator {options.operator!r}; known: {', '.join(OPERATORS)}")
+        raise ValueError(
+            f"there is no operator {options.operator!r}; known: {', '.join(OPERATORS)}, "
+            f"and {AFTER} with a style"
+        )
     return operator
 
 

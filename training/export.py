@@ -1,6 +1,6 @@
 """An engine folder from trained weights: weights, description, golden frame, card and sheet.
 
-The folder's format is the runtime's (`streamfx/generate/engine.py`); this module fills it.
+The folder's format is the runtime's (`streamfx/engine/folder.py`); this module fills it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.backends.golden import Golden
-from streamfx.generate.engine import WEIGHTS, Engine, read_engine, write_engine
-from streamfx.generate.networks import warp_mask, yuv_style
-from streamfx.generate.networks.warp_mask import WarpMask, affine
+from streamfx.backends.openvino_graph import pack
+from streamfx.backends.openvino_model import convert
+from streamfx.engine.families import warp_mask, yuv_style
+from streamfx.engine.families.warp_mask import WarpMask, affine
+from streamfx.engine.folder import GRAPH, SHEET, WEIGHTS, Engine, read_card, read_engine, write_engine
+from streamfx.engine.golden import Golden
 from training.fused import FROM_YUV, TO_YUV, reduce, with_fine_luma
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
 
@@ -168,4 +170,31 @@ def document(folder: Path, card: str, sheet: bytes | None) -> Engine:
     """Give an engine folder a new card and sheet, everything else as it is."""
     engine = read_engine(folder)
     data = (folder / WEIGHTS).read_bytes()
-    return write_engine(folder, engine.spec, weights=data, golden=engine.golden, card=card, sheet=sheet)
+    return write_engine(
+        folder,
+        engine.spec,
+        weights=data,
+        golden=engine.golden,
+        card=card,
+        sheet=sheet,
+        graph=engine.file(GRAPH),
+    )
+
+
+def add_graph(folder: Path) -> Engine:
+    """Put the network as OpenVINO runs it into an engine folder, so that running it needs no torch.
+
+    Raises:
+        BackendUnavailableError: OpenVINO is missing, or lacks what the network needs.
+    """
+    engine = read_engine(folder)
+    data = (folder / WEIGHTS).read_bytes()
+    return write_engine(
+        folder,
+        engine.spec,
+        weights=data,
+        golden=engine.golden,
+        card=read_card(folder),
+        sheet=engine.file(SHEET),
+        graph=pack(convert(engine), data),
+    )

@@ -1,7 +1,7 @@
 """The fused full-size step as a differentiable function, and reduction as the runtime does it.
 
-The definition is `streamfx/generate/fuse.py`; a test compares the two. Legend of shapes: B pictures, H x W
-full size, h x w reduced.
+The definition is `streamfx/generate/ops/fuse/definition.py`; a test compares the two. Legend of shapes:
+B pictures, H x W full size, h x w reduced.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamfx.generate.networks.warp_mask import FINE, HEAD_CHANNELS, INK_CHANNELS, WarpMask
+from streamfx.engine.families.warp_mask import FINE, HEAD_CHANNELS, INK_CHANNELS, WarpMask
 
 # BT.709, full range, Y in [0, 1], U and V in [-0.5, 0.5]: the planes in which training fuses.
 _KR, _KB = 0.2126, 0.0722
@@ -106,7 +106,7 @@ def warp(picture_BCHW: Tensor, displacement_B2HW: Tensor) -> Tensor:
 
 
 def with_fine_luma(planes_B3HW: Tensor, reduced_B3hw: Tensor) -> Tensor:
-    """Reduced planes followed by the fine luma, B(3 + 16)hw, as `streamfx.generate.fine_luma` gives it."""
+    """Reduced planes followed by the fine luma, B(3 + 16)hw, as `streamfx.generate.ops.reduce` gives it."""
     height, width = reduced_B3hw.shape[-2:]
     luma_B1HW = planes_B3HW[:, :1]
     fine_B1HW = (

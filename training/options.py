@@ -200,3 +200,11 @@ class DistilOptions(BaseModel):
         if missing := [str(path) for path in (self.teacher, *self.content) if not path.exists()]:
             raise ValueError(f"do not exist: {', '.join(missing)}")
         return self
+
+
+class GraphOptions(BaseModel):
+    """Settings of `python -m training graph`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Path = Field(description="engine folder that gets what OpenVINO runs of it")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamfx.generate.networks.classifier import STRIDE, Classifier, probabilities
+from streamfx.engine.families.classifier import STRIDE, Classifier, probabilities
 from training.checkpoint import replace
 from training.metrics import ssim
 from training.pictures import Picture, Still, read_still, to_tensor

@@ -21,10 +21,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from streamfx.engine.families.classifier import Classifier
+from streamfx.engine.families.restore import HEADS, STRIDE, Restore
+from streamfx.engine.folder import read_engine
 from streamfx.errors import EngineMismatchError
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.classifier import Classifier
-from streamfx.generate.networks.restore import HEADS, STRIDE, Restore
 from training import loop
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.damaged import SPARE, Damaged, DamagedFeed, overlap

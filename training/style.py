@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import FactorConv, WarpMask, anchor_mix
-from streamfx.generate.networks.yuv_style import YuvStyle
+from streamfx.engine.families.warp_mask import FactorConv, WarpMask, anchor_mix
+from streamfx.engine.families.yuv_style import YuvStyle
 from training import loop, losses
 from training.anchors import hold, spread
 from training.card import style_card

@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.generate.networks.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
+from streamfx.engine.families.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
 from training import loop, losses
 from training.contextual import contextual_of_layers
 from training.engine_folder import EngineFolder

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training import losses
 from training.anchors import tie, wake
 from training.critic import FeatureCritic, belief_term, cycle_term, identity_term, made_term, true_term

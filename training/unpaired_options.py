@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from streamfx.generate.networks.warp_mask import STRIDE
+from streamfx.engine.families.warp_mask import STRIDE
 from training.engine_folder import EngineFolder
 from training.feed import FeedOptions
 from training.loop import LoopOptions

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamfx.generate.networks.super_resolution import SCALE, SuperResolution
+from streamfx.engine.families.super_resolution import SCALE, SuperResolution
 
 
 def reduce_bicubic(picture_BCHW: Tensor, times: int) -> Tensor:

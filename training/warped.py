@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training.fused import TO_YUV, heads_of, recolour, reduce
 from training.operators.bulges import Field as Displacements
 from training.pictures import CLIPS, Picture, find_stills

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamfx.backends.golden import Golden
-from streamfx.frame import CodeRange, Colour, Matrix
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
-from streamfx.generate.networks.warp_mask import FINE, STRIDE, WarpMask
+from streamfx.engine.families.warp_mask import FINE, STRIDE, WarpMask
+from streamfx.engine.golden import Golden
+from streamfx.media.colour import code_to_rgb, rgb_to_code
+from streamfx.media.frame import CodeRange, Colour, Matrix
 
 WEIGHTS = Path(__file__).parents[2] / "engines" / "wave" / "weights.safetensors"
 
@@ -31,6 +31,9 @@ class Bare:
     def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         height, width = (-(-side // STRIDE) * STRIDE for side in size)
         return 3 + self.fine_luma**2, height, width
+
+    def file(self, _: str) -> bytes | None:
+        return None
 
     def network(self) -> torch.nn.Module:
         return self.model

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from benchmarks.gpu.kernels import LIMIT_PIXELS
 from benchmarks.gpu.material import Material
-from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.colour import chroma_shift, legal_codes
-from streamfx.generate.fuse import GAIN
+from streamfx.generate.ops.fuse.definition import GAIN
+from streamfx.media.colour import chroma_shift, legal_codes
+from streamfx.media.frame import ChromaLocation, CodeRange, Subsampling
 
 Array: TypeAlias = np.ndarray[Any, Any]
 FuseOne: TypeAlias = Callable[[Material], Any]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.cases import Cases, NotHereError
-from streamfx.gpu import gpus
+from streamfx.hardware.nvidia import gpus
 
 SMI_FIELDS = (
     "name", "driver_version", "compute_cap", "pstate", "persistence_mode", "mig.mode.current",

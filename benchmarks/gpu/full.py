@@ -17,7 +17,7 @@ from benchmarks.gpu.parts import Part, run_all
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.inductor import InductorBackend
 from streamfx.backends.tensorrt import TensorRtBackend
-from streamfx.gpu import gpus
+from streamfx.hardware.nvidia import gpus
 
 PARTS = (
     Part("facts", 20),

@@ -33,14 +33,14 @@ from torch import Tensor
 
 from benchmarks.gpu.material import KINDS, Material, material, planes_of, varied
 from benchmarks.record import RESULTS, record
-from streamfx.backends.cuda_graph import recorded
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
-from streamfx.generate.fine_luma import fine_luma_reference
-from streamfx.generate.fuse import fuse_reference
-from streamfx.generate.reduce import reduce_reference
-from streamfx.generate.surface import Surface
-from streamfx.generate.surface_steps import fuse_surface, reduce_surface
-from streamfx.gpu import gpus
+from streamfx.generate.ops.fuse.definition import fuse_reference
+from streamfx.generate.ops.reduce.definition import reduce_reference
+from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.generate.ops.surfaces import fuse_surface, reduce_surface
+from streamfx.gpu.graph import recorded
+from streamfx.hardware.nvidia import gpus
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
+from streamfx.media.surface import Surface
 
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
 FACTORS = (2, 4)
@@ -216,8 +216,8 @@ def measure(
 
 def plan(rounds: int) -> list[Callable[[], Rows]]:
     """Return what is to be done, most important first."""
-    from streamfx.generate.fuse_gpu import FuseTile
-    from streamfx.generate.reduce_triton import ReduceTile
+    from streamfx.generate.ops.fuse.triton import FuseTile
+    from streamfx.generate.ops.reduce.triton import ReduceTile
 
     on_gpu = torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"

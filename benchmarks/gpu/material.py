@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfx.frame import Planes, Subsampling
-from streamfx.generate.fuse import GAIN
-from streamfx.generate.surface import Surface
+from streamfx.generate.ops.fuse.definition import GAIN
+from streamfx.media.frame import Planes, Subsampling
+from streamfx.media.surface import Surface
 
 KINDS = {"nv12": 8, "i420": 8, "p010": 10}
 """Bits per sample of each."""

@@ -28,11 +28,11 @@ from typing import Any
 
 from benchmarks.gpu.__main__ import KIT
 from benchmarks.gpu.tensorrt_rtx import BINDINGS, LIBRARIES, PIECE, PLANS
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
 from streamfx.backends.tensorrt_build import PLAN, Order
-from streamfx.backends.tensorrt_process import BuildingProcess
-from streamfx.generate.engine import Engine, read_engine
+from streamfx.backends.tensorrt_builder import BuildingProcess
+from streamfx.engine.folder import Engine, read_engine
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "engines" / "wave"

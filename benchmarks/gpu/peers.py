@@ -167,7 +167,7 @@ def seconds_of(replay: Callable[[], None], *, gpu: bool) -> float:
 
 def ours(one: Material) -> FuseOne:
     """Return what fuses a picture with our kernel into its ``out``."""
-    from streamfx.generate.fuse_gpu import FuseTile
+    from streamfx.generate.ops.fuse.triton import FuseTile
 
     device = one.heads.device
     tile = FuseTile() if device.type == "cuda" else FuseTile(32, 64)  # the interpreter is slow by the program

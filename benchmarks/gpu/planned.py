@@ -14,10 +14,10 @@ from torch import Tensor
 
 from benchmarks.gpu.cases import Cases
 from benchmarks.gpu.engines import CALLS, WARM, host_ms, recorded_ms
-from streamfx.backends.golden import Golden, difference
 from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.backends.tensorrt_plan import Plan
 from streamfx.backends.torch_engine import Shape, Translate
+from streamfx.engine.golden import Golden, difference
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Planned:
             if seen[0].shape != golden.planes.shape:
                 expected = self.expected(seen)[0].float().cpu().numpy()
                 golden = replace(golden, planes=seen[0].cpu().numpy(), heads=expected)
-            apart = difference(found, golden)
+            apart = difference(found, golden, TOLERANCE.roundoff)
             agrees = apart.rms <= TOLERANCE.rms and apart.largest <= TOLERANCE.largest
             if not agrees:
                 raise AssertionError(f"heads are {apart} from those in float32; allowed: {TOLERANCE}")

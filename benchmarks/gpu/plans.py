@@ -24,14 +24,14 @@ from benchmarks.gpu.cases import Cases, NotHereError
 from benchmarks.gpu.engines import ENGINES
 from benchmarks.gpu.planned import Planned
 from streamfx.backends.eager import reference
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
 from streamfx.backends.tensorrt import TensorRtBackend, store_key
 from streamfx.backends.tensorrt_build import PLAN, Order
+from streamfx.backends.tensorrt_builder import COMMAND, BuildingProcess
 from streamfx.backends.tensorrt_plan import flavour
-from streamfx.backends.tensorrt_process import COMMAND, BuildingProcess
-from streamfx.generate.engine import Engine, read_engine
-from streamfx.gpu import gpus
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.hardware.nvidia import gpus
 
 SIZES = ((180, 320), (544, 960))  # what a network sees of 720p at factor 4, of 1080p at factor 2
 

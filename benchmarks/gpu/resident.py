@@ -36,19 +36,19 @@ from torch import Tensor
 from benchmarks.gpu.bare import Bare, bare_engine, inked_engine
 from benchmarks.record import RESULTS, record
 from streamfx.backends.backend import Backend, Build, CompileOptions, DeviceEngine
-from streamfx.backends.cuda import Device
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.inductor import InductorBackend
 from streamfx.backends.tensorrt import TensorRtBackend
-from streamfx.frame import CodeRange, Colour, Frame, Matrix, Subsampling, VideoFormat
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
-from streamfx.generate.fine_luma import fine_luma_reference
-from streamfx.generate.fuse import fuse_reference
-from streamfx.generate.reduce import reduce_reference, small_size
-from streamfx.resident.effect import Step
-from streamfx.resident.form import Form
-from streamfx.resident.recording import Network
-from streamfx.resident.residence import Residence, Room, held_of
+from streamfx.generate.gpu.effect import Step
+from streamfx.generate.gpu.steps import Network
+from streamfx.generate.ops.fuse.definition import fuse_reference
+from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
+from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.gpu.layout import Form
+from streamfx.gpu.transfer import Residence, Room, held_of
+from streamfx.hardware.cuda import Device
+from streamfx.media.colour import code_to_rgb, rgb_to_code
+from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Subsampling, VideoFormat
 
 IN_FLIGHT = 4
 WARM_FRAMES = 100

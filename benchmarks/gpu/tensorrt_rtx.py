@@ -34,7 +34,7 @@ from benchmarks.gpu.__main__ import KIT
 from benchmarks.gpu.bare import bare_engine
 from benchmarks.gpu.cases import Cases, Measure, NotHereError
 from benchmarks.gpu.planned import Planned
-from streamfx.backends.golden import Golden
+from streamfx.engine.golden import Golden
 
 PIECE = "kit.tar.xz.{number}-of-{count}"
 LIBRARIES = ("libtensorrt_rtx.so.1.5.0", "libtensorrt_onnxparser_rtx.so.1.5.0")  # in the order they load

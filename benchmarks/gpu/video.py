@@ -22,8 +22,8 @@ import torch
 from av import VideoFrame
 
 from benchmarks.gpu.cases import Cases, NotHereError
-from streamfx.resident.decode import cuda_decoder, decoder_missing, surface_of
-from streamfx.resident.lanes import decoder_mark
+from streamfx.capture.files.gpu_decode import cuda_decoder, decoder_missing, surface_of
+from streamfx.gpu.streams import decoder_mark
 from streamfx.transcoding import transcode
 
 CODECS = ("h264", "hevc")

@@ -35,7 +35,7 @@ from benchmarks.outages.breaker import Breaker, Outage
 from benchmarks.outages.peers import LINE_BYTES, read_log
 from benchmarks.outages.servers import SERVERS, Server
 from benchmarks.record import RESULTS, record
-from streamfx.stats import Snapshot
+from streamfx.pipeline.stats import Snapshot
 
 FPS = 25
 SIZE, OTHER_SIZES = "320x180", ("256x144", "400x300", "480x270")

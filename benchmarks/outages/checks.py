@@ -17,9 +17,9 @@ import av
 
 from benchmarks.outages.breaker import Outage
 from benchmarks.outages.peers import Seen
-from streamfx.av_planes import plane_array
 from streamfx.capture.pattern import read_stamp
-from streamfx.report import Report
+from streamfx.media.av_planes import plane_array
+from streamfx.run.report import Report
 
 GAP_LIMIT_SECONDS = (
     0.75  # stand-ins begin after half a second without a picture; the rest is for a busy machine

@@ -22,8 +22,8 @@ from typing import TextIO
 import av
 import numpy as np
 
-from streamfx.av_planes import plane_array
 from streamfx.capture.pattern import PatternSource, read_stamp
+from streamfx.media.av_planes import plane_array
 
 AGAIN_SECONDS = 0.3
 LINE_BYTES = 48

@@ -6,17 +6,15 @@ C x H x W the heads, of the size that the golden frame shows for its own input.
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array, Golden
-from streamfx.errors import BackendUnavailableError, ConfigError
+from streamfx.engine.golden import Array, Golden
+from streamfx.errors import ConfigError
+from streamfx.hardware.cuda import Device
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +67,9 @@ class CompilableEngine(Protocol):
     def folder(self) -> Path:
         """Where it lies, for a process of its own that builds it."""
 
+    def file(self, name: str) -> bytes | None:
+        """Return a file of its folder, verified; None where there is none of that name."""
+
     def network(self) -> nn.Module:
         """Return the network in evaluation mode; imports torch."""
 
@@ -81,8 +82,8 @@ class CompileOptions:
         precision: what to compute in.
         threads: processor threads for one call; None for all cores this process may use.
         lanes: calls that can run at the same time, each with ``threads`` threads; further ones wait.
-        store: where compiled engines are kept between runs; None keeps nothing.
-        device: where to run; what a backend cannot run on is an error.
+        store: place where compiled engines are kept between runs; None keeps nothing.
+        device: device to run on; what a backend cannot run on is an error.
         build: whether to wait for what takes long to build.
     """
 
@@ -116,7 +117,7 @@ class CompiledEngine(Protocol):
             reduced: (N, h, w) float32, C-contiguous: Y, U, V in code values, then noise.
             to_rgb: (3, 4) float32, affine map from code values to RGB in 0..1.
             from_rgb: (3, 4) float32, affine map from RGB in 0..1 to code values.
-            factor: how many times smaller the picture is than the full one, 1 or more.
+            factor: ratio of the full size to the reduced one, 1 or more.
         """
 
     def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
@@ -131,8 +132,8 @@ class DeviceEngine(Protocol):
     """What a compiled engine offers besides where pictures may stay on its device.
 
     Attributes:
-        device: where its tensors are.
-        dtype: of its tensors.
+        device: place where its tensors are.
+        dtype: data type of its tensors.
         version: counts the times that what `run` does was exchanged for something faster. A recording of
             `run` (CUDA graph) goes on giving the right heads; a new one, made when this changes, is faster.
     """
@@ -155,17 +156,36 @@ class DeviceEngine(Protocol):
             seen: (B, N, h, w), contiguous: what the network sees, see `CompiledEngine`.
             to_rgb: (3, 4) float32, of the host; like ``from_rgb`` and ``factor`` part of the weights.
             from_rgb: (3, 4) float32, of the host.
-            factor: how many times smaller the picture is than the full one, 1 or more.
+            factor: ratio of the full size to the reduced one, 1 or more.
             heads: (B, C, H, W), contiguous: is written to.
         """
 
 
 class Backend(Protocol):
-    """One way to run networks."""
+    """One way to run networks. All that others need to know of it stands here.
+
+    Attributes:
+        name: name as the user gives it.
+        chosen_on: devices on which ``auto`` may choose it.
+        library: distribution on whose version its speed depends.
+        keeps_compiled: whether what it compiles is kept from one run to the next.
+        compiles_each_size: whether each size of the picture is compiled anew, which takes long.
+    """
 
     @property
-    def name(self) -> str:
-        """Name as the user gives it."""
+    def name(self) -> str: ...
+
+    @property
+    def chosen_on(self) -> frozenset[Device]: ...
+
+    @property
+    def library(self) -> str: ...
+
+    @property
+    def keeps_compiled(self) -> bool: ...
+
+    @property
+    def compiles_each_size(self) -> bool: ...
 
     def availability(self) -> str | None:
         """Return None where this backend can run, else the reason why not, as the end of a sentence."""
@@ -180,59 +200,3 @@ class Backend(Protocol):
             BackendUnavailableError: this backend cannot run here, or not in the precision asked for.
             EngineMismatchError: what was compiled does not give the engine's golden heads.
         """
-
-
-def backends() -> tuple[Backend, ...]:
-    """Return every backend there is, the fastest first."""
-    from streamfx.backends.eager import EagerBackend
-    from streamfx.backends.inductor import InductorBackend
-    from streamfx.backends.openvino import OpenVinoBackend
-    from streamfx.backends.tensorrt import TensorRtBackend
-
-    return (TensorRtBackend(), InductorBackend(), OpenVinoBackend(), EagerBackend())
-
-
-_SUITED = {Device.CPU: ("openvino", "eager"), Device.CUDA: ("tensorrt", "inductor", "eager")}
-
-
-def choose(
-    name: str = "auto", among: Sequence[Backend] | None = None, device: Device = Device.AUTO
-) -> Backend:
-    """Return the backend of that name, or with ``auto`` the fastest that can run here.
-
-    Args:
-        name: of a backend, or ``auto``.
-        among: backends to choose from, the fastest first; None for all there are.
-        device: where ``auto`` is to run the network.
-
-    Raises:
-        ConfigError: there is no backend of that name.
-        BackendUnavailableError: it cannot run here; says why, and which can.
-    """
-    known = backends() if among is None else among
-    if name == "auto" and device is not Device.AUTO:
-        known = [backend for backend in known if backend.name in _SUITED[device]]
-    reasons = {backend.name: backend.availability() for backend in known}
-    usable = [backend for backend in known if reasons[backend.name] is None]
-    choice = ", ".join(backend.name for backend in usable) or "none"
-    if name == "auto":
-        if not usable:
-            listed = "; ".join(f"{backend}: {reason}" for backend, reason in reasons.items())
-            raise BackendUnavailableError(f"no backend can run here: {listed}")
-        passed_over = {backend.name: reasons[backend.name] or backend.held_back() for backend in known}
-        # Where every one that can run is held back, the slowest is still better than none.
-        chosen = next((backend for backend in usable if passed_over[backend.name] is None), usable[-1])
-        for backend in known[: known.index(chosen)]:
-            log.info(
-                "backend %s, which goes before, is not used: %s", backend.name, passed_over[backend.name]
-            )
-        return chosen
-    if name not in reasons:
-        close = difflib.get_close_matches(name, reasons, n=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"there is no backend {name!r};{hint} known: auto, {', '.join(reasons)}")
-    if reasons[name] is not None:
-        raise BackendUnavailableError(
-            f"backend {name} cannot run here: {reasons[name]}; can run here: {choice}"
-        )
-    return next(backend for backend in known if backend.name == name)

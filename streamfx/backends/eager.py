@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.cuda import Device, require_cuda, torch_missing
-from streamfx.backends.golden import Tolerance, check_golden
+from streamfx.backends.golden_check import check_golden
+from streamfx.engine.golden import Tolerance
 from streamfx.errors import BackendUnavailableError
+from streamfx.hardware.cuda import Device, require_cuda, torch_missing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from streamfx.backends.setting import Setting
+    from streamfx.backends.fixed_inputs import Setting
     from streamfx.backends.torch_engine import Shape, TorchEngine, Translate
 
 # Float32 differs by the order of summation only.
@@ -23,6 +24,10 @@ class EagerBackend:
     """Runs networks with torch, as they are."""
 
     name = "eager"
+    chosen_on = frozenset({Device.CPU, Device.CUDA})
+    library = "torch"
+    keeps_compiled = False
+    compiles_each_size = False
 
     def availability(self) -> str | None:
         return torch_missing()

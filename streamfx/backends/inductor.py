@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.cuda import Device, compiler_missing, cuda_missing, require_cuda, torch_missing
-from streamfx.backends.golden import Tolerance, check_golden
+from streamfx.backends.golden_check import check_golden
+from streamfx.engine.golden import Tolerance, roundoff_of
 from streamfx.errors import BackendUnavailableError
+from streamfx.hardware.cuda import Device, compiler_missing, cuda_missing, require_cuda, torch_missing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from streamfx.backends.setting import Setting
+    from streamfx.backends.fixed_inputs import Setting
     from streamfx.backends.torch_engine import Shape, TorchEngine, Translate
 
 log = logging.getLogger(__name__)
 
 TOLERANCES = {
     Precision.F32: Tolerance(rms=1e-3, largest=1e-2),
-    Precision.F16: Tolerance(rms=0.02, largest=0.2),
+    Precision.F16: Tolerance(rms=0.02, largest=0.2, roundoff=roundoff_of(11)),
 }
 
 
@@ -35,11 +36,16 @@ class InductorBackend:
     """Runs networks that torch.compile made kernels of.
 
     Attributes:
-        mode: of torch.compile on a GPU; "max-autotune-no-cudagraphs" tries out more kernels, for minutes.
+        mode: mode of torch.compile on a GPU; "max-autotune-no-cudagraphs" tries out more kernels, for
+            minutes.
     """
 
     mode: str | None = None
     name: ClassVar[str] = "inductor"
+    chosen_on: ClassVar[frozenset[Device]] = frozenset({Device.CUDA})
+    library: ClassVar[str] = "torch"
+    keeps_compiled: ClassVar[bool] = False
+    compiles_each_size: ClassVar[bool] = True
 
     def availability(self) -> str | None:
         return torch_missing() or _compiler_missing(_device(Device.AUTO))
@@ -91,7 +97,7 @@ def _compiled(
     """Return what runs the network for a setting and a shape, compiled."""
     import torch
 
-    from streamfx.backends.settled import channels_last, settled
+    from streamfx.backends.constant_folding import channels_last, settled
 
     started = time.perf_counter()
     dtype = torch.float16 if precision is Precision.F16 else torch.float32

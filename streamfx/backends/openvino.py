@@ -17,20 +17,23 @@ from dataclasses import replace
 import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array, Tolerance, check_golden
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.golden_check import check_golden
+from streamfx.backends.openvino_graph import unpack
 from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, compiled_for, convert
-from streamfx.backends.setting import Setting
 from streamfx.backends.store import Note, Stored, StoreKey
-from streamfx.device import cpu
+from streamfx.engine.folder import GRAPH, WEIGHTS
+from streamfx.engine.golden import Array, Tolerance, roundoff_of
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
+from streamfx.hardware.cpu import cpu
+from streamfx.hardware.cuda import Device
 from streamfx.version import __version__
 
 log = logging.getLogger(__name__)
 
 TOLERANCES = {
     Precision.F32: Tolerance(rms=1e-3, largest=1e-2),
-    Precision.BF16: Tolerance(rms=0.1, largest=1.0),
+    Precision.BF16: Tolerance(rms=0.1, largest=1.0, roundoff=roundoff_of(8)),
 }
 _TRIAL_SIZE = (180, 320)  # a 720p picture at factor 4
 _TRIAL_ROUNDS = 8
@@ -41,6 +44,10 @@ class OpenVinoBackend:
     """Runs networks on the CPU with OpenVINO."""
 
     name = "openvino"
+    chosen_on = frozenset({Device.CPU})
+    library = "openvino"
+    keeps_compiled = True
+    compiles_each_size = False
 
     def availability(self) -> str | None:
         if importlib.util.find_spec("openvino") is None:
@@ -54,7 +61,7 @@ class OpenVinoBackend:
         """Return the engine, from the store where it is there, checked against its golden frame.
 
         Raises:
-            BackendUnavailableError: OpenVINO is missing; or torch is, and the engine is not in the store.
+            BackendUnavailableError: OpenVINO is missing; or torch is, and the engine has no graph.
             EngineMismatchError: what was built does not give the engine's golden heads.
         """
         if reason := self.availability():
@@ -162,7 +169,7 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
         BackendUnavailableError: torch, which converts, is missing; or OpenVINO lacks what the network needs.
         EngineMismatchError: what was built does not give the engine's golden heads.
     """
-    converted = convert(engine)
+    converted = _converted(engine)
     arrays = zip(SHAPE_NOTES, (engine.golden.planes, engine.golden.heads), strict=True)
     shapes: dict[str, Note] = {name: "x".join(map(str, array.shape)) for name, array in arrays}
 
@@ -178,6 +185,21 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
         return build(Precision.F32)  # bf16 would be emulated, several times slower
     builds = {precision: build(precision) for precision in (Precision.F32, Precision.BF16)}
     return _faster(engine, builds, options)
+
+
+def _converted(engine: CompilableEngine) -> dict[str, bytes]:
+    """Return the network as a model of OpenVINO: the graph that the engine brings along, else converted now.
+
+    Raises:
+        BackendUnavailableError: it has none, and torch is missing, or OpenVINO lacks what the network needs.
+    """
+    graph, weights = engine.file(GRAPH), engine.file(WEIGHTS)
+    if graph is not None and weights is not None:
+        try:
+            return unpack(graph, weights)
+        except ValueError as error:
+            log.warning("%s of engine %r cannot be used, converting it again: %s", GRAPH, engine.name, error)
+    return convert(engine)
 
 
 def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: CompileOptions) -> Stored:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
-from streamfx.backends.golden import Array
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import Stored
-from streamfx.device import cpu
+from streamfx.engine.golden import Array
 from streamfx.errors import BackendUnavailableError
+from streamfx.hardware.cpu import cpu
 
 _MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"
@@ -36,7 +36,8 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
     """
     if importlib.util.find_spec("torch") is None:
         raise BackendUnavailableError(
-            f"backend openvino must convert engine {engine.name!r} once, which needs torch: pip install torch"
+            f"backend openvino must convert engine {engine.name!r} once, as its folder has no graph, and "
+            "that needs torch: pip install torch"
         )
     ov = _openvino()
     import torch

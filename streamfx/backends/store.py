@@ -37,16 +37,16 @@ class StoreKey:
     """Everything that can make a stored build wrong.
 
     Attributes:
-        engine: its name; for people, the digest decides.
+        engine: name of the engine; for people, the digest decides.
         engine_digest: hash of everything the engine consists of.
         backend: name of the backend.
-        backend_version: of the library behind it.
-        torch_version: of the torch that builds; None where none is installed.
+        backend_version: version of the library behind the backend.
+        torch_version: version of the torch that builds; None where none is installed.
         device: name of the processor or GPU.
         device_features: instruction sets, or compute capability and driver.
         precision: what was asked for, which may be ``auto``.
         flags: settings that change what is built.
-        sizes: which sizes of the reduced picture it can run.
+        sizes: sizes of the reduced picture it can run.
     """
 
     engine: str

@@ -23,16 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamfx.backends.backend import Build, CompilableEngine, CompileOptions, Precision
-from streamfx.backends.cuda import Device, cuda_missing
 from streamfx.backends.eager import TOLERANCE as EAGER_TOLERANCE
 from streamfx.backends.eager import reference
-from streamfx.backends.golden import Golden, Tolerance, check_golden, check_heads
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.golden_check import check_golden
 from streamfx.backends.store import CompiledStore, Stored, StoreKey
 from streamfx.backends.tensorrt_build import BEST_PIXELS, LEAST_PIXELS, MOST_PIXELS, PLAN, Order
-from streamfx.backends.tensorrt_process import COMMAND, BuildingProcess
+from streamfx.backends.tensorrt_builder import COMMAND, BuildingProcess
+from streamfx.engine.golden import Golden, Tolerance, check_heads, roundoff_of
 from streamfx.errors import BackendUnavailableError
-from streamfx.gpu import Gpu, gpus
+from streamfx.hardware.cuda import Device, cuda_missing
+from streamfx.hardware.nvidia import Gpu, gpus
 from streamfx.version import __version__
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = Tolerance(rms=0.02, largest=0.2)
+TOLERANCE = Tolerance(rms=0.02, largest=0.2, roundoff=roundoff_of(11))
 _KERNELS = "kernels"
 
 
@@ -52,11 +53,15 @@ class TensorRtBackend:
     """Runs networks with TensorRT or its RTX build, whichever torch-tensorrt is installed for.
 
     Attributes:
-        command: of the process that builds plans.
+        command: command of the process that builds plans.
     """
 
     command: Sequence[str] = COMMAND
     name: ClassVar[str] = "tensorrt"
+    chosen_on: ClassVar[frozenset[Device]] = frozenset({Device.CUDA})
+    library: ClassVar[str] = "torch-tensorrt"
+    keeps_compiled: ClassVar[bool] = True
+    compiles_each_size: ClassVar[bool] = True
 
     def availability(self) -> str | None:
         if reason := cuda_missing():
@@ -288,7 +293,7 @@ class Ladder:
         """Return what runs the network in half precision without a plan."""
         import torch
 
-        from streamfx.backends.settled import channels_last, settled
+        from streamfx.backends.constant_folding import channels_last, settled
 
         graph = channels_last(settled(self._engine, setting, shape), self._device, torch.float16)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamfx.backends.backend import CompilableEngine
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import StoreKey
 from streamfx.errors import BackendUnavailableError
 
@@ -34,8 +34,8 @@ class Order:
     """What the building process is told.
 
     Attributes:
-        folder: of the engine.
-        setting: that becomes part of the weights.
+        folder: folder of the engine.
+        setting: setting that becomes part of the weights.
         shape: (B, N, h, w) of what the network sees; None for a plan for any size, of one picture.
         key: under which the plan is stored.
         store: folder of the store.
@@ -89,7 +89,7 @@ def build_plan(
     """
     import torch
 
-    from streamfx.backends.settled import dynamic_sizes, settled
+    from streamfx.backends.constant_folding import dynamic_sizes, settled
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     say("computing the weights")

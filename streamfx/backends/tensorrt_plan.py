@@ -28,8 +28,8 @@ class Flavour:
     """One of the two builds of TensorRT.
 
     Attributes:
-        package: of torch-tensorrt for it.
-        module: of TensorRT itself.
+        package: package of torch-tensorrt for it.
+        module: module of TensorRT itself.
     """
 
     package: str

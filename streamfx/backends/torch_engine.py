@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from streamfx.backends.backend import Precision
-from streamfx.backends.cuda_graph import recorded
-from streamfx.backends.golden import Array, Golden
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
+from streamfx.engine.golden import Array, Golden
+from streamfx.gpu.graph import recorded
 
 Shape: TypeAlias = tuple[int, ...]
 Translate: TypeAlias = Callable[[Tensor, Tensor], None]
@@ -38,8 +38,8 @@ class _Ready:
     """What runs one setting and shape.
 
     Attributes:
-        translate: for tensors on the device.
-        recorded: for arrays of the host, on a GPU; None until there are some.
+        translate: translation for tensors on the device.
+        recorded: recording for arrays of the host, on a GPU; None until there are some.
     """
 
     translate: Translate
@@ -54,7 +54,7 @@ class TorchEngine:
     Args:
         golden: says how large the heads are.
         backend: name of the backend.
-        precision: of all tensors.
+        precision: precision of all tensors.
         device: "cpu" or "cuda".
         prepare: gives what runs a setting and a shape.
         close: is called when this is closed.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from streamfx.backends.backend import Precision, backends
+from streamfx.backends.backend import Precision
+from streamfx.backends.registry import backends
 from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import BenchConfig, Case
-from streamfx.capture.source import open_source
-from streamfx.config_values import check_device
+from streamfx.capture.opening import open_source
+from streamfx.config.values import check_device
+from streamfx.engine.folder import Engine
+from streamfx.engine.library import load_engine
+from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError
-from streamfx.generate.engine import Engine
-from streamfx.generate.library import load_engine
 from streamfx.generate.request import EffectRequest, parse_effect
-from streamfx.generate.spec import Kind
 
 
 def cases_of(config: BenchConfig) -> tuple[Case, ...]:
@@ -23,7 +24,7 @@ def cases_of(config: BenchConfig) -> tuple[Case, ...]:
     Raises:
         ConfigError: an effect, level, backend, precision or device is not known, or an effect is none that
             can be measured by itself.
-        EngineNotFoundError, EngineCorruptError: see `streamfx.generate.library.load_engine`.
+        EngineNotFoundError, EngineCorruptError: see `streamfx.engine.library.load_engine`.
     """
     _check_names(config)
     effects = [(text, *_engine_of(text)) for text in config.effects]

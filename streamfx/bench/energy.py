@@ -11,7 +11,7 @@ class Rapl:
     """Adds up the energy of all processor packages. To be looked at every few minutes: counters wrap around.
 
     Args:
-        root: where Linux shows the counters.
+        root: place where Linux shows the counters.
 
     Raises:
         OSError, ValueError: they cannot be read.

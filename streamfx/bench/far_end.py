@@ -6,13 +6,14 @@ import threading
 import time
 from pathlib import Path
 
-from streamfx.backoff import Backoff
 from streamfx.bench.meter import REMEMBERED, PictureMeter, Readings, Tally
-from streamfx.capture.live_settings import Gap, LiveSettings
+from streamfx.capture.live.settings import Gap, LiveSettings
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import nearest_stamp
-from streamfx.capture.source import Source, open_source
+from streamfx.capture.source import Source
 from streamfx.errors import SourceLostError, SourceOpenError
-from streamfx.frame import Plane
+from streamfx.media.backoff import Backoff
+from streamfx.media.frame import Plane
 
 _SETTINGS = LiveSettings(open_seconds=1.5, read_seconds=1.5, gap=Gap.PAUSE, reconnect=Backoff(attempts=1))
 _UNDER_WAY_SECONDS = 1.0

@@ -4,114 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from streamfx.backends.backend import CompiledEngine, DeviceEngine
-from streamfx.bench.result import Case, Ran
-from streamfx.stats import Stats
+from streamfx.bench.level import Opened, Setup
 
 if TYPE_CHECKING:
-    from streamfx.run_device import Place
-
-FRAME = "frame"
-"""Name in the stats of the time of a whole frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a level needs to open a case.
-
-    Attributes:
-        case: what is measured.
-        threads: processor threads to use.
-        frames: that a turn should have.
-        clip: video to take the pictures from; None: the test picture.
-        encoder: ``auto``, ``x264`` or ``null:``.
-        folder: for files that are needed meanwhile.
-        device: auto, cpu or cuda: the one of this process.
-    """
-
-    case: Case
-    threads: int
-    frames: int
-    clip: str | None
-    encoder: str
-    folder: Path
-    device: str = "auto"
-
-
-class Opened(Protocol):
-    """A case, ready to be measured: engines open, pictures at hand."""
-
-    @property
-    def ran(self) -> Ran:
-        """What runs."""
-
-    @property
-    def includes(self) -> str:
-        """What is in the time of a frame, in words."""
-
-    @property
-    def most_frames(self) -> int | None:
-        """Most frames of one turn; None: any number."""
-
-    def run(self, frames: int, stats: Stats) -> float:
-        """Process at least so many frames, and return the seconds that ``frames`` of them took together.
-
-        What is needed to get going again, caches and queues, is not measured.
-
-        Args:
-            frames: to measure.
-            stats: gets the seconds of each as ``FRAME``, and those of its parts where they are known.
-        """
-
-    def device_memory_bytes(self) -> int | None:
-        """Return the most memory of the GPU that was in use; None where none is."""
-
+    from streamfx.run.placement import Place
 
 Level: TypeAlias = "Callable[[Setup, Place], AbstractContextManager[Opened]]"
 """Opens a case where frames live and networks run; what it gives is closed with it."""
 
 
 def _model(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
-    from streamfx.bench.in_memory import open_model
+    from streamfx.bench.main_memory import open_model
 
     return open_model(setup, place)
 
 
 def _resident(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
-    from streamfx.bench.in_memory import open_resident
+    from streamfx.bench.main_memory import open_resident
 
     return open_resident(setup, place)
 
 
 def _pipeline(setup: Setup, place: Place) -> AbstractContextManager[Opened]:
-    from streamfx.bench.whole_way import open_pipeline
+    from streamfx.bench.end_to_end import open_pipeline
 
     return open_pipeline(setup, place)
 
 
 LEVELS: Mapping[str, Level] = {"model": _model, "resident": _resident, "pipeline": _pipeline}
 """By the name a user gives, the shortest way first."""
-
-
-def ran_of(
-    compiled: CompiledEngine,
-    *,
-    threads: int,
-    at_a_time: int = 1,
-    frames: str = "cpu",
-    encoder: str | None = None,
-) -> Ran:
-    """Return what runs where a network was compiled; see `Ran`."""
-    return Ran(
-        backend=compiled.backend,
-        precision=compiled.precision.value,
-        threads=threads,
-        at_a_time=at_a_time,
-        device=compiled.device.type if isinstance(compiled, DeviceEngine) else "cpu",
-        frames=frames,
-        encoder=encoder,
-    )

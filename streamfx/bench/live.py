@@ -13,13 +13,13 @@ from pathlib import Path
 from streamfx.bench.far_end import Listener, read_file
 from streamfx.bench.meter import PictureMeter, Readings
 from streamfx.bench.rows import Row, Rows
-from streamfx.capture.source import open_source
-from streamfx.config_live import LiveConfig
+from streamfx.capture.opening import open_source
+from streamfx.config.live import LiveConfig
 from streamfx.errors import ConfigError
-from streamfx.frame import Frame
-from streamfx.report import Report
-from streamfx.running import Progress
-from streamfx.stats import Snapshot
+from streamfx.media.frame import Frame
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.assembly import Progress
+from streamfx.run.report import Report
 from streamfx.streaming import run_live
 
 _HERE = re.compile(r"udp://(127\.0\.0\.1|localhost):\d+")
@@ -30,12 +30,14 @@ class LiveFigures:
     """What a measured live run came to.
 
     Attributes:
-        report: of the run; its stages tell where the time goes.
-        rate_fps: of the source.
+        report: report of the run; its stages tell where the time goes.
+        rate_fps: rate of the source.
         at_output: what was read of the pictures when the output had taken them.
         at_far_end: what was read behind the output: by a receiver of what was sent, or from the file that was
             written, which has no latency; None where nothing can be read there.
-        rows: of spans of the run; their latency is that of a receiver where there is one, else of the output.
+        rows: rows, one for each span of the run; their latency is that of a receiver where there is one,
+            else of
+            the output.
     """
 
     report: Report
@@ -69,8 +71,8 @@ def measure_live(
     """Run the test picture live and return what was measured.
 
     Args:
-        config: of the run; the input must be ``test:bars`` with ``live=1``, and there is one output.
-        cuts_seconds: where rows end, in the time of the run; a number: every so many seconds.
+        config: config of the run; the input must be ``test:bars`` with ``live=1``, and there is one output.
+        cuts_seconds: times at which rows end, in the time of the run; a number: every so many seconds.
         progress: called now and then, in this thread, with the state of the run.
         see: called with every frame that the output took, in the encode thread.
 

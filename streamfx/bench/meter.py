@@ -11,8 +11,8 @@ import threading
 from dataclasses import dataclass, field
 
 from streamfx.capture.pattern import nearest_stamp
-from streamfx.frame import Frame, Plane
-from streamfx.stats import Times, Timing
+from streamfx.media.frame import Frame, Plane
+from streamfx.pipeline.stats import Times, Timing
 
 REMEMBERED = 128  # pictures: over two seconds at 60 fps
 
@@ -22,11 +22,11 @@ class Readings:
     """What the pictures at one end said.
 
     Attributes:
-        pictures: how many were looked at.
+        pictures: number of pictures looked at.
         unreadable: showed none of the numbers that were under way.
         mistaken: showed another number than they should, by what they carried along.
         out_of_order: showed a number that is not above the one before.
-        latency: from when the picture was captured until it was seen here.
+        latency: latency from when the picture was captured until it was seen here.
     """
 
     pictures: int
@@ -94,7 +94,7 @@ class PictureMeter:
 
         Args:
             luma: the picture.
-            at_seconds: when it was there (monotonic clock).
+            at_seconds: time when it was there (monotonic clock).
             carried: the number it should have; None where it came without one.
         """
         with self._lock:

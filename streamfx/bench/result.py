@@ -22,9 +22,9 @@ class Case(BaseModel):
 
     Attributes:
         level: how much of the way is measured.
-        effect: as a user writes it.
-        width_pixels: of the source's frames.
-        height_pixels: the same.
+        effect: effect as a user writes it.
+        width_pixels: width of the source's frames.
+        height_pixels: height of the frames of the source.
         factor: how many times smaller the network's picture is.
         backend: asked for, maybe ``auto``.
         precision: asked for, maybe ``auto``.
@@ -54,13 +54,13 @@ class Ran(BaseModel):
     """What really ran.
 
     Attributes:
-        backend: that ran the network.
-        precision: that the network computed in.
+        backend: backend that ran the network.
+        precision: precision that the network computed in.
         threads: processor threads for one frame.
         at_a_time: frames that are processed at a time.
         batch: frames in one call of the network.
-        device: that ran the network: cpu or cuda.
-        frames: where they were from decoder to encoder: cpu for main memory, or cuda.
+        device: device that ran the network: cpu or cuda.
+        frames: place of the frames from decoder to encoder: cpu for main memory, or cuda.
         encoder: NVIDIA's, by FFmpeg's name, where that encoded; None: the one asked for, or none.
     """
 
@@ -93,14 +93,14 @@ class Row(BaseModel):
         p95_ms: None of fewer than 20 frames.
         p99_ms: None of fewer than 100 frames.
         max_ms: the longest.
-        turns_fps: the same as ``fps``, of each turn: they tell how steady the machine was.
+        turns_fps: ``fps`` of each turn: they tell how steady the machine was.
         frames: measured.
-        warm_up_frames: that went before and do not count.
+        warm_up_frames: warm up frames that went before and do not count.
         peak_memory_mib: most main memory that a process held which does nothing else; None where unknown.
         device_memory_mib: most memory of the GPU; None where none is used.
         taken_by_others: share of the processors, 0..1, that other programs took; None where unknown.
         power_watts: mean of each meter that can be read, of the whole device, while it was measured.
-        parts_p50_ms: of the parts of a frame, where they are known.
+        parts_p50_ms: times of the parts of a frame, where they are known.
     """
 
     model_config = _CLOSED
@@ -136,18 +136,19 @@ class BenchConfig(BaseModel):
 
     Attributes:
         levels: see `streamfx.bench.levels`.
-        effects: as a user writes them.
+        effects: effects as a user writes them.
         sizes: (height, width) of the frames.
-        factors: for effects that have a choice.
+        factors: factors for effects that have a choice.
         backends: names, or ``auto``.
         precisions: names, or ``auto``.
         threads: processor threads to use.
-        frames: of each row, at least, unless they take too long.
+        frames: frames of each row, at least, unless they take too long.
         seconds: most time that the frames of a row may take.
-        rounds: how many turns each row has.
+        rounds: number of turns each row has.
         clip: video to take the pictures from; None: the test picture.
-        encoder: of the level ``pipeline``; auto: NVIDIA's where frames are on a GPU that has one, else x264.
-        device: where frames live and networks run: auto, cpu, cuda or cuda:N.
+        encoder: encoder of the level ``pipeline``; auto: NVIDIA's where frames are on a GPU that has one,
+            else x264.
+        device: place where frames live and networks run: auto, cpu, cuda or cuda:N.
     """
 
     model_config = _CLOSED
@@ -171,7 +172,7 @@ class Device(BaseModel):
     """What it was measured on.
 
     Attributes:
-        processor: see `streamfx.device.Cpu`.
+        processor: see `streamfx.hardware.cpu.Cpu`.
         gpus: see `streamfx.gpu.Gpu`.
         driver: version of NVIDIA's driver; None without one.
         system: name and version of the operating system.
@@ -191,10 +192,10 @@ class BenchResult(BaseModel):
     """Everything that one call measured, and what is needed to judge it later.
 
     Attributes:
-        schema_version: of this description of the file.
+        schema_version: schema version of this description of the file.
         measured_at: UTC, ISO 8601.
         device: what it was measured on.
-        versions: of streamfx, Python and the libraries that did the work.
+        versions: versions of streamfx, Python and the libraries that did the work.
         config: what was asked for.
         includes: what each level includes, in words.
         notes: what is not known, and why.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamfx.bench.meter import PictureMeter
-from streamfx.stats import Snapshot
+from streamfx.pipeline.stats import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +16,18 @@ class Row:
     """One span of a run; None for what is not known.
 
     Attributes:
-        from_seconds: where it begins, in the time of the run.
-        to_seconds: where it ends.
+        from_seconds: beginning, in the time of the run.
+        to_seconds: end, in the time of the run.
         frames_in: frames that came.
         frames_out: frames the sink took.
         dropped: frames given up.
         fps: frames out per second.
-        latency_p50_ms: from captured to seen at the far end, read from the pictures.
-        latency_p95_ms: the same.
-        latency_p99_ms: the same.
-        latency_max_ms: the same.
+        latency_p50_ms: latency (p50) from captured to seen at the far end, read from the pictures.
+        latency_p95_ms: 95th percentile of it.
+        latency_p99_ms: 99th percentile.
+        latency_max_ms: largest latency.
         memory_mib: resident memory of the process at the end of the span.
-        factor: of the first effect, at the end of the span; None without an effect.
+        factor: factor of the first effect, at the end of the span; None without an effect.
     """
 
     from_seconds: float
@@ -48,8 +48,8 @@ class Rows:
     """Cuts a run into rows while it goes on.
 
     Args:
-        cuts_seconds: where to cut, in the time of the run, ascending.
-        meter: of the far end.
+        cuts_seconds: times at which to cut, in the time of the run, ascending.
+        meter: meter of the far end.
     """
 
     def __init__(self, cuts_seconds: Iterator[float], meter: PictureMeter) -> None:

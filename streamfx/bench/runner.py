@@ -7,9 +7,9 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 
-from streamfx.bench.levels import FRAME, Setup
+from streamfx.bench.environment import Look, Surroundings
+from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Case, Row
-from streamfx.bench.surroundings import Look, Surroundings
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
 
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
@@ -22,7 +22,7 @@ class Runner:
     """A case, the process that measures it, and what it has said so far.
 
     Args:
-        setup: of the case.
+        setup: setup of the case.
         config: says how long a turn is.
     """
 

@@ -12,11 +12,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
-from streamfx.bench.levels import LEVELS, Opened, Setup
+from streamfx.bench.level import Opened, Setup
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import Ran
 from streamfx.errors import DeviceMemoryError, StreamfxError
-from streamfx.run_device import MOST_IN_FLIGHT, find_place
-from streamfx.stats import Stats, Times, process_cpu_seconds
+from streamfx.pipeline.stats import Stats, Times, process_cpu_seconds
+from streamfx.run.placement import MOST_IN_FLIGHT, find_place
 
 _WARM_UP_SECONDS = 0.5
 _WARM_UP_FRAMES = 30  # at most
@@ -29,10 +30,10 @@ class Ready:
     Attributes:
         ran: what runs.
         includes: what is in the time of a frame, in words.
-        warm_up_frames: that were processed.
+        warm_up_frames: warm up frames that were processed.
         frame_seconds: about how long each will take.
-        most_frames: of one turn; None: any number.
-        peak_memory_bytes: of this process so far; None where the system does not show it.
+        most_frames: most frames of one turn; None: any number.
+        peak_memory_bytes: peak memory of this process so far; None where the system does not show it.
     """
 
     ran: Ran
@@ -48,11 +49,11 @@ class Turn:
     """What is known after a turn.
 
     Attributes:
-        frames: of this turn.
-        seconds: that they took together.
+        frames: frames of this turn.
+        seconds: time that they took together.
         cpu_seconds: processor time of this process meanwhile, all threads.
         stages: times of frames and their parts, of all turns so far.
-        peak_memory_bytes: of this process so far.
+        peak_memory_bytes: peak memory of this process so far.
         device_memory_bytes: see `Opened`.
     """
 
@@ -69,7 +70,7 @@ class Failure:
     """The case cannot be measured, or not any further.
 
     Attributes:
-        reason: in words.
+        reason: reason in words.
         lacks_device_memory: whether it may be measured when others have given theirs back.
     """
 
@@ -85,7 +86,7 @@ def work(connection: Connection, setup: Setup) -> None:
 
     Args:
         connection: gets a number of frames for each turn, and gives an `Answer` for each, the first unasked.
-        setup: of the case.
+        setup: setup of the case.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this process, and ends it
     try:

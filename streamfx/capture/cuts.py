@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.frame import Frame, Plane
+from streamfx.media.frame import Frame, Plane
 
 Thumbnail: TypeAlias = NDArray[np.float32]
 """(3, 18, 32): Y, U, V in code values of 8 bits."""
@@ -136,7 +136,7 @@ class Cuts:
         """Return what the next frame is.
 
         Args:
-            now: its thumbnail.
+            now: thumbnail.
             ahead: gives those of a few frames after it; called only where a cut is suspected.
         """
         if self._passing:

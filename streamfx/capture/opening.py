@@ -1,69 +1,82 @@
-"""Opening: the source of a live run, which is waited for, and has the pace of its pictures."""
+"""Opens a source by its name."""
 
 from __future__ import annotations
 
-import logging
 import re
-import time
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from streamfx.addresses import scheme_of
-from streamfx.capture.live_settings import LiveSettings
-from streamfx.capture.paced import PacedSource
-from streamfx.capture.source import Source, open_source
-from streamfx.errors import ConfigError, SourceAwayError
+from streamfx.capture.source import Source
+from streamfx.errors import ConfigError
+from streamfx.media.addresses import check_address, scheme_of
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from streamfx.capture.device_decoding import PicturesOnDevice
+    from streamfx.capture.files.preparation import Preparation
+    from streamfx.capture.live.settings import LiveSettings
+
+_KINDS = (
+    "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
+    "an address (rtsp:// rtmp:// http:// https:// udp:// tcp://), camera:0, "
+    "a test picture (test:bars), fault:SCENARIO:SOURCE"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How the source of a live run is opened.
+def open_source(
+    text: str,
+    *,
+    threads: int | None = None,
+    live: LiveSettings | None = None,
+    pictures: PicturesOnDevice | None = None,
+    preparation: Preparation | None = None,
+) -> Source:
+    """Return the source that ``text`` names, open and ready to read.
 
-    Attributes:
-        settings: time limits, what is shown while it is away, when it is tried again.
+    Args:
+        text: a video file, ``-`` for standard input, ``frames/%05d.png?rate=25``, a folder of pictures, one
+            picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
+            ``test:bars?size=1280x720&fps=30``.
         threads: decoder threads; None for one per processor.
-        loop: a file is played again and again.
-        wait: a source that is not there is waited for; False: it is refused.
-        limit_seconds: no longer than that; None: until it is there.
-    """
-
-    settings: LiveSettings
-    threads: int | None = None
-    loop: bool = False
-    wait: bool = True
-    limit_seconds: float | None = None
-
-
-def open_live(text: str, opening: Opening) -> Source:
-    """Return a source that hands out its frames at their times.
+        live: time limits and more of sources that may go away; None: the usual ones, and what a web server
+            offers is a file: read as fast as wanted, to its end.
+        pictures: place where pictures of a video file are to stay on a device; None: in main memory.
+        preparation: what is done to pictures of a video file first; None: what is usual.
 
     Raises:
-        ConfigError: there is no such kind of source, or it cannot be played again and again.
-        SourceAwayError: it is not there, and not waited for any longer.
-        SourceOpenError: it cannot be opened.
+        ConfigError: no such kind of source, or an option of it is wrong.
+        SourceOpenError: it cannot be opened; the message says why.
     """
-    if opening.loop and (scheme_of(text) is not None or re.match(r"[a-z][a-z0-9+]+:", text) or text == "-"):
-        raise ConfigError(f"{text}: only a file can be played again and again; leave out the setting loop")
-    started, attempt = time.monotonic(), 0
-    while True:
-        try:
-            return _opened(text, opening)
-        except SourceAwayError as error:
-            attempt += 1
-            delay_seconds = opening.settings.reconnect.delay_seconds(attempt)
-            waited_seconds = time.monotonic() - started
-            limit_seconds = opening.limit_seconds
-            if not opening.wait or (limit_seconds and waited_seconds + delay_seconds > limit_seconds):
-                raise
-            log.warning("%s; it is waited for (attempt %d)", error, attempt)
-        time.sleep(delay_seconds)  # in the thread that Ctrl-C interrupts
+    # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
+    from streamfx.capture.files.pictures import PictureSource, is_pictures
 
+    if not text:
+        raise ConfigError(f"no source given; it can be {_KINDS}")
+    kind = re.match(r"([a-z][a-z0-9+]*):", text)
+    if kind and kind[1] == "test":
+        from streamfx.capture.pattern import PatternSource
 
-def _opened(text: str, opening: Opening) -> Source:
-    if opening.loop:
-        from streamfx.capture.playback import open_loop
+        return PatternSource(text, endless=live is not None)
+    if kind and kind[1] == "fault":
+        from streamfx.capture.live.faults import open_fault
 
-        return open_loop(text, opening.settings, opening.threads)
-    source = open_source(text, threads=opening.threads, live=opening.settings)
-    return source if source.live else PacedSource(source)
+        return open_fault(text, live, threads=threads)
+    if kind and kind[1] == "camera":
+        from streamfx.capture.live.camera import open_camera
+
+        return open_camera(text, live)
+    check_address(text)
+    scheme = scheme_of(text)
+    if scheme is not None and (live is not None or scheme not in ("http", "https")):
+        from streamfx.capture.live.network import open_network
+        from streamfx.media.ffmpeg_protocols import check_protocol
+
+        check_protocol(text)
+        return open_network(text, live, threads=threads)
+    if scheme is None and is_pictures(text):
+        return PictureSource(text, preparation=preparation)
+    from streamfx.capture.files.animated_webp import AnimatedWebpSource, is_animated_webp
+
+    if scheme is None and is_animated_webp(text):
+        return AnimatedWebpSource(text, preparation)
+    from streamfx.capture.files.file import FileSource
+
+    return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from streamfx.capture.options import frame_rate, picture_size, split_options, whole_number
 from streamfx.errors import ConfigError
-from streamfx.extras import Extras
-from streamfx.frame import (
+from streamfx.media.frame import (
     ChromaLocation,
     CodeRange,
     Colour,
@@ -32,6 +31,7 @@ from streamfx.frame import (
     Subsampling,
     VideoFormat,
 )
+from streamfx.media.tracks import Extras
 
 STAMP_ROWS, STAMP_COLUMNS = 2, 16
 STAMP_LIMIT = 1 << 20  # frame numbers are stamped modulo this

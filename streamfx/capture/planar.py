@@ -11,9 +11,9 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import DecodeError
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Matrix, Plane, Planes, Subsampling
+from streamfx.media.av_planes import planar_name, plane_array
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Matrix, Plane, Planes, Subsampling
 
 _DEPTHS = (8, 9, 10, 12, 14, 16)  # those FFmpeg has planar formats for
 _RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
@@ -24,8 +24,8 @@ class Layout:
     """How a pixel format becomes planar YUV.
 
     Attributes:
-        subsampling: of the result.
-        depth: of the result, in bits.
+        subsampling: subsampling of the result.
+        depth: depth of the result, in bits.
         convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they
             are.
         grey: True when there is luma only, and neutral chroma is added.
@@ -87,7 +87,7 @@ def colour_of(picture: VideoFrame, codec: str) -> Colour:
     """Return the colour description of a decoded picture as tagged; unknown stays unknown.
 
     Args:
-        picture: as decoded.
+        picture: picture as decoded.
         codec: FFmpeg's name of its decoder.
     """
     name = samples_of(picture).name

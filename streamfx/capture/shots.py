@@ -9,7 +9,7 @@ from dataclasses import replace
 from streamfx.capture.cuts import Cuts, Thumbnail, thumbnail
 from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError
-from streamfx.frame import Frame
+from streamfx.media.frame import Frame
 
 MOST_AHEAD, _AHEAD_LIVE = 3, 1  # frames waited for where a cut is suspected: live, that is latency
 

@@ -1,25 +1,13 @@
-"""What every source offers, and how to open one by name."""
+"""What every source offers; the protocol of inputs."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.addresses import check_address, scheme_of
-from streamfx.errors import ConfigError
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
-    from streamfx.capture.live_settings import LiveSettings
-    from streamfx.capture.on_device import PicturesOnDevice
-    from streamfx.capture.preparation import Preparation
-    from streamfx.extras import Extras
-
-_KINDS = (
-    "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
-    "an address (rtsp:// rtmp:// http:// https:// udp:// tcp://), camera:0, "
-    "a test picture (test:bars), fault:SCENARIO:SOURCE"
-)
+    from streamfx.media.tracks import Extras
 
 
 class Source(Protocol):
@@ -53,64 +41,3 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release everything. Safe to call twice and from another thread."""
-
-
-def open_source(
-    text: str,
-    *,
-    threads: int | None = None,
-    live: LiveSettings | None = None,
-    pictures: PicturesOnDevice | None = None,
-    preparation: Preparation | None = None,
-) -> Source:
-    """Return the source that ``text`` names, open and ready to read.
-
-    Args:
-        text: a video file, ``-`` for standard input, ``frames/%05d.png?rate=25``, a folder of pictures, one
-            picture, an address, ``camera:0``, ``fault:SCENARIO:SOURCE``, or
-            ``test:bars?size=1280x720&fps=30``.
-        threads: decoder threads; None for one per processor.
-        live: time limits and more of sources that may go away; None: the usual ones, and what a web server
-            offers is a file: read as fast as wanted, to its end.
-        pictures: where pictures of a video file are to stay on a device; None: in main memory.
-        preparation: what is done to pictures of a video file first; None: what is usual.
-
-    Raises:
-        ConfigError: no such kind of source, or an option of it is wrong.
-        SourceOpenError: it cannot be opened; the message says why.
-    """
-    # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
-    from streamfx.capture.pictures import PictureSource, is_pictures
-
-    if not text:
-        raise ConfigError(f"no source given; it can be {_KINDS}")
-    kind = re.match(r"([a-z][a-z0-9+]*):", text)
-    if kind and kind[1] == "test":
-        from streamfx.capture.pattern import PatternSource
-
-        return PatternSource(text, endless=live is not None)
-    if kind and kind[1] == "fault":
-        from streamfx.capture.faults import open_fault
-
-        return open_fault(text, live, threads=threads)
-    if kind and kind[1] == "camera":
-        from streamfx.capture.camera import CameraSource
-
-        return CameraSource(text, live)
-    check_address(text)
-    scheme = scheme_of(text)
-    if scheme is not None and (live is not None or scheme not in ("http", "https")):
-        from streamfx.capture.network import NetworkSource
-        from streamfx.protocols import check_protocol
-
-        check_protocol(text)
-        return NetworkSource(text, live, threads=threads)
-    if scheme is None and is_pictures(text):
-        return PictureSource(text, preparation=preparation)
-    from streamfx.capture.animated_webp import AnimatedWebpSource, is_animated_webp
-
-    if scheme is None and is_animated_webp(text):
-        return AnimatedWebpSource(text, preparation)
-    from streamfx.capture.file import FileSource
-
-    return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)

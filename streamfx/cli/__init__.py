@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from streamfx.cli.output import prepare_streams, say, silence
 from streamfx.cli.parser import parse
 from streamfx.errors import StreamfxError
-from streamfx.memory import NOT_ENOUGH, memory_hint
+from streamfx.hardware.memory import NOT_ENOUGH, memory_hint
 
 EXIT_ALL_THERE = 0
 EXIT_WITH_LOSSES = 1

@@ -9,15 +9,11 @@ from dataclasses import replace
 
 from streamfx.cli.output import say
 from streamfx.cli.progress import steps_shown
+from streamfx.cli.settings import given_settings
 from streamfx.cli.transcode import log_to_stderr, termination_as_interrupt, with_effects
 from streamfx.jobs.batch import Show, State, run_batch
-from streamfx.jobs.settings import Batch, load_batch
+from streamfx.jobs.settings import Batch, BatchConfig, load_batch
 from streamfx.jobs.summary import Outcome
-
-_SETTINGS = (
-    "output_dir", "list", "ending", "jobs", "summary", "factor", "speed", "backend", "device", "deinterlace",
-    "codec", "pixel_format", "preset", "quality", "threads", "overwrite", "strict", "resume",
-)  # fmt: skip
 
 
 def batch(options: Namespace) -> int:
@@ -34,9 +30,9 @@ def batch(options: Namespace) -> int:
 
 
 def _configure(options: Namespace) -> Batch:
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    given |= {"inputs": tuple(options.inputs) or None, "effects": options.effect}
-    asked = load_batch(options.config, options.set or (), given)
+    given, overrides = given_settings(options, BatchConfig)
+    given |= {"inputs": tuple(options.inputs) or None}
+    asked = load_batch(options.config, [*(options.set or ()), *overrides], given)
     effects = with_effects(asked.config_of("input", "output")).effects
     return replace(asked, settings={**asked.settings, "effects": effects})
 

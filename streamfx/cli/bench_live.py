@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamfx.cli.columns import aligned
 from streamfx.cli.live import live_config
 from streamfx.cli.output import say
 from streamfx.cli.progress import ShowProgress, status_lines
+from streamfx.cli.tables import aligned
 from streamfx.cli.transcode import run_and_report
 from streamfx.errors import SinkError
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from streamfx.bench.live import LiveFigures
     from streamfx.bench.meter import Readings
     from streamfx.bench.rows import Row
-    from streamfx.config_live import LiveConfig
-    from streamfx.report import Report
+    from streamfx.config.live import LiveConfig
+    from streamfx.run.report import Report
 
 EXIT_WRONG_PICTURES = 1
+_SECONDS = "60"  # where nothing says how long
 _STAGES = (
     "capture", "waiting", "reduce", "translate", "fuse", "on device", "generate", "waiting to encode",
     "encode", "latency",
@@ -57,14 +58,15 @@ def bench_live(options: Namespace) -> int:
 
 def _live_config(options: Namespace) -> LiveConfig:
     from streamfx.bench.live import here_and_free
-    from streamfx.report import check_report_path
+    from streamfx.run.report import check_report_path
 
     source = f"test:bars?size={options.size}&fps={options.fps}&frames=0&live=1"
     sink = here_and_free() if options.sink == "udp" else options.sink
     options.input, options.outputs = source, [sink]
-    options.gap = options.loop = options.wait = None
-    if options.effect is None and options.config is None:
-        options.effect = ["wave"]
+    if options.effects is None and options.config is None:
+        options.effects = ["wave"]
+    if getattr(options, "limits.seconds") is None:
+        setattr(options, "limits.seconds", _SECONDS)
     config = live_config(options)
     if options.json is not None:
         check_report_path(options.json, output=sink, source=source)

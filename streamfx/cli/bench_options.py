@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from streamfx.engine.factors import check_factor
+
 if TYPE_CHECKING:
-    from streamfx.cli.parser import Parser
+    from streamfx.cli.argument_parser import Parser
 
 T = TypeVar("T")
 
@@ -53,19 +55,19 @@ examples:
 
 
 def add_bench(
-    commands: argparse._SubParsersAction[Parser], add_run_options: Callable[[Parser], object]
+    commands: argparse._SubParsersAction[Parser], fill_live: Callable[[Parser], None]
 ) -> list[Parser]:
     """Add ``bench`` and return the commands under it.
 
     Args:
-        commands: of ``streamfx``.
-        add_run_options: adds the options of every command that changes video.
+        commands: commands of ``streamfx``.
+        fill_live: adds the options of a live run.
     """
     bench = commands.add_parser(
         "bench", help="measure on this machine: frames per second, memory; latency live"
     )
     measured = bench.add_subparsers(dest="measured", metavar="WHAT", required=True, parser_class=type(bench))
-    return [_add_run(measured), _add_live(measured, add_run_options)]
+    return [_add_run(measured), _add_live(measured, fill_live)]
 
 
 def with_what(arguments: Sequence[str]) -> list[str]:
@@ -148,9 +150,7 @@ def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
     return command
 
 
-def _add_live(
-    measured: argparse._SubParsersAction[Parser], add_run_options: Callable[[Parser], object]
-) -> Parser:
+def _add_live(measured: argparse._SubParsersAction[Parser], fill_live: Callable[[Parser], None]) -> Parser:
     command = measured.add_parser(
         "live",
         help="the whole way live: latency, drops and memory over time",
@@ -165,7 +165,6 @@ def _add_live(
     live.add_argument(
         "--fps", metavar="N", default="30", help="of the test picture, per second; 30 by default"
     )
-    live.add_argument("--seconds", metavar="N", default="60", help="how long; 60 by default")
     live.add_argument(
         "--every", metavar="N", type=_seconds, default=60.0, help="seconds of each row; 60 by default"
     )
@@ -177,8 +176,7 @@ def _add_live(
         "afterwards; or any other output of 'streamfx live'",
     )
     live.add_argument("--json", metavar="FILE", help="write the figures and the report of the run, as JSON")
-    add_run_options(command)
-    command.set_defaults(run=_live)
+    command.set_defaults(run=_live, fill=fill_live)
     return command
 
 
@@ -240,10 +238,11 @@ def _factor(text: str) -> float:
     Raises:
         ArgumentTypeError: it is none.
     """
-    with contextlib.suppress(ValueError):
-        if 1 <= (factor := float(text)) <= 64:
-            return factor
-    raise argparse.ArgumentTypeError(f"must be a number of 1 to 64, found '{text}'")
+    try:
+        return check_factor(float(text))
+    except ValueError as error:
+        why = str(error) if "must be" in str(error) else "must be a number"
+        raise argparse.ArgumentTypeError(f"{why}, found '{text}'") from error
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from streamfx.bench.compare import Comparison
 from streamfx.bench.result import BUSY, BenchResult, Case, Row
-from streamfx.cli.columns import aligned
+from streamfx.cli.tables import aligned
 
 _HEAD = ("level", "effect", "size", "factor", "runs with")
 _WHERE_KNOWN = ("GPU MiB", "W")

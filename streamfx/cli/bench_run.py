@@ -22,9 +22,9 @@ def bench_run(options: Namespace) -> int:
     from streamfx.bench.compare import compare
     from streamfx.bench.plot import check_plot, write_plot
     from streamfx.bench.result import read_result
-    from streamfx.bench.turns import measure
+    from streamfx.bench.rounds import measure
     from streamfx.cli.bench_page import comparison, page
-    from streamfx.report import check_report_path
+    from streamfx.run.report import check_report_path
 
     config = _config(options)
     for path in filter(None, (options.json, options.plot)):
@@ -53,7 +53,7 @@ def _config(options: Namespace) -> BenchConfig:
     from streamfx.bench.cases import size_of
     from streamfx.bench.levels import LEVELS
     from streamfx.bench.result import BenchConfig
-    from streamfx.device import usable_cores
+    from streamfx.hardware.cpu import usable_cores
 
     if options.clip and options.size:
         raise ConfigError("--clip has a size of its own; leave --size away")
@@ -79,6 +79,6 @@ def _effects(asked: list[str]) -> list[str]:
     """Return the effects asked for, ``all`` as the names of those that are installed."""
     if "all" not in asked:
         return asked
-    from streamfx.generate.library import list_effects
+    from streamfx.engine.library import list_effects
 
     return [found.name for found in list_effects()]

@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streamfx.backends.store import CompiledStore
-    from streamfx.config import TranscodeConfig
-    from streamfx.frame import VideoFormat
+    from streamfx.config.transcode import TranscodeConfig
     from streamfx.generate.chain import Chain
     from streamfx.generate.effect import EffectSettings
-
-_KEEPING = ("openvino", "tensorrt")
+    from streamfx.media.frame import VideoFormat
 
 
 def compile_engines(options: Namespace) -> int:
@@ -54,7 +52,7 @@ def _show(options: Namespace) -> int:
 def _compile(options: Namespace) -> int:
     """Open effects and prepare them for the size and factors asked for, as a run does; say what was made."""
     from streamfx.cli.transcode import log_to_stderr, with_effects
-    from streamfx.config import load_config
+    from streamfx.config.loading import load_config
 
     given = {name: getattr(options, name) for name in ("effects", "backend", "device", "factor")}
     config = with_effects(load_config(options={"input": "test:bars", "output": "null:", **given}))
@@ -66,19 +64,22 @@ def _compile(options: Namespace) -> int:
 def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
     from fractions import Fraction
 
-    from streamfx.backends.backend import Build, choose
+    from streamfx.backends.backend import Build
+    from streamfx.backends.registry import backends, choose
     from streamfx.backends.store import CompiledStore
-    from streamfx.frame import Colour, Subsampling, VideoFormat
     from streamfx.generate.chain import output_format
     from streamfx.generate.effect import EffectSettings
-    from streamfx.run_device import find_place
+    from streamfx.media.frame import Colour, Subsampling, VideoFormat
+    from streamfx.run.placement import find_place
 
     place = find_place(config.device, config.backend, 1)
-    backend = choose(config.backend, device=place.device).name
-    if backend not in _KEEPING:
+    chosen = choose(config.backend, device=place.device)
+    backend = chosen.name
+    if not chosen.keeps_compiled:
+        keeping = " or ".join(each.name for each in reversed(backends()) if each.keeps_compiled)
         raise ConfigError(
             f"nothing that backend {backend} makes is kept from one run to the next, so there is nothing to "
-            f"compile ahead; take --backend {' or '.join(_KEEPING)}"
+            f"compile ahead; take --backend {keeping}"
         )
     store, video = CompiledStore(), VideoFormat(size, Subsampling.YUV420, 8, Colour(), Fraction(1, 25))
     factor = None if config.factor == "auto" else config.factor
@@ -123,7 +124,7 @@ def _made(
 
 def _factors(config: TranscodeConfig, text: str, chain: Chain) -> Sequence[float]:
     """Return the factor that was asked for; every one that a run may choose where none was."""
-    from streamfx.factor import automatic_effects, common_factors
+    from streamfx.factor.choice import automatic_effects, common_factors
 
     effect = chain.effects[0]
     if not automatic_effects(config.model_copy(update={"effects": (text,)}), chain):

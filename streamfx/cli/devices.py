@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamfx.backends.store import CompiledStore
-    from streamfx.device import Cpu
-    from streamfx.factor import FactorChoice
-    from streamfx.generate.engine import Engine
-    from streamfx.gpu import Gpu
-    from streamfx.workload import EffectCost, Machine
+    from streamfx.engine.folder import Engine
+    from streamfx.factor.choice import FactorChoice
+    from streamfx.factor.workload import EffectCost
+    from streamfx.hardware.cpu import Cpu
+    from streamfx.hardware.machine import Machine
+    from streamfx.hardware.nvidia import Gpu
 
 _SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 _FPS = 30.0
@@ -24,7 +25,7 @@ _FPS = 30.0
 def devices(options: Namespace) -> int:
     """Print this machine, or with ``--for`` what a device that need not be here would do."""
     if options.device is not None:
-        from streamfx.known_devices import known_machine
+        from streamfx.hardware.known_devices import known_machine
 
         machine, here = known_machine(options.device), None
         costs = _costs(None)
@@ -50,15 +51,15 @@ def devices(options: Namespace) -> int:
 
 def _this_machine() -> tuple[Machine, dict[str, Any]]:
     """Return this machine with its bandwidth, and what is around it: GPUs, backends, encoders and so on."""
-    from streamfx.backends.backend import backends, choose
+    from streamfx.backends.registry import backends, choose
     from streamfx.backends.store import CompiledStore
-    from streamfx.calibrate import memory_bandwidth
-    from streamfx.capture.cameras import cameras
-    from streamfx.device import cpu
-    from streamfx.encode.available import encoders
-    from streamfx.gpu import gpus
-    from streamfx.protocols import protocols
-    from streamfx.workload import Machine
+    from streamfx.capture.live.video_devices import cameras
+    from streamfx.encode.available_codecs import encoders
+    from streamfx.factor.calibration import memory_bandwidth
+    from streamfx.hardware.cpu import cpu
+    from streamfx.hardware.machine import Machine
+    from streamfx.hardware.nvidia import gpus
+    from streamfx.media.ffmpeg_protocols import protocols
 
     processor = cpu()
     known = backends()
@@ -82,10 +83,10 @@ def _this_machine() -> tuple[Machine, dict[str, Any]]:
 def _costs(processor: Cpu | None) -> dict[str, EffectCost]:
     """Return the cost of every effect; calibrated where that was done, on the processor at hand."""
     from streamfx.backends.store import CompiledStore
+    from streamfx.engine.folder import read_engine
+    from streamfx.engine.library import list_effects
     from streamfx.errors import StreamfxError
-    from streamfx.factor import effect_cost
-    from streamfx.generate.engine import read_engine
-    from streamfx.generate.library import list_effects
+    from streamfx.factor.choice import effect_cost
 
     found = {}
     for listed in list_effects():
@@ -101,10 +102,10 @@ def _costs(processor: Cpu | None) -> dict[str, EffectCost]:
 
 def _measured(engine: Engine, processor: Cpu, store: CompiledStore) -> tuple[Any, float]:
     """Return what was measured of an engine, and the share of the processor it was measured with."""
-    from streamfx.backends.backend import choose
-    from streamfx.calibrate import stored_calibration
+    from streamfx.backends.registry import choose
     from streamfx.errors import BackendUnavailableError
-    from streamfx.rates import real_cores
+    from streamfx.factor.calibration import stored_calibration
+    from streamfx.factor.rates import real_cores
 
     try:
         backend = choose("auto").name
@@ -119,16 +120,16 @@ def _measured(engine: Engine, processor: Cpu, store: CompiledStore) -> tuple[Any
 
 
 def _choice(machine: Machine, cost: EffectCost, size: tuple[int, int]) -> FactorChoice:
-    from streamfx.estimate import predict
-    from streamfx.factor import LIVE_SHARE, choose_factor
-    from streamfx.workload import Workload
+    from streamfx.factor.choice import LIVE_SHARE, choose_factor
+    from streamfx.factor.estimate import predict
+    from streamfx.factor.workload import Workload
 
     predicted = partial(predict, machine, Workload(size), (cost,))
     return choose_factor(cost.factors, predicted, LIVE_SHARE / _FPS, f"live at {_FPS:g} fps")
 
 
 def _attributes(machine: Machine) -> list[str]:
-    from streamfx.rates import cpu_rate, gpu_rate
+    from streamfx.factor.rates import cpu_rate, gpu_rate
 
     cpu, gpu = machine.cpu, machine.gpu
     lines = [] if not machine.source else [f"{machine.name}: not measured; {machine.source}", ""]

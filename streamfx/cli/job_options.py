@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from streamfx.cli.film_options import add_film_options
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from streamfx.cli.parser import Parser
+    from pydantic import BaseModel
+
+    from streamfx.cli.argument_parser import Parser
 
 BATCH_EXAMPLES = """\
 examples:
@@ -37,16 +38,16 @@ exit codes:
 """
 
 
-def add_jobs(
-    commands: argparse._SubParsersAction[Parser], add_run_options: Callable[..., object]
-) -> list[Parser]:
+AddAll: TypeAlias = "Callable[[Parser, type[BaseModel]], None]"
+"""Adds the options of a configuration to a command."""
+
+
+def add_jobs(commands: argparse._SubParsersAction[Parser], add_all: AddAll) -> list[Parser]:
     """Add the commands; return them."""
-    return [_add_batch(commands, add_run_options), _add_verify(commands)]
+    return [_add_batch(commands, add_all), _add_verify(commands)]
 
 
-def _add_batch(
-    commands: argparse._SubParsersAction[Parser], add_run_options: Callable[..., object]
-) -> Parser:
+def _add_batch(commands: argparse._SubParsersAction[Parser], add_all: AddAll) -> Parser:
     command = commands.add_parser(
         "batch",
         help="change many video files: files, folders, globs; go on where an earlier batch ended",
@@ -55,26 +56,7 @@ def _add_batch(
         epilog=BATCH_EXAMPLES,
     )
     command.add_argument("inputs", metavar="INPUT", nargs="*", help="a file, a folder, or a glob in quotes")
-    files = command.add_argument_group("files")
-    files.add_argument(
-        "--output-dir", metavar="DIR", help="folder for the outputs; the tree below folders and globs is kept"
-    )
-    files.add_argument(
-        "--list", metavar="FILE", help="a file with one more input a line, - for standard input"
-    )
-    files.add_argument(
-        "--ending",
-        metavar=".EXT",
-        help="of the outputs: .mp4 for instance; by default as the source, or .mkv",
-    )
-    files.add_argument("--jobs", metavar="N", help="files done at a time; by default one for four processors")
-    files.add_argument(
-        "--summary", metavar="FILE", help="where the account of all files goes; DIR/batch.json by default"
-    )
-    groups = add_run_options(command, report=False)
-    assert isinstance(groups, tuple)
-    add_film_options(*groups)
-    command.set_defaults(run=_batch)
+    command.set_defaults(run=_batch, fill=partial(_fill_batch, add_all))
     return command
 
 
@@ -92,6 +74,12 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument("--json", action="store_true", help="for programs")
     command.set_defaults(run=_verify)
     return command
+
+
+def _fill_batch(add_all: AddAll, command: Parser) -> None:
+    from streamfx.jobs.settings import BatchConfig
+
+    add_all(command, BatchConfig)
 
 
 def _verify(options: argparse.Namespace) -> int:

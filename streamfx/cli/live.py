@@ -7,24 +7,18 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from streamfx.cli.progress import ShowProgress, status_lines
+from streamfx.cli.settings import given_settings
 from streamfx.cli.transcode import run_and_report, with_effects
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
 
 if TYPE_CHECKING:
-    from streamfx.report import Report
+    from streamfx.run.report import Report
 
 
 def _say_address(address: str) -> None:
     # Printed with its secret: whoever sees the terminal may see the page. It goes nowhere else.
     print(f"streamfx: the page is at {address}", file=sys.stderr, flush=True)
-
-
-_SETTINGS = (
-    "input", "factor", "backend", "device", "codec", "preset", "quality", "threads", "overwrite", "wait",
-    "report",
-)  # fmt: skip
-_NESTED = {"seconds": "limits.seconds", "gap": "source.gap", "loop": "source.loop"}
 
 
 def live(options: Namespace) -> int:
@@ -46,9 +40,7 @@ def live_config(options: Namespace) -> LiveConfig:
     Raises:
         ConfigError: a setting is wrong, or there is no effect.
     """
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    given |= {"outputs": tuple(options.outputs) or None, "effects": options.effect}
-    nested = {key: getattr(options, name) for name, key in _NESTED.items()}
-    overrides = [f"{key}={value}" for key, value in nested.items() if value is not None]
+    given, overrides = given_settings(options, LiveConfig)
+    given |= {"input": options.input, "outputs": tuple(options.outputs) or None}
     config = load_config(options.config, [*(options.set or ()), *overrides], given, model=LiveConfig)
     return with_effects(config)

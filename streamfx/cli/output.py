@@ -8,8 +8,8 @@ import sys
 from io import TextIOWrapper
 from typing import TextIO
 
-from streamfx.addresses import without_credentials
 from streamfx.errors import printable
+from streamfx.media.addresses import without_credentials
 
 
 def say(text: str, stream: TextIO) -> None:

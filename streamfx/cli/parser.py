@@ -6,15 +6,17 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
+from streamfx.cli.argument_parser import Parser
 from streamfx.cli.bench_options import add_bench, size_of, with_what
-from streamfx.cli.film_options import add_film_options
 from streamfx.cli.job_options import add_jobs
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
-from streamfx.errors import ConfigError
 from streamfx.version import __version__
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 DESCRIPTION = "Changes how a video looks, at the full resolution of the source."
 EXIT_CODES = """\
@@ -45,23 +47,6 @@ examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of printing a usage page, and takes no abbreviations."""
-
-    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigError: a usage error is one line, like every other error of the command line."""
-        raise ConfigError(f"{message}{_hint(message)}; '{self.prog} --help' lists what there is")
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; ``run`` in them is the command, a function from them to an exit code.
 
@@ -70,10 +55,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Example:
         >>> options = parse(["transcode", "in.mp4", "out.mp4", "--effect", "wave:strength=0.7"])
-        >>> options.input, options.effect
+        >>> options.input, options.effects
         ('in.mp4', ['wave:strength=0.7'])
     """
-    options, unknown = _build().parse_known_args(with_what(arguments))
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    options, unknown = _build(wanted).parse_known_args(with_what(arguments))
     if unknown:
         command: Parser = options.parser
         near = difflib.get_close_matches(unknown[0].partition("=")[0], _option_names(command), n=1)
@@ -83,7 +69,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _build() -> Parser:
+def _build(wanted: str | None) -> Parser:
+    """Return the parser of the command, with all options of the command under it that is wanted."""
     parser = Parser(prog="streamfx", description=DESCRIPTION, epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
     _add_debug(parser, default=False)
@@ -91,10 +78,13 @@ def _build() -> Parser:
     adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
     added = [
         *(add(commands) for add in adders),
-        *add_jobs(commands, _add_run_options),
-        *add_bench(commands, _add_run_options),
+        *add_jobs(commands, add_all),
+        *add_bench(commands, fill_live),
     ]
     for command in added:
+        fill = command.get_default("fill")
+        if fill is not None and command.prog.split()[1] == wanted:
+            fill(command)
         # SUPPRESS keeps a --debug given before the command from being reset by the command's own default.
         _add_debug(command, default=argparse.SUPPRESS)
         command.set_defaults(parser=command)
@@ -118,9 +108,7 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
-    speed, encoding = _add_run_options(command)
-    add_film_options(speed, encoding)
-    command.set_defaults(run=_transcode)
+    command.set_defaults(run=_transcode, fill=_fill_transcode)
     return command
 
 
@@ -140,22 +128,7 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
         nargs="*",
         help="rtmp:// rtsp:// udp://, hls:FOLDER, a video file, web:8080 (a page); several go",
     )
-    live = command.add_argument_group("live")
-    live.add_argument("--seconds", metavar="N", help="end after this time")
-    live.add_argument(
-        "--gap", metavar="WHAT", help="shown while the source is away: last (picture), black or pause"
-    )
-    live.add_argument(
-        "--wait",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="wait for a source or server that is away at the start (the default), or refuse the run",
-    )
-    live.add_argument(
-        "--loop", action="store_true", default=None, help="play a file again and again, with its sound"
-    )
-    _add_run_options(command)
-    command.set_defaults(run=_live)
+    command.set_defaults(run=_live, fill=fill_live)
     return command
 
 
@@ -166,88 +139,56 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> Parser:
         description="Offer a page that sends a visitor's camera here and shows it changed, until Ctrl-C.",
         epilog=SERVE_EXAMPLES,
     )
-    page = command.add_argument_group("page")
-    page.add_argument("--host", metavar="HOST", help="address to listen at; 127.0.0.1 by default")
-    page.add_argument("--port", metavar="N", help="port to listen at; 8080 by default, 0 for any free one")
-    page.add_argument("--certificate", metavar="FILE", help="TLS certificate (PEM), for other machines")
-    page.add_argument("--key", metavar="FILE", help="private key of the certificate (PEM)")
-    page.add_argument(
-        "--stun", action="append", metavar="ADDRESS", help="stun:HOST:PORT, where an address translator is"
-    )
-    look = command.add_argument_group("look")
-    look.add_argument("--effect", metavar="NAME[:KEY=VALUE,…]", help="what visitors see first")
-    look.add_argument(
-        "--factor", metavar="N", help="how many times smaller the network's picture is; auto by default"
-    )
-    speed = command.add_argument_group("speed")
-    speed.add_argument("--visitors", metavar="N", help="most at a time; one for two processors by default")
-    speed.add_argument("--backend", metavar="NAME", help="what runs the network")
-    speed.add_argument("--threads", metavar="N", help="processor threads for all visitors together")
-    run = command.add_argument_group("run")
-    run.add_argument("--report", metavar="FOLDER", help="write a report for each visitor into this folder")
-    _add_settings(run)
-    command.set_defaults(run=_serve)
+    command.set_defaults(run=_serve, fill=_fill_serve)
     return command
 
 
-def _add_settings(group: argparse._ArgumentGroup) -> None:
+# The options of settings are made from the configuration, which takes time to load: only when a command runs,
+# or its help is asked for.
+
+
+def _fill_transcode(command: Parser) -> None:
+    from streamfx.config.transcode import TranscodeConfig
+
+    add_all(command, TranscodeConfig)
+
+
+def fill_live(command: Parser) -> None:
+    """Add the options of a live run."""
+    from streamfx.config.live import LiveConfig
+
+    add_all(command, LiveConfig)
+
+
+def _fill_serve(command: Parser) -> None:
+    from streamfx.config.serve import ServeConfig
+
+    add_all(command, ServeConfig)
+
+
+def _fill_compile(command: Parser) -> None:
+    from streamfx.cli.settings import add_settings
+    from streamfx.config.transcode import TranscodeConfig
+
+    add_settings(command, TranscodeConfig, only=("backend", "device"))
+
+
+def add_all(command: Parser, model: type[BaseModel]) -> None:
+    """Add the options of a configuration, the file of settings and single ones."""
+    from streamfx.cli.settings import add_settings
+
+    add_settings(command, model)
+    group = command.add_argument_group("settings")
     group.add_argument(
-        "--config", metavar="FILE", help="read settings from a YAML file, - for standard input; options win"
+        "--config",
+        metavar="FILE",
+        help="file of settings, YAML (- for standard input); options win over it",
     )
     group.add_argument(
         "--set",
         action="append",
         metavar="KEY=VALUE",
-        help="override one setting by its name in the configuration",
-    )
-
-
-def _add_run_options(
-    command: Parser, *, report: bool = True
-) -> tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]:
-    """Add the options of every command that changes video; return the groups on speed and on encoding."""
-    look = command.add_argument_group("look")
-    look.add_argument(
-        "--effect",
-        action="append",
-        metavar="NAME[:KEY=VALUE,…]",
-        help="effect and its controls ('streamfx effects' lists them); repeat for a chain, applied in order",
-    )
-    look.add_argument(
-        "--factor",
-        metavar="N",
-        help="how many times smaller the network's picture is; auto by default: the sharpest that keeps up",
-    )
-    speed = command.add_argument_group("speed")
-    _add_where(speed)
-    speed.add_argument("--threads", metavar="N", help="processor threads to use")
-    encoding = command.add_argument_group("encoding")
-    encoding.add_argument("--codec", metavar="NAME", help="video codec of the output")
-    encoding.add_argument("--preset", metavar="NAME", help="speed against size, as the codec names it")
-    encoding.add_argument(
-        "--quality", metavar="N", help="constant quality, as the codec counts it (lower is better)"
-    )
-    encoding.add_argument(
-        "--overwrite",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="replace OUTPUT when it exists",
-    )
-    run = command.add_argument_group("run")
-    if report:
-        run.add_argument("--report", metavar="FILE", help="write the account of every frame, as JSON")
-    _add_settings(run)
-    return speed, encoding
-
-
-def _add_where(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--backend", metavar="NAME", help="what runs the network ('streamfx devices' lists them)"
-    )
-    group.add_argument(
-        "--device",
-        metavar="NAME",
-        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+        help="any setting by its name in the configuration ('streamfx schema' lists them)",
     )
 
 
@@ -266,11 +207,10 @@ def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
         default="1080p",
         help="of the video: 720p, 1080p, 4k or WIDTHxHEIGHT; 1080p by default",
     )
-    _add_where(command)
     what = command.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="show what is stored, where, and its size")
     what.add_argument("--clear", action="store_true", help="remove it all; it is made again when needed")
-    command.set_defaults(run=_compile)
+    command.set_defaults(run=_compile, fill=_fill_compile)
     return command
 
 
@@ -299,15 +239,6 @@ def _compile(options: argparse.Namespace) -> int:
     from streamfx.cli.compile import compile_engines
 
     return compile_engines(options)
-
-
-def _hint(message: str) -> str:
-    """Return "; did you mean …?" for an invalid choice that is nearly a valid one."""
-    found = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
-    if not found:
-        return ""
-    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _option_names(command: Parser) -> list[str]:

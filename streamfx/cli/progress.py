@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from streamfx.cli.output import say
-from streamfx.stats import Snapshot
+from streamfx.pipeline.stats import Snapshot
 
 LINE_EVERY_SECONDS = 5.0
 STEPS_LINE_EVERY_SECONDS = 30.0
@@ -22,7 +22,7 @@ def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
     """Give a function that shows a snapshot, and clear up after the last one.
 
     Args:
-        stream: where to write; None takes stderr, so that stdout stays free for results.
+        stream: stream to write to; None takes stderr, so that stdout stays free for results.
     """
     stream = sys.stderr if stream is None else stream
     if stream.isatty():
@@ -59,7 +59,7 @@ def describe_live(snapshot: Snapshot) -> str:
     """Return how long it runs, the rate, the latency, and what was lost, in words.
 
     Example:
-        >>> from streamfx.stats import Times
+        >>> from streamfx.pipeline.stats import Times
         >>> times = {"latency": Times(9, 0.04, 0.041, 0.052, 0.06, 0.07)}
         >>> describe_live(Snapshot(12, 9, 2, 1, None, 65.0, 18.0, None, {}, times))
         '1:05, 9 frames out, 18.0 fps, latency p50 41 ms p95 52 ms, 2 dropped, 1 broken'
@@ -83,7 +83,7 @@ def describe(snapshot: Snapshot) -> str:
     """Return frames done, rate, time left and stage times in words.
 
     Example:
-        >>> from streamfx.stats import Times
+        >>> from streamfx.pipeline.stats import Times
         >>> times = {"decode": Times(9, 0.0012, 0.001, 0.002, 0.002, 0.002)}
         >>> describe(Snapshot(10, 9, 0, 1, 100, 0.5, 18.0, 5.0, {}, times))
         '9 of 100 frames, 18.0 fps, 0:05 left, decode 1.2 ms, 1 broken'

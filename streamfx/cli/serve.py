@@ -7,21 +7,17 @@ import threading
 from argparse import Namespace
 
 from streamfx.cli.output import say
+from streamfx.cli.settings import given_settings
 from streamfx.cli.transcode import log_to_stderr, termination_as_interrupt
-from streamfx.config import load_config
-from streamfx.config_serve import ServeConfig
-
-_SETTINGS = (
-    "effect", "host", "port", "certificate", "key", "stun", "factor", "backend", "threads", "report",
-)  # fmt: skip
+from streamfx.config.loading import load_config
+from streamfx.config.serve import ServeConfig
 
 
 def serve(options: Namespace) -> int:
     """Run ``streamfx serve`` until Ctrl-C and return its exit code, 0, or 1 where a visitor's run ended with
     losses; what is refused is raised."""
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    most = [] if options.visitors is None else [f"visitors.most={options.visitors}"]
-    config = load_config(options.config, [*(options.set or ()), *most], given, model=ServeConfig)
+    given, overrides = given_settings(options, ServeConfig)
+    config = load_config(options.config, [*(options.set or ()), *overrides], given, model=ServeConfig)
     # Imported here, after the settings were found right: a typing error should not wait for libraries.
     from streamfx.serving import serving
 

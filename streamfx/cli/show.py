@@ -13,14 +13,14 @@ from streamfx.errors import EngineCorruptError, EngineNotFoundError, printable
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from streamfx.generate.library import FoundEngine
+    from streamfx.engine.library import FoundEngine
 
 _WIDTH_COLUMNS = 100
 
 
 def effects(options: Namespace) -> int:
     """Print the effects there are, or one of them, with what a user may set; classifiers apart, as text."""
-    from streamfx.generate.library import engine_folders, list_effects, list_engines
+    from streamfx.engine.library import engine_folders, list_effects, list_engines
 
     found = list_effects()
     others = [engine for engine in list_engines() if engine not in found]
@@ -44,10 +44,10 @@ def effects(options: Namespace) -> int:
 
 def schema(options: Namespace) -> int:
     """Print the JSON schema of configuration files, of the command that ``--for`` names."""
-    from streamfx.config import TranscodeConfig
-    from streamfx.config import schema as config_schema
-    from streamfx.config_live import LiveConfig
-    from streamfx.config_serve import ServeConfig
+    from streamfx.config.live import LiveConfig
+    from streamfx.config.loading import schema as config_schema
+    from streamfx.config.serve import ServeConfig
+    from streamfx.config.transcode import TranscodeConfig
     from streamfx.jobs.settings import BatchConfig
 
     models: dict[str, type[BaseModel]] = {
@@ -73,7 +73,7 @@ def _effect_facts(effect: FoundEngine) -> dict[str, object]:
 
 
 def _effect_text(effect: FoundEngine) -> str:
-    from streamfx.generate.spec import Kind
+    from streamfx.engine.spec import Kind
 
     spec = effect.spec
     if spec is None:
@@ -93,7 +93,7 @@ def _effect_text(effect: FoundEngine) -> str:
 
 def _description(folder: Path) -> str:
     """Return the first paragraph of the engine's card; empty where there is none."""
-    from streamfx.generate.engine import read_card
+    from streamfx.engine.folder import read_card
 
     try:
         card = read_card(folder)

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamfx.cli.parser import Parser
+    from streamfx.cli.argument_parser import Parser
 
 
 def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:

@@ -50,8 +50,8 @@ def train(options: Namespace) -> int:
 
 
 def _request(options: Namespace) -> Request:
-    from streamfx.device import cpu
-    from streamfx.generate.library import user_folder
+    from streamfx.engine.library import user_folder
+    from streamfx.hardware.cpu import cpu
     from training.own_look.request import Request
 
     out = user_folder() if options.out is None else Path(options.out)
@@ -83,7 +83,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _shipped() -> list[str]:
-    from streamfx.generate.library import find_engines, shipped_folders
+    from streamfx.engine.library import find_engines, shipped_folders
 
     return list(find_engines(shipped_folders()))
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamfx.cli.parser import Parser
+    from streamfx.cli.argument_parser import Parser
 
 DESCRIPTION = """\
 Learn a look of your own and install it as an effect: from one picture, whose style every video then takes on;

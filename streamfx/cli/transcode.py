@@ -13,25 +13,22 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
-from streamfx.addresses import without_credentials
 from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress
-from streamfx.config import TranscodeConfig, load_config
+from streamfx.cli.settings import given_settings
+from streamfx.config.loading import load_config
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError, StageFailedError, printable
-from streamfx.line_limit import LogLimit
-from streamfx.notes import NOTE
+from streamfx.media.addresses import without_credentials
+from streamfx.media.notes import NOTE
+from streamfx.run.log_limit import LogLimit
 
 if TYPE_CHECKING:
-    from streamfx.config_live import LiveConfig
-    from streamfx.report import Report
+    from streamfx.config.live import LiveConfig
+    from streamfx.run.report import Report
 
 Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
-
-_SETTINGS = (
-    "input", "output", "factor", "speed", "backend", "device", "deinterlace", "codec", "pixel_format",
-    "preset", "quality", "threads", "overwrite", "strict", "resume", "report",
-)  # fmt: skip
 
 
 def transcode(options: Namespace) -> int:
@@ -75,9 +72,9 @@ def run_and_report(
 
 
 def _configure(options: Namespace) -> TranscodeConfig:
-    given = {name: getattr(options, name) for name in _SETTINGS}
-    given["effects"] = options.effect
-    config = load_config(options.config, options.set or (), given)
+    given, overrides = given_settings(options, TranscodeConfig)
+    given |= {"input": options.input, "output": options.output}
+    config = load_config(options.config, [*(options.set or ()), *overrides], given)
     return with_effects(config)
 
 
@@ -88,7 +85,7 @@ def with_effects(config: Config) -> Config:
         ConfigError: there are none (the message lists those installed), or see `settled`.
     """
     if not config.effects:
-        from streamfx.generate.library import list_effects
+        from streamfx.engine.library import list_effects
 
         names = ", ".join(effect.name for effect in list_effects()) or "none are installed"
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from streamfx.encode.pixels import Packer
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -18,7 +18,7 @@ class BrowserSink:
     """Sends frames back to the browser they came from.
 
     Args:
-        name: for messages and the report.
+        name: name for messages and the report.
         video: format of the frames.
         give: hands a picture to the connection; waits until that has time for one, so that no picture is
             made to be thrown away; returns why it was not taken, None when it was.

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 
 from streamfx.errors import ConfigError
-from streamfx.frame import CodeRange
+from streamfx.media.frame import CodeRange
 
 _X264_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
@@ -42,8 +42,8 @@ class Codec:
         name: what a user writes.
         encoder: FFmpeg's name of the encoder.
         fixed: encoder options that are always set.
-        quality: its quality scale; None when there is no such choice.
-        preset: its presets; None when there are none.
+        quality: quality scale; None when there is no such choice.
+        preset: presets; None when there are none.
         even_chroma: whether a picture must be a whole number of chroma samples wide and high.
         code_range: the only range it holds; None when it holds either.
         keeps_fields: whether it says of interlaced pictures that they are.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamfx.encode.codecs import Codec, find_codec
 from streamfx.errors import ConfigError
-from streamfx.file_places import is_written_through
+from streamfx.media.paths import is_written_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Container:
         muxer: FFmpeg's name.
         codecs: video codecs it holds; the first is the default.
         options: muxer options that are always set.
-        streamed: those instead where nothing can be changed that was written (a pipe).
+        streamed: options instead where nothing can be changed that was written (a pipe).
         tick_seconds: the unit its times are rounded to; None when it can take on the source's own unit.
         sound: whether it holds sound, subtitles and the like at all.
         equal_times: whether two packets of a stream may have the same time.
@@ -31,7 +31,7 @@ class Container:
             what they take.
         alpha: codecs whose alpha it holds; the first is the default for pictures that have it.
         sound_encoder: FFmpeg's name of the encoder for sound that it does not hold, or players do not play.
-        text_encoder: the same for subtitles that are text; None where it holds none.
+        text_encoder: encoder for subtitles that are text; None where it holds none.
         covers: how it holds cover pictures: "attached", in the "index", or None.
     """
 

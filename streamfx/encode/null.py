@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamfx.frame import Frame
+from streamfx.media.frame import Frame
 
 
 class NullSink:

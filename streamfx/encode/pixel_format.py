@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from streamfx.av_planes import planar_name
 from streamfx.encode.codecs import CODECS, Codec
 from streamfx.encode.containers import Container
 from streamfx.errors import ConfigError
-from streamfx.frame import CodeRange, Subsampling, VideoFormat
+from streamfx.media.av_planes import planar_name
+from streamfx.media.frame import CodeRange, Subsampling, VideoFormat
 
 _SUBSAMPLINGS = (Subsampling.YUV420, Subsampling.YUV422, Subsampling.YUV444)  # from coarse to fine
 _DEPTHS = (8, 9, 10, 12, 14, 16)

@@ -15,9 +15,9 @@ from av.video.format import VideoFormat as VideoPixels
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from streamfx.av_planes import planar_name, plane_array
 from streamfx.errors import SinkError
-from streamfx.frame import CodeRange, Frame, Plane, VideoFormat
+from streamfx.media.av_planes import planar_name, plane_array
+from streamfx.media.frame import CodeRange, Frame, Plane, VideoFormat
 
 AV_RANGES = {CodeRange.UNKNOWN: 0, CodeRange.LIMITED: 1, CodeRange.FULL: 2}
 

@@ -7,57 +7,34 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from streamfx.av_planes import planar_name
 from streamfx.encode.codecs import Codec
 from streamfx.encode.containers import Container, find_container, named_codec
-from streamfx.encode.gif_times import MOST_FPS
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.gif_times import MOST_FPS
+from streamfx.encode.files.matroska import shown_size
 from streamfx.encode.hdr import carries_hdr
-from streamfx.encode.matroska import shown_size
 from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
-from streamfx.frame import Colour, VideoFormat
-from streamfx.notes import Converted, LeftOut
-
-
-@dataclass(frozen=True, slots=True)
-class EncodeSettings:
-    """How to encode; None is the codec's default, or the video's own.
-
-    Attributes:
-        codec: h264, hevc, av1, vp9, ffv1, prores, …; None: what suits the container and the video.
-        preset: a name of the codec's presets.
-        quality: a number on the codec's quality scale (CRF for most); smaller is better.
-        threads: encoder threads; None: the encoder chooses.
-        pixel_format: FFmpeg's name of a format to convert to, such as yuv420p; may lose detail.
-        options: further options for the encoder, as FFmpeg spells them.
-        overwrite: whether a file of that name may be replaced (once the new one is complete).
-    """
-
-    codec: str | None = None
-    preset: str | None = None
-    quality: int | None = None
-    threads: int | None = None
-    pixel_format: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
-    overwrite: bool = True
-
+from streamfx.media.av_planes import planar_name
+from streamfx.media.frame import Colour, VideoFormat
+from streamfx.media.notes import Converted, LeftOut
 
 _PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}  # hold the same samples in another order
 
 
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
-    """Everything about an output that follows from its name, its frames and the settings.
+    """Everything about an output that follows from its name, its frames and the encoding.
 
     Attributes:
-        name: of the output, for messages.
-        ending: of the file, or what else the output is called in messages (RTMP).
+        name: name of the output, for messages.
+        ending: ending of the file, or what else the output is called in messages (RTMP).
         video: format of the frames.
         container: kind of file.
         codec: what the video is coded with.
         pix_fmt: FFmpeg's name of the pixel format it is coded in.
         size: (height, width) that is coded: the video's own, or larger by a row or column.
         colour: colour description of what is coded; differs from the video's where the codec holds one range.
-        encoder_options: as FFmpeg spells them.
+        encoder_options: encoder options as FFmpeg spells them.
         threads: encoder threads; 0: the encoder chooses.
         low_delay: the encoder keeps no picture back.
         played: pictures are converted to what ordinary players play.
@@ -134,44 +111,42 @@ class OutputPlan:
         return container.pixel_shape or container.display_size or self.codec.states_pixel_shape
 
 
-def plan_output(path: Path, video: VideoFormat, settings: EncodeSettings) -> OutputPlan:
+def plan_output(path: Path, video: VideoFormat, encoding: Encoding) -> OutputPlan:
     """Return how to write ``video`` to ``path``.
 
     Raises:
         ConfigError: codec, preset, quality, container and pictures do not go together; the message says what
             does.
     """
-    return plan(str(path), path.suffix, find_container(path), video, settings)
+    return plan(str(path), path.suffix, find_container(path), video, encoding)
 
 
-def plan(
-    name: str, ending: str, container: Container, video: VideoFormat, settings: EncodeSettings
-) -> OutputPlan:
+def plan(name: str, ending: str, container: Container, video: VideoFormat, encoding: Encoding) -> OutputPlan:
     """Return how to write ``video`` into a container, to whatever output.
 
     Args:
-        name: of the output, for messages.
+        name: name of the output, for messages.
         ending: what the kind of output is called in messages.
         container: what it is.
         video: format of the frames.
-        settings: how to encode.
+        encoding: how to encode.
 
     Raises:
         ConfigError: see ``plan_output``.
     """
-    played = settings.codec is None and settings.pixel_format is None and container.for_players
-    if settings.codec is None:
+    played = encoding.codec is None and encoding.pixel_format is None and container.for_players
+    if encoding.codec is None:
         codec = usual_codec(container, video)
     else:
-        codec = named_codec(name, ending, container, settings.codec)
+        codec = named_codec(name, ending, container, encoding.codec)
     played = played and codec.name != "prores"
     pix_fmt = choose_pixel_format(
-        codec, video, settings.pixel_format, alpha=codec.name in container.alpha, played=played
+        codec, video, encoding.pixel_format, alpha=codec.name in container.alpha, played=played
     )
-    preset = settings.preset
+    preset = encoding.preset
     if preset is None and codec.name == "prores" and "444" in pix_fmt:
         preset = "4444"
-    options = codec.options(preset, settings.quality) | dict(settings.options)
+    options = codec.options(preset, encoding.quality) | dict(encoding.options)
     if "yuva" in pix_fmt and codec.encoder.startswith("libvpx"):
         options.setdefault("auto-alt-ref", "0")  # hidden pictures have no alpha, and VP8 refuses them with it
     colour = video.colour
@@ -187,6 +162,6 @@ def plan(
         coded_size(codec, pix_fmt, video.size),
         colour,
         options,
-        settings.threads or 0,
+        encoding.threads or 0,
         played=played,
     )

@@ -1,29 +1,13 @@
-"""What every sink offers, and how to open one by name."""
+"""What every sink offers; the protocol of outputs."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from streamfx.addresses import check_address, scheme_of
-from streamfx.errors import ConfigError
-from streamfx.frame import Frame, VideoFormat
-
-if TYPE_CHECKING:
-    from streamfx.encode.network import Delivery
-    from streamfx.encode.pictures import Photos
-    from streamfx.encode.pixels import Packing
-    from streamfx.extras import Extras
+from streamfx.media.frame import Frame
 
 AWAY = "output away"
 """Why a frame was dropped that an output should have had while it was away."""
-
-_KINDS = (
-    "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp:// or udp:// addresses, "
-    "hls:FOLDER, virtual: (a camera for other programs), window:, web:PORT (a page, live), or null: (nothing "
-    "is kept)"
-)
 
 
 class Sink(Protocol):
@@ -56,140 +40,3 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Give up: remove temporary output. Safe to call at any time, and after ``finish`` does nothing."""
-
-
-def check_output(text: str) -> None:
-    """Refuse what cannot be an output, without opening anything.
-
-    Raises:
-        ConfigError: it was meant to be an address and is none, or its protocol is not there.
-    """
-    check_address(text)
-    if scheme_of(text) is not None:
-        from streamfx.protocols import check_protocol
-
-        check_protocol(text, writing=True)
-
-
-def shows_as_coded(text: str) -> bool:
-    """Return whether an output shows pictures as they are coded: it cannot say that they are to be turned.
-
-    Args:
-        text: the output, as ``open_sink`` takes it.
-    """
-    from streamfx.encode.containers import CONTAINERS
-    from streamfx.encode.pictures import is_pictures
-
-    container = CONTAINERS.get(Path(text).suffix.lower())
-    return is_pictures(text) or (container is not None and not container.rotation)
-
-
-def holds_alpha(text: str, codec: str | None) -> bool:
-    """Return whether an output holds alpha.
-
-    Args:
-        text: the output, as ``open_sink`` takes it.
-        codec: a user's name of the video codec; None: the usual one.
-    """
-    from streamfx.encode.codecs import find_codec
-    from streamfx.encode.containers import CONTAINERS
-    from streamfx.encode.pictures import is_jpeg, is_pictures
-
-    if is_pictures(text):
-        return not is_jpeg(Path(text))
-    container = CONTAINERS.get(Path(text).suffix.lower())
-    if container is None or not container.alpha:
-        return False
-    return codec is None or find_codec(codec).name in container.alpha
-
-
-def open_sink(
-    text: str,
-    *,
-    format: VideoFormat,
-    extras: Extras | None = None,
-    source_path: Path | None = None,
-    codec: str | None = None,
-    preset: str | None = None,
-    quality: int | None = None,
-    threads: int | None = None,
-    pixel_format: str | None = None,
-    options: dict[str, str] | None = None,
-    overwrite: bool = True,
-    delivery: Delivery | None = None,
-    packing: Packing | None = None,
-    photos: Photos | None = None,
-) -> Sink:
-    """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
-
-    Args:
-        text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, ``virtual:``,
-            ``window:``, or ``null:``.
-        format: what the frames are.
-        extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
-            and not be read yet. None for none.
-        source_path: the file being read, which must not be overwritten.
-        codec: h264, hevc, av1, vp9, ffv1, prores, mjpeg, gif; None: what the file usually holds.
-        preset: one of the codec's; None: its default.
-        quality: a number on the codec's scale (CRF for most), smaller is better; None: its default.
-        threads: encoder threads; None: the encoder chooses.
-        pixel_format: FFmpeg's name of a format to convert to, which may lose detail; None: the frames' own.
-        options: further encoder options, as FFmpeg spells them.
-        overwrite: whether a file of that name may be replaced, which happens when the new one is complete.
-        delivery: time limits and more of network sinks; None: the usual ones.
-        packing: makes what hands frames to the encoder of a video file; None: they are in main memory.
-        photos: the picture files that frames come from; None where they come from none.
-
-    Raises:
-        ConfigError: no such kind of sink, or the choices do not go together.
-        SinkError: it cannot be opened; the message says why.
-    """
-    # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
-    if not text:
-        raise ConfigError(f"no output given; it can be {_KINDS}")
-    check_address(text)
-    kind = re.match(r"([a-z][a-z0-9+]*):", text)
-    if text == "null:":
-        from streamfx.encode.null import NullSink
-
-        return NullSink()
-    if kind and kind[1] == "web":
-        raise ConfigError(f"{text}: a page shows what is live; write: streamfx live INPUT {text}")
-    if kind and kind[1] == "virtual":
-        from streamfx.encode.virtual_camera import VirtualCameraSink
-
-        return VirtualCameraSink(text, format)
-    if kind and kind[1] == "window":
-        from streamfx.encode.window import WindowSink
-
-        return WindowSink(text, format)
-    from streamfx.encode.pictures import PictureSink, is_pictures
-    from streamfx.encode.routes import is_route
-
-    if is_pictures(text) and not is_route(text):
-        return PictureSink(text, format, photos=photos, extras=extras, quality=quality, overwrite=overwrite)
-    from streamfx.encode.file import FileSink
-    from streamfx.encode.network import NetworkSink
-    from streamfx.encode.plan import EncodeSettings
-
-    settings = EncodeSettings(
-        codec=codec,
-        preset=preset,
-        quality=quality,
-        threads=threads,
-        pixel_format=pixel_format,
-        options=tuple((options or {}).items()),
-        overwrite=overwrite,
-    )
-    if is_route(text):
-        return NetworkSink(text, format, extras=extras, settings=settings, delivery=delivery)
-    from streamfx.encode.pixels import Packer
-
-    return FileSink(
-        Path(text),
-        format,
-        extras=extras,
-        source_path=source_path,
-        settings=settings,
-        packing=packing or Packer,
-    )

@@ -11,14 +11,15 @@ from av.codec.hwaccel import HWAccel
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from streamfx.encode.gif_times import TICK_SECONDS
+from streamfx.encode.files.gif_times import TICK_SECONDS
+from streamfx.encode.files.output_file import write_problem
 from streamfx.encode.hdr import hdr_options
-from streamfx.encode.output_file import write_problem
 from streamfx.encode.pixels import AV_RANGES
 from streamfx.encode.plan import OutputPlan
+from streamfx.encode.scheduling import ordinary_scheduling
 from streamfx.errors import ConfigError, SinkError
-from streamfx.frame import ChromaLocation
-from streamfx.memory import memory_hint
+from streamfx.hardware.memory import memory_hint
+from streamfx.media.frame import ChromaLocation
 
 _TOP_FIELD_FIRST, _BOTTOM_FIELD_FIRST = 2, 3  # FFmpeg's AV_FIELD_TT and AV_FIELD_BB
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
@@ -70,7 +71,8 @@ def _start(stream: VideoStream, plan: OutputPlan) -> None:
     """Open the encoder before the container, so that what it refuses is told apart."""
     context, options = stream.codec_context, dict(stream.codec_context.options)
     try:
-        context.open()
+        with ordinary_scheduling():
+            context.open()
     except (av.FFmpegError, ValueError) as error:
         settings = " ".join(f"{key}={value}" for key, value in options.items())
         hint = (
@@ -91,7 +93,7 @@ def rotate(stream: VideoStream, plan: OutputPlan, matrix: tuple[int, ...] | None
 
     Args:
         stream: the video stream of the output.
-        plan: of the output.
+        plan: plan of the output.
         matrix: the source's display matrix, rotation and mirroring; None: the format's rotation alone.
 
     Returns:

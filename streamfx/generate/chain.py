@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from streamfx.engine.library import list_effects, load_engine
 from streamfx.errors import ConfigError
-from streamfx.frame import Frame, VideoFormat
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
+from streamfx.generate.device_effects import Home
 from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
-from streamfx.generate.library import list_effects, load_engine
-from streamfx.generate.on_device import Home
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
 from streamfx.generate.routed import MARGIN, Routed
+from streamfx.media.frame import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Chain:
     """Effects applied one after the other. `process` may be called from several threads at once.
 
     Attributes:
-        effects: in order.
+        effects: effects in order.
         home: the device on which frames stay between effects; None for main memory.
     """
 

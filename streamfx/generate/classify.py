@@ -13,17 +13,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, choose
-from streamfx.backends.golden import Array
+from streamfx.backends.backend import CompiledEngine, CompileOptions
+from streamfx.backends.registry import choose
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Array
+from streamfx.engine.library import load_engine
+from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, EngineNotFoundError, FrameError
-from streamfx.frame import Frame, Planes, VideoFormat
-from streamfx.generate.colour import both_ways
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.engine import Engine
-from streamfx.generate.library import load_engine
-from streamfx.generate.reduce import reduce_planes, small_size
-from streamfx.generate.spec import Kind
+from streamfx.generate.ops.reduce.definition import small_size
+from streamfx.generate.ops.reduce.operation import reduce_planes
+from streamfx.media.colour import both_ways
+from streamfx.media.frame import Frame, Planes, VideoFormat
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class Classifier:
         engine: what it runs.
         compiled: the engine made ready by a backend; closed with this.
         view: what it sees of a frame.
-        threads: for the reduction; None for all cores this process may use.
+        threads: threads for the reduction; None for all cores this process may use.
     """
 
     engine: Engine
@@ -125,7 +127,7 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
     """Return the classifier of that name, its engine found, verified, compiled and checked.
 
     Args:
-        name: of an engine.
+        name: name of an engine.
         view: what it is to see of a frame.
         settings: how it is to run.
         purpose: what it is needed for, for the message.

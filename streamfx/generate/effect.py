@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision, choose
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import Array
+from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision
+from streamfx.backends.registry import choose
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine
+from streamfx.engine.golden import Array
+from streamfx.engine.library import load_engine
+from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, FrameError
-from streamfx.frame import Colour, Frame, VideoFormat
-from streamfx.generate.back import Back
-from streamfx.generate.colour import both_ways
-from streamfx.generate.engine import Engine
-from streamfx.generate.library import load_engine
-from streamfx.generate.on_device import DeviceStep, Home, Measure
+from streamfx.generate.device_effects import DeviceStep, Home, Measure
+from streamfx.generate.network_input import Noise, see, seen_size, with_noise
+from streamfx.generate.network_output import Back
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -26,9 +26,10 @@ from streamfx.generate.request import (
     controls_for,
     parse_effect,
 )
-from streamfx.generate.seen import Noise, see, seen_size, with_noise
-from streamfx.generate.spec import Kind
 from streamfx.generate.tiles import in_tiles, tile_shape
+from streamfx.hardware.cuda import Device
+from streamfx.media.colour import both_ways
+from streamfx.media.frame import Colour, Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,13 @@ class EffectSettings:
     Attributes:
         backend: name of a backend, or ``auto``.
         precision: what the network computes in.
-        factor: for effects whose request names none; None for the usual one.
+        factor: factor for effects whose request names none; None for the usual one.
         threads: processor threads for one frame; None for all cores this process may use.
         workers: frames that may be processed at the same time.
-        store: of compiled engines; None for the user's.
+        store: store of compiled engines; None for the user's.
         measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread; where
             frames stay on a device, with "on device" and the seconds that took, for all three.
-        device: where networks run.
+        device: place where networks run.
         build: whether to wait for what takes long to build.
         home: the device on which frames stay between effects; None for main memory.
     """
@@ -70,9 +71,9 @@ class Effect:
     Attributes:
         engine: what it runs.
         compiled: the engine made ready by a backend; closed with the effect.
-        threads: for reduce and fuse; None for all cores this process may use.
+        threads: threads for reduce and fuse; None for all cores this process may use.
         measure: see `EffectSettings`.
-        doublings: how many times the frame becomes twice as large each way.
+        doublings: number of times that the frame becomes twice as large each way.
         on_device: does it where frames stay on a device; None: they are processed in main memory.
     """
 
@@ -166,7 +167,7 @@ class Effect:
 
         Args:
             video: format of the frames.
-            factor: to prepare for; None: the one in force.
+            factor: factor to prepare for; None: the one in force.
         """
         controls = self._controls if factor is None else replace(self._controls, factor=factor)
         check_controls(controls, self.engine)

@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from streamfx.engine.factors import check_factor
+from streamfx.engine.folder import Engine
 from streamfx.errors import ConfigError
-from streamfx.generate.engine import Engine
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0
@@ -32,7 +33,7 @@ class Controls:
         strength: 0..1, how much of the effect is applied; 0 gives the source bit for bit.
         factor: how many times smaller than the frame the picture is that the network sees, 1 or more.
         noise_amplitude: 0..1, how much noise the network gets, where it takes some.
-        seed: which noise; a whole number.
+        seed: whole number that decides the noise.
     """
 
     strength: float = 1.0
@@ -99,6 +100,11 @@ def parse_effect(text: str) -> EffectRequest:
     asked = {key: given.pop(key) for key in ROUTE_KEYS if key in given}
     values = {key: _number(key, value, what) for key, value in given.items()}
     check_ranges(values, _RANGES, what)
+    if "factor" in values:
+        try:
+            check_factor(values["factor"])
+        except ValueError as error:
+            raise ConfigError(f"{what}: factor {error}, found {values['factor']:g}") from error
     whole = {key: int(values.pop(key)) for key in _WHOLE if key in values}
     if _MARGIN in values and not (auto or routed):
         raise ConfigError(f"{what}: {_MARGIN} is for routes and for {_AUTO!r}, where the pictures decide")
@@ -143,7 +149,7 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
     Args:
         request: what the user said.
         engine: whose ranges and defaults hold.
-        factor: where the request names none; None for the usual one.
+        factor: factor where the request names none; None for the usual one.
 
     Raises:
         ConfigError: one of them is outside its range, or the engine has no such control.

@@ -28,7 +28,7 @@ class Domains:
     """An engine, as far as routes go.
 
     Attributes:
-        engine: its name.
+        engine: name of the engine.
         source: what kind of picture goes in.
         target: what kind of picture comes out.
     """

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from streamfx.backends.backend import CompiledEngine
-from streamfx.frame import Frame, VideoFormat
+from streamfx.engine.folder import Engine
 from streamfx.generate.classify import Classifier
 from streamfx.generate.effect import Effect
-from streamfx.generate.engine import Engine
 from streamfx.generate.request import Controls, check_controls
+from streamfx.media.frame import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Choice:
         shot: number of its shot.
         effect: name of the engine that runs; None: frames pass unchanged.
         why: one line.
-        probabilities: of the classes.
+        probabilities: probabilities of the classes.
     """
 
     frame: int
@@ -49,8 +49,8 @@ class Routed:
         name: how a user would write it.
         options: the effect for each class; frames of other classes pass unchanged.
         classifier: says what a frame shows.
-        margin: by how much more probable, in 0..1, another decision must be than the one in force.
-        looks: how many frames were looked at.
+        margin: margin, in 0..1, by which another decision must be more probable than the one in force.
+        looks: number of frames that were looked at.
         choices: the changes, in order; the first is the first decision.
     """
 

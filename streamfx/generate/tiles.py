@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from streamfx.backends.golden import Array
-from streamfx.generate.spec import EngineSpec
+from streamfx.engine.golden import Array
+from streamfx.engine.spec import EngineSpec
 
 MOST_PIXELS = 1_200_000  # of a band; a network of 32 channels then needs some 150 MB for each layer it keeps
 
@@ -24,8 +24,8 @@ def in_tiles(
     Args:
         network: gives the heads of a band.
         seen: sides are multiples of the engine's stride.
-        spec: of the engine.
-        most_pixels: of a band, its overlap included.
+        spec: spec of the engine.
+        most_pixels: most pixels of a band, its overlap included.
     """
     _, height, width = seen.shape
     _, rows, _ = tile_shape((len(seen), height, width), spec, most_pixels)
@@ -48,9 +48,9 @@ def bands(height: int, rows: int, spec: EngineSpec) -> Iterator[tuple[int, int, 
     All bands are of one height: one shape to prepare.
 
     Args:
-        height: of what the network sees.
-        rows: of a band, see `tile_shape`.
-        spec: of the engine.
+        height: height of what the network sees.
+        rows: rows of a band, see `tile_shape`.
+        spec: spec of the engine.
     """
     border = _border(spec)
     done = 0

@@ -1,1 +1,1 @@
-"""Jobs: many files, long films that survive a crash, and proof of what came out."""
+"""Jobs: many files, and proof of what came out."""

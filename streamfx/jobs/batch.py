@@ -14,16 +14,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from streamfx.device import usable_cores
 from streamfx.errors import ConfigError, SinkError
-from streamfx.interrupts import interrupts_call
-from streamfx.jobs.identity import asked_for, engine_digests, stamp_of
+from streamfx.hardware.cpu import usable_cores
 from streamfx.jobs.inputs import Item, find_items
-from streamfx.jobs.journal import Journal
-from streamfx.jobs.resume import resume_problem
 from streamfx.jobs.settings import Batch, load_batch
 from streamfx.jobs.summary import Outcome, Summary
 from streamfx.jobs.workers import COMMAND, Told, Worker
+from streamfx.pipeline.interrupts import interrupts_call
+from streamfx.resume.identity import asked_for, engine_digests, stamp_of
+from streamfx.resume.journal import Journal
+from streamfx.resume.resuming import resume_problem
 
 _CORES_PER_JOB = (
     4  # with fewer, files beside one another take as long as one after the other, and more memory

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from streamfx.frame import ChromaLocation, CodeRange, Matrix
 from streamfx.jobs.reading import Film, Pictures
 from streamfx.jobs.track_differences import Difference, compare_tags, compare_tracks
+from streamfx.media.frame import ChromaLocation, CodeRange, Matrix
 
 _SOON_SECONDS = 0.0025  # containers round times, Matroska to milliseconds
 _BLACK, _EVEN = 0.06, 0.02

@@ -12,11 +12,11 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from streamfx.capture.cuts import Thumbnail, thumbnail
-from streamfx.capture.source import open_source
-from streamfx.encode.texts import is_text
+from streamfx.capture.opening import open_source
+from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
-from streamfx.extras import Extras, ExtraStream
-from streamfx.frame import CodeRange, VideoFormat
+from streamfx.media.frame import CodeRange, VideoFormat
+from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
     from av.packet import Packet

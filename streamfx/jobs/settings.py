@@ -9,36 +9,42 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, Strict, create_model
 
-from streamfx.config import TranscodeConfig, load_config
-from streamfx.config_values import CLOSED, Count, FileName, Text
+from streamfx.config.loading import load_config
+from streamfx.config.option import Option
+from streamfx.config.transcode import TranscodeConfig
+from streamfx.config.values import CLOSED, Count, FileName, Text
 
 _FileNames = Annotated[tuple[FileName, ...], Strict(False)]
 _OWN: dict[str, Any] = {
-    "inputs": (_FileNames, Field(default=(), description="files, folders and globs to read")),
+    "inputs": (_FileNames, Field(default=(), description="inputs: files, folders and globs")),
     "list": (
-        FileName | None,
-        Field(default=None, description="a file with one more input a line, - for standard input"),
+        Annotated[FileName | None, Option("files", "FILE")],
+        Field(default=None, description="file with one more input a line, - for standard input"),
     ),
-    "output_dir": (FileName, Field(description="folder below which outputs go; the tree of inputs is kept")),
+    "output_dir": (
+        Annotated[FileName, Option("files", "DIR")],
+        Field(description="folder for the outputs; the tree below folders and globs is kept"),
+    ),
     "ending": (
-        Text | None,
-        Field(default=None, description="of the outputs, .mp4 for instance; null: as the source, or .mkv"),
+        Annotated[Text | None, Option("files", ".EXT")],
+        Field(
+            default=None, description="ending of the outputs, .mp4 for instance; that of the source, or .mkv"
+        ),
     ),
     "jobs": (
-        Count | Literal["auto"],
-        Field(default="auto", description="files done at a time; auto: one for every four processors"),
+        Annotated[Count | Literal["auto"], Option("files", "N")],
+        Field(default="auto", description="number of files done at a time; auto: one for four processors"),
     ),
     "resume": (
-        bool,
+        Annotated[bool, Option("run", switch_off=True)],
         Field(
-            default=True, description="work in segments, and go on after those that an earlier run finished"
+            default=True,
+            description="work in segments that survive a crash, after those that an earlier run finished",
         ),
     ),
     "summary": (
-        FileName | None,
-        Field(
-            default=None, description="where the account of the batch goes; null: batch.json in output_dir"
-        ),
+        Annotated[FileName | None, Option("files", "FILE")],
+        Field(default=None, description="file for the account of all files; DIR/batch.json by default"),
     ),
 }
 _NOT_FOR_BATCHES = {"input", "output", "report", "resume"}

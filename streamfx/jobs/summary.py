@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from streamfx.config_values import FileName
+from streamfx.config.values import FileName
 from streamfx.errors import SinkError
-from streamfx.file_places import beside, printable, put
-from streamfx.report import EXIT_ALL_THERE, EXIT_STOPPED, EXIT_WITH_LOSSES
+from streamfx.media.paths import beside, printable, put
+from streamfx.run.report import EXIT_ALL_THERE, EXIT_STOPPED, EXIT_WITH_LOSSES
 
 State = Literal["finished", "skipped", "failed", "stopped", "not begun"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from streamfx.config_values import FileName
+from streamfx.config.values import FileName
 from streamfx.errors import ConfigError
-from streamfx.file_places import printable
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
 from streamfx.jobs.track_differences import Difference
+from streamfx.media.paths import printable
 
 
 class Found(BaseModel):

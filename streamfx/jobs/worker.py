@@ -20,12 +20,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from streamfx.config import TranscodeConfig
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import StageFailedError, StreamfxError
-from streamfx.flow import Ending
-from streamfx.notes import NOTE
-from streamfx.report import Report
-from streamfx.stats import Snapshot
+from streamfx.media.notes import NOTE
+from streamfx.pipeline.flow import Ending
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.report import Report
 
 _INTERRUPTED = "stopped"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, NamedTuple
 
-from streamfx.config import TranscodeConfig
+from streamfx.config.transcode import TranscodeConfig
 
 COMMAND = (sys.executable, "-m", "streamfx.jobs.worker")
 _END_SECONDS = 20.0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamfx.config_live import LiveConfig, WebConfig
-from streamfx.desk import Desk
-from streamfx.encode.sink import Sink, open_sink
+from streamfx.config.live import LiveConfig, WebConfig
+from streamfx.encode.opening import open_sink
+from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
-from streamfx.frame import VideoFormat
-from streamfx.web.place import place_of
+from streamfx.media.frame import VideoFormat
+from streamfx.run.controls import Desk
+from streamfx.web.listen_address import place_of
 
 if TYPE_CHECKING:
     from streamfx.web.sink import PageSink
@@ -43,11 +45,11 @@ def open_page(output: str, shown: str, video: VideoFormat, desk: Desk, config: L
     """Return the page that shows a run, listening; see `PageSink`.
 
     Args:
-        output: as the user wrote it.
+        output: output as the user wrote it.
         shown: name of the source.
         video: format of the frames that come out.
-        desk: where the run is changed.
-        config: of the run; recordings are encoded like its other outputs.
+        desk: place where the run is changed.
+        config: config of the run; recordings are encoded like its other outputs.
 
     Raises:
         SinkError: the address cannot be listened at.
@@ -58,11 +60,7 @@ def open_page(output: str, shown: str, video: VideoFormat, desk: Desk, config: L
         return open_sink(
             str(path),
             format=video,
-            codec=config.codec,
-            preset=config.preset,
-            quality=config.quality,
-            threads=config.threads,
-            overwrite=False,
+            encoding=replace(config.encoding, overwrite=False),
         )
 
     title = Path(shown).name if Path(shown).is_file() else shown

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamfx.desk import Desk
 from streamfx.generate.routed import Routed
-from streamfx.stats import Snapshot, Times
+from streamfx.pipeline.stats import Snapshot, Times
+from streamfx.run.controls import Desk
 
 STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "on device", "encode")
 _SPAN_SECONDS = 2.5

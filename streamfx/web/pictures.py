@@ -16,9 +16,23 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.errors import SinkError
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 
 _MOST_FORMATS = 4  # of frames: after the effects, before them, and what was before a change
+
+
+def opencv_quality(quantizer: int) -> int:
+    """Return OpenCV's quality of a JPEG, 100 is best, for FFmpeg's quantizer, 2 is best.
+
+    FFmpeg multiplies the quantization tables by an eighth of the quantizer; the library behind OpenCV by
+    ``2 - quality / 50`` above a quality of 50, and by ``50 / quality`` below.
+
+    Example:
+        >>> [opencv_quality(quantizer) for quantizer in (2, 3, 8, 31)]
+        [88, 81, 50, 13]
+    """
+    scale = quantizer / 8
+    return round(100 - 50 * scale if scale <= 1 else 50 / scale)
 
 
 class PictureMaker:
@@ -27,7 +41,7 @@ class PictureMaker:
     Args:
         video: format of the frames; those that differ from it are shown at the size that these are.
         width_pixels: the JPEGs are made no wider than this.
-        quality: of the JPEGs, 1 to 100.
+        quality: quality of the JPEGs, 2 (best) to 31: FFmpeg's quantizer.
 
     Attributes:
         size: (height, width) of the JPEGs, with square pixels.
@@ -35,7 +49,7 @@ class PictureMaker:
 
     def __init__(self, video: VideoFormat, width_pixels: int, quality: int) -> None:
         self.size = shown_size(video, width_pixels)
-        self._quality = quality
+        self._quality = opencv_quality(quality)
         self._packers: dict[VideoFormat, Packer] = {}
         self._reformatter = VideoReformatter()
 

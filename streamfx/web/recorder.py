@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from streamfx.encode.several import Lane, LaneAccount
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
-from streamfx.frame import Frame
+from streamfx.media.frame import Frame
+from streamfx.pipeline.fan_out import Lane, LaneAccount
 
 _CAPACITY = 8  # frames that may wait; the oldest goes where encoding is slower than the run
 _FINISH_SECONDS = 10.0
@@ -23,7 +23,7 @@ class RecordingState:
 
     Attributes:
         on: whether one goes on.
-        file: it is written to, or the last one was; None before the first.
+        file: file that is written to, or the last one that was; None before the first.
         problem: why it could not be started, or ended early.
     """
 
@@ -39,11 +39,11 @@ class Recorder:
     from any other.
 
     Args:
-        folder: where recordings go.
+        folder: place where recordings go.
         open_file: opens a file for the frames.
 
     Attributes:
-        folder: where recordings go.
+        folder: place where recordings go.
         notes: what was recorded, for the report.
         accounts: what became of the frames of each recording that has ended.
     """

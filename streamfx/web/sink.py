@@ -16,17 +16,17 @@ from typing import Any
 
 from aiohttp import web
 
-from streamfx.config_live import WebConfig
-from streamfx.desk import Desk
-from streamfx.encode.several import LaneAccount
+from streamfx.config.live import WebConfig
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
-from streamfx.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
+from streamfx.pipeline.fan_out import LaneAccount
+from streamfx.run.controls import Desk
 from streamfx.version import __version__
 from streamfx.web.commands import Command, Record, TakeSnapshot, turn
 from streamfx.web.figures import Figures
+from streamfx.web.listen_address import place_of
 from streamfx.web.pictures import PictureMaker
-from streamfx.web.place import place_of
 from streamfx.web.recorder import Recorder
 from streamfx.web.site import Site
 from streamfx.web.viewers import Viewer, Viewers
@@ -52,8 +52,8 @@ class PageSink:
         text: the output as the user wrote it, ``web:[HOST:]PORT``.
         title: what the page says is shown.
         video: format of the frames.
-        desk: where the run is changed.
-        settings: of pages.
+        desk: place where the run is changed.
+        settings: settings of pages.
         open_file: opens a file for a recording.
 
     Attributes:

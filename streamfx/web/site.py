@@ -13,8 +13,8 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 from streamfx.errors import SinkError
-from streamfx.web.gate import LIMITS, Gate, Limits
-from streamfx.web.place import Place
+from streamfx.web.connection_limits import LIMITS, Gate, Limits
+from streamfx.web.listen_address import Place
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ class Site:
     in the address that is shown; from there it goes into a cookie.
 
     Args:
-        name: of the site in messages.
-        place: where it listens.
+        name: name of the site in messages.
+        place: place where it listens.
         files: folders whose files it offers, ``index.html`` as ``/``; the first that has a name wins.
         routes: further things it answers.
         before_stop: told in the loop that the site ends, so that lasting answers (WebSockets) end.

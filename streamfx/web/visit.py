@@ -14,10 +14,9 @@ from typing import Annotated, Any, Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamfx.capture.browser import Arrivals, within
-from streamfx.config_live import LiveConfig
-from streamfx.config_serve import VisitorsConfig
-from streamfx.desk import Desk
+from streamfx.capture.live.browser import Arrivals, within
+from streamfx.config.live import LiveConfig
+from streamfx.config.serve import VisitorsConfig
 from streamfx.errors import (
     ConfigError,
     SourceLostError,
@@ -25,8 +24,9 @@ from streamfx.errors import (
     StageFailedError,
     StreamfxError,
 )
-from streamfx.report import Report
-from streamfx.serving import Camera, run_visitor
+from streamfx.run.controls import Desk
+from streamfx.run.report import Report
+from streamfx.run.visitor import Camera, run_visitor
 from streamfx.web.commands import Command, SwitchEffect, read_command, turn
 from streamfx.web.figures import Figures
 from streamfx.web.peer import Peer
@@ -72,10 +72,10 @@ class Host:
     """What a visit needs of the house.
 
     Attributes:
-        limits: for each visitor.
+        limits: limits for each visitor.
         stun: addresses of STUN servers.
         config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
-        pool: where the run is waited for; has a thread for each visitor.
+        pool: place where the run is waited for; has a thread for each visitor.
         tell: called with a line when the visitor comes, and leaves.
         lose: called when the run of a visitor ended with losses that were no fault of the visitor's.
     """

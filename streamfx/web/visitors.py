@@ -12,13 +12,13 @@ from pathlib import Path
 
 from aiohttp import WSCloseCode, web
 
-from streamfx.config_live import LiveConfig, SourceConfig
-from streamfx.config_serve import ServeConfig
-from streamfx.device import usable_cores
+from streamfx.config.live import LiveConfig, ReconnectConfig, SourceConfig
+from streamfx.config.serve import ServeConfig
+from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
-from streamfx.generate.library import list_effects
 from streamfx.generate.request import parse_effect
-from streamfx.line_limit import limited
+from streamfx.hardware.cpu import usable_cores
+from streamfx.run.log_limit import limited
 from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,13 @@ class Visitors:
             effects=(effect,),
             factor=given.factor,
             backend=given.backend,
+            device=given.device,
             threads=self._shares.threads,
             report=report,
-            source=SourceConfig(read_seconds=given.visitors.away_seconds),
+            source=SourceConfig(
+                read_seconds=given.visitors.away_seconds,
+                gap="pause",  # a browser goes on showing the last picture by itself
+                jitter_seconds=0.0,  # WebRTC has evened them out already
+                reconnect=ReconnectConfig(attempts=1),
+            ),
         )

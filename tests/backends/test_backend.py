@@ -9,19 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamfx.backends.backend import (
-    Backend,
-    CompilableEngine,
-    CompiledEngine,
-    CompileOptions,
-    Precision,
-    backends,
-    choose,
-)
+from streamfx.backends.backend import Backend, CompilableEngine, CompiledEngine, CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Array, Golden, Tolerance, check_golden, difference, spread
+from streamfx.backends.golden_check import check_golden
+from streamfx.backends.registry import NAMES, backends, choose, libraries
+from streamfx.config.loading import load_config
+from streamfx.engine.folder import Engine, read_engine, write_engine
+from streamfx.engine.golden import Array, Golden, Tolerance, difference, roundoff_of, spread
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine, write_engine
+from streamfx.hardware.cuda import Device
 from tests.engines import make_engine
 
 
@@ -31,6 +27,10 @@ class Ready:
 
     name: str
     but: str | None = None
+    chosen_on: frozenset[Device] = frozenset(Device)
+    library: str = "torch"
+    keeps_compiled: bool = False
+    compiles_each_size: bool = False
 
     def availability(self) -> str | None:
         return None
@@ -48,6 +48,10 @@ class Missing:
 
     name: str
     reason: str
+    chosen_on: frozenset[Device] = frozenset(Device)
+    library: str = "torch"
+    keeps_compiled: bool = False
+    compiles_each_size: bool = False
 
     def availability(self) -> str | None:
         return self.reason
@@ -159,7 +163,18 @@ def test_the_difference_is_counted_in_each_channels_own_spread() -> None:
 
 def test_a_channel_that_does_not_vary_has_a_spread_all_the_same() -> None:
     heads = np.stack([np.full((4, 4), value, np.float32) for value in (0, 1, -50)])
-    assert spread(heads).tolist() == pytest.approx([0.05, 0.05, 2.5])
+    assert spread(heads).tolist() == pytest.approx([0.01, 0.01, 0.5])
+
+
+def test_two_roundings_of_the_largest_value_of_a_channel_are_no_error() -> None:
+    heads = np.full((2, 2, 2), 128, np.float32)
+    heads[1] = [[0, 1], [0, 1]]
+    wrong = heads + np.array([2 / 16 + 0.128, 0.25], np.float32)[:, None, None]
+    whole, but_rounding = (difference(wrong, golden_of(heads), roundoff) for roundoff in (0, roundoff_of(11)))
+    assert (whole.rms, whole.rms_channel) == pytest.approx((0.5, 1))
+    assert (but_rounding.rms, but_rounding.rms_channel) == pytest.approx((0.5 - 2**-9, 1), rel=1e-6)
+    assert difference(wrong[:1], golden_of(heads[:1]), roundoff_of(11)).rms == pytest.approx(0.1, rel=1e-4)
+    assert difference(wrong[:1], golden_of(heads[:1])).rms == pytest.approx(0.198, rel=1e-2)
 
 
 def test_not_a_number_is_infinitely_far() -> None:
@@ -224,3 +239,15 @@ def test_an_engine_whose_golden_frame_is_not_its_own_is_refused(engine: Engine) 
     wrong = write_engine(engine.folder, engine.spec, weights=weights, golden=other, card="# Wrong\n")
     with pytest.raises(EngineMismatchError, match="compiled by eager in f32, does not give its golden heads"):
         EagerBackend().compile(wrong, CompileOptions())
+
+
+def test_each_backend_is_listed_by_the_name_it_gives_itself() -> None:
+    assert tuple(backend.name for backend in backends()) == NAMES
+    assert "torch-tensorrt" in libraries()
+
+
+def test_the_configuration_takes_every_backend_there_is() -> None:
+    for name in ("auto", *NAMES):
+        assert load_config(options={"input": "a", "output": "b", "backend": name}).backend == name
+    with pytest.raises(ConfigError, match=r"did you mean .openvino.\?.*found .opnvino."):
+        load_config(options={"input": "a", "output": "b", "backend": "opnvino"})

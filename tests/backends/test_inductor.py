@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import torch
 
-from streamfx.backends.backend import CompileOptions, DeviceEngine, Precision, backends, choose
-from streamfx.backends.cuda import Device, compiler_missing, cuda_missing
+from streamfx.backends.backend import CompileOptions, DeviceEngine, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import difference
 from streamfx.backends.inductor import InductorBackend
+from streamfx.backends.registry import backends, choose
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import difference
 from streamfx.errors import BackendUnavailableError
-from streamfx.generate.engine import Engine, read_engine
-from streamfx.gpu import Gpu
+from streamfx.hardware.cuda import Device, compiler_missing, cuda_missing
+from streamfx.hardware.nvidia import Gpu
 from tests.engines import golden_input, make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]
@@ -89,8 +90,8 @@ def test_on_a_processor_it_runs_if_asked_for_and_auto_prefers_openvino(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("streamfx.backends.cuda.gpus", lambda: ())
-    monkeypatch.setattr("streamfx.backends.cuda.compiler_missing", lambda *_: None)
+    monkeypatch.setattr("streamfx.hardware.cuda.gpus", lambda: ())
+    monkeypatch.setattr("streamfx.hardware.cuda.compiler_missing", lambda *_: None)
     assert choose("auto").name == "openvino"
     assert choose("inductor").name == "inductor"
     assert "backend tensorrt, which goes before, is not used: NVIDIA's driver knows of no GPU" in caplog.text
@@ -119,7 +120,7 @@ def test_with_a_gpu_the_order_is_tensorrt_inductor_openvino_eager(
 def test_a_gpu_that_torch_cannot_use_is_said_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("streamfx.backends.cuda.gpus", lambda: (Gpu("NVIDIA T4"),))
+    monkeypatch.setattr("streamfx.hardware.cuda.gpus", lambda: (Gpu("NVIDIA T4"),))
     spec = type("Spec", (), {"submodule_search_locations": [str(tmp_path)]})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
     assert "was built without CUDA; install its CUDA build" in (cuda_missing() or "")
@@ -161,7 +162,7 @@ def test_what_a_backend_does_not_do_is_refused(
     options: dict[str, Any],
     message: str,
 ) -> None:
-    monkeypatch.setattr("streamfx.backends.cuda.gpus", lambda: ())
+    monkeypatch.setattr("streamfx.hardware.cuda.gpus", lambda: ())
     monkeypatch.setattr("streamfx.backends.inductor._compiler_missing", lambda device: None)
     with pytest.raises(BackendUnavailableError, match=message):
         backend.compile(engine, CompileOptions(**options))

@@ -14,11 +14,11 @@ import pytest
 
 from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Array, Golden, difference
 from streamfx.backends.openvino import TOLERANCES, OpenVinoBackend, OpenVinoEngine
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine, read_engine, write_engine
+from streamfx.engine.golden import Array, Golden, difference
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine, write_engine
 from tests.engines import golden_input, make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ from pathlib import Path
 from streamfx.backends.backend import CompileOptions
 from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.backends.store import CompiledStore
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 engine = read_engine(Path(sys.argv[1]))
 OpenVinoBackend().compile(engine, CompileOptions(store=CompiledStore(Path(sys.argv[2]))))
 print("torch" in sys.modules)
@@ -265,7 +265,7 @@ def test_without_torch_the_error_names_what_needs_it(engine: Engine, monkeypatch
     monkeypatch.setattr(
         util, "find_spec", lambda name, find=util.find_spec: None if name == "torch" else find(name)
     )
-    message = "must convert engine 'tiny' once, which needs torch: pip install torch"
+    message = "engine 'tiny' once, as its folder has no graph, and that needs torch: pip install torch"
     with pytest.raises(BackendUnavailableError, match=message):
         compile_f32(engine, None)
 
@@ -288,6 +288,9 @@ def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engi
 
         def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
             return 3, *size
+
+        def file(self, _: str) -> bytes | None:
+            return None
 
         def network(self) -> torch.nn.Module:
             return Odd()

@@ -21,16 +21,16 @@ import torch
 
 from benchmarks.gpu import bare, engines, resident
 from streamfx.backends.backend import Build, CompilableEngine, CompileOptions, DeviceEngine, Precision
-from streamfx.backends.cuda import Device
-from streamfx.backends.golden import difference
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, Stored, StoreKey
 from streamfx.backends.tensorrt import TOLERANCE, TensorRtBackend, open_engine, store_key
 from streamfx.backends.tensorrt_plan import FLAVOURS, Plan, flavour_missing
 from streamfx.backends.torch_engine import TorchEngine
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import difference
 from streamfx.errors import BackendUnavailableError, EngineMismatchError
-from streamfx.generate.engine import Engine, read_engine
-from streamfx.gpu import Gpu
+from streamfx.hardware.cuda import Device
+from streamfx.hardware.nvidia import Gpu
 from tests import fake_tensorrt
 from tests.engines import golden_input, make_engine
 
@@ -426,6 +426,10 @@ class Compiling:
     engine: Engine
     builds: list[Build] = field(default_factory=list)
     name: ClassVar[str] = "tensorrt"
+    chosen_on: ClassVar[frozenset[Device]] = TensorRtBackend.chosen_on
+    library: ClassVar[str] = TensorRtBackend.library
+    keeps_compiled: ClassVar[bool] = True
+    compiles_each_size: ClassVar[bool] = True
 
     def compile(self, _: CompilableEngine, options: CompileOptions) -> TorchEngine:
         self.builds.append(options.build)
@@ -465,7 +469,7 @@ def test_a_benchmark_says_where_heads_are_not_the_golden_ones(engine: Engine) ->
 
 
 def test_what_is_missing_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfx.backends.cuda.gpus", lambda: ())
+    monkeypatch.setattr("streamfx.hardware.cuda.gpus", lambda: ())
     assert TensorRtBackend().availability() == "NVIDIA's driver knows of no GPU here"
     versions: dict[str, str] = {}
     monkeypatch.setattr("streamfx.backends.tensorrt_plan.installed", versions.get)

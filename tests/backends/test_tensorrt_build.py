@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
 from streamfx.backends.tensorrt_build import Order
-from streamfx.backends.tensorrt_process import BuildingProcess
-from streamfx.generate.engine import Engine, read_engine
+from streamfx.backends.tensorrt_builder import BuildingProcess
+from streamfx.engine.folder import Engine, read_engine
 from tests.engines import make_engine, make_inked_engine
 
 ROOT = Path(__file__).parents[2]

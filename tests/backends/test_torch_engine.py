@@ -12,9 +12,9 @@ from torch import Tensor
 
 from streamfx.backends import torch_engine
 from streamfx.backends.backend import Precision
-from streamfx.backends.golden import Golden
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.torch_engine import TorchEngine
+from streamfx.engine.golden import Golden
 
 MATRIX = np.eye(3, 4, dtype=np.float32)
 PICTURE = np.zeros((3, 4, 4), np.float32)

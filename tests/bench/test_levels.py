@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from streamfx.bench.cases import cases_of, size_of
-from streamfx.bench.levels import FRAME, LEVELS, Opened, Setup
+from streamfx.bench.end_to_end import Intervals
+from streamfx.bench.level import FRAME, Opened, Setup
+from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import BenchConfig
-from streamfx.bench.whole_way import Intervals
 from streamfx.capture.pattern import PatternSource
 from streamfx.errors import ConfigError, EngineNotFoundError, SourceOpenError
-from streamfx.run_device import MAIN_MEMORY, Place
-from streamfx.stats import Stats
+from streamfx.pipeline.stats import Stats
+from streamfx.run.placement import MAIN_MEMORY, Place
 from tests import engines, media
 from tests.bench.figures import case
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from streamfx.bench.live import here_and_free, measure_live
-from streamfx.config import load_config
-from streamfx.config_live import LiveConfig
+from streamfx.config.live import LiveConfig
+from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError
-from streamfx.frame import Frame
-from streamfx.stats import LATENCY_STAGES, Snapshot
+from streamfx.media.frame import Frame
+from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
 
 SOURCE = "test:bars?size=160x96&fps=50&frames=0&live=1"
 

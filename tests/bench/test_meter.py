@@ -13,12 +13,13 @@ from streamfx.backends.store import CompiledStore
 from streamfx.bench.far_end import read_file
 from streamfx.bench.meter import PictureMeter
 from streamfx.capture.pattern import PatternSource, nearest_stamp
-from streamfx.encode.sink import open_sink
-from streamfx.frame import Frame
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.opening import open_sink
+from streamfx.engine.folder import read_spec
+from streamfx.engine.spec import Kind
 from streamfx.generate.effect import EffectSettings, open_effect
-from streamfx.generate.engine import read_spec
 from streamfx.generate.request import Controls
-from streamfx.generate.spec import Kind
+from streamfx.media.frame import Frame
 from tests.media import make_clip, stamped_planes
 
 ENGINES = Path(__file__).parents[2] / "engines"
@@ -53,7 +54,9 @@ def test_the_number_can_be_read_after_every_shipped_effect_and_after_encoding(
         assert read == [frame.index for frame in sent], f"at factor {factor}"
         path = tmp_path / f"{factor}.mp4"
         sink = open_sink(
-            str(path), format=PatternSource("test:bars?size=320x180").format, preset="ultrafast", threads=1
+            str(path),
+            format=PatternSource("test:bars?size=320x180").format,
+            encoding=Encoding(preset="ultrafast", threads=1),
         )
         for frame in shown:
             sink.write(frame)

@@ -9,7 +9,7 @@ import pytest
 from streamfx.bench.meter import PictureMeter
 from streamfx.bench.rows import Row, Rows, growth_per_minute, memory_mib
 from streamfx.capture.pattern import PatternSource
-from streamfx.stats import Snapshot
+from streamfx.pipeline.stats import Snapshot
 
 SOURCE = PatternSource("test:bars?size=64x32&frames=0")
 

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
+from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import STAMP_LIMIT, PatternSource, read_stamp, write_stamp
-from streamfx.capture.source import open_source
 from streamfx.errors import ConfigError
 from tests.media import make_clip, stamped_planes, video_frame
 

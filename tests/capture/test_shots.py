@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from streamfx.capture.cuts import is_blank, thumbnail, unlike
 from streamfx.capture.shots import ShotSource
 from streamfx.errors import DecodeError, SourceLostError
-from streamfx.flow import Ending, Flow
-from streamfx.frame import Frame, Plane, Subsampling
-from streamfx.pipeline import Pipeline
+from streamfx.media.frame import Frame, Plane, Subsampling
+from streamfx.pipeline.flow import Ending, Flow
+from streamfx.pipeline.pipeline import Pipeline
 from tests.asserts import assert_no_stage_thread_is_left
 from tests.fakes import FakeSink, FakeSource
 from tests.scenes import FORMAT, scene_frame

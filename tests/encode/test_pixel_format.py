@@ -10,13 +10,14 @@ import av
 import numpy as np
 import pytest
 
-from streamfx.capture.file import FileSource
+from streamfx.capture.files.file import FileSource
 from streamfx.capture.pattern import PatternSource
-from streamfx.encode.plan import EncodeSettings, OutputPlan, plan_output
-from streamfx.encode.verify import verify_output
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.verify import verify_output
+from streamfx.encode.plan import OutputPlan, plan_output
 from streamfx.errors import ConfigError
-from streamfx.frame import Colour, HdrMetadata, VideoFormat
-from streamfx.notes import Converted, left_out
+from streamfx.media.frame import Colour, HdrMetadata, VideoFormat
+from streamfx.media.notes import Converted, left_out
 from tests.media import make_clip, stamped_planes
 from tests.passing import pass_file
 
@@ -28,7 +29,7 @@ def video(options: str = "", size: str = "128x72") -> VideoFormat:
 
 
 def planned(form: VideoFormat, target: str, **settings: str) -> OutputPlan:
-    return plan_output(Path(target), form, EncodeSettings(**settings))  # type: ignore[arg-type]
+    return plan_output(Path(target), form, Encoding(**settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from streamfx.backends.backend import Precision
-from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.golden import Array
 from streamfx.errors import ConfigError, FrameError
-from streamfx.frame import Frame, Plane, Subsampling
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
 from streamfx.generate.effect import EffectSettings
-from streamfx.generate.reduce import reduce_planes
+from streamfx.generate.ops.reduce.operation import reduce_planes
+from streamfx.media.frame import Frame, Plane, Subsampling
 from tests import engines
 from tests.scenes import FORMAT, scene_frame
 

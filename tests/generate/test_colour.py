@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from streamfx.errors import FrameError
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Matrix, Subsampling
-from streamfx.generate.colour import LUMA_WEIGHTS, chroma_shift, code_to_rgb, legal_codes, rgb_to_code
+from streamfx.media.colour import LUMA_WEIGHTS, chroma_shift, code_to_rgb, legal_codes, rgb_to_code
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Matrix, Subsampling
 
 
 @pytest.mark.parametrize("depth", [8, 10, 12, 16])

@@ -12,17 +12,17 @@ import pytest
 
 from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Array
 from streamfx.backends.store import CompiledStore
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import Array
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, FrameError
-from streamfx.frame import CodeRange, Colour, Frame, Matrix, Plane, Subsampling, VideoFormat
 from streamfx.generate.chain import Chain, open_chain
-from streamfx.generate.colour import code_to_rgb, rgb_to_code
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
-from streamfx.generate.engine import Engine, read_engine
-from streamfx.generate.fuse import fuse_reference
-from streamfx.generate.reduce import reduce_reference, small_size
+from streamfx.generate.ops.fuse.definition import fuse_reference
+from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
 from streamfx.generate.request import Controls, EffectRequest, parse_effect
+from streamfx.media.colour import code_to_rgb, rgb_to_code
+from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Plane, Subsampling, VideoFormat
 from tests.engines import make_engine
 
 HD = Colour(Matrix.BT709, CodeRange.LIMITED)
@@ -322,7 +322,7 @@ def test_the_request_decides_then_the_settings_then_the_engine(settings: EffectS
 
 
 def test_a_factor_the_engine_was_not_trained_for_is_refused(settings: EffectSettings) -> None:
-    with pytest.raises(ConfigError, match="engine 'tiny': factor must be 1 to 8, found 16"):
+    with pytest.raises(ConfigError, match=r"factor must be one of 1, 1\.5, 2, 3, 4, 6, 8, found 16"):
         open_effect("tiny:factor=16", settings)
 
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from streamfx.backends.backend import Precision
-from streamfx.backends.golden import Array
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import Array
 from streamfx.errors import ConfigError, FrameError
-from streamfx.frame import Frame, Subsampling
 from streamfx.generate.effect import Effect, doublings_of, open_effect
-from streamfx.generate.engine import Engine, read_engine
 from streamfx.generate.request import Controls, controls_for, parse_effect
+from streamfx.media.frame import Frame, Subsampling
 from tests.engines import make_engine
-from tests.generate.test_place import make_frame
-from tests.generate.test_seen import make_spec
+from tests.generate.ops.test_place import make_frame
+from tests.generate.test_network_input import make_spec
 
 
 class Told:

@@ -15,14 +15,14 @@ import torch
 from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
 from streamfx.backends.openvino import OpenVinoBackend
-from streamfx.frame import Subsampling
+from streamfx.engine.cost import layers_of
+from streamfx.engine.families.convert_sr import ConvertSr
+from streamfx.engine.families.yuv_style import YuvStyle
+from streamfx.engine.folder import Engine
 from streamfx.generate.effect import Effect
-from streamfx.generate.engine import Engine
-from streamfx.generate.networks.convert_sr import ConvertSr
-from streamfx.generate.networks.yuv_style import YuvStyle
-from streamfx.generate.operations import layers_of
 from streamfx.generate.request import Controls
-from tests.generate.test_place import make_frame
+from streamfx.media.frame import Subsampling
+from tests.generate.ops.test_place import make_frame
 from training.export import export, golden
 
 YUV = {"luma_width": 4, "chroma_width": 4}

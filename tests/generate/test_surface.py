@@ -12,9 +12,9 @@ from torch import Tensor
 
 from streamfx import generate
 from streamfx.errors import BackendUnavailableError, FrameError
-from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.surface import Surface
-from streamfx.generate.surface_steps import fuse_surface, place_surface, reduce_each, reduce_surface
+from streamfx.generate.ops.surfaces import fuse_surface, place_surface, reduce_each, reduce_surface
+from streamfx.media.frame import ChromaLocation, CodeRange, Subsampling
+from streamfx.media.surface import Surface
 
 
 def nv12(height: int = 16, width: int = 24, pictures: int = 1) -> Surface:

@@ -19,9 +19,9 @@ from benchmarks.gpu.cases import Cases
 from benchmarks.gpu.contenders import by_cupy, by_opencv, by_torch
 from benchmarks.gpu.kernels import defined
 from benchmarks.gpu.material import Material, material, planes_of
-from streamfx.generate.fuse import bilinear
+from streamfx.generate.ops.fuse.definition import bilinear
 from tests import fake_cuda
-from tests.generate.test_gpu_kernels import needs_triton
+from tests.generate.ops.test_gpu_kernels import needs_triton
 
 ROOT = Path(__file__).parents[2]
 

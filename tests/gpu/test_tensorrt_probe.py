@@ -16,11 +16,11 @@ from benchmarks.gpu.cases import Cases, NotHereError
 from benchmarks.gpu.pack import packed
 from benchmarks.gpu.plans import Builds
 from benchmarks.gpu.tensorrt_rtx import PLANS, Probe, measure
-from streamfx.backends.golden import Golden
-from streamfx.backends.setting import Setting
+from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt import store_key
-from streamfx.generate.engine import Engine, read_engine
-from streamfx.gpu import Gpu
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import Golden
+from streamfx.hardware.nvidia import Gpu
 from tests import fake_cuda, fake_tensorrt
 from tests.engines import make_engine
 from tests.fake_tensorrt import plan_for

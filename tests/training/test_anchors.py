@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training.anchors import forget_detail, spread, tie, wake
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 import yaml
 
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.classifier import Classifier
+from streamfx.engine.families.classifier import Classifier
+from streamfx.engine.folder import read_engine
 from tests.networks import constant_classifier
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from tests.training.test_pictures import write_pictures

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamfx.generate.networks.convert_sr import ConvertSr
+from streamfx.engine.families.convert_sr import ConvertSr
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.convert_sr import ConvertSrTrainee, engine_fields, train
 from training.convert_sr_card import card

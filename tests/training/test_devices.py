@@ -31,7 +31,7 @@ from training import classify, convert_sr, distil, paired, restore, style, super
 from training.classify_examples import open_examples
 from training.classify_options import ClassifyOptions
 from training.loop import LoopOptions
-from training.paired import PairedOptions
+from training.paired_options import PairedOptions
 from training.restore import RestoreOptions
 from training.unpaired_options import UnpairedOptions
 

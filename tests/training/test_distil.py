@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.folder import read_engine
 from tests.engines import make_engine
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main

@@ -7,7 +7,9 @@ import pytest
 from training.__main__ import COMMANDS, main
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("evaluate", "compare")])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("evaluate", "compare", "graph")]
+)
 def test_a_folder_that_cannot_name_an_engine_is_refused_before_any_step(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 from tests.engines import make_engine
 from tests.media import make_clip
 from training.__main__ import main

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 from tests.engines import make_classifier, make_engine
 from training.__main__ import main
 from training.evaluation.chosen import picture_sheet

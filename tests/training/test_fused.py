@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from streamfx.frame import ChromaLocation, CodeRange, Subsampling
-from streamfx.generate.fine_luma import fine_luma_reference
-from streamfx.generate.fuse import fuse_reference
+from streamfx.generate.ops.fuse.definition import fuse_reference
+from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.media.frame import ChromaLocation, CodeRange, Subsampling
 from training.fused import (
     FROM_YUV,
     TO_YUV,

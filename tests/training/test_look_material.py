@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.generate.colour import rgb_to_code
+from streamfx.media.colour import rgb_to_code
 from tests.media import make_clip
 from training.evaluation.camera_noise import FRAMES, change, restlessness
 from training.evaluation.material import Material, Variant, compressed, dark, noisy

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from streamfx.backends.backend import Precision
-from streamfx.backends.golden import Array
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
+from streamfx.engine.golden import Array
 from tests.engines import make_engine
 from tests.media import make_clip
 from training.__main__ import main

@@ -28,8 +28,8 @@ from streamfx.cli import main
 from streamfx.cli.parser import parse
 from streamfx.cli.progress import steps_shown
 from streamfx.cli.train import _Listener
-from streamfx.generate.engine import WEIGHTS, read_engine, read_spec
-from streamfx.generate.library import load_engine
+from streamfx.engine.folder import WEIGHTS, read_engine, read_spec
+from streamfx.engine.library import load_engine
 from training.errors import WrongOptions
 from training.operators import OPERATORS
 from training.own_look import course, plan, words
@@ -221,6 +221,22 @@ def test_there_is_a_first_engine_long_before_the_end_and_sheets_on_the_way(
     course.run(resume(request), again, clock=lambda: next(seconds))
     assert not [line for line in again.lines if line.startswith("a first engine")], "once is enough"
     assert read_spec(request.folder).version == "1.0.0"
+
+
+def test_a_picture_becomes_an_effect_that_paints_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.operators.after._SHORT_SIDE", 64)
+    toy, after_a_picture = RECIPES["pairs"], tmp_path / "recipes" / "style.yaml"
+    after_a_picture.write_text(yaml.safe_dump(toy))
+    style = write_pictures(tmp_path / "styles") / "a.png"
+    content = str(write_pictures(tmp_path / "content"))
+    few = ["--pictures", content, "--threads", "1", "--minutes", minutes(8)]
+    assert main(["train", str(style), "--name", "mine", *few]) == 0
+    assert "mine is ready" in capsys.readouterr().out
+    folder = tmp_path / "data" / "streamfx" / "engines" / "mine"
+    card = " ".join((folder / "card.md").read_text().split())
+    assert "painted in the colours and strokes of `style-picture.png`" in card
 
 
 def test_progress_tells_steps_terms_in_plain_words_and_the_time_left_at_the_pace_of_now(

@@ -11,12 +11,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.folder import read_engine
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
 from training.fused import paint
-from training.paired import PairedOptions, PairedTrainee, card, train
+from training.paired import PairedTrainee, card, train
+from training.paired_options import PairedOptions
 from training.pairs import PairFiles, Pairs, drawn, kept
 from training.pictures import Picture, find_stills
 from training.shelf import Shelf
@@ -215,8 +216,11 @@ def test_a_pair_is_made_once() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"operator": "line_and_wash"}, "give either operator, which draws partners, or partners, a folder"),
-        ({"partners": None}, "give either operator, which draws partners, or partners, a folder"),
+        (
+            {"operator": "line_and_wash"},
+            "give one of operator, which draws partners, style, a picture, and partners, a",
+        ),
+        ({"partners": None}, "give one of operator, which draws partners, style, a picture, and partners, a"),
         ({"partners": "nowhere"}, "nowhere does not exist"),
         ({"factors": {0.5: 1.0}}, "factors: factors are at least 1"),
         ({"factors": {3.0: 1.0}}, "crop 32 is no multiple of 4 times factor 3"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from tests.training import test_paired
 from training.__main__ import main
 from training.record import Record

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.generate.networks.restore import HEADS, STRIDE, Restore
+from streamfx.engine.families.restore import HEADS, STRIDE, Restore
 from tests.media import make_clip
 from training.__main__ import main
 from training.evaluation.restoration import (

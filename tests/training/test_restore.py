@@ -12,9 +12,9 @@ import pytest
 import torch
 import yaml
 
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.classifier import HEADS, STRIDE
-from streamfx.generate.networks.restore import Restore
+from streamfx.engine.families.classifier import HEADS, STRIDE
+from streamfx.engine.families.restore import Restore
+from streamfx.engine.folder import read_engine
 from tests.engines import make_engine
 from tests.networks import constant_classifier
 from tests.training.interruption import Interruption, interrupt_after

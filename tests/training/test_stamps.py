@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluation.gradients import edge_correlation, gradient_energy, magnitudes
+from training.evaluation.gradients import edge_correlation, gradient_energy, magnitudes, stretched
 from training.evaluation.stamps import Folds, folded, spectral_lock
 from training.pictures import Picture
 
@@ -26,6 +26,16 @@ def test_gradients_of_a_ramp_are_its_slope() -> None:
     ramp = np.repeat(np.arange(0, 40, 2, dtype=np.uint8)[None, :, None], 5, axis=0).repeat(3, axis=2)
     assert magnitudes(ramp) == pytest.approx(2, rel=1e-4)
     assert gradient_energy(ramp) == pytest.approx(4, rel=1e-4)
+
+
+def test_contrast_is_changed_until_the_energy_of_gradients_is_that_of_another() -> None:
+    picture = np.random.default_rng(0).integers(100, 156, (40, 40, 3), np.uint8)
+    energy = gradient_energy(picture)
+    for times in (0.5, 1, 3, 12):  # clipped at the last
+        changed = stretched(picture, times * energy)
+        assert gradient_energy(changed) == pytest.approx(times * energy, rel=0.03)
+    flat = np.full((8, 8, 3), 90, np.uint8)
+    assert np.isfinite(stretched(flat, 100.0)).all(), "nothing can be raised, and nothing fails"
 
 
 def test_edges_at_the_same_places_correlate_whatever_their_sign_and_strength() -> None:

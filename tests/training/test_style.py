@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.folder import read_engine
 from tests.training.interruption import Interruption, interrupt_after
 from training.__main__ import main
 from training.anchors import spread

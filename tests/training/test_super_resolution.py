@@ -13,10 +13,10 @@ from torch import Tensor
 
 from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.eager import EagerBackend
-from streamfx.backends.golden import Golden, difference
 from streamfx.backends.openvino import OpenVinoBackend
-from streamfx.generate.engine import read_engine
-from streamfx.generate.networks.super_resolution import SuperResolution
+from streamfx.engine.families.super_resolution import SuperResolution
+from streamfx.engine.folder import read_engine
+from streamfx.engine.golden import Golden, difference
 from tests.training.interruption import Interruption, interrupt_after
 from training.evaluation.upscaling import true_pictures
 from training.metrics import psnr_luma

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 from tests.training.interruption import Interruption, assert_same_weights, interrupt_after
 from training.__main__ import main
 from training.feed import Feed

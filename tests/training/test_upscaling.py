@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import training.evaluate
-from streamfx.generate.engine import read_engine
+from streamfx.engine.folder import read_engine
 from tests.media import make_clip
 from tests.training.test_super_resolution import toy_options
 from training.__main__ import main

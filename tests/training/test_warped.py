@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training import people_pairs, warped
 from training.operators.bulges import warp
 from training.operators.people import Person
-from training.paired import PairedOptions, card, train
+from training.paired import card, train
+from training.paired_options import PairedOptions
 from training.pairs import kept, stack
 from training.people_pairs import Scene
 from training.pictures import Picture, Still

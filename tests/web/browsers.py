@@ -15,10 +15,10 @@ import av
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from streamfx.av_planes import plane_array
 from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.encode.pixels import Packer
-from streamfx.frame import CodeRange, Plane
+from streamfx.media.av_planes import plane_array
+from streamfx.media.frame import CodeRange, Plane
 
 LIMIT_SECONDS = 60.0
 

@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 
 import streamfx
-from streamfx.report import Report
-from streamfx.stats import Snapshot
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.report import Report
 
 LIMIT_SECONDS = 60.0
 

@@ -12,12 +12,12 @@ import av
 import pytest
 
 import streamfx
-from streamfx.config import load_config
-from streamfx.config_serve import ServeConfig
-from streamfx.flow import Ending
-from streamfx.generate.library import list_effects
+from streamfx.config.loading import load_config
+from streamfx.config.serve import ServeConfig
+from streamfx.engine.library import list_effects
+from streamfx.pipeline.flow import Ending
+from streamfx.pipeline.stats import Snapshot
 from streamfx.serving import serving
-from streamfx.stats import Snapshot
 from tests.full_disk import fill
 from tests.web.browsers import Browser, browser
 from tests.web.lookers import Looker, live_with

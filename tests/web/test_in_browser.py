@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import streamfx
-from streamfx.report import Report
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.report import Report
 from tests import engines
 from tests.browser import Tab, browser, chromium
 from tests.servers import wait_until
@@ -67,7 +68,7 @@ class Run:
             self.address = address
             self._come.set()
 
-        def look(snapshot: streamfx.stats.Snapshot) -> None:
+        def look(snapshot: Snapshot) -> None:
             if self._stop.is_set() and not snapshot.stopping:
                 raise KeyboardInterrupt  # a first Ctrl-C: the run ends properly
 

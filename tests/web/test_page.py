@@ -22,11 +22,13 @@ import pytest
 
 import streamfx
 from streamfx.capture.pattern import PatternSource, read_stamp
-from streamfx.config_live import LiveConfig, WebConfig
-from streamfx.encode.several import Lane
-from streamfx.encode.sink import open_sink
+from streamfx.config.live import LiveConfig, WebConfig
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
-from streamfx.frame import Frame
+from streamfx.media.frame import Frame
+from streamfx.pipeline.fan_out import Lane
+from streamfx.pipeline.stats import Snapshot, Times
 from streamfx.web.sink import PageSink
 from tests.desks import Bench, bench
 from tests.fakes import FakeSink
@@ -55,7 +57,9 @@ def page(*effects: str, **settings: object) -> Iterator[Page]:
     with bench(*effects) as table:
 
         def open_file(path: Path) -> Any:
-            return open_sink(str(path), format=table.source.format, preset="ultrafast", overwrite=False)
+            return open_sink(
+                str(path), format=table.source.format, encoding=Encoding(preset="ultrafast", overwrite=False)
+            )
 
         config = WebConfig.model_validate({"token": False} | settings)
         sink = PageSink("web:0", "bars", table.source.format, table.desk, config, open_file)
@@ -176,7 +180,7 @@ def test_pictures_are_no_wider_than_asked_for_and_colours_are_right() -> None:
             assert abs(green - 191) < 12
             assert abs(red - 191) < 12
 
-    with page("tiny", width=80, quality=95) as shown:
+    with page("tiny", width=80, quality=2) as shown:
         go(visit(shown))
 
 
@@ -329,10 +333,10 @@ def test_figures_come_while_somebody_looks() -> None:
         go(visit(shown))
 
 
-def snapshot_of_a_run() -> streamfx.stats.Snapshot:
-    times = {"generate": streamfx.stats.Times(10, 0.02, 0.02, 0.02, 0.02, 0.02)}
+def snapshot_of_a_run() -> Snapshot:
+    times = {"generate": Times(10, 0.02, 0.02, 0.02, 0.02, 0.02)}
     drops = {"queue full, oldest dropped": 2}
-    return streamfx.stats.Snapshot(12, 10, 2, 0, None, 1.0, 10.0, None, {}, times, drops=drops)
+    return Snapshot(12, 10, 2, 0, None, 1.0, 10.0, None, {}, times, drops=drops)
 
 
 def test_a_snapshot_is_the_whole_picture_before_and_after() -> None:

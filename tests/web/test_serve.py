@@ -22,11 +22,11 @@ import pytest
 from aiortc import RTCPeerConnection
 
 from streamfx.capture.pattern import PatternSource
-from streamfx.config import load_config
-from streamfx.config_serve import ServeConfig, VisitorsConfig
+from streamfx.config.loading import load_config
+from streamfx.config.serve import ServeConfig, VisitorsConfig
 from streamfx.errors import ConfigError, FrameError, SinkError
-from streamfx.frame import Frame
 from streamfx.generate.effect import Effect
+from streamfx.media.frame import Frame
 from streamfx.serving import serving
 from streamfx.web.peer import Peer
 from streamfx.web.visitors import Shares, shares
@@ -375,7 +375,7 @@ def test_the_command_says_where_the_page_is_and_ends_well_with_ctrl_c() -> None:
 
 
 def test_without_the_libraries_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "streamfx.web.welcome", None)
+    monkeypatch.setitem(sys.modules, "streamfx.web.camera_site", None)
     with pytest.raises(ConfigError, match=r"pip install 'streamfx\[web\]'"), serving(settings()):
         pass
 

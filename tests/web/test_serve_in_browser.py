@@ -20,8 +20,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamfx.capture.pattern import write_stamp
-from streamfx.config import load_config
-from streamfx.config_serve import ServeConfig
+from streamfx.config.loading import load_config
+from streamfx.config.serve import ServeConfig
 from streamfx.serving import serving
 from tests import engines
 from tests.browser import Tab, browser, chromium

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streamfx.errors import ConfigError, SinkError
-from streamfx.web.place import Place, place_of
+from streamfx.web.listen_address import Place, place_of
 from streamfx.web.site import Site
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamfx.generate.networks.classifier import Classifier, probabilities
+from streamfx.engine.families.classifier import Classifier, probabilities
 from training.evaluation.section import Section
 from training.pictures import Picture, to_tensor
 from training.sheet import cell, sheet

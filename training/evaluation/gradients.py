@@ -12,6 +12,9 @@ from training.pictures import Picture
 
 Real = NDArray[np.float32]
 
+_STRETCHES = 6
+_MOST_CONTRAST = 50.0
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -30,6 +33,17 @@ def gradient_energy(picture: Picture) -> float:
     """Mean squared step between neighbouring pixels of the luma, in squared code values."""
     values = luma(picture)
     return float(np.square(np.diff(values, axis=0)).mean() + np.square(np.diff(values, axis=1)).mean())
+
+
+def stretched(picture: Picture, energy: float) -> Picture:
+    """The picture with contrast around middle grey changed until its gradient energy is `energy`, or as near
+    as clipping lets it come."""
+    away = picture.astype(np.float32) - 128
+    contrast, found = 1.0, picture
+    for _ in range(_STRETCHES):
+        contrast *= min(float(np.sqrt(energy / max(gradient_energy(found), 1e-6))), _MOST_CONTRAST / contrast)
+        found = np.asarray((128 + np.float32(contrast) * away).clip(0, 255).round(), np.uint8)
+    return found
 
 
 def edge_correlation(picture: Picture, source: Picture) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from training import losses, metrics
 from training.evaluation.camera_noise import restlessness
-from training.evaluation.gradients import edge_correlation, gradient_energy
+from training.evaluation.gradients import edge_correlation, gradient_energy, stretched
 from training.evaluation.material import Material
 from training.evaluation.people import Witness, kept
 from training.evaluation.stamps import Folds, spectral_lock
@@ -218,8 +218,10 @@ def nearness(output: Picture, drawn: Picture) -> Mapping[str, float]:
 def _add_steadiness(
     figures: Mapping[Key, dict[str, float]], method: Method, factors: Sequence[float], scenes: Scenes
 ) -> None:
-    """Warping error beyond the source's, mean of the clips, and restlessness in noise."""
+    """Warping error beyond the source's, mean of the clips, that of contrast alone, and restlessness in
+    noise."""
     beyond: dict[float, list[float]] = {}
+    contrast: dict[float, list[float]] = {}
     own = []
     for clip in scenes.clips:
         frames = clip.read(scenes.seed)
@@ -227,8 +229,12 @@ def _add_steadiness(
         motions = [motion(before, now) for before, now in pairwise(sources)]
         own.append(warping_error(sources, motions))
         for factor in factors:
-            error = warping_error(method.clip(frames, factor), motions)
-            beyond.setdefault(factor, []).append(error - own[-1])
+            outputs = method.clip(frames, factor)
+            beyond.setdefault(factor, []).append(warping_error(outputs, motions) - own[-1])
+            alike = [
+                stretched(source, gradient_energy(out)) for source, out in zip(sources, outputs, strict=True)
+            ]
+            contrast.setdefault(factor, []).append(warping_error(alike, motions) - own[-1])
         log.info("judged clip %s", clip.name)
     still = [frame for material in scenes.still for frame in material.read(scenes.seed)]
     restless = restlessness(method.clip, factors, still, scenes.seed)
@@ -236,4 +242,5 @@ def _add_steadiness(
     for factor in factors:
         mine = figures["engine", factor]
         mine["warping error"] = float(np.mean(beyond[factor]))
+        mine["of contrast"] = float(np.mean(contrast[factor]))
         mine |= {noise: ratio for (noise, at), ratio in restless.items() if at == factor}

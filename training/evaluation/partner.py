@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamfx.generate.engine import Engine
-from streamfx.generate.networks.build import FAMILIES
+from streamfx.engine.families.build import FAMILIES
+from streamfx.engine.folder import Engine
 from training import losses, metrics
 from training.evaluation.chosen import pictures_of, to_size
 from training.evaluation.runner import Runner

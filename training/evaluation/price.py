@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from streamfx.backends.backend import CompileOptions, choose
-from streamfx.generate.colour import both_ways
-from streamfx.generate.engine import Engine, read_engine
-from streamfx.generate.networks.build import FAMILIES
-from streamfx.generate.seen import Noise, see
+from streamfx.backends.backend import CompileOptions
+from streamfx.backends.registry import choose
+from streamfx.engine.families.build import FAMILIES
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.generate.network_input import Noise, see
+from streamfx.media.colour import both_ways
 from training.evaluation.section import Section
 from training.evaluation.video import COLOUR, to_video
 from training.export import export, golden, network_fields

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision, choose
-from streamfx.backends.golden import Array
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Planes, Subsampling
+from streamfx.backends.backend import CompiledEngine, CompileOptions, Precision
+from streamfx.backends.registry import choose
+from streamfx.engine.folder import Engine, read_engine
+from streamfx.engine.golden import Array
 from streamfx.generate.effect import Effect
-from streamfx.generate.engine import Engine, read_engine
 from streamfx.generate.request import Controls
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Planes, Subsampling
 from training.evaluation.video import from_video, to_video
 from training.fused import FROM_YUV, TO_YUV
 from training.pictures import Picture

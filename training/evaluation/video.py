@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Planes, Subsampling
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Planes, Subsampling
 from training.fused import FROM_YUV, TO_YUV
 from training.pictures import Picture
 

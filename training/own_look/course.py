@@ -13,8 +13,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from streamfx.generate.engine import Engine
-from streamfx.generate.networks.warp_mask import FINE, WarpMask
+from streamfx.engine.families.warp_mask import FINE, WarpMask
+from streamfx.engine.folder import Engine
 from training import checkpoint
 from training.export import export, golden
 from training.own_look.job import Job, finish

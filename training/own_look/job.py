@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from streamfx.device import cpu
+from streamfx.hardware.cpu import cpu
 from training import checkpoint
 from training.errors import WrongOptions
 from training.operators import OPERATORS
 from training.own_look import plan
 from training.own_look.recipe import TRAININGS, Recipe, Training, read_recipe, started
 from training.own_look.request import JOB_FILE, LEAST_PAIRS, LEAST_PICTURES, STARTER, Request
+from training.paired_options import PairedOptions
 from training.pairs import PairFiles
 from training.pictures import find_stills, read_still
 
@@ -117,9 +118,8 @@ def _begun(request: Request, say: Callable[[str], None]) -> Job:
     say("looking how fast this machine is: half a minute or so")
     found = plan.paces(recipe, training, settings)
     prepared = 0.0
-    if request.operator is not None:
-        operator = OPERATORS[request.operator]
-        prepared = plan.drawing_seconds(operator, nominal.square, nominal.squares)
+    if isinstance(nominal, PairedOptions) and (draw := nominal.draws()) is not None:
+        prepared = plan.drawing_seconds(draw, nominal.square, nominal.squares)
     settings |= plan.lengths(recipe, found, 60 * request.minutes, prepared)
     settings["loop"] |= {"checkpoint_every": max(1, round(_CHECKPOINT_SECONDS / min(found.values())))}
     options = _validated(training, settings)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from streamfx.generate.networks.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training.fused import paint
 from training.own_look.request import STARTER
 from training.pictures import Picture, read_still, to_picture, to_short_side, to_tensor

@@ -11,13 +11,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from streamfx.generate.engine import WEIGHTS, read_engine
-from streamfx.generate.library import find_engines, shipped_folders
+from streamfx.engine.folder import WEIGHTS, read_engine
+from streamfx.engine.library import find_engines, shipped_folders
 from training import paired, style
 from training.card import style_card
 from training.export import style_fields
 from training.options import NetworkOptions, StyleOptions
-from training.paired import PairedOptions
+from training.paired_options import PairedOptions
 
 FOLDER = Path(__file__).parent / "recipes"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from streamfx.generate.spec import Name
+from streamfx.engine.spec import Name
 from training.errors import WrongOptions
 
 STARTER = Path(__file__).parents[1] / "starter"

@@ -1,0 +1,179 @@
+"""In memory: the network alone, and reduce, network and fuse, on frames that are there already.
+
+Where a device keeps frames between decoder and encoder, they are there in its own memory: ``on_device.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from streamfx.backends.backend import Build, CompiledEngine, DeviceEngine, Precision
+from streamfx.bench.level import FRAME, Opened, Setup, ran_of
+from streamfx.capture.opening import open_source
+from streamfx.errors import ConfigError
+from streamfx.generate.effect import Effect, EffectSettings, open_effect
+from streamfx.media.frame import Frame
+from streamfx.pipeline.stats import Stats
+from streamfx.run.placement import Place
+
+_PICTURES = 4  # in turns, so that no picture is in the cache from the time before
+_MODEL = (
+    "the calls of the compiled network that a frame needs, from and to main memory, one frame at a time with "
+    "all threads; not the way from the frame to its input and back"
+)
+_RESIDENT = (
+    "reduce, network and fuse, from and to full-size planes in main memory, one frame at a time with all "
+    "threads; neither decoding nor encoding"
+)
+
+
+class _Loop:
+    """Does the work of one frame after the other, and begins again with the first."""
+
+    most_frames: int | None = None
+
+    def __init__(
+        self, includes: str, effect: Effect, threads: int, works: Sequence[Callable[[], object]], place: Place
+    ) -> None:
+        self.includes, self.ran = includes, ran_of(effect.compiled, threads=threads)
+        self._effect, self._works, self._place = effect, works, place
+
+    def run(self, frames: int, stats: Stats) -> float:
+        self._works[-1]()  # what ran in between has filled the caches with what is its own
+        self._effect.measure = stats.add
+        whole_seconds = 0.0
+        for number in range(frames):
+            begun = time.perf_counter()
+            self._works[number % len(self._works)]()
+            seconds = time.perf_counter() - begun
+            stats.add(FRAME, seconds)
+            whole_seconds += seconds
+        self._effect.measure = None
+        return whole_seconds
+
+    def device_memory_bytes(self) -> int | None:
+        residence = self._place.residence
+        return None if residence is None else residence.peak_bytes()
+
+
+@contextmanager
+def open_resident(setup: Setup, place: Place) -> Iterator[Opened]:
+    """Give what measures reduce, network and fuse: on the device, if the effect can stay there."""
+    with _opened(setup, place, stays=True) as (effect, pictures):
+        if place.residence is not None and effect.on_device is not None:
+            from streamfx.bench.device_memory import frames_on_device
+
+            yield frames_on_device(effect, place.residence, pictures)
+        else:
+            works = [partial(effect.process, picture) for picture in pictures]
+            yield _Loop(_RESIDENT, effect, setup.threads, works, place)
+
+
+@contextmanager
+def open_model(setup: Setup, place: Place) -> Iterator[Opened]:
+    """Give what measures the network alone: the calls that the frames make, written down and made again.
+
+    Raises:
+        ConfigError: the frames make none.
+    """
+    with _opened(setup, place, stays=False) as (effect, pictures):
+        recorders = []
+        for picture in pictures:
+            recorders.append(_Recorder(effect.compiled))
+            replace(effect, compiled=recorders[-1]).process(picture)
+            if not recorders[-1].calls:
+                raise ConfigError(f"effect {setup.case.effect!r} at strength 0 never calls its network")
+        compiled, residence = effect.compiled, place.residence
+        if residence is not None and isinstance(compiled, DeviceEngine):
+            from streamfx.bench.device_memory import calls_on_device
+            from streamfx.generate.gpu.network_call import DeviceCall
+
+            lane = residence.work
+            frames = [
+                [DeviceCall(compiled, lane, *call.args, **call.keywords) for call in recorder.calls]
+                for recorder in recorders
+            ]
+            yield calls_on_device(compiled, residence, frames)
+        else:
+            works = [recorder.repeat for recorder in recorders]
+            yield _Loop(_MODEL, effect, setup.threads, works, place)
+
+
+class _Recorder:
+    """Stands before a compiled engine, and can make the calls again that went through it."""
+
+    def __init__(self, compiled: CompiledEngine) -> None:
+        self._compiled = compiled
+        self.calls: list[partial[Any]] = []
+
+    @property
+    def backend(self) -> str:
+        return self._compiled.backend
+
+    @property
+    def precision(self) -> Precision:
+        return self._compiled.precision
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.calls.append(partial(self._compiled, *arguments, **named))
+        return self.calls[-1]()
+
+    def repeat(self) -> None:
+        for call in self.calls:
+            call()
+
+    def warm_up(self, *arguments: Any, **named: Any) -> None:
+        self._compiled.warm_up(*arguments, **named)
+
+    def close(self) -> None:
+        """Leave it to the effect that the engine belongs to."""
+
+
+@contextmanager
+def _opened(setup: Setup, place: Place, *, stays: bool) -> Iterator[tuple[Effect, list[Frame]]]:
+    """Give the effect, ready for the first frame, and a few frames in main memory.
+
+    Args:
+        setup: setup of the case.
+        place: place where networks run.
+        stays: whether frames are to stay there, too, as far as the effect can do with that.
+    """
+    case = setup.case
+    pictures = _pictures(setup)
+    video = pictures[0].format
+    if stays and place.residence is not None:
+        from streamfx.encode.gpu_encode import device_format
+
+        place.residence.interleaved = device_format(video) is not None  # as decoders of GPUs would give them
+    settings = EffectSettings(
+        case.backend,
+        Precision(case.precision),
+        case.factor,
+        setup.threads,
+        device=place.device,
+        build=Build.WAIT,  # else what is measured is what runs meanwhile
+        home=place.home(video) if stays else None,
+    )
+    effect = open_effect(case.effect, settings)
+    try:
+        effect.warm_up(video)
+        yield effect, pictures
+    finally:
+        effect.close()
+
+
+def _pictures(setup: Setup) -> list[Frame]:
+    source = open_source(setup.clip or f"test:bars?size={setup.case.size}", threads=setup.threads)
+    try:
+        found = [source.read() for _ in range(_PICTURES)]
+    finally:
+        source.close()
+    pictures = [picture for picture in found if picture is not None]
+    if not pictures:
+        raise ConfigError(f"{source.name} has no frames")
+    return pictures

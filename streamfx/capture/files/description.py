@@ -1,0 +1,71 @@
+"""What a video file says of its pictures, and what the first of them shows."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from av import VideoFrame
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from streamfx.capture.files.preparation import Prepared
+from streamfx.capture.planar import Planarizer, colour_of
+from streamfx.capture.side_data import hdr_metadata
+from streamfx.media.frame import VideoFormat
+
+_BOTTOM_FIRST = (3, 4)  # FFmpeg's AV_FIELD_BB and AV_FIELD_TB: what is shown first
+
+
+def describe(
+    container: InputContainer,
+    video: VideoStream,
+    first: VideoFrame,
+    planarizer: Planarizer,
+    prepared: Prepared,
+    *,
+    alpha: bool = False,
+) -> VideoFormat:
+    """Return what all frames of a file have in common.
+
+    Args:
+        container: the open file.
+        video: whose pictures are read.
+        first: the first picture, as it came out of decoding and preparation.
+        planarizer: made for it.
+        prepared: what pictures passed through.
+        alpha: whether alpha is kept.
+    """
+    time_base = video.time_base or first.time_base
+    assert time_base is not None
+    layout = planarizer.layout
+    rate_fps = video.average_rate or video.guessed_rate or None
+    duration_seconds = float(video.duration * time_base) if video.duration else None
+    if duration_seconds is None and container.duration:
+        duration_seconds = container.duration / 1_000_000
+    return VideoFormat(
+        size=planarizer.size,
+        subsampling=layout.subsampling,
+        depth=layout.depth,
+        colour=colour_of(first, video.codec_context.name),
+        time_base=time_base,
+        rate_fps=rate_fps if rate_fps and rate_fps <= 1 / time_base else None,
+        sample_aspect_ratio=_pixel_shape(video, prepared),
+        rotation_degrees=0 if prepared.turned else round(first.rotation / 90) * 90,
+        frame_count=video.frames or None,
+        duration_seconds=duration_seconds,
+        hdr=hdr_metadata(first),
+        top_field_first=_top_field_first(first, video),
+        alpha=alpha,
+    )
+
+
+def _pixel_shape(video: VideoStream, prepared: Prepared) -> Fraction | None:
+    shape = video.sample_aspect_ratio or None
+    return 1 / shape if shape is not None and prepared.exchanges_sides else shape
+
+
+def _top_field_first(first: VideoFrame, video: VideoStream) -> bool | None:
+    """Return which field of interlaced pictures comes first; None for whole pictures."""
+    if not first.interlaced_frame:
+        return None
+    return video.codec_context.field_order not in _BOTTOM_FIRST

@@ -1,0 +1,1 @@
+"""Live sources: over a connection that may be lost, or a device."""

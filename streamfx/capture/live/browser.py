@@ -1,0 +1,177 @@
+"""A visitor's camera as a source: pictures that another thread has received and hands over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from streamfx.capture.live.connection import Arrival, Connection, PictureArrived
+from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.live.source import LiveSource
+from streamfx.errors import ConfigError, SourceLostError, SourceOpenError
+from streamfx.media.frame import CodeRange, Matrix, Subsampling, VideoFormat
+from streamfx.media.frame_queue import FrameQueue, Policy
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.stream import Stream
+
+_WAITING = 4  # the receiving thread takes them at once
+_DECODED_PIXELS = 3840 * 2160  # pictures up to there are scaled down, whatever is allowed
+
+
+class Arrivals:
+    """Where the thread of the connection puts pictures; it never waits. Give it to one source."""
+
+    def __init__(self) -> None:
+        self.queue = FrameQueue[PictureArrived](_WAITING, Policy.DROP_OLDEST)
+        self.joined = False  # whether they were waited for once
+
+    def put(self, picture: VideoFrame) -> None:
+        """Hand a picture over, which must not be changed afterwards. Safe from any thread."""
+        self.queue.put(PictureArrived(picture, time.monotonic_ns()))
+
+    def end(self) -> None:
+        """Say that nothing more comes: the source ends after what waits. Safe from any thread, and twice."""
+        self.queue.close()
+
+
+def open_browser(
+    name: str,
+    arrivals: Arrivals,
+    settings: LiveSettings,
+    *,
+    size: tuple[int, int] | None = None,
+    largest: tuple[int, int] | None = None,
+    rate_fps: Fraction | None = None,
+) -> LiveSource:
+    """Return the camera of a visitor's browser, received through WebRTC by whoever fills ``arrivals``.
+
+    A browser begins with small pictures and changes their size with the connection, so the size is the one
+    that the camera is said to have; pictures of another size are scaled into it.
+
+    Args:
+        name: name for messages and the report.
+        arrivals: the pictures.
+        settings: time limits and more.
+        size: (height, width) of the camera's pictures; None: that of the first one that comes.
+        largest: (height, width) that frames have at most, turned either way; None: no limit.
+        rate_fps: rate of the camera; None when not known.
+
+    Raises:
+        ConfigError: options are set, and a browser's camera has none.
+        SourceOpenError: no picture came in time.
+    """
+    if settings.options:
+        raise ConfigError(f"{name}: a browser's camera has no options; leave out the setting source.options")
+    most_pixels = None if largest is None else max(_DECODED_PIXELS, largest[0] * largest[1])
+
+    def connect() -> Connection:
+        return BrowserConnection(name, arrivals, settings, rate_fps, most_pixels)
+
+    def expected(first: VideoFormat) -> VideoFormat:
+        colour = first.colour
+        if colour.matrix is Matrix.UNKNOWN:  # WebRTC leaves it out, and means BT.601 whatever the size
+            colour = replace(colour, matrix=Matrix.SMPTE170M)
+        if colour.code_range is CodeRange.UNKNOWN:
+            colour = replace(colour, code_range=CodeRange.LIMITED)
+        return replace(
+            first,
+            size=within(size or first.size, largest),
+            subsampling=Subsampling.YUV420,  # what every browser sends
+            depth=8,
+            colour=colour,
+        )
+
+    return LiveSource(name, connect, settings, expected=expected, close_waits=arrivals.queue.cancel)
+
+
+class BrowserConnection:
+    """Pictures of a browser for as long as they come; see ``Connection``.
+
+    Only its page can bring a browser back that went away: after the first time, a connection is what has come
+    already.
+
+    Args:
+        name: name for messages.
+        arrivals: the pictures.
+        settings: time limits.
+        rate_fps: rate of the camera; None when not known.
+        most_pixels: most pixels that a picture may have; None: no limit.
+
+    Raises:
+        SourceOpenError: no picture came in time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arrivals: Arrivals,
+        settings: LiveSettings,
+        rate_fps: Fraction | None,
+        most_pixels: int | None,
+    ) -> None:
+        self.rate_fps, self.codec, self.finite = rate_fps, "", False
+        self.sample_aspect_ratio: Fraction | None = None
+        self.others: list[Stream] = []
+        self.notes: list[str] = []
+        self._name, self._queue, self._most_pixels = name, arrivals.queue, most_pixels
+        self._wait_seconds = settings.read_seconds
+        again, arrivals.joined = arrivals.joined, True
+        try:
+            self._first = self._queue.get(0.0 if again else self._wait_seconds)
+        except TimeoutError as error:
+            nothing = f"no picture came in {self._wait_seconds:g} s"
+            why = self._silence() if again else f"{name}: connected, but {nothing}"
+            raise SourceOpenError(why) from error
+        if self._first is None:
+            raise SourceOpenError(f"{name}: it left before a picture came")
+
+    def receive(self) -> Sequence[Arrival] | None:
+        """Return the next picture; None when the browser has ended the connection.
+
+        Raises:
+            SourceLostError: nothing came for too long.
+            SourceOpenError: a picture is larger than is allowed.
+        """
+        arrived, self._first = self._first, None
+        if arrived is None:
+            try:
+                arrived = self._queue.get(self._wait_seconds)
+            except TimeoutError as error:
+                raise SourceLostError(self._silence()) from error
+        if arrived is None:
+            return None
+        self._check(arrived.picture)
+        return [arrived]
+
+    def close(self) -> None:
+        """Do nothing: whoever fills the arrivals ends them."""
+
+    def _silence(self) -> str:
+        return f"{self._name}: no picture came for {self._wait_seconds:g} s; was the camera taken away?"
+
+    def _check(self, picture: VideoFrame) -> None:
+        """Refuse pictures that are too large even to be scaled down: a browser may send what it likes."""
+        if self._most_pixels is not None and picture.width * picture.height > self._most_pixels:
+            raise SourceOpenError(
+                f"{self._name}: a picture of {picture.width}x{picture.height} came, larger than is allowed"
+            )
+
+
+def within(size: tuple[int, int], largest: tuple[int, int] | None) -> tuple[int, int]:
+    """Return (height, width) reduced to the largest that is allowed, whichever way a picture is turned; even.
+
+    Example:
+        >>> within((2560, 1440), (720, 1280)), within((97, 161), (720, 1280)), within((97, 161), None)
+        ((1280, 720), (96, 160), (97, 161))
+    """
+    if largest is None:
+        return size
+    (short, long), (least, most) = sorted(largest), sorted(size)
+    scale = min(1.0, short / least, long / most)
+    height, width = (max(round(side * scale / 2) * 2, 2) for side in size)
+    return height, width

@@ -1,0 +1,69 @@
+"""Absences: the account of when a source was away, for how long and why."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Absence:
+    """One time that a source was away; ``seconds`` and ``repeated`` grow until it is back.
+
+    Attributes:
+        at_seconds: time of the output at which it began.
+        began_at: beginning in the monotonic clock, seconds.
+        reason: why, in words.
+        seconds: time for which it has lasted.
+        repeated: pictures that stood in meanwhile.
+    """
+
+    at_seconds: float
+    began_at: float
+    reason: str
+    seconds: float = 0.0
+    repeated: int = 0
+
+
+class Absences:
+    """Notes when a source is away and when it is back. Used by one thread.
+
+    Args:
+        name: name of the source, for the log.
+
+    Attributes:
+        all: outages so far, the one that goes on included.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.all: list[Absence] = []
+        self._name = name
+        self._now: Absence | None = None
+
+    def gone(self, at_seconds: float, reason: str) -> Absence:
+        """Return the absence that goes on, brought up to date; it begins now if there is none.
+
+        Args:
+            at_seconds: time of the output.
+            reason: reason for one that begins.
+        """
+        if self._now is None:
+            self._now = Absence(at_seconds, time.monotonic(), reason)
+            self.all.append(self._now)
+        self._now.seconds = time.monotonic() - self._now.began_at
+        return self._now
+
+    def back(self) -> None:
+        """End the absence, if there is one: the source is back."""
+        if self._now is not None:
+            self.end()
+            log.info("%s: back after %.1f s", self._name, self.all[-1].seconds)
+
+    def end(self) -> None:
+        """Close the account of an absence that went on to the end of the run."""
+        if self._now is not None:
+            self._now.seconds = time.monotonic() - self._now.began_at
+        self._now = None

@@ -1,0 +1,1 @@
+"""Configuration: YAML, overrides and options in, typed and closed models out."""

@@ -1,0 +1,111 @@
+"""Configuration of ``streamfx transcode``: what `streamfx.transcode` takes and every report of it stores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from streamfx.config.option import Option
+from streamfx.config.run import EncodedRunConfig
+from streamfx.config.values import CLOSED, Build, Count, Deinterlace, FileName, Seconds, Speed, Text
+from streamfx.encode.encoding import Encoding
+from streamfx.media.addresses import without_credentials
+
+
+class LimitsConfig(BaseModel):
+    """When to give up."""
+
+    model_config = CLOSED
+
+    frames: Count | None = Field(
+        default=None, description="number of frames of the source to stop after; no limit by default"
+    )
+    decode_failures_in_a_row: Count = Field(
+        default=50, description="number of broken frames in a row to give up at"
+    )
+    decode_failures: Count | None = Field(
+        default=1000, description="number of broken frames altogether to give up at; null: no limit"
+    )
+    read_seconds: Seconds | None = Field(
+        default=60.0,
+        description="longest time without anything from the source, in seconds, before the run gives up",
+    )
+
+
+class QueueConfig(BaseModel):
+    """The bounded queues between the stages."""
+
+    model_config = CLOSED
+
+    policy: Literal["auto", "wait", "drop_oldest", "drop_newest"] = Field(
+        default="auto",
+        description="policy of a full capture queue: wait, drop_oldest, drop_newest; auto: drop_oldest for "
+        "a live source, else wait",
+    )
+    capture: Count | None = Field(
+        default=None,
+        description="most frames that wait for generate; what suits source and workers by default",
+    )
+    encode: Count | None = Field(
+        default=None, description="most frames begun and not yet encoded; what suits the workers by default"
+    )
+
+
+class TranscodeConfig(EncodedRunConfig):
+    """Everything that ``streamfx transcode`` can be told."""
+
+    input: FileName = Field(
+        description="source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png), "
+        "test:bars"
+    )
+    output: FileName = Field(
+        description="output: a video file (its ending picks the container), pictures, or null:"
+    )
+    speed: Annotated[Speed, Option("speed", "N")] = Field(
+        default=1.0, description="speed to reach, in times of real time, for the factor auto"
+    )
+    build: Build = Field(
+        default="wait",
+        description="conduct while TensorRT builds a plan: wait, or background (something slower runs)",
+    )
+    deinterlace: Annotated[Deinterlace, Option("encoding", "HOW")] = Field(
+        default="auto",
+        description="deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of all)",
+    )
+    pixel_format: Annotated[Text | None, Option("encoding", "NAME")] = Field(
+        default=None,
+        description="pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by default",
+    )
+    workers: Count | None = Field(
+        default=None, description="number of frames generated at a time; what is fastest by default"
+    )
+    strict: Annotated[bool, Option("encoding", switch_off=True)] = Field(
+        default=False, description="refusal of an output that would lack something of the source"
+    )
+    resume: Annotated[bool, Option("run", switch_off=True)] = Field(
+        default=False,
+        description="work in segments that survive a crash, after those that an earlier run finished",
+    )
+    segment_seconds: Seconds = Field(
+        default=10.0,
+        description="least length of a segment, in seconds, for resume; key frames and cuts end one",
+    )
+    queue: QueueConfig = Field(default_factory=QueueConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the output is encoded."""
+        return replace(super().encoding, pixel_format=self.pixel_format)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What to write, as in the configuration of a live run."""
+        return (self.output,)
+
+    def without_credentials(self) -> TranscodeConfig:
+        """Return the configuration as it may be stored and shown."""
+        shown = {"input": without_credentials(self.input), "output": without_credentials(self.output)}
+        return self.model_copy(update=shown)

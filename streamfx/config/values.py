@@ -1,0 +1,92 @@
+"""Values of settings: what each kind takes, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, Strict, WithJsonSchema
+
+from streamfx.backends.registry import NAMES
+from streamfx.engine.factors import FACTORS, check_factor
+from streamfx.media.paths import printable
+
+
+def _check_factor(value: object) -> int | float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    try:
+        return check_factor(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("must be one of", "must be 'auto' or one of")) from error
+
+
+Factor = Annotated[
+    int | float | Literal["auto"], PlainValidator(_check_factor), WithJsonSchema({"enum": ["auto", *FACTORS]})
+]
+
+
+def _check_speed(value: object) -> float:
+    """Return how many times real time ``2``, ``1.5`` or ``2x`` is."""
+    try:
+        number = float(value.removesuffix("x")) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 1000:
+        raise ValueError("must be how many times faster than real time, 2 or 2x for instance")
+    return float(number)
+
+
+Speed = Annotated[
+    float, PlainValidator(_check_speed), WithJsonSchema({"type": ["number", "string"], "default": 1.0})
+]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def check_file_name(value: object) -> str:
+    """Return the name of a file: any text, also with bytes that are no UTF-8, which pydantic would refuse.
+
+    Raises:
+        ValueError: it is none, or empty.
+    """
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+FileName = Annotated[
+    str,
+    PlainValidator(check_file_name),
+    PlainSerializer(printable, when_used="json"),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+if TYPE_CHECKING:
+    Backend = str
+else:  # a type checker cannot know them; pydantic and the JSON schema do
+    Backend = Literal[("auto", *reversed(NAMES))]
+_DEVICES = r"^(auto|cpu|cuda(:[0-9]{1,2})?)$"
+
+
+def check_device(value: object) -> str:
+    """Return the name of a device as a user gives it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or not re.match(_DEVICES, value):
+        raise ValueError("must be auto, cpu, cuda, or cuda:N for the Nth GPU, counted from 0")
+    return value
+
+
+DeviceName = Annotated[
+    str, PlainValidator(check_device), WithJsonSchema({"type": "string", "pattern": _DEVICES})
+]
+Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
+Build = Literal["wait", "background"]
+Quality = Annotated[int, Field(ge=0, le=100)]
+Texts = Annotated[tuple[Text, ...], Strict(False)]
+CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)

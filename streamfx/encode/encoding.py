@@ -1,0 +1,28 @@
+"""How an output is encoded: what a user may choose, handed whole to `streamfx.encode.opening.open_sink`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How an output is encoded; None is the codec's default, or the video's own.
+
+    Attributes:
+        codec: h264, hevc, av1, vp9, ffv1, prores, …; None: what suits the container and the video.
+        preset: a name of the codec's presets.
+        quality: a number on the codec's quality scale (CRF for most); smaller is better.
+        threads: encoder threads; None: the encoder chooses.
+        pixel_format: FFmpeg's name of a format to convert to, such as yuv420p; may lose detail.
+        options: further options for the encoder, as FFmpeg spells them.
+        overwrite: whether a file of that name may be replaced (once the new one is complete).
+    """
+
+    codec: str | None = None
+    preset: str | None = None
+    quality: int | None = None
+    threads: int | None = None
+    pixel_format: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    overwrite: bool = True

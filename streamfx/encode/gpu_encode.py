@@ -1,0 +1,106 @@
+"""Encode on a device: pictures handed to NVIDIA's encoder where they are, through DLPack and PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import av
+from av import VideoFrame
+from av.codec.hwaccel import HWAccel
+from av.video.frame import CudaContext
+from av.video.stream import VideoStream
+
+from streamfx.encode.pixels import Packer
+from streamfx.errors import SinkError
+from streamfx.gpu.layout import Form
+from streamfx.gpu.pool import Held
+from streamfx.gpu.streams import Lane
+from streamfx.gpu.transfer import Residence, held_of
+from streamfx.media.av_planes import planar_name
+from streamfx.media.frame import CodeRange, Frame, VideoFormat
+from streamfx.media.surface import Surface
+
+
+class DevicePacker:
+    """Makes AVFrames of frames on a device, without a copy.
+
+    Each frame stays held, and so its place in the ring, until the encoder has returned its packet: encoders
+    look ahead, and read their input until then.
+
+    Args:
+        residence: place where the frames are.
+        video: format of the frames.
+        pix_fmt: FFmpeg's name of the format the encoder takes: nv12 or p010le.
+        code_range: the range the encoder takes; that of the frames.
+    """
+
+    def __init__(self, residence: Residence, video: VideoFormat, pix_fmt: str, code_range: CodeRange) -> None:
+        self._device = residence.device
+        self._labels, self._pix_fmt = Packer(video, pix_fmt, code_range), pix_fmt
+        self._lane = Lane(self._device, "encode")
+        self._context = CudaContext(cuda_stream=self._lane.handle) if self._lane.handle else None
+        self._held: dict[int, Held] = {}
+
+    @property
+    def hwaccel(self) -> HWAccel | None:
+        """What to open the encoder with."""
+        # The context that torch uses, so that the encoder finds the frames in it.
+        return HWAccel("cuda", device="0", options={"primary_ctx": "1"}) if self._context else None
+
+    @property
+    def held(self) -> int:
+        """How many frames the encoder has and has not returned."""
+        return len(self._held)
+
+    def pack(self, frame: Frame) -> VideoFrame:
+        """Return ``frame`` as the encoder wants it, with its time and colour tags.
+
+        Raises:
+            SinkError: the frame is not of the format the output was opened with.
+        """
+        self._labels.check(frame)
+        held = held_of(frame)
+        if (found := pixel_format(held.surface)) != self._pix_fmt:
+            raise SinkError(f"frame {frame.index} is {found}; the output was opened for {self._pix_fmt}")
+        picture = picture_of(held.surface, self._context, self._lane.handle)
+        self._labels.tag(picture)
+        self._held[frame.pts] = held
+        return self._labels.timed(picture, frame)
+
+    def returned(self, packets: Sequence[av.Packet[VideoStream]]) -> None:
+        """Let go of the frames that the packets are made of."""
+        for packet in packets:
+            if packet.pts is not None:
+                self._held.pop(packet.pts, None)
+
+
+def pixel_format(surface: Surface) -> str:
+    """Return FFmpeg's name of how a surface lies."""
+    if surface.paired:
+        return {8: "nv12", 10: "p010le"}.get(surface.depth, "p016le")
+    return planar_name(surface.subsampling, surface.depth)
+
+
+def picture_of(surface: Surface, context: CudaContext | None = None, stream: int | None = None) -> VideoFrame:
+    """Return a surface as an AVFrame over the same memory, which it keeps alive.
+
+    Args:
+        surface: any on the CPU; on a GPU NV12 or P010, its chroma right behind its luma (`Form`).
+        context: context of the GPU, one for all frames: a new one each would be a device context each.
+        stream: what the encoder works in, CUDA's handle.
+    """
+    planes = [plane[0] for plane in surface.planes]
+    if context is None:
+        return VideoFrame.from_dlpack(planes, format=pixel_format(surface))
+    return VideoFrame.from_dlpack(
+        planes, format=pixel_format(surface), device_id=0, cuda_context=context, stream=stream
+    )
+
+
+def device_format(video: VideoFormat) -> str | None:
+    """Return FFmpeg's name of the format in which encoders of GPUs take a video; None where none does."""
+    form = Form(video.size, video.subsampling, video.depth)
+    even = all(side % 2 == 0 for side in video.size)
+    if not even or video.subsampling.steps != (2, 2):
+        return None
+    return {8: "nv12", 10: "p010le"}.get(form.depth)

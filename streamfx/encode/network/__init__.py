@@ -1,0 +1,1 @@
+"""Outputs over a network."""

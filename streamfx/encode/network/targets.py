@@ -1,0 +1,121 @@
+"""Routes: how each kind of network address, and an HLS folder, is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from streamfx.encode.containers import Container
+from streamfx.errors import ConfigError, SinkError
+from streamfx.media.addresses import scheme_of, without_credentials
+from streamfx.media.ffmpeg_protocols import available, check_protocol
+
+_H264 = ("h264", "h264_nvenc")
+# Sound and pictures are put in order; where one of them stays away, the other waits no longer than this.
+_ORDER_US = {"max_interleave_delta": "500000"}
+_FLV = Container(
+    "flv",
+    _H264,
+    {"flvflags": "no_duration_filesize"} | _ORDER_US,
+    tick_seconds=Fraction(1, 1000),
+    equal_times=True,
+    rotation=False,
+)
+_TS = Container(
+    "mpegts",
+    ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
+    {"mpegts_flags": "resend_headers", "pat_period": "0.5", "flush_packets": "1"} | _ORDER_US,
+    tick_seconds=Fraction(1, 90_000),
+    rotation=False,
+)
+_RTSP = Container(
+    "rtsp",
+    ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
+    {"rtsp_transport": "tcp"} | _ORDER_US,
+    rotation=False,
+)
+_HLS_SEGMENTS = 6
+_PLAYLIST = "live.m3u8"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an output is reached.
+
+    Attributes:
+        name: the output as it may be shown, without credentials.
+        address: what FFmpeg opens.
+        kind: what it is called in messages.
+        container: what is sent there.
+        relayed: connecting may take long, so a process of its own does it.
+    """
+
+    name: str
+    address: str
+    kind: str
+    container: Container
+    relayed: bool
+
+
+def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> Route:
+    """Return how the output called ``text`` is written.
+
+    Args:
+        text: an address, ``hls:FOLDER``, or a playlist ``….m3u8``.
+        keyframe_seconds: distance of the pictures that can be joined at, which HLS segments begin with.
+        overwrite: whether an HLS playlist that is there may be replaced.
+
+    Raises:
+        ConfigError: addresses of that kind are for reading only.
+        SinkError: an HLS folder cannot be made, or is in use.
+    """
+    scheme, name = scheme_of(text), without_credentials(text)
+    check_protocol(text, writing=True)
+    if scheme in ("rtmp", "rtmps"):
+        return Route(name, text, "RTMP", _FLV, relayed=True)
+    if scheme in ("rtsp", "rtsps"):
+        return Route(name, text, "RTSP", _RTSP, relayed=True)
+    if scheme == "udp":
+        # Seven packets of 188 bytes: what fits into one Ethernet frame, and what receivers expect.
+        size = "" if "pkt_size=" in text else f"{'&' if '?' in text else '?'}pkt_size=1316"
+        return Route(name, text + size, "UDP", _TS, relayed=False)
+    if scheme == "srt":
+        return Route(name, text, "SRT", _TS, relayed=True)
+    if scheme is not None:
+        written = ", ".join(f"{each}://" for each in available(writing=True))
+        raise ConfigError(
+            f"{name}: {scheme}: addresses can be read, not written; outputs are {written} addresses, or "
+            "hls:FOLDER, which any web server can offer"
+        )
+    return _hls(text, keyframe_seconds, overwrite)
+
+
+def is_route(text: str) -> bool:
+    """Return whether ``text`` is an output of this module: an address, ``hls:…`` or a playlist."""
+    return scheme_of(text) is not None or text.startswith("hls:") or text.lower().endswith(".m3u8")
+
+
+def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> Route:
+    path = Path(text.removeprefix("hls:"))
+    playlist = path if path.suffix.lower() == ".m3u8" else path / _PLAYLIST
+    folder = playlist.parent
+    if playlist.exists() and not overwrite:
+        raise SinkError(
+            f"{text}: {playlist} exists already; allow overwriting (--overwrite) or choose another folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{text}: the folder {folder} cannot be made: {error.strerror}") from error
+    options = {
+        "hls_time": f"{keyframe_seconds:g}",
+        "hls_list_size": str(_HLS_SEGMENTS),
+        "hls_delete_threshold": str(_HLS_SEGMENTS),
+        "hls_flags": "delete_segments+independent_segments+temp_file+program_date_time",
+        "hls_segment_filename": str(folder.absolute() / f"{playlist.stem}-%06d.ts"),
+    }
+    container = Container(
+        "hls", ("h264", "hevc"), options | _ORDER_US, tick_seconds=Fraction(1, 90_000), rotation=False
+    )
+    return Route(text, str(playlist.absolute()), "HLS", container, relayed=False)

@@ -1,0 +1,141 @@
+"""Opens a sink by its name, and says beforehand what it will hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.sink import Sink
+from streamfx.errors import ConfigError
+from streamfx.media.addresses import check_address, scheme_of
+from streamfx.media.frame import VideoFormat
+
+if TYPE_CHECKING:
+    from streamfx.encode.files.pictures import Photos
+    from streamfx.encode.network.sink import Delivery
+    from streamfx.encode.pixels import Packing
+    from streamfx.media.tracks import Extras
+
+_KINDS = (
+    "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp:// or udp:// addresses, "
+    "hls:FOLDER, virtual: (a camera for other programs), window:, web:PORT (a page, live), or null: (nothing "
+    "is kept)"
+)
+
+
+def check_output(text: str) -> None:
+    """Refuse what cannot be an output, without opening anything.
+
+    Raises:
+        ConfigError: it was meant to be an address and is none, or its protocol is not there.
+    """
+    check_address(text)
+    if scheme_of(text) is not None:
+        from streamfx.media.ffmpeg_protocols import check_protocol
+
+        check_protocol(text, writing=True)
+
+
+def shows_as_coded(text: str) -> bool:
+    """Return whether an output shows pictures as they are coded: it cannot say that they are to be turned.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+    """
+    from streamfx.encode.containers import CONTAINERS
+    from streamfx.encode.files.pictures import is_pictures
+
+    container = CONTAINERS.get(Path(text).suffix.lower())
+    return is_pictures(text) or (container is not None and not container.rotation)
+
+
+def holds_alpha(text: str, codec: str | None) -> bool:
+    """Return whether an output holds alpha.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+        codec: a user's name of the video codec; None: the usual one.
+    """
+    from streamfx.encode.codecs import find_codec
+    from streamfx.encode.containers import CONTAINERS
+    from streamfx.encode.files.pictures import is_jpeg, is_pictures
+
+    if is_pictures(text):
+        return not is_jpeg(Path(text))
+    container = CONTAINERS.get(Path(text).suffix.lower())
+    if container is None or not container.alpha:
+        return False
+    return codec is None or find_codec(codec).name in container.alpha
+
+
+def open_sink(
+    text: str,
+    *,
+    format: VideoFormat,
+    extras: Extras | None = None,
+    source_path: Path | None = None,
+    encoding: Encoding | None = None,
+    delivery: Delivery | None = None,
+    packing: Packing | None = None,
+    photos: Photos | None = None,
+) -> Sink:
+    """Return the sink that ``text`` names, open and ready to write. Every refusal comes from here.
+
+    Args:
+        text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, ``virtual:``,
+            ``window:``, or ``null:``.
+        format: what the frames are.
+        extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
+            and not be read yet. None for none.
+        source_path: the file being read, which must not be overwritten.
+        encoding: how it is encoded, and whether a file may be replaced; None: as usual.
+        delivery: time limits and more of network sinks; None: the usual ones.
+        packing: makes what hands frames to the encoder of a video file; None: they are in main memory.
+        photos: the picture files that frames come from; None where they come from none.
+
+    Raises:
+        ConfigError: no such kind of sink, or the choices do not go together.
+        SinkError: it cannot be opened; the message says why.
+    """
+    encoding = encoding or Encoding()
+    # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
+    if not text:
+        raise ConfigError(f"no output given; it can be {_KINDS}")
+    check_address(text)
+    kind = re.match(r"([a-z][a-z0-9+]*):", text)
+    if text == "null:":
+        from streamfx.encode.null import NullSink
+
+        return NullSink()
+    if kind and kind[1] == "web":
+        raise ConfigError(f"{text}: a page shows what is live; write: streamfx live INPUT {text}")
+    if kind and kind[1] == "virtual":
+        from streamfx.encode.screens.virtual_camera import VirtualCameraSink
+
+        return VirtualCameraSink(text, format)
+    if kind and kind[1] == "window":
+        from streamfx.encode.screens.window import WindowSink
+
+        return WindowSink(text, format)
+    from streamfx.encode.files.pictures import PictureSink, is_pictures
+    from streamfx.encode.network.targets import is_route
+
+    if is_pictures(text) and not is_route(text):
+        return PictureSink(text, format, photos=photos, extras=extras, encoding=encoding)
+    from streamfx.encode.files.file import FileSink
+    from streamfx.encode.network.sink import NetworkSink
+
+    if is_route(text):
+        return NetworkSink(text, format, extras=extras, encoding=encoding, delivery=delivery)
+    from streamfx.encode.pixels import Packer
+
+    return FileSink(
+        Path(text),
+        format,
+        extras=extras,
+        source_path=source_path,
+        encoding=encoding,
+        packing=packing or Packer,
+    )

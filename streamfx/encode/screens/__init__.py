@@ -1,0 +1,1 @@
+"""Outputs on a screen: a window, a virtual camera."""

@@ -1,0 +1,1 @@
+"""Tracks beside the pictures: copied, converted or left out."""

@@ -1,0 +1,1 @@
+"""Engines: trained generators in their folders; finding, reading and verifying them, and what they cost."""

@@ -1,0 +1,173 @@
+"""Spec: what engine.yaml says of an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+FORMATS = (1, 2)  # that are read; 2 adds ink heads and fine luma
+_CLOSED = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Kind(StrEnum):
+    """What the heads of an engine are, and so what becomes of them."""
+
+    FUSED = "fused"  # picture, mask and displacement: warped and blended at full size, see `fuse`
+    DETAILED = "detailed"  # the same with a gain for the source's fine detail
+    INKED = "inked"  # the same with an answer to that detail that may be as steep as a line
+    PLACED = "placed"  # a picture that takes the place of the frame's, see `place`
+    ADDED = "added"  # what is to be added to the frame, see `place`
+    SCORES = "scores"  # how likely each class is, here and there: not an effect but a classifier
+
+
+HEADS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.FUSED: ("translated", "mask", "displacement"),
+    Kind.DETAILED: ("translated", "mask", "displacement", "detail"),
+    Kind.INKED: ("translated", "mask", "displacement", "detail", "ink"),
+    Kind.PLACED: ("translated",),
+    Kind.ADDED: ("residual",),
+    Kind.SCORES: ("scores",),
+}
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ControlRange(BaseModel):
+    """What a control may be set to."""
+
+    model_config = _CLOSED
+
+    low: float
+    high: float
+    default: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ControlRange:
+        if not self.low <= self.default <= self.high:
+            raise ValueError(f"default {self.default} must lie between low {self.low} and high {self.high}")
+        return self
+
+
+class EngineSpec(BaseModel):
+    """What engine.yaml says.
+
+    Attributes:
+        format: version of the folder's format.
+        name: what users call it.
+        version: version of this engine.
+        family: kind of generator, see `streamfx.engine.families.build.FAMILIES`.
+        options: arguments of the family's network.
+        stride: what height and width of the reduced picture must be multiples of, in pixels.
+        noise_channels: noise channels of what the network sees, after the planes.
+        fine_luma: how many times finer than the reduced picture, each way, the luma is that the network sees
+            besides; 0: none. Each square of it is the channels of one pixel, after the planes.
+        layout: how the planes lie in what the network sees: ``planes``, all on one grid; or ``i420``, the
+            decoder's own for 4:2:0, all in one channel: the rows of Y, then U and V at half the size.
+        scale: how many times larger than the reduced picture the heads are.
+        margin_pixels: how far the network sees around a pixel of the reduced picture; 0: everything, so that
+            a picture cannot be done in parts.
+        factors: how many times smaller the reduced picture may be; `auto` chooses one of them, and any number
+            between the smallest and the largest may be asked for. The card tells which were in training.
+        heads: what the output channels are, in order; see `HEADS`.
+        max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
+        source_domain: what kind of picture goes in.
+        target_domain: what kind of picture comes out.
+        classes: what a classifier tells apart, in order of its scores.
+        controls: what a user may set, with range and default.
+        licence: licence of the weights, an SPDX expression.
+        files: SHA-256 of every other file of the folder.
+    """
+
+    model_config = _CLOSED
+
+    format: int
+    name: Name
+    version: str
+    family: str
+    options: dict[str, bool | int | float | str] = {}
+    stride: Annotated[int, Field(ge=1, le=256)]
+    factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], Field(min_length=1)]
+    heads: tuple[str, ...]
+    noise_channels: Annotated[int, Field(ge=0, le=16)] = 0
+    fine_luma: Literal[0, 4] = 0
+    layout: Literal["planes", "i420"] = "planes"
+    scale: Annotated[int, Field(ge=1, le=4)] = 1
+    margin_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
+    classes: tuple[str, ...] = ()
+    max_displacement_pixels: Annotated[float, Field(ge=0, le=4096)] = 0.0
+    source_domain: str
+    target_domain: str
+    controls: dict[str, ControlRange]
+    licence: str
+    files: dict[FileName, Sha256] = {}
+
+    @field_validator("heads")
+    @classmethod
+    def _heads_are_known(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
+        if heads not in HEADS.values():
+            known = "; ".join(", ".join(names) for names in HEADS.values())
+            raise ValueError(f"must be one of: {known}; found: {', '.join(heads)}")
+        return heads
+
+    @field_validator("controls")
+    @classmethod
+    def _strength_is_a_control(cls, controls: dict[str, ControlRange]) -> dict[str, ControlRange]:
+        strength = controls.get("strength")
+        if strength is None or strength.low < 0 or strength.high > 1:
+            raise ValueError("must hold 'strength', within 0 and 1")
+        return controls
+
+    @model_validator(mode="after")
+    def _format_knows_the_rest(self) -> EngineSpec:
+        if self.format < self.needed_format:
+            raise ValueError(
+                f"format is {self.format}, but ink heads and fine luma need format {self.needed_format}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fine_luma_is_for_the_fused_step(self) -> EngineSpec:
+        if self.fine_luma and (not self.fuses or self.noise_channels or self.layout != "planes"):
+            raise ValueError(
+                f"fine luma is for heads that are fused, layout planes and no noise; found heads "
+                f"{', '.join(self.heads)}, layout {self.layout}, noise channels {self.noise_channels}"
+            )
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """What the heads are, and so what is done with them."""
+        return next(kind for kind, names in HEADS.items() if names == self.heads)
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the heads are those of the fused step: the source, warped, shows through the picture."""
+        return self.kind in (Kind.FUSED, Kind.DETAILED, Kind.INKED)
+
+    @property
+    def needed_format(self) -> int:
+        """The oldest format that can say what this description says."""
+        return 2 if self.kind is Kind.INKED or self.fine_luma else 1
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of what the network sees; with layout ``i420`` that is one surface."""
+        return 1 if self.layout == "i420" else 3 + self.noise_channels + self.fine_luma**2
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether frames become larger, and not only the picture that takes the place of theirs."""
+        return self.kind is Kind.ADDED and self.scale > 1
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything the engine consists of: this description and, through it, every file."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The downsampling factor: what a device can do, what a frame takes, the factor that follows, kept right."""

@@ -1,0 +1,293 @@
+"""Factor: the choice of how many times smaller the network's picture is, so that the pipeline keeps up.
+
+The smallest factor whose predicted time per frame fits the budget is taken: it gives the best picture that
+the device has time for. A live source leaves 1 / fps for a frame; a file is done in real time, or as many
+times faster as was asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from streamfx.backends.registry import backend_named
+from streamfx.backends.store import CompiledStore
+from streamfx.engine.cost import layers_of
+from streamfx.engine.folder import Engine
+from streamfx.factor import rates
+from streamfx.factor.calibration import Calibration, calibration, gpu_of
+from streamfx.factor.estimate import Prediction, predict
+from streamfx.factor.workload import CodedOutput, EffectCost, Workload
+from streamfx.generate.chain import AnyEffect, Chain
+from streamfx.generate.effect import EffectSettings
+from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
+from streamfx.hardware.cpu import cpu
+from streamfx.hardware.machine import Machine
+from streamfx.media.frame import VideoFormat
+
+log = logging.getLogger(__name__)
+
+LIVE_SHARE = 0.75  # of the time between two live frames, as where the governor goes back to a smaller factor
+_KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
+_PAGE = "web:"
+
+
+class RunSettings(Protocol):
+    """What the choice follows from in the configuration of a run, of a file or live."""
+
+    @property
+    def input(self) -> str: ...
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def effects(self) -> tuple[str, ...]: ...
+    @property
+    def factor(self) -> int | float | Literal["auto"]: ...
+    @property
+    def speed(self) -> float: ...
+    @property
+    def codec(self) -> str | None: ...
+    @property
+    def preset(self) -> str | None: ...
+    @property
+    def threads(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FactorChoice:
+    """A factor and why it was chosen.
+
+    Attributes:
+        factor: factor that was chosen.
+        reason: one line for people.
+        budget_seconds: time for one frame; None where the source states no rate.
+        predictions: predictions for each factor that could have been chosen, the smallest first.
+    """
+
+    factor: float
+    reason: str
+    budget_seconds: float | None = None
+    predictions: tuple[Prediction, ...] = ()
+
+
+def choose_factor(
+    factors: Sequence[float],
+    predicted: Callable[[float], Prediction],
+    budget_seconds: float | None,
+    purpose: str,
+) -> FactorChoice:
+    """Return the smallest of ``factors`` with which a frame takes no longer than the budget.
+
+    Args:
+        factors: factors to choose from; at least one.
+        predicted: what a frame takes at a factor.
+        budget_seconds: time for one frame; None where it is not known: the usual factor is taken.
+        purpose: what the budget follows from, for the reason.
+    """
+    ordered = sorted(factors)
+    if budget_seconds is None:
+        usual = min(ordered, key=lambda factor: abs(factor - DEFAULT_FACTOR))
+        return FactorChoice(usual, f"factor {usual:g}: {purpose}, so the usual one is taken")
+    predictions = tuple(predicted(factor) for factor in ordered)
+    fitting = (found for found in predictions if found.frame_seconds <= budget_seconds)
+    chosen = next(fitting, predictions[-1])
+    return FactorChoice(
+        chosen.factor, _reason(chosen, predictions, budget_seconds, purpose), budget_seconds, predictions
+    )
+
+
+def automatic_effects(config: RunSettings, chain: Chain) -> tuple[AnyEffect, ...]:
+    """Return the effects whose factor nobody gave, and that have more than one."""
+    if config.factor != "auto":
+        return ()
+    pairs = zip(config.effects, chain.effects, strict=True)
+    return tuple(
+        effect
+        for text, effect in pairs
+        if parse_effect(text).factor is None and any(part.scales for part in effect.parts)
+    )
+
+
+def fit_factor(
+    chain: Chain,
+    automatic: Sequence[AnyEffect],
+    video: VideoFormat,
+    config: RunSettings,
+    settings: EffectSettings,
+    *,
+    live: bool,
+) -> FactorChoice:
+    """Choose the factor for effects, give it to them and log why; measures their engines at first use.
+
+    Args:
+        chain: all effects, each of which takes its time.
+        automatic: effects to choose for; at least one.
+        video: format of the frames.
+        config: config of the run; says what is decoded and encoded, and how fast it should go.
+        settings: settings that the chain was opened with.
+        live: whether the source is.
+    """
+    gpu = gpu_of(automatic[0].compiled)
+    processor, store = cpu(), settings.store or CompiledStore()
+    if config.threads is not None:
+        processor = replace(processor, usable_cores=min(config.threads, processor.usable_cores))
+    machine = Machine(processor.name, processor, gpu)
+    workload = workload_of(config, video, one_at_a_time=live or settings.workers == 1)
+    threads = settings.threads or processor.usable_cores
+    # Calibrated with some threads; predictions speak of the whole processor.
+    share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
+
+    def cost_of(effect: AnyEffect) -> EffectCost:
+        """Return the cost of an effect; where the pictures decide on one of several, that of the dearest."""
+        costs = [
+            effect_cost(
+                part.engine,
+                # Measuring takes a compilation for each size, which may take longer than the whole run.
+                None
+                if (made := backend_named(part.compiled.backend)) is not None and made.compiles_each_size
+                else calibration(part.engine, part.compiled, threads, store),
+                share,
+                None if effect in automatic and part.scales else part.controls.factor,
+                part.doublings,
+            )
+            for part in effect.parts
+        ]
+        return max(costs, key=lambda cost: predict(machine, workload, [cost], DEFAULT_FACTOR).frame_seconds)
+
+    costs = [cost_of(effect) for effect in chain.effects]
+    budget_seconds, purpose = budget(video, config.speed, live=live)
+    choice = choose_factor(
+        common_factors([part.engine for effect in automatic for part in effect.parts if part.scales]),
+        lambda factor: predict(machine, workload, costs, factor),
+        budget_seconds,
+        purpose,
+    )
+    for effect in automatic:
+        effect.controls = replace(effect.controls, factor=choice.factor)
+    log.info("%s", choice.reason)
+    return choice
+
+
+def effect_cost(
+    engine: Engine,
+    measured: Calibration | None,
+    share: float = 1.0,
+    fixed_factor: float | None = None,
+    doublings: int = 0,
+) -> EffectCost:
+    """Return what is known of an engine's cost.
+
+    Args:
+        engine: whose.
+        measured: what its network takes; None: to be estimated.
+        share: share of the processor that was measured with.
+        fixed_factor: fixed factor that was asked for; None: it is to be chosen.
+        doublings: number of times that the effect makes frames twice as large each way.
+    """
+    return EffectCost(
+        name=engine.name,
+        layers=layers_of(engine.folder, engine.spec),
+        stride=engine.stride,
+        factors=engine.spec.factors,
+        detail="detail" in engine.spec.heads,
+        fixed_factor=fixed_factor,
+        doublings=doublings,
+        measured=None if measured is None else lambda pixels: share * measured.seconds(pixels),
+    )
+
+
+def common_factors(engines: Sequence[Engine]) -> tuple[float, ...]:
+    """Return the factors that all engines were trained for; the usual one as near as they allow if none."""
+    shared = set(engines[0].spec.factors).intersection(*(engine.spec.factors for engine in engines))
+    if shared:
+        return tuple(sorted(shared))
+    low = max(engine.factor_range[0] for engine in engines)
+    high = min(engine.factor_range[1] for engine in engines)
+    return (min(max(DEFAULT_FACTOR, low), max(low, high)),)
+
+
+def budget(video: VideoFormat, speed: float, *, live: bool) -> tuple[float | None, str]:
+    """Return the time for one frame in seconds, None where unknown, and what it follows from."""
+    if video.rate_fps is None:
+        return None, "the source states no frame rate"
+    fps = float(video.rate_fps)
+    if live:
+        return LIVE_SHARE / fps, f"live at {fps:.4g} fps"
+    at = "real time" if speed == 1 else f"{speed:g} times real time"
+    return 1 / (fps * speed), f"{at} at {fps:.4g} fps"
+
+
+def workload_of(config: RunSettings, video: VideoFormat, *, one_at_a_time: bool) -> Workload:
+    """Return what a run has to do for each frame, effects apart; see `Workload` for the arguments."""
+    encodings = (_encoding(output, config.codec, config.preset, video) for output in config.outputs)
+    return Workload(
+        video.size,
+        video.subsampling,
+        video.depth,
+        decode=_decoding(config.input),
+        encodings=tuple(encoding for encoding in encodings if encoding is not None),
+        one_at_a_time=one_at_a_time,
+    )
+
+
+def _decoding(source: str) -> str:
+    """Return the codec that a source most likely comes in: nothing of it is open yet."""
+    if source.startswith("camera:"):
+        return "raw" if "format=" in source else "mjpeg"  # what cameras are asked for first
+    if source.startswith("browser:"):
+        return "vp8"
+    return "raw" if source.startswith("test:") else "h264"
+
+
+def _encoding(
+    output: str, codec_name: str | None, preset: str | None, video: VideoFormat
+) -> CodedOutput | None:
+    """Return how an output is encoded; None where nothing is."""
+    from streamfx.encode.codecs import find_codec
+    from streamfx.encode.containers import CONTAINERS, named_codec
+    from streamfx.encode.network.targets import is_route
+    from streamfx.encode.pixel_format import usual_codec
+
+    ending = Path(output).suffix.lower()
+    container = CONTAINERS.get(ending)
+    if output.startswith(_PAGE):
+        return CodedOutput(
+            "mjpeg", None
+        )  # while somebody looks, before and after; the governor sees the rest
+    if is_route(output):
+        codec = find_codec(codec_name or "h264")
+    elif output.startswith(_KEPT_AS_THEY_ARE):
+        return None
+    elif output.startswith("browser:"):
+        return CodedOutput("vp8", "5")  # compressed by aiortc, in real time
+    elif container is not None and codec_name is None:
+        codec = usual_codec(container, video)
+    elif container is not None:
+        codec = named_codec(output, ending, container, codec_name or "")
+    else:
+        return CodedOutput("png", None)
+    return CodedOutput(codec.name, preset or (codec.preset.default if codec.preset else None))
+
+
+def _reason(
+    chosen: Prediction, predictions: Sequence[Prediction], budget_seconds: float, purpose: str
+) -> str:
+    resource, _ = chosen.busiest
+    parts = ", ".join(
+        f"{stage} {chosen.seconds(stage) * 1e3:.3g}"
+        for stage in ("decode", "reduce", "translate", "fuse", "encode")
+        if chosen.seconds(stage)
+    )
+    time_ms, budget_ms = chosen.frame_seconds * 1e3, budget_seconds * 1e3
+    text = f"factor {chosen.factor:g}: a frame takes {time_ms:.3g} of {budget_ms:.3g} ms ({purpose})"
+    if chosen.frame_seconds > budget_seconds:
+        text = f"factor {chosen.factor:g}, the largest: a frame takes {time_ms:.3g} ms, more than the "
+        text += f"{budget_ms:.3g} ms there are ({purpose})"
+    position = predictions.index(chosen)
+    if position > 0:
+        sharper = predictions[position - 1]
+        text += f"; factor {sharper.factor:g} would take {sharper.frame_seconds * 1e3:.3g} ms"
+    return f"{text}; busiest is {resource} ({parts} ms)"

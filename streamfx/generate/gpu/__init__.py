@@ -1,0 +1,1 @@
+"""Effects on frames that stay in the memory of a GPU."""

@@ -1,0 +1,168 @@
+"""Effect: an engine at work on frames that are on a device; see `streamfx.generate.gpu.recording`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from streamfx.errors import FrameError
+from streamfx.generate.device_effects import ON_DEVICE, Measure
+from streamfx.generate.gpu.recording import Recording
+from streamfx.generate.gpu.steps import Kind, Network
+from streamfx.gpu.layout import Form
+from streamfx.gpu.pool import Doubt, Held, memory_error, out_of_memory
+from streamfx.gpu.streams import Lane, Meter
+from streamfx.gpu.transfer import Residence, held_of
+from streamfx.media.frame import Colour, Frame, VideoFormat
+
+if TYPE_CHECKING:
+    from streamfx.generate.network_input import Noise
+
+log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+MOST_RECORDINGS = 8  # of an engine: all factors of one size
+
+
+class Step:
+    """One engine at work on a device. May be called from several threads; frames are done one by one.
+
+    Args:
+        network: the engine.
+        residence: place where frames live.
+    """
+
+    def __init__(self, network: Network, residence: Residence) -> None:
+        self.network, self._residence = network, residence
+        self._recordings: OrderedDict[Kind, Recording] = OrderedDict()
+        self._turn, self._recording_turn = threading.Lock(), threading.Lock()
+        self._record_lane, self._meter = Lane(residence.device, "record"), Meter()
+        self._purpose = f"done by {network.name}"
+
+    def __call__(
+        self,
+        frame: Frame,
+        factor: float,
+        strength: float,
+        noise: Noise | None = None,
+        measure: Measure | None = None,
+    ) -> Frame:
+        """Return the frame with the effect applied, or soon to be; does not wait for the device.
+
+        Args:
+            frame: is brought to the device where it is not there.
+            factor: how many times smaller the network's picture is, 1 or more.
+            strength: 0..1.
+            noise: noise for engines that take some.
+            measure: is told how long the device took, when a later frame comes and it is known.
+        """
+        frame = self._residence.up(frame)
+        held, lane = held_of(frame), self._residence.work
+        kind = self._kind(Form.of(held.surface), frame.colour, factor)
+        recording = self._recordings.get(kind) or self.record(kind)
+        place = self._residence.place(self._purpose, kind.form)
+        doing = f"engine {self.network.name}, frame {frame.index}:"
+        try:
+            with self._turn, lane.work(held.ready, *place.slot.uses):
+                begun = lane.moment()
+                flag = recording.run(held.lease.slot, place.slot, strength, noise)
+                ended, mark = lane.moment(), lane.mark()
+                if measure is not None:
+                    self._meter.took(begun, ended, partial(measure, ON_DEVICE))
+                forgotten = not self._needed(kind, recording)
+        except FrameError as error:
+            raise FrameError(f"{doing} {error}") from error
+        if forgotten:
+            mark.wait()  # nobody else holds its memory, which the next recording would take
+        held.lease.used(mark)
+        doubt = Doubt(doing, flag)
+        return frame.with_held(Held(place, mark, (*held.doubts, doubt)))
+
+    def prepare(self, video: VideoFormat, factor: float) -> None:
+        """Record now what the first frame of such a video would record; frames go on meanwhile.
+
+        Raises:
+            DeviceMemoryError: see `record`.
+        """
+        planar = Form(video.size, video.subsampling, video.depth)
+        form = planar.semi_planar if self._residence.interleaved else planar
+        self._residence.place(self._purpose, form)  # its ring is made now, as long as it is, and let go
+        kind = self._kind(form, video.colour, factor)
+        if kind not in self._recordings:
+            self.record(kind)
+
+    def record(self, kind: Kind) -> Recording:
+        """Return the recording for a kind of picture, made if there is none.
+
+        Raises:
+            DeviceMemoryError: there is no memory for it, even with smaller rings.
+        """
+        with self._recording_turn:
+            if (found := self._recordings.get(kind)) is not None:
+                return found
+            self._forget(kind)
+            made = with_less(lambda: self._recorded(kind), self._residence.shrink, self._asked(kind))
+            with self._turn:
+                self._recordings[kind] = made
+            return made
+
+    def close(self) -> None:
+        """Give the recordings back. May be called twice."""
+        with self._recording_turn, self._turn:
+            self._residence.work.mark().wait()
+            self._recordings.clear()
+
+    def _kind(self, form: Form, colour: Colour, factor: float) -> Kind:
+        return Kind(form, colour.assumed(form.size[0]), factor, self.network.engine.version)
+
+    def _recorded(self, kind: Kind) -> Recording:
+        return Recording(self.network, kind, self._record_lane)
+
+    def _asked(self, kind: Kind) -> str:
+        height, width = kind.form.size
+        return f"{self.network.name} at factor {kind.factor:g} for frames of {width}x{height}"
+
+    def _needed(self, kind: Kind, recording: Recording) -> bool:
+        """Note that a recording was needed just now; return whether it is still kept. Only in one's turn."""
+        kept = self._recordings.get(kind) is recording
+        if kept:
+            self._recordings.move_to_end(kind)
+        return kept
+
+    def _forget(self, kind: Kind) -> None:
+        """Drop what is outdated, or was needed longest ago when there are many."""
+        with self._turn:
+            outdated = [each for each in self._recordings if each.version != kind.version]
+            others = [each for each in self._recordings if each.version == kind.version]
+            old = outdated + others[: max(0, len(others) - MOST_RECORDINGS + 1)]
+            dropped = [self._recordings.pop(each) for each in old]
+            mark = self._residence.work.mark()
+        if dropped:
+            mark.wait()  # they may be at work still; who takes one from here on waits himself
+
+
+def with_less(make: Callable[[], Made], shrink: Callable[[], int], asked: str) -> Made:
+    """Return what ``make`` makes; where memory does not suffice, after shrinking the rings.
+
+    Raises:
+        DeviceMemoryError: it does not suffice even then.
+    """
+    try:
+        return make()
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        freed = shrink()
+        log.warning("no device memory for %s; queues gave %d bytes back", asked, freed)
+    try:
+        return make()
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise memory_error(
+            asked, f"queues had given {freed:,} bytes back and it was not enough", error
+        ) from error

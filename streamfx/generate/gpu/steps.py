@@ -1,0 +1,64 @@
+"""The steps before and after a network on a device, and what they are made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from streamfx.gpu.layout import Form
+from streamfx.media.frame import Colour
+from streamfx.media.surface import Surface
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from streamfx.backends.backend import DeviceEngine
+    from streamfx.engine.folder import Engine
+    from streamfx.generate.network_input import Noise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """What is to be known of an engine here.
+
+    Attributes:
+        name: name for messages; says how it runs as well.
+        engine: engine on the device.
+        stride: what both sides of the reduced picture are multiples of.
+        max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
+        fine_luma: how many times finer than the reduced picture the luma is that it sees besides; 0: none.
+        placed: the engine itself where its heads are placed or added; None where they are fused.
+    """
+
+    name: str
+    engine: DeviceEngine
+    stride: int
+    max_displacement_pixels: float
+    fine_luma: int = 0
+    placed: Engine | None = None
+
+
+class Kind(NamedTuple):
+    """What a recording is made for."""
+
+    form: Form
+    colour: Colour  # nothing in it unknown
+    factor: float
+    version: int
+
+
+class Way(Protocol):
+    """The steps before and after a network, by what its heads are, for one kind of picture."""
+
+    def take(self, noise: Noise) -> None:
+        """Let the pictures from now on have this noise. Not recorded."""
+
+    def reduce(self, source: Surface) -> None:
+        """Write what the network sees."""
+
+    def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
+        """Call the network, which writes the heads of its first argument to the second."""
+
+    def back(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
+        """Write the picture at full size."""

@@ -1,0 +1,1 @@
+"""Fuse: full-size planes from the planes of the source and the heads of a generator."""

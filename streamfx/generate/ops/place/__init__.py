@@ -1,0 +1,1 @@
+"""Place: full-size planes from the picture that a generator gives."""

@@ -1,0 +1,1 @@
+"""Reduce: full-size planes to the small picture that a generator sees."""

@@ -1,0 +1,145 @@
+"""Lanes: what a GPU does at a time, each in order by itself; and marks, by which one waits for another.
+
+A lane is a CUDA stream, and never the default one, which waits for all others. On the CPU everything is done
+when the call returns: there a lane is nothing, and every mark is passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point in the work of a lane; without an event one that is passed."""
+
+    event: torch.cuda.Event | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the work before it is done. Does not wait."""
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
+    def wait(self) -> None:
+        """Wait until the work before it is done; other threads go on meanwhile."""
+        if self.event is not None:
+            self.event.synchronize()
+
+
+PASSED = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a lane came to a point in its work.
+
+    Attributes:
+        at_seconds: time by the clock of the host, when the point was set: on the CPU that is when it was
+            reached.
+        event: event to which the GPU gives its own time; None on the CPU.
+    """
+
+    at_seconds: float
+    event: torch.cuda.Event | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the lane has come there. Does not wait."""
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
+    def seconds_until(self, later: Moment) -> float:
+        """Return how long the lane took from here to a later point; waits for that."""
+        if self.event is None or later.event is None:
+            return later.at_seconds - self.at_seconds
+        later.event.synchronize()
+        return float(self.event.elapsed_time(later.event)) / 1e3
+
+
+class Meter:
+    """Tells how long a lane took for something, once that is known: it never waits. Used in turns."""
+
+    def __init__(self) -> None:
+        self._at_work: deque[tuple[Moment, Moment, Callable[[float], None]]] = deque()
+
+    def took(self, begun: Moment, ended: Moment, tell: Callable[[float], None]) -> None:
+        """Have ``tell`` called with the seconds between two points: now, or in a later call of this."""
+        self._at_work.append((begun, ended, tell))
+        while self._at_work and self._at_work[0][1].passed:
+            begun, ended, tell = self._at_work.popleft()
+            tell(begun.seconds_until(ended))
+
+
+class Lane:
+    """Work in order. Threads may share one if they take turns from `work` to `mark`.
+
+    Args:
+        device: place where the work is done.
+        name: name for people.
+    """
+
+    def __init__(self, device: torch.device, name: str) -> None:
+        import torch
+
+        self.device, self.name = device, name
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def work(self, *after: Mark) -> Iterator[None]:
+        """Within this, torch's work is done in this lane, once the marks are passed. Does not wait."""
+        import torch
+
+        with contextlib.nullcontext() if self.stream is None else torch.cuda.stream(self.stream):
+            for mark in after:
+                if mark.event is not None and self.stream is not None:
+                    self.stream.wait_event(mark.event)
+            yield
+
+    def mark(self) -> Mark:
+        """Return the point that all work given so far comes before."""
+        import torch
+
+        if self.stream is None:
+            return PASSED
+        # Who waits for it sleeps: other threads need the processor.
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        event.record(self.stream)
+        return Mark(event)
+
+    def moment(self) -> Moment:
+        """Return the point that all work given so far comes before, to be timed."""
+        import torch
+
+        if self.stream is None:
+            return Moment(time.perf_counter())
+        event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
+        event.record(self.stream)
+        return Moment(time.perf_counter(), event)
+
+    @property
+    def handle(self) -> int | None:
+        """CUDA's own handle, for other libraries; None on the CPU."""
+        return None if self.stream is None else int(self.stream.cuda_stream)
+
+
+def decoder_mark(device: torch.device) -> Mark:
+    """Return the point that all that FFmpeg decoded so far comes before.
+
+    FFmpeg decodes in CUDA's default stream (`AVCUDADeviceContext.stream` is null unless somebody sets it),
+    which streams made by torch do not wait for by themselves. Nothing is done there, it is only marked.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return PASSED
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.default_stream(device))
+    return Mark(event)

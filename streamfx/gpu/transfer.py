@@ -1,0 +1,184 @@
+"""Residence: what the frames of one run share on a device: lanes and rings; and the way there and back."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamfx.errors import FrameError
+from streamfx.gpu.layout import Form, arrays_of, copy_surface, fill
+from streamfx.gpu.pool import Allocate, Held, Lease, Ring, device_memory
+from streamfx.gpu.streams import Lane, Mark
+from streamfx.media.frame import Frame
+
+if TYPE_CHECKING:
+    import torch
+
+    from streamfx.media.surface import Surface
+
+RING_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of a device the frames of a run may take.
+
+    Attributes:
+        ring_bytes: memory for each ring; a ring holds ``least`` pictures in any case.
+        least: pictures that can be held at a time: by those who generate, by queues, by encoders. A ring
+            with fewer could wait for ever.
+        workers: frames generated at a time: as many are on their way up or down.
+    """
+
+    ring_bytes: int = RING_BYTES
+    least: int = 8
+    workers: int = 2
+
+
+class Residence:
+    """Lanes and rings on one device. Its methods may be called from several threads.
+
+    Args:
+        device: place where the frames live. On the CPU the same is done without lanes, to compare.
+        room: how much of it.
+        allocate: gives memory on the device; None: torch does.
+
+    Attributes:
+        device: see above.
+        work: the lane of reduce, network and fuse.
+        interleaved: whether frames begin as NV12 or P010, as decoders of GPUs give them.
+    """
+
+    def __init__(
+        self, device: torch.device, room: Room | None = None, allocate: Allocate | None = None
+    ) -> None:
+        self.device, self._room = device, room or Room()
+        self.interleaved = False
+        self.work = Lane(device, "generate")
+        self._uploads, self._downloads = Lane(device, "upload"), Lane(device, "download")
+        self._allocate = allocate or device_memory(device)
+        self._pinned = device_memory(device, pinned=True)
+        self._rings: dict[tuple[str, Form], Ring] = {}
+        self._making = threading.Lock()
+        self._upload_turn, self._download_turn = threading.Lock(), threading.Lock()
+
+    def place(self, purpose: str, form: Form, *, pinned: bool = False) -> Lease:
+        """Return a slot for a picture; waits until there is one.
+
+        Args:
+            purpose: purpose of the ring. Each has its own, so that nobody waits for what he holds himself.
+            form: form of the picture.
+            pinned: staging memory, where the device reaches it by itself.
+
+        Raises:
+            DeviceMemoryError: there is no memory for the ring, or all slots stay held.
+        """
+        ring = self._rings.get((purpose, form))
+        if ring is None:
+            with self._making:
+                ring = self._rings.get((purpose, form))
+                if ring is None:
+                    ring = self._rings[purpose, form] = self._new_ring(purpose, form, pinned=pinned)
+        return ring.take()
+
+    def _new_ring(self, purpose: str, form: Form, *, pinned: bool) -> Ring:
+        room, what = self._room, f"frames {purpose}"
+        if pinned:  # taken for a moment, each by one worker
+            return Ring(form, 0, self._pinned, least=room.workers + 1, what=what)
+        return Ring(form, room.ring_bytes, self._allocate, least=room.least, what=what)
+
+    def shrink(self) -> int:
+        """Give back memory of slots that nobody holds, and what torch keeps for later; return the bytes."""
+        import torch
+
+        with self._making:
+            freed = sum(ring.shrink() for ring in self._rings.values())
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return freed
+
+    def peak_bytes(self) -> int | None:
+        """Return the most memory of the GPU that this process held through torch; None on the CPU.
+
+        What the driver, decoders, encoders and TensorRT take besides, torch does not know.
+        """
+        import torch
+
+        return torch.cuda.max_memory_reserved(self.device) if self.device.type == "cuda" else None
+
+    def up(self, frame: Frame) -> Frame:
+        """Return the frame with its pixels on the device, or soon to be there; does not wait for the copy."""
+        return frame if frame.held is not None else self._brought(frame, Form.of_frame(frame), "uploaded")
+
+    def as_decoded(self, frame: Frame) -> Frame:
+        """Return a frame of main memory where and as this device's decoder would have given it.
+
+        That is how a clip is measured without its decoder. Does not wait for the copy.
+        """
+        form = Form.of_frame(frame)
+        return self._brought(frame, form.semi_planar if self.interleaved else form, "decoded")
+
+    def _brought(self, frame: Frame, form: Form, purpose: str) -> Frame:
+        staged = self.place("to upload", form, pinned=True)
+        for mark in staged.slot.uses:
+            mark.wait()
+        fill(staged.slot.surface, frame.planes)
+        place = self.place(purpose, form)
+        with self._upload_turn, self._uploads.work(*place.slot.uses):
+            place.slot.memory.copy_(staged.slot.memory, non_blocking=True)
+            mark = self._uploads.mark()
+        staged.used(mark)
+        return frame.with_held(Held(place, mark))
+
+    def down(self, frame: Frame) -> Frame:
+        """Return the frame with its pixels in main memory; waits for them.
+
+        Raises:
+            FrameError: an engine gave something that is not finite for it.
+        """
+        if frame.held is None:
+            return frame
+        held = held_of(frame)
+        planar = self.as_form(held, Form.of(held.surface).planar, "to download")
+        staged = self.place("downloaded", Form.of(planar.surface), pinned=True)
+        with self._download_turn, self._downloads.work(planar.ready):
+            staged.slot.memory.copy_(planar.memory, non_blocking=True)
+            mark = self._downloads.mark()
+        planar.lease.used(mark)
+        Held(staged, mark, held.doubts).wait()
+        y, u, v = (np.array(plane) for plane in arrays_of(staged.slot.surface))
+        return frame.with_planes((y, u, v))
+
+    def as_form(self, held: Held, form: Form, purpose: str) -> Held:
+        """Return the picture in another form; the very same where it is of that form."""
+        if Form.of(held.surface) == form:
+            return held
+        place = self.place(purpose, form)
+        with self._download_turn, self._downloads.work(held.ready, *place.slot.uses):
+            copy_surface(held.surface, place.slot.surface)
+            mark = self._downloads.mark()
+        held.lease.used(mark)
+        return Held(place, mark, held.doubts)
+
+    def taken_over(self, surface: Surface, ready: Mark) -> Held:
+        """Return a copy of a picture that is not ours, a decoder's; once this returns, that may be let go."""
+        place = self.place("decoded", Form.of(surface))
+        with self._upload_turn, self._uploads.work(ready, *place.slot.uses):
+            copy_surface(surface, place.slot.surface)
+            mark = self._uploads.mark()
+        mark.wait()
+        return Held(place)
+
+
+def held_of(frame: Frame) -> Held:
+    """Return what a frame holds on a device.
+
+    Raises:
+        FrameError: its pixels are in main memory.
+    """
+    if not isinstance(frame.held, Held):
+        raise FrameError(f"frame {frame.index}: its pixels must be on a device, and are in main memory")
+    return frame.held

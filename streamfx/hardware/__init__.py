@@ -1,0 +1,1 @@
+"""What the hardware is: processor, GPUs, memory, and the software that is installed for them."""

@@ -1,0 +1,1 @@
+"""What flows: frames, tracks, colour; the queue between stages; names of files and addresses."""

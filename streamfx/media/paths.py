@@ -1,0 +1,124 @@
+"""Where a file goes: links are followed, devices and pipes written through, and only files are replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from io import FileIO
+from pathlib import Path
+
+_MOST_NAME_BYTES = 255  # of nearly every file system
+_OWN_DESCRIPTOR = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<number>\d+)")
+
+
+def followed(path: Path) -> Path:
+    """Return where a symbolic link leads, also to nothing yet; the path itself where it is none."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def is_written_through(path: Path) -> bool:
+    """Return whether what is written must go into what is there: a device, a pipe, an open file."""
+    return bool(_OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))) or is_special(path)
+
+
+def is_special(path: Path) -> bool:
+    """Return whether a device or a pipe is there: it can be read or written once, from front to back."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def open_through(path: Path) -> FileIO:
+    """Open a device, a pipe or an open file of this process to write into it, behind what is there.
+
+    A pipe is waited for until somebody reads it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    own = _OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))
+    if own is not None and own["number"]:
+        return FileIO(os.dup(int(own["number"])), "w")  # opened anew, it would have a place of its own
+    if own is not None and own["name"]:
+        return FileIO(os.dup({"stdout": 1, "stderr": 2}[own["name"]]), "w")
+    return FileIO(os.open(path, os.O_WRONLY | os.O_APPEND), "w")
+
+
+def beside(path: Path, mark: str) -> Path:
+    """Return a hidden name beside a file, with its ending; a long name is cut so that it fits.
+
+    Example:
+        >>> beside(Path("films/holiday.mp4"), "partial")
+        PosixPath('films/.holiday.partial.mp4')
+    """
+    stem = path.stem
+    while stem and len(os.fsencode(f".{stem}.{mark}{path.suffix}")) > _MOST_NAME_BYTES:
+        stem = stem[:-1]
+    return path.with_name(f".{stem}.{mark}{path.suffix}")
+
+
+def visible_beside(path: Path, mark: str) -> Path:
+    """Return a name beside a file that nothing has, for what could not become the file itself."""
+    number = 1
+    while True:
+        numbered = mark if number == 1 else f"{mark}-{number}"
+        found = beside(path, numbered)
+        found = found.with_name(found.name.removeprefix("."))
+        if not os.path.lexists(found):
+            return found
+        number += 1
+
+
+def name_problem(path: Path) -> str | None:
+    """Return why a file cannot have its name, None where it can: most names are too long in bytes."""
+    length = len(os.fsencode(path.name))
+    if length > _MOST_NAME_BYTES:
+        return f"its name has {length} bytes, and {_MOST_NAME_BYTES} are allowed; choose a shorter one"
+    return None
+
+
+def put(made: Path, target: Path, *, replace: bool) -> None:
+    """Give a finished file the name ``target``, at once or not at all.
+
+    Args:
+        made: place where the finished file is, in the same folder.
+        target: name that it gets.
+        replace: whether a file of that name may be replaced; anything else never is.
+
+    Raises:
+        FileExistsError, IsADirectoryError: something is there that is not to be replaced.
+        OSError: it cannot be done.
+    """
+    if replace:
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.lstat(target).st_mode
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+            if not stat.S_ISREG(mode):
+                raise FileExistsError(errno.EEXIST, "it is no file any more", str(target))
+        os.replace(made, target)
+        return
+    try:
+        os.link(made, target)  # unlike a renaming, it does not replace
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the name is taken first
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(made, target)
+    else:
+        made.unlink()
+
+
+def printable(text: str) -> str:
+    """Return a text that any encoding of Unicode can hold: bytes of a name that are none are spelled out.
+
+    Example:
+        >>> printable("caf" + chr(0xDCE9)).isascii()
+        True
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

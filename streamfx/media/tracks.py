@@ -1,0 +1,161 @@
+"""What travels from the source file to the output untouched: sound, subtitles, chapters, tags.
+
+The capture thread demuxes everything once and puts every packet that is not of the video stream into the
+tray; the file sink takes them out and interleaves them with the pictures. Nothing is decoded, nothing is read
+twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from streamfx.errors import ConfigError
+
+if TYPE_CHECKING:
+    import av
+    from av.container.core import Chapter
+    from av.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraStream:
+    """A stream of the source other than the video.
+
+    Attributes:
+        index: number in the source file.
+        kind: audio, subtitle, data, attachment or video (a cover picture).
+        codec: FFmpeg's name of the coding; "unknown" where there is none.
+        template: the stream itself, or a copy of its parameters; valid while the source is open.
+    """
+
+    index: int
+    kind: str
+    codec: str
+    template: Stream
+
+    def __str__(self) -> str:
+        language = self.template.metadata.get("language", "und")
+        return (
+            f"stream {self.index} ({self.kind}, {self.codec}{'' if language == 'und' else ', ' + language})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture file beside its pixels.
+
+    Attributes:
+        name: name of the file, without its folder.
+        exif: what camera and programs said of it, laid out as a TIFF file; empty without.
+        icc: the colour profile; empty without.
+    """
+
+    name: str
+    exif: bytes = b""
+    icc: bytes = b""
+
+
+@dataclass(slots=True)
+class Extras:
+    """The streams and tags of a source that are copied, and the tray their packets wait in.
+
+    A sink claims the tray before the first frame is read; an unclaimed tray stays empty, so that nothing
+    piles up when the output is not a file. Putting and taking may happen in different threads.
+
+    Attributes:
+        streams: every stream but the video.
+        metadata: tags of the file.
+        video_metadata: tags of the video stream.
+        video_disposition: FFmpeg's disposition flags of the video stream.
+        chapters: chapters as PyAV gives them.
+        shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does
+            not start at zero (MPEG-TS); ``take`` does so with the packets.
+        display_matrix: nine fixed-point numbers, rotation and mirroring asked of the player; None without.
+        most_waiting: most packets that wait for a sink; the oldest go when there are more. None: no limit, as
+            for files, where nothing may be lost and the sink sets the pace.
+    """
+
+    streams: tuple[ExtraStream, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    video_metadata: dict[str, str] = field(default_factory=dict)
+    video_disposition: int = 0
+    chapters: list[Chapter] = field(default_factory=list)
+    shift_seconds: Fraction = Fraction(0)
+    display_matrix: tuple[int, ...] | None = None
+    most_waiting: int | None = None
+    _tray: deque[tuple[int, av.Packet[Stream]]] = field(default_factory=deque, repr=False)
+    _branches: list[Extras] = field(default_factory=list, repr=False)
+    _claimed: bool = False
+    _started: bool = False
+
+    def claim(self) -> None:
+        """Say that somebody takes the packets. Whoever has done so may do so again.
+
+        Raises:
+            ConfigError: the source is being read already, so packets are gone.
+        """
+        if self._started and not self._claimed:
+            raise ConfigError(
+                "the output must be opened before the first frame is read, or its sound is incomplete"
+            )
+        self._claimed = True
+
+    def start(self) -> None:
+        """Called by the source when reading begins: from here on an unclaimed tray stays empty."""
+        self._started = True
+        if not self._claimed:
+            self._tray.clear()
+        for branch in self._branches:
+            branch.start()
+
+    def branch(self) -> Extras:
+        """Return the same streams with a tray of their own, for one of several sinks."""
+        branch = replace(self, _tray=deque(), _branches=[], _claimed=False)
+        self._branches.append(branch)
+        return branch
+
+    def put(self, packet: av.Packet[Stream], index: int | None = None) -> None:
+        """Called by the source with each packet of ``streams``, in file order.
+
+        Args:
+            packet: packet of one of the streams.
+            index: number of the stream in ``streams``; None: the packet's own number says so.
+        """
+        index = packet.stream_index if index is None else index
+        for branch in self._branches:
+            branch.put(_copy(packet), index)
+        if self._claimed or not self._started:
+            self._tray.append((index, packet))
+            if self.most_waiting is not None and len(self._tray) > self.most_waiting:
+                self._tray.popleft()
+
+    def waiting(self, index: int) -> list[av.Packet[Stream]]:
+        """Return copies of the packets of a stream that wait, for a look at what is to come."""
+        return [_copy(packet) for number, packet in self._tray if number == index]
+
+    def take(self) -> list[tuple[int, av.Packet[Stream]]]:
+        """Return the packets that came in since the last call, in file order, their times shifted.
+
+        Each comes with the number of its stream in ``streams``.
+        """
+        packets = [self._tray.popleft() for _ in range(len(self._tray))]
+        if self.shift_seconds:
+            for _, packet in packets:
+                ticks = round(self.shift_seconds / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - ticks
+                packet.dts = None if packet.dts is None else packet.dts - ticks
+        return packets
+
+
+def _copy(packet: av.Packet[Stream]) -> av.Packet[Stream]:
+    """Return a packet of its own for one of several sinks: each sets times and stream as it needs them."""
+    import av
+
+    copy: av.Packet[Stream] = av.Packet(bytes(packet))
+    copy.time_base = packet.time_base
+    copy.pts, copy.dts = packet.pts, packet.dts
+    copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+    return copy

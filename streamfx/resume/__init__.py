@@ -1,0 +1,1 @@
+"""Resume: films done in segments, kept when a run is killed, and joined at the end."""

@@ -1,0 +1,186 @@
+"""What is carried from one segment of a film into the next, so that it can begin without those before it."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import av
+from pydantic import BaseModel, ConfigDict
+
+from streamfx.capture.cuts import Cuts
+from streamfx.capture.files.file import FileSource
+from streamfx.capture.shots import ShotSource
+from streamfx.capture.source import Source
+from streamfx.errors import DecodeError, SourceLostError
+from streamfx.generate.routed import Choice, Routed
+from streamfx.media.frame import Frame
+from streamfx.media.notes import Converted, LeftOut
+
+WITNESSES = 4
+"""Frames before a segment by which it is known that reading came to the right place."""
+
+_MOST_REASONS = 20
+_KINDS = {"converted": Converted, "left out": LeftOut}
+
+
+class Carried(BaseModel):
+    """The state of a run before a frame: everything that crosses frames.
+
+    Attributes:
+        frames: that came before: the frame's number.
+        failed: frames that could not be decoded before.
+        reasons: why, of the first.
+        witnesses: time and checksum of the frames just before; none where they are on a device.
+        seekable: whether the source's frames can be found again by their times.
+        damaged: frames that the decoder patched up before.
+        shot: number of the shot of the frame before; None where shots are not counted.
+        cuts: what the search for cuts has seen; None likewise.
+        choices: of each effect of which pictures decide, what was decided.
+        looks: of each, how many frames were looked at.
+        notes: of the source, with their kinds.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    frames: int = 0
+    failed: int = 0
+    reasons: tuple[str, ...] = ()
+    witnesses: tuple[tuple[int, int], ...] = ()
+    seekable: bool = False
+    damaged: int = 0
+    shot: int | None = None
+    cuts: dict[str, Any] | None = None
+    choices: tuple[tuple[dict[str, Any], ...], ...] = ()
+    looks: tuple[int, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+class Carrier:
+    """Takes what is carried, while frames are read; in the capture thread.
+
+    Args:
+        source: frames come from, numbered by shot or not.
+        inner: the source below it.
+        routed: the effects of which pictures decide.
+        before: what was carried to where reading began.
+    """
+
+    def __init__(self, source: Source, inner: Source, routed: Sequence[Routed], before: Carried) -> None:
+        self._source, self._inner, self._routed = source, inner, routed
+        self.frames, self.failed, self.reasons = before.frames, before.failed, list(before.reasons)
+        self._witnesses: deque[Frame] = deque(maxlen=WITNESSES)
+
+    def passed(self, frame: Frame) -> None:
+        """Note a frame that was read."""
+        self.frames += 1
+        self._witnesses.append(frame)
+
+    def broke(self, error: DecodeError) -> None:
+        """Note one that could not be."""
+        self.failed += 1
+        if len(self.reasons) < _MOST_REASONS:
+            self.reasons.append(str(error))
+
+    def memory(self) -> tuple[Any, ...]:
+        """Return what the next frame will change; cheap, for every frame."""
+        shots = self._source.memory() if isinstance(self._source, ShotSource) else (None, None)
+        return (*shots, tuple((effect.choices, effect.looks) for effect in self._routed), [*self._witnesses])
+
+    def carried(self, memory: tuple[Any, ...]) -> Carried:
+        """Return what is carried to the frame after ``memory`` was taken, which has been read, not noted."""
+        shot, cuts, decided, witnesses = memory
+        inner = self._inner
+        seen = isinstance(inner, FileSource) and all(frame.held is None for frame in witnesses)
+        return Carried(
+            frames=self.frames,
+            failed=self.failed,
+            reasons=tuple(self.reasons),
+            witnesses=tuple(map(witness, witnesses)) if seen else (),
+            seekable=seen and isinstance(inner, FileSource) and inner.can_seek and not self.failed,
+            damaged=inner.damaged if isinstance(inner, FileSource) else 0,
+            shot=shot,
+            cuts=None if cuts is None else cuts.to_json(),
+            choices=tuple(tuple(asdict(choice) for choice in choices) for choices, _ in decided),
+            looks=tuple(looks for _, looks in decided),
+            notes=tuple((_kind(note), str(note)) for note in inner.notes),
+        )
+
+
+def restore(carried: Carried, source: Source, inner: Source, routed: Sequence[Routed]) -> bool:
+    """Bring source and effects to where a segment begins; return whether the frames before it were spared.
+
+    Frames are found by their times if the file allows, and known by the checksums of those before. Else they
+    are read from the beginning, and thrown away.
+
+    Raises:
+        SourceLostError: the source does not hold the frames any more.
+    """
+    if not carried.frames:
+        return True
+    sought = isinstance(inner, FileSource) and carried.seekable and _seek(carried, inner)
+    if not sought:
+        _read_past(carried, inner)
+    if isinstance(source, ShotSource) and carried.cuts is not None:
+        source.restore(carried.shot, Cuts.from_json(carried.cuts))
+    for effect, choices, looks in zip(routed, carried.choices, carried.looks, strict=True):
+        effect.choices = tuple(Choice(**choice) for choice in choices)
+        effect.looks = looks
+    if sought and isinstance(inner, FileSource):
+        inner.damaged = carried.damaged
+        known = set(inner.notes)
+        inner.notes.extend(_KINDS.get(kind, str)(text) for kind, text in carried.notes if text not in known)
+    return sought
+
+
+def witness(frame: Frame) -> tuple[int, int]:
+    """Return time and checksum of a frame in main memory."""
+    checksum = 0
+    for plane in frame.planes:
+        for row in plane if not plane.flags.c_contiguous else (plane,):
+            checksum = zlib.crc32(row.data, checksum)
+    return frame.pts, checksum
+
+
+def _seek(carried: Carried, source: FileSource) -> bool:
+    """Move to the frame; if the frames before it are not those that were read then, to the beginning."""
+    base, (first_pts, _) = source.format.time_base, carried.witnesses[0]
+    last: deque[tuple[int, int]] = deque(maxlen=len(carried.witnesses))
+    try:
+        source.seek(first_pts * base - 1)  # a second more: what refers to frames before has settled by then
+        while not last or last[-1][0] < carried.witnesses[-1][0]:
+            frame = source.read()
+            if frame is None:
+                break
+            if frame.pts >= first_pts:
+                last.append(witness(frame))
+    except (DecodeError, av.FFmpegError):
+        last.clear()
+    if tuple(last) == carried.witnesses:
+        source.number_from(carried.frames)
+        return True
+    source.seek(-base)  # the beginning
+    return False
+
+
+def _read_past(carried: Carried, source: Source) -> None:
+    index = -1
+    while index < carried.frames - 1:
+        try:
+            frame = source.read()
+        except DecodeError:
+            continue
+        if frame is None:
+            raise SourceLostError(
+                f"{source.name}: ends before frame {carried.frames}, which was read earlier"
+            )
+        index = frame.index
+
+
+def _kind(note: str) -> str:
+    if isinstance(note, LeftOut):
+        return "left out"
+    return "converted" if isinstance(note, Converted) else "plain"

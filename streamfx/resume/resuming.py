@@ -1,0 +1,269 @@
+"""Resume: a run in segments. Killed at any moment, it goes on after those that are finished.
+
+What comes out is what an uninterrupted run of the same command gives; `docs/design/jobs.md` says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from streamfx.config.transcode import TranscodeConfig
+from streamfx.encode.containers import CONTAINERS
+from streamfx.encode.files.file import FileSink
+from streamfx.errors import ConfigError
+from streamfx.generate.chain import output_format
+from streamfx.generate.routed import Routed
+from streamfx.media.addresses import scheme_of
+from streamfx.media.notes import NOTE, Converted, LeftOut, left_out, say
+from streamfx.media.paths import followed, is_written_through
+from streamfx.media.paths import printable as printable_text
+from streamfx.pipeline.flow import Ending
+from streamfx.pipeline.ledger import Account, FailedFrame
+from streamfx.pipeline.stats import Snapshot, Stats
+from streamfx.resume.carried import Carried, Carrier, restore
+from streamfx.resume.identity import decisions
+from streamfx.resume.join import join
+from streamfx.resume.journal import sync_folder
+from streamfx.resume.segments import SegmentedSource, SegmentSink
+from streamfx.resume.work import Work
+from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
+from streamfx.run.completeness import differences
+from streamfx.run.film import open_output, open_parts, preparation_for
+from streamfx.run.report import OutputFacts, Report, check_report_path
+
+log = logging.getLogger(__name__)
+
+
+def resume_problem(config: TranscodeConfig) -> str | None:
+    """Return why a run cannot be done in segments and resumed; None where it can."""
+    if scheme_of(config.input) is not None or not Path(config.input).is_file():
+        return f"{config.input}: only a file can be read again from where a run ended"
+    output = Path(config.output)
+    container = CONTAINERS.get(output.suffix.lower())
+    if container is None or container.muxer == "gif" or is_written_through(output):
+        return f"{config.output}: only a video file, and no GIF, is put together of segments"
+    if container.alpha and config.codec in (None, "vp8", "vp9") and container.muxer in ("matroska", "webm"):
+        return _alpha_problem(config)
+    return None
+
+
+def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> Report:
+    """Run in segments; returns and raises as ``run_config``.
+
+    Raises:
+        ConfigError: it cannot be resumed (the message says why), or another run is at work on the output.
+    """
+    if problem := resume_problem(config):
+        raise ConfigError(f"--resume: {problem}; run with --no-resume")
+    if config.report is not None:
+        check_report_path(config.report, output=config.output, source=config.input)
+    work = Work(Path(config.output), decisions(config))
+    try:
+        told = work.completed
+        if told is not None and not _are_whole(work, told):
+            work.reopen()
+            told = None
+        report = None
+        if told is None:
+            report, told = _segments(config, work, progress)
+            if told is None:  # stopped
+                return report
+        report = _joined(config, work, told, report)
+        if config.report is not None:
+            report.write(config.report)
+        sync_folder(followed(Path(config.output)).absolute().parent)
+        work.done()
+        return report
+    finally:
+        work.close()
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a run in segments is made of, once it is open."""
+
+    begun_at: Carried = field(default_factory=Carried)
+    source: SegmentedSource | None = None
+    sink: SegmentSink | None = None
+
+
+def _segments(
+    config: TranscodeConfig, work: Work, progress: Progress | None
+) -> tuple[Report, dict[str, Any] | None]:
+    """Do what is left of the segments; return the report, and what is to be kept of it for the whole.
+
+    That is None where the run was stopped.
+    """
+    run = _Run()
+    # What an earlier run decided by itself, from measurements, is not decided again.
+    factor = work.decided.get("factor")
+    pinned = {"factor": factor} if config.factor == "auto" and factor is not None else {}
+    alone = config.model_copy(update={**pinned, "report": None, "verify": False})
+
+    def show(snapshot: Snapshot) -> None:
+        if progress is not None:
+            progress(_whole(snapshot, run.begun_at))
+
+    try:
+        report = run_parts(alone, partial(_opened, alone, work, run), show)
+        report = report.model_copy(update={"config": config.without_credentials()})
+        if report.result.ending is not Ending.COMPLETE or run.source is None or run.sink is None:
+            return report, None
+        carrier = run.source.carrier
+        carried = carrier.carried(carrier.memory())
+        run.sink.settle(carried)
+    finally:
+        if run.sink is not None:
+            run.sink.abort()  # a segment that is not finished; else there is none
+    whole = report.model_dump(mode="json")
+    whole["result"]["account"] = asdict(_account(report, run.begun_at))
+    whole["factor"] = work.decided.get("factor_facts")
+    told = {"report": whole, "carried": carried.model_dump(mode="json"), "resumed_at": run.begun_at.frames}
+    work.complete(told)
+    return report, told
+
+
+@contextmanager
+def _opened(config: TranscodeConfig, work: Work, run: _Run, stats: Stats) -> Iterator[Parts]:
+    """Open what a plain run opens, which refuses what it must; then put segments in place of the output."""
+    with open_parts(config, stats) as parts:
+        sink, source = parts.sink, parts.source
+        assert isinstance(sink, FileSink)
+        recipe = sink.recipe
+        sink.abort()
+        inner = getattr(source, "inner", source)
+        routed = [effect for effect in parts.effects.chain.effects if isinstance(effect, Routed)]
+        facts = factor_facts(parts)
+        work.settle(
+            {
+                "engines": {
+                    str(number): effect_facts(part).model_dump(mode="json")
+                    for number, part in enumerate(
+                        part for effect in parts.effects.chain.effects for part in effect.parts
+                    )
+                },
+                "coded": f"{recipe[0].codec.name} {recipe[0].pix_fmt}",
+                "factor": parts.effects.choice.factor if parts.effects.choice else None,
+                "factor_facts": None if facts is None else facts.model_dump(mode="json"),
+            }
+        )
+        done = work.segments()
+        carried = run.begun_at = done[-1].carried if done else Carried()
+        if done:
+            spared = restore(carried, source, inner, routed)
+            how = "" if spared else "; the frames before are read again, and not changed"
+            log.log(NOTE, "%s: goes on with frame %d%s", config.output, carried.frames, how)
+        carrier = Carrier(source, inner, routed, carried)
+        run.source = SegmentedSource(source, carrier, config.segment_seconds)
+        run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, done, work.add)
+        run.sink.notes.extend(sink.notes)
+        limit = config.limits.frames
+        left = None if limit is None else max(limit - carried.frames - carried.failed, 0)
+        flow = replace(parts.flow, frame_limit=left)
+        yield replace(parts, source=run.source, sink=run.sink, flow=flow, file=None)
+
+
+def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Report | None) -> Report:
+    """Put everything together and return the report of the whole."""
+    from streamfx.capture.opening import open_source
+
+    report = Report.model_validate(told["report"])
+    carried = Carried.model_validate(told["carried"])
+    segments, limit = work.segments(), config.limits.frames
+    work.check_input(Path(config.input))
+    source = open_source(config.input, threads=1, preparation=preparation_for(config))
+    try:
+        codec = work.decided["coded"].split()
+        chosen = {
+            "codec": codec[0],
+            "pixel_format": config.pixel_format,
+            "overwrite": work.may_replace(config.overwrite),
+        }
+        video = output_format(config.effects, source.format)
+        sink = open_output(config.model_copy(update=chosen), source, video, None)
+        assert isinstance(sink, FileSink)
+        try:
+            join(sink, source, segments, work.folder, whole=limit is None)
+        except BaseException:
+            sink.abort()
+            raise
+        result = replace(report.result, packets_written=sink.packets_written)
+        wrong, worth_knowing = differences(source, sink, result, whole=limit is None, verify=config.verify)
+        notes = _notes(carried, [*source.notes, *sink.notes, *worth_knowing], work, told)
+        say(note for note in notes if now is None or note not in now.notes)
+        size_bytes = sink.path.stat().st_size
+    finally:
+        source.close()
+    return report.model_copy(
+        update={
+            "config": config.without_credentials(),
+            "output": OutputFacts(name=report.output.name, size_bytes=size_bytes),
+            "result": result,
+            "differences": tuple(map(printable_text, wrong)),
+            "notes": tuple(map(printable_text, notes)),
+            "left_out": tuple(map(printable_text, left_out(notes))),
+        }
+    )
+
+
+def _are_whole(work: Work, told: dict[str, Any]) -> bool:
+    encoded = told["report"]["result"]["account"]["encoded"]
+    return bool(sum(segment.frames for segment in work.segments()) == encoded)
+
+
+def _notes(carried: Carried, found: list[str], work: Work, told: dict[str, Any]) -> list[str]:
+    kinds = {"converted": Converted, "left out": LeftOut}
+    notes: list[str] = [kinds.get(kind, str)(text) for kind, text in carried.notes]
+    notes += [note for note in found if note not in notes]
+    if told["resumed_at"]:
+        notes.append(f"the run went on at frame {told['resumed_at']}, after one that was broken off")
+    if work.anew is not None:
+        notes.append(f"the run began anew, for what decides the result had changed: {work.anew}")
+    return notes
+
+
+def _account(report: Report, before: Carried) -> Account:
+    """Return the account of all frames: those of this run, and of those before it."""
+    now = report.result.account
+    failed = dict(now.failed)
+    if before.failed:
+        failed["decode"] = failed.get("decode", 0) + before.failed
+    failures = tuple(FailedFrame(None, "decode", reason) for reason in before.reasons)
+    return replace(
+        now,
+        frames_in=now.frames_in + before.frames + before.failed,
+        encoded=now.encoded + before.frames,
+        failed=failed,
+        failures=(*failures, *now.failures),
+    )
+
+
+def _whole(snapshot: Snapshot, before: Carried) -> Snapshot:
+    """Return how far the film is, when the run is so far."""
+    frames_out, left = snapshot.frames_out + before.frames, None
+    if snapshot.frame_count and snapshot.frames_out:
+        each = snapshot.elapsed_seconds / snapshot.frames_out
+        left = max(snapshot.frame_count - frames_out, 0) * each
+    frames_in = snapshot.frames_in + before.frames + before.failed
+    return replace(snapshot, frames_in=frames_in, frames_out=frames_out, remaining_seconds=left)
+
+
+def _alpha_problem(config: TranscodeConfig) -> str | None:
+    """Return that alpha beside VP8 or VP9 cannot be put together of segments, if there will be any."""
+    from streamfx.capture.opening import open_source
+
+    if config.pixel_format is not None:
+        return None
+    source = open_source(config.input, threads=1, preparation=preparation_for(config))
+    source.close()
+    return (
+        f"{config.output}: alpha beside VP8 or VP9 is not put together of segments"
+        if source.format.alpha
+        else None
+    )

@@ -1,0 +1,270 @@
+"""Segments of a film: where they begin, decided while reading, and each encoded into a file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from pydantic import BaseModel, ConfigDict
+
+from streamfx.capture.source import Source
+from streamfx.encode.files.output_file import write_problem
+from streamfx.encode.pixels import Packing
+from streamfx.encode.plan import OutputPlan
+from streamfx.encode.video_stream import add_video_stream
+from streamfx.errors import DecodeError, SinkError
+from streamfx.media.frame import Frame
+from streamfx.media.tracks import Extras
+from streamfx.resume.carried import Carried, Carrier
+from streamfx.resume.journal import sync_folder
+from streamfx.resume.packets import PacketFile, read_packets
+
+LEAST_FRAMES = 8  # of a segment: encoders want some to look at, and x265 fails with two
+_LONGEST = 2  # times the least length: then a segment begins with whatever frame comes
+
+
+class Segment(BaseModel):
+    """A finished segment.
+
+    Attributes:
+        number: from 0.
+        frames: in it.
+        size_bytes: of its file.
+        parameters: digest of what the codec says of the whole video, alike in all segments.
+        carried: to the next one; of the last, to the end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    frames: int
+    size_bytes: int
+    parameters: str
+    carried: Carried
+
+
+class SegmentedSource:
+    """Decides where segments begin: with a key frame of the source or a cut, once they are long enough.
+
+    It depends on nothing but the frames, so that each run decides alike.
+
+    Args:
+        source: frames come from.
+        carrier: takes what is carried.
+        least_seconds: least length of a segment.
+        begins_at: time of the frame with which reading begins, once it is known.
+    """
+
+    def __init__(self, source: Source, carrier: Carrier, least_seconds: float) -> None:
+        self.name, self.format, self.notes = source.name, source.format, source.notes
+        self.extras, self.live, self.shortfall = source.extras, source.live, 0
+        self.begins: dict[int, Carried] = {}
+        self._source, self._carrier = source, carrier
+        self._least_seconds = Fraction(least_seconds)
+        self._started: Frame | None = None
+        self._before: Frame | None = None
+
+    @property
+    def carrier(self) -> Carrier:
+        """What is carried to the end, once that is reached."""
+        return self._carrier
+
+    def read(self) -> Frame | None:
+        """Return the next frame, or None at the end; raises as the source does."""
+        memory = self._carrier.memory()
+        try:
+            frame = self._source.read()
+        except DecodeError as error:
+            self._carrier.broke(error)
+            raise
+        if frame is None:
+            return None
+        if self._started is None:
+            self._started = frame
+        elif self._begins(frame, self._started):
+            self.begins[frame.index] = self._carrier.carried(memory)
+            self._started = frame
+        self._carrier.passed(frame)
+        self._before = frame
+        return frame
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _begins(self, frame: Frame, started: Frame) -> bool:
+        lasts_seconds = frame.time_seconds - started.time_seconds
+        if lasts_seconds < self._least_seconds or frame.index - started.index < LEAST_FRAMES:
+            return False
+        count = self.format.frame_count
+        if count is not None and count - frame.index < LEAST_FRAMES:
+            return False
+        cut = self._before is not None and frame.shot != self._before.shot
+        return frame.key or cut or lasts_seconds >= _LONGEST * self._least_seconds
+
+
+class SegmentSink:
+    """Encodes frames into segments, each by an encoder of its own, so that none refers to another.
+
+    Args:
+        name: of the output.
+        recipe: how frames are coded; see `FileSink.recipe`.
+        source: says where segments begin.
+        folder: of the segments.
+        done: segments that are finished.
+        finished: called with each segment that is on the disk and was read again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recipe: tuple[OutputPlan, Packing],
+        source: SegmentedSource,
+        folder: Path,
+        done: Sequence[Segment],
+        finished: Callable[[Segment], None],
+    ) -> None:
+        self.name, self.notes = name, list[str]()
+        self.frames_written = self.packets_written = 0
+        self._plan, self._packing = recipe
+        self._source, self._folder, self._number, self._finished = source, folder, len(done), finished
+        self._parameters = done[0].parameters if done else None
+        self._extras: Extras | None = source.extras
+        self._encoding: _Encoding | None = None
+        self._is_last_whole = False
+
+    def write(self, frame: Frame) -> str | None:
+        """Encode one frame.
+
+        Raises:
+            SinkError: it cannot be written; finished segments stay.
+        """
+        if self._extras is not None:
+            self._extras.take()  # sound is read again when all is put together
+        try:
+            carried = self._source.begins.pop(frame.index, None)
+            if carried is not None and self._encoding is not None:
+                self._end(carried)
+            if self._encoding is None:
+                self._encoding = _Encoding(
+                    self._plan, self._packing, segment_path(self._folder, self._number)
+                )
+            self.packets_written += self._encoding.write(frame)
+            self.frames_written += 1
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._broken(f"frame {frame.index}", error) from error
+        return None
+
+    def finish(self) -> None:
+        """Flush the encoder. Whether the last segment is whole, only the end of the run shows: ``settle``."""
+        if self._encoding is not None:
+            try:
+                self.packets_written += self._encoding.finish()
+                self._is_last_whole = True
+            except (av.FFmpegError, OSError, ValueError) as error:
+                raise self._broken("the last frames", error) from error
+
+    def settle(self, carried: Carried) -> None:
+        """Count the last segment as finished: the source has come to its end."""
+        if self._encoding is not None and self._is_last_whole:
+            self._end(carried)
+
+    def abort(self) -> None:
+        """Give up the segment that is not finished."""
+        encoding, self._encoding = self._encoding, None
+        if encoding is not None:
+            encoding.remove()
+
+    def _end(self, carried: Carried) -> None:
+        encoding, self._encoding = self._encoding, None
+        assert encoding is not None
+        if not self._is_last_whole:
+            self.packets_written += encoding.finish()
+        sync_folder(self._folder)
+        segment = encoding.segment(self._number, carried)
+        problem = encoding.problem()
+        if segment.parameters != (self._parameters or segment.parameters):
+            problem = "the encoder says other things of the whole video than before"
+        if problem:
+            raise SinkError(f"{self.name}: segment {self._number} cannot be used: {problem}; try --no-resume")
+        self._parameters = segment.parameters
+        self._finished(segment)
+        self._number += 1
+
+    def _broken(self, where: str, error: Exception) -> SinkError:
+        self.abort()
+        text = write_problem(error)
+        return SinkError(f"{self.name}: writing failed at {where}: {text}; finished segments are kept")
+
+
+class _Encoding:
+    """A segment being encoded."""
+
+    def __init__(self, plan: OutputPlan, packing: Packing, path: Path) -> None:
+        self._path, self._times, self._packets = path, list[int](), 0
+        self._packer = packing(plan.video, plan.pix_fmt, plan.colour.code_range)
+        # Only a container's stream tells the encoder how that container wants its parameters.
+        self._scratch = av.open(io.BytesIO(), "w", format=plan.container.muxer)
+        self._stream = add_video_stream(self._scratch, plan, self._packer.hwaccel)
+        self._file = PacketFile(path)
+        self._parameters = ""
+
+    def write(self, frame: Frame) -> int:
+        picture = self._packer.pack(frame)
+        self._times.append(picture.pts if picture.pts is not None else frame.pts)
+        return self._put(self._stream.encode(picture))
+
+    def finish(self) -> int:
+        count = self._put(self._stream.encode(None))
+        self._parameters = parameters_of(self._stream)
+        self._file.close()
+        self._close_scratch()
+        return count
+
+    def problem(self) -> str | None:
+        """Read the file again; return what is wrong with it, None if nothing is."""
+        packets = list(read_packets(self._path))
+        if not packets or not packets[0].key:
+            return "it does not begin with a key frame"
+        times = sorted(packet.pts for packet in packets)
+        return None if times == self._times else f"{len(self._times)} frames written, {len(times)} found"
+
+    def segment(self, number: int, carried: Carried) -> Segment:
+        return Segment(
+            number=number,
+            frames=len(self._times),
+            size_bytes=self._path.stat().st_size,
+            parameters=self._parameters,
+            carried=carried,
+        )
+
+    def remove(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._close_scratch()
+        self._path.unlink(missing_ok=True)
+
+    def _put(self, packets: list[Any]) -> int:
+        self._packer.returned(packets)
+        for packet in packets:
+            self._file.write(packet)
+        return len(packets)
+
+    def _close_scratch(self) -> None:
+        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+            self._scratch.close()
+
+
+def parameters_of(stream: Any) -> str:
+    """Return a digest of what an encoder says of the whole video."""
+    return hashlib.sha256(bytes(stream.codec_context.extradata or b"")).hexdigest()[:32]
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Return where a segment lies."""
+    return folder / f"{number:06d}.packets"

@@ -1,0 +1,1 @@
+"""One run: its parts opened and joined, controlled while it goes on, and its report."""

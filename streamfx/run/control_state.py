@@ -1,0 +1,114 @@
+"""Desk state: how a live run stands, as told to whoever changes it; and what was changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamfx.generate.chain import AnyEffect
+from streamfx.generate.request import with_controls
+
+_FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control of a running effect that its engine declares, and where it stands."""
+
+    name: str
+    low: float
+    high: float
+    default: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class EffectState:
+    """An effect as it runs now.
+
+    Attributes:
+        name: name of the engine.
+        backend: what runs it.
+        precision: what it computes in.
+        factor: factor in force.
+        controls: what can be set, in the order in which the engine declares it.
+    """
+
+    name: str
+    backend: str
+    precision: str
+    factor: float
+    controls: tuple[Control, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskState:
+    """How everything stands.
+
+    Attributes:
+        effects: effects in the order they are applied.
+        bypass: whether frames pass unchanged.
+        opening: the effect that is being opened to take another's place; None when none is.
+        problem: why the last effect asked for could not be had; None when it could.
+        available: names of the effects there are.
+    """
+
+    effects: tuple[EffectState, ...]
+    bypass: bool
+    opening: str | None
+    problem: str | None
+    available: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was changed while the run went on.
+
+    Attributes:
+        at_seconds: since the start of the run.
+        after_frame: the last frame taken up before it; None before the first.
+        what: one line.
+    """
+
+    at_seconds: float
+    after_frame: int | None
+    what: str
+
+
+def take_over(old: AnyEffect, new: AnyEffect) -> None:
+    """Set the controls of an effect to where those of another stand, as far as its engine allows."""
+    stand = {control.name: control.value for control in controls_of(old)}
+    taken = {
+        control.name: min(max(stand[control.name], control.low), control.high)
+        for control in controls_of(new)
+        if control.name in stand
+    }
+    new.controls = with_controls(new.controls, taken)
+
+
+def controls_of(effect: AnyEffect) -> tuple[Control, ...]:
+    """Return the controls that the engine declares and that can be set while it runs.
+
+    Where the pictures decide on one of several engines, those that all declare, within what all allow.
+    """
+    declared = [part.engine.spec.controls for part in effect.parts]
+    return tuple(
+        Control(
+            name,
+            max(controls[name].low for controls in declared),
+            min(controls[name].high for controls in declared),
+            found.default,
+            float(getattr(effect.controls, name)),
+        )
+        for name, found in declared[0].items()
+        if name != _FACTOR and hasattr(effect.controls, name) and all(name in other for other in declared)
+    )
+
+
+def state_of(effect: AnyEffect) -> EffectState:
+    return EffectState(
+        name=effect.name,
+        backend=effect.compiled.backend,
+        precision=effect.compiled.precision.value,
+        factor=effect.controls.factor,
+        controls=controls_of(effect),
+    )

@@ -1,0 +1,207 @@
+"""Run effects: the effects of a run, opened, their factor chosen and watched; and one in another's place."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from streamfx.backends.backend import Build
+from streamfx.capture.shots import ShotSource
+from streamfx.capture.source import Source
+from streamfx.config.live import LiveConfig
+from streamfx.config.transcode import TranscodeConfig
+from streamfx.engine.library import load_engine
+from streamfx.errors import ConfigError, DeviceMemoryError
+from streamfx.factor.choice import FactorChoice, automatic_effects, common_factors, fit_factor
+from streamfx.factor.watch import FactorWatch, watch_factor
+from streamfx.generate.chain import AnyEffect, Chain, open_chain
+from streamfx.generate.effect import EffectSettings, open_effect
+from streamfx.generate.request import EffectRequest
+from streamfx.generate.routed import Routed
+from streamfx.hardware.cpu import usable_cores
+from streamfx.media.frame import VideoFormat
+from streamfx.pipeline.stats import Stats, Times
+from streamfx.run.placement import MAIN_MEMORY, Place
+
+log = logging.getLogger(__name__)
+
+_MOST_PIXELS = 7680 * 4320  # of a frame, between the effects of a chain that viewers change
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects of a run, and what became of the factor that nobody gave.
+
+    Attributes:
+        chain: the effects, ready for the first frame.
+        settings: settings that the effects were opened with.
+        video: format of the frames.
+        automatic: effects whose factor nobody gave.
+        choice: choice of the factor; None where it was given.
+        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
+    """
+
+    chain: Chain
+    settings: EffectSettings
+    video: VideoFormat
+    automatic: tuple[AnyEffect, ...] = ()
+    choice: FactorChoice | None = None
+    watch: FactorWatch | None = None
+
+
+def check_sizes(chain: Chain, video: VideoFormat) -> None:
+    """Check that frames do not become too large on their way through effects that viewers ask for.
+
+    Raises:
+        ConfigError: they would; says after which effect, and how large.
+    """
+    for effect in chain.effects:
+        video = effect.output(video)
+        height, width = video.size
+        if height * width > _MOST_PIXELS:
+            raise ConfigError(
+                f"effect {effect.name!r} would make frames {width}x{height}; while a run goes on, they may "
+                f"become no larger than {_MOST_PIXELS // 1_000_000} million pixels"
+            )
+
+
+def numbered(source: Source, effects: Effects) -> Source:
+    """Return the source with its frames numbered by shot if an effect needs to know, else as it is.
+
+    Those effects of which the pictures decide are shown the frames that tell what a shot is about. Those that
+    take noise get new noise with each shot.
+    """
+    looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
+    parts = [part for effect in effects.chain.effects for part in effect.parts]
+    takes_noise = any(part.engine.spec.noise_channels for part in parts)
+    return ShotSource(source, looks) if looks or takes_noise else source
+
+
+@contextmanager
+def open_effects(
+    config: TranscodeConfig | LiveConfig,
+    source: Source,
+    workers: int,
+    stats: Stats,
+    place: Place = MAIN_MEMORY,
+) -> Iterator[Effects]:
+    """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
+
+    The processors are shared out among the workers. While a live source runs, the factor is watched.
+    """
+    settings = EffectSettings(
+        backend=config.backend,
+        factor=None if config.factor == "auto" else config.factor,
+        threads=max(1, (config.threads or usable_cores()) // workers),
+        workers=workers,
+        measure=stats.add,
+        device=place.device,
+        build=Build(config.build),
+        home=place.home(source.format),
+    )
+    video = source.format
+    with contextlib.ExitStack() as opened:
+        chain = open_chain(config.effects, settings)
+        opened.callback(chain.close)
+        choice = watch = None
+        if automatic := automatic_effects(config, chain):
+            choice = fit_factor(chain, automatic, video, config, settings, live=source.live)
+            watch = watch_factor(choice, automatic, video) if source.live else None
+        if watch is not None:
+            opened.callback(watch.close)
+        choice = warm_up(chain, automatic, video, choice)
+        if watch is not None:
+            watch.prepare()
+        yield Effects(chain, settings, video, automatic, choice, watch)
+
+
+def warm_up(
+    chain: Chain, automatic: Sequence[AnyEffect], video: VideoFormat, choice: FactorChoice | None
+) -> FactorChoice | None:
+    """Prepare the first frame; where a device has not the memory, with a larger factor. Return the choice.
+
+    Args:
+        chain: all effects.
+        automatic: effects whose factor nobody gave.
+        video: format of the frames.
+        choice: choice of the factor so far.
+
+    Raises:
+        DeviceMemoryError: it does not suffice with the largest factor either, or the factor was given.
+    """
+    while True:
+        try:
+            chain.warm_up(video)
+            return choice
+        except DeviceMemoryError as error:
+            if choice is None:
+                raise
+            factors = common_factors(
+                [part.engine for each in automatic for part in each.parts if part.scales]
+            )
+            larger = [factor for factor in factors if factor > choice.factor]
+            if not larger:
+                raise
+            log.warning("factor %g instead of %g: %s", larger[0], choice.factor, error)
+            why = f"factor {larger[0]:g}: device memory does not suffice for {choice.factor:g}"
+            choice = replace(choice, factor=larger[0], reason=why)
+        for effect in automatic:
+            effect.controls = replace(effect.controls, factor=choice.factor)
+
+
+def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, Times]) -> Effects:
+    """Return the effects with that called ``name`` at ``position``, open and warm; the others are shared.
+
+    It takes over the factor of the one it replaces, as far as its engine allows. The factor is watched on
+    with the predictions made for the old one: networks differ in what they cost, but the governor goes by how
+    that changes with the factor, and measuring while frames are processed would tell of the frames.
+
+    Args:
+        effects: effects in force; they stay as they are.
+        position: whose place is taken; one past the last for a further effect.
+        name: name of the engine.
+        stages: times so far, which say nothing about the new one.
+
+    Raises:
+        EngineNotFoundError, EngineCorruptError, EngineMismatchError, BackendUnavailableError: see
+            `open_effect`.
+        ConfigError: frames would become too large on the way.
+    """
+    old = next(iter(effects.chain.effects[position : position + 1]), None)
+    engine = load_engine(name)
+    others = [
+        part.engine for each in effects.automatic if each is not old for part in each.parts if part.scales
+    ]
+    factors = common_factors([engine, *others])
+    low, high = engine.factor_range
+    # That of an effect without a choice of factors says nothing about another.
+    scaled = old is not None and any(part.scales for part in old.parts)
+    factor = old.controls.factor if old is not None and scaled else effects.settings.factor
+    governed = old in effects.automatic
+    if factor is not None:
+        nearest = factor
+        factor = min(factors, key=lambda other: abs(other - nearest)) if governed else factor
+        factor = min(max(factor, low), high)
+    new = open_effect(EffectRequest(name, factor=factor), effects.settings)
+    before, after = effects.chain.effects[:position], effects.chain.effects[position + 1 :]
+    chain = replace(effects.chain, effects=(*before, new, *after))
+    try:
+        check_sizes(chain, effects.video)
+        new.warm_up(Chain(before).output(effects.video))
+        if chain.output(effects.video).size != effects.chain.output(effects.video).size:
+            Chain(after).warm_up(Chain((*before, new)).output(effects.video))
+    except BaseException:
+        new.close()
+        raise
+    automatic = tuple(new if each is old else each for each in effects.automatic)
+    watch = None
+    if effects.watch is not None and effects.choice is not None:
+        predictions = tuple(found for found in effects.choice.predictions if found.factor in factors)
+        now = automatic[0].controls.factor
+        if now in {found.factor for found in predictions}:
+            choice = replace(effects.choice, factor=now, predictions=predictions)
+            watch = watch_factor(choice, automatic, effects.video, stages)
+    return replace(effects, chain=chain, automatic=automatic, watch=watch)

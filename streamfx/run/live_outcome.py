@@ -1,0 +1,60 @@
+"""Outcome: what came of a live run beside its frames: when the source was away, and of each output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from streamfx.capture.live.source import LiveSource
+from streamfx.capture.source import Source
+from streamfx.config.live import LiveConfig
+from streamfx.encode.files.file import FileSink
+from streamfx.encode.files.verify import verify_output
+from streamfx.encode.sink import Sink
+from streamfx.pipeline.fan_out import SeveralSinks
+from streamfx.run.controls import Desk
+from streamfx.run.report import Interruption, OutputAccount
+
+
+def interruptions(source: Source) -> tuple[Interruption, ...]:
+    absences = source.absences if isinstance(source, LiveSource) else ()
+    return tuple(
+        Interruption(
+            at_seconds=round(each.at_seconds, 3),
+            seconds=round(each.seconds, 3),
+            reason=each.reason,
+            repeated=each.repeated,
+        )
+        for each in absences
+    )
+
+
+def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
+    """Return the account of each of several outputs, and of what was recorded from pages."""
+    lanes = sink.lanes if isinstance(sink, SeveralSinks) else []
+    recorded = [account for each in _each(sink) for account in getattr(each, "recordings", ())]
+    return tuple(
+        OutputAccount(
+            name=account.name,
+            frames_given=account.given,
+            frames_written=account.written,
+            dropped=dict(account.drops),
+            failure=account.failure,
+            latency=account.latency,
+        )
+        for account in (*(lane.account for lane in lanes), *recorded)
+    )
+
+
+def losses(config: LiveConfig, source: Source, sink: Sink, desk: Desk) -> Iterator[str]:
+    """Yield what went wrong where the account of the frames does not show it."""
+    if isinstance(source, LiveSource) and source.damaged:
+        yield f"{source.name}: {source.damaged} pictures came damaged"
+    yield from desk.failures
+    for lane in sink.lanes if config.verify and isinstance(sink, SeveralSinks) else ():
+        if isinstance(lane.sink, FileSink) and lane.finished:
+            found = verify_output(lane.sink.path, lane.sink.expected())
+            yield from (f"{lane.name}: {problem}" for problem in found)
+
+
+def _each(sink: Sink) -> Sequence[Sink]:
+    return [lane.sink for lane in sink.lanes] if isinstance(sink, SeveralSinks) else [sink]

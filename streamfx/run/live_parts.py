@@ -1,0 +1,76 @@
+"""The parts of a live run, opened and joined: the same for every live source and every output."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from streamfx.capture.live.browser import within
+from streamfx.capture.source import Source
+from streamfx.config.live import LiveConfig
+from streamfx.encode.sink import Sink
+from streamfx.pipeline.flow import Watch
+from streamfx.pipeline.stats import Stats
+from streamfx.run.assembly import Parts
+from streamfx.run.controls import Desk
+from streamfx.run.effects import numbered, open_effects
+from streamfx.run.filler_frames import FillerFrames
+from streamfx.run.live_flow import flow_of
+from streamfx.run.live_outcome import accounts, interruptions, losses
+from streamfx.run.placement import find_place
+
+_ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
+
+OpenSink: TypeAlias = Callable[[Source, Desk, ExitStack], Sink]
+"""Opens what is written to; what it puts into the stack is closed after the run."""
+
+
+@contextmanager
+def live_parts(
+    config: LiveConfig,
+    open_source: Callable[[], Source],
+    open_sink: OpenSink,
+    stats: Stats,
+    *,
+    largest: tuple[int, int] | None = None,
+    watch: Watch | None = None,
+) -> Iterator[Parts]:
+    """Open source, effects and outputs; a frame must be ready soon, so all threads work on one frame.
+
+    Args:
+        config: the settings in full.
+        open_source: opens what is read.
+        open_sink: opens what is written to.
+        stats: gets what is measured.
+        largest: (height, width) that frames have at most when they are written; None: no limit.
+        watch: sees every frame that is taken up or written.
+    """
+    with contextlib.ExitStack() as opened:
+        source = open_source()
+        opened.callback(source.close)
+        place = find_place(config.device, config.backend, 1)
+        effects = opened.enter_context(open_effects(config, source, 1, stats, place))
+        made = effects.chain.output(source.format)
+        # What an effect makes larger than is allowed is scaled down before it is written.
+        video = replace(made, size=within(made.size, largest))
+        ahead = config.queue.output + _ON_THE_WAY
+        desk = Desk(effects, lambda: stats.elapsed_seconds, ahead, video=video)
+        opened.callback(desk.close)
+        sink = open_sink(source, desk, opened)
+        yield Parts(
+            numbered(source, effects),
+            effects,
+            sink,
+            replace(flow_of(config), watch=watch),
+            process=FillerFrames(desk.process, desk.fit),
+            desk=desk,
+            file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
+            interruptions=partial(interruptions, source),
+            accounts=partial(accounts, sink),
+            losses=lambda: tuple(losses(config, source, sink, desk)),
+        )

@@ -1,0 +1,116 @@
+"""What is carried between segments: reading, the search for cuts and routes go on as if never broken off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from streamfx.capture.files.file import FileSource
+from streamfx.capture.shots import ShotSource
+from streamfx.errors import SourceLostError
+from streamfx.generate.routed import Routed
+from streamfx.media.frame import Frame
+from streamfx.resume.carried import Carried, Carrier, restore
+from tests import media
+from tests.scenes import scene_frame, write_clip
+
+SCENES = [(1, "red", 9), (2, "blue", 7), (3, "grey", 2), (2, "blue", 8), (4, "red", 12)]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film with cuts and a flash."""
+    frames = [scene_frame(number, time, tint) for number, tint, count in SCENES for time in range(count)]
+    frames[27] = scene_frame(9, 0, "grey", glare=90)
+    return write_clip(tmp_path_factory.mktemp("film") / "in.mkv", frames)
+
+
+class ByColour:
+    """A classifier that goes by the tint."""
+
+    def probabilities(self, frame: Frame) -> dict[str, float]:
+        red = min(max(float(frame.planes[2].mean()) / 64 - 1.5, 0), 1)
+        return {"photo": red, "painting": 1 - red}
+
+
+def routed() -> Routed:
+    options = {kind: SimpleNamespace(name=f"for {kind}") for kind in ("photo", "painting")}
+    return Routed("route", cast(Any, options), cast(Any, ByColour()))
+
+
+def test_a_run_that_begins_at_any_frame_decides_as_one_from_the_beginning(film: Path) -> None:
+    whole = routed()
+    inner = FileSource(str(film), threads=1)
+    source = ShotSource(inner, [whole.look])
+    carrier = Carrier(source, inner, [whole], Carried())
+    shots, carried = [], []
+    while True:
+        memory = carrier.memory()
+        frame = source.read()
+        if frame is None:
+            break
+        carried.append(carrier.carried(memory))
+        carrier.passed(frame)
+        shots.append(frame.shot)
+    source.close()
+    assert len(set(shots)) == 3  # what is there for a moment is none
+    assert len(whole.choices) == 3
+    for begins in range(0, len(shots), 3):
+        now = routed()
+        inner = FileSource(str(film), threads=1)
+        source = ShotSource(inner, [now.look])
+        before = Carried.model_validate_json(carried[begins].model_dump_json())
+        assert restore(before, source, inner, [now])  # sought, not read from the beginning
+        rest = []
+        while (frame := source.read()) is not None:
+            rest.append((frame.index, frame.shot))
+        source.close()
+        assert rest == list(enumerate(shots))[begins:]
+        assert now.choices == whole.choices
+        assert now.looks == whole.looks
+
+
+def carried_to(source: FileSource, count: int) -> Carried:
+    """Return what is carried to a frame, which is read."""
+    carrier = Carrier(source, source, [], Carried())
+    for _ in range(count):
+        frame = source.read()
+        assert frame is not None
+        carrier.passed(frame)
+    memory = carrier.memory()
+    source.read()
+    return carrier.carried(memory)
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_frames_before_that_are_not_the_same_are_read_from_the_beginning(
+    tmp_path: Path, spoilt: bool
+) -> None:
+    film = media.make_clip(tmp_path / "in.mp4", frames=50, options={"g": "10"})
+    source = FileSource(str(film), threads=2)
+    carried = carried_to(source, 33)
+    expected = source.read()
+    source.close()
+    if spoilt:
+        changed = [(pts, checksum ^ 1) for pts, checksum in carried.witnesses]
+        carried = carried.model_copy(update={"witnesses": tuple(changed)})
+    source = FileSource(str(film), threads=2)
+    assert restore(carried, source, source, []) is not spoilt
+    source.read()
+    found = source.read()
+    source.close()
+    assert expected is not None
+    assert found is not None
+    assert (found.index, found.pts) == (34, expected.pts)
+    assert all(map(np.array_equal, found.planes, expected.planes))
+
+
+def test_a_film_that_became_shorter_is_told(tmp_path: Path) -> None:
+    source = FileSource(str(media.make_clip(tmp_path / "in.mp4", frames=5)))
+    with pytest.raises(SourceLostError, match="ends before frame 9"):
+        restore(Carried(frames=9), source, source, [])
+    source.close()

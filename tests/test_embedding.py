@@ -1,0 +1,54 @@
+"""A source and a sink of one's own can be passed to transcode and live, as docs/embedding.md shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import streamfx
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "embedding.md"
+
+
+def example(*, run: bool) -> dict[str, Any]:
+    """Return what the example defines; without its last lines, which run it, unless they are asked for."""
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {"__name__": "example"}
+    code = code.replace('effects=["wave"]', 'effects=["tiny"]')
+    exec(code if run else code.partition("kept = Kept()")[0], names)
+    return names
+
+
+@pytest.mark.usefixtures("at_home")
+def test_the_example_runs_and_its_frames_went_through_the_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    names = example(run=True)
+    assert "10 (96, 160)" in capsys.readouterr().out
+    assert names["report"].exit_code == 0
+    assert names["report"].result.account.encoded == 10
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_live_run_takes_them_too_beside_other_outputs() -> None:
+    names = example(run=False)
+    kept = names["Kept"]()
+    report = streamfx.live(names["MovingBar"](), [kept, "null:"])
+    assert report.exit_code == 0
+    assert (report.source.name, [output.name for output in report.outputs]) == (
+        "moving bar",
+        ["kept", "null:"],
+    )
+    bars = [int(np.argmax(picture[0] > 100)) for picture in kept.pictures]
+    assert bars == sorted(bars)
+    assert bars
+
+
+def test_everything_public_is_there_and_importing_loads_none_of_it() -> None:
+    for name in streamfx.__all__:
+        assert getattr(streamfx, name) is not None
+    assert {"transcode", "live", "serve", "Frame", "open_source", "open_effect", "open_sink"} <= set(
+        dir(streamfx)
+    )
