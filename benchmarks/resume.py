@@ -17,7 +17,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="of the film")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ |= {"STREAMFX_ENGINES": str(folder / "engines"), "STREAMFX_CACHE": str(folder / "cache")}
@@ -52,15 +51,18 @@ def main() -> None:
         film = folder / "in.mkv"
         apart(lambda: make_film(film, options.seconds))
         load()
-        rows = measured(film, options.kills, random.Random(options.seed))
-    config = {"seconds": options.seconds, "segment_seconds": SEGMENT_SECONDS, "effects": EFFECTS}
-    record("resume", rows, {**config, "kills": options.kills, "seed": options.seed})
+        rows = []
+        for row in measured(film, options.kills, random.Random(options.seed)):
+            rows.append(row)
+            print(row, flush=True)
+            config = {"seconds": options.seconds, "segment_seconds": SEGMENT_SECONDS, "effects": EFFECTS}
+            record("resume", rows, {**config, "kills": options.kills, "seed": options.seed})
     if bad := [row for row in rows if row["differences"]]:
         raise SystemExit(f"{len(bad)} of {len(rows)} resumed films differ")
 
 
-def measured(film: Path, kills: int, chance: random.Random) -> list[dict[str, Any]]:
-    """Return a row for each film that came of broken-off runs."""
+def measured(film: Path, kills: int, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield a row for each film that came of broken-off runs."""
     from tests.resume.contents import contents
 
     whole = film.with_name("whole.mp4")
@@ -75,10 +77,9 @@ def measured(film: Path, kills: int, chance: random.Random) -> list[dict[str, An
     waited(begin(film, plain, in_segments=False))
     plain_bytes = plain.stat().st_size
     print(f"whole run {whole_seconds:.1f} s, {len(expected[0])} frames", flush=True)
-    rows: list[dict[str, Any]] = []
     done = 0
     while done < kills:
-        output = film.with_name(f"resumed{len(rows)}.mp4")
+        output = film.with_name("resumed.mp4")
         moments, seconds = broken_off(film, output, whole_seconds, kills - done, chance)
         done += len(moments)
         found = contents(output)
@@ -86,20 +87,16 @@ def measured(film: Path, kills: int, chance: random.Random) -> list[dict[str, An
             what for what, a, b in zip(("pictures", "tracks"), found, expected, strict=True) if a != b
         ]
         differences += [each.text for each in streamfx.verify(film, output).differences]
-        rows.append(
-            {
-                "kills": len(moments),
-                "segments_finished_at_each": moments,
-                "seconds": round(seconds, 2),
-                "whole_seconds": round(whole_seconds, 2),
-                "size_bytes": output.stat().st_size,
-                "size_in_one_piece_bytes": plain_bytes,
-                "differences": differences,
-            }
-        )
-        print(rows[-1], flush=True)
+        yield {
+            "kills": len(moments),
+            "segments_finished_at_each": moments,
+            "seconds": round(seconds, 2),
+            "whole_seconds": round(whole_seconds, 2),
+            "size_bytes": output.stat().st_size,
+            "size_in_one_piece_bytes": plain_bytes,
+            "differences": differences,
+        }
         output.unlink()
-    return rows
 
 
 def broken_off(
