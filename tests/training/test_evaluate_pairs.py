@@ -116,7 +116,7 @@ def test_the_command_judges_pairs_and_domains(
     (tmp_path / "pictures").mkdir()
     for name in ("kept_a", "other"):
         cv2.imwrite(str(tmp_path / "pictures" / f"{name}.png"), texture(5))
-    settings = [f"classifier={classifier}", "kept=[kept_]", "operator=line_and_wash", "threads=1"]
+    settings = [f"classifier={classifier}", "kept=[kept_]", "operator=toon", "threads=1"]
     arguments = ["--pictures", str(tmp_path / "pictures"), "--work", str(tmp_path / "work")]
     assert main(["evaluate", str(engine), *arguments, "--set", *settings]) == 0
     facts = json.loads((tmp_path / "work" / "evaluation.json").read_text())
@@ -155,7 +155,7 @@ def numbers(folder: Path) -> list[int]:
     ("settings", "said"),
     [
         (["partners=."], "are not two readable pictures of one size"),
-        (["partners=.", "operator=line_and_wash"], "give either operator, which draws partners, or partners"),
+        (["partners=.", "operator=toon"], "give either operator, which draws partners, or partners"),
         (["partners=nowhere"], "do not exist: nowhere"),
         (["partners=.", "pictures=[., .]"], "with partners, pictures is one folder"),
     ],

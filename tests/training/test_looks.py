@@ -193,7 +193,7 @@ def test_the_command_judges_a_look_and_sets_it_beside_others(
     settings = {
         "engine": str(make_engine(tmp_path, factors=[1.0, 4.0])),
         "pictures": [str(tmp_path / "photos")],
-        "operator": "line_and_wash",
+        "operator": "toon",
         "look": {
             "people": [person],
             "clips": [frames],

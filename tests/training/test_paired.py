@@ -217,7 +217,7 @@ def test_a_pair_is_made_once() -> None:
     ("changes", "message"),
     [
         (
-            {"operator": "line_and_wash"},
+            {"operator": "toon"},
             "give one of operator, which draws partners, style, a picture, and partners, a",
         ),
         ({"partners": None}, "give one of operator, which draws partners, style, a picture, and partners, a"),

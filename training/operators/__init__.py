@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from training.line_wash import line_and_wash
 from training.operators.caricature import Caricature, caricature
 from training.operators.engraving import Engraving, engraving
 from training.operators.ink import Ink, ink
@@ -40,7 +39,6 @@ __all__ = [
     "caricature",
     "engraving",
     "ink",
-    "line_and_wash",
     "oil",
     "pencil",
     "scream",
@@ -57,7 +55,6 @@ OPERATORS: Mapping[str, Operator] = {
     "engraving": engraving,
     "caricature": caricature,
     "ink": ink,
-    "line_and_wash": line_and_wash,
     "oil": oil,
     "pencil": pencil,
     "scream": scream,

@@ -66,7 +66,7 @@ class Pair:
     [
         "snow:factor=2,strength=0.8,noise_amplitude=1",  # twice the size of what it sees
         "cafe:factor=1,strength=0.8",  # each plane on its own grid, its edge repeated
-        "duerer:factor=2,strength=0.8",
+        "cafe:factor=2,strength=0.8",
         "restore:strength=0.8",  # added, its edge repeated
     ],
 )
