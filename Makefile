@@ -12,7 +12,7 @@ DEMO_OUT := demo-toon.mp4
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: .venv/installed-core  ## Turn a person before a webcam into a cartoon, and say where the result is
+demo: .venv/installed-demo  ## Turn a person before a webcam into a cartoon, and say where the result is
 	$(BIN)/streamfx transcode $(DEMO_CLIP) $(DEMO_OUT) --effect toon --overwrite
 	@echo "Before: $(CURDIR)/$(DEMO_CLIP)"
 	@echo "After:  $(CURDIR)/$(DEMO_OUT)"
@@ -55,10 +55,25 @@ clean:  ## Remove what the other commands made
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+# The demo runs on the processor, which takes no torch: without an NVIDIA GPU the small install is enough.
+.venv/installed-demo: pyproject.toml | $(BIN)/pip
+	@if command -v nvidia-smi >/dev/null || [ -e .venv/installed-core ]; then $(MAKE) --no-print-directory .venv/installed-core; \
+	else $(MAKE) --no-print-directory .venv/installed-small; fi
+	@touch $@
+
+# Everything but torch: for a processor, with the engines that bring along what OpenVINO runs.
+.venv/installed-small: pyproject.toml | $(BIN)/pip
+	@echo "Installing into .venv, without torch; the first time this takes a minute"
+	@$(BIN)/python -c 'import tomllib; asked = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
+	print(*(one for one in asked if not one.startswith("torch")), sep="\n")' > .venv/small.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .venv/small.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
 .venv/installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv; the first time this takes a few minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ .venv/installed-core
+	@touch $@ .venv/installed-core .venv/installed-demo
 
 .venv/installed-docs: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv; the first time this takes a few minutes"
