@@ -120,8 +120,9 @@ def _measured(engine: Engine, processor: Cpu, store: CompiledStore) -> tuple[Any
 
 
 def _choice(machine: Machine, cost: EffectCost, size: tuple[int, int]) -> FactorChoice:
-    from streamfx.factor.choice import LIVE_SHARE, choose_factor
+    from streamfx.factor.choice import choose_factor
     from streamfx.factor.estimate import predict
+    from streamfx.factor.governor import LIVE_SHARE
     from streamfx.factor.workload import Workload
 
     predicted = partial(predict, machine, Workload(size), (cost,))

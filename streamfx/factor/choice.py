@@ -20,6 +20,7 @@ from streamfx.engine.folder import Engine
 from streamfx.factor import rates
 from streamfx.factor.calibration import Calibration, calibration, gpu_of
 from streamfx.factor.estimate import Prediction, predict
+from streamfx.factor.governor import LIVE_SHARE
 from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import EffectSettings
@@ -30,7 +31,6 @@ from streamfx.media.frame import VideoFormat
 
 log = logging.getLogger(__name__)
 
-LIVE_SHARE = 0.75  # of the time between two live frames, as where the governor goes back to a smaller factor
 _KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
 _PAGE = "web:"
 

@@ -22,6 +22,10 @@ from streamfx.factor.estimate import Prediction
 STAGES = ("generate", "encode")  # a live capture waits for its source, so its time says nothing
 
 
+LIVE_SHARE = 0.75
+"""Share of the time between two live frames that a frame may take where a factor is chosen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """When to change the factor.
@@ -41,7 +45,7 @@ class Rules:
     budget_seconds: float
     late_seconds: float = 1.0
     room_seconds: float = 5.0
-    room_share: float = 0.75
+    room_share: float = LIVE_SHARE
     fit_share: float = 0.9
     settle_seconds: float = 0.5
     trial_seconds: float = 60.0

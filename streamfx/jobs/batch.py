@@ -97,7 +97,7 @@ def run_batch(asked: Batch, show: Show | None = None, command: Sequence[str] = C
     Args:
         asked: what is to be done.
         show: who is told what happens.
-        command: of the processes that do it.
+        command: command of the processes that do it.
     """
     engine_digests(asked.settings["effects"])  # an effect that is not there is no matter of the files
     items = find_items(asked.inputs, asked.output_folder, list_file=asked.list_file, ending=asked.ending)

@@ -57,7 +57,7 @@ def find_items(
         inputs: files, folders, globs.
         output_folder: below which outputs go.
         list_file: a file with one more input a line, ``-`` for standard input.
-        ending: of all outputs; None: that of the source.
+        ending: ending of all outputs; None: that of the source.
 
     Raises:
         ConfigError: an input is not there, nothing was found, or the ending says no kind of video.

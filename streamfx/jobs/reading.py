@@ -30,7 +30,7 @@ class Pictures:
     """What is known of each picture of a film, in order.
 
     Attributes:
-        seconds: when it is shown.
+        seconds: time when it is shown.
         brightness: mean luma, 0 to 1 from black to white.
         contrast: standard deviation of the luma, likewise.
         change: mean difference to the picture before, in code values of 8 bits; of the first, infinite.
@@ -52,9 +52,9 @@ class Sound:
         rate_hz: samples a second and channel.
         layout: FFmpeg's name of the channels.
         first_seconds: time of the first sample; None without any.
-        end_seconds: when the last one ends.
+        end_seconds: time when the last one ends.
         samples: how many, of each channel.
-        digests: of the samples of each second, counted from the first sample on.
+        digests: digests of the samples of each second, counted from the first sample on.
         levels: loudness (root mean square, 0 to 1) of each tenth of a second, by its number.
         gaps: (start, end) of each stretch without samples, in seconds.
     """
@@ -74,9 +74,9 @@ class Track:
     """A stream beside the pictures, read to its end.
 
     Attributes:
-        stream: of the file.
-        name: for messages.
-        tags: of the stream.
+        stream: stream of the file.
+        name: name for messages.
+        tags: tags of the stream.
         disposition: FFmpeg's flags.
         packets: how many.
         broken: how many of them could not be decoded.
@@ -99,12 +99,12 @@ class Film:
     """A film as it was read.
 
     Attributes:
-        name: of the file.
-        format: of the pictures.
+        name: name of the file.
+        format: format of the pictures.
         pictures: each of them.
         tracks: all other streams.
-        tags: of the file.
-        video_tags: of the stream of pictures.
+        tags: tags of the file.
+        video_tags: tags of the stream of pictures.
         chapters: (start, end, title) of each, in seconds.
     """
 
@@ -122,7 +122,7 @@ def read_film(text: str, *, frames: int | None = None) -> Film:
 
     Args:
         text: the file.
-        frames: how many pictures to read at most; None for all.
+        frames: number of pictures to read at most; None for all.
 
     Raises:
         SourceOpenError: it cannot be read.

@@ -71,10 +71,10 @@ class Batch:
         inputs: files, folders and globs.
         list_file: a file with more of them; None for none.
         output_folder: below which outputs go.
-        ending: of all outputs; None: as their sources.
+        ending: ending of all outputs; None: those of their sources.
         jobs: files done at a time; None: what suits the machine.
-        summary: where the account goes.
-        settings: of ``streamfx transcode``, by name, for every file.
+        summary: file for the account.
+        settings: settings of ``streamfx transcode``, by name, for every file.
     """
 
     inputs: tuple[str, ...]

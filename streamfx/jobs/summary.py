@@ -58,8 +58,8 @@ class Summary(BaseModel):
     """What became of a batch.
 
     Attributes:
-        outcomes: of every file, in order.
-        settings: those of all files, as ``streamfx transcode`` takes them.
+        outcomes: outcome of every file, in order.
+        settings: settings of all files, as ``streamfx transcode`` takes them.
         jobs: files done at a time.
         started_at: UTC time of the start, ISO 8601.
         seconds: it took.

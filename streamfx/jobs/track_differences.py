@@ -76,9 +76,9 @@ def compare_sound(sound: Sound, other: Sound, shift: float, *, same_coding: bool
     """Yield how two sounds differ, decoded.
 
     Args:
-        sound: of the source.
-        other: of the output.
-        shift: by how much the output's clock is ahead, in seconds.
+        sound: sound of the source.
+        other: samples of the output.
+        shift: time by which the output's clock is ahead, in seconds.
         same_coding: whether it should be the very same samples, being copied; else only as loud at all times.
     """
     if sound.first_seconds is None or other.first_seconds is None:

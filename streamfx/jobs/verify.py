@@ -52,8 +52,8 @@ class Verification(BaseModel):
     """What came of comparing an output with its source.
 
     Attributes:
-        source: as read.
-        output: as read.
+        source: source as read.
+        output: output as read.
         differences: all of them.
     """
 
@@ -96,7 +96,7 @@ def verify(
     Args:
         input: the source.
         output: what was made of it.
-        report: of the run: what it says of itself is marked as known.
+        report: report of the run: what it says of itself is marked as known.
 
     Raises:
         SourceOpenError: one of them cannot be read.

@@ -36,8 +36,8 @@ class Worker:
     ``died`` with the reason, and the next file gets a new process.
 
     Args:
-        number: of the worker.
-        told: where everything goes that it tells.
+        number: number of the worker.
+        told: queue for everything that it tells.
         command: what to start.
     """
 

@@ -31,7 +31,7 @@ class Carried(BaseModel):
     """The state of a run before a frame: everything that crosses frames.
 
     Attributes:
-        frames: that came before: the frame's number.
+        frames: frames that came before: the frame's number.
         failed: frames that could not be decoded before.
         reasons: why, of the first.
         witnesses: time and checksum of the frames just before; none where they are on a device.
@@ -39,9 +39,9 @@ class Carried(BaseModel):
         damaged: frames that the decoder patched up before.
         shot: number of the shot of the frame before; None where shots are not counted.
         cuts: what the search for cuts has seen; None likewise.
-        choices: of each effect of which pictures decide, what was decided.
-        looks: of each, how many frames were looked at.
-        notes: of the source, with their kinds.
+        choices: decisions of each effect of which pictures decide.
+        looks: number of frames looked at, by effect.
+        notes: notes of the source, with their kinds.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -23,8 +23,8 @@ def join(sink: FileSink, source: Source, segments: Sequence[Segment], folder: Pa
     Args:
         sink: the output, opened for this source.
         source: the source, opened anew: its tracks are read and its pictures passed over.
-        segments: in order.
-        folder: of their files.
+        segments: segments in order.
+        folder: folder of their files.
         whole: all of the source is in them; else tracks end with them too.
 
     Raises:

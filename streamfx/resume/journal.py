@@ -46,7 +46,7 @@ class Journal:
     """A journal being written. One process at a time has it.
 
     Args:
-        path: of the file, which is made where there is none. What is torn at its end is cut off.
+        path: path of the file, which is made where there is none. What is torn at its end is cut off.
 
     Attributes:
         entries: what it holds, in order.

@@ -51,7 +51,7 @@ class PacketFile:
     """Writes packets.
 
     Args:
-        path: where to; what is there is replaced.
+        path: destination; what is there is replaced.
 
     Raises:
         OSError: it cannot be created.

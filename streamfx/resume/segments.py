@@ -33,9 +33,9 @@ class Segment(BaseModel):
     """A finished segment.
 
     Attributes:
-        number: from 0.
-        frames: in it.
-        size_bytes: of its file.
+        number: position, counted from 0.
+        frames: frames in it.
+        size_bytes: size of its file.
         parameters: digest of what the codec says of the whole video, alike in all segments.
         carried: to the next one; of the last, to the end.
     """
@@ -112,10 +112,10 @@ class SegmentSink:
     """Encodes frames into segments, each by an encoder of its own, so that none refers to another.
 
     Args:
-        name: of the output.
+        name: name of the output.
         recipe: how frames are coded; see `FileSink.recipe`.
         source: says where segments begin.
-        folder: of the segments.
+        folder: folder of the segments.
         done: segments that are finished.
         finished: called with each segment that is on the disk and was read again.
     """

@@ -40,7 +40,7 @@ class Work:
         decisions: everything known before that decides what comes out.
 
     Attributes:
-        folder: of the work.
+        folder: folder of the work.
         anew: what was decided otherwise by an earlier run, whose work is gone; None where nothing was.
 
     Raises:

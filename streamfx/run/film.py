@@ -47,7 +47,7 @@ def open_parts(
 
     Args:
         config: the settings in full.
-        stats: of the run.
+        stats: stats of the run.
         own_source: read instead of the configuration's input; None: that input.
         own_sink: written to instead of the configuration's output; None: that output.
     """

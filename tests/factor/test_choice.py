@@ -14,8 +14,9 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.engine.folder import Engine, read_engine
-from streamfx.factor.choice import LIVE_SHARE, budget, choose_factor, common_factors, workload_of
+from streamfx.factor.choice import budget, choose_factor, common_factors, workload_of
 from streamfx.factor.estimate import Prediction, Term
+from streamfx.factor.governor import LIVE_SHARE
 from streamfx.factor.workload import CodedOutput
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
 from tests import engines, media

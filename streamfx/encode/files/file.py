@@ -141,7 +141,7 @@ class FileSink:
         """Count in the next picture, in order of presentation, of a video that is coded already.
 
         Args:
-            pts: its time, in units of the video's time base.
+            pts: time, in units of the video's time base.
             duration: likewise.
         """
         base = self._plan.video.time_base
