@@ -23,7 +23,7 @@ STAGES = ("generate", "encode")  # a live capture waits for its source, so its t
 
 
 LIVE_SHARE = 0.75
-"""Share of the time between two live frames that a frame may take where a factor is chosen or lowered."""
+"""Share of the time between two live frames that a frame may take where a factor is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
