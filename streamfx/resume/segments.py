@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from streamfx.encode.pixels import Packing
 from streamfx.encode.plan import OutputPlan
 from streamfx.encode.video_stream import add_video_stream
 from streamfx.errors import DecodeError, SinkError
+from streamfx.hardware.cpu import cpu
 from streamfx.media.frame import Frame
 from streamfx.media.tracks import Extras
 from streamfx.resume.carried import Carried, Carrier
@@ -26,6 +28,7 @@ from streamfx.resume.journal import sync_folder
 from streamfx.resume.packets import PacketFile, read_packets
 
 LEAST_FRAMES = 8  # of a segment: encoders want some to look at, and x265 fails with two
+_WIDE, _NARROW = "AVX-512", "asm=AVX2"
 _LONGEST = 2  # times the least length: then a segment begins with whatever frame comes
 
 
@@ -131,7 +134,7 @@ class SegmentSink:
     ) -> None:
         self.name, self.notes = name, list[str]()
         self.frames_written = self.packets_written = 0
-        self._plan, self._packing = recipe
+        self._plan, self._packing = reproducible(recipe[0]), recipe[1]
         self._source, self._folder, self._number, self._finished = source, folder, len(done), finished
         self._parameters = done[0].parameters if done else None
         self._extras: Extras | None = source.extras
@@ -258,6 +261,19 @@ class _Encoding:
     def _close_scratch(self) -> None:
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):
             self._scratch.close()
+
+
+def reproducible(plan: OutputPlan) -> OutputPlan:
+    """Return a plan with which the encoder gives the same for the same frames each time.
+
+    The AVX-512 code of x264, as PyAV 18.1 brings it, does not: where a macroblock's weight comes from the
+    frames after it (mbtree), repeated encodes differ by a few code values. The code for AVX2 does.
+    """
+    if plan.codec.encoder != "libx264" or _WIDE not in cpu().extensions:
+        return plan
+    given = plan.encoder_options.get("x264-params")
+    narrow = f"{given}:{_NARROW}" if given else _NARROW
+    return replace(plan, encoder_options={**plan.encoder_options, "x264-params": narrow})
 
 
 def parameters_of(stream: Any) -> str:

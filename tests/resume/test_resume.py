@@ -212,3 +212,11 @@ def test_two_runs_at_once_on_one_output_are_refused(film: Path, tmp_path: Path) 
         run(film, output)
     work.close()
     assert not work_folder(output).exists()
+
+
+def test_encoding_in_segments_gives_the_same_each_time(film: Path, tmp_path: Path) -> None:
+    found = set()
+    for number in range(3):
+        run(film, tmp_path / f"{number}.mkv")
+        found.add(str(contents(tmp_path / f"{number}.mkv")))
+    assert len(found) == 1
