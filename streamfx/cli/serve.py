@@ -27,8 +27,8 @@ def serve(options: Namespace) -> int:
         log_to_stderr(debug=options.debug),
         serving(config, _tell, lambda: losses.append(None)) as address,
     ):
-        print(f"open {address} in a browser; Ctrl-C ends", flush=True)  # with the token, so not by say
-        try:
+        try:  # from the first line on, for whoever reads it may press Ctrl-C before the next statement
+            print(f"open {address} in a browser; Ctrl-C ends", flush=True)  # with the token, so not by say
             threading.Event().wait()
         except KeyboardInterrupt:
             _tell("visitors are sent away")
