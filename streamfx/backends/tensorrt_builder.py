@@ -10,10 +10,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from streamfx.backends.tensorrt_build import Order
 from streamfx.errors import BackendUnavailableError
+from streamfx.media.paths import import_path
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,6 @@ class BuildingProcess:
                 self._running.terminate()
 
     def _start(self, order: Order, errors: int) -> subprocess.Popen[str]:
-        root = str(Path(__file__).parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         with self._lock:
             if self.stopped:
                 raise BackendUnavailableError("the run is over, so no plan is built")
@@ -83,7 +81,7 @@ class BuildingProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**os.environ, "PYTHONPATH": import_path()},
             )
         assert process.stdin is not None
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.config.values import FileName
 from streamfx.errors import SinkError
-from streamfx.media.paths import beside, printable, put
+from streamfx.media.paths import printable, write_whole
 from streamfx.run.report import EXIT_ALL_THERE, EXIT_STOPPED, EXIT_WITH_LOSSES
 
 State = Literal["finished", "skipped", "failed", "stopped", "not begun"]
@@ -100,17 +99,13 @@ class Summary(BaseModel):
         return "\n".join(lines)
 
     def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all.
+        """Write it as JSON, whole or not at all; into a device or a pipe, as it comes.
 
         Raises:
             SinkError: it cannot be written there.
         """
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-        made = beside(path, f"part-{os.getpid()}")
         try:
-            made.write_bytes(text.encode("utf-8", "backslashreplace"))
-            put(made, path, replace=True)
+            write_whole(path, text.encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise SinkError(f"{path}: cannot write the summary: {error.strerror or error}") from error
-        finally:
-            made.unlink(missing_ok=True)

@@ -11,11 +11,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, NamedTuple
 
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.media.paths import import_path
 
 COMMAND = (sys.executable, "-m", "streamfx.jobs.worker")
 _END_SECONDS = 20.0
@@ -85,8 +85,6 @@ class Worker:
 
     def _start(self) -> None:
         self._forget()
-        root = str(Path(__file__).parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed by _forget
         self._process = subprocess.Popen(
             self._command,
@@ -94,7 +92,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, "PYTHONPATH": import_path()},
             start_new_session=True,
         )
         self._listener = threading.Thread(

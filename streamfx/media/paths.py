@@ -114,6 +114,31 @@ def put(made: Path, target: Path, *, replace: bool) -> None:
         made.unlink()
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, replacing one that is there; into a device or a pipe, as it comes.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    if is_written_through(path):
+        with open_through(path) as device:
+            device.write(data)
+        return
+    target = followed(path)
+    made = beside(target, "part")
+    try:
+        made.write_bytes(data)
+        put(made, target, replace=True)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def import_path() -> str:
+    """Return where a process that this one starts must look for what it imports: where this one found it."""
+    root = str(Path(__file__).parents[2])
+    return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def printable(text: str) -> str:
     """Return a text that any encoding of Unicode can hold: bytes of a name that are none are spelled out.
 

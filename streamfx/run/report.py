@@ -14,7 +14,7 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import VideoFormat
-from streamfx.media.paths import beside, followed, is_written_through, name_problem, open_through, put
+from streamfx.media.paths import followed, is_written_through, name_problem, write_whole
 from streamfx.pipeline.flow import Ending, RunResult
 from streamfx.pipeline.stats import LATENCY_STAGES, Times
 from streamfx.run.decisions import FactorFacts, RoutingFacts, how_often
@@ -270,17 +270,7 @@ class Report(BaseModel):
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
         data = text.encode("utf-8", "backslashreplace")
         try:
-            if is_written_through(path):
-                with open_through(path) as device:
-                    device.write(data)
-                return
-            target = followed(path)
-            made = beside(target, "part")
-            try:
-                made.write_bytes(data)
-                put(made, target, replace=True)
-            finally:
-                made.unlink(missing_ok=True)
+            write_whole(path, data)
         except OSError as error:
             raise SinkError(f"{path}: cannot write the report: {error.strerror or error}") from error
 

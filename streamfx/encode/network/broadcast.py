@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from fractions import Fraction
-from pathlib import Path
 from typing import IO
 
 import av
@@ -26,6 +25,7 @@ from streamfx.encode.tracks.copying import StreamCopier
 from streamfx.encode.tracks.selection import Track
 from streamfx.encode.video_stream import add_video_stream
 from streamfx.errors import SinkAwayError, SinkError
+from streamfx.media.paths import import_path
 from streamfx.media.tracks import Extras, ExtraStream
 
 _ROUNDING = 1e-6
@@ -171,12 +171,6 @@ def sample_of(out: av.container.OutputContainer) -> bytes:
         packet.pts = packet.dts = 0
         sample.mux_one(packet)
     return data.getvalue()
-
-
-def import_path() -> str:
-    """Return where the process must look for what it imports: where this one found it."""
-    home = str(Path(__file__).parents[3])
-    return os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 class Relay:

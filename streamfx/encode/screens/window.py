@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from streamfx.encode.network.broadcast import import_path
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.encode.screens.window_process import WindowTask
 from streamfx.errors import SinkClosedError, SinkError
 from streamfx.media.frame import Frame, VideoFormat
+from streamfx.media.paths import import_path
 
 _EXTRA = "pip install 'streamfx[window]'"
 _PROGRAM = (sys.executable, "-P", "-m", "streamfx.encode.screens.window_process")
