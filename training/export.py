@@ -169,16 +169,7 @@ def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions,
 def document(folder: Path, card: str, sheet: bytes | None) -> Engine:
     """Give an engine folder a new card and sheet, everything else as it is."""
     engine = read_engine(folder)
-    data = (folder / WEIGHTS).read_bytes()
-    return write_engine(
-        folder,
-        engine.spec,
-        weights=data,
-        golden=engine.golden,
-        card=card,
-        sheet=sheet,
-        graph=engine.file(GRAPH),
-    )
+    return _rewritten(engine, card, sheet, engine.file(GRAPH))
 
 
 def add_graph(folder: Path) -> Engine:
@@ -188,13 +179,13 @@ def add_graph(folder: Path) -> Engine:
         BackendUnavailableError: OpenVINO is missing, or lacks what the network needs.
     """
     engine = read_engine(folder)
-    data = (folder / WEIGHTS).read_bytes()
+    graph = pack(convert(engine), (folder / WEIGHTS).read_bytes())
+    return _rewritten(engine, read_card(folder), engine.file(SHEET), graph)
+
+
+def _rewritten(engine: Engine, card: str, sheet: bytes | None, graph: bytes | None) -> Engine:
+    """The same network in the same folder, with what else is in there."""
+    data = (engine.folder / WEIGHTS).read_bytes()
     return write_engine(
-        folder,
-        engine.spec,
-        weights=data,
-        golden=engine.golden,
-        card=read_card(folder),
-        sheet=engine.file(SHEET),
-        graph=pack(convert(engine), data),
+        engine.folder, engine.spec, weights=data, golden=engine.golden, card=card, sheet=sheet, graph=graph
     )

@@ -17,17 +17,15 @@ from functools import partial
 from math import exp, log
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from training.operators import kernels
-from training.operators.flow import along, edge_flow
+from training.operators.flow import edge_flow
 from training.operators.lines import Pen, response
 from training.operators.painting import Painting, paint
 from training.operators.palette import Colour, Palette, Ramp
 from training.operators.planes import Plane, blur, lightness, rise, to_lab, to_rgb
-from training.operators.strokes import Brush, window
-from training.pictures import Picture, read_still
+from training.operators.strokes import Brush, waves
+from training.pictures import Picture, read_still, to_short_side
 
 AFTER = "after"
 """What this operator is called where a style picture goes with it."""
@@ -53,10 +51,7 @@ _PEN = Pen(0.9, 3.0, noise=0.03)
 
 def after(picture: Picture) -> Painting:
     """Settings of a painting in the colours and strokes of an RGB picture HW3 of 8 bits."""
-    longest = min(picture.shape[:2])
-    how = cv2.INTER_AREA if longest > _SHORT_SIDE else cv2.INTER_CUBIC
-    size = [round(side * _SHORT_SIDE / longest) for side in picture.shape[1::-1]]
-    rgb = to_rgb(np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8))
+    rgb = to_rgb(to_short_side(picture, _SHORT_SIDE))
     lab = to_lab(rgb)
     light = lightness(lab)
     flow, straightness = edge_flow(rgb, 3.0)
@@ -134,9 +129,7 @@ def _period(light: Plane, flow: Plane) -> float:
     """Pixels from stroke to stroke: the mean, in octaves, of the periods that photographs have less of."""
     shares = []
     for period, usual in zip(_PERIODS, _USUAL_WAVES, strict=True):
-        wave = np.empty_like(light)
-        kernels.wave_across(np.ascontiguousarray(light), flow, window(period, 1.2 * period), wave)
-        strength = np.sqrt(np.square(along(wave[..., None], flow, 5.0)).mean())
+        strength = np.sqrt(np.square(waves(light, flow, period, 1.2 * period, 5.0)).mean())
         shares.append(float(strength / usual) ** 4)
     logs = [log(period) for period in _PERIODS]
     return exp(float(np.average(logs, weights=shares))) if sum(shares) > 0 else 6.0

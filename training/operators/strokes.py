@@ -48,12 +48,25 @@ class Brush:
 def strokes(light: Plane, direction: Plane, brush: Brush, scale: float = 1.0) -> Plane:
     """Strokes HW, dark -1 to light 1, of lightness HW along the flow HW2; `scale` multiplies all lengths."""
     period, reach = brush.period_pixels * scale, brush.reach_pixels * scale
-    wave = np.empty_like(light)
-    kernels.wave_across(np.ascontiguousarray(light), direction, window(period, reach), wave)
-    wave = along(wave[..., None], direction, brush.length_pixels * scale)[..., 0]
+    wave = waves(light, direction, period, reach, brush.length_pixels * scale)
     strength = np.sqrt(blur(wave * wave, _AROUND * period))
     bent = np.tanh(np.float32(_GAIN) * wave / (np.float32(_SHARE) * strength + np.float32(brush.floor)))
     return np.asarray(bent * rise(strength, *brush.noise), np.float32)
+
+
+def waves(light: Plane, direction: Plane, period: float, reach: float, length: float) -> Plane:
+    """Lightness HW filtered by a wave across the flow HW2 and smoothed along it; all lengths in pixels.
+
+    Args:
+        light: Lightness.
+        direction: Flow.
+        period: Of the wave.
+        reach: Deviation of its window.
+        length: Deviation of the smoothing along the flow.
+    """
+    wave = np.empty_like(light)
+    kernels.wave_across(np.ascontiguousarray(light), direction, window(period, reach), wave)
+    return along(wave[..., None], direction, length)[..., 0]
 
 
 def window(period: float, reach: float) -> Plane:
