@@ -15,6 +15,7 @@ import av
 from pydantic import BaseModel, ConfigDict
 
 from streamfx.capture.source import Source
+from streamfx.encode.files.durations import LEAST_PICTURES, state_decoding_times
 from streamfx.encode.files.output_file import write_problem
 from streamfx.encode.pixels import Packing
 from streamfx.encode.plan import OutputPlan
@@ -223,7 +224,10 @@ class _Encoding:
         return self._put(self._stream.encode(picture))
 
     def finish(self) -> int:
-        count = self._put(self._stream.encode(None))
+        left = self._stream.encode(None)
+        if len(self._times) < LEAST_PICTURES:
+            state_decoding_times(left)
+        count = self._put(left)
         self._parameters = parameters_of(self._stream)
         self._file.close()
         self._close_scratch()

@@ -1,14 +1,32 @@
-"""How long each coded picture is shown: up to the next one, whatever the source says."""
+"""When each coded picture is decoded, and how long it is shown: up to the next one, whatever the source says."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+
+LEAST_PICTURES = 3
+"""x265 takes the delay of its decoding times from the third picture; with fewer it states memory it never set."""
+
+
+def state_decoding_times(packets: Sequence[Packet[VideoStream]]) -> None:
+    """Set when each picture of a whole film, in coding order, is decoded: as late as its pictures allow.
+
+    Decoding times never fall, and none is later than the time its picture is shown.
+    """
+    shown = [packet.pts for packet in packets if packet.pts is not None]
+    if len(shown) < len(packets):
+        return
+    ordered = sorted(shown)
+    delay = max((at - pts for at, pts in zip(ordered, shown, strict=True)), default=0)
+    for packet, at in zip(packets, ordered, strict=True):
+        packet.dts = at - delay
 
 
 class Durations:

@@ -13,7 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
-from streamfx.encode.files.durations import Durations
+from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
 from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
 from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
 from streamfx.encode.files.matroska import shown_size, write_shown_size
@@ -180,6 +180,8 @@ class FileSink:
             try:
                 streams = list(self._out.streams)
                 left = [] if self._coded else self._stream.encode(None)
+                if not self._coded and self.frames_written < LEAST_PICTURES:
+                    state_decoding_times(left)
                 self._mux(self._out, left, last=True)
                 for extra in self._copier.rest() if self._copier else ():
                     self._out.mux_one(extra)
