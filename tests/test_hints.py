@@ -72,7 +72,7 @@ CASES = [
         "openvino",
         ("in.mp4", "out.mp4", "--backend", "openvino"),
     ),
-    (("in.mp4", "out.mp4", "--stric"), "did you mean --strict?", ("in.mp4", "out.mp4", "--strict")),
+    (("in.mp4", "out.mp4", "--stric"), "did you mean '--strict'?", ("in.mp4", "out.mp4", "--strict")),
     (("in.mp4", "out.gif", "--strict"), "--strict refuses", ("in.mp4", "out.gif", "--no-strict")),
 ]
 
