@@ -64,10 +64,8 @@ def _add_preview(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "effect, the source first and then each factor, labelled.",
         epilog=PREVIEW_EXAMPLES,
     )
-    command.add_argument("input", metavar="INPUT", help="video to look at")
-    command.add_argument(
-        "-o", "--output", metavar="SHEET", required=True, help="picture to write: .png, .jpg or .jpeg"
-    )
+    command.add_argument("input", metavar="INPUT", nargs="?", help="video to look at")
+    command.add_argument("-o", "--output", metavar="SHEET", help="picture to write: .png, .jpg or .jpeg")
     command.set_defaults(run=_preview, fill=_fill_preview)
     return command
 

@@ -29,9 +29,7 @@ def _seconds(value: object) -> float:
         if len(parts) > 3 or not all(0 <= part < math.inf for part in parts):
             raise ValueError
     except ValueError as error:
-        raise ValueError(
-            f"must be a time, in seconds (12.5) or as a clock shows it (1:02:12.5); found {value!r}"
-        ) from error
+        raise ValueError("must be times, in seconds (12.5) or as a clock shows them (1:02:12.5)") from error
     return seconds
 
 

@@ -11,6 +11,7 @@ import pytest
 from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import read_stamp
 from streamfx.errors import ConfigError
+from streamfx.media.frame import Frame
 from streamfx.sheets.moments import frames_at, spread_frames
 from tests import media
 
@@ -27,7 +28,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return media.make_clip(path, frames=200, rate=10, audio=False, options={"g": "20"})
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "avi"])
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
 def test_a_moment_shows_the_frame_that_has_begun(tmp_path: Path, ending: str) -> None:
     clip = media.make_clip(tmp_path / f"in.{ending}", frames=12, audio=False, b_frames=0)
     assert stamps(clip, [0.2, 0.0, 0.12, 0.119, 0.159, 0.44]) == [5, 0, 3, 2, 3, 11]
@@ -38,9 +39,13 @@ def test_a_moment_far_into_a_film_is_found_without_reading_all_before_it(
 ) -> None:
     from streamfx.capture.files.file import FileSource
 
-    read = []
-    inner = FileSource.read
-    monkeypatch.setattr(FileSource, "read", lambda source: read.append(1) or inner(source))
+    read, inner = list[int](), FileSource.read
+
+    def counted(source: FileSource) -> Frame | None:
+        read.append(1)
+        return inner(source)
+
+    monkeypatch.setattr(FileSource, "read", counted)
     assert stamps(long_clip, [17.35, 6.0, 6.1]) == [173, 60, 61]
     assert len(read) < 100
 

@@ -61,8 +61,8 @@ def test_a_sheet_has_a_row_for_each_effect_and_moment_and_a_column_for_each_fact
             assert (np.abs(made - row[0]).mean() > 5) == changed
     assert np.abs(places[0][1] - places[0][2]).mean() > 0.5  # the factors differ
     assert np.abs(places[0][0] - places[2][0]).mean() > 0.5  # and so do the moments
-    for row in range(4):
-        label = sheet[10 + row * (82 + strip) :][:strip]
+    for number in range(4):
+        label = sheet[10 + number * (82 + strip) :][:strip]
         assert all(label[:, 10 + column * 138 :][:, :128].max() > 150 for column in range(3))
 
 
@@ -103,8 +103,8 @@ def test_a_film_that_is_to_be_turned_is_shown_upright(run: Run) -> None:
     ("asked", "said"),
     [
         (("in.mp4", "--at", "0.8", "-o", "s.png"), "--at 0.8: in.mp4 ends at 0.800 s"),
-        (("in.mp4", "--at", "soon", "-o", "s.png"), "must be a time, in seconds (12.5)"),
-        (("in.mp4", "--at", "-1", "-o", "s.png"), "must be a time"),
+        (("in.mp4", "--at", "soon", "-o", "s.png"), "must be times, in seconds (12.5)"),
+        (("in.mp4", "--at", "-1", "-o", "s.png"), "must be times"),
         (("in.mp4", "--effect", "tini", "-o", "s.png"), "tini"),
         (("in.mp4", "--factor", "5", "-o", "s.png"), "must be one of 1, 1.5, 2"),
         (("in.mp4", "--effect", "tiny:factor=2", "--effect", "tiny:power=1", "-o", "s.png"), "unknown key"),
