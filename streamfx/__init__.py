@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from streamfx.run.assembly import Progress
     from streamfx.run.report import Report
     from streamfx.serving import serve
+    from streamfx.sheets.preview import Preview, preview
     from streamfx.streaming import live, run_live
     from streamfx.transcoding import run_config, transcode
 
@@ -80,6 +81,7 @@ _MODULES = {
     "streamfx.run.assembly": ("Progress",),
     "streamfx.run.report": ("Report",),
     "streamfx.serving": ("serve",),
+    "streamfx.sheets.preview": ("Preview", "preview"),
     "streamfx.streaming": ("live", "run_live"),
     "streamfx.transcoding": ("run_config", "transcode"),
 }  # fmt: skip
@@ -101,6 +103,7 @@ __all__ = [
     "FrameError",
     "LiveConfig",
     "Pipeline",
+    "Preview",
     "Progress",
     "Report",
     "ServeConfig",
@@ -125,6 +128,7 @@ __all__ = [
     "open_effect",
     "open_sink",
     "open_source",
+    "preview",
     "run_config",
     "run_live",
     "serve",

@@ -112,7 +112,7 @@ def test_every_option_that_a_message_names_is_one() -> None:
         named |= {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     known = {
         option
-        for command in ("transcode", "live", "serve", "batch", "devices", "compile")
+        for command in ("transcode", "live", "serve", "batch", "devices", "compile", "preview")
         for option in _options(command)
     }
     assert named - known == set()

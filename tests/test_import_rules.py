@@ -25,6 +25,7 @@ HOMES = {
         "run/completeness.py",
         "jobs/",
         "resume/",
+        "sheets/pixels.py",
         "web/pictures.py",
         "web/peer.py",
     ),
@@ -65,7 +66,7 @@ HOMES = {
 ORDER = (
     "version", "errors", "media", "hardware", "gpu", "engine", "backends",
     "capture", "encode", "generate", "config", "pipeline", "factor", "run", "web",
-    "resume", "transcoding", "jobs", "streaming", "serving", "bench", "cli", "__init__", "__main__",
+    "resume", "transcoding", "jobs", "sheets", "streaming", "serving", "bench", "cli", "__init__", "__main__",
 )  # fmt: skip
 """Packages and modules at the top; each may import those before it, and no other."""
 STAGES = ("capture", "encode", "generate")

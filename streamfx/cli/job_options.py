@@ -1,4 +1,4 @@
-"""Options of the commands for many files and for what came out: ``batch`` and ``verify``."""
+"""Options of the commands around a transcode: ``preview`` before it, ``batch`` for many, ``verify`` after."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ exit codes:
   130  stopped (Ctrl-C): the same command goes on from there
 """
 
+PREVIEW_EXAMPLES = """\
+examples:
+  streamfx preview in.mp4 --effect wave -o sheet.png
+  streamfx preview in.mp4 --at 12.5 --effect wave --effect toon:strength=0.7 --factor 1,2,4 -o sheet.png
+
+exit codes:
+  0    the sheet is written
+  2    refused: nothing was written
+"""
 
 VERIFY_EXAMPLES = """\
 examples:
@@ -44,7 +53,21 @@ AddAll: TypeAlias = "Callable[[Parser, type[BaseModel]], None]"
 
 def add_jobs(commands: argparse._SubParsersAction[Parser], add_all: AddAll) -> list[Parser]:
     """Add the commands; return them."""
-    return [_add_batch(commands, add_all), _add_verify(commands)]
+    return [_add_preview(commands), _add_batch(commands, add_all), _add_verify(commands)]
+
+
+def _add_preview(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    command = commands.add_parser(
+        "preview",
+        help="show what effects make of moments of a film, at several factors, on one sheet",
+        description="Show what effects make of moments of a film: a sheet with a row for each moment and "
+        "effect, the source first and then each factor, labelled.",
+        epilog=PREVIEW_EXAMPLES,
+    )
+    command.add_argument("input", metavar="INPUT", nargs="?", help="video to look at")
+    command.add_argument("-o", "--output", metavar="SHEET", help="picture to write: .png, .jpg or .jpeg")
+    command.set_defaults(run=_preview, fill=_fill_preview)
+    return command
 
 
 def _add_batch(commands: argparse._SubParsersAction[Parser], add_all: AddAll) -> Parser:
@@ -76,10 +99,23 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> Parser:
     return command
 
 
+def _fill_preview(command: Parser) -> None:
+    from streamfx.cli.settings import add_settings
+    from streamfx.config.preview import PreviewConfig
+
+    add_settings(command, PreviewConfig)
+
+
 def _fill_batch(add_all: AddAll, command: Parser) -> None:
     from streamfx.jobs.settings import BatchConfig
 
     add_all(command, BatchConfig)
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from streamfx.cli.preview import preview
+
+    return preview(options)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -26,9 +26,10 @@ from streamfx.run.log_limit import LogLimit
 
 if TYPE_CHECKING:
     from streamfx.config.live import LiveConfig
+    from streamfx.config.preview import PreviewConfig
     from streamfx.run.report import Report
 
-Config = TypeVar("Config", "TranscodeConfig", "LiveConfig")
+Config = TypeVar("Config", "TranscodeConfig", "LiveConfig", "PreviewConfig")
 
 
 def transcode(options: Namespace) -> int:

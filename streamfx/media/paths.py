@@ -114,10 +114,16 @@ def put(made: Path, target: Path, *, replace: bool) -> None:
         made.unlink()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, replacing one that is there; into a device or a pipe, as it comes.
+def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write a file whole or not at all; into a device or a pipe, as it comes.
+
+    Args:
+        path: name of the file.
+        data: what it is to hold.
+        replace: whether a file of that name may be replaced.
 
     Raises:
+        FileExistsError: there is one that is not to be replaced.
         OSError: it cannot be written there.
     """
     if is_written_through(path):
@@ -128,7 +134,7 @@ def write_whole(path: Path, data: bytes) -> None:
     made = beside(target, "part")
     try:
         made.write_bytes(data)
-        put(made, target, replace=True)
+        put(made, target, replace=replace)
     finally:
         made.unlink(missing_ok=True)
 

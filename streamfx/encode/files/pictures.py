@@ -105,7 +105,7 @@ class PictureSink:
                 f"write {path.stem}%05d{path.suffix}"
             )
         first = self._named.values() if self._named else [self._numbered(1)]
-        _prepare_folder(self._path, list(first), overwrite)
+        prepare_folder(self._path, list(first), overwrite)
 
     def write(self, frame: Frame) -> None:
         """Write one frame as the next picture.
@@ -198,7 +198,7 @@ def _targets(folder: Path, names: Sequence[str], notes: list[str]) -> dict[str, 
     return targets
 
 
-def _prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool) -> None:
+def prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool) -> None:
     """Create the folder where its parent exists; refuse what cannot or must not be written."""
     folder = path.absolute().parent
     if not folder.is_dir():

@@ -1,0 +1,102 @@
+"""Configuration of ``streamfx preview``: what `streamfx.preview` takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import BaseModel, Field, PlainValidator, Strict, WithJsonSchema
+
+from streamfx.config.option import Option
+from streamfx.config.values import CLOSED, Backend, Count, Deinterlace, DeviceName, FileName, Texts
+from streamfx.engine.factors import FACTORS, check_factor
+
+
+def _check_moments(value: object) -> tuple[float, ...]:
+    """Return times in seconds, from numbers, texts, or texts of several with commas between."""
+    given = value if isinstance(value, tuple | list) else (value,)
+    parts = [part for each in given for part in (each.split(",") if isinstance(each, str) else (each,))]
+    return tuple(map(_seconds, parts))
+
+
+def _seconds(value: object) -> float:
+    """Return the seconds that 12.5, "12.5", "1:02.5" or "1:00:02" mean."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
+        parts = [float(part) for part in str(value).split(":")]
+        seconds: float = sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
+        if len(parts) > 3 or not all(0 <= part < math.inf for part in parts):
+            raise ValueError
+    except ValueError as error:
+        raise ValueError("must be times, in seconds (12.5) or as a clock shows them (1:02:12.5)") from error
+    return seconds
+
+
+def _check_factors(value: object) -> tuple[float, ...]:
+    """Return factors, from numbers, texts, or texts of several with commas between."""
+    given = value if isinstance(value, tuple | list) else (value,)
+    parts = [part for each in given for part in (each.split(",") if isinstance(each, str) else (each,))]
+    factors = [check_factor(_number(part)) for part in parts]
+    return tuple(dict.fromkeys(float(factor) for factor in factors))
+
+
+def _number(value: object) -> object:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+_Items = {"type": "array", "items": {"type": ["number", "string"]}}
+Moments = Annotated[tuple[float, ...], PlainValidator(_check_moments), WithJsonSchema(_Items)]
+Factors = Annotated[tuple[float, ...], PlainValidator(_check_factors), WithJsonSchema(_Items)]
+Width = Annotated[int, Strict(), Field(ge=320, le=16384)]
+
+
+class PreviewConfig(BaseModel):
+    """Everything that ``streamfx preview`` can be told."""
+
+    model_config = CLOSED
+
+    input: FileName = Field(
+        description="source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png), "
+        "test:bars"
+    )
+    output: FileName = Field(description="sheet to write: a PNG or a JPEG, by its ending")
+    at: Annotated[Moments, Option("look", "TIME", repeats=True)] = Field(
+        default=(),
+        description="moment to show, in seconds (12.5) or as a clock shows it (1:02:12.5); several with "
+        "commas between or given again; some spread over the film by default",
+    )
+    effects: Annotated[Texts, Option("look", "NAME[:KEY=VALUE,…]", name="effect", repeats=True)] = Field(
+        default=(),
+        description="effect and its controls ('streamfx effects' lists them); each of several gets a row",
+    )
+    factors: Annotated[Factors, Option("look", "N,N,…", name="factor", repeats=True)] = Field(
+        default=(),
+        description=f"factors to show, of {', '.join(f'{factor:g}' for factor in FACTORS)}, with commas "
+        "between; by default those of 1, 2 and 4 that the effect offers",
+    )
+    width: Annotated[Width, Option("encoding", "PIXELS")] = Field(
+        default=1920, description="most pixels that the sheet is wide; pictures are never enlarged"
+    )
+    overwrite: Annotated[bool, Option("encoding", switch_off=True)] = Field(
+        default=False, description="replacement of a file that exists"
+    )
+    deinterlace: Annotated[Deinterlace, Option("look", "KIND")] = Field(
+        default="auto",
+        description="deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of all)",
+    )
+    backend: Annotated[Backend, Option("speed", "NAME")] = Field(
+        default="auto",
+        description="library that runs the network ('streamfx devices' lists them); auto: the fastest here",
+    )
+    device: Annotated[DeviceName, Option("speed", "NAME")] = Field(
+        default="auto",
+        description="place of the network: auto (a GPU where one can be used), cpu, cuda, or cuda:1 for the "
+        "second GPU",
+    )
+    threads: Annotated[Count | None, Option("speed", "N")] = Field(
+        default=None, description="number of processor threads to use; all by default"
+    )

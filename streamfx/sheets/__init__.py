@@ -1,0 +1,1 @@
+"""Contact sheets: one picture that shows what effects make of moments of a film."""
