@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
-from streamfx.cli.progress import ShowProgress, progress
+from streamfx.cli.progress import ShowProgress, progress, progress_lines, shown_as
+from streamfx.cli.progress_json import end_object, say_object
 from streamfx.cli.settings import given_settings
 from streamfx.config.loading import load_config
 from streamfx.config.transcode import TranscodeConfig
@@ -42,11 +43,18 @@ def transcode(options: Namespace) -> int:
 
         return run_config(config, show)
 
-    return run_and_report(run, progress(), debug=options.debug)
+    usual = progress_lines if options.progress == "plain" else progress
+    return run_and_report(
+        run, shown_as(options.progress, usual), debug=options.debug, told_as=options.progress
+    )
 
 
 def run_and_report(
-    run: Callable[[ShowProgress], Report], shown: AbstractContextManager[ShowProgress], *, debug: bool
+    run: Callable[[ShowProgress], Report],
+    shown: AbstractContextManager[ShowProgress],
+    *,
+    debug: bool,
+    told_as: str | None = None,
 ) -> int:
     """Run, say what came of it, and return the exit code.
 
@@ -54,6 +62,7 @@ def run_and_report(
         run: what to run; it is given what shows its progress.
         shown: gives what shows the progress.
         debug: show detailed logs, and tracebacks.
+        told_as: what `shown_as` got; with "json", what came of it is said for programs too.
 
     Raises:
         StageFailedError: it failed before one frame was written: that is a refusal.
@@ -68,6 +77,8 @@ def run_and_report(
             if debug:
                 say(traceback.format_exc(), sys.stderr)
             report = error.report
+    if told_as == "json":
+        say_object(end_object(report), sys.stderr)
     say(report.summary(), sys.stderr if report.exit_code else sys.stdout)
     return report.exit_code
 

@@ -100,7 +100,7 @@ class FileSink:
         self._out: OutputContainer | None = None
         self._file: OutputFile | None = None
         try:
-            self._file = OutputFile(path, replace=encoding.overwrite)
+            self._file = self._counted = OutputFile(path, replace=encoding.overwrite)
             self._note_through(self._file)
             self._out = self._opened(self._file, extras)
         except BaseException as error:
@@ -110,6 +110,11 @@ class FileSink:
             ):
                 raise SinkError(f"{path}: cannot be opened for writing: {write_problem(error)}") from error
             raise
+
+    @property
+    def bytes_written(self) -> int:
+        """How much is in the file so far."""
+        return self._counted.size_bytes
 
     def write(self, frame: Frame) -> str | None:
         """Encode one frame, in order of presentation; return why not, where it comes faster than GIF shows.

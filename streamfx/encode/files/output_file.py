@@ -42,6 +42,7 @@ class OutputFile:
     Attributes:
         through: whether it is written through.
         partial: place where it is until then.
+        size_bytes: how much is in it.
 
     Raises:
         OSError: it cannot be created.
@@ -51,6 +52,7 @@ class OutputFile:
         self.through = is_written_through(path)
         self.path = path if self.through else followed(path)
         self._replace = replace
+        self._position = self.size_bytes = 0
         self.partial = self.path if self.through else beside(self.path, f"partial-{secrets.token_hex(4)}")
         self.name = str(self.partial)  # PyAV puts it into its messages
         self._raw: FileIO = open_through(path) if self.through else FileIO(self.partial, "x")
@@ -60,6 +62,8 @@ class OutputFile:
         rest = memoryview(data)
         while rest:
             rest = rest[self._raw.write(rest) or 0 :]
+        self._position += len(data)
+        self.size_bytes = max(self.size_bytes, self._position)
         return len(data)
 
     def seekable(self) -> bool:
@@ -68,7 +72,8 @@ class OutputFile:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the position of the next write, and return it."""
-        return self._raw.seek(offset, whence)
+        self._position = self._raw.seek(offset, whence)
+        return self._position
 
     def tell(self) -> int:
         """Return the position of the next write."""

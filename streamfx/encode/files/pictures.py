@@ -83,7 +83,7 @@ class PictureSink:
         encoding = encoding or Encoding()
         quality, overwrite = encoding.quality, encoding.overwrite
         self.name, self.notes = text, list[str]()
-        self.frames_written = self.packets_written = 0
+        self.frames_written = self.packets_written = self.bytes_written = 0
         self._photos = photos
         if extras is not None:
             self.notes += [LeftOut(f"{stream} is left out: pictures hold none") for stream in extras.streams]
@@ -124,13 +124,15 @@ class PictureSink:
         target = self._named[photo.name] if photo is not None and self._named else self._numbered(number)
         try:
             writer = self._writer(self._video if _is_like(frame, self._video) else frame.format, target)
-            self._place(writer.written(frame, photo), target)
+            data = writer.written(frame, photo)
+            self._place(data, target)
         except FileExistsError as error:
             raise SinkError(f"{target}: appeared meanwhile, and is not replaced") from error
         except (av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(f"{target}: cannot be written: {reason}") from error
         self.frames_written = self.packets_written = number
+        self.bytes_written += len(data)
 
     def finish(self) -> None:
         """Do nothing: every picture is complete already."""
