@@ -109,6 +109,12 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
     add_progress(command)
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be read, kept, converted and left out, how long it takes and how big it gets; "
+        "write nothing",
+    )
     command.set_defaults(run=_transcode, fill=_fill_transcode)
     return command
 

@@ -36,6 +36,8 @@ Config = TypeVar("Config", "TranscodeConfig", "LiveConfig", "PreviewConfig")
 def transcode(options: Namespace) -> int:
     """Run ``streamfx transcode`` and return its exit code: 0, 1 or 130; what is refused is raised."""
     config = _configure(options)
+    if options.dry_run:
+        return _dry_run(config, debug=options.debug)
 
     def run(show: ShowProgress) -> Report:
         # Imported here, after the settings were found right: a typing error should not wait for libraries.
@@ -47,6 +49,20 @@ def transcode(options: Namespace) -> int:
     return run_and_report(
         run, shown_as(options.progress, usual), debug=options.debug, told_as=options.progress
     )
+
+
+def _dry_run(config: TranscodeConfig, *, debug: bool) -> int:
+    from streamfx.jobs.dry_run import dry_run
+
+    noted = logging.getLogger("streamfx.media.notes")
+    before, noted.disabled = noted.disabled, not debug  # the plan says what they would
+    try:
+        with termination_as_interrupt(), log_to_stderr(debug=debug):
+            plan = dry_run(config)
+    finally:
+        noted.disabled = before
+    say(plan.summary(), sys.stdout)
+    return 0
 
 
 def run_and_report(

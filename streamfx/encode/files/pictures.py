@@ -105,7 +105,7 @@ class PictureSink:
                 f"write {path.stem}%05d{path.suffix}"
             )
         first = self._named.values() if self._named else [self._numbered(1)]
-        prepare_folder(self._path, list(first), overwrite)
+        prepare_folder(self._path, list(first), overwrite, create=encoding.written)
 
     def write(self, frame: Frame) -> None:
         """Write one frame as the next picture.
@@ -200,9 +200,17 @@ def _targets(folder: Path, names: Sequence[str], notes: list[str]) -> dict[str, 
     return targets
 
 
-def prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool) -> None:
-    """Create the folder where its parent exists; refuse what cannot or must not be written."""
+def prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool, *, create: bool = True) -> None:
+    """Create the folder where its parent exists; refuse what cannot or must not be written.
+
+    Without ``create``, only refuse what would be.
+    """
     folder = path.absolute().parent
+    if not folder.is_dir() and not create:
+        above = folder.parent
+        if folder.exists() or not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise SinkError(f"{path}: the folder {folder} cannot be created in {above}")
+        return
     if not folder.is_dir():
         try:
             folder.mkdir()
