@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from streamfx.cli.output import say
 from streamfx.cli.progress import steps_shown
+from streamfx.cli.progress_json import batch_shown
 from streamfx.cli.settings import given_settings
 from streamfx.cli.transcode import log_to_stderr, termination_as_interrupt, with_effects
 from streamfx.jobs.batch import Show, State, run_batch
@@ -21,10 +23,10 @@ def batch(options: Namespace) -> int:
     asked = _configure(options)
     with (
         termination_as_interrupt(),
-        steps_shown() as move,
+        _shown_as(options.progress) as state,
         log_to_stderr(debug=options.debug),
     ):
-        summary = run_batch(asked, _show(move))
+        summary = run_batch(asked, _show(state))
     say(summary.summary(), sys.stderr if summary.exit_code else sys.stdout)
     return summary.exit_code
 
@@ -37,7 +39,20 @@ def _configure(options: Namespace) -> Batch:
     return replace(asked, settings={**asked.settings, "effects": effects})
 
 
-def _show(move: Callable[[int, int, str], None]) -> Show:
+@contextmanager
+def _shown_as(kind: str | None) -> Iterator[Callable[[State], None]]:
+    """Give what shows where the batch stands, as it was asked for; see `streamfx.cli.progress.shown_as`."""
+    if kind == "json":
+        with batch_shown(sys.stderr) as show:
+            yield show
+    elif kind == "none":
+        yield lambda _state: None
+    else:
+        with steps_shown(lines=kind == "plain") as move:
+            yield lambda state: move(state.done, state.files, describe(state))
+
+
+def _show(state: Callable[[State], None]) -> Show:
     def ended(outcome: Outcome) -> None:
         if outcome.state in ("finished", "failed"):
             say(f"streamfx: {outcome.line}", sys.stderr)
@@ -45,7 +60,7 @@ def _show(move: Callable[[int, int, str], None]) -> Show:
     def log(output: str, level: str, text: str) -> None:
         say(f"streamfx: {level}: {output}: {text.removeprefix(f'{output}: ')}", sys.stderr)
 
-    return Show(ended, lambda state: move(state.done, state.files, describe(state)), log)
+    return Show(ended, state, log)
 
 
 def describe(state: State) -> str:

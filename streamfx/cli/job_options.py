@@ -79,6 +79,7 @@ def _add_batch(commands: argparse._SubParsersAction[Parser], add_all: AddAll) ->
         epilog=BATCH_EXAMPLES,
     )
     command.add_argument("inputs", metavar="INPUT", nargs="*", help="a file, a folder, or a glob in quotes")
+    add_progress(command)
     command.set_defaults(run=_batch, fill=partial(_fill_batch, add_all))
     return command
 
@@ -97,6 +98,16 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument("--json", action="store_true", help="for programs")
     command.set_defaults(run=_verify)
     return command
+
+
+def add_progress(command: Parser) -> None:
+    """Add the option that says how progress is shown."""
+    command.add_argument(
+        "--progress",
+        choices=("plain", "json", "none"),
+        help="on stderr: plain lines, on a terminal too; json, one object a line for programs; or none; by "
+        "default a bar on a terminal, and plain lines elsewhere",
+    )
 
 
 def _fill_preview(command: Parser) -> None:

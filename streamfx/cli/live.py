@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from streamfx.cli.progress import ShowProgress, status_lines
+from streamfx.cli.progress import ShowProgress, shown_as, status_lines
 from streamfx.cli.settings import given_settings
 from streamfx.cli.transcode import run_and_report, with_effects
 from streamfx.config.live import LiveConfig
@@ -31,7 +31,8 @@ def live(options: Namespace) -> int:
 
         return run_live(config, show, _say_address)
 
-    return run_and_report(run, status_lines(), debug=options.debug)
+    shown = shown_as(options.progress, status_lines)
+    return run_and_report(run, shown, debug=options.debug, told_as=options.progress)
 
 
 def live_config(options: Namespace) -> LiveConfig:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from streamfx.cli.argument_parser import Parser
 from streamfx.cli.bench_options import add_bench, size_of, with_what
-from streamfx.cli.job_options import add_jobs
+from streamfx.cli.job_options import add_jobs, add_progress
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
 from streamfx.errors import did_you_mean
@@ -117,6 +117,13 @@ def _add_transcode(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="video to write; the ending picks the container"
     )
+    add_progress(command)
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be read, kept, converted and left out, how long it takes and how big it gets; "
+        "write nothing",
+    )
     command.set_defaults(run=_transcode, fill=_fill_transcode)
     return command
 
@@ -137,6 +144,7 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
         nargs="*",
         help="rtmp:// rtsp:// udp://, hls:FOLDER, a video file, web:8080 (a page); several go",
     )
+    add_progress(command)
     command.set_defaults(run=_live, fill=fill_live)
     return command
 

@@ -1,20 +1,43 @@
-"""Progress of a run on stderr: a bar on a terminal, a line every few seconds elsewhere."""
+"""Progress of a run on stderr: a bar on a terminal, a line every few seconds elsewhere, or as asked for."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from streamfx.cli.output import say
+from streamfx.cli.progress_json import objects_shown
 from streamfx.pipeline.stats import Snapshot
 
 LINE_EVERY_SECONDS = 5.0
 STEPS_LINE_EVERY_SECONDS = 30.0
 
 ShowProgress = Callable[[Snapshot], None]
+
+
+def shown_as(
+    kind: str | None, usual: Callable[[], AbstractContextManager[ShowProgress]]
+) -> AbstractContextManager[ShowProgress]:
+    """Return what shows the progress on stderr as it was asked for.
+
+    Args:
+        kind: "plain": lines, on a terminal too; "json": lines for programs; "none"; None: as usual.
+        usual: what shows it as usual.
+    """
+    if kind == "json":
+        return objects_shown(sys.stderr)
+    if kind == "none":
+        return nullcontext(lambda _snapshot: None)
+    return usual()
+
+
+@contextmanager
+def progress_lines(stream: TextIO | None = None) -> Iterator[ShowProgress]:
+    """Give a function that says every few seconds how far a run is: lines, on a terminal too."""
+    yield _lines(sys.stderr if stream is None else stream, describe)
 
 
 @contextmanager
@@ -33,10 +56,17 @@ def progress(stream: TextIO | None = None) -> Iterator[ShowProgress]:
 
 
 @contextmanager
-def steps_shown(stream: TextIO | None = None) -> Iterator[Callable[[int, int, str], None]]:
-    """Give a function that shows how many steps of how many are done, and what there is to say of them."""
+def steps_shown(
+    stream: TextIO | None = None, *, lines: bool = False
+) -> Iterator[Callable[[int, int, str], None]]:
+    """Give a function that shows how many steps of how many are done, and what there is to say of them.
+
+    Args:
+        stream: stream to write to; None takes stderr.
+        lines: lines, on a terminal too.
+    """
     stream = sys.stderr if stream is None else stream
-    if stream.isatty():
+    if stream.isatty() and not lines:
         with _bar(stream) as move:
             yield move
         return
@@ -72,7 +102,7 @@ def describe_live(snapshot: Snapshot) -> str:
         p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
         parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
     if snapshot.factors:
-        parts.append("factor " + " and ".join(f"{factor:g}" for factor in snapshot.factors))
+        parts.append(_factors(snapshot))
     if snapshot.frames_repeated:
         parts.append(f"{snapshot.frames_repeated} repeated")
     parts += _losses(snapshot)
@@ -80,13 +110,13 @@ def describe_live(snapshot: Snapshot) -> str:
 
 
 def describe(snapshot: Snapshot) -> str:
-    """Return frames done, rate, time left and stage times in words.
+    """Return frames done, rate, time left, size so far, factor and stage times in words.
 
     Example:
         >>> from streamfx.pipeline.stats import Times
         >>> times = {"decode": Times(9, 0.0012, 0.001, 0.002, 0.002, 0.002)}
-        >>> describe(Snapshot(10, 9, 0, 1, 100, 0.5, 18.0, 5.0, {}, times))
-        '9 of 100 frames, 18.0 fps, 0:05 left, decode 1.2 ms, 1 broken'
+        >>> describe(Snapshot(10, 9, 0, 1, 100, 0.5, 18.0, 5.0, {}, times, factors=(4,), bytes_out=1_250_000))
+        '9 of 100 frames, 18.0 fps, 0:05 left, 1.2 MB, factor 4, decode 1.2 ms, 1 broken'
     """
     of = "" if snapshot.frame_count is None else f" of {snapshot.frame_count}"
     parts = [f"{snapshot.frames_out}{of} frames"]
@@ -94,11 +124,19 @@ def describe(snapshot: Snapshot) -> str:
         parts.append(f"{snapshot.fps:.1f} fps")
     if snapshot.remaining_seconds is not None and not snapshot.stopping:
         parts.append(f"{clock(snapshot.remaining_seconds)} left")
+    if snapshot.bytes_out:
+        parts.append(f"{snapshot.bytes_out / 1e6:.1f} MB")
+    if snapshot.factors:
+        parts.append(_factors(snapshot))
     for stage in ("decode", "generate", "encode"):
         times = snapshot.stages.get(stage)
         if times is not None and times.mean_seconds is not None:
             parts.append(f"{stage} {times.mean_seconds * 1000:.1f} ms")
     return ", ".join(parts + _losses(snapshot))
+
+
+def _factors(snapshot: Snapshot) -> str:
+    return "factor " + " and ".join(f"{factor:g}" for factor in snapshot.factors)
 
 
 def _losses(snapshot: Snapshot) -> list[str]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from streamfx.cli.ask import settled
 from streamfx.cli.output import say, silence
-from streamfx.cli.progress import ShowProgress, progress
+from streamfx.cli.progress import ShowProgress, progress, progress_lines, shown_as
+from streamfx.cli.progress_json import end_object, say_object
 from streamfx.cli.settings import given_settings
 from streamfx.config.loading import load_config
 from streamfx.config.transcode import TranscodeConfig
@@ -35,6 +36,8 @@ Config = TypeVar("Config", "TranscodeConfig", "LiveConfig", "PreviewConfig")
 def transcode(options: Namespace) -> int:
     """Run ``streamfx transcode`` and return its exit code: 0, 1 or 130; what is refused is raised."""
     config = _configure(options)
+    if options.dry_run:
+        return _dry_run(config, debug=options.debug)
 
     def run(show: ShowProgress) -> Report:
         # Imported here, after the settings were found right: a typing error should not wait for libraries.
@@ -42,11 +45,32 @@ def transcode(options: Namespace) -> int:
 
         return run_config(config, show)
 
-    return run_and_report(run, progress(), debug=options.debug)
+    usual = progress_lines if options.progress == "plain" else progress
+    return run_and_report(
+        run, shown_as(options.progress, usual), debug=options.debug, told_as=options.progress
+    )
+
+
+def _dry_run(config: TranscodeConfig, *, debug: bool) -> int:
+    from streamfx.jobs.dry_run import dry_run
+
+    noted = logging.getLogger("streamfx.media.notes")
+    before, noted.disabled = noted.disabled, not debug  # the plan says what they would
+    try:
+        with termination_as_interrupt(), log_to_stderr(debug=debug):
+            plan = dry_run(config)
+    finally:
+        noted.disabled = before
+    say(plan.summary(), sys.stdout)
+    return 0
 
 
 def run_and_report(
-    run: Callable[[ShowProgress], Report], shown: AbstractContextManager[ShowProgress], *, debug: bool
+    run: Callable[[ShowProgress], Report],
+    shown: AbstractContextManager[ShowProgress],
+    *,
+    debug: bool,
+    told_as: str | None = None,
 ) -> int:
     """Run, say what came of it, and return the exit code.
 
@@ -54,6 +78,7 @@ def run_and_report(
         run: what to run; it is given what shows its progress.
         shown: gives what shows the progress.
         debug: show detailed logs, and tracebacks.
+        told_as: what `shown_as` got; with "json", what came of it is said for programs too.
 
     Raises:
         StageFailedError: it failed before one frame was written: that is a refusal.
@@ -68,6 +93,8 @@ def run_and_report(
             if debug:
                 say(traceback.format_exc(), sys.stderr)
             report = error.report
+    if told_as == "json":
+        say_object(end_object(report), sys.stderr)
     say(report.summary(), sys.stderr if report.exit_code else sys.stdout)
     return report.exit_code
 

@@ -17,6 +17,7 @@ class Encoding:
         pixel_format: FFmpeg's name of a format to convert to, such as yuv420p; may lose detail.
         options: further options for the encoder, as FFmpeg spells them.
         overwrite: whether a file of that name may be replaced (once the new one is complete).
+        written: whether anything is written; else all that would be refused is refused, and nothing is there.
     """
 
     codec: str | None = None
@@ -26,3 +27,4 @@ class Encoding:
     pixel_format: str | None = None
     options: tuple[tuple[str, str], ...] = ()
     overwrite: bool = True
+    written: bool = True

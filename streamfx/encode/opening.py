@@ -38,6 +38,13 @@ def check_output(text: str) -> None:
         check_protocol(text, writing=True)
 
 
+def opens_elsewhere(text: str) -> bool:
+    """Return whether an output cannot be tried but by opening it: an address, a folder of HLS, a screen."""
+    from streamfx.encode.network.targets import is_route
+
+    return is_route(text) or text.startswith(("virtual:", "window:"))
+
+
 def shows_as_coded(text: str) -> bool:
     """Return whether an output shows pictures as they are coded: it cannot say that they are to be turned.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streamfx.media.frame import Frame
 
@@ -40,3 +40,20 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Give up: remove temporary output. Safe to call at any time, and after ``finish`` does nothing."""
+
+
+@runtime_checkable
+class CountsBytes(Protocol):
+    """What a sink may offer besides: how large the output is so far.
+
+    Attributes:
+        bytes_written: size in bytes; may be asked for by any thread.
+    """
+
+    @property
+    def bytes_written(self) -> int: ...
+
+
+def bytes_so_far(sink: Sink) -> int | None:
+    """Return how large an output is so far, in bytes; None for one that does not count them."""
+    return sink.bytes_written if isinstance(sink, CountsBytes) else None

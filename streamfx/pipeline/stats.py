@@ -127,6 +127,7 @@ class Snapshot:
         frames_repeated: frames out that stand in for pictures that did not come.
         factors: factors of each effect, in force now.
         drops: frames given up so far, by cause.
+        bytes_out: size of the output so far; None where it is not known.
     """
 
     frames_in: int
@@ -143,6 +144,7 @@ class Snapshot:
     frames_repeated: int = 0
     factors: tuple[float, ...] = ()
     drops: dict[str, int] = field(default_factory=dict)
+    bytes_out: int | None = None
 
 
 def process_cpu_seconds() -> float:

@@ -135,6 +135,7 @@ class SegmentSink:
     ) -> None:
         self.name, self.notes = name, list[str]()
         self.frames_written = self.packets_written = 0
+        self.bytes_written = sum(segment.size_bytes for segment in done)
         self._plan, self._packing = reproducible(recipe[0]), recipe[1]
         self._source, self._folder, self._number, self._finished = source, folder, len(done), finished
         self._parameters = done[0].parameters if done else None
@@ -158,7 +159,9 @@ class SegmentSink:
                 self._encoding = _Encoding(
                     self._plan, self._packing, segment_path(self._folder, self._number)
                 )
+            before = self._encoding.size_bytes
             self.packets_written += self._encoding.write(frame)
+            self.bytes_written += self._encoding.size_bytes - before
             self.frames_written += 1
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._broken(f"frame {frame.index}", error) from error
@@ -211,6 +214,7 @@ class _Encoding:
 
     def __init__(self, plan: OutputPlan, packing: Packing, path: Path) -> None:
         self._path, self._times, self._packets = path, list[int](), 0
+        self.size_bytes = 0
         self._packer = packing(plan.video, plan.pix_fmt, plan.colour.code_range)
         # Only a container's stream tells the encoder how that container wants its parameters.
         self._scratch = av.open(io.BytesIO(), "w", format=plan.container.muxer)
@@ -260,6 +264,7 @@ class _Encoding:
         self._packer.returned(packets)
         for packet in packets:
             self._file.write(packet)
+            self.size_bytes += packet.size
         return len(packets)
 
     def _close_scratch(self) -> None:

@@ -13,7 +13,7 @@ from streamfx.backends.registry import libraries
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
-from streamfx.encode.sink import Sink
+from streamfx.encode.sink import Sink, bytes_so_far
 from streamfx.errors import SinkError, StageFailedError
 from streamfx.generate.effect import Effect
 from streamfx.generate.routed import Routed
@@ -85,7 +85,7 @@ class Parts:
         if progress is not None:
             effects = self.controls.effects if self.controls is not None else self.effects
             factors = tuple(effect.controls.factor for effect in effects.chain.effects)
-            progress(replace(snapshot, factors=factors))
+            progress(replace(snapshot, factors=factors, bytes_out=bytes_so_far(self.sink)))
 
 
 def run_parts(

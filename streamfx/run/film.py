@@ -38,7 +38,12 @@ MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot f
 
 @contextmanager
 def open_parts(
-    config: TranscodeConfig, stats: Stats, *, own_source: Source | None = None, own_sink: Sink | None = None
+    config: TranscodeConfig,
+    stats: Stats,
+    *,
+    own_source: Source | None = None,
+    own_sink: Sink | None = None,
+    written: bool = True,
 ) -> Iterator[Parts]:
     """Open source, sink and effects; the effects last, because they may have to be compiled first.
 
@@ -50,6 +55,7 @@ def open_parts(
         stats: stats of the run.
         own_source: read instead of the configuration's input; None: that input.
         own_sink: written to instead of the configuration's output; None: that output.
+        written: whether anything is written; else what would be refused is refused, and nothing is there.
     """
     total = config.threads or usable_cores()
     # Imported here, for it loads FFmpeg.
@@ -74,13 +80,13 @@ def open_parts(
         video = output_format(config.effects, source.format)
         encoder = None if own_sink else encoder_of(config, video, place.device_context)
         try:
-            sink = own_sink or open_output(config, source, video, encoder)
+            sink = own_sink or open_output(config, source, video, encoder, written=written)
         except SinkError as error:
             if encoder is None or config.codec is not None:
                 raise
             log.warning("%s: encoded by the processor: %s", config.output, error)
             encoder = None
-            sink = open_output(config, source, video, encoder)
+            sink = open_output(config, source, video, encoder, written=written)
         opened.callback(sink.abort)  # does nothing once the output is finished
         if encoder is not None:
             sink.notes.append(encoder.note)
@@ -118,13 +124,24 @@ def preparation_for(config: TranscodeConfig) -> Preparation:
     )
 
 
-def open_output(config: TranscodeConfig, source: Source, video: VideoFormat, encoder: Encoder | None) -> Sink:
-    """Open what is to be written; ``encoder`` is that of a device, if it is one's."""
+def open_output(
+    config: TranscodeConfig,
+    source: Source,
+    video: VideoFormat,
+    encoder: Encoder | None,
+    *,
+    written: bool = True,
+) -> Sink:
+    """Open what is to be written; ``encoder`` is that of a device, if it is one's.
+
+    Without ``written``, only what would be refused is refused, and nothing is there.
+    """
     from streamfx.capture.files.pictures import PictureSource
     from streamfx.encode.files.pictures import Photos
 
     if config.limits.frames is not None and video.frame_count is not None:
         video = replace(video, frame_count=min(video.frame_count, config.limits.frames))
+    encoding = replace(config.encoding, written=written)
     return open_sink(
         config.output,
         format=video,
@@ -132,7 +149,7 @@ def open_output(config: TranscodeConfig, source: Source, video: VideoFormat, enc
         source_path=Path(config.input),
         packing=encoder.packing if encoder else None,
         photos=Photos(source.names, source.photos) if isinstance(source, PictureSource) else None,
-        encoding=encoder.encoding(config.encoding) if encoder else config.encoding,
+        encoding=encoder.encoding(encoding) if encoder else encoding,
     )
 
 

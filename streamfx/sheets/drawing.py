@@ -15,6 +15,7 @@ Picture: TypeAlias = NDArray[np.uint8]
 """(height, width, 3): RGB, full range."""
 
 _BACKGROUND, _LOUD, _QUIET = (22, 23, 26), (242, 242, 238), (160, 163, 170)
+_HIGHEST, _LOWEST = 1.25, 0.09  # height of the sheet, and least height of a picture, in widths of the sheet
 _GAP = 10  # pixels between pictures, and around them
 
 
@@ -33,9 +34,14 @@ class Cell:
     detail: str = ""
 
 
-def cell_width(columns: int, sheet_width: int) -> int:
-    """Return how wide pictures may be for so many to stand beside one another."""
-    return max((sheet_width - (columns + 1) * _GAP) // columns, 1)
+def room_for(rows: int, columns: int, sheet_width: int) -> tuple[int, int]:
+    """Return the (height, width) that pictures may have so that the sheet is no wider than asked for.
+
+    It is not much higher than wide either, unless there are so many rows that nothing would be seen.
+    """
+    width = max((sheet_width - (columns + 1) * _GAP) // columns, 1)
+    height = round(_HIGHEST * sheet_width) // rows - _GAP - _strip(width)
+    return max(height, min(width, round(_LOWEST * sheet_width))), width
 
 
 def drawn(rows: Sequence[Sequence[Cell]]) -> Picture:
@@ -45,8 +51,7 @@ def drawn(rows: Sequence[Sequence[Cell]]) -> Picture:
         max(row[column].picture.shape[1] for row in rows if column < len(row)) for column in range(columns)
     ]
     heights = [max(cell.picture.shape[0] for cell in row) for row in rows]
-    letters = min(max(round(max(widths) / 32), 9), 20)  # height of a capital
-    strip = round(letters * 1.9)
+    letters, strip = _capital(max(widths)), _strip(max(widths))
     height = sum(heights) + len(rows) * (strip + _GAP) + _GAP
     sheet = np.empty((height, sum(widths) + (columns + 1) * _GAP, 3), np.uint8)
     sheet[:] = _BACKGROUND
@@ -60,6 +65,16 @@ def drawn(rows: Sequence[Sequence[Cell]]) -> Picture:
             left += width + _GAP
         top += strip + row_height + _GAP
     return sheet
+
+
+def _capital(width: int) -> int:
+    """Return the height of a capital above pictures of a width, in pixels."""
+    return min(max(round(width / 32), 9), 20)
+
+
+def _strip(width: int) -> int:
+    """Return the height of what stands above pictures of a width, in pixels."""
+    return round(_capital(width) * 1.9)
 
 
 def _write(place: Picture, cell: Cell, letters: int) -> None:

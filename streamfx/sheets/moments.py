@@ -13,6 +13,7 @@ from streamfx.media.frame import Frame
 _SETTLES_SECONDS = 1  # read before a moment: what refers to frames before has settled by then
 _ROUNDED_SECONDS = Fraction(1, 2000)  # times are written, and stored in many files, in whole milliseconds
 _NEAR_SECONDS = 5.0  # up to here, reading on is no slower than looking for the place
+_KEPT = 4  # for each frame wanted, where the end is not known
 _BROKEN_FRAMES = 1000  # in a row, after which reading is given up
 
 
@@ -43,9 +44,11 @@ def spread_frames(source: Source, count: int) -> list[Frame]:
         DecodeError, SourceLostError: see `frames_at`.
     """
     duration = source.format.duration_seconds
-    if duration is None and source.format.frame_count and source.format.rate_fps:
+    if isinstance(source, FileSource) and not source.can_seek:
+        duration = None  # what a pipe states is often that of its first part, and nearly all is read anyway
+    elif duration is None and source.format.frame_count and source.format.rate_fps:
         duration = float(source.format.frame_count / source.format.rate_fps)
-    if duration is None or duration <= 0:
+    if not duration:
         return _spread_over_all(source, count)
     reader, frames = _Reader(source), list[Frame]()
     for number in range(count):
@@ -61,7 +64,7 @@ def _spread_over_all(source: Source, count: int) -> list[Frame]:
     for number, frame in enumerate(_frames(source)):
         if number % step == 0:
             kept.append(frame.fetched())
-        if len(kept) > 8 * count:
+        if len(kept) > _KEPT * count:
             kept, step = kept[::2], step * 2
     if not kept:
         raise SourceOpenError(f"{source.name}: holds no frame that can be decoded")

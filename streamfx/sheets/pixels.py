@@ -18,18 +18,18 @@ _JPEG_QUANTIZER = 2  # FFmpeg's best
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
-def shown_size(video: VideoFormat, width: int) -> tuple[int, int]:
-    """Return the (height, width) to show frames at: square pixels, never enlarged, no higher than wide.
+def shown_size(video: VideoFormat, room: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) to show frames at: square pixels, never enlarged, within the room.
 
     Example:
         >>> from streamfx.media.frame import Colour, Subsampling
         >>> video = VideoFormat((1920, 1080), Subsampling.YUV420, 8, Colour(), Fraction(1, 25))
-        >>> shown_size(video, 480)
+        >>> shown_size(video, (480, 480))
         (480, 270)
     """
     height = float(video.size[0])
     wide = video.size[1] * float(video.sample_aspect_ratio or 1)
-    scale = min(1.0, width / wide, width / height)
+    scale = min(1.0, room[1] / wide, room[0] / height)
     return max(round(height * scale), 1), max(round(wide * scale), 1)
 
 

@@ -27,7 +27,7 @@ from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import Frame
 from streamfx.media.paths import write_whole
 from streamfx.run.placement import find_place
-from streamfx.sheets.drawing import Cell, cell_width, drawn
+from streamfx.sheets.drawing import Cell, drawn, room_for
 from streamfx.sheets.moments import frames_at, spread_frames
 from streamfx.sheets.pixels import picture_file, shown_size, small_picture
 
@@ -220,7 +220,7 @@ def _cells(
 ) -> list[list[Cell]]:
     """Return the pictures of the sheet: for each moment a row for each effect, the source first."""
     columns = 1 + max(len(row.factors) for row in rows)
-    size = shown_size(source.format, cell_width(columns, config.width))
+    size = shown_size(source.format, room_for(len(frames) * len(rows), columns, config.width))
     total, done, cells = len(frames) * sum(len(row.factors) for row in rows), 0, list[list[Cell]]()
     for frame in frames:
         clock = clock_text(float(frame.time_seconds))

@@ -15,7 +15,7 @@ import pytest
 import streamfx
 from streamfx.cli import main
 from streamfx.errors import ConfigError
-from streamfx.sheets.drawing import Cell, cell_width, drawn
+from streamfx.sheets.drawing import Cell, drawn, room_for
 from streamfx.sheets.pixels import picture_file
 from tests import media
 
@@ -177,4 +177,6 @@ def test_rows_of_unequal_length_and_cells_of_unequal_size_keep_to_their_places()
     )
     assert sheet.shape[1] == 2 * 40 + 3 * 10
     assert [int((sheet == 100 + n).all(-1).sum()) for n in range(3)] == [20 * 40, 21 * 40, 22 * 40]
-    assert cell_width(4, 1920) * 4 + 5 * 10 <= 1920
+    height, width = room_for(3, 4, 1920)
+    assert width * 4 + 5 * 10 <= 1920
+    assert height * 3 < 1920 * 1.25

@@ -100,7 +100,9 @@ class FileSink:
         self._out: OutputContainer | None = None
         self._file: OutputFile | None = None
         try:
-            self._file = OutputFile(path, replace=encoding.overwrite)
+            self._file = self._counted = OutputFile(
+                path, replace=encoding.overwrite, written=encoding.written
+            )
             self._note_through(self._file)
             self._out = self._opened(self._file, extras)
         except BaseException as error:
@@ -110,6 +112,17 @@ class FileSink:
             ):
                 raise SinkError(f"{path}: cannot be opened for writing: {write_problem(error)}") from error
             raise
+
+    @property
+    def copied(self) -> frozenset[int]:
+        """Streams of the source, by their index, that are copied as they are."""
+        streams = self._copier.streams if self._copier else {}
+        return frozenset(index for index, copied in streams.items() if copied.converter is None)
+
+    @property
+    def bytes_written(self) -> int:
+        """How much is in the file so far."""
+        return self._counted.size_bytes
 
     def write(self, frame: Frame) -> str | None:
         """Encode one frame, in order of presentation; return why not, where it comes faster than GIF shows.

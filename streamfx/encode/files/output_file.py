@@ -38,28 +38,37 @@ class OutputFile:
     Args:
         path: the name it takes in the end.
         replace: whether a file of that name may be replaced.
+        written: whether anything is written; else what is given is forgotten.
 
     Attributes:
         through: whether it is written through.
         partial: place where it is until then.
+        size_bytes: how much is in it.
 
     Raises:
         OSError: it cannot be created.
     """
 
-    def __init__(self, path: Path, *, replace: bool = True) -> None:
+    def __init__(self, path: Path, *, replace: bool = True, written: bool = True) -> None:
+        self._forgets = not written
         self.through = is_written_through(path)
         self.path = path if self.through else followed(path)
         self._replace = replace
+        self._position = self.size_bytes = 0
         self.partial = self.path if self.through else beside(self.path, f"partial-{secrets.token_hex(4)}")
         self.name = str(self.partial)  # PyAV puts it into its messages
-        self._raw: FileIO = open_through(path) if self.through else FileIO(self.partial, "x")
+        if self._forgets:
+            self._raw = FileIO(os.devnull, "w")
+        else:
+            self._raw = open_through(path) if self.through else FileIO(self.partial, "x")
 
     def write(self, data: bytes) -> int:
         """Write all of ``data`` and return its length: FFmpeg takes a short write for a whole one."""
         rest = memoryview(data)
         while rest:
             rest = rest[self._raw.write(rest) or 0 :]
+        self._position += len(data)
+        self.size_bytes = max(self.size_bytes, self._position)
         return len(data)
 
     def seekable(self) -> bool:
@@ -68,17 +77,22 @@ class OutputFile:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the position of the next write, and return it."""
-        return self._raw.seek(offset, whence)
+        if self._forgets:
+            start = (0, self._position, self.size_bytes)[whence]
+            self._position = start + offset
+        else:
+            self._position = self._raw.seek(offset, whence)
+        return self._position
 
     def tell(self) -> int:
         """Return the position of the next write."""
-        return self._raw.tell()
+        return self._position if self._forgets else self._raw.tell()
 
     def close(self) -> None:
         """Bring everything to the disk and close. Safe to call twice."""
         if not self._raw.closed:
             try:
-                if not self.through:
+                if not (self.through or self._forgets):
                     os.fsync(self._raw.fileno())
             finally:
                 self._raw.close()
@@ -102,7 +116,7 @@ class OutputFile:
         """
         with contextlib.suppress(OSError):
             self.close()
-        if self.through:
+        if self.through or self._forgets:
             return None
         with contextlib.suppress(OSError):
             if self.partial.stat().st_size:
@@ -116,7 +130,7 @@ class OutputFile:
         """Close and delete the file. Safe to call twice."""
         with contextlib.suppress(OSError):
             self.close()
-        if not self.through:
+        if not (self.through or self._forgets):
             with contextlib.suppress(OSError):
                 self.partial.unlink(missing_ok=True)
 

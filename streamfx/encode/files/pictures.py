@@ -83,7 +83,7 @@ class PictureSink:
         encoding = encoding or Encoding()
         quality, overwrite = encoding.quality, encoding.overwrite
         self.name, self.notes = text, list[str]()
-        self.frames_written = self.packets_written = 0
+        self.frames_written = self.packets_written = self.bytes_written = 0
         self._photos = photos
         if extras is not None:
             self.notes += [LeftOut(f"{stream} is left out: pictures hold none") for stream in extras.streams]
@@ -105,7 +105,7 @@ class PictureSink:
                 f"write {path.stem}%05d{path.suffix}"
             )
         first = self._named.values() if self._named else [self._numbered(1)]
-        prepare_folder(self._path, list(first), overwrite)
+        prepare_folder(self._path, list(first), overwrite, create=encoding.written)
 
     def write(self, frame: Frame) -> None:
         """Write one frame as the next picture.
@@ -124,13 +124,15 @@ class PictureSink:
         target = self._named[photo.name] if photo is not None and self._named else self._numbered(number)
         try:
             writer = self._writer(self._video if _is_like(frame, self._video) else frame.format, target)
-            self._place(writer.written(frame, photo), target)
+            data = writer.written(frame, photo)
+            self._place(data, target)
         except FileExistsError as error:
             raise SinkError(f"{target}: appeared meanwhile, and is not replaced") from error
         except (av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(f"{target}: cannot be written: {reason}") from error
         self.frames_written = self.packets_written = number
+        self.bytes_written += len(data)
 
     def finish(self) -> None:
         """Do nothing: every picture is complete already."""
@@ -198,9 +200,17 @@ def _targets(folder: Path, names: Sequence[str], notes: list[str]) -> dict[str, 
     return targets
 
 
-def prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool) -> None:
-    """Create the folder where its parent exists; refuse what cannot or must not be written."""
+def prepare_folder(path: Path, targets: Sequence[Path], overwrite: bool, *, create: bool = True) -> None:
+    """Create the folder where its parent exists; refuse what cannot or must not be written.
+
+    Without ``create``, only refuse what would be.
+    """
     folder = path.absolute().parent
+    if not folder.is_dir() and not create:
+        above = folder.parent
+        if folder.exists() or not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise SinkError(f"{path}: the folder {folder} cannot be created in {above}")
+        return
     if not folder.is_dir():
         try:
             folder.mkdir()
