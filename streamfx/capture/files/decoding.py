@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 
+_MOST_HELD = (
+    3000  # packets after a key frame; where there are more, the film has too few key frames to wait for
+)
+
+
 class Decoding:
     """Demuxes a container once: pictures of its video stream come out, all other packets go to the tray.
 
@@ -104,6 +109,8 @@ class Decoding:
     def pass_over(self, seconds: Fraction) -> bool:
         """Pass on to the last key frame at or before a time, and decode nothing of what is before it.
 
+        Where key frames are minutes apart, decoding begins with an earlier one.
+
         Args:
             seconds: time on the file's clock.
 
@@ -125,6 +132,8 @@ class Decoding:
             waiting.append(packet)
             # Those behind it are decoded later, and a key frame is shown no earlier than it is decoded.
             if packet.dts is not None and packet.dts * packet.time_base > seconds:
+                break
+            if len(waiting) > _MOST_HELD:
                 break
         if passed:
             self._empty()

@@ -143,6 +143,19 @@ def test_a_part_far_into_a_film_is_sought_and_not_decoded_up_to(
         assert count < 110, ending
 
 
+def test_a_film_with_hardly_a_key_frame_is_decoded_up_to_the_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamfx.capture.files.decoding._MOST_HELD", 10)
+    path = film(tmp_path / "clip.ts", options={"g": "250"})
+    expected, source = read(path)
+    source.close()
+    found, source = read(path, Part(2 * SECONDS))
+    source.close()
+    assert len(found) == 25
+    np.testing.assert_array_equal(found[0].planes[0], expected[50].planes[0])
+
+
 def test_subtitles_are_clipped_to_the_part(tmp_path: Path) -> None:
     for ending in (".mp4", ".mkv"):
         path = film(tmp_path / f"clip{ending}", frames=100, audio=False, subtitles=["a", "b", "c", "d"])
