@@ -31,6 +31,7 @@ TRANSCODE_EXAMPLES = """\
 examples:
   streamfx transcode in.mp4 out.mp4 --effect wave
   streamfx transcode in.mkv out.mkv --effect wave:strength=0.7 --codec hevc --report report.json
+  streamfx transcode in.mp4 part.mp4 --effect wave --start 0:01:30 --duration 20
 
 """
 LIVE_EXAMPLES = """\

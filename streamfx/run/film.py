@@ -121,6 +121,7 @@ def preparation_for(config: TranscodeConfig) -> Preparation:
         upright=shows_as_coded(config.output),
         alpha=config.pixel_format is None and holds_alpha(config.output, config.codec),
         alone=takes_any_size(config.output),
+        part=config.part,
     )
 
 
