@@ -68,10 +68,10 @@ def measured(film: Path, kills: int, chance: random.Random) -> Iterator[dict[str
     whole = film.with_name("whole.mp4")
     for _ in range(2):  # the first compiles the engines
         whole.unlink(missing_ok=True)
-        started = time.monotonic()
+        started, before = time.monotonic(), children_seconds()
         if code := waited(begin(film, whole)):
             raise SystemExit(f"the run that nobody killed ended with {code}")
-        whole_seconds = time.monotonic() - started
+        whole_seconds, busy_seconds = time.monotonic() - started, children_seconds() - before
     expected = contents(whole)
     plain = film.with_name("plain.mp4")
     waited(begin(film, plain, in_segments=False))
@@ -80,7 +80,7 @@ def measured(film: Path, kills: int, chance: random.Random) -> Iterator[dict[str
     done = 0
     while done < kills:
         output = film.with_name("resumed.mp4")
-        moments, seconds = broken_off(film, output, whole_seconds, kills - done, chance)
+        moments, seconds = broken_off(film, output, busy_seconds, kills - done, chance)
         done += len(moments)
         found = contents(output)
         differences = [
@@ -100,14 +100,22 @@ def measured(film: Path, kills: int, chance: random.Random) -> Iterator[dict[str
 
 
 def broken_off(
-    film: Path, output: Path, whole_seconds: float, most: int, chance: random.Random
+    film: Path, output: Path, busy_seconds: float, most: int, chance: random.Random
 ) -> tuple[list[int], float]:
-    """Run until the output is there, killing at random moments; return how far each found it, and seconds."""
+    """Run until the output is there, killing at random moments; return how far each found it, and seconds.
+
+    Args:
+        film: input.
+        output: file to make.
+        busy_seconds: processor time that a whole run takes.
+        most: kills at most.
+        chance: of the moments.
+    """
     moments: list[int] = []
     started = time.monotonic()
     while True:
         process = begin(film, output)
-        limit = chance.uniform(0.05, 1.0) * whole_seconds if len(moments) < most else None
+        limit = chance.uniform(0.05, 1.0) * busy_seconds if len(moments) < most else None
         code = waited(process, limit)
         if code is None:
             os.kill(process, signal.SIGKILL)
@@ -157,10 +165,21 @@ def begin(film: Path, output: Path, *, in_segments: bool = True) -> int:
         os._exit(code)
 
 
+def children_seconds() -> float:
+    """Return the processor time of all processes that have ended."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
+def spent_seconds(process: int) -> float:
+    """Return the processor time of a process at work (Linux), which other load does not change."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def waited(process: int, limit_seconds: float | None = None) -> int | None:
-    """Wait for a process to end and return its exit code; None if it is still at work after the limit."""
-    started = time.monotonic()
-    while limit_seconds is None or time.monotonic() < started + limit_seconds:
+    """Wait for a process to end and return its exit code; None once it has spent that processor time."""
+    while limit_seconds is None or spent_seconds(process) < limit_seconds:
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
