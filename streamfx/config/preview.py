@@ -66,8 +66,8 @@ class PreviewConfig(BaseModel):
     output: FileName = Field(description="sheet to write: a PNG or a JPEG, by its ending")
     at: Annotated[Moments, Option("look", "TIME", repeats=True)] = Field(
         default=(),
-        description="moment to show, in seconds (12.5) or as a clock shows it (1:02:12.5); several with "
-        "commas between or given again; some spread over the film by default",
+        description="moments to show, in seconds (12.5) or as a clock shows them (1:02:12.5), with commas "
+        "between; some spread over the film by default",
     )
     effects: Annotated[Texts, Option("look", "NAME[:KEY=VALUE,…]", name="effect", repeats=True)] = Field(
         default=(),
