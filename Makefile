@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_CLIP := tests/clips/person.mkv
 DEMO_OUT := demo-toon.mp4
 
-.PHONY: help demo test test-all docs tensorrt-check gpu-kit lint format bench clean
+.PHONY: help demo test test-all docs tensorrt-check gpu-kit package lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -32,6 +32,12 @@ tensorrt-check: .venv/installed-tensorrt  ## Build every engine with TensorRT's 
 
 gpu-kit: .venv/installed-tensorrt  ## Pack TensorRT-RTX for benchmarks.gpu on a machine without it; takes minutes
 	$(BIN)/python -m benchmarks.gpu.pack --wheels .venv/tensorrt
+
+package: .venv/installed-build  ## Build the wheel and the source archive into dist, and try the wheel away from here
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist . >/dev/null
+	@ls -sh dist
+	@sh .ci/try-wheel
 
 lint: .venv/installed-dev  ## Check style, format and types
 	$(BIN)/ruff check .
@@ -74,6 +80,10 @@ clean:  ## Remove what the other commands made
 	@echo "Installing into .venv; the first time this takes a few minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/installed-core .venv/installed-demo
+
+.venv/installed-build: pyproject.toml | $(BIN)/pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'build>=1.2'
+	@touch $@
 
 .venv/installed-docs: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv; the first time this takes a few minutes"

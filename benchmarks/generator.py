@@ -3,7 +3,7 @@
     python -m benchmarks.generator [--engine NAME] [--rounds N] [--threads N]
 
 Each candidate is checked against the golden frame, so that nothing is fast because it is wrong. The last rows
-say what several pictures at once give: one lane with all threads, or as many lanes with one thread each.
+say what several pictures at once give: one request with all threads, or many requests with a thread each.
 """
 
 from __future__ import annotations
@@ -127,24 +127,26 @@ def latencies(engine: Engine, rounds: int, threads: int, folder: Path) -> list[d
 
 
 def throughputs(engine: Engine, rounds: int, threads: int) -> list[dict[str, Any]]:
-    """Return a row for one lane with all threads and one for as many lanes as threads, for each precision."""
+    """Return rows for one request with all threads and for as many requests as threads, by precision."""
     picture = np.random.default_rng(0).uniform(16, 235, (3, *SIZES[0])).astype(np.float32)
     rows = []
     for precision in PRECISIONS:
         shapes = sorted({1, threads})
         opened = {
-            lanes: OpenVinoBackend().compile(engine, CompileOptions(precision, threads // lanes, lanes))
-            for lanes in shapes
+            requests: OpenVinoBackend().compile(
+                engine, CompileOptions(precision, threads // requests, requests)
+            )
+            for requests in shapes
         }
         count = 8 * threads
         ways = {
-            str(lanes): partial(together, engine, compiled, lanes, picture, count)
-            for lanes, compiled in opened.items()
+            str(requests): partial(together, engine, compiled, requests, picture, count)
+            for requests, compiled in opened.items()
         }
-        for lanes, timing in take_turns(ways, rounds, limit_seconds=20).items():
+        for requests, timing in take_turns(ways, rounds, limit_seconds=20).items():
             rows.append(
                 {
-                    "candidate": f"OpenVINO {precision}, {lanes} × {threads // int(lanes)} threads",
+                    "candidate": f"OpenVINO {precision}, {requests} × {threads // int(requests)} threads",
                     "size": list(SIZES[0]),
                     "median_ms": round(timing.median_ms / count, 3),
                     "fastest_ms": round(timing.fastest_ms / count, 3),
@@ -155,14 +157,14 @@ def throughputs(engine: Engine, rounds: int, threads: int) -> list[dict[str, Any
     return rows
 
 
-def together(engine: Engine, compiled: CompiledEngine, lanes: int, picture: Array, count: int) -> None:
-    """Translate ``count`` pictures with one calling thread per lane."""
+def together(engine: Engine, compiled: CompiledEngine, requests: int, picture: Array, count: int) -> None:
+    """Translate ``count`` pictures with one calling thread per request."""
 
     def work() -> None:
-        for _ in range(count // lanes):
+        for _ in range(count // requests):
             call(engine, compiled, picture)
 
-    workers = [threading.Thread(target=work) for _ in range(lanes)]
+    workers = [threading.Thread(target=work) for _ in range(requests)]
     for worker in workers:
         worker.start()
     for worker in workers:

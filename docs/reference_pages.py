@@ -125,8 +125,9 @@ def commands_page() -> str:
     parts = [
         "# Commands",
         "This page is generated from the program itself. `streamfx COMMAND --help` says the same at a "
-        "terminal. `streamfx --version` tells the version, and `--debug`, before or after any command, shows "
-        "tracebacks and detailed logs. [Exit codes](../reliability.md#exit-codes) are the same for all "
+        "terminal. `streamfx --version` tells the version and those of the libraries, and `--debug`, before "
+        "or after any command, shows tracebacks and detailed logs. "
+        "[Exit codes](../reliability.md#exit-codes) are the same for all "
         "commands that change video.",
     ]
     for name, command in commands().items():

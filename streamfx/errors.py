@@ -5,6 +5,8 @@ A message says what was asked, what was found, where, and what to do. Causes are
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -23,6 +25,17 @@ def printable(text: str) -> str:
         letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def did_you_mean(asked: str, known: Iterable[str]) -> str:
+    """Return the question whether the known name that is nearest was meant, "" where none is near.
+
+    Example:
+        >>> did_you_mean("h265x", ["h264", "h265", "av1"]), did_you_mean("gif", ["h264"])
+        ("did you mean 'h265'?", '')
+    """
+    near = difflib.get_close_matches(asked, list(known), n=1)
+    return f"did you mean '{near[0]}'?" if near else ""
 
 
 class StreamfxError(Exception):

@@ -159,18 +159,18 @@ def _open_sinks(
     stats: Stats,
     given: Mapping[int, Sink],
     source: Source,
-    desk: RunControls,
+    controls: RunControls,
     opened: ExitStack,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
-    extras, video = source.extras, desk.video
+    extras, video = source.extras, controls.video
     sinks: list[Sink] = []
     for number, output in enumerate(config.outputs):
         share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
         if number in given:
             sinks.append(given[number])
         elif is_page(output):
-            page = open_page(output, source.name, video, desk, config)
+            page = open_page(output, source.name, video, controls, config)
             announce(page.address)
             sinks.append(page)
         else:

@@ -21,6 +21,9 @@ def transcode(
     output: str | PathLike[str] | Sink,
     *,
     effects: Sequence[str] = (),
+    start: float | str | None = None,
+    end: float | str | None = None,
+    duration: float | str | None = None,
     factor: float | str = "auto",
     speed: float = 1.0,
     backend: str = "auto",
@@ -47,6 +50,9 @@ def transcode(
             test:bars.
         output: output: a video file (its ending picks the container), pictures, or null:.
         effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
+        start: first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default.
+        end: moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default.
+        duration: length wanted, instead of an end, in seconds or as H:MM:SS.mmm.
         factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
             smallest that keeps up with the source.
         speed: speed to reach, in times of real time, for the factor auto.

@@ -144,8 +144,8 @@ def install_for_residents(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     """Let frames on a device, in main memory, take the ways that they take on a GPU: streams and graphs."""
     cuda = install(monkeypatch)
 
-    def with_stream(lane: Stream, device: torch.device, name: str) -> None:
-        lane.device, lane.name, lane.stream = device, name, cuda.new_stream()
+    def with_stream(stream: Stream, device: torch.device, name: str) -> None:
+        stream.device, stream.name, stream.stream = device, name, cuda.new_stream()
 
     monkeypatch.setattr(Stream, "__init__", with_stream)
     for module in ("recording", "network_call"):

@@ -24,7 +24,7 @@ def compiled(folder: Path, network: nn.Module, fields: dict[str, Any]) -> OpenVi
         "factors": [1.0, 2.0],
         **fields,
     }
-    engine = export(network, folder / "tiny", described, golden(network, factor=2.0), "# tiny\n")
+    engine = export(network, folder / "tiny", described, golden(network, factor=2.0), "# tiny\n", graph=False)
     return OpenVinoBackend().compile(engine, CompileOptions(Precision.F32, threads=1))
 
 

@@ -124,3 +124,27 @@ def test_strict_refuses_what_would_be_left_out(run: Run) -> None:
     assert "--strict refuses: stream 1 (audio, aac) is left out: .gif holds pictures only" in ran.err
     assert not Path("out.gif").exists()
     complete(run("in.mkv", "out.mp4", "--strict"))
+
+
+def test_a_part_is_complete_where_a_cut_off_film_holds_it_and_not_where_it_reaches_past_its_end(
+    run: Run,
+) -> None:
+    whole = media.make_clip("whole.mkv", frames=250, options={"g": "25"}).read_bytes()
+    Path("in.mkv").write_bytes(whole[: len(whole) * 6 // 10])
+    held = complete(run("in.mkv", "out.mkv", "--start", "2", "--end", "0:00:03"))
+    assert held.report["differences"] == []
+    ran = run("in.mkv", "more.mkv", "--start", "4", "--end", "9")
+    assert ran.code == 1
+    assert "promises 5.00 s, but ends after" in ran.err
+
+
+def test_a_part_is_accounted_for_and_named_in_the_report(run: Run) -> None:
+    media.make_clip("in.mp4", frames=30)
+    ran = complete(run("in.mp4", "out.mp4", "--start", "0.2", "--duration", "0.4"))
+    assert ran.report["result"]["account"]["frames_in"] == 10
+    assert "a part of the film is taken: 0.200 s to 0.600 s" in ran.report["notes"]
+    assert (ran.report["config"]["start"], ran.report["config"]["duration"]) == (0.2, 0.4)
+    with av.open("out.mp4") as file:
+        assert [frame.time for frame in file.decode(video=0)] == pytest.approx(
+            [number / 25 for number in range(10)]
+        )

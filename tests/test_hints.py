@@ -66,13 +66,29 @@ CASES = [
         "did you mean 'off'?",
         ("in.mp4", "out.mp4", "--deinterlace", "off"),
     ),
+    (
+        ("in.mp4", "out.mp4", "--start", "0.1", "--end", "0.05"),
+        "must come after the start, 0.1 s",
+        ("in.mp4", "out.mp4", "--start", "0.1", "--end", "0.2"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--end", "0.1", "--duration", "0.1"),
+        "leave one of them out",
+        ("in.mp4", "out.mp4", "--duration", "0.1"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--start", "0:01:00"),
+        "its last picture is at 0.100 s; give an earlier --start",
+        ("in.mp4", "out.mp4", "--start", "0:00:00.1"),
+    ),
+    ((PLAIN, "out.mp4", "--start", "0.1"), "leave --start, --end and --duration out", (PLAIN, "out.mp4")),
     (("in.mp4", "out.mp4", "--device", "gpu"), "must be auto, cpu", ("in.mp4", "out.mp4", "--device", "cpu")),
     (
         ("in.mp4", "out.mp4", "--backend", "tensorrt"),
         "openvino",
         ("in.mp4", "out.mp4", "--backend", "openvino"),
     ),
-    (("in.mp4", "out.mp4", "--stric"), "did you mean --strict?", ("in.mp4", "out.mp4", "--strict")),
+    (("in.mp4", "out.mp4", "--stric"), "did you mean '--strict'?", ("in.mp4", "out.mp4", "--strict")),
     (("in.mp4", "out.gif", "--strict"), "--strict refuses", ("in.mp4", "out.gif", "--no-strict")),
 ]
 

@@ -30,9 +30,9 @@ from streamfx.run.effects import numbered
 from streamfx.run.report import Report
 from streamfx.web.figures import Figures
 from tests import engines
-from tests.desks import bench
 from tests.fakes import FakeSource
 from tests.generate.test_placed_families import make_placed
+from tests.run_controls import bench
 from tests.scenes import FORMAT, scene_frame, write_clip
 from tests.servers import wait_until
 
@@ -179,10 +179,10 @@ def test_a_factor_nobody_gave_is_one_that_all_candidates_know(tmp_path: Path, fo
 
 def test_frames_are_numbered_by_shot_only_where_an_effect_needs_it() -> None:
     with bench("carve", "route:to=linocut") as table:
-        shots = numbered(table.source, table.desk.effects)
+        shots = numbered(table.source, table.controls.effects)
         assert isinstance(shots, ShotSource)
     with bench("carve") as table:
-        assert numbered(table.source, table.desk.effects) is table.source
+        assert numbered(table.source, table.controls.effects) is table.source
 
 
 def test_noise_is_new_with_each_shot_and_stands_still_within_it(tmp_path: Path) -> None:
@@ -406,30 +406,30 @@ def test_a_run_without_effects_is_told_those_there_are_and_no_classifier(
 
 def test_the_desk_changes_a_route_and_puts_another_effect_in_its_place() -> None:
     with bench("route:to=linocut") as table:
-        desk = table.desk
-        (routed,) = desk.effects.chain.effects
+        controls = table.controls
+        (routed,) = controls.effects.chain.effects
         assert isinstance(routed, Routed)
-        assert "domain" not in desk.available
+        assert "domain" not in controls.available
         source = ShotSource(
             FakeSource(16, picture=lambda index: scene_frame(index // 8, index, "red"), format=FORMAT),
             [routed.look],
         )
         first = source.read()
         assert first is not None
-        assert not np.array_equal(desk.process(first).planes[0], first.planes[0])
-        assert desk.state().effects[0].name == "route:to=linocut"
-        figures = Figures(desk)
-        desk.look(Snapshot(1, 1, 0, 0, None, 1.0, None, None, {}, {}))
+        assert not np.array_equal(controls.process(first).planes[0], first.planes[0])
+        assert controls.state().effects[0].name == "route:to=linocut"
+        figures = Figures(controls)
+        controls.look(Snapshot(1, 1, 0, 0, None, 1.0, None, None, {}, {}))
         shown = figures.now()
         assert shown is not None
         assert shown["routing"].startswith("carve since frame 0: photo 1.00, painting 0.00")
-        desk.set_control(0, "strength", 0.0)
-        assert desk.changes[-1].what == "route:to=linocut: strength 0"
-        assert desk.process(first).planes[0] is first.planes[0]
-        desk.switch(0, "paint")
-        wait_until(lambda: desk.state().opening is None)
-        assert [each.name for each in desk.state().effects] == ["paint"]
-        assert desk.changes[-1].what == "effect route:to=linocut → paint"
+        controls.set_control(0, "strength", 0.0)
+        assert controls.changes[-1].what == "route:to=linocut: strength 0"
+        assert controls.process(first).planes[0] is first.planes[0]
+        controls.switch(0, "paint")
+        wait_until(lambda: controls.state().opening is None)
+        assert [each.name for each in controls.state().effects] == ["paint"]
+        assert controls.changes[-1].what == "effect route:to=linocut → paint"
         now = figures.now()
         assert now is not None
         assert now["routing"] is None

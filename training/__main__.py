@@ -14,7 +14,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamfx.config.text import read_yaml
-from streamfx.engine.folder import SPEC
 from streamfx.errors import ConfigError, StreamfxError
 from training import (
     classify,
@@ -149,11 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command = COMMANDS[given.pop("command")]
     try:
-        options = _options(command, given)
-        command.run(options)
-        out = getattr(options, "out", None)
-        if out is not None and (Path(out) / SPEC).is_file():
-            add_graph(Path(out))
+        command.run(_options(command, given))
     except WrongOptions as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

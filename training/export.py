@@ -94,6 +94,8 @@ def export(
     frame: Golden,
     card: str,
     sheet: bytes | None = None,
+    *,
+    graph: bool = True,
 ) -> Engine:
     """Write the engine folder `out` and return it as read back and verified.
 
@@ -105,10 +107,15 @@ def export(
         frame: See `golden`.
         card: Markdown.
         sheet: JPEG file.
+        graph: Whether what OpenVINO runs goes into it, so that running it needs no torch.
+
+    Raises:
+        BackendUnavailableError: OpenVINO is missing, or lacks what the network needs.
     """
     spec = {"format": 1, "name": out.name, "controls": STRENGTH, **fields}
     data = safetensors.torch.save(weights(network))
-    return write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
+    engine = write_engine(out, spec, weights=data, golden=frame, card=card, sheet=sheet)
+    return add_graph(out) if graph else engine
 
 
 def network_fields(

@@ -76,16 +76,17 @@ class Flow:
     """One engine on one device, at a size and a factor."""
 
     step: Step
-    residence: DeviceContext
+    device_context: DeviceContext
     frames: list[Frame]
     factor: float
 
     def on_device(self, count: int, in_flight: int = IN_FLIGHT) -> Iterator[float]:
         """Yield how long each frame took, in seconds, from when it was given in until it was there."""
-        there = [self.residence.up(frame) for frame in self.frames]
+        there = [self.device_context.up(frame) for frame in self.frames]
         form = Layout.of_frame(self.frames[0]).semi_planar
         there = [
-            frame.with_held(self.residence.as_form(held_of(frame), form, "to begin with")) for frame in there
+            frame.with_held(self.device_context.as_form(held_of(frame), form, "to begin with"))
+            for frame in there
         ]
         for frame in there:
             held_of(frame).wait()
@@ -118,7 +119,7 @@ class Flow:
                         return
                     begun = time.perf_counter()
                     frame = self.step(self.frames[number % len(self.frames)], self.factor, 1.0)
-                    self.residence.down(frame)
+                    self.device_context.down(frame)
                     taken.append(time.perf_counter() - begun)
             except BaseException as error:
                 failures.append(error)
@@ -184,7 +185,7 @@ def _profiled(run: Callable[[], object]) -> list[tuple[str, int]]:
 def error_codes(flow: Flow, engine: Bare) -> dict[str, float]:
     """Return how far a frame is from its definition, computed in float32 and float64 by NumPy and torch."""
     frame, spec = flow.frames[0], engine
-    done = flow.residence.down(flow.step(frame, flow.factor, 1.0))
+    done = flow.device_context.down(flow.step(frame, flow.factor, 1.0))
     colour = frame.colour.assumed(frame.size[0])
     small = small_size(frame.size, flow.factor, spec.stride)
     reduced = reduce_reference(frame.planes, frame.subsampling, colour, small).astype(np.float32)
@@ -244,13 +245,13 @@ class Bench:
         # What stands in for a TensorRT plan while that is built is not to be measured in its place.
         compiled = BACKENDS[backend]().compile(engine, CompileOptions(device=device, build=Build.WAIT))
         assert isinstance(compiled, DeviceEngine)
-        residence = DeviceContext(self.device, Room(least=12, workers=IN_FLIGHT))
+        device_context = DeviceContext(self.device, Room(least=12, workers=IN_FLIGHT))
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
-        step = Step(Network(name, compiled, engine.stride, LIMIT_PIXELS, engine.fine_luma), residence)
+        step = Step(Network(name, compiled, engine.stride, LIMIT_PIXELS, engine.fine_luma), device_context)
         for label, size in sizes:
             frames = pictures(size, 8)
             for factor in factors:
-                flow = Flow(step, residence, frames, factor)
+                flow = Flow(step, device_context, frames, factor)
                 case = f"{backend}{' with ink' * (engine.fine_luma > 0)} {label} factor {factor:g}"
                 self.attempt(f"{case}, error", lambda flow=flow: error_codes(flow, engine))  # type: ignore[misc]
                 self.attempt(f"{case}, device", lambda flow=flow: timed(flow.on_device, self.frames))  # type: ignore[misc]

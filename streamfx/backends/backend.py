@@ -81,7 +81,7 @@ class CompileOptions:
     Attributes:
         precision: what to compute in.
         threads: processor threads for one call; None for all cores this process may use.
-        lanes: calls that can run at the same time, each with ``threads`` threads; further ones wait.
+        requests: calls that can run at the same time, each with ``threads`` threads; further ones wait.
         store: place where compiled engines are kept between runs; None keeps nothing.
         device: device to run on; what a backend cannot run on is an error.
         build: whether to wait for what takes long to build.
@@ -89,14 +89,16 @@ class CompileOptions:
 
     precision: Precision = Precision.AUTO
     threads: int | None = None
-    lanes: int = 1
+    requests: int = 1
     store: CompiledStore | None = None
     device: Device = Device.AUTO
     build: Build = Build.BACKGROUND
 
     def __post_init__(self) -> None:
-        if self.lanes < 1 or (self.threads is not None and self.threads < 1):
-            raise ConfigError(f"threads and lanes must be at least 1, found {self.threads} and {self.lanes}")
+        if self.requests < 1 or (self.threads is not None and self.threads < 1):
+            raise ConfigError(
+                f"threads and requests must be at least 1, found {self.threads} and {self.requests}"
+            )
 
 
 class CompiledEngine(Protocol):

@@ -20,7 +20,7 @@ from streamfx.backends.backend import CompilableEngine, CompileOptions, Precisio
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.golden_check import check_golden
 from streamfx.backends.openvino_graph import unpack
-from streamfx.backends.openvino_model import SHAPE_NOTES, Lanes, compiled_for, convert
+from streamfx.backends.openvino_model import SHAPE_NOTES, Requests, compiled_for, convert
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.engine.folder import GRAPH, WEIGHTS
 from streamfx.engine.golden import Array, Tolerance, roundoff_of
@@ -99,7 +99,7 @@ class OpenVinoEngine:
         self._options = options
         self._key = key
         self._closed = False
-        self._lanes: dict[Setting, Lanes] = {}
+        self._requests: dict[Setting, Requests] = {}
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
         return self._ready(Setting.of(to_rgb, from_rgb, factor)).run(reduced)
@@ -108,45 +108,45 @@ class OpenVinoEngine:
         self._ready(Setting.of(to_rgb, from_rgb, factor)).warm_up(shape)
 
     def add(self, setting: Setting, compiled: Stored) -> None:
-        """Open one lane of a setting from a build that is at hand."""
-        self._lanes[setting] = Lanes(compiled, replace(self._options, lanes=1))
+        """Open one request of a setting from a build that is at hand."""
+        self._requests[setting] = Requests(compiled, replace(self._options, requests=1))
 
     def release(self) -> None:
-        """Close all lanes; the next calls open them again."""
-        for lanes in self._lanes.values():
-            lanes.close()
-        self._lanes.clear()
+        """Close all requests; the next calls open them again."""
+        for requests in self._requests.values():
+            requests.close()
+        self._requests.clear()
 
     def close(self) -> None:
         with _compile_lock:
             self._closed = True
             self.release()
 
-    def _ready(self, setting: Setting) -> Lanes:
-        """Return the lanes of a setting, compiled now if they never were."""
-        lanes = self._lanes.get(setting)
-        if lanes is None:
+    def _ready(self, setting: Setting) -> Requests:
+        """Return the requests of a setting, compiled now if they never were."""
+        requests = self._requests.get(setting)
+        if requests is None:
             with _compile_lock:
                 if self._closed:
                     raise RuntimeError("this compiled engine is closed")
-                lanes = self._lanes.get(setting)
-                if lanes is None:
-                    lanes = self._lanes[setting] = self._open_lanes(setting)
-        return lanes
+                requests = self._requests.get(setting)
+                if requests is None:
+                    requests = self._requests[setting] = self._open_requests(setting)
+        return requests
 
-    def _open_lanes(self, setting: Setting) -> Lanes:
-        """Return the lanes of a setting, from the store where it is there."""
+    def _open_requests(self, setting: Setting) -> Requests:
+        """Return the requests of a setting, from the store where it is there."""
         store, key = self._options.store, replace(self._key, flags=(*self._key.flags, setting.flag))
         stored = store.load(key) if store else None
         if stored is not None:
             try:
-                return Lanes(stored, self._options)
+                return Requests(stored, self._options)
             except (RuntimeError, KeyError, ValueError) as error:
                 log.warning("the stored %s cannot be used, building it again: %s", key.file_name, error)
         stored = compiled_for(self._stored, setting, self._options)
         if store:
             store.save(key, stored)
-        return Lanes(stored, self._options)
+        return Requests(stored, self._options)
 
 
 def _open(engine: CompilableEngine, stored: Stored, options: CompileOptions, key: StoreKey) -> OpenVinoEngine:

@@ -88,10 +88,10 @@ def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> S
     return Stored({_BLOB: compiled.export_model().getvalue()}, notes)
 
 
-class Lanes:
+class Requests:
     """Models of one setting; a call takes a free one or waits for it.
 
-    A lane is the only request of a model of its own: two requests of one model are not safe side by side
+    Each is the only request of a model of its own: two requests of one model are not safe side by side
     (OpenVINO 2026.4.1 corrupted its memory; see also its issues 20633 and 23376).
     """
 
@@ -100,46 +100,46 @@ class Lanes:
         seen, heads = ([int(side) for side in str(stored.notes[name]).split("x")] for name in SHAPE_NOTES)
         self._channels = heads[0]
         self._ratios = tuple(zip(heads[1:], seen[1:], strict=True))
-        self._count = options.lanes
+        self._count = options.requests
         # None in the queue stands for "closed"; it stays there for whoever comes next.
         self._free: queue.SimpleQueue[Any | None] = queue.SimpleQueue()
-        for _ in range(options.lanes):
+        for _ in range(options.requests):
             model = _core().import_model(stored.payload[_BLOB], "CPU", _settings(precision, options))
             self._free.put(model.create_infer_request())
 
     def run(self, reduced: Array) -> Array:
-        lane = self._free.get()
+        request = self._free.get()
         try:
-            if lane is None:
+            if request is None:
                 raise RuntimeError("this compiled engine is closed")
-            return self._run(lane, reduced)
+            return self._run(request, reduced)
         finally:
-            self._free.put(lane)
+            self._free.put(request)
 
-    def _run(self, lane: Any, reduced: Array) -> Array:
+    def _run(self, request: Any, reduced: Array) -> Array:
         ov = _openvino()
         # A request does not keep the memory alive that it shares, so these must outlive the call.
         picture = np.ascontiguousarray(reduced[None])
-        lane.set_input_tensor(ov.Tensor(picture, shared_memory=True))
+        request.set_input_tensor(ov.Tensor(picture, shared_memory=True))
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         sides = zip(reduced.shape[1:], self._ratios, strict=True)
         height, width = (side * large // small for side, (large, small) in sides)
         heads = np.empty((1, self._channels, height, width), np.float32)
-        lane.set_output_tensor(ov.Tensor(heads, shared_memory=True))
-        lane.infer()
+        request.set_output_tensor(ov.Tensor(heads, shared_memory=True))
+        request.infer()
         result: Array = heads[0]
         return result
 
     def warm_up(self, shape: tuple[int, int, int]) -> None:
-        """Run every lane once with an empty (N, h, w) input."""
+        """Run every request once with an empty (N, h, w) input."""
         taken = [self._free.get() for _ in range(self._count)]
         try:
-            for lane in taken:
-                if lane is not None:
-                    self._run(lane, np.zeros(shape, np.float32))
+            for request in taken:
+                if request is not None:
+                    self._run(request, np.zeros(shape, np.float32))
         finally:
-            for lane in taken:
-                self._free.put(lane)
+            for request in taken:
+                self._free.put(request)
 
     def close(self) -> None:
         for _ in range(self._count):
@@ -149,8 +149,8 @@ class Lanes:
 
 
 def _settings(precision: Precision, options: CompileOptions) -> dict[str, object]:
-    """Return the settings of one lane."""
-    threads = options.threads or max(1, cpu().usable_cores // options.lanes)
+    """Return the settings of one request."""
+    threads = options.threads or max(1, cpu().usable_cores // options.requests)
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,

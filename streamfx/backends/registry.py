@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import cast
 
 from streamfx.backends.backend import Backend
-from streamfx.errors import BackendUnavailableError, ConfigError
+from streamfx.errors import BackendUnavailableError, ConfigError, did_you_mean
 from streamfx.hardware.cuda import Device
 
 log = logging.getLogger(__name__)
@@ -75,9 +74,10 @@ def choose(
             )
         return chosen
     if name not in reasons:
-        close = difflib.get_close_matches(name, reasons, n=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"there is no backend {name!r};{hint} known: auto, {', '.join(reasons)}")
+        meant = did_you_mean(name, reasons)
+        raise ConfigError(
+            f"there is no backend {name!r}; {meant}{meant and ' '}known: auto, {', '.join(reasons)}"
+        )
     if reasons[name] is not None:
         raise BackendUnavailableError(
             f"backend {name} cannot run here: {reasons[name]}; can run here: {choice}"

@@ -21,7 +21,7 @@ from streamfx.run.placement import MOST_IN_FLIGHT
 Work: TypeAlias = Callable[[], Callable[[], None]]
 """Gives the device the work of a frame; returns what waits for it, and keeps what it needs until then."""
 
-_COPIES = 6  # of each picture: with what comes out more than the caches of GPUs hold, and less than a ring
+_COPIES = 6  # of each picture: with what comes out more than the caches of GPUs hold, and less than a pool
 _HOW = (
     f"one after the other, {MOST_IN_FLIGHT} given to it ahead; no copy to or from main memory; the time of a "
     "frame is what the GPU itself counts for it"
@@ -39,42 +39,42 @@ class DeviceLoop:
     Args:
         includes: see `Opened`.
         compiled: the network.
-        residence: residence of the frames.
+        device_context: device_context of the frames.
         works: works of one frame each; they take turns.
     """
 
     most_frames: int | None = None
 
     def __init__(
-        self, includes: str, compiled: CompiledEngine, residence: DeviceContext, works: Sequence[Work]
+        self, includes: str, compiled: CompiledEngine, device_context: DeviceContext, works: Sequence[Work]
     ) -> None:
-        self.includes, self._residence, self._works = includes, residence, works
-        self.ran = ran_of(compiled, threads=1, at_a_time=MOST_IN_FLIGHT, frames=residence.device.type)
+        self.includes, self._device_context, self._works = includes, device_context, works
+        self.ran = ran_of(compiled, threads=1, at_a_time=MOST_IN_FLIGHT, frames=device_context.device.type)
 
     def run(self, frames: int, stats: Stats) -> float:
         self._works[-1]()()
         waiting: deque[tuple[Moment, Moment, Callable[[], None]]] = deque()
-        lane, since_seconds = self._residence.work, time.perf_counter()
+        stream, since_seconds = self._device_context.work, time.perf_counter()
         for number in range(frames + MOST_IN_FLIGHT):
             if number >= MOST_IN_FLIGHT and waiting:
                 begun, ended, wait = waiting.popleft()
                 wait()
                 stats.add(FRAME, begun.seconds_until(ended))
             if number < frames:
-                begun = lane.moment()
+                begun = stream.moment()
                 wait = self._works[number % len(self._works)]()
-                waiting.append((begun, lane.moment(), wait))
+                waiting.append((begun, stream.moment(), wait))
         return time.perf_counter() - since_seconds
 
     def device_memory_bytes(self) -> int | None:
-        return self._residence.peak_bytes()
+        return self._device_context.peak_bytes()
 
 
-def frames_on_device(effect: Effect, residence: DeviceContext, pictures: Sequence[Frame]) -> DeviceLoop:
+def frames_on_device(effect: Effect, device_context: DeviceContext, pictures: Sequence[Frame]) -> DeviceLoop:
     """Return what measures an effect that stays on a device, on pictures that are taken there once."""
-    there = [residence.as_decoded(picture) for picture in [*pictures] * _COPIES]
+    there = [device_context.as_decoded(picture) for picture in [*pictures] * _COPIES]
     works = [partial(_process, effect, frame) for frame in there]
-    return DeviceLoop(_RESIDENT, effect.compiled, residence, works)
+    return DeviceLoop(_RESIDENT, effect.compiled, device_context, works)
 
 
 def _process(effect: Effect, frame: Frame) -> Callable[[], None]:
@@ -82,14 +82,14 @@ def _process(effect: Effect, frame: Frame) -> Callable[[], None]:
 
 
 def calls_on_device(
-    compiled: CompiledEngine, residence: DeviceContext, frames: Sequence[Sequence[DeviceCall]]
+    compiled: CompiledEngine, device_context: DeviceContext, frames: Sequence[Sequence[DeviceCall]]
 ) -> DeviceLoop:
     """Return what measures a network alone, by the calls that some frames need."""
-    works = [partial(_call, calls, residence.work) for calls in frames]
-    return DeviceLoop(_MODEL, compiled, residence, works)
+    works = [partial(_call, calls, device_context.work) for calls in frames]
+    return DeviceLoop(_MODEL, compiled, device_context, works)
 
 
-def _call(calls: Sequence[DeviceCall], lane: Stream) -> Callable[[], None]:
+def _call(calls: Sequence[DeviceCall], stream: Stream) -> Callable[[], None]:
     for call in calls:
         call()
-    return lane.mark().wait
+    return stream.mark().wait

@@ -94,12 +94,14 @@ class _WholeWay:
 
     @property
     def ran(self) -> Ran:
-        residence = self._place.residence
+        device_context = self._place.device_context
         return ran_of(
             self._effect.compiled,
             threads=max(1, self._setup.threads // self._workers),
             at_a_time=self._workers,
-            frames="cpu" if residence is None or not self._effect.on_device else residence.device.type,
+            frames="cpu"
+            if device_context is None or not self._effect.on_device
+            else device_context.device.type,
             encoder=self._encoder.codec if self._encoder else None,
         )
 
@@ -133,23 +135,23 @@ class _WholeWay:
         return intervals.seconds
 
     def device_memory_bytes(self) -> int | None:
-        residence = self._place.residence
-        return None if residence is None else residence.peak_bytes()
+        device_context = self._place.device_context
+        return None if device_context is None else device_context.peak_bytes()
 
     def _source(self) -> Source:
-        residence, threads = self._place.residence, min(self._setup.threads, MOST_WORKERS)
-        if residence is None or not residence.interleaved:
+        device_context, threads = self._place.device_context, min(self._setup.threads, MOST_WORKERS)
+        if device_context is None or not device_context.interleaved:
             return open_source(str(self._clip), threads=threads)
         from streamfx.capture.files.gpu_decode import DevicePictures
 
-        return open_source(str(self._clip), threads=threads, pictures=DevicePictures(residence))
+        return open_source(str(self._clip), threads=threads, pictures=DevicePictures(device_context))
 
     def _encoder_of(self, video: VideoFormat) -> Encoder | None:
         """Return NVIDIA's encoder, if it is the one for frames that live where they do."""
         if self._output is None or self._setup.encoder == "x264":
             return None
         config = load_config(options={"input": str(self._clip), "output": str(self._output)})
-        return encoder_of(config, video, self._place.residence)
+        return encoder_of(config, video, self._place.device_context)
 
     def _sink(self, video: VideoFormat) -> Sink:
         if self._output is None:
@@ -212,7 +214,7 @@ class Intervals:
 
 
 def _most_workers(place: Placement) -> int:
-    return MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
+    return MOST_WORKERS if place.device_context is None else MOST_IN_FLIGHT
 
 
 def _lead(workers: int) -> int:

@@ -62,18 +62,18 @@ class _Loop:
         return whole_seconds
 
     def device_memory_bytes(self) -> int | None:
-        residence = self._place.residence
-        return None if residence is None else residence.peak_bytes()
+        device_context = self._place.device_context
+        return None if device_context is None else device_context.peak_bytes()
 
 
 @contextmanager
 def open_resident(setup: Setup, place: Placement) -> Iterator[Opened]:
     """Give what measures reduce, network and fuse: on the device, if the effect can stay there."""
     with _opened(setup, place, stays=True) as (effect, pictures):
-        if place.residence is not None and effect.on_device is not None:
+        if place.device_context is not None and effect.on_device is not None:
             from streamfx.bench.device_memory import frames_on_device
 
-            yield frames_on_device(effect, place.residence, pictures)
+            yield frames_on_device(effect, place.device_context, pictures)
         else:
             works = [partial(effect.process, picture) for picture in pictures]
             yield _Loop(_RESIDENT, effect, setup.threads, works, place)
@@ -93,17 +93,17 @@ def open_model(setup: Setup, place: Placement) -> Iterator[Opened]:
             replace(effect, compiled=recorders[-1]).process(picture)
             if not recorders[-1].calls:
                 raise ConfigError(f"effect {setup.case.effect!r} at strength 0 never calls its network")
-        compiled, residence = effect.compiled, place.residence
-        if residence is not None and isinstance(compiled, DeviceEngine):
+        compiled, device_context = effect.compiled, place.device_context
+        if device_context is not None and isinstance(compiled, DeviceEngine):
             from streamfx.bench.device_memory import calls_on_device
             from streamfx.generate.gpu.network_call import DeviceCall
 
-            lane = residence.work
+            stream = device_context.work
             frames = [
-                [DeviceCall(compiled, lane, *call.args, **call.keywords) for call in recorder.calls]
+                [DeviceCall(compiled, stream, *call.args, **call.keywords) for call in recorder.calls]
                 for recorder in recorders
             ]
-            yield calls_on_device(compiled, residence, frames)
+            yield calls_on_device(compiled, device_context, frames)
         else:
             works = [recorder.repeat for recorder in recorders]
             yield _Loop(_MODEL, effect, setup.threads, works, place)
@@ -151,10 +151,12 @@ def _opened(setup: Setup, place: Placement, *, stays: bool) -> Iterator[tuple[Ef
     case = setup.case
     pictures = _pictures(setup)
     video = pictures[0].format
-    if stays and place.residence is not None:
+    if stays and place.device_context is not None:
         from streamfx.encode.gpu_encode import device_format
 
-        place.residence.interleaved = device_format(video) is not None  # as decoders of GPUs would give them
+        place.device_context.interleaved = (
+            device_format(video) is not None
+        )  # as decoders of GPUs would give them
     settings = EffectSettings(
         case.backend,
         Precision(case.precision),

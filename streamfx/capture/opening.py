@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from streamfx.capture.source import Source
 from streamfx.errors import ConfigError
-from streamfx.media.addresses import check_address, scheme_of
+from streamfx.media.addresses import check_address, scheme_of, without_credentials
 
 if TYPE_CHECKING:
     from streamfx.capture.device_decoding import PicturesOnDevice
     from streamfx.capture.files.preparation import Preparation
     from streamfx.capture.live.settings import LiveSettings
 
+_COMES_LIVE = "it comes live"
 _KINDS = (
     "a video file (clip.mp4), '-' (standard input), pictures (frames/%05d.png, a folder, one picture), "
     "an address (rtsp:// rtmp:// http:// https:// udp:// tcp://), camera:0, "
@@ -39,10 +40,11 @@ def open_source(
         live: time limits and more of sources that may go away; None: the usual ones, and what a web server
             offers is a file: read as fast as wanted, to its end.
         pictures: place where pictures of a video file are to stay on a device; None: in main memory.
-        preparation: what is done to pictures of a video file first; None: what is usual.
+        preparation: what is done to pictures of a video file first, and the part of it that is wanted; None:
+            what is usual, and all of it.
 
     Raises:
-        ConfigError: no such kind of source, or an option of it is wrong.
+        ConfigError: no such kind of source, an option of it is wrong, or it has no parts.
         SourceOpenError: it cannot be opened; the message says why.
     """
     # Each kind is imported when asked for: `streamfx --help` must not wait for FFmpeg to load.
@@ -52,31 +54,46 @@ def open_source(
         raise ConfigError(f"no source given; it can be {_KINDS}")
     kind = re.match(r"([a-z][a-z0-9+]*):", text)
     if kind and kind[1] == "test":
+        _refuse_part(text, preparation, "a test picture has none; its option frames says how long it is")
         from streamfx.capture.pattern import PatternSource
 
         return PatternSource(text, endless=live is not None)
     if kind and kind[1] == "fault":
+        _refuse_part(text, preparation, _COMES_LIVE)
         from streamfx.capture.live.faults import open_fault
 
         return open_fault(text, live, threads=threads)
     if kind and kind[1] == "camera":
+        _refuse_part(text, preparation, _COMES_LIVE)
         from streamfx.capture.live.camera import open_camera
 
         return open_camera(text, live)
     check_address(text)
     scheme = scheme_of(text)
     if scheme is not None and (live is not None or scheme not in ("http", "https")):
+        _refuse_part(text, preparation, _COMES_LIVE)
         from streamfx.capture.live.network import open_network
         from streamfx.media.ffmpeg_protocols import check_protocol
 
         check_protocol(text)
         return open_network(text, live, threads=threads)
     if scheme is None and is_pictures(text):
+        _refuse_part(text, preparation, "of pictures, name those that are wanted, as in 'frames/001*.png'")
         return PictureSource(text, preparation=preparation)
     from streamfx.capture.files.animated_webp import AnimatedWebpSource, is_animated_webp
 
     if scheme is None and is_animated_webp(text):
+        _refuse_part(text, preparation, "an animated WebP is read as a whole")
         return AnimatedWebpSource(text, preparation)
     from streamfx.capture.files.file import FileSource
 
     return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)
+
+
+def _refuse_part(text: str, preparation: Preparation | None, why: str) -> None:
+    """Refuse to take a part of what is no video file."""
+    if preparation is not None and preparation.part is not None:
+        raise ConfigError(
+            f"{without_credentials(text)}: no part of it can be taken: {why}; leave --start, --end and "
+            "--duration out"
+        )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from fractions import Fraction
 
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 
 
 def split_options(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -24,8 +23,7 @@ def split_options(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str,
     for part in filter(None, tail.split("&")):
         key, equals, value = part.partition("=")
         if key not in allowed:
-            close = difflib.get_close_matches(key, allowed, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(allowed)}"
+            hint = did_you_mean(key, allowed) or f"there are: {', '.join(allowed)}"
             raise ConfigError(f"{text}: unknown option '{key}'; {hint}")
         if key in options:
             raise ConfigError(f"{text}: option '{key}' is given twice")

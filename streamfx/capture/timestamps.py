@@ -91,12 +91,15 @@ class FrameClock:
 
     Args:
         video: format of the frames; its rate fills in where durations are missing.
+
+    Attributes:
+        step: usual duration of a frame, in units of the time base.
     """
 
     def __init__(self, video: VideoFormat) -> None:
         step_seconds = 1 / video.rate_fps if video.rate_fps else Fraction(1, 25)
         self._time_base = video.time_base
-        self._step = max(round(step_seconds / video.time_base), 1)
+        self.step = max(round(step_seconds / video.time_base), 1)
         self._last: int | None = None
         self._last_duration: int | None = None
         self._derived = self._moved = 0
@@ -118,7 +121,7 @@ class FrameClock:
         if self._last is None:
             pts = pts or 0
         else:
-            step = self._last_duration or self._step
+            step = self._last_duration or self.step
             after = None if next_pts is None else next_pts - shift
             if pts is None:
                 self._derived += 1

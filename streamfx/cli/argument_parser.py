@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from typing import NoReturn
 
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,5 +31,5 @@ def _hint(message: str) -> str:
     found = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
     if not found:
         return ""
-    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    meant = did_you_mean(found[1], re.findall(r"[\w-]+", found[2]))
+    return meant and f"; {meant}"

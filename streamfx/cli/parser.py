@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import platform
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,8 @@ from streamfx.cli.bench_options import add_bench, size_of, with_what
 from streamfx.cli.job_options import add_jobs, add_progress
 from streamfx.cli.show_options import SHOWING
 from streamfx.cli.train_options import add_train
-from streamfx.version import __version__
+from streamfx.errors import did_you_mean
+from streamfx.hardware.software import versions
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,6 +31,7 @@ TRANSCODE_EXAMPLES = """\
 examples:
   streamfx transcode in.mp4 out.mp4 --effect wave
   streamfx transcode in.mkv out.mkv --effect wave:strength=0.7 --codec hevc --report report.json
+  streamfx transcode in.mp4 part.mp4 --effect wave --start 0:01:30 --duration 20
 
 """
 LIVE_EXAMPLES = """\
@@ -62,17 +64,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, unknown = _build(wanted).parse_known_args(with_what(arguments))
     if unknown:
         command: Parser = options.parser
-        near = difflib.get_close_matches(unknown[0].partition("=")[0], _option_names(command), n=1)
-        did_you_mean = f"; did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(unknown[0].partition("=")[0], _option_names(command))
         name = command.prog.partition(" ")[2]
-        command.error(f"'{unknown[0]}' is not an option or argument of '{name}'{did_you_mean}")
+        command.error(f"'{unknown[0]}' is not an option or argument of '{name}'{meant and f'; {meant}'}")
     return options
 
 
 def _build(wanted: str | None) -> Parser:
     """Return the parser of the command, with all options of the command under it that is wanted."""
     parser = Parser(prog="streamfx", description=DESCRIPTION, epilog=EXIT_CODES)
-    parser.add_argument("--version", action="version", version=f"streamfx {__version__}")
+    parser.add_argument("--version", action="version", version=_versions())
     _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
@@ -89,6 +90,15 @@ def _build(wanted: str | None) -> Parser:
         _add_debug(command, default=argparse.SUPPRESS)
         command.set_defaults(parser=command)
     return parser
+
+
+def _versions() -> str:
+    """Return the version, and below it those of what a report of a fault should name, a line each."""
+    return "\n".join(f"{name} {number}" for name, number in (*versions(["openvino"]).items(), _system()))
+
+
+def _system() -> tuple[str, str]:
+    return platform.system(), f"{platform.release()} {platform.machine()}"
 
 
 def _add_debug(parser: Parser, default: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
@@ -10,7 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from streamfx.config.text import KeyPath, Problem, Settings, is_secret_setting
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 from streamfx.media.addresses import without_credentials
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -51,13 +50,12 @@ def _explain(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
         return f"{name!r} is missing"
     if kind == "extra_forbidden":
         known = _known_keys(model, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(sorted(known))}"
+        hint = did_you_mean(str(path[-1]), known) or f"there is {', '.join(sorted(known))}"
         return f"unknown key {name!r}; {hint}"
     text = str(detail["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "literal_error":
-        near = difflib.get_close_matches(str(value), _choices(detail), n=1)
-        text += f" (did you mean '{near[0]}'?)" if near else ""
+        meant = did_you_mean(str(value), _choices(detail))
+        text += f" ({meant})" if meant else ""
     if is_secret_setting(path):
         return f"{name}: {_plain(text)}, found something else"
     found = f"{value!r}" if len(repr(value)) < 60 else f"{repr(value)[:57]}…"

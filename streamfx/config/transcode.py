@@ -9,9 +9,22 @@ from pydantic import BaseModel, Field
 
 from streamfx.config.option import Option
 from streamfx.config.run import EncodedRunConfig
-from streamfx.config.values import CLOSED, Build, Count, Deinterlace, FileName, Seconds, Speed, Text
+from streamfx.config.values import (
+    CLOSED,
+    Build,
+    Count,
+    Deinterlace,
+    Duration,
+    End,
+    FileName,
+    Moment,
+    Seconds,
+    Speed,
+    Text,
+)
 from streamfx.encode.encoding import Encoding
 from streamfx.media.addresses import without_credentials
+from streamfx.media.part import Part, part_of
 
 
 class LimitsConfig(BaseModel):
@@ -63,6 +76,17 @@ class TranscodeConfig(EncodedRunConfig):
     output: FileName = Field(
         description="output: a video file (its ending picks the container), pictures, or null:"
     )
+    start: Annotated[Moment | None, Option("part", "TIME")] = Field(
+        default=None,
+        description="first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default",
+    )
+    end: Annotated[End, Option("part", "TIME")] = Field(
+        default=None,
+        description="moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default",
+    )
+    duration: Annotated[Duration, Option("part", "TIME")] = Field(
+        default=None, description="length wanted, instead of an end, in seconds or as H:MM:SS.mmm"
+    )
     speed: Annotated[Speed, Option("speed", "N")] = Field(
         default=1.0, description="speed to reach, in times of real time, for the factor auto"
     )
@@ -99,6 +123,11 @@ class TranscodeConfig(EncodedRunConfig):
     def encoding(self) -> Encoding:
         """How the output is encoded."""
         return replace(super().encoding, pixel_format=self.pixel_format)
+
+    @property
+    def part(self) -> Part | None:
+        """The part of the film that is wanted; None: all of it."""
+        return part_of(self.start, self.end, self.duration)
 
     @property
     def outputs(self) -> tuple[str, ...]:

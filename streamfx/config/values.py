@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from streamfx.backends.registry import NAMES
 from streamfx.engine.factors import FACTORS, check_factor
@@ -64,6 +73,50 @@ FileName = Annotated[
 ]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_MOST_SECONDS = 1e9
+_TIMECODE = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d+)?)", re.ASCII)
+
+
+def check_moment(value: object) -> float:
+    """Return how many seconds ``12.5``, ``"1:30"`` or ``"1:02:03.250"`` are.
+
+    Raises:
+        ValueError: it is no time.
+
+    Example:
+        >>> check_moment("1:02:03.25")
+        3723.25
+    """
+    seconds: float | None = None
+    if isinstance(value, str) and (found := _TIMECODE.fullmatch(value)):
+        hours, minutes, rest = found.groups()
+        if minutes is None or float(rest) < 60:
+            seconds = int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    if seconds is None or not 0 <= seconds < _MOST_SECONDS:
+        raise ValueError("must be seconds or a timecode, 12.5 or 1:02:03.250 for instance")
+    return seconds
+
+
+def _after_start(end: float | None, info: ValidationInfo) -> float | None:
+    start = info.data.get("start") or 0.0
+    if end is not None and end <= start:
+        raise ValueError(f"must come after the start, {start:g} s")
+    return end
+
+
+def _without_end(duration: float | None, info: ValidationInfo) -> float | None:
+    if duration is not None and info.data.get("end") is not None:
+        raise ValueError("cannot be given together with end; leave one of them out")
+    if duration == 0:
+        raise ValueError("must be longer than nothing")
+    return duration
+
+
+Moment = Annotated[float, PlainValidator(check_moment), WithJsonSchema({"type": ["number", "string"]})]
+End = Annotated[Moment | None, AfterValidator(_after_start)]
+Duration = Annotated[Moment | None, AfterValidator(_without_end)]
 if TYPE_CHECKING:
     Backend = str
 else:  # a type checker cannot know them; pydantic and the JSON schema do

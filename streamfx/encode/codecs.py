@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 from streamfx.media.frame import CodeRange
 
 _X264_PRESETS = (
@@ -82,8 +81,8 @@ class Codec:
     def _preset(self, choice: Choice, preset: str | None) -> str:
         if preset is None or preset in choice.values:
             return preset or choice.default
-        close = difflib.get_close_matches(preset, choice.values, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
+        meant = did_you_mean(preset, choice.values)
+        hint = meant and f"{meant} "
         raise ConfigError(
             f"preset '{preset}' is unknown for codec {self.name}; {hint}there are: {', '.join(choice.values)}"
         )
@@ -182,7 +181,7 @@ def find_codec(name: str) -> Codec:
     """
     found = CODECS.get(_OTHER_NAMES.get(name.lower(), name.lower()))
     if found is None:
-        close = difflib.get_close_matches(name, [*CODECS, *_OTHER_NAMES], n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
+        meant = did_you_mean(name, [*CODECS, *_OTHER_NAMES])
+        hint = meant and f"{meant} "
         raise ConfigError(f"codec '{name}' is unknown; {hint}there are: {', '.join(CODECS)}")
     return found

@@ -24,23 +24,23 @@ from streamfx.media.surface import Surface
 class DevicePacker:
     """Makes AVFrames of frames on a device, without a copy.
 
-    Each frame stays held, and so its place in the ring, until the encoder has returned its packet: encoders
+    Each frame stays held, and so its place in the pool, until the encoder has returned its packet: encoders
     look ahead, and read their input until then.
 
     Args:
-        residence: place where the frames are.
+        device_context: place where the frames are.
         video: format of the frames.
         pix_fmt: FFmpeg's name of the format the encoder takes: nv12 or p010le.
         code_range: the range the encoder takes; that of the frames.
     """
 
     def __init__(
-        self, residence: DeviceContext, video: VideoFormat, pix_fmt: str, code_range: CodeRange
+        self, device_context: DeviceContext, video: VideoFormat, pix_fmt: str, code_range: CodeRange
     ) -> None:
-        self._device = residence.device
+        self._device = device_context.device
         self._labels, self._pix_fmt = Packer(video, pix_fmt, code_range), pix_fmt
-        self._lane = Stream(self._device, "encode")
-        self._context = CudaContext(cuda_stream=self._lane.handle) if self._lane.handle else None
+        self._stream = Stream(self._device, "encode")
+        self._context = CudaContext(cuda_stream=self._stream.handle) if self._stream.handle else None
         self._held: dict[int, Held] = {}
 
     @property
@@ -64,7 +64,7 @@ class DevicePacker:
         held = held_of(frame)
         if (found := pixel_format(held.surface)) != self._pix_fmt:
             raise SinkError(f"frame {frame.index} is {found}; the output was opened for {self._pix_fmt}")
-        picture = picture_of(held.surface, self._context, self._lane.handle)
+        picture = picture_of(held.surface, self._context, self._stream.handle)
         self._labels.tag(picture)
         self._held[frame.pts] = held
         return self._labels.timed(picture, frame)

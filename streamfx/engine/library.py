@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Iterable
@@ -11,7 +10,13 @@ from pathlib import Path
 
 from streamfx.engine.folder import SPEC, Engine, read_engine, read_spec
 from streamfx.engine.spec import EngineSpec, Kind
-from streamfx.errors import EngineCorruptError, EngineMismatchError, EngineNotFoundError, printable
+from streamfx.errors import (
+    EngineCorruptError,
+    EngineMismatchError,
+    EngineNotFoundError,
+    did_you_mean,
+    printable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +62,9 @@ def load_engine(name_or_path: str | Path) -> Engine:
         for other in shadowed:
             log.warning("engine %s is the one in %s; the one in %s is not used", name_or_path, folder, other)
         return read_engine(folder)
-    close = difflib.get_close_matches(name_or_path, found, n=1)
+    meant = did_you_mean(name_or_path, found)
     raise EngineNotFoundError(
-        f"there is no engine {name_or_path!r}{f'; did you mean {close[0]!r}?' if close else '.'} "
+        f"there is no engine {name_or_path!r}{f'; {meant}' if meant else '.'} "
         f"Engines found: {', '.join(found) or 'none'}. Searched: {', '.join(map(str, engine_folders()))}. "
         f"Give a path to an engine's folder, or name its parent in {VARIABLE}"
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streamfx.engine.factors import check_factor
 from streamfx.engine.folder import Engine
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0
@@ -118,9 +117,8 @@ def _text(setting: str, what: str, known: Sequence[str]) -> tuple[str, str]:
     """Return key and value of ``KEY=VALUE``, or of ``auto``, which has none."""
     key, equals, value = (part.strip() for part in setting.partition("="))
     if key not in known:
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(f"{what}: unknown key {key!r}; {hint}known: {', '.join(known)}")
+        meant = did_you_mean(key, known)
+        raise ConfigError(f"{what}: unknown key {key!r}; {meant}{meant and ' '}known: {', '.join(known)}")
     if key == _AUTO and equals:
         raise ConfigError(f"{what}: {key} stands alone, without {setting.strip().removeprefix(key)!r}")
     if key != _AUTO and not value:

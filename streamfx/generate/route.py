@@ -11,12 +11,11 @@ the other, both or neither. What fits is sorted by source domain:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 
 ROUTE = "route"
 """What stands in an effect's place where its engine is to be found by domains."""
@@ -161,8 +160,8 @@ def _nothing_fits(request: Route, candidates: Sequence[Domains], engines: Sequen
 
 
 def _hint(asked: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(asked, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    meant = did_you_mean(asked, known)
+    return meant and f" ({meant})"
 
 
 def _listed(engines: Sequence[Domains]) -> str:

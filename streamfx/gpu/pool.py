@@ -3,7 +3,7 @@
 Whoever needs a place for a picture takes a slot and waits while all are lent. A slot comes back when the last
 one who holds it lets go: a frame that a queue drops, or an encoder that has returned its packet. Then its
 memory may still be in use by work that a GPU has not come to; so each use leaves a mark, and the next taker's
-lane waits for those, and not this thread.
+stream waits for those, and not this thread.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ class Slot:
 class Lease:
     """A slot somebody holds; given back when nobody does."""
 
-    __slots__ = ("_ring", "slot")
+    __slots__ = ("_pool", "slot")
 
-    def __init__(self, ring: Pool, slot: Slot) -> None:
-        self._ring, self.slot = ring, slot
+    def __init__(self, pool: Pool, slot: Slot) -> None:
+        self._pool, self.slot = pool, slot
 
     def used(self, mark: Event) -> None:
         """Say that work up to the mark uses the slot: nobody else may before."""
         self.slot.uses.append(mark)
 
     def __del__(self) -> None:
-        self._ring.give_back(self.slot)
+        self._pool.give_back(self.slot)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,7 +253,7 @@ class Pool:
 
 
 def slots_within(budget_bytes: int, slot_bytes: int, least: int = 1, most: int = MOST_SLOTS) -> int:
-    """Return how many pictures a queue or ring of so many bytes holds."""
+    """Return how many pictures a queue or pool of so many bytes holds."""
     return max(least, min(most, budget_bytes // max(1, slot_bytes)))
 
 
@@ -262,7 +262,7 @@ def device_memory(device: Any, *, pinned: bool = False) -> Allocate:
     import torch
 
     def allocate(size_bytes: int) -> Tensor:
-        # Not zeroed: that would be work in the default stream, which no lane waits for.
+        # Not zeroed: that would be work in the default stream, which no stream waits for.
         if pinned and device.type == "cuda":
             return torch.empty(size_bytes, dtype=torch.uint8, pin_memory=True)
         return torch.empty(size_bytes, dtype=torch.uint8, device="cpu" if pinned else device)

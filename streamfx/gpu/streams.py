@@ -1,7 +1,7 @@
 """Streams: what a GPU does at a time, each in order by itself; and events, by which one waits for another.
 
-A lane is a CUDA stream, and never the default one, which waits for all others. On the CPU everything is done
-when the call returns: there a lane is nothing, and every mark is passed.
+A stream here is never the default one, which waits for all others. On the CPU everything is done
+when the call returns: there a stream is nothing, and every mark is passed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A point in the work of a lane; without an event one that is passed."""
+    """A point in the work of a stream; without an event one that is passed."""
 
     event: torch.cuda.Event | None = None
 
@@ -40,7 +40,7 @@ PASSED = Event()
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a lane came to a point in its work.
+    """When a stream came to a point in its work.
 
     Attributes:
         at_seconds: time by the clock of the host, when the point was set: on the CPU that is when it was
@@ -53,11 +53,11 @@ class Moment:
 
     @property
     def passed(self) -> bool:
-        """Whether the lane has come there. Does not wait."""
+        """Whether the stream has come there. Does not wait."""
         return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
 
     def seconds_until(self, later: Moment) -> float:
-        """Return how long the lane took from here to a later point; waits for that."""
+        """Return how long the stream took from here to a later point; waits for that."""
         if self.event is None or later.event is None:
             return later.at_seconds - self.at_seconds
         later.event.synchronize()
@@ -65,7 +65,7 @@ class Moment:
 
 
 class Meter:
-    """Tells how long a lane took for something, once that is known: it never waits. Used in turns."""
+    """Tells how long a stream took for something, once that is known: it never waits. Used in turns."""
 
     def __init__(self) -> None:
         self._at_work: deque[tuple[Moment, Moment, Callable[[float], None]]] = deque()
@@ -94,7 +94,7 @@ class Stream:
 
     @contextmanager
     def work(self, *after: Event) -> Iterator[None]:
-        """Within this, torch's work is done in this lane, once the marks are passed. Does not wait."""
+        """Within this, torch's work is done in this stream, once the marks are passed. Does not wait."""
         import torch
 
         with contextlib.nullcontext() if self.stream is None else torch.cuda.stream(self.stream):

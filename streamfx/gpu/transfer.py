@@ -27,28 +27,28 @@ class Room:
     """How much of a device the frames of a run may take.
 
     Attributes:
-        ring_bytes: memory for each ring; a ring holds ``least`` pictures in any case.
-        least: pictures that can be held at a time: by those who generate, by queues, by encoders. A ring
+        pool_bytes: memory for each pool; a pool holds ``least`` pictures in any case.
+        least: pictures that can be held at a time: by those who generate, by queues, by encoders. A pool
             with fewer could wait for ever.
         workers: frames generated at a time: as many are on their way up or down.
     """
 
-    ring_bytes: int = RING_BYTES
+    pool_bytes: int = RING_BYTES
     least: int = 8
     workers: int = 2
 
 
 class DeviceContext:
-    """Lanes and rings on one device. Its methods may be called from several threads.
+    """Streams and pools on one device. Its methods may be called from several threads.
 
     Args:
-        device: place where the frames live. On the CPU the same is done without lanes, to compare.
+        device: place where the frames live. On the CPU the same is done without streams, to compare.
         room: how much of it.
         allocate: gives memory on the device; None: torch does.
 
     Attributes:
         device: see above.
-        work: the lane of reduce, network and fuse.
+        work: the stream of reduce, network and fuse.
         interleaved: whether frames begin as NV12 or P010, as decoders of GPUs give them.
     """
 
@@ -61,7 +61,7 @@ class DeviceContext:
         self._uploads, self._downloads = Stream(device, "upload"), Stream(device, "download")
         self._allocate = allocate or device_memory(device)
         self._pinned = device_memory(device, pinned=True)
-        self._rings: dict[tuple[str, Layout], Pool] = {}
+        self._pools: dict[tuple[str, Layout], Pool] = {}
         self._making = threading.Lock()
         self._upload_turn, self._download_turn = threading.Lock(), threading.Lock()
 
@@ -69,33 +69,33 @@ class DeviceContext:
         """Return a slot for a picture; waits until there is one.
 
         Args:
-            purpose: purpose of the ring. Each has its own, so that nobody waits for what he holds himself.
+            purpose: purpose of the pool. Each has its own, so that nobody waits for what he holds himself.
             form: form of the picture.
             pinned: staging memory, where the device reaches it by itself.
 
         Raises:
-            DeviceMemoryError: there is no memory for the ring, or all slots stay held.
+            DeviceMemoryError: there is no memory for the pool, or all slots stay held.
         """
-        ring = self._rings.get((purpose, form))
-        if ring is None:
+        pool = self._pools.get((purpose, form))
+        if pool is None:
             with self._making:
-                ring = self._rings.get((purpose, form))
-                if ring is None:
-                    ring = self._rings[purpose, form] = self._new_ring(purpose, form, pinned=pinned)
-        return ring.take()
+                pool = self._pools.get((purpose, form))
+                if pool is None:
+                    pool = self._pools[purpose, form] = self._new_ring(purpose, form, pinned=pinned)
+        return pool.take()
 
     def _new_ring(self, purpose: str, form: Layout, *, pinned: bool) -> Pool:
         room, what = self._room, f"frames {purpose}"
         if pinned:  # taken for a moment, each by one worker
             return Pool(form, 0, self._pinned, least=room.workers + 1, what=what)
-        return Pool(form, room.ring_bytes, self._allocate, least=room.least, what=what)
+        return Pool(form, room.pool_bytes, self._allocate, least=room.least, what=what)
 
     def shrink(self) -> int:
         """Give back memory of slots that nobody holds, and what torch keeps for later; return the bytes."""
         import torch
 
         with self._making:
-            freed = sum(ring.shrink() for ring in self._rings.values())
+            freed = sum(pool.shrink() for pool in self._pools.values())
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return freed

@@ -7,9 +7,7 @@ in `HOST`, which matters for what it cannot decode or encode itself.
 
 from __future__ import annotations
 
-import difflib
-
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, did_you_mean
 from streamfx.hardware.cpu import Cpu
 from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
@@ -108,8 +106,8 @@ def known_machine(name: str) -> Machine:
     """
     found = KNOWN.get(name.strip().lower())
     if found is None:
-        near = difflib.get_close_matches(name.strip().lower(), KNOWN, n=1)
-        hint = f" did you mean {KNOWN[near[0]].name!r}?" if near else ""
+        meant = did_you_mean(name.strip(), [machine.name for machine in KNOWN.values()])
+        hint = meant and f" {meant}"
         listed = ", ".join(machine.name for machine in KNOWN.values())
         raise ConfigError(f"there are no figures for a device {name!r};{hint} listed are: {listed}")
     return found

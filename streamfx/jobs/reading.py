@@ -12,10 +12,12 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from streamfx.capture.cuts import Thumbnail, thumbnail
+from streamfx.capture.files.preparation import Preparation
 from streamfx.capture.opening import open_source
 from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
 from streamfx.media.frame import CodeRange, VideoFormat
+from streamfx.media.part import Part
 from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
@@ -117,17 +119,18 @@ class Film:
     chapters: list[tuple[float, float, str]]
 
 
-def read_film(text: str, *, frames: int | None = None) -> Film:
+def read_film(text: str, *, frames: int | None = None, part: Part | None = None) -> Film:
     """Return a film, read to its end.
 
     Args:
         text: the file.
         frames: number of pictures to read at most; None for all.
+        part: the part to read; None: all of it.
 
     Raises:
         SourceOpenError: it cannot be read.
     """
-    source = open_source(text)
+    source = open_source(text, preparation=Preparation(part=part))
     try:
         extras = source.extras or Extras()
         extras.claim()

@@ -15,6 +15,7 @@ from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
 from streamfx.jobs.track_differences import Difference
+from streamfx.media.part import part_of
 from streamfx.media.paths import printable
 
 
@@ -96,7 +97,8 @@ def verify(
     Args:
         input: the source.
         output: what was made of it.
-        report: report of the run: what it says of itself is marked as known.
+        report: report of the run: what it says of itself is marked as known, and a part that was asked for
+            is all that is read of the source.
 
     Raises:
         SourceOpenError: one of them cannot be read.
@@ -108,8 +110,10 @@ def verify(
         (0, ())
     """
     told = _read_report(report) if report is not None else {}
-    limit = told.get("config", {}).get("limits", {}).get("frames")
-    source, made = read_film(fspath(input), frames=limit), read_film(fspath(output))
+    config = told.get("config", {})
+    limit = config.get("limits", {}).get("frames")
+    part = part_of(*(config.get(name) for name in ("start", "end", "duration")))
+    source, made = read_film(fspath(input), frames=limit, part=part), read_film(fspath(output))
     return Verification(
         source=_facts(source),
         output=_facts(made),

@@ -59,6 +59,59 @@ class Photo:
 
 
 @dataclass(slots=True)
+class Span:
+    """The part of a film that its tracks are cut to, on the clock of the source.
+
+    What is copied can only be cut between packets: sound begins with the first packet that begins within the
+    part, and ends with the last. Subtitles that reach into it are clipped. Covers have no time.
+
+    Attributes:
+        begin_seconds: beginning of the part; None: that of the film.
+        end_seconds: end of the part; None: that of the film.
+        over: numbers of the streams that have come to the end.
+    """
+
+    begin_seconds: Fraction | None
+    end_seconds: Fraction | None
+    over: set[int] = field(default_factory=set)
+
+    def takes(self, packet: av.Packet[Stream], stream: ExtraStream) -> bool:
+        """Return whether a packet is in the part; a subtitle is clipped to it in place."""
+        at = packet.pts if packet.pts is not None else packet.dts
+        if at is None or stream.kind not in ("audio", "subtitle", "data"):
+            return True
+        start, base = at * packet.time_base, packet.time_base
+        if self.end_seconds is not None and start >= self.end_seconds:
+            self.over.add(stream.index)
+            return False
+        begin = start if self.begin_seconds is None else self.begin_seconds
+        if stream.kind != "subtitle" or not packet.duration:
+            return start >= begin
+        end = start + packet.duration * base
+        if end <= begin:
+            return False
+        packet.pts = packet.dts = round(max(start, begin) / base)
+        packet.duration = max(round(min(end, self.end_seconds or end) / base) - packet.pts, 1)
+        return True
+
+    def clipped(self, chapters: list[Chapter]) -> list[Chapter]:
+        """Return the chapters that are in the part, as far as they are."""
+        kept = []
+        for chapter in chapters:
+            base = chapter["time_base"] or Fraction(1, 1000)
+            begin, end = chapter["start"], chapter["end"]
+            if self.begin_seconds is not None:
+                begin = max(begin, round(self.begin_seconds / base))
+            if self.end_seconds is not None:
+                end = min(end, round(self.end_seconds / base))
+            if begin < end:
+                part = chapter.copy()
+                part["start"], part["end"] = begin, end
+                kept.append(part)
+        return kept
+
+
+@dataclass(slots=True)
 class Extras:
     """The streams and tags of a source that are copied, and the tray their packets wait in.
 
@@ -90,6 +143,7 @@ class Extras:
     _branches: list[Extras] = field(default_factory=list, repr=False)
     _claimed: bool = False
     _started: bool = False
+    _span: Span | None = None
 
     def claim(self) -> None:
         """Say that somebody takes the packets. Whoever has done so may do so again.
@@ -117,6 +171,26 @@ class Extras:
         self._branches.append(branch)
         return branch
 
+    def cut(self, span: Span) -> None:
+        """Keep what is within a part of the film, also of what waits already; its beginning becomes zero."""
+        self._span = span
+        if span.begin_seconds is not None:
+            self.shift_seconds = span.begin_seconds
+        self.chapters = span.clipped(self.chapters)
+        waiting = [*self._tray]
+        self._tray.clear()
+        for index, packet in waiting:
+            self.put(packet, index)
+
+    def is_sound_over(self) -> bool:
+        """Return whether every sound has come to the end of the part that the film is cut to."""
+        over = set() if self._span is None else self._span.over
+        return all(stream.index in over for stream in self.streams if stream.kind == "audio")
+
+    def forget(self) -> None:
+        """Let go of what waits: the source is read from another place."""
+        self._tray.clear()
+
     def put(self, packet: av.Packet[Stream], index: int | None = None) -> None:
         """Called by the source with each packet of ``streams``, in file order.
 
@@ -125,6 +199,10 @@ class Extras:
             index: number of the stream in ``streams``; None: the packet's own number says so.
         """
         index = packet.stream_index if index is None else index
+        if self._span is not None:
+            stream = next((each for each in self.streams if each.index == index), None)
+            if stream is None or not self._span.takes(packet, stream):
+                return
         for branch in self._branches:
             branch.put(_copy(packet), index)
         if self._claimed or not self._started:

@@ -70,7 +70,7 @@ class OutputBranch:
         self._capacity, self._room, self._measure = capacity, room, measure
         self._aborting = False
         # The oldest goes when it is full; an output that failed takes nothing, at no cost to the others.
-        # It is not to hold the lane: such a circle would keep the sink until Python looks for circles.
+        # It is not to hold the branch: such a circle would keep the sink until Python looks for circles.
         self._queue = FrameQueue[Frame](capacity, Policy.DROP_OLDEST, partial(_count_drop, self.drops))
         self._thread = threading.Thread(target=self._run, name=f"streamfx-output {sink.name}", daemon=True)
         self._thread.start()
@@ -159,7 +159,7 @@ class SeveralSinks:
             in its thread; ``write`` itself only hands over.
 
     Attributes:
-        lanes: the account of each.
+        branches: the account of each.
         (the others are those of ``Sink``; ``packets_written`` counts frames that at least one output got)
     """
 
@@ -167,15 +167,15 @@ class SeveralSinks:
         self.name = ", ".join(sink.name for sink in sinks)
         self.frames_written = self.packets_written = 0
         self._room = threading.Condition()
-        self.lanes = [OutputBranch(sink, capacity, self._room, measure) for sink in sinks]
+        self.branches = [OutputBranch(sink, capacity, self._room, measure) for sink in sinks]
 
     @property
     def notes(self) -> list[str]:
         """What the outputs noted, each under its name."""
         return [
-            note if note.startswith(lane.name) else f"{lane.name}: {note}"
-            for lane in self.lanes
-            for note in lane.sink.notes
+            note if note.startswith(branch.name) else f"{branch.name}: {note}"
+            for branch in self.branches
+            for note in branch.sink.notes
         ]
 
     @notes.setter
@@ -191,10 +191,10 @@ class SeveralSinks:
         """
         with self._room:
             self._room.wait_for(self._any_ready)
-        if not any(lane.takes_more for lane in self.lanes):
+        if not any(branch.takes_more for branch in self.branches):
             raise self._end()
-        for lane in self.lanes:
-            lane.put(frame)
+        for branch in self.branches:
+            branch.put(frame)
         self.frames_written += 1
         self.packets_written += 1
 
@@ -204,26 +204,30 @@ class SeveralSinks:
         Raises:
             SinkError: not one could be.
         """
-        for lane in self.lanes:
-            lane.finish()
-        for lane in self.lanes:
-            while not lane.join(0.5):
+        for branch in self.branches:
+            branch.finish()
+        for branch in self.branches:
+            while not branch.join(0.5):
                 pass
-        if not any(lane.finished or lane.closed for lane in self.lanes):
+        if not any(branch.finished or branch.closed for branch in self.branches):
             raise self._end()
 
     def abort(self) -> None:
         """Give every output up. Safe to call at any time."""
-        for lane in self.lanes:
-            lane.abort()
-        for lane in self.lanes:
-            lane.join(1.0)
+        for branch in self.branches:
+            branch.abort()
+        for branch in self.branches:
+            branch.join(1.0)
 
     def _any_ready(self) -> bool:
-        return any(lane.has_room for lane in self.lanes) or not any(lane.takes_more for lane in self.lanes)
+        return any(branch.has_room for branch in self.branches) or not any(
+            branch.takes_more for branch in self.branches
+        )
 
     def _end(self) -> SinkError:
-        reasons = "; ".join(dict.fromkeys(lane.failure for lane in self.lanes if lane.failure is not None))
+        reasons = "; ".join(
+            dict.fromkeys(branch.failure for branch in self.branches if branch.failure is not None)
+        )
         if not reasons:
             return SinkClosedError("every output was closed")
         return SinkError(f"every output has failed: {reasons}")

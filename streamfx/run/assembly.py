@@ -56,7 +56,7 @@ class Parts:
         process: what is done to a frame; None: the effects.
         workers: number of frames generated at a time.
         file: the output when it is a single file; None otherwise.
-        desk: place where the effects are changed while the run goes on; None where they stay as they are.
+        controls: place where the effects are changed while the run goes on; None where they stay as they are.
         interruptions: called after the run: when the source was away.
         accounts: called after the run: the account of each output, when there are several.
         losses: called after the run: what else is missing or wrong, one sentence each.
@@ -70,7 +70,7 @@ class Parts:
     process: Callable[[Frame], Frame] | None = None
     workers: int = 1
     file: Path | None = None
-    desk: RunControls | None = None
+    controls: RunControls | None = None
     interruptions: Callable[[], tuple[Interruption, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
     losses: Callable[[], tuple[str, ...]] = tuple
@@ -78,12 +78,12 @@ class Parts:
 
     def look(self, snapshot: Snapshot, progress: Progress | None) -> None:
         """Take the state of the run; called now and then, in one thread."""
-        if self.desk is not None:
-            self.desk.look(snapshot)
+        if self.controls is not None:
+            self.controls.look(snapshot)
         elif self.effects.watch is not None:
             self.effects.watch.look(snapshot)
         if progress is not None:
-            effects = self.desk.effects if self.desk is not None else self.effects
+            effects = self.controls.effects if self.controls is not None else self.effects
             factors = tuple(effect.controls.factor for effect in effects.chain.effects)
             progress(replace(snapshot, factors=factors, bytes_out=bytes_so_far(self.sink)))
 
@@ -145,8 +145,8 @@ def _report(
     opening_seconds: float,
 ) -> Report:
     source, sink, first = parts.source, parts.sink, result.first_frame_seconds
-    desk = parts.desk
-    effects = desk.effects if desk else parts.effects
+    controls = parts.controls
+    effects = controls.effects if controls else parts.effects
     limits = config.limits
     whole = limits.frames is None and not source.live
     wrong, worth_knowing = differences(source, sink, result, whole=whole, verify=config.verify)
@@ -173,7 +173,7 @@ def _report(
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)
         ),
-        changes=tuple(ControlChange(**asdict(change)) for change in (desk.changes if desk else ())),
+        changes=tuple(ControlChange(**asdict(change)) for change in (controls.changes if controls else ())),
     )
 
 
@@ -221,7 +221,7 @@ def factor_facts(parts: Parts) -> FactorFacts | None:
     choice, watch = parts.effects.choice, parts.effects.watch
     if choice is None:
         return None
-    decisions = parts.desk.decisions if parts.desk else (watch.decisions if watch else ())
+    decisions = parts.controls.decisions if parts.controls else (watch.decisions if watch else ())
     return FactorFacts(
         factor=choice.factor,
         reason=choice.reason,

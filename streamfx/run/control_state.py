@@ -1,4 +1,4 @@
-"""Desk state: how a live run stands, as told to whoever changes it; and what was changed."""
+"""Controls state: how a live run stands, as told to whoever changes it; and what was changed."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ def open_parts(
         opened.callback(source.close)
         alone = takes_any_size(config.output) and isinstance(source, PictureSource)
         if source.format.alpha or alone:
-            place = replace(place, residence=None)  # frames on a GPU have no alpha, and are all alike
+            place = replace(place, device_context=None)  # frames on a GPU have no alpha, and are all alike
         video = output_format(config.effects, source.format)
-        encoder = None if own_sink else encoder_of(config, video, place.residence)
+        encoder = None if own_sink else encoder_of(config, video, place.device_context)
         try:
             sink = own_sink or open_output(config, source, video, encoder, written=written)
         except SinkError as error:
@@ -95,7 +95,7 @@ def open_parts(
         said = say(notes)  # before the effects are opened, which may take a while
         if config.strict:
             refuse_losses(config.output, notes)
-        most = MOST_WORKERS if place.residence is None else MOST_IN_FLIGHT
+        most = MOST_WORKERS if place.device_context is None else MOST_IN_FLIGHT
         workers = config.workers or (1 if source.live else min(total, most))
         effects = opened.enter_context(open_effects(config, source, workers, stats, place))
         flow = _flow(config, source, workers)
@@ -121,6 +121,7 @@ def preparation_for(config: TranscodeConfig) -> Preparation:
         upright=shows_as_coded(config.output),
         alpha=config.pixel_format is None and holds_alpha(config.output, config.codec),
         alone=takes_any_size(config.output),
+        part=config.part,
     )
 
 

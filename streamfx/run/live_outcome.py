@@ -30,7 +30,7 @@ def interruptions(source: Source) -> tuple[Interruption, ...]:
 
 def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
     """Return the account of each of several outputs, and of what was recorded from pages."""
-    lanes = sink.lanes if isinstance(sink, SeveralSinks) else []
+    branches = sink.branches if isinstance(sink, SeveralSinks) else []
     recorded = [account for each in _each(sink) for account in getattr(each, "recordings", ())]
     return tuple(
         OutputAccount(
@@ -41,20 +41,20 @@ def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
             failure=account.failure,
             latency=account.latency,
         )
-        for account in (*(lane.account for lane in lanes), *recorded)
+        for account in (*(branch.account for branch in branches), *recorded)
     )
 
 
-def losses(config: LiveConfig, source: Source, sink: Sink, desk: RunControls) -> Iterator[str]:
+def losses(config: LiveConfig, source: Source, sink: Sink, controls: RunControls) -> Iterator[str]:
     """Yield what went wrong where the account of the frames does not show it."""
     if isinstance(source, LiveSource) and source.damaged:
         yield f"{source.name}: {source.damaged} pictures came damaged"
-    yield from desk.failures
-    for lane in sink.lanes if config.verify and isinstance(sink, SeveralSinks) else ():
-        if isinstance(lane.sink, FileSink) and lane.finished:
-            found = verify_output(lane.sink.path, lane.sink.expected())
-            yield from (f"{lane.name}: {problem}" for problem in found)
+    yield from controls.failures
+    for branch in sink.branches if config.verify and isinstance(sink, SeveralSinks) else ():
+        if isinstance(branch.sink, FileSink) and branch.finished:
+            found = verify_output(branch.sink.path, branch.sink.expected())
+            yield from (f"{branch.name}: {problem}" for problem in found)
 
 
 def _each(sink: Sink) -> Sequence[Sink]:
-    return [lane.sink for lane in sink.lanes] if isinstance(sink, SeveralSinks) else [sink]
+    return [branch.sink for branch in sink.branches] if isinstance(sink, SeveralSinks) else [sink]

@@ -59,18 +59,18 @@ def live_parts(
         # What an effect makes larger than is allowed is scaled down before it is written.
         video = replace(made, size=within(made.size, largest))
         ahead = config.queue.output + _ON_THE_WAY
-        desk = RunControls(effects, lambda: stats.elapsed_seconds, ahead, video=video)
-        opened.callback(desk.close)
-        sink = open_sink(source, desk, opened)
+        controls = RunControls(effects, lambda: stats.elapsed_seconds, ahead, video=video)
+        opened.callback(controls.close)
+        sink = open_sink(source, controls, opened)
         yield Parts(
             numbered(source, effects),
             effects,
             sink,
             replace(flow_of(config), watch=watch),
-            process=FillerFrames(desk.process, desk.fit),
-            desk=desk,
+            process=FillerFrames(controls.process, controls.fit),
+            controls=controls,
             file=Path(config.outputs[0]) if len(config.outputs) == 1 else None,
             interruptions=partial(interruptions, source),
             accounts=partial(accounts, sink),
-            losses=lambda: tuple(losses(config, source, sink, desk)),
+            losses=lambda: tuple(losses(config, source, sink, controls)),
         )

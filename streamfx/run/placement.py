@@ -41,23 +41,23 @@ class Placement:
 
     Attributes:
         device: device on which networks run.
-        residence: what frames share there; None: they live in main memory.
+        device_context: what frames share there; None: they live in main memory.
         stays: whether the output takes them there.
         insisted: whether it was asked for, and not found to be best.
     """
 
     device: Device = Device.AUTO
-    residence: DeviceContext | None = None
+    device_context: DeviceContext | None = None
     stays: bool = False
     insisted: bool = False
 
     def home(self, video: VideoFormat) -> DevicePlacement | None:
         """Return what keeps frames on the device between effects; None for main memory."""
-        if self.residence is None:
+        if self.device_context is None:
             return None
         from streamfx.generate.gpu.placement import DevicePlacement
 
-        return DevicePlacement(self.residence, video, self.stays, self.insisted)
+        return DevicePlacement(self.device_context, video, self.stays, self.insisted)
 
 
 MAIN_MEMORY = Placement()
@@ -93,8 +93,8 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
     # A queue holds workers + 2 unless it is set, the workers one each; encoder and cuts look ahead.
     least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS + MOST_AHEAD
     room = Room(least=least, workers=workers)
-    residence = DeviceContext(torch.device("cuda", 0), room)
-    return Placement(Device.CUDA, residence, insisted=asked != "auto")
+    device_context = DeviceContext(torch.device("cuda", 0), room)
+    return Placement(Device.CUDA, device_context, insisted=asked != "auto")
 
 
 def settle_device(asked: str) -> str:
@@ -168,19 +168,19 @@ def open_decoded(
         ConfigError, SourceOpenError: see `open_source`.
     """
     processor = partial(open_source, text, threads=threads, preparation=preparation)
-    if place.residence is None:
+    if place.device_context is None:
         return processor()
     from streamfx.capture.files.gpu_decode import DevicePictures, decoder_missing, faster
 
     reason = "it decides about effects by the pictures" if looked_at else None
     if not Path(text).is_file():
         reason = "only video files are decoded on a GPU"
-    if place.residence.device.type == "cuda":
+    if place.device_context.device.type == "cuda":
         reason = reason or decoder_missing()
     if reason is not None:
         log.info("%s: decoded by the processor: %s", text, reason)
         return processor()
-    device = partial(processor, pictures=DevicePictures(place.residence))
+    device = partial(processor, pictures=DevicePictures(place.device_context))
     try:
         if not faster(device, processor):
             return processor()
@@ -188,7 +188,7 @@ def open_decoded(
     except SourceOpenError as error:
         log.info("%s: decoded by the processor: %s", text, error)
         return processor()
-    place.residence.interleaved = True
+    place.device_context.interleaved = True
     return source
 
 
@@ -214,7 +214,7 @@ class Encoder:
 
 
 def encoder_of(
-    config: TranscodeConfig, video: VideoFormat, residence: DeviceContext | None
+    config: TranscodeConfig, video: VideoFormat, device_context: DeviceContext | None
 ) -> Encoder | None:
     """Return how a file is encoded where frames live; None where they go back to main memory, for a reason
     that is logged.
@@ -222,9 +222,9 @@ def encoder_of(
     Args:
         config: config of the run.
         video: format of the frames to encode.
-        residence: what frames share on the device; None where they are in main memory anyhow.
+        device_context: what frames share on the device; None where they are in main memory anyhow.
     """
-    if residence is None:
+    if device_context is None:
         return None
     from streamfx.encode.available_codecs import encoders
     from streamfx.encode.gpu_encode import DevicePacker, device_format
@@ -240,7 +240,7 @@ def encoder_of(
         return None
     other = codec.removesuffix("_nvenc")
     note = f"{codec} encodes, as frames are on the GPU; --codec {other} takes the processor"
-    return Encoder(codec, pixel_format, partial(DevicePacker, residence), note)
+    return Encoder(codec, pixel_format, partial(DevicePacker, device_context), note)
 
 
 def _device_codec(config: TranscodeConfig) -> str | None:

@@ -55,7 +55,7 @@ def run_visitor(
     camera: Camera,
     arrivals: Arrivals,
     connection: Connection,
-    ready: Callable[[RunControls], None] = lambda _desk: None,
+    ready: Callable[[RunControls], None] = lambda _controls: None,
 ) -> Report:
     """Change the pictures that arrive, and give them back, until no more come; return the report.
 
@@ -84,10 +84,10 @@ def run_visitor(
         )
 
     def opened(stats: Stats) -> AbstractContextManager[Parts]:
-        def open_sink(_: Source, desk: RunControls, _opened: ExitStack) -> Sink:
+        def open_sink(_: Source, controls: RunControls, _opened: ExitStack) -> Sink:
             connection.measure = stats.add
-            ready(desk)
-            return BrowserSink(config.outputs[0], desk.video, connection.give)
+            ready(controls)
+            return BrowserSink(config.outputs[0], controls.video, connection.give)
 
         return live_parts(config, open_source, open_sink, stats, largest=camera.largest)
 

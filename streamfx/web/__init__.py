@@ -41,14 +41,16 @@ def check_page(output: str, settings: WebConfig) -> None:
             raise SinkError(f"{output}: pages need {library}: {_EXTRA}") from error
 
 
-def open_page(output: str, shown: str, video: VideoFormat, desk: RunControls, config: LiveConfig) -> PageSink:
+def open_page(
+    output: str, shown: str, video: VideoFormat, controls: RunControls, config: LiveConfig
+) -> PageSink:
     """Return the page that shows a run, listening; see `PageSink`.
 
     Args:
         output: output as the user wrote it.
         shown: name of the source.
         video: format of the frames that come out.
-        desk: place where the run is changed.
+        controls: place where the run is changed.
         config: config of the run; recordings are encoded like its other outputs.
 
     Raises:
@@ -64,4 +66,4 @@ def open_page(output: str, shown: str, video: VideoFormat, desk: RunControls, co
         )
 
     title = Path(shown).name if Path(shown).is_file() else shown
-    return PageSink(output, title, video, desk, config.web, open_file)
+    return PageSink(output, title, video, controls, config.web, open_file)

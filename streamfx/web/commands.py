@@ -99,18 +99,18 @@ def read_command(text: str) -> Command:
         raise ConfigError(f"the page sent what is no command: {problems}") from error
 
 
-async def turn(desk: RunControls, command: Command) -> bool:
-    """Have the desk do what was asked; return whether that is a matter of the desk at all.
+async def turn(controls: RunControls, command: Command) -> bool:
+    """Have the controls do what was asked; return whether that is a matter of the controls at all.
 
     Raises:
         ConfigError: it cannot be done; says why.
     """
     if isinstance(command, Bypass):
-        desk.set_bypass(command.on)
+        controls.set_bypass(command.on)
     elif isinstance(command, SetControl):
-        desk.set_control(command.effect, command.name, command.value)
+        controls.set_control(command.effect, command.name, command.value)
     elif isinstance(command, SwitchEffect):
-        await asyncio.to_thread(desk.switch, command.effect, command.name)
+        await asyncio.to_thread(controls.switch, command.effect, command.name)
     else:
         return False
     return True

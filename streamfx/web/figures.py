@@ -23,12 +23,12 @@ class Figures:
     `took` may be called from any thread, `now` from one.
 
     Args:
-        desk: knows the state of the run.
+        controls: knows the state of the run.
         stages: whose times are shown.
     """
 
-    def __init__(self, desk: RunControls, stages: Sequence[str] = STAGES) -> None:
-        self._desk, self._stages = desk, stages
+    def __init__(self, controls: RunControls, stages: Sequence[str] = STAGES) -> None:
+        self._controls, self._stages = controls, stages
         self._lock = threading.Lock()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._looks: deque[Snapshot] = deque()
@@ -40,7 +40,7 @@ class Figures:
 
     def now(self) -> dict[str, Any] | None:
         """Return the figures; None before the run has told anything."""
-        snapshot = self._desk.snapshot
+        snapshot = self._controls.snapshot
         if snapshot is None:
             return None
         looks = self._looks
@@ -69,7 +69,7 @@ class Figures:
 
     def _stale_seconds(self) -> float | None:
         """Return how long ago the last frame came from the source; None before the first."""
-        last = self._desk.last_frame_at
+        last = self._controls.last_frame_at
         return None if last is None else time.monotonic() - last
 
     def _latency_ms(self) -> dict[str, float] | None:
@@ -83,11 +83,11 @@ class Figures:
         }
 
     def _factor(self) -> dict[str, Any] | None:
-        desk = self._desk
-        effects = desk.effects
+        controls = self._controls
+        effects = controls.effects
         if not effects.chain.effects:
             return None
-        decisions = desk.decisions
+        decisions = controls.decisions
         if decisions:
             why = f"{decisions[-1].why} (at {decisions[-1].at_seconds:.0f} s)"
         else:
@@ -98,7 +98,7 @@ class Figures:
         """Return what the pictures decided last, for each place of the chain where they do."""
         said = [
             f"{now.effect or 'no effect'} since frame {now.frame}: {now.why}"
-            for effect in self._desk.effects.chain.effects
+            for effect in self._controls.effects.chain.effects
             if isinstance(effect, Routed)
             for now in effect.choices[-1:]
         ]

@@ -53,8 +53,8 @@ class Recorder:
         self.accounts: list[BranchAccount] = []
         self.folder, self._open_file = folder, open_file
         self._lock = threading.Lock()
-        self._lane: OutputBranch | None = None
-        self._taking: OutputBranch | None = None  # the lane, until it is to be completed
+        self._branch: OutputBranch | None = None
+        self._taking: OutputBranch | None = None  # the branch, until it is to be completed
         self._first_pts: int | None = None
         self._file: Path | None = None
         self._problem: str | None = None
@@ -62,9 +62,9 @@ class Recorder:
     @property
     def state(self) -> RecordingState:
         """How it stands."""
-        lane = self._lane
-        failure = lane.failure if lane else None
-        on = lane is not None and failure is None
+        branch = self._branch
+        failure = branch.failure if branch else None
+        on = branch is not None and failure is None
         return RecordingState(on, str(self._file) if self._file else None, failure or self._problem)
 
     def start(self) -> Path:
@@ -74,7 +74,7 @@ class Recorder:
             SinkError: the file cannot be written.
         """
         with self._lock:
-            if self._lane is not None and self._lane.failure is None and self._file is not None:
+            if self._branch is not None and self._branch.failure is None and self._file is not None:
                 return self._file
             self._complete()  # one that failed
             path = self._free_name()
@@ -84,7 +84,7 @@ class Recorder:
                 self._problem = str(error)
                 raise SinkError(f"the recording cannot be started: {error}") from error
             self._file, self._problem, self._first_pts = path, None, None
-            self._lane = self._taking = OutputBranch(sink, _CAPACITY, threading.Condition())
+            self._branch = self._taking = OutputBranch(sink, _CAPACITY, threading.Condition())
             return path
 
     def stop(self) -> None:
@@ -94,26 +94,26 @@ class Recorder:
 
     def write(self, frame: Frame) -> None:
         """Record a frame, if a recording goes on; never waits."""
-        lane = self._taking
-        if lane is None:
+        branch = self._taking
+        if branch is None:
             return
         if self._first_pts is None:
             self._first_pts = frame.pts
-        lane.put(replace(frame, pts=frame.pts - self._first_pts))
+        branch.put(replace(frame, pts=frame.pts - self._first_pts))
 
     def _complete(self) -> None:
-        lane, self._taking = self._lane, None
-        if lane is None:
+        branch, self._taking = self._branch, None
+        if branch is None:
             return
-        lane.finish()
-        ended = lane.join(_FINISH_SECONDS)
-        self._lane = None
-        self._problem = lane.failure or (None if ended else "the file could not be completed in time")
-        account = replace(lane.account, failure=self._problem)
+        branch.finish()
+        ended = branch.join(_FINISH_SECONDS)
+        self._branch = None
+        self._problem = branch.failure or (None if ended else "the file could not be completed in time")
+        account = replace(branch.account, failure=self._problem)
         self.accounts.append(account)
         lost = sum(account.drops.values())
         self.notes.append(
-            f"recorded {lane.written} frames to {self._file}"
+            f"recorded {branch.written} frames to {self._file}"
             + (f", {lost} were dropped" if lost else "")
             + (f"; it ended early: {self._problem}" if self._problem else "")
         )

@@ -52,7 +52,7 @@ class PageSink:
         text: the output as the user wrote it, ``web:[HOST:]PORT``.
         title: what the page says is shown.
         video: format of the frames.
-        desk: place where the run is changed.
+        controls: place where the run is changed.
         settings: settings of pages.
         open_file: opens a file for a recording.
 
@@ -70,16 +70,16 @@ class PageSink:
         text: str,
         title: str,
         video: VideoFormat,
-        desk: RunControls,
+        controls: RunControls,
         settings: WebConfig,
         open_file: Callable[[Path], Sink],
     ) -> None:
         self.name = text
         self.frames_written = self.packets_written = 0
-        self._title, self._video, self._desk = title, video, desk
+        self._title, self._video, self._controls = title, video, controls
         self._maker = PictureMaker(video, settings.width, settings.quality)
         self._recorder = Recorder(Path(settings.recordings), open_file)
-        self._figures = Figures(desk)
+        self._figures = Figures(controls)
         self._viewers = Viewers(self._greeting, self._act, self._viewers_changed)
         self._latest: tuple[Frame, Frame | None] | None = None
         self._snapshots: dict[str, bytes] = {}
@@ -96,7 +96,7 @@ class PageSink:
         )
         self._site.start()
         self.address = self._site.address
-        self._stop_listening = desk.listen(self._changed)
+        self._stop_listening = controls.listen(self._changed)
 
     @property
     def notes(self) -> list[str]:
@@ -145,7 +145,7 @@ class PageSink:
         self._site.stop()
         if self._watching:
             self._watching = False
-            self._desk.watch_sources(on=False)
+            self._controls.watch_sources(on=False)
 
     def abort(self) -> None:
         """Close the page. A recording that goes on is completed all the same: somebody asked for it."""
@@ -153,7 +153,7 @@ class PageSink:
 
     def _before(self, frame: Frame) -> Frame | None:
         """Return what a frame was before the effects; None where nothing changed it, or it was not kept."""
-        source = self._desk.source_of(frame.index)
+        source = self._controls.source_of(frame.index)
         if source is None and frame.repeated and self._latest is not None:
             shown, source = self._latest
             if shown.planes[0] is not frame.planes[0]:
@@ -201,7 +201,7 @@ class PageSink:
     def _state(self) -> dict[str, Any]:
         return {
             "type": "state",
-            **asdict(self._desk.state()),
+            **asdict(self._controls.state()),
             "recording": asdict(self._recorder.state),
             "viewers": len(self._viewers),
         }
@@ -213,7 +213,7 @@ class PageSink:
     def _viewers_changed(self) -> None:
         if self._viewers.wanted is not self._watching:
             self._watching = not self._watching
-            self._desk.watch_sources(on=self._watching)
+            self._controls.watch_sources(on=self._watching)
         if len(self._viewers) and self._telling is None:
             self._telling = asyncio.create_task(self._tell_figures())
         elif not len(self._viewers) and self._telling is not None:
@@ -232,7 +232,7 @@ class PageSink:
             await asyncio.sleep(_FIGURES_SECONDS)
 
     async def _act(self, viewer: Viewer, command: Command) -> None:
-        if await turn(self._desk, command):
+        if await turn(self._controls, command):
             return
         if isinstance(command, Record):
             await self._record(on=command.on)
@@ -244,11 +244,11 @@ class PageSink:
         try:
             if on:
                 path = await asyncio.to_thread(recorder.start)
-                self._desk.note(f"recording to {path} started")
+                self._controls.note(f"recording to {path} started")
             else:
                 await asyncio.to_thread(recorder.stop)
                 if recorder.state.file is not None:
-                    self._desk.note(f"recording to {recorder.state.file} stopped")
+                    self._controls.note(f"recording to {recorder.state.file} stopped")
         finally:
             self._viewers.tell(self._state())
 

@@ -97,7 +97,7 @@ class Visit:
 
     def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
         self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
-        self._desk: RunControls | None = None
+        self._controls: RunControls | None = None
         self.leaving = False
 
     async def stay(self) -> None:
@@ -158,10 +158,10 @@ class Visit:
     def _opened(self, offer: Offer) -> Callable[[RunControls], None]:
         """Return what takes the knobs of the run when it has been opened, in its thread."""
 
-        def ready(desk: RunControls) -> None:
+        def ready(controls: RunControls) -> None:
             if offer.bypass:
-                desk.set_bypass(True)
-            self._desk = desk
+                controls.set_bypass(True)
+            self._controls = controls
 
         return ready
 
@@ -176,11 +176,11 @@ class Visit:
                 await self._say("refused", text=str(error))
 
     async def _turn(self, command: Command) -> None:
-        desk = self._desk
-        if desk is None:
+        controls = self._controls
+        if controls is None:
             raise ConfigError("the effect is not ready yet")
         further = isinstance(command, SwitchEffect) and command.effect != 0  # a page of one effect
-        if further or not await turn(desk, command):
+        if further or not await turn(controls, command):
             raise ConfigError("this page has no such command")
 
     async def _show(self) -> None:
@@ -188,9 +188,9 @@ class Visit:
         figures: Figures | None = None
         while True:
             await asyncio.sleep(_SHOW_SECONDS)
-            if self._desk is not None:
-                figures = figures or Figures(self._desk, _STAGES)
-                await self._say("state", **asdict(self._desk.state()))
+            if self._controls is not None:
+                figures = figures or Figures(self._controls, _STAGES)
+                await self._say("state", **asdict(self._controls.state()))
                 await self._say("figures", **(figures.now() or {}))
 
     async def _see_off(self, run: asyncio.Future[Report]) -> None:

@@ -137,9 +137,9 @@ def test_where_all_that_can_run_are_held_back_the_last_is_taken() -> None:
     assert choose("auto", (Missing("sail", "no wind"), Ready("oars", but="tiring"))).name == "oars"
 
 
-@pytest.mark.parametrize("options", [{"threads": 0}, {"lanes": 0}])
+@pytest.mark.parametrize("options", [{"threads": 0}, {"requests": 0}])
 def test_threads_and_lanes_must_be_at_least_one(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="threads and lanes must be at least 1"):
+    with pytest.raises(ConfigError, match="threads and requests must be at least 1"):
         CompileOptions(**options)  # type: ignore[arg-type]
 
 

@@ -40,8 +40,8 @@ def store(tmp_path: Path) -> CompiledStore:
     return CompiledStore(tmp_path / "compiled")
 
 
-def compile_f32(engine: Engine, store: CompiledStore | None, lanes: int = 1) -> OpenVinoEngine:
-    return OpenVinoBackend().compile(engine, CompileOptions(Precision.F32, 1, lanes, store))
+def compile_f32(engine: Engine, store: CompiledStore | None, requests: int = 1) -> OpenVinoEngine:
+    return OpenVinoBackend().compile(engine, CompileOptions(Precision.F32, 1, requests, store))
 
 
 SHIPPED = [path.parent for path in sorted((ROOT / "engines").glob("*/engine.yaml"))]
@@ -113,7 +113,7 @@ def test_heads_of_one_call_are_not_touched_by_the_next(engine: Engine, built: Co
 def test_threads_that_call_at_once_get_the_heads_of_their_own_pictures(
     engine: Engine, built: CompiledStore
 ) -> None:
-    compiled = compile_f32(engine, built, lanes=2)
+    compiled = compile_f32(engine, built, requests=2)
     inputs = [golden_input(seed, size) for seed, size in enumerate([(32, 48), (16, 64), (32, 48), (8, 8)])]
     expected = [compiled(*values, 4.0) for values in inputs]
     wrong: list[int] = []
@@ -134,7 +134,7 @@ def test_threads_that_call_at_once_get_the_heads_of_their_own_pictures(
 
 
 def test_a_closed_engine_says_so_in_every_thread(engine: Engine, built: CompiledStore) -> None:
-    compiled = compile_f32(engine, built, lanes=2)
+    compiled = compile_f32(engine, built, requests=2)
     compiled.close()
     compiled.close()
     for _ in range(3):
@@ -143,7 +143,7 @@ def test_a_closed_engine_says_so_in_every_thread(engine: Engine, built: Compiled
 
 
 def test_warming_up_runs_every_lane_and_gives_them_back(engine: Engine, built: CompiledStore) -> None:
-    compiled = compile_f32(engine, built, lanes=3)
+    compiled = compile_f32(engine, built, requests=3)
     compiled.warm_up((3, 12, 16), *golden_input()[1:], 4.0)
     assert compiled(*golden_input(), 4.0).shape == (7, 32, 48)
     compiled.close()

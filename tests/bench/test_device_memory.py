@@ -46,7 +46,7 @@ def setup(folder: Path, level: str, **other: Any) -> Setup:
 
 def place_in_main_memory() -> Placement:
     return Placement(
-        Device.CPU, DeviceContext(torch.device("cpu"), Room(ring_bytes=1 << 18, least=40, workers=4))
+        Device.CPU, DeviceContext(torch.device("cpu"), Room(pool_bytes=1 << 18, least=40, workers=4))
     )
 
 
@@ -74,8 +74,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Frame, Frame]]:
 
 def assert_given_back(place: Placement) -> None:
     gc.collect()
-    assert place.residence is not None
-    assert all(ring.free == ring.slots for ring in place.residence._rings.values())
+    assert place.device_context is not None
+    assert all(pool.free == pool.slots for pool in place.device_context._pools.values())
 
 
 def ordinary(frames: int) -> list[tuple[Frame, Frame]]:
@@ -146,8 +146,8 @@ def test_a_network_alone_is_called_on_its_device_and_gives_what_it_gives_the_hos
     calls: list[tuple[DeviceCall, Any]] = []
     make = DeviceCall.__init__
 
-    def watched(call: DeviceCall, engine: Any, lane: Stream, *given: Any) -> None:
-        make(call, engine, lane, *given)
+    def watched(call: DeviceCall, engine: Any, stream: Stream, *given: Any) -> None:
+        make(call, engine, stream, *given)
         calls.append((call, engine(*given)))
 
     monkeypatch.setattr(DeviceCall, "__init__", watched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,11 @@ def test_help_shows_the_commands_and_exit_codes() -> None:
         assert word in ran.stdout
 
 
-def test_version_is_the_packages() -> None:
-    assert run("--version").stdout == f"streamfx {__version__}\n"
+def test_version_is_the_packages_and_those_of_the_libraries_follow() -> None:
+    first, *others = run("--version").stdout.splitlines()
+    assert first == f"streamfx {__version__}"
+    assert f"av {version('av')}" in others
+    assert f"openvino {version('openvino')}" in others
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,7 @@ def test_version_is_the_packages() -> None:
     [
         ([], ["COMMAND", "streamfx --help"]),
         (["trancode"], ["'trancode'", "did you mean 'transcode'?"]),
-        (["transcode", "a.mp4", "b.mp4", "--efect", "wave"], ["'--efect'", "did you mean --effect?"]),
+        (["transcode", "a.mp4", "b.mp4", "--efect", "wave"], ["'--efect'", "did you mean '--effect'?"]),
         (["transcode", "a.mp4", "b.mp4", "c.mp4"], ["'c.mp4'", "'streamfx transcode --help'"]),
         (["transcode", "a.mp4", "b.mp4", "--effect"], ["--effect", "expected one argument"]),
         (["transcode", "a.mp4", "b.mp4", "--eff", "wave"], ["'--eff'"]),

@@ -89,11 +89,18 @@ def test_every_problem_of_a_file_is_named_at_once_with_line_column_key_and_hint(
                         "instance, found 'fast'"),
         ("speed: 0", "c.yaml:3:8: speed: must be how many times faster than real time, 2 or 2x for "
                      "instance, found 0"),
+        ("start: 1:99", "c.yaml:3:8: start: must be seconds or a timecode, 12.5 or 1:02:03.250 for instance, "
+                        "found '1:99'"),
+        ("start: 9\nend: 0:00:08.5", "c.yaml:4:6: end: must come after the start, 9 s, found 8.5"),
+        ("end: 9\nduration: 2", "c.yaml:4:11: duration: cannot be given together with end; leave one of them "
+                               "out, found 2"),
+        ("duration: 0", "c.yaml:3:11: duration: must be longer than nothing, found 0"),
         ("effects: [wave, 3]", "c.yaml:3:17: effects.1: must be text, found 3"),
         ("effects:\n  - wave\n  - a: 1", "c.yaml:5:5: effects.1: must be text, found {'a': 1}"),
-        ("1: 2", "c.yaml:3:1: unknown key '1'; there is backend, build, codec, deinterlace, device, effects, "
-                 "factor, input, limits, output, overwrite, pixel_format, preset, quality, queue, report, "
-                 "resume, segment_seconds, speed, strict, threads, verify, workers"),
+        ("1: 2", "c.yaml:3:1: unknown key '1'; there is backend, build, codec, deinterlace, device, "
+                 "duration, effects, end, factor, input, limits, output, overwrite, pixel_format, preset, "
+                 "quality, queue, report, resume, segment_seconds, speed, start, strict, threads, verify, "
+                 "workers"),
         ("? [a, b]\n: 1", "c.yaml:3:3: a key must be one word"),
         ("limits:\n  <<: {frames: 1}", "c.yaml:4:3: a key must be one word"),
         ("limits: &l {frames: 1}\nqueue: *l",

@@ -39,10 +39,14 @@ def make_placed(folder: Path, kind: str) -> Engine:
         fields = {"family": "convert_sr", "options": CONVERT, "scale": 2, "noise_channels": 3}
         range_of_noise = {"low": 0.0, "high": 1.0, "default": 1.0}
         fields["controls"] = {"strength": range_of_noise, "noise_amplitude": range_of_noise}
-        return export(network, folder / kind, common | fields, golden(network, noise_channels=3), "# Toy\n")
+        return export(
+            network, folder / kind, common | fields, golden(network, noise_channels=3), "# Toy\n", graph=False
+        )
     network = YuvStyle(**YUV, layout=kind)  # type: ignore[arg-type]
     fields = {"family": "yuv_style", "options": {**YUV, "layout": kind}, "layout": kind}
-    return export(network, folder / kind, common | fields, golden(network, layout=kind), "# Toy\n")
+    return export(
+        network, folder / kind, common | fields, golden(network, layout=kind), "# Toy\n", graph=False
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

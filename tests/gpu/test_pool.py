@@ -1,4 +1,4 @@
-"""Rings of pictures in device memory: what is lent comes back, sizes are in bytes, memory may not suffice."""
+"""Pools of pictures in device memory: what is lent comes back, sizes are in bytes, memory may not suffice."""
 
 from __future__ import annotations
 
@@ -59,20 +59,20 @@ def test_planes_of_every_form_fit_their_memory(subsampling: Subsampling) -> None
 
 
 def test_a_slot_comes_back_when_the_last_who_holds_it_lets_go() -> None:
-    ring = Pool(FORM, 0, CPU, least=2)
-    lease = ring.take()
+    pool = Pool(FORM, 0, CPU, least=2)
+    lease = pool.take()
     held, again = Held(lease), Held(lease)
     del lease, held
-    assert ring.free == 1
+    assert pool.free == 1
     del again
-    assert ring.free == 2
+    assert pool.free == 2
 
 
 def test_who_takes_a_slot_waits_until_one_is_let_go() -> None:
-    ring = Pool(FORM, 0, CPU, least=2)
-    first, second = ring.take(), ring.take()
+    pool = Pool(FORM, 0, CPU, least=2)
+    first, second = pool.take(), pool.take()
     got: list[object] = []
-    thread = threading.Thread(target=lambda: got.append(ring.take().slot))
+    thread = threading.Thread(target=lambda: got.append(pool.take().slot))
     thread.start()
     assert got == []
     slot = second.slot
@@ -83,12 +83,12 @@ def test_who_takes_a_slot_waits_until_one_is_let_go() -> None:
 
 
 def test_who_waits_too_long_for_a_slot_is_told_that_all_are_held() -> None:
-    ring = Pool(FORM, 0, CPU, least=2, what="frames to encode")
-    leases = [ring.take(), ring.take()]
+    pool = Pool(FORM, 0, CPU, least=2, what="frames to encode")
+    leases = [pool.take(), pool.take()]
     with pytest.raises(
         DeviceMemoryError, match=r"another of the frames to encode: all 2 were held for 0\.01 s"
     ):
-        ring.take(0.01)
+        pool.take(0.01)
     assert len(leases) == 2
 
 
@@ -100,22 +100,22 @@ def test_a_slot_remembers_work_that_is_not_done_and_forgets_what_is() -> None:
             return self.done
 
     event = CudaEvent()
-    ring = Pool(FORM, 0, CPU, least=2)
+    pool = Pool(FORM, 0, CPU, least=2)
     pending = Event(event)  # type: ignore[arg-type]
-    lease = ring.take()
+    lease = pool.take()
     slot = lease.slot
     lease.used(pending)
     del lease
     assert slot.uses == [pending]
-    others = [ring.take(), ring.take()]
+    others = [pool.take(), pool.take()]
     event.done = True
     del others
     assert slot.uses == []
 
 
 def test_where_memory_is_scarce_a_ring_has_fewer_slots(caplog: pytest.LogCaptureFixture) -> None:
-    ring = Pool(FORM, 8 * FORM.size_bytes, ScarceMemory(3 * FORM.size_bytes), least=2, what="frames done")
-    assert ring.slots == ring.free == 3
+    pool = Pool(FORM, 8 * FORM.size_bytes, ScarceMemory(3 * FORM.size_bytes), least=2, what="frames done")
+    assert pool.slots == pool.free == 3
     assert "device memory holds 3 frames done instead of 8" in caplog.text
 
 
@@ -129,12 +129,12 @@ def test_without_memory_for_the_fewest_slots_the_error_says_what_was_asked_and_f
 
 
 def test_shrinking_gives_free_slots_back_but_not_the_fewest() -> None:
-    ring = Pool(FORM, 6 * FORM.size_bytes, CPU, least=2)
-    held = ring.take()
-    assert ring.shrink() == 4 * FORM.size_bytes
-    assert (ring.slots, ring.free) == (2, 1)
+    pool = Pool(FORM, 6 * FORM.size_bytes, CPU, least=2)
+    held = pool.take()
+    assert pool.shrink() == 4 * FORM.size_bytes
+    assert (pool.slots, pool.free) == (2, 1)
     del held
-    assert ring.free == 2
+    assert pool.free == 2
 
 
 def test_an_engine_that_finds_no_memory_gets_that_of_the_queues_and_then_gives_up() -> None:

@@ -38,8 +38,8 @@ SIZE = (72, 128)
 FRAMES = 30
 
 
-def residence() -> DeviceContext:
-    return DeviceContext(CPU, Room(ring_bytes=1 << 18, least=24))
+def device_context() -> DeviceContext:
+    return DeviceContext(CPU, Room(pool_bytes=1 << 18, least=24))
 
 
 def decoded(pix_fmt: str) -> VideoFrame:
@@ -78,7 +78,7 @@ def test_pictures_become_surfaces_and_surfaces_pictures_without_a_copy(pix_fmt: 
 
 
 def test_a_picture_taken_over_lets_the_decoder_have_its_own_back() -> None:
-    home, picture = residence(), decoded("nv12")
+    home, picture = device_context(), decoded("nv12")
     held = DevicePictures(home).hold(picture)
     expected = [plane.clone() for plane in surface_of(picture).planes]
     for plane in surface_of(picture).planes:
@@ -94,14 +94,14 @@ def frame_of(held: Any, depth: int, pts: int = 0) -> Frame:
 
 
 def test_a_frame_stays_held_until_the_encoder_has_returned_its_packet() -> None:
-    home = residence()
+    home = device_context()
     form = frame_of(DevicePictures(home).hold(decoded("nv12")), 8).format
     packer = DevicePacker(home, form, "nv12", CodeRange.LIMITED)
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width, encoder.pix_fmt = *SIZE, "nv12"
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
     encoder.options = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2"}
-    (ring,) = home._rings.values()
+    (pool,) = home._pools.values()
     returned, most = 0, 0
     for number in range(20):
         picture = packer.pack(frame_of(DevicePictures(home).hold(decoded("nv12")), 8, number))
@@ -110,16 +110,16 @@ def test_a_frame_stays_held_until_the_encoder_has_returned_its_packet() -> None:
         returned += len(packets)
         del picture, packets
         assert packer.held == number + 1 - returned
-        assert ring.slots - ring.free == packer.held
+        assert pool.slots - pool.free == packer.held
         most = max(most, packer.held)
     assert most > 3  # it does look ahead
     packer.returned(encoder.encode(None))
     assert packer.held == 0
-    assert ring.free == ring.slots
+    assert pool.free == pool.slots
 
 
 def test_frames_that_an_encoder_was_not_opened_for_are_refused() -> None:
-    home = residence()
+    home = device_context()
     frame = frame_of(DevicePictures(home).hold(decoded("yuv420p")), 8, 5)
     with pytest.raises(SinkError, match=r"frame 5 is yuv420p; the output was opened for nv12"):
         DevicePacker(home, frame.format, "nv12", CodeRange.LIMITED).pack(frame)
@@ -176,7 +176,7 @@ def clip(at_home: Path) -> Path:
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> DeviceContext:
     """Let ``device=cuda`` mean surfaces on the CPU, decoded and encoded through the calls made for a GPU."""
-    home = residence()
+    home = device_context()
     place = Placement(Device.CPU, home)
 
     def encoder(config: Any, video: VideoFormat, there: DeviceContext) -> Encoder:
@@ -221,7 +221,7 @@ def test_a_file_transcoded_on_a_device_is_that_of_the_ordinary_flow(
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
     assert "encoded where frames live" in resident.notes
     assert "effect tiny: frames stay on cpu" in caplog.text
-    assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
+    assert all(pool.free == pool.slots for pool in on_the_cpu._pools.values())
 
 
 def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
@@ -241,7 +241,7 @@ def test_a_file_of_two_shots_has_new_noise_with_the_second_on_a_device_too(
     for one, other in zip(pixels("resident.mkv"), pixels("ordinary.mkv"), strict=True):
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
     assert "effect snow: frames stay on cpu" in caplog.text
-    assert all(ring.free == ring.slots for ring in on_the_cpu._rings.values())
+    assert all(pool.free == pool.slots for pool in on_the_cpu._pools.values())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose encoder may well work")
@@ -301,7 +301,7 @@ def test_a_video_that_changes_its_size_on_the_way_cannot_be_scaled_there(at_home
     second = media.make_clip(at_home / "b.ts", frames=3, audio=False, codec="mpeg2video", size=(96, 160))
     joined = at_home / "c.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
-    source = FileSource(str(joined), pictures=DevicePictures(residence()))
+    source = FileSource(str(joined), pictures=DevicePictures(device_context()))
     try:
         with pytest.raises(DecodeError, match="not like the first, and is not scaled on a device"):
             read_all(source)
@@ -312,11 +312,11 @@ def test_a_video_that_changes_its_size_on_the_way_cannot_be_scaled_there(at_home
 def test_odd_sizes_are_not_decoded_on_a_device(at_home: Path) -> None:
     clip = media.make_clip(at_home / "odd.mkv", size=(71, 127), codec="ffv1", frames=3)
     with pytest.raises(SourceOpenError, match=r"odd.mkv: cannot be decoded on the device: 127x71 is odd"):
-        FileSource(str(clip), pictures=DevicePictures(residence()))
+        FileSource(str(clip), pictures=DevicePictures(device_context()))
 
 
 def test_a_sink_that_fails_lets_go_of_every_frame(at_home: Path) -> None:
-    home = residence()
+    home = device_context()
     frame = frame_of(DevicePictures(home).hold(decoded("nv12")), 8)
     settings = Encoding(pixel_format="nv12")
     sink = FileSink(at_home / "out.mkv", frame.format, encoding=settings, packing=partial(DevicePacker, home))
@@ -324,4 +324,4 @@ def test_a_sink_that_fails_lets_go_of_every_frame(at_home: Path) -> None:
     sink.abort()
     del frame, sink
     gc.collect()
-    assert all(ring.free == ring.slots for ring in home._rings.values())
+    assert all(pool.free == pool.slots for pool in home._pools.values())

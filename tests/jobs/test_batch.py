@@ -149,9 +149,11 @@ def test_two_batches_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
 
 def test_settings_come_from_a_file_and_options_and_wrong_ones_are_told(tmp_path: Path) -> None:
     (tmp_path / "batch.yaml").write_text("inputs: [films]\noutput_dir: done\nquality: 30\njobs: 2\n")
-    asked = load_batch(tmp_path / "batch.yaml", ["quality=31"], {"ending": "mkv"})
+    asked = load_batch(tmp_path / "batch.yaml", ["quality=31"], {"ending": "mkv", "start": "0:01:00.5"})
     assert (asked.inputs, asked.jobs, asked.ending) == (("films",), 2, ".mkv")
-    assert asked.config_of("a", "b").quality == 31
+    assert (asked.config_of("a", "b").quality, asked.config_of("a", "b").start) == (31, 60.5)
+    with pytest.raises(ConfigError, match=r"end: must come after the start, 60\.5 s"):
+        load_batch(tmp_path / "batch.yaml", ["end=60"], {"start": "0:01:00.5"})
     with pytest.raises(ConfigError, match="did you mean 'output_dir'"):
         load_batch(options={"output_dirr": "x"})
 

@@ -34,9 +34,9 @@ def test_an_output_that_hangs_loses_its_own_frames_only() -> None:
     stuck.released.set()
     sinks.finish()
     assert good.written == list(range(40))
-    lane = sinks.lanes[1]
-    assert lane.given == 40 == lane.written + lane.drops["queue full, oldest dropped"]
-    assert lane.failure is None
+    branch = sinks.branches[1]
+    assert branch.given == 40 == branch.written + branch.drops["queue full, oldest dropped"]
+    assert branch.failure is None
     assert stuck.written[-2:] == [38, 39]
 
 
@@ -55,10 +55,10 @@ def test_an_output_that_fails_is_left_out_and_says_why() -> None:
     pipeline = Pipeline(FakeSource(30), plus_one, sinks := SeveralSinks([good, bad], capacity=40))
     pipeline.run()
     assert_balanced(pipeline)
-    lane = sinks.lanes[1]
-    assert lane.failure == "fake-out: no space left on device"
-    assert lane.given == 30 == lane.written + sum(lane.drops.values()) + 1  # the one it failed on
-    assert lane.drops["output ended"] > 0
+    branch = sinks.branches[1]
+    assert branch.failure == "fake-out: no space left on device"
+    assert branch.given == 30 == branch.written + sum(branch.drops.values()) + 1  # the one it failed on
+    assert branch.drops["output ended"] > 0
     assert bad.aborts == 1
     assert good.written == list(range(30))
 
@@ -68,10 +68,10 @@ def test_an_output_that_is_closed_by_who_looks_at_it_is_no_failure() -> None:
     pipeline = Pipeline(FakeSource(30), plus_one, sinks := SeveralSinks([good, shown], capacity=40))
     pipeline.run()
     assert_balanced(pipeline)
-    lane = sinks.lanes[1]
-    assert lane.closed
-    assert lane.account.failure is None
-    assert lane.drops["output ended"] > 0
+    branch = sinks.branches[1]
+    assert branch.closed
+    assert branch.account.failure is None
+    assert branch.drops["output ended"] > 0
     assert good.written == list(range(30))
 
 

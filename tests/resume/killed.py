@@ -47,7 +47,7 @@ def kill_at(moment: str, count: int) -> None:
 if __name__ == "__main__":
     kill_at(sys.argv[1], int(sys.argv[2]))
     config = streamfx.load_config(
-        overrides=["resume=true", "segment_seconds=0.5"],
+        overrides=["resume=true", "segment_seconds=0.5", *sys.argv[5:]],
         options={"input": sys.argv[3], "output": sys.argv[4]},
     )
     streamfx.run_config(config)

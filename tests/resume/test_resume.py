@@ -58,9 +58,10 @@ def whole(film: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Con
     return {ending: contents(folder / f"out{ending}") for ending in (".mp4", ".mkv")}
 
 
-def kill(film: Path, output: Path, moment: str, count: int) -> None:
+def kill(film: Path, output: Path, moment: str, count: int, *overrides: str) -> None:
     """Have a run killed at a moment; see ``killed.py``."""
     command = [sys.executable, "-m", "tests.resume.killed", moment, str(count), str(film), str(output)]
+    command += overrides
     ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert ran.returncode == -9, ran.stderr
 
@@ -144,6 +145,25 @@ def test_another_film_of_the_same_name_begins_anew(film: Path, tmp_path: Path) -
     kill(source, output, "segment", 1)
     media.make_clip(source, frames=30)
     assert run(source, output).result.account.encoded == 30
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_a_killed_run_of_a_part_gives_that_part(
+    film: Path, tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    output, plain, part = tmp_path / f"out{ending}", tmp_path / f"plain{ending}", ["start=1.2", "end=3.4"]
+    kill(film, output, "segment", 1, *part)
+    with caplog.at_level(logging.INFO):
+        report = run(film, output, *part)
+    assert "goes on with frame" in caplog.text
+    assert "read again" not in caplog.text
+    run(film, plain, *part)
+    assert contents(output) == contents(plain)
+    written = tmp_path / "report.json"
+    report.write(written)
+    found = streamfx.verify(film, output, report=written)
+    assert (report.exit_code, found.differences) == (0, ())
+    assert found.output.frames == report.result.account.frames_in < 60
 
 
 def test_a_damaged_segment_is_done_again(film: Path, whole: dict[str, Contents], tmp_path: Path) -> None:

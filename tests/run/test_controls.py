@@ -1,4 +1,4 @@
-"""The desk: changes act between two frames, effects are exchanged in the background, and all is noted."""
+"""The controls: changes act between two frames, effects are exchanged in the background, and all is noted."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Snapshot, Times
 from streamfx.run.effects import check_sizes
 from tests import engines
-from tests.desks import Bench, Gate, bench
+from tests.run_controls import Bench, Gate, bench
 from tests.servers import wait_until
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("desk")
+    folder = tmp_path_factory.mktemp("controls")
     engines.make_engine(folder, "tiny")
     engines.make_engine(folder, "other", seed=11)
     broken = engines.make_engine(folder, "broken")
@@ -66,173 +66,176 @@ def same(first: Frame, second: Frame) -> bool:
 
 def switched(table: Bench, name: str) -> None:
     """Put another effect in the first place, and wait until it is there."""
-    table.desk.switch(0, name)
-    wait_until(lambda: table.desk.state().opening is None)
+    table.controls.switch(0, name)
+    wait_until(lambda: table.controls.state().opening is None)
 
 
 def test_bypass_lets_the_very_next_frame_pass_and_off_changes_the_one_after() -> None:
     with bench("tiny") as table:
         first, second, third = table.frame(), table.frame(), table.frame()
-        assert not same(table.desk.process(first), first)
-        table.desk.set_bypass(True)
-        assert table.desk.process(second) is second
-        table.desk.set_bypass(False)
-        assert not same(table.desk.process(third), third)
+        assert not same(table.controls.process(first), first)
+        table.controls.set_bypass(True)
+        assert table.controls.process(second) is second
+        table.controls.set_bypass(False)
+        assert not same(table.controls.process(third), third)
 
 
 def test_a_frame_that_is_being_done_is_finished_the_old_way_and_the_next_is_done_the_new_way() -> None:
     with bench("tiny") as table:
-        effect = table.desk.effects.chain.effects[0]
+        effect = table.controls.effects.chain.effects[0]
         assert isinstance(effect, Effect)
         gate = Gate(effect.compiled)
         effect.compiled = gate
         old, new = table.frame(), table.frame()
         done: list[Frame] = []
-        thread = threading.Thread(target=lambda: done.append(table.desk.process(old)))
+        thread = threading.Thread(target=lambda: done.append(table.controls.process(old)))
         thread.start()
         assert gate.entered.wait(60)
-        table.desk.set_bypass(True)
+        table.controls.set_bypass(True)
         gate.opened.set()
         thread.join()
         assert not same(done[0], old)
-        assert table.desk.process(new) is new
+        assert table.controls.process(new) is new
 
 
 def test_a_control_acts_with_the_next_frame_and_others_see_it() -> None:
     with bench("tiny") as table:
         told: list[float] = []
-        stop = table.desk.listen(lambda: told.append(table.desk.state().effects[0].controls[0].value))
+        stop = table.controls.listen(lambda: told.append(table.controls.state().effects[0].controls[0].value))
         first, second = table.frame(), table.frame()
-        assert not same(table.desk.process(first), first)
-        table.desk.set_control(0, "strength", 0.0)
-        assert table.desk.process(second) is second
+        assert not same(table.controls.process(first), first)
+        table.controls.set_control(0, "strength", 0.0)
+        assert table.controls.process(second) is second
         stop()
-        table.desk.set_control(0, "strength", 1.0)
+        table.controls.set_control(0, "strength", 1.0)
         assert told == [0.0]
 
 
 def test_the_controls_shown_are_those_that_the_engine_declares() -> None:
     with bench("tiny") as table:
-        controls = table.desk.state().effects[0].controls
+        controls = table.controls.state().effects[0].controls
         assert [(each.name, each.low, each.high, each.value) for each in controls] == [("strength", 0, 1, 1)]
 
 
 def test_another_effect_takes_the_place_with_factor_and_strength_and_the_old_one_is_closed() -> None:
     with bench("tiny", "tiny:strength=0.5") as table:
-        desk = table.desk
-        effect, kept = desk.effects.chain.effects
+        controls = table.controls
+        effect, kept = controls.effects.chain.effects
         assert isinstance(effect, Effect)
         gate = Gate(effect.compiled)
         gate.opened.set()
         effect.compiled = gate
-        desk.set_control(0, "strength", 0.75)
+        controls.set_control(0, "strength", 0.75)
         frame = table.frame()
-        before = desk.process(frame)
+        before = controls.process(frame)
         switched(table, "other")
         wait_until(lambda: gate.closes == 1)
-        after = desk.process(frame)
-        state = desk.state()
+        after = controls.process(frame)
+        state = controls.state()
         assert [each.name for each in state.effects] == ["other", "tiny"]
         assert state.effects[0].controls[0].value == 0.75
         assert state.effects[0].factor == 2
-        assert desk.effects.chain.effects[1] is kept
+        assert controls.effects.chain.effects[1] is kept
         assert not same(before, after)
-        assert desk.changes[-1].what == "effect tiny → other"
-        assert desk.changes[-1].after_frame == frame.index
+        assert controls.changes[-1].what == "effect tiny → other"
+        assert controls.changes[-1].after_frame == frame.index
 
 
 def test_frames_go_on_through_the_old_effect_until_the_new_one_is_in_its_place() -> None:
     with bench("tiny") as table:
-        desk = table.desk
+        controls = table.controls
         frame = table.frame()
-        before = desk.process(frame)
+        before = controls.process(frame)
         seen: list[bool] = []
-        desk.switch(0, "other")
-        while desk.state().opening is not None:
-            seen.append(same(desk.process(frame), before))
+        controls.switch(0, "other")
+        while controls.state().opening is not None:
+            seen.append(same(controls.process(frame), before))
         changed = [index for index, old in enumerate(seen) if not old]
         assert seen[0]
         assert all(index == len(seen) - 1 for index in changed), "old and new frames are mixed"
-        assert not same(desk.process(frame), before)
+        assert not same(controls.process(frame), before)
 
 
 def test_an_effect_that_cannot_be_opened_leaves_the_old_one_and_says_why() -> None:
     with bench("tiny") as table:
-        desk, frame = table.desk, table.frame()
-        before = desk.process(frame)
+        controls, frame = table.controls, table.frame()
+        before = controls.process(frame)
         switched(table, "broken")
-        state = desk.state()
+        state = controls.state()
         assert [each.name for each in state.effects] == ["tiny"]
         assert state.problem is not None
         assert "is not the file that was recorded" in state.problem
-        assert same(desk.process(frame), before)
-        assert desk.changes[-1].what.startswith("effect broken asked for, and not to be had: ")
+        assert same(controls.process(frame), before)
+        assert controls.changes[-1].what.startswith("effect broken asked for, and not to be had: ")
         switched(table, "other")
-        assert desk.state().problem is None
+        assert controls.state().problem is None
 
 
 def test_an_effect_can_be_put_where_there_was_none() -> None:
     with bench() as table:
         frame = table.frame()
-        assert table.desk.process(frame) is frame
+        assert table.controls.process(frame) is frame
         switched(table, "tiny")
-        assert not same(table.desk.process(frame), frame)
-        assert table.desk.changes[-1].what == "effect none → tiny"
+        assert not same(table.controls.process(frame), frame)
+        assert table.controls.changes[-1].what == "effect none → tiny"
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda desk: desk.switch(0, "nope"), "there is no effect 'nope'; there are: .*tiny"),
-        (lambda desk: desk.switch(0, "../engines/wave"), "there is no effect '../engines/wave'"),
-        (lambda desk: desk.switch(5, "other"), "there is no effect number 5"),
-        (lambda desk: desk.set_control(3, "strength", 1.0), "there is no effect number 3; there are 1"),
-        (lambda desk: desk.set_control(0, "noise", 1.0), "effect 'tiny' has no control 'noise'"),
-        (lambda desk: desk.set_control(0, "factor", 4.0), "effect 'tiny' has no control 'factor'"),
-        (lambda desk: desk.set_control(0, "strength", 1.5), "strength must be 0 to 1, found 1.5"),
+        (lambda controls: controls.switch(0, "nope"), "there is no effect 'nope'; there are: .*tiny"),
+        (lambda controls: controls.switch(0, "../engines/wave"), "there is no effect '../engines/wave'"),
+        (lambda controls: controls.switch(5, "other"), "there is no effect number 5"),
+        (
+            lambda controls: controls.set_control(3, "strength", 1.0),
+            "there is no effect number 3; there are 1",
+        ),
+        (lambda controls: controls.set_control(0, "noise", 1.0), "effect 'tiny' has no control 'noise'"),
+        (lambda controls: controls.set_control(0, "factor", 4.0), "effect 'tiny' has no control 'factor'"),
+        (lambda controls: controls.set_control(0, "strength", 1.5), "strength must be 0 to 1, found 1.5"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(ask: object, message: str) -> None:
     with bench("tiny") as table:
         assert callable(ask)
         with pytest.raises(ConfigError, match=message):
-            ask(table.desk)
-        assert table.desk.changes == []
+            ask(table.controls)
+        assert table.controls.changes == []
 
 
 def test_a_second_effect_waits_until_the_first_is_open_and_none_is_opened_after_the_end() -> None:
     with bench("tiny") as table:
-        table.desk.switch(0, "other")
+        table.controls.switch(0, "other")
         with pytest.raises(ConfigError, match="other is being opened; tiny can be taken after that"):
-            table.desk.switch(0, "tiny")
-        table.desk.close()
+            table.controls.switch(0, "tiny")
+        table.controls.close()
         with pytest.raises(ConfigError, match="the run has ended"):
-            table.desk.switch(0, "tiny")
+            table.controls.switch(0, "tiny")
 
 
 def test_frames_keep_the_size_that_outputs_were_opened_for_whatever_is_changed() -> None:
     with bench("upscale", factor="1", backend="eager") as table:
-        desk, size = table.desk, (192, 320)
-        assert desk.video.size == size == desk.process(table.frame()).size
-        desk.set_bypass(True)
+        controls, size = table.controls, (192, 320)
+        assert controls.video.size == size == controls.process(table.frame()).size
+        controls.set_bypass(True)
         frame = table.frame()
-        passed = desk.process(frame)
+        passed = controls.process(frame)
         assert passed.size == size
         assert read_stamp(passed.planes[0]) == frame.index
-        desk.set_bypass(False)
+        controls.set_bypass(False)
         switched(table, "other")
-        assert desk.state().problem is None
-        assert desk.process(table.frame()).size == size
-        desk.switch(1, "upscale")
-        wait_until(lambda: desk.state().opening is None)
-        assert desk.process(table.frame()).size == size
+        assert controls.state().problem is None
+        assert controls.process(table.frame()).size == size
+        controls.switch(1, "upscale")
+        wait_until(lambda: controls.state().opening is None)
+        assert controls.process(table.frame()).size == size
 
 
 def test_frames_in_a_run_of_small_ones_stay_small_when_an_effect_enlarges() -> None:
     with bench("tiny", backend="eager") as table:
         switched(table, "upscale")
-        assert [each.name for each in table.desk.state().effects] == ["upscale"]
-        assert table.desk.process(table.frame()).size == table.desk.video.size == (96, 160)
+        assert [each.name for each in table.controls.state().effects] == ["upscale"]
+        assert table.controls.process(table.frame()).size == table.controls.video.size == (96, 160)
 
 
 def test_a_frame_of_another_shape_and_depth_is_fitted_with_its_sound_time() -> None:
@@ -240,7 +243,7 @@ def test_a_frame_of_another_shape_and_depth_is_fitted_with_its_sound_time() -> N
         other = PatternSource("test:bars?size=96x96&depth=10&subsampling=444&fps=30")
         frame = other.read()
         assert frame is not None
-        fitted = table.desk.fit(frame)
+        fitted = table.controls.fit(frame)
         assert (fitted.size, fitted.depth, fitted.pts, fitted.index) == ((96, 160), 8, frame.pts, frame.index)
         assert set(fitted.planes[0][:, 0]) == {16}, "black beside the picture"
         assert read_stamp(fitted.planes[0][:, 32:128]) == 0
@@ -248,60 +251,60 @@ def test_a_frame_of_another_shape_and_depth_is_fitted_with_its_sound_time() -> N
 
 def test_an_effect_that_fails_after_a_change_is_bypassed_and_the_run_goes_on() -> None:
     with bench("tiny") as table:
-        desk = table.desk
-        effect = desk.effects.chain.effects[0]
+        controls = table.controls
+        effect = controls.effects.chain.effects[0]
         assert isinstance(effect, Effect)
         good, effect.compiled = effect.compiled, Failing(effect.compiled)
         with pytest.raises(RuntimeError, match="device lost"):
-            desk.process(table.frame())
-        desk.set_control(0, "strength", 0.5)
+            controls.process(table.frame())
+        controls.set_control(0, "strength", 0.5)
         frame = table.frame()
-        assert desk.process(frame) is frame
-        state = desk.state()
+        assert controls.process(frame) is frame
+        state = controls.state()
         assert state.bypass
-        assert state.problem == desk.failures[0] == "tiny failed on frame 1, and is bypassed: device lost"
+        assert state.problem == controls.failures[0] == "tiny failed on frame 1, and is bypassed: device lost"
         effect.compiled = good
-        desk.set_bypass(False)
-        assert not same(desk.process(frame), frame)
+        controls.set_bypass(False)
+        assert not same(controls.process(frame), frame)
 
 
 def test_a_chain_does_not_grow_without_end_nor_do_its_frames() -> None:
     with bench("upscale", factor="1", backend="eager") as table:
-        chain, video = table.desk.effects.chain, table.desk.effects.video
+        chain, video = table.controls.effects.chain, table.controls.effects.video
         check_sizes(replace(chain, effects=chain.effects * 5), video)
         with pytest.raises(ConfigError, match=r"'upscale' would make frames 10240x6144.*33 million pixels"):
             check_sizes(replace(chain, effects=chain.effects * 6), video)
     with bench("tiny") as table:
-        chain = table.desk.effects.chain
+        chain = table.controls.effects.chain
         several = replace(chain, effects=chain.effects * 8)
-        table.desk._effects = replace(table.desk._effects, chain=several)
+        table.controls._effects = replace(table.controls._effects, chain=several)
         with pytest.raises(ConfigError, match="a chain has at most 8 effects"):
-            table.desk.switch(8, "tiny")
+            table.controls.switch(8, "tiny")
 
 
 def test_sources_are_kept_only_while_somebody_watches() -> None:
     with bench("tiny") as table:
-        desk = table.desk
+        controls = table.controls
         unseen, seen = table.frame(), table.frame()
-        desk.process(unseen)
-        desk.watch_sources(on=True)
-        desk.process(seen)
-        assert desk.source_of(unseen.index) is None
-        assert desk.source_of(seen.index) is seen
-        desk.watch_sources(on=False)
-        assert desk.source_of(seen.index) is None
+        controls.process(unseen)
+        controls.watch_sources(on=True)
+        controls.process(seen)
+        assert controls.source_of(unseen.index) is None
+        assert controls.source_of(seen.index) is seen
+        controls.watch_sources(on=False)
+        assert controls.source_of(seen.index) is None
 
 
 def test_a_slider_that_is_dragged_is_one_change_in_the_account() -> None:
     with bench("tiny") as table:
-        desk = table.desk
-        desk.process(table.frame())
+        controls = table.controls
+        controls.process(table.frame())
         for step in range(1, 6):
             table.seconds[0] = 10 + step / 10
-            desk.set_control(0, "strength", 1 - step / 10)
+            controls.set_control(0, "strength", 1 - step / 10)
         table.seconds[0] = 20.0
-        desk.set_control(0, "strength", 0.25)
-        assert [(each.at_seconds, each.after_frame, each.what) for each in desk.changes] == [
+        controls.set_control(0, "strength", 0.25)
+        assert [(each.at_seconds, each.after_frame, each.what) for each in controls.changes] == [
             (10.1, 0, "tiny: strength 0.5"),
             (20.0, 0, "tiny: strength 0.25"),
         ]
@@ -309,29 +312,29 @@ def test_a_slider_that_is_dragged_is_one_change_in_the_account() -> None:
 
 def test_the_governor_goes_on_with_the_effect_that_was_put_in() -> None:
     with bench("tiny", factor="auto", source="test:bars?size=160x96&fps=30&frames=0&live=1") as table:
-        desk = table.desk
-        first_watch, first_factor = desk.effects.watch, desk.effects.chain.effects[0].controls.factor
+        controls = table.controls
+        first_watch, first_factor = controls.effects.watch, controls.effects.chain.effects[0].controls.factor
         assert first_watch is not None
         switched(table, "other")
-        effect, watch = desk.effects.chain.effects[0], desk.effects.watch
+        effect, watch = controls.effects.chain.effects[0], controls.effects.watch
         assert watch is not None
         assert watch is not first_watch
         assert effect.engine.name == "other"
         assert effect.controls.factor == first_factor
         late(table, first_factor)
         assert effect.controls.factor > first_factor
-        assert [made.before for made in desk.decisions] == [first_factor]
-        assert desk.decisions[0].factor == effect.controls.factor
+        assert [made.before for made in controls.decisions] == [first_factor]
+        assert controls.decisions[0].factor == effect.controls.factor
 
 
 def late(table: Bench, factor: float) -> None:
     """Let the stages be late until the factor is another, as a run would tell it."""
     count = 0
-    while table.desk.effects.chain.effects[0].controls.factor == factor:
+    while table.controls.effects.chain.effects[0].controls.factor == factor:
         count += 8
         assert count < 8000, "nothing was decided"
         times = Times(count, 0.1, 0.1, 0.1, 0.1, 0.1)
         stages = dict.fromkeys(("generate", "encode", "translate"), times)
         elapsed = count / 8 * 0.25
-        table.desk.look(Snapshot(count, count, 0, 0, None, elapsed, 10.0, None, {}, stages))
+        table.controls.look(Snapshot(count, count, 0, 0, None, elapsed, 10.0, None, {}, stages))
         threading.Event().wait(0.01)  # engines for other factors are prepared meanwhile

@@ -56,7 +56,7 @@ def test_a_backend_for_the_processor_keeps_frames_there(
     for name in ("cuda_missing", "_torch_refuses"):
         monkeypatch.setattr(run_device, name, lambda: None)
     with caplog.at_level("INFO"):
-        assert find_place("auto", "openvino", 1).residence is None
+        assert find_place("auto", "openvino", 1).device_context is None
     assert "backend openvino was asked for, which is for the CPU" in caplog.text
 
 

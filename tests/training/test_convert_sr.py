@@ -147,7 +147,14 @@ def test_the_spread_of_looks_is_none_without_noise_and_grows_with_it(tmp_path: P
     options = toy_options(tmp_path)
     torch.manual_seed(2)
     network = ConvertSr(**options.network.model_dump())
-    export(network, options.out, engine_fields(options), golden(network, noise_channels=3), card(options))
+    export(
+        network,
+        options.out,
+        engine_fields(options),
+        golden(network, noise_channels=3),
+        card(options),
+        graph=False,
+    )
     judge = Judge(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)), Encoder())
     with Runner(options.out, "eager") as runner:
         section = noise(runner, judge, [Still(tmp_path / "photos" / "0.png", "0")])

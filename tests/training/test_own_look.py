@@ -163,6 +163,7 @@ def test_a_style_picture_becomes_an_effect_in_a_folder_that_was_named(
     assert main(["train", "my.png", "--name", "mine", *given]) == 0
     assert "use it: streamfx transcode in.mp4 out.mp4 --effect looks/mine\n" in capsys.readouterr().out
     engine = read_engine(tmp_path / "looks" / "mine")
+    assert "openvino.zip" in engine.spec.files
     assert engine.spec.version == "1.0.0"
     assert "in the manner of my." in (engine.folder / "card.md").read_text()
     log = (tmp_path / "looks" / "mine.training" / "log.jsonl").read_text().splitlines()

@@ -51,7 +51,9 @@ def make_restore(folder: Path) -> Path:
         "target_domain": "photo",
         "licence": "Apache-2.0",
     }
-    return export(network, folder / "mend", fields, golden(network, factor=1.0), "# mend\n").folder
+    return export(
+        network, folder / "mend", fields, golden(network, factor=1.0), "# mend\n", graph=False
+    ).folder
 
 
 def noisy(picture: Picture, deviation: float = 20) -> Picture:

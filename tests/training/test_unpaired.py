@@ -59,6 +59,7 @@ def test_the_command_writes_one_engine_per_direction(tmp_path: Path) -> None:
     config.write_text(json.dumps(toy_values(tmp_path)))
     assert main(["unpaired", "--config", str(config)]) == 0
     forth, back = read_engine(tmp_path / "forth").spec, read_engine(tmp_path / "back").spec
+    assert all("openvino.zip" in spec.files for spec in (forth, back))
     assert (forth.source_domain, forth.target_domain) == ("smooth", "striped")
     assert (back.source_domain, back.target_domain) == ("striped", "smooth")
     terms = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]

@@ -30,8 +30,8 @@ from streamfx.media.frame import Frame
 from streamfx.pipeline.fan_out import OutputBranch
 from streamfx.pipeline.stats import Snapshot, Times
 from streamfx.web.sink import PageSink
-from tests.desks import Bench, bench
 from tests.fakes import FakeSink
+from tests.run_controls import Bench, bench
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.usefixtures("place_of_its_own")
@@ -39,14 +39,14 @@ pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
 @dataclass
 class Page:
-    """A page, the desk behind it, and what drives both by hand."""
+    """A page, the controls behind it, and what drives both by hand."""
 
     table: Bench
     sink: PageSink
 
     def step(self) -> Frame:
         """Let one frame through, and return it as it went out."""
-        done = self.table.desk.process(self.table.frame())
+        done = self.table.controls.process(self.table.frame())
         self.sink.write(done)
         return done
 
@@ -62,7 +62,7 @@ def page(*effects: str, **settings: object) -> Iterator[Page]:
             )
 
         config = WebConfig.model_validate({"token": False} | settings)
-        sink = PageSink("web:0", "bars", table.source.format, table.desk, config, open_file)
+        sink = PageSink("web:0", "bars", table.source.format, table.controls, config, open_file)
         try:
             yield Page(table, sink)
         finally:
@@ -126,9 +126,9 @@ def go(script: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
-def written(lane: OutputBranch, count: int) -> bool:
+def written(branch: OutputBranch, count: int) -> bool:
     """Return whether so many frames are in a recording."""
-    return lane.written == count
+    return branch.written == count
 
 
 def counted(shown: Page, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -167,7 +167,7 @@ def test_before_and_after_in_a_message_are_the_same_frame() -> None:
 def test_pictures_are_no_wider_than_asked_for_and_colours_are_right() -> None:
     async def visit(shown: Page) -> None:
         async with visiting(shown) as visitor:
-            shown.table.desk.set_bypass(True)
+            shown.table.controls.set_bypass(True)
             shown.step()
             _, after, before = await visitor.picture()
             assert before == b"", "nothing changed it"
@@ -260,7 +260,7 @@ def test_what_one_viewer_changes_acts_between_two_frames_and_all_viewers_are_tol
             await one.told("state", lambda told: bool(told["bypass"]))
             await one.send(type="effect", effect=0, name="other")
             await other.told("state", lambda told: told["effects"][0]["name"] == "other")
-            assert [each.what for each in shown.table.desk.changes] == [
+            assert [each.what for each in shown.table.controls.changes] == [
                 "tiny: strength 0",
                 "bypass on",
                 "effect tiny → other",
@@ -294,7 +294,7 @@ def test_what_a_page_may_not_ask_is_told_to_that_viewer_and_changes_nothing(aske
         async with visiting(shown) as visitor:
             await visitor.socket.send_str(asked)
             assert text in (await visitor.told("problem"))["text"]
-        assert shown.table.desk.changes == []
+        assert shown.table.controls.changes == []
 
     with page("tiny") as shown:
         go(visit(shown))
@@ -318,7 +318,7 @@ def test_a_message_that_is_too_long_ends_that_viewer_only() -> None:
 def test_figures_come_while_somebody_looks() -> None:
     async def visit(shown: Page) -> None:
         async with visiting(shown) as visitor:
-            shown.table.desk.look(snapshot_of_a_run())
+            shown.table.controls.look(snapshot_of_a_run())
             told = await visitor.told("figures")
             assert told["frames_in"] == 12
             assert told["stale_seconds"] is None, "no frame has come yet"
@@ -369,11 +369,11 @@ def test_a_recording_is_started_and_stopped_by_hand_and_plays(tmp_path: Path) ->
                 shown.step()
             await one.send(type="record", on=True)
             state = await other.told("state", lambda told: bool(told["recording"]["on"]))
-            lane = shown.sink._recorder._lane
-            assert lane is not None
+            branch = shown.sink._recorder._branch
+            assert branch is not None
             for count in range(1, 6):
                 shown.step()
-                await asyncio.to_thread(wait_until, partial(written, lane, count))
+                await asyncio.to_thread(wait_until, partial(written, branch, count))
             await one.told("state", lambda told: bool(told["recording"]["on"]))
             await other.send(type="record", on=False)
             await one.told("state", lambda told: not told["recording"]["on"])
@@ -386,7 +386,7 @@ def test_a_recording_is_started_and_stopped_by_hand_and_plays(tmp_path: Path) ->
         go(visit(shown))
     assert len(list(tmp_path.glob("streamfx_*.mkv"))) == 1
     assert any("recorded 5 frames to " in note for note in shown.sink.notes)
-    assert [each.what.split()[-1] for each in shown.table.desk.changes] == ["started", "stopped"]
+    assert [each.what.split()[-1] for each in shown.table.controls.changes] == ["started", "stopped"]
 
 
 def test_a_recording_that_goes_on_at_the_end_is_completed(tmp_path: Path) -> None:
@@ -412,10 +412,10 @@ def test_a_recording_that_breaks_is_told_and_another_can_be_started(
         async with visiting(shown) as visitor:
             await visitor.send(type="record", on=True)
             await visitor.told("state", lambda told: bool(told["recording"]["on"]))
-            lane = shown.sink._recorder._lane
-            assert lane is not None
-            lane.sink.abort()
-            monkeypatch.setattr(lane, "sink", FakeSink(fail_at=0))
+            branch = shown.sink._recorder._branch
+            assert branch is not None
+            branch.sink.abort()
+            monkeypatch.setattr(branch, "sink", FakeSink(fail_at=0))
             shown.step()
             told = await visitor.told("state", lambda told: not told["recording"]["on"])
             assert told["recording"]["problem"] == "fake-out: no space left on device"
@@ -460,9 +460,9 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
             async with visiting(shown) as visitor:
                 shown.step()
                 await visitor.picture()
-                assert shown.table.desk._watchers == 1
+                assert shown.table.controls._watchers == 1
             await asyncio.to_thread(wait_until, lambda: len(shown.sink._viewers) == 0)
-        await asyncio.to_thread(wait_until, lambda: shown.table.desk._watchers == 0)
+        await asyncio.to_thread(wait_until, lambda: shown.table.controls._watchers == 0)
         assert await running(shown) == of_the_server
         assert shown.sink._telling is None
 

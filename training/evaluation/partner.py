@@ -111,5 +111,5 @@ def untrained(engine: Engine, folder: Path, seed: int = 7) -> Path:
     torch.manual_seed(seed)
     network = FAMILIES[engine.spec.family](**engine.spec.options)
     fields = engine.spec.model_dump() | {"name": folder.name}
-    export(network, folder, fields, golden(network), "# An engine before its training\n")
+    export(network, folder, fields, golden(network), "# An engine before its training\n", graph=False)
     return folder

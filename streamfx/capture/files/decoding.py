@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
@@ -22,6 +23,11 @@ from streamfx.media.tracks import Extras
 
 if TYPE_CHECKING:
     from av.packet import Packet
+
+
+_MOST_HELD = (
+    3000  # packets after a key frame; where there are more, the film has too few key frames to wait for
+)
 
 
 class Decoding:
@@ -100,14 +106,44 @@ class Decoding:
             self.video_packets += 1
         return True
 
+    def pass_over(self, seconds: Fraction) -> bool:
+        """Pass on to the last key frame at or before a time, and decode nothing of what is before it.
+
+        Where key frames are minutes apart, decoding begins with an earlier one.
+
+        Args:
+            seconds: time on the file's clock.
+
+        Returns:
+            Whether pictures were passed over; if not, decoding goes on where it is.
+        """
+        waiting: list[Packet[Stream]] = []
+        passed = False
+        while (packet := self._next_packet()) is not None:
+            if packet.stream_index != self._video.index:
+                self._pass_on(packet)
+                continue
+            if not packet.size:
+                continue
+            self._clock.correct(packet)
+            shown = packet.dts if packet.pts is None else packet.pts
+            if packet.is_keyframe and shown is not None and shown * packet.time_base <= seconds:
+                waiting, passed = [], True
+            waiting.append(packet)
+            # Those behind it are decoded later, and a key frame is shown no earlier than it is decoded.
+            if packet.dts is not None and packet.dts * packet.time_base > seconds:
+                break
+            if len(waiting) > _MOST_HELD:
+                break
+        if passed:
+            self._empty()
+        self._ready.extend(waiting)
+        return passed
+
     def begin_again(self, container: InputContainer) -> None:
         """Go on where the container was moved to, as if nothing had been read."""
-        self._pictures.clear()
-        self._ready.clear()
-        self._cut, self._ended, self.broke_off = None, False, None
-        self._decoder.flush_buffers()
-        for _ in self._prepared.rest() if self._prepared is not None else ():
-            pass
+        self._empty()
+        self._ended, self.broke_off = False, None
         self._packets = container.demux()
 
     def close(self) -> None:
@@ -116,6 +152,15 @@ class Decoding:
         self._ready.clear()
         self._cut, self._ended = None, True
         self._packets = iter(())
+
+    def _empty(self) -> None:
+        """Let go of everything that was read and has not come out."""
+        self._pictures.clear()
+        self._ready.clear()
+        self._cut = None
+        self._decoder.flush_buffers()
+        for _ in self._prepared.rest() if self._prepared is not None else ():
+            pass
 
     def _next_packet(self) -> Packet[Stream] | None:
         """Return the next packet, or None at the end of the data."""

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -27,13 +28,15 @@ from streamfx.capture.files.decoding import Decoding
 from streamfx.capture.files.description import describe
 from streamfx.capture.files.preparation import Preparation, Prepared
 from streamfx.capture.files.shortfall import FREE_CLOCKS, all_came, shortfall_of
+from streamfx.capture.files.timed import TimedPictures
 from streamfx.capture.planar import Planarizer, assumptions, layout_of, samples_of
 from streamfx.capture.side_data import display_matrix, not_passed_on
-from streamfx.capture.timestamps import FrameClock, PacketClock
+from streamfx.capture.timestamps import PacketClock
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.media.addresses import without_credentials
 from streamfx.media.frame import NO_PLANES, Frame, OnDevice, Plane, Planes
 from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.part import Part
 from streamfx.media.tracks import Extras
 
 log = logging.getLogger(__name__)
@@ -78,8 +81,7 @@ class FileSource:
         self.damaged = 0
         self._lock = threading.Lock()
         self._closing = False
-        self._pictures: deque[VideoFrame] = deque()
-        self._ended = self._summed_up = False
+        self._summed_up = False
         self._index = 0
         self._early_failures: deque[DecodeError] = deque()  # met while opening; reported by the first reads
         self._container: InputContainer | None
@@ -104,10 +106,13 @@ class FileSource:
                 prepared=self._prepared if pictures is None else None,
                 decoder=self._own_decoder(),
             )
+            self._timed = TimedPictures(self._decoding, self._video, text)
             first = self._first_picture()
             if pictures is not None and (problem := pictures.problem(first) or self._needs_filters(first)):
                 raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
             self._describe(self._container, extras, first)
+            if self._preparation.part is not None:
+                self._begin_part(self._container, self._preparation.part)
         except BaseException:
             self._closing = True
             self._close_files()
@@ -127,19 +132,19 @@ class FileSource:
                 self.extras.start()
             if self._early_failures:
                 raise self._early_failures.popleft()
-            picture = self._next_picture()
-            if picture is None:
+            timed = self._timed.next()
+            if timed is None:
                 self._refuse_broken_end()
                 self._note_what_was_found()
                 return None
-            frame = self._frame(picture)
+            frame = self._frame(*timed)
             self._index += 1
             return frame
 
     @property
     def can_seek(self) -> bool:
         """Whether pictures can be found again by their times: the file states all, on one clock."""
-        return self._file is None and self._container_name not in FREE_CLOCKS and self._times.stated
+        return self._file is None and self._container_name not in FREE_CLOCKS and self._timed.clock.stated
 
     def seek(self, seconds: Fraction) -> None:
         """Move to a picture at or before a time with which decoding can begin, or as near as the file allows.
@@ -148,13 +153,10 @@ class FileSource:
         """
         with self._lock:
             assert self._container is not None
-            self._pictures.clear()
             self._early_failures.clear()
-            self._ended = self._summed_up = False
-            ticks = max(round(seconds / self.format.time_base) + self._shift, 0)
-            self._container.seek(ticks, stream=self._video)
-            self._decoding.begin_again(self._container)
-            self._index, self._times = 0, FrameClock(self.format)
+            self._summed_up = False
+            self._timed.seek(self._container, seconds)
+            self._index = 0
 
     def number_from(self, index: int) -> None:
         """Give the next picture this number."""
@@ -169,7 +171,7 @@ class FileSource:
         with self._lock:
             if self.extras is not None:
                 self.extras.start()
-            if self._decoding.skip():
+            if self._timed.skip():
                 return self._decoding.reached_seconds
             self._note_what_was_found()
             return None
@@ -190,13 +192,13 @@ class FileSource:
         ``read``."""
         for _ in range(_UNDECODABLE_AT_OPEN):
             try:
-                picture = self._next_picture()
+                picture = self._timed.take()
             except DecodeError as error:
                 self._early_failures.append(error)
                 continue
             if picture is None:
                 break
-            self._pictures.appendleft(picture)
+            self._timed.put_back(picture)
             return picture
         failure = self._early_failures[-1] if self._early_failures else None
         why = f": {failure}" if failure else ""
@@ -231,9 +233,21 @@ class FileSource:
         self.format = describe(container, self._video, first, self._planarizer, self._prepared, alpha=alpha)
         extras.display_matrix = None if self._prepared.turned else display_matrix(first)
         extras.shift_seconds = self._clock.start_shift_seconds(container)
-        self._shift = round(extras.shift_seconds / self.format.time_base)
-        self._times = FrameClock(self.format)
+        self._promised = self.format
+        self._timed.start(self.format, extras)
         self._note_what_differs(first)
+
+    def _begin_part(self, container: InputContainer, part: Part) -> None:
+        """Move to the part that is wanted; the format says from here on how long that is."""
+        self._timed.begin(container, part, can_seek=self.can_seek)
+        self._early_failures.clear()  # none of the part's
+        film_seconds = self.format.duration_seconds
+        end_seconds = None if part.end_seconds is None else float(part.end_seconds)
+        promised_seconds = None if film_seconds is None else min(film_seconds, end_seconds or film_seconds)
+        length_seconds = None if promised_seconds is None else promised_seconds - float(part.start_seconds)
+        self._promised = replace(self.format, frame_count=None, duration_seconds=promised_seconds)
+        self.format = replace(self._promised, duration_seconds=length_seconds)
+        self.notes.append(f"a part of the film is taken: {part}")
 
     def _note_what_differs(self, first: VideoFrame) -> None:
         layout = self._planarizer.layout
@@ -255,17 +269,7 @@ class FileSource:
 
     # -- reading --
 
-    def _next_picture(self) -> VideoFrame | None:
-        # One picture more than needed: its time shows whether this one's can be right.
-        while len(self._pictures) < 2 and not self._ended:
-            picture = self._decoding.next()
-            if picture is None:
-                self._ended = True
-            else:
-                self._pictures.append(picture)
-        return self._pictures.popleft() if self._pictures else None
-
-    def _frame(self, picture: VideoFrame) -> Frame:
+    def _frame(self, picture: VideoFrame, pts: int, duration: int | None) -> Frame:
         if picture.is_corrupt:
             self.damaged += 1
         if not self._planarizer.fits(picture):
@@ -273,8 +277,6 @@ class FileSource:
                 f"picture {self._index} is {picture.width}x{picture.height} {picture.format.name}, not "
                 f"{self.format.size[1]}x{self.format.size[0]}; such pictures are scaled to the first's size"
             )
-        next_pts = self._pictures[0].pts if self._pictures else None
-        pts, duration = self._times.time_of(picture, next_pts, self._shift)
         try:
             held = self._held(picture)
             planes, alpha = (NO_PLANES, None) if held else self._planes(picture)
@@ -309,9 +311,9 @@ class FileSource:
             return
         self._summed_up = True
         self._note_deinterlacing()
-        self.shortfall, early = shortfall_of(self.format, self._decoding, self._container_name)
+        self.shortfall, early = shortfall_of(self._promised, self._decoding, self._container_name)
         self.notes.extend([early] if early else [])
-        self.notes.extend(self._times.notes())
+        self.notes.extend(self._timed.clock.notes())
         if self.damaged:
             self.notes.append(
                 Converted(f"{self.damaged} pictures are damaged in the source and were patched up")
@@ -329,7 +331,7 @@ class FileSource:
     def _refuse_broken_end(self) -> None:
         """Raise, once, when reading failed before everything was there."""
         reason, self._decoding.broke_off = self._decoding.broke_off, None
-        if reason is not None and not all_came(self.format, self._decoding):
+        if reason is not None and not all_came(self._promised, self._decoding):
             raise DecodeError(f"{self.name}: {reason}; what follows is missing")
 
     def _release(self) -> None:
@@ -337,7 +339,6 @@ class FileSource:
         self._close_files()
 
     def _close_files(self) -> None:
-        self._pictures.clear()
         if self._container is not None:
             self._container.close()
             self._container = None

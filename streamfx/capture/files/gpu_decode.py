@@ -30,14 +30,14 @@ _CPU_ADVANTAGE = 1.5  # the GPU's decoder leaves the processor to the encoder, a
 
 
 class DevicePictures:
-    """Takes decoded pictures over into a ring, so that the decoder has its own back at once.
+    """Takes decoded pictures over into a pool, so that the decoder has its own back at once.
 
     Args:
-        residence: destination; on the CPU FFmpeg's decoders for it decode, and the rest is the same.
+        device_context: destination; on the CPU FFmpeg's decoders for it decode, and the rest is the same.
     """
 
-    def __init__(self, residence: DeviceContext) -> None:
-        self._residence, self._hardware = residence, residence.device.type == "cuda"
+    def __init__(self, device_context: DeviceContext) -> None:
+        self._device_context, self._hardware = device_context, device_context.device.type == "cuda"
 
     def hwaccel(self) -> HWAccel | None:
         """Return what to open a container with."""
@@ -56,8 +56,8 @@ class DevicePictures:
 
     def hold(self, picture: VideoFrame) -> OnDevice:
         """Return the picture's pixels in memory of our own; the picture may be let go."""
-        ready = decoder_mark(self._residence.device)
-        return self._residence.taken_over(surface_of(picture), ready)
+        ready = decoder_mark(self._device_context.device)
+        return self._device_context.taken_over(surface_of(picture), ready)
 
 
 def cuda_decoder() -> HWAccel:
@@ -78,7 +78,7 @@ def surface_of(picture: VideoFrame) -> Surface:
     """Return a decoded picture as a surface over the decoder's memory, which it keeps alive: read only.
 
     PyAV neither waits for the decoder nor takes a stream; ``torch.from_dlpack(plane)`` would pass one, so it
-    is given the capsule. See `lanes.decoder_mark`.
+    is given the capsule. See `streams.decoder_mark`.
     """
     form = picture.sw_format or picture.format
     planes = tuple(from_dlpack(plane.__dlpack__())[None] for plane in picture.planes)

@@ -13,6 +13,7 @@ from av.filter import Graph
 
 from streamfx.capture.files.orientation import Filters, turn_of_degrees, turn_of_matrix
 from streamfx.capture.side_data import display_matrix
+from streamfx.media.part import Part
 
 _DEINTERLACER = "bwdif"
 _ANY = Fraction(1, 25)
@@ -28,12 +29,14 @@ class Preparation:
         upright: turn the pixels as a player would turn the picture.
         alpha: keep alpha; else it is left out.
         alone: pictures of a folder are so many pictures, each of its own size, and no film.
+        part: the part of the film that is wanted; None: all of it.
     """
 
     deinterlace: str = "auto"
     upright: bool = False
     alpha: bool = False
     alone: bool = False
+    part: Part | None = None
 
 
 class Prepared:

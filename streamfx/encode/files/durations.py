@@ -1,4 +1,4 @@
-"""When each coded picture is decoded, and how long it is shown: up to the next one, whatever the source says."""
+"""When a coded picture is decoded, and how long it is shown: up to the next one, whatever the source says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 LEAST_PICTURES = 3
-"""x265 takes the delay of its decoding times from the third picture; with fewer it states memory it never set."""
+"""x265 takes the delay of decoding times from the third picture; with fewer it states memory it never set."""
 
 
 def state_decoding_times(packets: Sequence[Packet[VideoStream]]) -> None:

@@ -33,14 +33,14 @@ class Step:
 
     Args:
         network: the engine.
-        residence: place where frames live.
+        device_context: place where frames live.
     """
 
-    def __init__(self, network: Network, residence: DeviceContext) -> None:
-        self.network, self._residence = network, residence
+    def __init__(self, network: Network, device_context: DeviceContext) -> None:
+        self.network, self._device_context = network, device_context
         self._recordings: OrderedDict[Kind, Recording] = OrderedDict()
         self._turn, self._recording_turn = threading.Lock(), threading.Lock()
-        self._record_lane, self._meter = Stream(residence.device, "record"), Meter()
+        self._record_stream, self._meter = Stream(device_context.device, "record"), Meter()
         self._purpose = f"done by {network.name}"
 
     def __call__(
@@ -60,17 +60,17 @@ class Step:
             noise: noise for engines that take some.
             measure: is told how long the device took, when a later frame comes and it is known.
         """
-        frame = self._residence.up(frame)
-        held, lane = held_of(frame), self._residence.work
+        frame = self._device_context.up(frame)
+        held, stream = held_of(frame), self._device_context.work
         kind = self._kind(Layout.of(held.surface), frame.colour, factor)
         recording = self._recordings.get(kind) or self.record(kind)
-        place = self._residence.place(self._purpose, kind.form)
+        place = self._device_context.place(self._purpose, kind.form)
         doing = f"engine {self.network.name}, frame {frame.index}:"
         try:
-            with self._turn, lane.work(held.ready, *place.slot.uses):
-                begun = lane.moment()
+            with self._turn, stream.work(held.ready, *place.slot.uses):
+                begun = stream.moment()
                 flag = recording.run(held.lease.slot, place.slot, strength, noise)
-                ended, mark = lane.moment(), lane.mark()
+                ended, mark = stream.moment(), stream.mark()
                 if measure is not None:
                     self._meter.took(begun, ended, partial(measure, ON_DEVICE))
                 forgotten = not self._needed(kind, recording)
@@ -89,8 +89,8 @@ class Step:
             DeviceMemoryError: see `record`.
         """
         planar = Layout(video.size, video.subsampling, video.depth)
-        form = planar.semi_planar if self._residence.interleaved else planar
-        self._residence.place(self._purpose, form)  # its ring is made now, as long as it is, and let go
+        form = planar.semi_planar if self._device_context.interleaved else planar
+        self._device_context.place(self._purpose, form)  # its pool is made now, as long as it is, and let go
         kind = self._kind(form, video.colour, factor)
         if kind not in self._recordings:
             self.record(kind)
@@ -99,13 +99,13 @@ class Step:
         """Return the recording for a kind of picture, made if there is none.
 
         Raises:
-            DeviceMemoryError: there is no memory for it, even with smaller rings.
+            DeviceMemoryError: there is no memory for it, even with smaller pools.
         """
         with self._recording_turn:
             if (found := self._recordings.get(kind)) is not None:
                 return found
             self._forget(kind)
-            made = with_less(lambda: self._recorded(kind), self._residence.shrink, self._asked(kind))
+            made = with_less(lambda: self._recorded(kind), self._device_context.shrink, self._asked(kind))
             with self._turn:
                 self._recordings[kind] = made
             return made
@@ -113,14 +113,14 @@ class Step:
     def close(self) -> None:
         """Give the recordings back. May be called twice."""
         with self._recording_turn, self._turn:
-            self._residence.work.mark().wait()
+            self._device_context.work.mark().wait()
             self._recordings.clear()
 
     def _kind(self, form: Layout, colour: Colour, factor: float) -> Kind:
         return Kind(form, colour.assumed(form.size[0]), factor, self.network.engine.version)
 
     def _recorded(self, kind: Kind) -> Recording:
-        return Recording(self.network, kind, self._record_lane)
+        return Recording(self.network, kind, self._record_stream)
 
     def _asked(self, kind: Kind) -> str:
         height, width = kind.form.size
@@ -140,13 +140,13 @@ class Step:
             others = [each for each in self._recordings if each.version == kind.version]
             old = outdated + others[: max(0, len(others) - MOST_RECORDINGS + 1)]
             dropped = [self._recordings.pop(each) for each in old]
-            mark = self._residence.work.mark()
+            mark = self._device_context.work.mark()
         if dropped:
             mark.wait()  # they may be at work still; who takes one from here on waits himself
 
 
 def with_less(make: Callable[[], Made], shrink: Callable[[], int], asked: str) -> Made:
-    """Return what ``make`` makes; where memory does not suffice, after shrinking the rings.
+    """Return what ``make`` makes; where memory does not suffice, after shrinking the pools.
 
     Raises:
         DeviceMemoryError: it does not suffice even then.

@@ -22,20 +22,20 @@ class DeviceCall:
 
     Args:
         engine: the network.
-        lane: lane to work in.
+        stream: stream to work in.
         reduced: (N, h, w) of the host: what the network sees; this and the others as for `CompiledEngine`.
         to_rgb: (3, 4) float32.
         from_rgb: (3, 4) float32.
         factor: ratio of the full size to the reduced one, 1 or more.
 
     Attributes:
-        heads: (1, C, H, W) on the device: what the latest call gave, once the lane is there.
+        heads: (1, C, H, W) on the device: what the latest call gave, once the stream is there.
     """
 
     def __init__(
         self,
         engine: DeviceEngine,
-        lane: Stream,
+        stream: Stream,
         reduced: Array,
         to_rgb: Array,
         from_rgb: Array,
@@ -46,16 +46,16 @@ class DeviceCall:
         seen = torch.from_numpy(np.ascontiguousarray(reduced))[None].to(engine.device, engine.dtype)
         shape = engine.heads_shape(tuple(seen.shape))
         self.heads: Tensor = torch.empty(shape, dtype=engine.dtype, device=engine.device)
-        self._lane = lane
+        self._stream = stream
 
         def work() -> None:
             engine.run(seen, to_rgb, from_rgb, factor, self.heads)
 
         self._again: Callable[[], object] = (
-            work if lane.stream is None else recorded(work, lane.stream).replay
+            work if stream.stream is None else recorded(work, stream.stream).replay
         )
 
     def __call__(self) -> None:
-        """Enqueue the call in the lane."""
-        with self._lane.work():
+        """Enqueue the call in the stream."""
+        with self._stream.work():
             self._again()

@@ -25,13 +25,13 @@ class DevicePlacement:
     """A device on which the frames of a run stay between effects.
 
     Attributes:
-        residence: lanes and rings there.
+        device_context: streams and pools there.
         video: format of the frames that come in.
         stays: whether the output takes frames on the device, too.
         insisted: whether the device was asked for, so that what does not work there deserves a warning.
     """
 
-    residence: DeviceContext
+    device_context: DeviceContext
     video: VideoFormat
     stays: bool = False
     insisted: bool = False
@@ -43,7 +43,7 @@ class DevicePlacement:
             level = logging.WARNING if self.insisted else logging.INFO
             log.log(level, "effect %s: frames go through main memory: %s", engine.name, reason)
             return None
-        log.info("effect %s: frames stay on %s", engine.name, self.residence.device)
+        log.info("effect %s: frames stay on %s", engine.name, self.device_context.device)
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
         spec = engine.spec
         network = Network(
@@ -54,7 +54,7 @@ class DevicePlacement:
             fine_luma=spec.fine_luma,
             placed=None if spec.fuses else engine,
         )
-        return Step(network, self.residence)
+        return Step(network, self.device_context)
 
     def leave(self, frame: Frame) -> Frame:
         """Return the frame, finished, with its pixels where the output wants them; waits for them.
@@ -63,10 +63,10 @@ class DevicePlacement:
             FrameError: an engine gave something that is not finite for it.
         """
         if not self.stays:
-            return self.residence.down(frame)
-        frame = self.residence.up(frame)
+            return self.device_context.down(frame)
+        frame = self.device_context.up(frame)
         held = held_of(frame)
-        held = self.residence.as_form(held, Layout.of(held.surface).semi_planar, "to encode")
+        held = self.device_context.as_form(held, Layout.of(held.surface).semi_planar, "to encode")
         held.wait()
         return frame.with_held(held)
 
@@ -74,7 +74,7 @@ class DevicePlacement:
         """Return why an engine cannot work on frames where they are; None where it can."""
         if spec.enlarges:
             return "it makes frames larger, and only those that keep their size can stay"
-        if self.residence.device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        if self.device_context.device.type == "cuda" and importlib.util.find_spec("triton") is None:
             return "Triton, which comes with the CUDA build of torch, is not installed"
         if compiled.precision is Precision.F16 and self.video.depth > _HALF_DEPTH:
             return f"{compiled.precision} does not hold codes of {self.video.depth} bits"

@@ -31,19 +31,19 @@ class Recording:
     Args:
         network: the engine.
         kind: kind of picture.
-        lane: lane to record in, while frames are done in another one.
+        stream: stream to record in, while frames are done in another one.
     """
 
-    def __init__(self, network: Network, kind: Kind, lane: Stream) -> None:
+    def __init__(self, network: Network, kind: Kind, stream: Stream) -> None:
         self._network, self._kind = network, kind
         self._to_rgb, self._from_rgb = both_ways(kind.colour, kind.form.depth)
         self._strength_set = 1.0
         self._graph: torch.cuda.CUDAGraph | None = None
-        with lane.work():
-            self._allocate(lane.device)
-            if lane.stream is not None:
-                self._record(lane.device, lane.stream)
-        lane.mark().wait()
+        with stream.work():
+            self._allocate(stream.device)
+            if stream.stream is not None:
+                self._record(stream.device, stream.stream)
+        stream.mark().wait()
 
     def run(self, source: Slot, target: Slot, strength: float, noise: Noise | None = None) -> Tensor:
         """Enqueue one picture on torch's current stream; return the flag of its `NonFiniteFlag`."""

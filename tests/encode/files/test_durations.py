@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -26,11 +27,9 @@ from streamfx.encode.opening import open_sink
 def test_decoding_is_as_late_as_the_order_of_the_pictures_allows(
     shown: list[int], decoded: list[int]
 ) -> None:
-    packets = []
-    for pts in shown:
-        packet: av.Packet = av.Packet(1)
+    packets: list[av.Packet[Any]] = [av.Packet(1) for _ in shown]
+    for packet, pts in zip(packets, shown, strict=True):
         packet.pts, packet.dts = pts, 1 << 56
-        packets.append(packet)
     state_decoding_times(packets)
     assert [packet.dts for packet in packets] == decoded
     assert all(at <= pts for at, pts in zip(decoded, shown, strict=True))
@@ -50,5 +49,7 @@ def test_hevc_films_shorter_than_the_delay_of_the_encoder_begin_at_zero(
         with av.open(path) as film:
             packets = [packet for packet in film.demux(video=0) if packet.size]
         base = packets[0].time_base
-        assert [(packet.pts or 0) * base for packet in packets] == [Fraction(at, 25) for at in range(pictures)]
+        assert [(packet.pts or 0) * base for packet in packets] == [
+            Fraction(at, 25) for at in range(pictures)
+        ]
         assert [packet.dts for packet in packets] == [packet.pts for packet in packets]

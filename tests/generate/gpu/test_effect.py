@@ -38,7 +38,7 @@ from tests.gpu.test_pool import ScarceMemory
 from tests.scenes import FORMAT, scene_frame
 
 SIZE = (83, 149)
-ROOM = Room(ring_bytes=1 << 20, least=3)
+ROOM = Room(pool_bytes=1 << 20, least=3)
 
 
 def video(depth: int = 8, subsampling: Subsampling = Subsampling.YUV420) -> VideoFormat:
@@ -53,7 +53,7 @@ def noise(form: VideoFormat, index: int = 0) -> Frame:
     return form.frame(planes, index=index, pts=index)
 
 
-def residence(**named: object) -> DeviceContext:
+def device_context(**named: object) -> DeviceContext:
     return DeviceContext(torch.device("cpu"), ROOM, **named)  # type: ignore[arg-type]
 
 
@@ -78,7 +78,7 @@ def pair(
     engine: str, tmp_path: Path, form: VideoFormat, *, stays: bool = False
 ) -> tuple[Effect, Effect, DevicePlacement]:
     """Return the same effect in main memory and on a device, and what keeps frames there."""
-    home = DevicePlacement(residence(), form, stays)
+    home = DevicePlacement(device_context(), form, stays)
     asked = f"{engine}:factor=2,strength=0.8"
     return open_effect(asked, settings(tmp_path, None)), open_effect(asked, settings(tmp_path, home)), home
 
@@ -100,10 +100,10 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
     form = video(depth)
     ordinary, resident, home = pair(request.getfixturevalue(kind), tmp_path, form)
     frame = noise(form)
-    there = home.residence.up(frame)
+    there = home.device_context.up(frame)
     if semi_planar:  # NV12 and P010
         there = there.with_held(
-            home.residence.as_form(held_of(there), Layout.of_frame(frame).semi_planar, "as")
+            home.device_context.as_form(held_of(there), Layout.of_frame(frame).semi_planar, "as")
         )
     done = resident.process(there)
     assert done.held is not None
@@ -115,7 +115,7 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
 
 @pytest.mark.parametrize("depth", [8, 10])
 def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(depth: int) -> None:
-    frame, there = noise(video(depth)), residence()
+    frame, there = noise(video(depth)), device_context()
     planar = held_of(there.as_decoded(frame))
     assert Layout.of(planar.surface) == Layout.of_frame(frame)
     there.interleaved = True
@@ -131,13 +131,13 @@ def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(de
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("semi_planar", [False, True])
 def test_cuts_are_seen_in_frames_that_are_on_a_device(depth: int, semi_planar: bool) -> None:
-    frame, home = noise(video(depth)), residence()
+    frame, home = noise(video(depth)), device_context()
     home.interleaved = semi_planar  # NV12 and P010
     assert (thumbnail(home.as_decoded(frame)) == thumbnail(frame)).all()
 
 
 def test_frames_on_a_device_are_numbered_by_shot() -> None:
-    home = residence()
+    home = device_context()
     scenes = [replace(scene_frame(index // 5, index), index=index) for index in range(10)]
     there = FakeSource(10, picture=lambda index: home.as_decoded(scenes[index]), format=FORMAT)
     shots = ShotSource(there)
@@ -154,7 +154,7 @@ def test_other_subsamplings_are_done_as_well(engine: str, tmp_path: Path, subsam
 
 def test_a_chain_stays_on_the_device_between_its_effects(engine: str, tmp_path: Path) -> None:
     form = video()
-    home = DevicePlacement(residence(), form)
+    home = DevicePlacement(device_context(), form)
     texts = [f"{engine}:factor=2", f"{engine}:factor=4,strength=0.5"]
     chain, ordinary = (open_chain(texts, settings(tmp_path, each)) for each in (home, None))
     chain.warm_up(form)
@@ -270,7 +270,7 @@ def test_a_recording_lives_until_its_work_is_done_though_it_is_forgotten_meanwhi
     form = video()
     _, resident, home = pair(engine, tmp_path, form)
     resident.warm_up(form)
-    step, there, given = resident.on_device, home.residence, list[Pending]()
+    step, there, given = resident.on_device, home.device_context, list[Pending]()
     assert isinstance(step, Step)
     (kind,) = step._recordings
     ended: list[bool] = []
@@ -317,7 +317,7 @@ def test_slots_are_given_back_when_frames_are_gone(engine: str, tmp_path: Path) 
     for frame in kept:
         home.leave(frame)
     del kept, frame
-    assert all(ring.free == ring.slots for ring in home.residence._rings.values())
+    assert all(pool.free == pool.slots for pool in home.device_context._pools.values())
 
 
 def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
@@ -340,25 +340,25 @@ def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
     done = held_of(resident.process(noise(form, 8)))
     done.doubts[0].flag.fill_(1)  # as a GPU leaves it
     with pytest.raises(FrameError, match=r"engine 'tiny' \(eager, f32\), frame 8: .* not finite"):
-        home.residence.down(noise(form, 8).with_held(done))
+        home.device_context.down(noise(form, 8).with_held(done))
 
 
 def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = replace(video(), size=(16, 24))
-    home = DevicePlacement(residence(), form, insisted=True)
+    home = DevicePlacement(device_context(), form, insisted=True)
     chain = open_chain(["upscale"], settings(tmp_path, home))
     assert chain.effects[0].parts[0].on_device is None
     assert "effect upscale: frames go through main memory: it makes frames larger" in caplog.text
     frame = noise(form)
-    there = home.residence.up(frame)
+    there = home.device_context.up(frame)
     assert furthest(chain.process(there), chain.process(frame)) == 0
 
 
 def test_a_frame_says_what_does_not_fit_its_pixels_on_a_device() -> None:
     frame = noise(video())
-    held = residence().up(frame).held
+    held = device_context().up(frame).held
     with pytest.raises(FrameError, match="no planes beside them; found 4:2:0 8-bit, 3 planes"):
         replace(frame, held=held)
     with pytest.raises(FrameError, match="frame 0: its pixels must be on a device, and are in main memory"):
@@ -367,7 +367,7 @@ def test_a_frame_says_what_does_not_fit_its_pixels_on_a_device() -> None:
 
 def test_without_device_memory_the_next_larger_factor_is_taken(engine: str, tmp_path: Path) -> None:
     form = video()
-    chain = open_chain([engine], settings(tmp_path, DevicePlacement(residence(), form)))
+    chain = open_chain([engine], settings(tmp_path, DevicePlacement(device_context(), form)))
     effect = chain.effects[0]
     assert isinstance(effect, Effect)
     assert isinstance(effect.on_device, Step)
@@ -390,7 +390,7 @@ def test_without_device_memory_the_next_larger_factor_is_taken(engine: str, tmp_
 
 
 def test_a_device_without_memory_for_one_frame_says_so() -> None:
-    tight = residence(allocate=ScarceMemory(1000))
+    tight = device_context(allocate=ScarceMemory(1000))
     with pytest.raises(DeviceMemoryError, match=r"asked for 3 frames uploaded of 149x83"):
         tight.up(noise(video()))
 

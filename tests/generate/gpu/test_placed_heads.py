@@ -22,7 +22,7 @@ from streamfx.gpu.layout import Layout
 from streamfx.gpu.transfer import held_of
 from streamfx.media.frame import Frame, Subsampling, VideoFormat
 from tests import fake_cuda
-from tests.generate.gpu.test_effect import furthest, noise, residence, settings, video
+from tests.generate.gpu.test_effect import device_context, furthest, noise, settings, video
 from tests.generate.ops.test_gpu_kernels import needs_triton, output_of
 
 SIZE = (43, 59)  # no multiples of any stride
@@ -37,7 +37,7 @@ class Pair:
     """The same effect in main memory and on a device."""
 
     def __init__(self, asked: str, folder: Path, form: VideoFormat) -> None:
-        self.home = DevicePlacement(residence(), form)
+        self.home = DevicePlacement(device_context(), form)
         self.ordinary = open_effect(asked, settings(folder, None))
         self.resident = open_effect(asked, settings(folder, self.home))
         assert isinstance(self.resident.on_device, Step)
@@ -49,10 +49,10 @@ class Pair:
 
     def differ(self, frame: Frame, *, semi_planar: bool = False) -> int:
         """Return by how many codes their results differ at most; the frame is changed by both."""
-        there = self.home.residence.up(frame)
+        there = self.home.device_context.up(frame)
         if semi_planar:
             form = Layout.of_frame(frame).semi_planar
-            there = there.with_held(self.home.residence.as_form(held_of(there), form, "as decoded"))
+            there = there.with_held(self.home.device_context.as_form(held_of(there), form, "as decoded"))
         done = self.resident.process(there)
         assert done.held is not None
         found = self.home.leave(done)

@@ -1,4 +1,4 @@
-"""A desk over real effects and the test picture, for tests of what changes a run while it goes on."""
+"""A controls over real effects and the test picture, for tests of what changes a run while it goes on."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ BARS = "test:bars?size=160x96&fps=30&frames=0"
 
 @dataclass
 class Bench:
-    """A desk, the source of its frames, and a clock that a test sets."""
+    """A controls, the source of its frames, and a clock that a test sets."""
 
-    desk: RunControls
+    controls: RunControls
     source: Source
     seconds: list[float] = field(default_factory=lambda: [0.0])
 
@@ -63,7 +63,7 @@ class Gate:
 
 @contextmanager
 def bench(*effects: str, factor: str = "2", source: str = BARS, backend: str = "auto") -> Iterator[Bench]:
-    """Open effects for the test picture, with a desk over them."""
+    """Open effects for the test picture, with a controls over them."""
     options = {
         "input": source, "outputs": ("null:",), "effects": effects, "factor": factor, "threads": 1,
         "backend": backend,
@@ -72,9 +72,9 @@ def bench(*effects: str, factor: str = "2", source: str = BARS, backend: str = "
     opened = open_source(source)
     with open_effects(config, opened, 1, Stats()) as running:
         seconds = [0.0]
-        desk = RunControls(running, lambda: seconds[0])
+        controls = RunControls(running, lambda: seconds[0])
         try:
-            yield Bench(desk, opened, seconds)
+            yield Bench(controls, opened, seconds)
         finally:
-            desk.close()
+            controls.close()
             opened.close()
