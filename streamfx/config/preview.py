@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from pydantic import BaseModel, Field, PlainValidator, Strict, WithJsonSchema
 
 from streamfx.config.option import Option
-from streamfx.config.values import CLOSED, Backend, Count, Deinterlace, DeviceName, FileName, Texts
+from streamfx.config.values import (
+    CLOSED,
+    Backend,
+    Count,
+    Deinterlace,
+    DeviceName,
+    FileName,
+    Texts,
+    check_moment,
+)
 from streamfx.engine.factors import FACTORS, check_factor
 
 
@@ -16,21 +24,7 @@ def _check_moments(value: object) -> tuple[float, ...]:
     """Return times in seconds, from numbers, texts, or texts of several with commas between."""
     given = value if isinstance(value, tuple | list) else (value,)
     parts = [part for each in given for part in (each.split(",") if isinstance(each, str) else (each,))]
-    return tuple(map(_seconds, parts))
-
-
-def _seconds(value: object) -> float:
-    """Return the seconds that 12.5, "12.5", "1:02.5" or "1:00:02" mean."""
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError
-        parts = [float(part) for part in str(value).split(":")]
-        seconds: float = sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
-        if len(parts) > 3 or not all(0 <= part < math.inf for part in parts):
-            raise ValueError
-    except ValueError as error:
-        raise ValueError("must be times, in seconds (12.5) or as a clock shows them (1:02:12.5)") from error
-    return seconds
+    return tuple(map(check_moment, parts))
 
 
 def _check_factors(value: object) -> tuple[float, ...]:
@@ -66,8 +60,8 @@ class PreviewConfig(BaseModel):
     output: FileName = Field(description="sheet to write: a PNG or a JPEG, by its ending")
     at: Annotated[Moments, Option("look", "TIME", repeats=True)] = Field(
         default=(),
-        description="moment to show, in seconds (12.5) or as a clock shows it (1:02:12.5); several with "
-        "commas between or given again; some spread over the film by default",
+        description="moments to show, in seconds (12.5) or as a clock shows them (1:02:12.5), with commas "
+        "between; some spread over the film by default",
     )
     effects: Annotated[Texts, Option("look", "NAME[:KEY=VALUE,…]", name="effect", repeats=True)] = Field(
         default=(),

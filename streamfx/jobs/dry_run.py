@@ -102,7 +102,7 @@ def dry_run(config: TranscodeConfig) -> Plan:
         kept = _kept(parts)
         said = [*source.notes, *parts.sink.notes]
         frames = _frames_of(config, source.format)
-        measured, seconds_each, size_bytes = _measured(parts, frames)
+        measured, seconds_each, size_bytes = _measured(parts, frames, whole=config.part is None)
         facts = factor_facts(parts)
         return Plan(
             source=f"{source.name}, {_described(source.format, frames)}",
@@ -119,10 +119,10 @@ def dry_run(config: TranscodeConfig) -> Plan:
         )
 
 
-def _measured(parts: Parts, frames: int | None) -> tuple[int, float | None, int | None]:
+def _measured(parts: Parts, frames: int | None, *, whole: bool) -> tuple[int, float | None, int | None]:
     """Do a few frames as the run would; return how many, the seconds for each, and the size of all."""
     inner = getattr(parts.source, "inner", parts.source)
-    source = SampledSource(inner)
+    source = SampledSource(inner, whole=whole)
     sink: NullSink | MeasuringSink = NullSink()
     if isinstance(parts.sink, FileSink):
         plan, packing = parts.sink.recipe

@@ -22,18 +22,20 @@ class SampledSource:
 
     Args:
         inner: film, as it was opened.
+        whole: whether all of it is wanted; of a part, the beginning is given.
 
     Attributes:
         begins: indices of the frames with which stretches begin; grows while reading.
         (the others are those of ``Source``)
     """
 
-    def __init__(self, inner: Source) -> None:
+    def __init__(self, inner: Source, *, whole: bool = True) -> None:
         self.name, self.live, self.notes = inner.name, False, list[str]()
         self.extras: Extras | None = None
         self.shortfall, self.format = 0, inner.format
         self.begins = set[int]()
         self._inner = inner
+        self._places = _places(inner) if whole else []
         self._frames = self._all()
 
     def read(self) -> Frame | None:
@@ -44,7 +46,7 @@ class SampledSource:
         """Do nothing: the film is closed by whoever opened it."""
 
     def _all(self) -> Iterator[Frame]:
-        index, places = 0, _places(self._inner)
+        index, places = 0, self._places
         for place in places or [Fraction(0)]:
             if place and isinstance(self._inner, FileSource):
                 self._inner.seek(place)

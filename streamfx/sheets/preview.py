@@ -84,17 +84,21 @@ def preview(
     """Show on one sheet what effects make of moments of a film, and write it; return what it shows.
 
     Args:
-        input: source: a video file, '-' for standard input, pictures, test:bars.
+        input: source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png),
+            test:bars.
         output: sheet to write: a PNG or a JPEG, by its ending.
-        effects: effects and their controls, as for `streamfx.transcode`; each gets a row for each moment.
-        at: moments, in seconds (12.5) or as a clock shows it ("1:02:12.5"); some spread over the film by
-            default.
-        factors: factors to show; by default those of 1, 2 and 4 that the effect offers.
+        effects: effect and its controls ('streamfx effects' lists them); each of several gets a row.
+        at: moments to show, in seconds (12.5) or as a clock shows them (1:02:12.5), with commas between;
+            some spread over the film by default.
+        factors: factors to show, of 1, 1.5, 2, 3, 4, 6, 8, with commas between; by default those of 1, 2
+            and 4 that the effect offers.
         width: most pixels that the sheet is wide; pictures are never enlarged.
         overwrite: replacement of a file that exists.
-        deinterlace: deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of all).
-        backend: library that runs the network; auto: the fastest here.
-        device: place of the network: auto, cpu, cuda, or cuda:1 for the second GPU.
+        deinterlace: deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of
+            all).
+        backend: library that runs the network ('streamfx devices' lists them); auto: the fastest here.
+        device: place of the network: auto (a GPU where one can be used), cpu, cuda, or cuda:1 for the
+            second GPU.
         threads: number of processor threads to use; all by default.
         progress: told, in this thread, how many pictures of how many are made, and which is next.
 

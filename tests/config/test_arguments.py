@@ -14,14 +14,21 @@ import streamfx
 from streamfx.cli.parser import parse
 from streamfx.config.live import LiveConfig
 from streamfx.config.loading import configured, name_of, options_of, schema
+from streamfx.config.preview import PreviewConfig
 from streamfx.config.serve import ServeConfig
 from streamfx.config.transcode import TranscodeConfig
 
-MODELS: dict[str, type[BaseModel]] = {"transcode": TranscodeConfig, "live": LiveConfig, "serve": ServeConfig}
+MODELS: dict[str, type[BaseModel]] = {
+    "transcode": TranscodeConfig,
+    "live": LiveConfig,
+    "serve": ServeConfig,
+    "preview": PreviewConfig,
+}
 FUNCTIONS: list[tuple[Callable[..., Any], type[BaseModel]]] = [
     (streamfx.transcode, TranscodeConfig),
     (streamfx.live, LiveConfig),
     (streamfx.serve, ServeConfig),
+    (streamfx.preview, PreviewConfig),
 ]
 NO_SETTINGS = {"progress", "announce", "settings"}
 
@@ -70,7 +77,7 @@ def test_python_arguments_are_the_settings(function: Callable[..., Any], model: 
 
 @pytest.mark.parametrize("command", MODELS)
 def test_command_line_options_are_the_settings(command: str) -> None:
-    more = {"transcode": ["a", "b"], "live": ["a", "b"], "serve": []}[command]
+    more = {"transcode": ["a", "b"], "live": ["a", "b"], "serve": [], "preview": []}[command]
     actions = {action.dest: action for action in parse([command, *more]).parser._actions}
     for path, option, description in options_of(MODELS[command]):
         assert f"--{name_of(path, option)}".replace("_", "-") in actions[path].option_strings
@@ -80,7 +87,7 @@ def test_command_line_options_are_the_settings(command: str) -> None:
 @pytest.mark.parametrize("model", MODELS.values())
 def test_the_schema_describes_every_setting_in_a_phrase_that_stands_alone(model: type[BaseModel]) -> None:
     described = schema(model)
-    for part in (described, *described["$defs"].values()):
+    for part in (described, *described.get("$defs", {}).values()):
         for name, field in part["properties"].items():
             text = field.get("description", "") if "$ref" not in field else "section"
             assert text, name

@@ -71,6 +71,14 @@ def test_the_estimate_of_the_size_is_near_what_comes_out(run: Run, ending: str) 
     assert size / 2 <= float(found[1]) * 1e6 <= size * 2
 
 
+def test_of_a_part_its_own_frames_are_measured_and_counted(run: Run) -> None:
+    media.make_clip("long.mp4", frames=200, audio=False, size=(96, 128))
+    done = run("long.mp4", "out.mp4", "--dry-run", "--start", "6", "--end", "7")
+    assert done.returncode == 0, done.stderr
+    assert "25 fps, about 25 frames" in done.stdout
+    assert "measured on 25 frames" in done.stdout
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -103,8 +103,8 @@ def test_a_film_that_is_to_be_turned_is_shown_upright(run: Run) -> None:
     ("asked", "said"),
     [
         (("in.mp4", "--at", "0.8", "-o", "s.png"), "--at 0.8: in.mp4 ends at 0.800 s"),
-        (("in.mp4", "--at", "soon", "-o", "s.png"), "must be times, in seconds (12.5)"),
-        (("in.mp4", "--at", "-1", "-o", "s.png"), "must be times"),
+        (("in.mp4", "--at", "soon", "-o", "s.png"), "at: must be seconds or a timecode"),
+        (("in.mp4", "--at", "-1", "-o", "s.png"), "at: must be seconds or a timecode"),
         (("in.mp4", "--effect", "tini", "-o", "s.png"), "tini"),
         (("in.mp4", "--factor", "5", "-o", "s.png"), "must be one of 1, 1.5, 2"),
         (("in.mp4", "--effect", "tiny:factor=2", "--effect", "tiny:power=1", "-o", "s.png"), "unknown key"),
