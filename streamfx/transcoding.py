@@ -117,6 +117,10 @@ def run_config(
         source: read instead of the configuration's input, and closed; None: that input.
         sink: written to instead of the configuration's output; None: that output.
     """
+    if source is not None and config.part is not None:
+        raise ConfigError(
+            f"{source.name}: no part can be taken of a source of one's own; leave start, end and duration out"
+        )
     if config.resume:
         if source is not None or sink is not None:
             raise ConfigError("resume: a source or sink of one's own cannot be gone on with; give files")

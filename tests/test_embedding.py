@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import streamfx
+from streamfx.errors import ConfigError
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "embedding.md"
 
@@ -29,6 +30,15 @@ def test_the_example_runs_and_its_frames_went_through_the_effect(capsys: pytest.
     assert "10 (96, 160)" in capsys.readouterr().out
     assert names["report"].exit_code == 0
     assert names["report"].result.account.encoded == 10
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_part_of_a_source_of_ones_own_is_refused() -> None:
+    source = example(run=False)["MovingBar"]()
+    with pytest.raises(
+        ConfigError, match=r"moving bar: no part can be taken .*leave start, end and duration out"
+    ):
+        streamfx.transcode(source, "null:", effects=["tiny"], start=0.1)
 
 
 @pytest.mark.usefixtures("at_home")

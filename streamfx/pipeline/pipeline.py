@@ -17,6 +17,7 @@ from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.hardware.memory import NOT_ENOUGH
+from streamfx.media.frame import VideoFormat
 from streamfx.media.frame_queue import FrameQueue
 from streamfx.pipeline.flow import Ending, Flow, RunResult
 from streamfx.pipeline.interrupts import interrupts_call
@@ -125,8 +126,9 @@ class Pipeline:
         account, elapsed = stages.ledger.account(), stats.elapsed_seconds
         frames_out = account.encoded + account.repeated
         count, left = self._flow.frame_limit or self._source.format.frame_count, None
-        if count and frames_out and count >= account.frames_in:
-            left = (count - frames_out) * elapsed / frames_out
+        expected = count or _frames_in_time(self._source.format)
+        if expected and frames_out and expected >= account.frames_in:
+            left = (expected - frames_out) * elapsed / frames_out
         return Snapshot(
             frames_in=account.frames_in,
             frames_out=frames_out,
@@ -270,6 +272,13 @@ class Pipeline:
             },
             failure=_describe(*self._failures[0]) if self._failures else None,
         )
+
+
+def _frames_in_time(video: VideoFormat) -> int | None:
+    """Return about how many frames there are, where they are not counted but last a known time."""
+    if video.duration_seconds is None or video.rate_fps is None:
+        return None
+    return round(video.duration_seconds * video.rate_fps)
 
 
 def _describe(stage: str, index: int | None, error: BaseException) -> str:

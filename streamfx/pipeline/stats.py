@@ -119,7 +119,7 @@ class Snapshot:
         frame_count: frames the source says it has; None when it does not say.
         elapsed_seconds: since the run started.
         fps: recent rate of frames out (about the last two seconds); None before it is known.
-        remaining_seconds: estimate; None when the frame count or the rate is not known.
+        remaining_seconds: estimate; None when neither the frame count nor rate and duration are known.
         queue_fill: items waiting in each queue, by name.
         stages: times by stage: decode, generate, encode, and what generate reports (reduce, translate,
             fuse; or on device, for all three).

@@ -10,6 +10,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -408,7 +410,18 @@ def test_a_full_queue_shows_which_side_is_slower() -> None:
     assert 0 <= generated < captured <= 1
 
 
-def test_without_a_frame_count_the_time_left_is_unknown() -> None:
+def test_rate_and_duration_tell_the_time_left_where_frames_are_not_counted() -> None:
+    snapshots: list[Snapshot] = []
+    source = FakeSource(20)
+    source.format = replace(small_format(), rate_fps=Fraction(10), duration_seconds=4.0)  # 40 frames
+    Pipeline(source, plus_one, FakeSink()).run(snapshots.append)
+    last = snapshots[-1]
+    assert last.frame_count is None
+    assert last.remaining_seconds is not None
+    assert last.remaining_seconds > 0
+
+
+def test_without_a_frame_count_or_a_duration_the_time_left_is_unknown() -> None:
     snapshots: list[Snapshot] = []
     Pipeline(FakeSource(20), plus_one, FakeSink()).run(snapshots.append)
     assert snapshots[-1].frame_count is None
