@@ -1,4 +1,4 @@
-"""Ink: black lines and filled darks on paper.
+"""Ink: black lines, filled darks and a wash of thinned ink in the shade, on paper.
 
 Sources: see `flow.py` and `lines.py`; darks are filled where the brightest channel, sharpened by the response
 of the lines, falls below a level (Winnemoeller, Kyprianidis, Olsen, "XDoG: An eXtended
@@ -13,6 +13,7 @@ import numpy as np
 
 from training.operators.flow import along, edge_direction, even_out
 from training.operators.lines import Pen, response
+from training.operators.palette import skin
 from training.operators.planes import from_lab, lightness, rise, to_lab, to_picture, to_rgb
 from training.pictures import Picture
 
@@ -30,14 +31,22 @@ class Ink:
         level: Brightest channel below which darks are filled; skin, unlike black cloth, is mostly above it.
         softness: Range over which they begin to be.
         sharpness: How far the response of the lines moves that level: bright lines stay in darks.
+        washed: Brightest channel below which shade is washed, so that a face in poor light keeps its form.
+        wash_softness: Range over which it begins to be.
+        wash_sharpness: How far the response of the lines moves the level of the wash.
+        wash: Share of ink in the wash; skin of any colour stays paper.
         diluted: Ink where a line is too faint to be drawn in full.
     """
 
     scale: float = 1.0
     pen: Pen = field(default_factory=lambda: Pen(0.75, 2.0, noise=0.025))
-    level: float = 0.34
-    softness: float = 0.1
+    level: float = 0.24
+    softness: float = 0.14
     sharpness: float = 1.6
+    washed: float = 0.46
+    wash_softness: float = 0.32
+    wash_sharpness: float = 0.8
+    wash: float = 0.5
     diluted: float = 0.4
 
 
@@ -49,9 +58,13 @@ def ink(picture: Picture, settings: Ink | None = None) -> Picture:
     even = even_out(to_lab(rgb), direction, 1.3 * look.scale, 4.5, 1)
     dark = response(lightness(even), direction, look.pen.scaled(look.scale))
     smooth = along(even_out(even, direction, 2.5 * look.scale, 6.0, 1), direction, 2.0 * look.scale)
-    sharp = from_lab(smooth).max(-1) - np.float32(look.sharpness) * dark
+    brightest = from_lab(smooth).max(-1)
+    sharp = brightest - np.float32(look.sharpness) * dark
     fill = rise(np.float32(look.level) - sharp, -look.softness / 2, look.softness / 2)
+    shade = np.float32(look.washed) - (brightest - np.float32(look.wash_sharpness) * dark)
+    washed = np.float32(look.wash) * (1 - skin(smooth[..., 1:]))
+    wash = washed * rise(shade, -look.wash_softness / 2, look.wash_softness / 2)
     faint = np.float32(look.diluted) * rise(dark, 0.4 * look.pen.faint, look.pen.full)
     drawn = rise(dark, look.pen.faint, look.pen.full)
-    black = 1 - (1 - drawn) * (1 - fill) * (1 - faint)
+    black = 1 - (1 - drawn) * (1 - fill) * (1 - wash) * (1 - faint)
     return to_picture(PAPER + (INK - PAPER) * black[..., None])
