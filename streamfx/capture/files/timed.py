@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from fractions import Fraction
 
-from av import VideoFrame
+from av import FFmpegError, VideoFrame
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -90,7 +91,11 @@ class TimedPictures:
     # -- places --
 
     def seek(self, container: InputContainer, seconds: Fraction) -> None:
-        """Move to a picture at or before a time with which decoding can begin; before 0: to the beginning."""
+        """Move to a picture at or before a time with which decoding can begin; before 0: to the beginning.
+
+        Raises:
+            SourceOpenError: FFmpeg cannot.
+        """
         if seconds < 0 and self._begins_late:
             self._lead_in(container, self.shift * self._form.time_base, can_seek=True)
         else:
@@ -132,7 +137,8 @@ class TimedPictures:
             return
         begin_seconds = seconds - _LEAD_SECONDS
         if can_seek and begin_seconds > 0:
-            self._move(container, round((begin_seconds - _TEXT_SECONDS * texts) / base))
+            with suppress(SourceOpenError):  # then all that comes before is read
+                self._move(container, round((begin_seconds - _TEXT_SECONDS * texts) / base))
         if self._decoding.pass_over(begin_seconds):
             self._pictures.clear()
         if can_seek and begin_seconds > 0 and not self._is_sound(seconds):
@@ -176,10 +182,16 @@ class TimedPictures:
         )
 
     def _move(self, container: InputContainer, ticks: int) -> None:
+        try:
+            container.seek(max(ticks, 0), stream=self._video)
+        except FFmpegError as error:
+            raise SourceOpenError(
+                f"{self._name}: FFmpeg cannot move to a place in it ({error.strerror}); "
+                "write it anew first (ffmpeg -i IN -c copy OUT.mkv), or read it from its beginning"
+            ) from error
         self._pictures.clear()
         self._extras.forget()
         self._ended = False
-        container.seek(max(ticks, 0), stream=self._video)
         self._decoding.begin_again(container)
 
     def _time_of(self, picture: VideoFrame) -> tuple[int, int | None]:

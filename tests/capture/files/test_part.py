@@ -14,6 +14,7 @@ import pytest
 from streamfx.capture.files.decoding import Decoding
 from streamfx.capture.files.file import FileSource
 from streamfx.capture.files.preparation import Preparation
+from streamfx.capture.files.timed import TimedPictures
 from streamfx.capture.opening import open_source
 from streamfx.errors import ConfigError, SourceOpenError
 from streamfx.media.frame import Frame
@@ -85,6 +86,52 @@ def test_the_frames_of_a_part_are_those_of_the_whole_film(tmp_path: Path, ending
     assert source.shortfall == 0
     assert source.format.frame_count is None
     assert source.format.duration_seconds == pytest.approx(0.97)
+    source.close()
+
+
+class Unmovable:
+    """An open file in which FFmpeg cannot move to a place."""
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def seek(self, *_: Any, **__: Any) -> None:
+        raise av.error.PermissionError(1, "Operation not permitted", "clip.mkv")
+
+
+def unmovable(container: Any) -> Any:
+    return Unmovable(container)
+
+
+def test_a_part_is_read_from_the_beginning_where_ffmpeg_cannot_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, part = film(tmp_path / "clip.mkv"), Part(Fraction("2.1"), Fraction("2.9"))
+    expected, begin = read(path, part)[0], TimedPictures.begin
+    monkeypatch.setattr(
+        TimedPictures,
+        "begin",
+        lambda self, container, part, **how: begin(self, unmovable(container), part, **how),
+    )
+    found = read(path, part)[0]
+    assert len(found) == 20
+    for frame, other in zip(found, expected, strict=True):
+        assert frame.time_seconds == other.time_seconds
+        np.testing.assert_array_equal(frame.planes[0], other.planes[0])
+
+
+def test_where_ffmpeg_cannot_move_the_message_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, seek = FileSource(str(film(tmp_path / "clip.mkv"))), TimedPictures.seek
+    monkeypatch.setattr(
+        TimedPictures, "seek", lambda self, container, seconds: seek(self, unmovable(container), seconds)
+    )
+    with pytest.raises(SourceOpenError, match=r"cannot move to a place in it .*; write it anew"):
+        source.seek(SECONDS)
     source.close()
 
 
