@@ -16,6 +16,9 @@ from streamfx.media.av_planes import planar_name, plane_array
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Matrix, Plane, Planes, Subsampling
 
 _DEPTHS = (8, 9, 10, 12, 14, 16)  # those FFmpeg has planar formats for
+_PRIMARIES = {1, *range(4, 13), 22}  # numbers that H.273 gives a meaning; the rest are reserved
+_TRANSFERS = {1, *range(4, 19)}
+_UNKNOWN = 2
 _RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
 
 
@@ -84,7 +87,7 @@ def samples_of(picture: VideoFrame) -> av.VideoFormat:
 
 
 def colour_of(picture: VideoFrame, codec: str) -> Colour:
-    """Return the colour description of a decoded picture as tagged; unknown stays unknown.
+    """Return the colour description of a decoded picture as tagged; unknown and reserved numbers are unknown.
 
     Args:
         picture: picture as decoded.
@@ -105,7 +108,9 @@ def colour_of(picture: VideoFrame, codec: str) -> Colour:
         code_range = CodeRange.FULL  # what FFmpeg takes untagged grey for
     # PyAV does not pass on where chroma samples lie; these codings fix it.
     location = ChromaLocation.CENTER if codec in ("mjpeg", "mpeg1video") else ChromaLocation.UNKNOWN
-    return Colour(matrix, code_range, picture.color_primaries, picture.color_trc, location)
+    primaries = picture.color_primaries if picture.color_primaries in _PRIMARIES else _UNKNOWN
+    transfer = picture.color_trc if picture.color_trc in _TRANSFERS else _UNKNOWN
+    return Colour(matrix, code_range, primaries, transfer, location)
 
 
 def assumptions(colour: Colour, height: int) -> str | None:

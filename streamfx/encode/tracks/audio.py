@@ -68,6 +68,9 @@ class SoundConverter:
             raise ValueError(f"{decoder.layout.nb_channels} channels have no usual places")
         if not decoder.is_open:
             decoder.layout = layout
+        form = getattr(decoder, "format", None)  # None where damage left none
+        if form is None:
+            raise ValueError("the format of its samples is unknown")
         self._decoder = decoder
         rate = _nearest_rate(encoder, decoder.sample_rate)
         target = out.add_stream(encoder, rate=rate)
@@ -78,7 +81,7 @@ class SoundConverter:
         context.time_base = Fraction(1, rate)
         if encoder in _BITS_PER_CHANNEL:
             context.bit_rate = _BITS_PER_CHANNEL[encoder] * decoder.layout.nb_channels
-        elif decoder.format.bytes > _NARROW_BYTES:  # without loss: as many bits as there are
+        elif form.bytes > _NARROW_BYTES:  # without loss: as many bits as there are
             context.format = "s32"
         context.open()
         self._resampler: AudioResampler | None = None
