@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 
 from streamfx.capture.cuts import Cuts
 from streamfx.capture.files.file import FileSource
+from streamfx.capture.files.timed import SETTLING_SECONDS
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
-from streamfx.errors import DecodeError, SourceLostError
+from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.generate.routed import Choice, Routed
 from streamfx.media.frame import Frame
 from streamfx.media.notes import Converted, LeftOut
@@ -150,14 +151,14 @@ def _seek(carried: Carried, source: FileSource) -> bool:
     base, (first_pts, _) = source.format.time_base, carried.witnesses[0]
     last: deque[tuple[int, int]] = deque(maxlen=len(carried.witnesses))
     try:
-        source.seek(first_pts * base - 1)  # a second more: what refers to frames before has settled by then
+        source.seek(first_pts * base - SETTLING_SECONDS)
         while not last or last[-1][0] < carried.witnesses[-1][0]:
             frame = source.read()
             if frame is None:
                 break
             if frame.pts >= first_pts:
                 last.append(witness(frame))
-    except (DecodeError, av.FFmpegError):
+    except (DecodeError, SourceOpenError, av.FFmpegError):
         last.clear()
     if tuple(last) == carried.witnesses:
         source.number_from(carried.frames)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from streamfx.capture.files.file import FileSource
+from streamfx.capture.files.timed import SETTLING_SECONDS
 from streamfx.capture.source import Source
 from streamfx.errors import ConfigError, DecodeError, SourceOpenError
 from streamfx.media.frame import Frame
 
-_SETTLES_SECONDS = 1  # read before a moment: what refers to frames before has settled by then
 _ROUNDED_SECONDS = Fraction(1, 2000)  # times are written, and stored in many files, in whole milliseconds
 _NEAR_SECONDS = 5.0  # up to here, reading on is no slower than looking for the place
 _KEPT = 4  # for each frame wanted, where the end is not known
@@ -112,7 +112,7 @@ class _Reader:
         reached = 0.0 if self._last is None else float(self._last.time_seconds)
         if not isinstance(source, FileSource) or not source.can_seek or moment - reached < _NEAR_SECONDS:
             return False
-        source.seek(Fraction(moment) - _SETTLES_SECONDS)
+        source.seek(Fraction(moment) - SETTLING_SECONDS)
         self._frames = _frames(source)
         self._begin()
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,7 @@ import pytest
 
 from streamfx.capture.files.file import FileSource
 from streamfx.capture.shots import ShotSource
-from streamfx.errors import SourceLostError
+from streamfx.errors import SourceLostError, SourceOpenError
 from streamfx.generate.routed import Routed
 from streamfx.media.frame import Frame
 from streamfx.resume.carried import Carried, Carrier, restore
@@ -107,6 +108,28 @@ def test_frames_before_that_are_not_the_same_are_read_from_the_beginning(
     assert found is not None
     assert (found.index, found.pts) == (34, expected.pts)
     assert all(map(np.array_equal, found.planes, expected.planes))
+
+
+def test_a_film_in_which_ffmpeg_cannot_move_forward_is_read_from_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = media.make_clip(tmp_path / "in.mp4", frames=50, options={"g": "10"})
+    source = FileSource(str(film), threads=2)
+    carried = carried_to(source, 33)
+    source.close()
+    source, seek = FileSource(str(film), threads=2), FileSource.seek
+
+    def only_back(self: FileSource, seconds: Fraction) -> None:
+        if seconds > 0:
+            raise SourceOpenError("FFmpeg cannot move to a place in it")
+        seek(self, seconds)
+
+    monkeypatch.setattr(FileSource, "seek", only_back)
+    assert not restore(carried, source, source, [])
+    found = source.read()
+    source.close()
+    assert found is not None
+    assert found.index == 33
 
 
 def test_a_film_that_became_shorter_is_told(tmp_path: Path) -> None:

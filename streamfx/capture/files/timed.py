@@ -17,7 +17,9 @@ from streamfx.media.frame import VideoFormat
 from streamfx.media.part import Part
 from streamfx.media.tracks import Extras, Span
 
-_LEAD_SECONDS = 1  # decoded before a part: what refers to pictures before has settled by then
+SETTLING_SECONDS = 1
+"""Decoded before a picture that is sought: what refers to pictures before has settled by then."""
+
 _TEXT_SECONDS = 30  # read before a part where there are subtitles: one may still be shown when it begins
 _LATE_SECONDS = 10  # by which sound may come later in a file than the pictures that it goes with
 _ONE_AFTER_ANOTHER = {"gif", "apng"}  # each picture is laid over those before, whatever the file flags
@@ -135,7 +137,7 @@ class TimedPictures:
         first = self._pictures[0] if self._pictures else None
         if self._video.codec_context.name in _ONE_AFTER_ANOTHER or (first is not None and first.pts is None):
             return
-        begin_seconds = seconds - _LEAD_SECONDS
+        begin_seconds = seconds - SETTLING_SECONDS
         if can_seek and begin_seconds > 0:
             with suppress(SourceOpenError):  # then all that comes before is read
                 self._move(container, round((begin_seconds - _TEXT_SECONDS * texts) / base))
