@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -12,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.codeccontext import VideoCodecContext
 from pydantic import BaseModel, ConfigDict
 
 from streamfx.capture.source import Source
-from streamfx.encode.files.durations import LEAST_PICTURES, state_decoding_times
+from streamfx.encode.detached import DetachedEncoder
 from streamfx.encode.files.output_file import write_problem
 from streamfx.encode.pixels import Packing
 from streamfx.encode.plan import OutputPlan
-from streamfx.encode.video_stream import add_video_stream
 from streamfx.errors import DecodeError, SinkError
 from streamfx.hardware.cpu import cpu
 from streamfx.media.frame import Frame
@@ -213,28 +212,20 @@ class _Encoding:
     """A segment being encoded."""
 
     def __init__(self, plan: OutputPlan, packing: Packing, path: Path) -> None:
-        self._path, self._times, self._packets = path, list[int](), 0
+        self._path = path
         self.size_bytes = 0
-        self._packer = packing(plan.video, plan.pix_fmt, plan.colour.code_range)
-        # Only a container's stream tells the encoder how that container wants its parameters.
-        self._scratch = av.open(io.BytesIO(), "w", format=plan.container.muxer)
-        self._stream = add_video_stream(self._scratch, plan, self._packer.hwaccel)
+        self._encoder = DetachedEncoder(plan, packing)
         self._file = PacketFile(path)
         self._parameters = ""
 
     def write(self, frame: Frame) -> int:
-        picture = self._packer.pack(frame)
-        self._times.append(picture.pts if picture.pts is not None else frame.pts)
-        return self._put(self._stream.encode(picture))
+        return self._put(self._encoder.encode(frame))
 
     def finish(self) -> int:
-        left = self._stream.encode(None)
-        if len(self._times) < LEAST_PICTURES:
-            state_decoding_times(left)
-        count = self._put(left)
-        self._parameters = parameters_of(self._stream)
+        count = self._put(self._encoder.rest())
+        self._parameters = parameters_of(self._encoder.context)
         self._file.close()
-        self._close_scratch()
+        self._encoder.close()
         return count
 
     def problem(self) -> str | None:
@@ -242,13 +233,13 @@ class _Encoding:
         packets = list(read_packets(self._path))
         if not packets or not packets[0].key:
             return "it does not begin with a key frame"
-        times = sorted(packet.pts for packet in packets)
-        return None if times == self._times else f"{len(self._times)} frames written, {len(times)} found"
+        times, given = sorted(packet.pts for packet in packets), self._encoder.times
+        return None if times == given else f"{len(given)} frames written, {len(times)} found"
 
     def segment(self, number: int, carried: Carried) -> Segment:
         return Segment(
             number=number,
-            frames=len(self._times),
+            frames=len(self._encoder.times),
             size_bytes=self._path.stat().st_size,
             parameters=self._parameters,
             carried=carried,
@@ -257,19 +248,14 @@ class _Encoding:
     def remove(self) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
-        self._close_scratch()
+        self._encoder.close()
         self._path.unlink(missing_ok=True)
 
     def _put(self, packets: list[Any]) -> int:
-        self._packer.returned(packets)
         for packet in packets:
             self._file.write(packet)
             self.size_bytes += packet.size
         return len(packets)
-
-    def _close_scratch(self) -> None:
-        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
-            self._scratch.close()
 
 
 def reproducible(plan: OutputPlan) -> OutputPlan:
@@ -285,9 +271,9 @@ def reproducible(plan: OutputPlan) -> OutputPlan:
     return replace(plan, encoder_options={**plan.encoder_options, "x264-params": narrow})
 
 
-def parameters_of(stream: Any) -> str:
+def parameters_of(context: VideoCodecContext) -> str:
     """Return a digest of what an encoder says of the whole video."""
-    return hashlib.sha256(bytes(stream.codec_context.extradata or b"")).hexdigest()[:32]
+    return hashlib.sha256(bytes(context.extradata or b"")).hexdigest()[:32]
 
 
 def segment_path(folder: Path, number: int) -> Path:

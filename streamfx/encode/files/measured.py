@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Set
 from typing import Any
 
-import av
-
+from streamfx.encode.detached import DetachedEncoder
 from streamfx.encode.pixels import Packing
 from streamfx.encode.plan import OutputPlan
-from streamfx.encode.video_stream import add_video_stream
 from streamfx.media.frame import Frame
 
 _USUAL_KEY_INTERVAL = 250  # pictures from one key frame to the next, of most encoders
@@ -31,8 +28,7 @@ class MeasuringSink:
         self._plan, self._packing, self._begins = plan, packing, begins
         self._key_sizes, self._other_sizes = list[int](), list[int]()
         self._interval = _USUAL_KEY_INTERVAL
-        self._stream: Any = None
-        self._scratch: Any = None
+        self._encoder: DetachedEncoder | None = None
 
     def bytes_for(self, frames: int) -> int | None:
         """Return the size of so many pictures, with as many key frames as the encoder makes among them."""
@@ -45,13 +41,10 @@ class MeasuringSink:
 
     def write(self, frame: Frame) -> None:
         """Code one frame."""
-        if self._stream is None or frame.index in self._begins:
+        if self._encoder is None or frame.index in self._begins:
             self._flush()
-            packer = self._packing(self._plan.video, self._plan.pix_fmt, self._plan.colour.code_range)
-            self._scratch = av.open(io.BytesIO(), "w", format=self._plan.container.muxer)
-            self._stream = add_video_stream(self._scratch, self._plan, packer.hwaccel)
-            self._packer = packer
-        self._count(self._stream.encode(self._packer.pack(frame)))
+            self._encoder = DetachedEncoder(self._plan, self._packing)
+        self._count(self._encoder.encode(frame))
         self.frames_written += 1
 
     def finish(self) -> None:
@@ -60,17 +53,18 @@ class MeasuringSink:
 
     def abort(self) -> None:
         """Let go of the encoder."""
-        self._stream = self._scratch = None
+        if self._encoder is not None:
+            self._encoder.close()
+        self._encoder = None
 
     def _flush(self) -> None:
-        if self._stream is not None:
-            self._count(self._stream.encode(None))
-            if self._stream.codec_context.gop_size > 0:  # else the encoder's own
-                self._interval = self._stream.codec_context.gop_size
-        self._stream = self._scratch = None
+        if self._encoder is not None:
+            self._count(self._encoder.rest())
+            if self._encoder.context.gop_size > 0:  # else the encoder's own
+                self._interval = self._encoder.context.gop_size
+        self.abort()
 
     def _count(self, packets: list[Any]) -> None:
-        self._packer.returned(packets)
         for packet in packets:
             (self._key_sizes if packet.is_keyframe else self._other_sizes).append(packet.size)
             self.packets_written += 1
