@@ -70,8 +70,7 @@ clean:  ## Remove what the other commands made
 # Everything but torch: for a processor, with the engines that bring along what OpenVINO runs.
 .venv/installed-small: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv, without torch; the first time this takes a minute"
-	@$(BIN)/python -c 'import tomllib; asked = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
-	print(*(one for one in asked if not one.startswith("torch")), sep="\n")' > .venv/small.txt
+	@$(BIN)/python .ci/small-requirements > .venv/small.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .venv/small.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@

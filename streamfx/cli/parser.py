@@ -73,7 +73,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _build(wanted: str | None) -> Parser:
     """Return the parser of the command, with all options of the command under it that is wanted."""
     parser = Parser(prog="streamfx", description=DESCRIPTION, epilog=EXIT_CODES)
-    parser.add_argument("--version", action="version", version=_versions())
+    parser.add_argument(
+        "--version", action=_ShowVersions, nargs=0, help="show program's version number and exit"
+    )
     _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     adders = (_add_transcode, _add_live, _add_serve, *SHOWING, _add_compile, add_train)
@@ -92,13 +94,15 @@ def _build(wanted: str | None) -> Parser:
     return parser
 
 
-def _versions() -> str:
-    """Return the version, and below it those of what a report of a fault should name, a line each."""
-    return "\n".join(f"{name} {number}" for name, number in (*versions(["openvino"]).items(), _system()))
+class _ShowVersions(argparse.Action):
+    """Prints the version, and below it those of what a report of a fault should name."""
 
-
-def _system() -> tuple[str, str]:
-    return platform.system(), f"{platform.release()} {platform.machine()}"
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print them, a line each, and end the program."""
+        for name, number in versions(["openvino"]).items():
+            print(name, number)
+        print(platform.system(), platform.release(), platform.machine())
+        parser.exit()
 
 
 def _add_debug(parser: Parser, default: object) -> None:

@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, PlainValidator, Strict, WithJsonSchema
 
 from streamfx.config.option import Option
+from streamfx.config.run import BackendSetting, ThreadsSetting
 from streamfx.config.values import (
     CLOSED,
-    Backend,
-    Count,
     Deinterlace,
     DeviceName,
     FileName,
@@ -22,17 +21,18 @@ from streamfx.engine.factors import FACTORS, check_factor
 
 def _check_moments(value: object) -> tuple[float, ...]:
     """Return times in seconds, from numbers, texts, or texts of several with commas between."""
-    given = value if isinstance(value, tuple | list) else (value,)
-    parts = [part for each in given for part in (each.split(",") if isinstance(each, str) else (each,))]
-    return tuple(map(check_moment, parts))
+    return tuple(map(check_moment, _items(value)))
 
 
 def _check_factors(value: object) -> tuple[float, ...]:
     """Return factors, from numbers, texts, or texts of several with commas between."""
-    given = value if isinstance(value, tuple | list) else (value,)
-    parts = [part for each in given for part in (each.split(",") if isinstance(each, str) else (each,))]
-    factors = [check_factor(_number(part)) for part in parts]
+    factors = [check_factor(_number(part)) for part in _items(value)]
     return tuple(dict.fromkeys(float(factor) for factor in factors))
+
+
+def _items(value: object) -> list[object]:
+    given = value if isinstance(value, tuple | list) else (value,)
+    return [part for each in given for part in (each.split(",") if isinstance(each, str) else (each,))]
 
 
 def _number(value: object) -> object:
@@ -82,15 +82,10 @@ class PreviewConfig(BaseModel):
         default="auto",
         description="deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of all)",
     )
-    backend: Annotated[Backend, Option("speed", "NAME")] = Field(
-        default="auto",
-        description="library that runs the network ('streamfx devices' lists them); auto: the fastest here",
-    )
+    backend: BackendSetting = "auto"
     device: Annotated[DeviceName, Option("speed", "NAME")] = Field(
         default="auto",
         description="place of the network: auto (a GPU where one can be used), cpu, cuda, or cuda:1 for the "
         "second GPU",
     )
-    threads: Annotated[Count | None, Option("speed", "N")] = Field(
-        default=None, description="number of processor threads to use; all by default"
-    )
+    threads: ThreadsSetting = None

@@ -20,6 +20,19 @@ from streamfx.config.values import (
 )
 from streamfx.encode.encoding import Encoding
 
+BackendSetting = Annotated[
+    Backend,
+    Option("speed", "NAME"),
+    Field(
+        description="library that runs the network ('streamfx devices' lists them); auto: the fastest here"
+    ),
+]
+ThreadsSetting = Annotated[
+    Count | None,
+    Option("speed", "N"),
+    Field(description="number of processor threads to use; all by default"),
+]
+
 
 class RunConfig(BaseModel):
     """What every run can be told."""
@@ -31,18 +44,13 @@ class RunConfig(BaseModel):
         description="reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: "
         "the smallest that keeps up with the source",
     )
-    backend: Annotated[Backend, Option("speed", "NAME")] = Field(
-        default="auto",
-        description="library that runs the network ('streamfx devices' lists them); auto: the fastest here",
-    )
+    backend: BackendSetting = "auto"
     device: Annotated[DeviceName, Option("speed", "NAME")] = Field(
         default="auto",
         description="place of the frames and the network: auto (a GPU where one can be used), cpu, cuda, or "
         "cuda:1 for the second GPU",
     )
-    threads: Annotated[Count | None, Option("speed", "N")] = Field(
-        default=None, description="number of processor threads to use; all by default"
-    )
+    threads: ThreadsSetting = None
     report: Annotated[FileName | None, Option("run", "FILE")] = Field(
         default=None, description="file for the account of every frame, as JSON"
     )

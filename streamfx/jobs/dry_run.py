@@ -20,7 +20,7 @@ from streamfx.media.notes import Converted, LeftOut
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
-from streamfx.resume.resuming import resume_problem
+from streamfx.resume.resuming import check_resumable
 from streamfx.run.assembly import Parts, factor_facts
 from streamfx.run.effects import numbered
 from streamfx.run.film import open_parts
@@ -95,8 +95,8 @@ def dry_run(config: TranscodeConfig) -> Plan:
         )
     if config.report is not None:
         check_report_path(config.report, output=config.output, source=config.input)
-    if config.resume and (problem := resume_problem(config)):
-        raise ConfigError(f"--resume: {problem}; run with --no-resume")
+    if config.resume:
+        check_resumable(config)
     with open_parts(config, Stats(), written=False) as parts:
         source = getattr(parts.source, "inner", parts.source)
         kept = _kept(parts)
@@ -153,10 +153,7 @@ def _kept(parts: Parts) -> tuple[str, ...]:
 
 def _frames_of(config: TranscodeConfig, video: VideoFormat) -> int | None:
     """Return how many frames there will be; None where neither source nor settings say."""
-    count, limit = video.frame_count, config.limits.frames
-    if count is None and video.duration_seconds and video.rate_fps:
-        count = round(video.duration_seconds * video.rate_fps)
-    return min(filter(None, (count, limit)), default=None)
+    return min(filter(None, (video.expected_frames, config.limits.frames)), default=None)
 
 
 def _described(video: VideoFormat, frames: int | None) -> str:

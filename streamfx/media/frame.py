@@ -151,6 +151,13 @@ class VideoFormat:
     top_field_first: bool | None = None
     alpha: bool = False
 
+    @property
+    def expected_frames(self) -> int | None:
+        """About how many frames there are: as stated, else by rate and duration; None where nothing says."""
+        if self.frame_count is not None or not self.duration_seconds or not self.rate_fps:
+            return self.frame_count
+        return round(self.duration_seconds * self.rate_fps)
+
     def frame(
         self,
         planes: Planes,

@@ -17,7 +17,6 @@ from streamfx.capture.source import Source
 from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.hardware.memory import NOT_ENOUGH
-from streamfx.media.frame import VideoFormat
 from streamfx.media.frame_queue import FrameQueue
 from streamfx.pipeline.flow import Ending, Flow, RunResult
 from streamfx.pipeline.interrupts import interrupts_call
@@ -126,7 +125,7 @@ class Pipeline:
         account, elapsed = stages.ledger.account(), stats.elapsed_seconds
         frames_out = account.encoded + account.repeated
         count, left = self._flow.frame_limit or self._source.format.frame_count, None
-        expected = count or _frames_in_time(self._source.format)
+        expected = count or self._source.format.expected_frames
         if expected and frames_out and expected >= account.frames_in:
             left = (expected - frames_out) * elapsed / frames_out
         return Snapshot(
@@ -272,13 +271,6 @@ class Pipeline:
             },
             failure=_describe(*self._failures[0]) if self._failures else None,
         )
-
-
-def _frames_in_time(video: VideoFormat) -> int | None:
-    """Return about how many frames there are, where they are not counted but last a known time."""
-    if video.duration_seconds is None or video.rate_fps is None:
-        return None
-    return round(video.duration_seconds * video.rate_fps)
 
 
 def _describe(stage: str, index: int | None, error: BaseException) -> str:

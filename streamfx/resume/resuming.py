@@ -53,14 +53,23 @@ def resume_problem(config: TranscodeConfig) -> str | None:
     return None
 
 
+def check_resumable(config: TranscodeConfig) -> None:
+    """Refuse a run that cannot be done in segments.
+
+    Raises:
+        ConfigError: it cannot; the message says why.
+    """
+    if problem := resume_problem(config):
+        raise ConfigError(f"--resume: {problem}; run with --no-resume")
+
+
 def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> Report:
     """Run in segments; returns and raises as ``run_config``.
 
     Raises:
         ConfigError: it cannot be resumed (the message says why), or another run is at work on the output.
     """
-    if problem := resume_problem(config):
-        raise ConfigError(f"--resume: {problem}; run with --no-resume")
+    check_resumable(config)
     if config.report is not None:
         check_report_path(config.report, output=config.output, source=config.input)
     work = Work(Path(config.output), decisions(config))

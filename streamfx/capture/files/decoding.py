@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 
-_MOST_HELD = (
-    3000  # packets after a key frame; where there are more, the film has too few key frames to wait for
-)
+# Packets after a key frame; where there are more, the film has too few key frames to wait for one.
+_MOST_HELD = 3000
 
 
 class Decoding:
