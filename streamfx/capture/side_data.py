@@ -10,7 +10,7 @@ from typing import cast
 from av import VideoFrame
 from av.sidedata.sidedata import SideData, Type
 
-from streamfx.media.frame import HdrMetadata
+from streamfx.media.hdr import HdrMetadata
 
 # AVMasteringDisplayMetadata: ten AVRational (primaries r g b, white, darkest, brightest), then two flags.
 _MASTERING = struct.Struct("=20i2i")

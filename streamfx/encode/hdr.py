@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from streamfx.media.frame import HdrMetadata, VideoFormat
+from streamfx.media.frame import VideoFormat
+from streamfx.media.hdr import HdrMetadata
 
 # Units of the strings: chromaticity in 1/50000, luminance in 1/10000 cd/m² (SMPTE ST 2086 as coded in HEVC).
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000

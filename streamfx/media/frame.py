@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
 from streamfx.media.alpha import enlarged_alpha
+from streamfx.media.hdr import HdrMetadata
 
 Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 Planes: TypeAlias = tuple[Plane, Plane, Plane]
@@ -97,23 +98,6 @@ class Colour:
         if location is ChromaLocation.UNKNOWN:
             location = ChromaLocation.LEFT
         return replace(self, matrix=matrix, code_range=code_range, chroma_location=location)
-
-
-@dataclass(frozen=True, slots=True)
-class HdrMetadata:
-    """Static HDR metadata: the display a picture was graded on (SMPTE ST 2086) and how bright it gets.
-
-    Attributes:
-        primaries: chromaticity (x, y) of red, green, blue; None when not stated.
-        white_point: chromaticity (x, y) of white; None when not stated.
-        luminance_nits: (darkest, brightest) of the display in cd/m²; None when not stated.
-        content_light_nits: (brightest pixel, brightest frame average) in cd/m²; None when not stated.
-    """
-
-    primaries: tuple[tuple[Fraction, Fraction], ...] | None = None
-    white_point: tuple[Fraction, Fraction] | None = None
-    luminance_nits: tuple[Fraction, Fraction] | None = None
-    content_light_nits: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

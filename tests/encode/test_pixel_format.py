@@ -16,7 +16,8 @@ from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.plan import OutputPlan, plan_output
 from streamfx.errors import ConfigError
-from streamfx.media.frame import Colour, HdrMetadata, VideoFormat
+from streamfx.media.frame import Colour, VideoFormat
+from streamfx.media.hdr import HdrMetadata
 from streamfx.media.notes import Converted, left_out
 from tests.media import make_clip, stamped_planes
 from tests.passing import pass_file

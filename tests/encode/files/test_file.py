@@ -19,7 +19,8 @@ from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.opening import open_sink
 from streamfx.errors import ConfigError, SinkError
-from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, HdrMetadata, Matrix, VideoFormat
+from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, VideoFormat
+from streamfx.media.hdr import HdrMetadata
 from streamfx.media.notes import left_out
 from tests.media import make_clip
 from tests.passing import pass_file
