@@ -24,6 +24,11 @@ def transcode(
     start: float | str | None = None,
     end: float | str | None = None,
     duration: float | str | None = None,
+    crop: str | None = None,
+    rotate: int = 0,
+    flip: str | None = None,
+    size: str | None = None,
+    fps: float | str | None = None,
     factor: float | str = "auto",
     speed: float = 1.0,
     backend: str = "auto",
@@ -53,6 +58,13 @@ def transcode(
         start: first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default.
         end: moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default.
         duration: length wanted, instead of an end, in seconds or as H:MM:SS.mmm.
+        crop: part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, 16:9.
+        rotate: turn of the picture, clockwise: 90, 180 or 270 degrees.
+        flip: mirroring: horizontal (left and right change places) or vertical.
+        size: size to scale the picture to, before effects: 1280x720, 1280x, x720, or 720p (its shorter
+            side).
+        fps: frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or repeated;
+            that of the video by default.
         factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
             smallest that keeps up with the source.
         speed: speed to reach, in times of real time, for the factor auto.
@@ -117,9 +129,10 @@ def run_config(
         source: read instead of the configuration's input, and closed; None: that input.
         sink: written to instead of the configuration's output; None: that output.
     """
-    if source is not None and config.part is not None:
+    if source is not None and (config.part or config.geometry or config.rate_fps):
         raise ConfigError(
-            f"{source.name}: no part can be taken of a source of one's own; leave start, end and duration out"
+            f"{source.name}: a source of one's own is taken as it comes; leave start, end, duration, crop, "
+            "rotate, flip, size and fps out"
         )
     if config.resume:
         if source is not None or sink is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -13,18 +14,25 @@ from streamfx.config.values import (
     CLOSED,
     Build,
     Count,
+    CropBox,
     Deinterlace,
     Duration,
     End,
     FileName,
+    Flip,
     Moment,
+    PictureSize,
+    Rate,
+    Rotation,
     Seconds,
     Speed,
     Text,
 )
 from streamfx.encode.encoding import Encoding
 from streamfx.media.addresses import without_credentials
+from streamfx.media.geometry import Geometry, geometry_of
 from streamfx.media.part import Part, part_of
+from streamfx.media.rates import rate_of
 
 
 class LimitsConfig(BaseModel):
@@ -87,6 +95,27 @@ class TranscodeConfig(EncodedRunConfig):
     duration: Annotated[Duration, Option("part", "TIME")] = Field(
         default=None, description="length wanted, instead of an end, in seconds or as H:MM:SS.mmm"
     )
+    crop: Annotated[CropBox | None, Option("picture", "PART")] = Field(
+        default=None,
+        description="part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, "
+        "16:9",
+    )
+    rotate: Annotated[Rotation, Option("picture", "DEGREES")] = Field(
+        default=0, description="turn of the picture, clockwise: 90, 180 or 270 degrees"
+    )
+    flip: Annotated[Flip | None, Option("picture", "HOW")] = Field(
+        default=None, description="mirroring: horizontal (left and right change places) or vertical"
+    )
+    size: Annotated[PictureSize | None, Option("picture", "SIZE")] = Field(
+        default=None,
+        description="size to scale the picture to, before effects: 1280x720, 1280x, x720, or 720p (its "
+        "shorter side)",
+    )
+    fps: Annotated[Rate | None, Option("picture", "N")] = Field(
+        default=None,
+        description="frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or "
+        "repeated; that of the video by default",
+    )
     speed: Annotated[Speed, Option("speed", "N")] = Field(
         default=1.0, description="speed to reach, in times of real time, for the factor auto"
     )
@@ -128,6 +157,16 @@ class TranscodeConfig(EncodedRunConfig):
     def part(self) -> Part | None:
         """The part of the film that is wanted; None: all of it."""
         return part_of(self.start, self.end, self.duration)
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """What is done to the picture before effects; None: nothing."""
+        return geometry_of(self.size, self.crop, self.rotate, self.flip)
+
+    @property
+    def rate_fps(self) -> Fraction | None:
+        """The steady rate that is wanted; None: that of the video."""
+        return None if self.fps is None else rate_of(self.fps)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ from pydantic import (
 
 from streamfx.backends.registry import NAMES
 from streamfx.engine.factors import FACTORS, check_factor
+from streamfx.media.geometry import crop_of, scaling_of
 from streamfx.media.paths import printable
+from streamfx.media.rates import check_rate
 
 
 def _check_factor(value: object) -> int | float | Literal["auto"]:
@@ -140,6 +142,25 @@ DeviceName = Annotated[
 ]
 Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
+
+
+def _check_size(value: str) -> str:
+    scaling_of(value)
+    return value
+
+
+def _check_crop(value: str) -> str:
+    crop_of(value)
+    return value
+
+
+PictureSize = Annotated[Text, AfterValidator(_check_size)]
+CropBox = Annotated[Text, AfterValidator(_check_crop)]
+Rotation = Literal[0, 90, 180, 270]
+Flip = Literal["horizontal", "vertical"]
+Rate = Annotated[
+    int | float | str, PlainValidator(check_rate), WithJsonSchema({"type": ["number", "string"]})
+]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)

@@ -17,7 +17,6 @@ from streamfx.capture.opening import open_source
 from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
 from streamfx.media.frame import CodeRange, VideoFormat
-from streamfx.media.part import Part
 from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
@@ -119,18 +118,18 @@ class Film:
     chapters: list[tuple[float, float, str]]
 
 
-def read_film(text: str, *, frames: int | None = None, part: Part | None = None) -> Film:
+def read_film(text: str, *, frames: int | None = None, preparation: Preparation | None = None) -> Film:
     """Return a film, read to its end.
 
     Args:
         text: the file.
         frames: number of pictures to read at most; None for all.
-        part: the part to read; None: all of it.
+        preparation: the part to read, and what is done to its pictures first; None: all, as it is.
 
     Raises:
         SourceOpenError: it cannot be read.
     """
-    source = open_source(text, preparation=Preparation(part=part))
+    source = open_source(text, preparation=preparation)
     try:
         extras = source.extras or Extras()
         extras.claim()

@@ -10,13 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from streamfx.capture.files.preparation import Preparation
 from streamfx.config.values import FileName
 from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
 from streamfx.jobs.track_differences import Difference
+from streamfx.media.geometry import geometry_of
 from streamfx.media.part import part_of
 from streamfx.media.paths import printable
+from streamfx.media.rates import rate_of
 
 
 class Found(BaseModel):
@@ -97,8 +100,8 @@ def verify(
     Args:
         input: the source.
         output: what was made of it.
-        report: report of the run: what it says of itself is marked as known, and a part that was asked for
-            is all that is read of the source.
+        report: report of the run: what it says of itself is marked as known, and the source is read as it
+            was then: the part, geometry and rate that were asked for.
 
     Raises:
         SourceOpenError: one of them cannot be read.
@@ -112,8 +115,8 @@ def verify(
     told = _read_report(report) if report is not None else {}
     config = told.get("config", {})
     limit = config.get("limits", {}).get("frames")
-    part = part_of(*(config.get(name) for name in ("start", "end", "duration")))
-    source, made = read_film(fspath(input), frames=limit, part=part), read_film(fspath(output))
+    source = read_film(fspath(input), frames=limit, preparation=_preparation(config))
+    made = read_film(fspath(output))
     return Verification(
         source=_facts(source),
         output=_facts(made),
@@ -133,6 +136,19 @@ def _facts(film: Film) -> FilmFacts:
         last_seconds=seconds[-1] if seconds else None,
         longest_gap_seconds=longest_gap(seconds),
         tracks=tuple(printable(track.name) for track in film.tracks),
+    )
+
+
+def _preparation(config: dict[str, Any]) -> Preparation:
+    """Return what the settings of a run say of the part that was read, its geometry and its rate."""
+    part, geometry, fps = (
+        [config.get(name) for name in names]
+        for names in (("start", "end", "duration"), ("size", "crop", "rotate", "flip"), ("fps",))
+    )
+    return Preparation(
+        part=part_of(*part),
+        geometry=geometry_of(*geometry),
+        rate_fps=None if fps[0] is None else rate_of(fps[0]),
     )
 
 

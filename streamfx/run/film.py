@@ -122,6 +122,8 @@ def preparation_for(config: TranscodeConfig) -> Preparation:
         alpha=config.pixel_format is None and holds_alpha(config.output, config.codec),
         alone=takes_any_size(config.output),
         part=config.part,
+        geometry=config.geometry,
+        rate_fps=config.rate_fps,
     )
 
 
