@@ -34,6 +34,7 @@ def transcode(
     backend: str = "auto",
     device: str = "auto",
     deinterlace: str = "auto",
+    container: str | None = None,
     codec: str | None = None,
     pixel_format: str | None = None,
     preset: str | None = None,
@@ -53,7 +54,8 @@ def transcode(
     Args:
         input: source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png),
             test:bars.
-        output: output: a video file (its ending picks the container), pictures, or null:.
+        output: output: a video file (its ending picks the container), '-' for standard output, pictures,
+            or null:.
         effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
         start: first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default.
         end: moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default.
@@ -73,6 +75,8 @@ def transcode(
             cuda:1 for the second GPU.
         deinterlace: deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of
             all).
+        container: container of what goes to standard output: mkv (by default), nut, y4m, ts, webm, mp4 or
+            mov; the ending of a file picks its own.
         codec: video codec; one that fits the output by default.
         pixel_format: pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by
             default.

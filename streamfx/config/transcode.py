@@ -21,7 +21,9 @@ from streamfx.config.values import (
     FileName,
     Flip,
     Moment,
+    Output,
     PictureSize,
+    PipedContainer,
     Rate,
     Rotation,
     Seconds,
@@ -81,8 +83,14 @@ class TranscodeConfig(EncodedRunConfig):
         description="source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png), "
         "test:bars"
     )
-    output: FileName = Field(
-        description="output: a video file (its ending picks the container), pictures, or null:"
+    container: Annotated[PipedContainer | None, Option("encoding", "NAME")] = Field(
+        default=None,
+        description="container of what goes to standard output: mkv (by default), nut, y4m, ts, webm, mp4 or "
+        "mov; the ending of a file picks its own",
+    )
+    output: Output = Field(
+        description="output: a video file (its ending picks the container), '-' for standard output, "
+        "pictures, or null:"
     )
     start: Annotated[Moment | None, Option("part", "TIME")] = Field(
         default=None,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.capture.files.preparation import Preparation
 from streamfx.config.values import FileName
+from streamfx.encode.opening import shows_as_coded
 from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
@@ -20,6 +21,18 @@ from streamfx.media.geometry import geometry_of
 from streamfx.media.part import part_of
 from streamfx.media.paths import printable
 from streamfx.media.rates import rate_of
+
+# By which word a note of a run tells of a difference.
+_TOLD_BY = {
+    "hdr": "HDR",
+    "alpha": "alpha",
+    "depth": "converted from",
+    "shape": "pixels are",
+    "tags": "tag",
+    "chapters": "chapter",
+    "rotation": "turn",
+    "size": "pictures are",
+}
 
 
 class Found(BaseModel):
@@ -115,7 +128,7 @@ def verify(
     told = _read_report(report) if report is not None else {}
     config = told.get("config", {})
     limit = config.get("limits", {}).get("frames")
-    source = read_film(fspath(input), frames=limit, preparation=_preparation(config))
+    source = read_film(fspath(input), frames=limit, preparation=_preparation(config, fspath(output)))
     made = read_film(fspath(output))
     return Verification(
         source=_facts(source),
@@ -139,13 +152,14 @@ def _facts(film: Film) -> FilmFacts:
     )
 
 
-def _preparation(config: dict[str, Any]) -> Preparation:
-    """Return what the settings of a run say of the part that was read, its geometry and its rate."""
+def _preparation(config: dict[str, Any], output: str) -> Preparation:
+    """Return what was done to the source: the part that was read, its geometry and its rate."""
     part, geometry, fps = (
         [config.get(name) for name in names]
         for names in (("start", "end", "duration"), ("size", "crop", "rotate", "flip"), ("fps",))
     )
     return Preparation(
+        upright=bool(config) and shows_as_coded(output),
         part=part_of(*part),
         geometry=geometry_of(*geometry),
         rate_fps=None if fps[0] is None else rate_of(fps[0]),
@@ -178,8 +192,7 @@ def _is_known(difference: Difference, told: dict[str, Any], source: Film, output
         stream = next((track.name for track in source.tracks if difference.text.startswith(track.name)), None)
         if stream is not None:
             return any(printable(stream) in note for note in notes)
-    word = {"hdr": "HDR", "alpha": "alpha", "depth": "converted from", "shape": "pixels are", "tags": "tag",
-            "chapters": "chapter", "rotation": "turn", "colour": "range", "size": "pictures are"}.get(
-        difference.about
-    )  # fmt: skip
+    word = _TOLD_BY.get(difference.about)
+    if difference.about == "colour":
+        word = difference.text.split()[1].rstrip(":")  # range, matrix, primaries or transfer
     return word is not None and any(word in note for note in notes)

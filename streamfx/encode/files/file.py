@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
-from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
-from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
+from streamfx.encode.files.gif_times import TOO_FAST
+from streamfx.encode.files.given_times import given_times
+from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
 from streamfx.encode.files.matroska import shown_size, write_shown_size
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
@@ -93,7 +94,7 @@ class FileSink:
         self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
-        self._gif_times = GifTimes() if self._plan.container.muxer == "gif" else None
+        self._given_times = given_times(self._plan)
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
         self.through = is_written_through(path)
@@ -131,13 +132,12 @@ class FileSink:
             SinkError: the frame is not of the stream's format, or the file cannot be written. What was
                 written is kept beside the output and plays as far as it goes; the message says where.
         """
-        gif_ticks = self._gif_times.place(frame.time_seconds) if self._gif_times is not None else None
-        if self._gif_times is not None and gif_ticks is None:
+        times = self._given_times(frame) if self._given_times is not None else None
+        if self._given_times is not None and times is None:
             return TOO_FAST
         picture = self._packer.pack(frame)
-        if gif_ticks is not None:
-            picture.pts, picture.time_base = gif_ticks, TICK_SECONDS
-            picture.duration = max(round((frame.duration or 0) * frame.time_base / TICK_SECONDS), LEAST_TICKS)
+        if times is not None:
+            picture.pts, picture.duration, picture.time_base = times
         with self._lock:
             if self._out is None:
                 raise SinkError(f"{self.path}: is finished; no more frames can be written")
@@ -146,7 +146,9 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
-        self._times.add(frame.time_seconds, picture.duration * (picture.time_base or frame.time_base))
+        base = picture.time_base or frame.time_base
+        seconds = frame.time_seconds if self._plan.container.times else picture.pts * base
+        self._times.add(seconds, picture.duration * base)
         self.frames_written += 1
         return None
 
@@ -258,15 +260,14 @@ class FileSink:
         """Return what the finished file must show when it is read again; for ``verify_output``."""
         plan, video = self._plan, self._plan.video
         copied = self._copier.streams.values() if self._copier else ()
-        pictures_only = plan.container.muxer == "gif"  # GIF states neither colours nor shape
         return Expected(
             packets=self.packets_written,
             first_seconds=self._times.first_seconds,
             last_seconds=self._times.last_seconds,
-            colour=Colour() if pictures_only else plan.colour,
+            colour=plan.colour if plan.container.colours else Colour(),
             size=plan.size,
             tick_seconds=plan.container.tick_seconds or video.time_base,
-            sample_aspect_ratio=None if pictures_only else video.sample_aspect_ratio,
+            sample_aspect_ratio=video.sample_aspect_ratio if plan.states_shape else None,
             streams=tuple(
                 ExpectedStream(
                     str(each.source),
@@ -308,15 +309,15 @@ class FileSink:
         return out
 
     def _prove(self, out: OutputContainer, options: dict[str, str], extras: Extras | None) -> None:
-        ending, muxer = self.path.suffix, self._plan.container.muxer
-        if extras is not None and not holds_tags(muxer):
+        ending, container = self.path.suffix, self._plan.container
+        if extras is not None and not container.tags:
             kept = [copied.target for copied in self._copier.streams.values()] if self._copier else []
             self.notes.extend(tags_without_a_place(extras, kept, ending))
         if not self._plan.container.sound:
             return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
         try:
             data = prove(out, options, extras, self._copier)
-            if extras is not None and holds_tags(muxer):
+            if extras is not None and container.tags:
                 self.notes.extend(lost_tags(data, out, extras, ending))
         except (av.FFmpegError, ValueError) as error:
             self._close_quietly(out)
