@@ -17,7 +17,7 @@ from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_dec
 from streamfx.encode.files.gif_times import TOO_FAST
 from streamfx.encode.files.given_times import given_times
 from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
-from streamfx.encode.files.matroska import shown_size, write_shown_size
+from streamfx.encode.files.matroska import write_shape
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.files.trial import prove
@@ -146,9 +146,9 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
-        base = picture.time_base or frame.time_base
-        seconds = frame.time_seconds if self._plan.container.times else picture.pts * base
-        self._times.add(seconds, picture.duration * base)
+        pts, duration, base = times or (frame.pts, picture.duration, frame.time_base)
+        stated = self._plan.container.times
+        self._times.add(frame.time_seconds if stated else pts * base, duration * base)
         self.frames_written += 1
         return None
 
@@ -236,11 +236,10 @@ class FileSink:
 
     def _state_shape(self, path: Path) -> None:
         """Write into Matroska what FFmpeg does not: pixels that are not square."""
-        shape = self._plan.video.sample_aspect_ratio
-        if shape in (None, 1) or not self._plan.container.display_size:
+        plan, shape = self._plan, self._plan.video.sample_aspect_ratio
+        if shape is None or not plan.container.display_size:
             return
-        shown = shown_size(self._plan.size, shape, pixels_only=self._plan.container.muxer == "webm")
-        if not write_shown_size(path, shown):
+        if not write_shape(path, plan.size, shape, plan.container.muxer):
             self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out: no room for it"))
 
     def abort(self) -> None:
