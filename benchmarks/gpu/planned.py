@@ -27,9 +27,9 @@ class Planned:
     Attributes:
         trt: the module of TensorRT.
         data: the plan.
-        golden: what it sees, repeated up to the shape; at its own size it must give these heads.
+        golden: golden frame, repeated up to the shape; at its own size the plan must give its heads.
         expected: gives the heads in float32 for what is seen at other sizes.
-        device: where all of it is.
+        device: device of all of it.
         gpu: whether that is one; else the host's clock is read.
     """
 

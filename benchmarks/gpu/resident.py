@@ -278,7 +278,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=2000, help="for each case")
+    parser.add_argument("--frames", type=int, default=2000, help="number of frames of each case")
     parser.add_argument(
         "--backend", action="append", choices=sorted(BACKENDS), help="all that are quick to build"
     )

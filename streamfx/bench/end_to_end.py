@@ -186,7 +186,7 @@ class Intervals:
         lead: frames before those that count.
         frames: frames that count.
         at_a_time: workers.
-        stats: gets the times.
+        stats: receiver of the times.
 
     Attributes:
         seconds: time that the frames took together; None until they were all written.

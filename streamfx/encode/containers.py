@@ -32,7 +32,7 @@ class Container:
         alpha: codecs whose alpha it holds; the first is the default for pictures that have it.
         sound_encoder: FFmpeg's name of the encoder for sound that it does not hold, or players do not play.
         text_encoder: encoder for subtitles that are text; None where it holds none.
-        covers: how it holds cover pictures: "attached", in the "index", or None.
+        covers: way of holding cover pictures: "attached", in the "index", or None.
     """
 
     muxer: str

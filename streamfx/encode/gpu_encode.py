@@ -89,7 +89,7 @@ def picture_of(surface: Surface, context: CudaContext | None = None, stream: int
     Args:
         surface: any on the CPU; on a GPU NV12 or P010, its chroma right behind its luma (`Layout`).
         context: context of the GPU, one for all frames: a new one each would be a device context each.
-        stream: what the encoder works in, CUDA's handle.
+        stream: stream in which the encoder works, CUDA's handle.
     """
     planes = [plane[0] for plane in surface.planes]
     if context is None:

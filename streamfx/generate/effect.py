@@ -40,13 +40,14 @@ class EffectSettings:
 
     Attributes:
         backend: name of a backend, or ``auto``.
-        precision: what the network computes in.
+        precision: number format of the network.
         factor: factor for effects whose request names none; None for the usual one.
         threads: processor threads for one frame; None for all cores this process may use.
         workers: frames that may be processed at the same time.
         store: store of compiled engines; None for the user's.
-        measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread; where
-            frames stay on a device, with "on device" and the seconds that took, for all three.
+        measure: callback that is called with "reduce", "translate" or "fuse" and seconds, for each frame, in
+            its thread; where frames stay on a device, with "on device" and the seconds that took, for all
+            three.
         device: place where networks run.
         build: whether to wait for what takes long to build.
         home: the device on which frames stay between effects; None for main memory.
@@ -69,12 +70,12 @@ class Effect:
     """One engine, compiled, with its controls. `process` may be called from several threads at once.
 
     Attributes:
-        engine: what it runs.
+        engine: engine that it runs.
         compiled: the engine made ready by a backend; closed with the effect.
         threads: threads for reduce and fuse; None for all cores this process may use.
         measure: see `EffectSettings`.
         doublings: number of times that the frame becomes twice as large each way.
-        on_device: does it where frames stay on a device; None: they are processed in main memory.
+        on_device: implementation for frames that stay on a device; None: they are processed in main memory.
     """
 
     engine: Engine

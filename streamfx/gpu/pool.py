@@ -77,7 +77,7 @@ class NonFiniteFlag:
     """Whether an engine gave something that is not finite for a frame.
 
     Attributes:
-        engine: and how it runs and which frame it is, for the message.
+        engine: engine, how it runs and which frame it is, for the message.
         flag: (1,) int32 in main memory, not 0 if so; written by the time that the frame is ready, so that
             looking at it never waits.
     """
@@ -169,7 +169,7 @@ class Pool:
     Args:
         form: form of the pictures.
         budget_bytes: budget for all slots; `LEAST_SLOTS` there are in any case.
-        allocate: gives the memory.
+        allocate: function that gives the memory.
         least: slots without which those who take turns with them would wait for one another for ever.
         what: purpose, for messages.
 

@@ -43,8 +43,8 @@ class DeviceContext:
 
     Args:
         device: place where the frames live. On the CPU the same is done without streams, to compare.
-        room: how much of it.
-        allocate: gives memory on the device; None: torch does.
+        room: share of the device that frames may take.
+        allocate: function that gives memory on the device; None: torch does.
 
     Attributes:
         device: see above.

@@ -96,7 +96,7 @@ def verify(
 
     Args:
         input: the source.
-        output: what was made of it.
+        output: film that was made of it.
         report: report of the run: what it says of itself is marked as known, and a part that was asked for
             is all that is read of the source.
 

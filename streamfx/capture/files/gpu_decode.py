@@ -95,8 +95,8 @@ def faster(device: Callable[[], Source], processor: Callable[[], Source]) -> boo
     """Return whether the device decodes a video fast enough to be taken; small ones the processor often does.
 
     Args:
-        device: opens the source decoded on the device.
-        processor: opens it decoded by the processor.
+        device: function that opens the source decoded on the device.
+        processor: function that opens it decoded by the processor.
     """
     there, here = _frames_per_second(device), _frames_per_second(processor)
     log.info("decoding: %.0f frames a second on the device, %.0f on the processor", there, here)

@@ -54,11 +54,11 @@ class Step:
         """Return the frame with the effect applied, or soon to be; does not wait for the device.
 
         Args:
-            frame: is brought to the device where it is not there.
-            factor: how many times smaller the network's picture is, 1 or more.
+            frame: frame to process; brought to the device where it is not there.
+            factor: reduction of the picture that the network sees, 1 or more.
             strength: 0..1.
             noise: noise for engines that take some.
-            measure: is told how long the device took, when a later frame comes and it is known.
+            measure: callback, told how long the device took, when a later frame comes and it is known.
         """
         frame = self._device_context.up(frame)
         held, stream = held_of(frame), self._device_context.work
