@@ -109,12 +109,12 @@ class Planned:
             return host_ms(run)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
-            marks = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
-            for mark in marks:
-                mark.record(stream)
+            events = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
+            for event in events:
+                event.record(stream)
                 run()
             stream.synchronize()
-        return [one.elapsed_time(other) for one, other in list(pairwise(marks))[WARM:]]
+        return [one.elapsed_time(other) for one, other in list(pairwise(events))[WARM:]]
 
 
 def _since(begun: float) -> float:

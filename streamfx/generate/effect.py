@@ -15,7 +15,7 @@ from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
 from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, FrameError
-from streamfx.generate.device_effects import DeviceStep, Home, Measure
+from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
 from streamfx.generate.network_input import Noise, see, seen_size, with_noise
 from streamfx.generate.network_output import Back
 from streamfx.generate.request import (
@@ -62,7 +62,7 @@ class EffectSettings:
     measure: Measure | None = None
     device: Device = Device.AUTO
     build: Build = Build.BACKGROUND
-    home: Home | None = None
+    processing_device: ProcessingDevice | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -216,7 +216,9 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     )
     compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
-    on_device = settings.home.step(engine, compiled) if settings.home is not None else None
+    on_device = (
+        settings.processing_device.step(engine, compiled) if settings.processing_device is not None else None
+    )
     doublings = doublings_of(request, engine)
     return Effect(engine, compiled, settings.threads, settings.measure, doublings, controls, on_device)
 

@@ -101,7 +101,7 @@ def open_effects(
         measure=stats.add,
         device=place.device,
         build=Build(config.build),
-        home=place.home(source.format),
+        processing_device=place.processing_device(source.format),
     )
     video = source.format
     with contextlib.ExitStack() as opened:

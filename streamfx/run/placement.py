@@ -51,7 +51,7 @@ class Placement:
     stays: bool = False
     insisted: bool = False
 
-    def home(self, video: VideoFormat) -> DevicePlacement | None:
+    def processing_device(self, video: VideoFormat) -> DevicePlacement | None:
         """Return what keeps frames on the device between effects; None for main memory."""
         if self.device_context is None:
             return None
@@ -88,12 +88,12 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
         raise _refused(asked, reason)
     import torch
 
-    from streamfx.gpu.transfer import DeviceContext, Room
+    from streamfx.gpu.transfer import DeviceContext, MemoryBudget
 
     # A queue holds workers + 2 unless it is set, the workers one each; encoder and cuts look ahead.
     least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS + MOST_AHEAD
-    room = Room(least=least, workers=workers)
-    device_context = DeviceContext(torch.device("cuda", 0), room)
+    budget = MemoryBudget(least=least, workers=workers)
+    device_context = DeviceContext(torch.device("cuda", 0), budget)
     return Placement(Device.CUDA, device_context, insisted=asked != "auto")
 
 
