@@ -90,7 +90,7 @@ def transcode(
         resume: work in segments that survive a crash, after those that an earlier run finished.
         segment_seconds: least length of a segment, in seconds, for resume; key frames and cuts end one.
         report: file for the account of every frame, as JSON.
-        progress: called now and then, in this thread, with the state of the run.
+        progress: callback that is called now and then, in this thread, with the state of the run.
 
     A `Source` or `Sink` of your own may stand for input or output: see docs/embedding.md.
 
@@ -129,9 +129,9 @@ def run_config(
 
     Args:
         config: the settings in full.
-        progress: called now and then, in this thread, with the state of the run.
-        source: read instead of the configuration's input, and closed; None: that input.
-        sink: written to instead of the configuration's output; None: that output.
+        progress: callback that is called now and then, in this thread, with the state of the run.
+        source: source read instead of the configuration's input, and closed; None: that input.
+        sink: sink written to instead of the configuration's output; None: that output.
     """
     if source is not None and (config.part or config.geometry or config.rate_fps):
         raise ConfigError(

@@ -40,8 +40,8 @@ def open_source(
         live: time limits and more of sources that may go away; None: the usual ones, and what a web server
             offers is a file: read as fast as wanted, to its end.
         pictures: place where pictures of a video file are to stay on a device; None: in main memory.
-        preparation: what is done to pictures of a video file first, and the part of it that is wanted; None:
-            what is usual, and all of it.
+        preparation: treatment of the pictures of a video file before anything else, and the part of it that
+            is wanted; None: the usual treatment, and all of it.
 
     Raises:
         ConfigError: no such kind of source, an option of it is wrong, or it has no parts.

@@ -83,11 +83,11 @@ def run_and_report(
     """Run, say what came of it, and return the exit code.
 
     Args:
-        run: what to run; it is given what shows its progress.
-        shown: gives what shows the progress.
+        run: run to start; it is given the progress display.
+        shown: function that returns the progress display.
         debug: show detailed logs, and tracebacks.
-        told_as: what `shown_as` got; with "json", what came of it is said for programs too.
-        to: stream for the summary of what is complete; None: stdout.
+        told_as: kind of progress that `shown_as` got; with "json", the outcome is told for programs too.
+        to: stream for the summary of a complete run; None: stdout.
 
     Raises:
         StageFailedError: it failed before one frame was written: that is a refusal.

@@ -166,8 +166,8 @@ def read_overrides(
     Args:
         settings: settings to set it in.
         overrides: the texts; a dotted key reaches into a section.
-        accepts: says whether a setting takes a value. A value is read as YAML, but taken as the text it is
-            where only that fits (an output named ``1``).
+        accepts: function that says whether a setting takes a value. A value is read as YAML, but taken as
+            the text it is where only that fits (an output named ``1``).
     """
     for override in overrides:
         key, separator, text = override.partition("=")

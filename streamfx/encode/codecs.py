@@ -38,7 +38,7 @@ class Codec:
     """One way to code video.
 
     Attributes:
-        name: what a user writes.
+        name: name that a user writes.
         encoder: FFmpeg's name of the encoder.
         fixed: encoder options that are always set.
         quality: quality scale; None when there is no such choice.

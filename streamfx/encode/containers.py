@@ -33,9 +33,9 @@ class Container:
         alpha: codecs whose alpha it holds; the first is the default for pictures that have it.
         sound_encoder: FFmpeg's name of the encoder for sound that it does not hold, or players do not play.
         text_encoder: encoder for subtitles that are text; None where it holds none.
-        covers: how it holds cover pictures: "attached", in the "index", or None.
-        colours: whether it states what the colours are.
-        code_range: range that its readers take it for; None where it states the range, or the codec does.
+        covers: way of holding cover pictures: "attached", in the "index", or None.
+        colours: whether it states the meaning of colours.
+        code_range: range that its readers assume; None where it states the range, or the codec does.
         times: whether it states when pictures are shown; else they are shown at a steady rate.
         tags: whether it holds tags.
     """

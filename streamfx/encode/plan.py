@@ -31,7 +31,7 @@ class OutputPlan:
         ending: ending of the file, or what else the output is called in messages (RTMP).
         video: format of the frames.
         container: kind of file.
-        codec: what the video is coded with.
+        codec: codec of the video.
         pix_fmt: FFmpeg's name of the pixel format it is coded in.
         size: (height, width) that is coded: the video's own, or larger by a row or column.
         colour: colour description of what is coded; differs from the video's where the codec holds one range.
@@ -139,10 +139,10 @@ def plan(name: str, ending: str, container: Container, video: VideoFormat, encod
 
     Args:
         name: name of the output, for messages.
-        ending: what the kind of output is called in messages.
-        container: what it is.
+        ending: name of this kind of output in messages.
+        container: container of the output.
         video: format of the frames.
-        encoding: how to encode.
+        encoding: codec and settings of the encoder.
 
     Raises:
         ConfigError: see ``plan_output``.

@@ -54,7 +54,7 @@ class Sound:
         layout: FFmpeg's name of the channels.
         first_seconds: time of the first sample; None without any.
         end_seconds: time when the last one ends.
-        samples: how many, of each channel.
+        samples: number of samples of each channel.
         digests: digests of the samples of each second, counted from the first sample on.
         levels: loudness (root mean square, 0 to 1) of each tenth of a second, by its number.
         gaps: (start, end) of each stretch without samples, in seconds.
@@ -79,9 +79,9 @@ class Track:
         name: name for messages.
         tags: tags of the stream.
         disposition: FFmpeg's flags.
-        packets: how many.
-        broken: how many of them could not be decoded.
-        sound: what is in it, if it is sound.
+        packets: number of packets.
+        broken: number of packets that could not be decoded.
+        sound: decoded sound, if there is any in it.
         texts: (start, end, text) of each, if it is text; else start and end and digest of each packet.
     """
 

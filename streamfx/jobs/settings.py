@@ -70,7 +70,7 @@ class Batch:
     Attributes:
         inputs: files, folders and globs.
         list_file: a file with more of them; None for none.
-        output_folder: below which outputs go.
+        output_folder: folder below which outputs go.
         ending: ending of all outputs; None: those of their sources.
         jobs: files done at a time; None: what suits the machine.
         summary: file for the account.

@@ -112,7 +112,7 @@ def verify(
 
     Args:
         input: the source.
-        output: what was made of it.
+        output: film that was made of it.
         report: report of the run: what it says of itself is marked as known, and the source is read as it
             was then: the part, geometry and rate that were asked for.
 

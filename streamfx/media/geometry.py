@@ -20,9 +20,9 @@ class Scaling:
     """A size that was asked for; a side that is not given follows from the shape of the picture.
 
     Attributes:
-        width: in pixels.
-        height: in pixels.
-        shorter: the shorter of both sides, in pixels, instead of either.
+        width: width in pixels.
+        height: height in pixels.
+        shorter: length of the shorter side in pixels, instead of either.
 
     Example:
         >>> scaling_of("720p").size_of((1080, 1920)), scaling_of("720p").size_of((1920, 1080))

@@ -40,7 +40,7 @@ def say(notes: Iterable[str], *, but: Collection[str] = ()) -> frozenset[str]:
 
     Args:
         notes: notes of a source or an output; plain text among them is for the report alone.
-        but: what was logged before.
+        but: notes that were logged before.
     """
     said = dict.fromkeys(note for note in notes if isinstance(note, Converted | LeftOut) and note not in but)
     for note in said:

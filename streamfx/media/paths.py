@@ -134,7 +134,7 @@ def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
 
     Args:
         path: name of the file.
-        data: what it is to hold.
+        data: content of the file.
         replace: whether a file of that name may be replaced.
 
     Raises:

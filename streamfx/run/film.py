@@ -53,8 +53,8 @@ def open_parts(
     Args:
         config: the settings in full.
         stats: stats of the run.
-        own_source: read instead of the configuration's input; None: that input.
-        own_sink: written to instead of the configuration's output; None: that output.
+        own_source: source read instead of the configuration's input; None: that input.
+        own_sink: sink written to instead of the configuration's output; None: that output.
         written: whether anything is written; else what would be refused is refused, and nothing is there.
     """
     total = config.threads or usable_cores()

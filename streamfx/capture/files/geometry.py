@@ -19,9 +19,9 @@ class Shaped:
     """What becomes of pictures.
 
     Attributes:
-        filters: what does it.
+        filters: filters to apply.
         pixel_shape: width of a pixel for each of its height, after it; None where the video does not say.
-        notes: what was done otherwise than asked for, and why.
+        notes: deviations from what was asked for, and the reasons.
     """
 
     filters: Filters = ()
@@ -33,9 +33,9 @@ def shaped(picture: VideoFrame, turn: Filters, geometry: Geometry | None, shape:
     """Return what turns a picture upright, and gives it the geometry that was asked for.
 
     Args:
-        picture: as it was decoded.
-        turn: what turns it upright.
-        geometry: what was asked for; None: nothing.
+        picture: picture as decoded.
+        turn: filters that turn it upright.
+        geometry: geometry that was asked for; None: the picture's own.
         shape: width of a pixel of it for each of its height; None where the video does not say.
 
     Raises:

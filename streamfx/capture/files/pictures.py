@@ -52,7 +52,7 @@ class PictureSource:
             like the first), and their geometry.
 
     Attributes:
-        photos: what the files of the frames hold beside the pixels, by the number of the frame. Grows while
+        photos: metadata of the frames' files beside the pixels, by the number of the frame. Grows while
             reading.
         names: names of all files, in order.
         (the others are those of ``Source``)

@@ -55,14 +55,14 @@ class FileSink:
         video: format of the frames.
         extras: sound, subtitles, tags to keep; None for none. The source must be open, and not be read yet.
         source_path: the file being read, which must not be overwritten.
-        encoding: how to encode.
-        packing: makes what hands frames to the encoder.
+        encoding: codec and settings of the encoder.
+        packing: function that makes the packing that hands frames to the encoder.
 
     Attributes:
         path: destination.
         recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
-        notes: what was converted or left out, for the report.
+        notes: conversions and omissions, for the report.
         (the others are those of ``Sink``)
 
     Raises:

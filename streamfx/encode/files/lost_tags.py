@@ -32,7 +32,7 @@ def lost_tags(data: bytes, out: OutputContainer, extras: Extras, ending: str) ->
     """Return what is to be said of tags, flags and chapters that a file like ``out`` has not.
 
     Args:
-        data: such a file, complete but for most of the pictures and sound.
+        data: bytes of such a file, complete but for most of the pictures and sound.
         out: the output, with everything that is to be in it.
         extras: extras of the source.
         ending: ending of the file, for the text.

@@ -44,7 +44,7 @@ class OutputFile:
     Attributes:
         through: whether it is written through.
         partial: place where it is until then.
-        size_bytes: how much is in it.
+        size_bytes: number of bytes in it.
 
     Raises:
         OSError: it cannot be created.
@@ -113,7 +113,7 @@ class OutputFile:
         """Close a file that could not be completed and give it a visible name beside its own.
 
         Returns:
-            Where it is now; None when there was nothing in it, and it is gone.
+            Path of the file now; None when there was nothing in it, and it is gone.
         """
         with contextlib.suppress(OSError):
             self.close()

@@ -29,7 +29,7 @@ class ExpectedStream:
         name: name for messages.
         kind: audio, subtitle, data, …
         packets: number of packets sent.
-        size_bytes: what was in them, where packets do not count: containers cut uncompressed sound as they
+        size_bytes: bytes in them, where packets do not count: containers cut uncompressed sound as they
             like. None elsewhere.
         first_seconds: time of the first; None without any.
     """
