@@ -18,6 +18,7 @@ from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
 from streamfx.media.frame import CodeRange, VideoFormat
 from streamfx.media.part import Part
+from streamfx.media.track_choice import TrackChoice, keep_wanted
 from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Track:
         packets: how many.
         broken: how many of them could not be decoded.
         sound: what is in it, if it is sound.
+        converted: whether it is known to be coded anew in the output.
         texts: (start, end, text) of each, if it is text; else start and end and digest of each packet.
     """
 
@@ -92,6 +94,7 @@ class Track:
     disposition: int
     packets: int = 0
     broken: int = 0
+    converted: bool = False
     sound: Sound = field(default_factory=Sound)
     texts: list[tuple[float, float, str]] = field(default_factory=list)
 
@@ -119,21 +122,30 @@ class Film:
     chapters: list[tuple[float, float, str]]
 
 
-def read_film(text: str, *, frames: int | None = None, part: Part | None = None) -> Film:
+def read_film(
+    text: str,
+    *,
+    frames: int | None = None,
+    part: Part | None = None,
+    choice: TrackChoice | None = None,
+) -> Film:
     """Return a film, read to its end.
 
     Args:
         text: the file.
         frames: number of pictures to read at most; None for all.
         part: the part to read; None: all of it.
+        choice: which tracks are wanted; None: all of them.
 
     Raises:
         SourceOpenError: it cannot be read.
+        ConfigError: a track that is wanted is not there.
     """
     source = open_source(text, preparation=Preparation(part=part))
     try:
         extras = source.extras or Extras()
         extras.claim()
+        keep_wanted(choice or TrackChoice(), extras, source.name)
         tracks = {stream.index: _track(stream) for stream in extras.streams}
         pictures = Pictures()
         before: Thumbnail | None = None
@@ -174,7 +186,7 @@ def read_film(text: str, *, frames: int | None = None, part: Part | None = None)
 
 def _track(stream: ExtraStream) -> Track:
     template = stream.template
-    return Track(stream, str(stream), dict(template.metadata), int(template.disposition))
+    return Track(stream, str(stream), dict(template.metadata), stream.disposition)
 
 
 def _add_picture(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from streamfx.config.tracks import track_choice
 from streamfx.config.values import FileName
 from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
@@ -97,8 +98,8 @@ def verify(
     Args:
         input: the source.
         output: what was made of it.
-        report: report of the run: what it says of itself is marked as known, and a part that was asked for
-            is all that is read of the source.
+        report: report of the run: what it says of itself is marked as known, and of the source only the part
+            and the tracks count that were asked for.
 
     Raises:
         SourceOpenError: one of them cannot be read.
@@ -113,7 +114,9 @@ def verify(
     config = told.get("config", {})
     limit = config.get("limits", {}).get("frames")
     part = part_of(*(config.get(name) for name in ("start", "end", "duration")))
-    source, made = read_film(fspath(input), frames=limit, part=part), read_film(fspath(output))
+    source = read_film(fspath(input), frames=limit, part=part, choice=track_choice(config))
+    _mark_converted(source, told.get("notes", ()))
+    made = read_film(fspath(output))
     return Verification(
         source=_facts(source),
         output=_facts(made),
@@ -122,6 +125,11 @@ def verify(
             for each in compare_films(source, made)
         ),
     )
+
+
+def _mark_converted(source: Film, notes: Sequence[str]) -> None:
+    for track in source.tracks:
+        track.converted = any(note.startswith(f"{printable(track.name)} is converted to") for note in notes)
 
 
 def _facts(film: Film) -> FilmFacts:
@@ -159,9 +167,11 @@ def _is_known(difference: Difference, told: dict[str, Any], source: Film, output
         lost = sum(account["dropped"].values()) + sum(account["failed"].values())
         return len(output.pictures.seconds) == written and (lost > 0 or bool(account["repeated"]))
     if difference.about in ("tracks", "sound", "subtitles", "data", "tags"):
-        stream = next((track.name for track in source.tracks if difference.text.startswith(track.name)), None)
-        if stream is not None:
-            return any(printable(stream) in note for note in notes)
+        track = next((each for each in source.tracks if difference.text.startswith(each.name)), None)
+        if track is not None:
+            told_of = [note for note in notes if printable(track.name) in note]
+            # That it was converted excuses no other sound or text: those were compared as what is converted.
+            return any("is converted to" not in note or difference.about == "tags" for note in told_of)
     word = {"hdr": "HDR", "alpha": "alpha", "depth": "converted from", "shape": "pixels are", "tags": "tag",
             "chapters": "chapter", "rotation": "turn", "colour": "range", "size": "pictures are"}.get(
         difference.about

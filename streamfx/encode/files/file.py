@@ -86,7 +86,8 @@ class FileSink:
         self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
-        self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
+        choice = encoding.tracks
+        self._tracks = plan_tracks(self._plan, extras, self.notes, choice) if extras else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 
 from streamfx.encode.files.languages import older_code
 from streamfx.encode.tracks.audio import SoundConverter
-from streamfx.encode.tracks.selection import Track, copied_stream
+from streamfx.encode.tracks.holding import copied_stream
+from streamfx.encode.tracks.selection import Track
 from streamfx.encode.tracks.subtitles import TextConverter, says_something
 from streamfx.media.tracks import Extras, ExtraStream
 
@@ -88,7 +89,7 @@ class StreamCopier:
         for track in tracks:
             copied = _converted(track, out) if track.encoder else _copied(track.source, out)
             copied.target.metadata.update(_tags(copied, out.format.name))
-            copied.target.disposition = track.source.template.disposition
+            copied.target.disposition = Disposition(track.source.disposition)
             self.streams[track.source.index] = copied
         extras.claim()
 
@@ -143,8 +144,11 @@ def _copied(stream: ExtraStream, out: OutputContainer) -> CopiedStream:
 
 def _converted(track: Track, out: OutputContainer) -> CopiedStream:
     assert track.encoder is not None
-    kind = SoundConverter if track.source.kind == "audio" else TextConverter
-    converter = kind(track.source, out, track.encoder)
+    converter: SoundConverter | TextConverter
+    if track.source.kind == "audio":
+        converter = SoundConverter(track.source, out, track.encoder, track.bits_per_second)
+    else:
+        converter = TextConverter(track.source, out, track.encoder)
     return CopiedStream(track.source, converter.target, converter)
 
 

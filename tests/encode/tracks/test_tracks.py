@@ -207,7 +207,7 @@ def test_a_file_that_could_not_be_completed_is_refused_before_the_first_frame(
     assert source.extras is not None
     copied = Tracks(tuple(Track(stream) for stream in source.extras.streams))
     monkeypatch.setattr(file_module, "plan_tracks", lambda *_: copied)
-    monkeypatch.setattr("streamfx.encode.tracks.selection.layout_of", lambda _: None)
+    monkeypatch.setattr("streamfx.encode.tracks.holding.layout_of", lambda _: None)
     with pytest.raises(SinkError, match=r"\.mp4 cannot be completed with what the source holds"):
         open_sink(str(tmp_path / "out.mp4"), format=source.format, extras=source.extras)
     source.close()
