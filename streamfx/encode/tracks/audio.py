@@ -89,8 +89,8 @@ class SoundConverter:
         per_channel = SOUND_CODECS[coding_name(encoder)].bits_per_channel
         if per_channel is not None:
             context.bit_rate = bits_per_second or per_channel * decoder.layout.nb_channels
-        elif form.bytes > _NARROW_BYTES:  # without loss: as many bits as there are
-            context.format = _wide_format(encoder)
+        else:  # without loss: as many bits as there are
+            context.format = _sample_format(encoder, wide=form.bytes > _NARROW_BYTES)
         try:
             context.open()
         except av.ArgumentError as error:  # says no more than "Invalid argument"
@@ -185,10 +185,11 @@ def _without_start(frame: AudioFrame, samples: int) -> AudioFrame:
     return rest
 
 
-def _wide_format(encoder: str) -> str:
-    """Return FFmpeg's name of the sample format of more than 16 bits that an encoder takes."""
+def _sample_format(encoder: str, *, wide: bool) -> str:
+    """Return FFmpeg's name of the sample format of 16 bits, or of more, that an encoder takes."""
     known = [form.name for form in av.Codec(encoder, "w").audio_formats or ()]
-    return next((name for name in ("s32", "s32p") if name in known), "s32")
+    names = ("s32", "s32p") if wide else ("s16", "s16p")
+    return next((name for name in names if name in known), names[0])
 
 
 def _nearest_rate(encoder: str, rate: int) -> int:

@@ -97,7 +97,8 @@ class StreamCopier:
         """Yield the packets that have come in, ready to be muxed."""
         for index, packet in self._extras.take():
             copied = self.streams.get(index)
-            if copied is None:
+            # The end of a text in MP4: muxers write it where it is needed, from how long the text is shown.
+            if copied is None or not says_something(copied.source.codec, packet.size):
                 continue
             if not self._set_times(packet, copied):
                 copied.dropped += 1
