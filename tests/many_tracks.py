@@ -42,6 +42,8 @@ def make_film(
     attachment: bool = True,
     chapters: bool = True,
     sound_seconds: float | None = None,
+    spans_ms: Sequence[tuple[int, int]] = (),
+    b_frames: int | None = None,
 ) -> Path:
     """Write a Matroska film with many tracks and return its path.
 
@@ -54,11 +56,15 @@ def make_film(
         attachment: whether a font is attached.
         chapters: whether there are two chapters.
         sound_seconds: length of the sounds; None: that of the pictures.
+        spans_ms: begin and length of each text; empty: one a second, shown for 800 ms.
+        b_frames: most B-frames in a row; None: the encoder's choice.
     """
     with av.open(f"file:{path}", "w") as out:
         video: Any = out.add_stream("libx264", rate=RATE)
         video.height, video.width = SIZE
         video.pix_fmt, video.options = "yuv420p", {"preset": "ultrafast", "g": "12"}
+        if b_frames is not None:
+            video.options = {**video.options, "bf": str(b_frames)}
         tones = [media._add_tone(out, codec, layout, language) for codec, language, layout in sounds]
         lines = [(codec, _add_subtitle(out, codec, language)) for codec, language in subtitles]
         if attachment:
@@ -73,11 +79,12 @@ def make_film(
         for number, tone in enumerate(tones):
             media._write_tone(out, tone, sound_seconds or frames / RATE, 330.0 * (number + 1), 0.0)
         for codec, stream in lines:
-            for second, text in enumerate(texts):
-                packet = av.Packet(_coded(codec, second, text))
+            spans = spans_ms or [(second * 1000, 800) for second in range(len(texts))]
+            for number, (text, (begin_ms, length_ms)) in enumerate(zip(texts, spans, strict=True)):
+                packet = av.Packet(_coded(codec, number, text))
                 packet.stream, packet.time_base = stream, Fraction(1, 1000)
-                packet.pts = packet.dts = second * 1000
-                packet.duration = 800
+                packet.pts = packet.dts = begin_ms
+                packet.duration = length_ms
                 out.mux(packet)
     return Path(path)
 

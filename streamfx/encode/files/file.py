@@ -285,6 +285,11 @@ class FileSink:
         options = dict(plan.container.streamed if file.through else plan.container.options)
         if "movflags" in options and needs_free_tags(extras):
             options["movflags"] += "+use_metadata_tags"
+        if "frag_duration" in options and self._tracks.hold_text:
+            # FFmpeg 8.1 ends such fragments where a text ends, while it writes a picture, and that one gets a
+            # wrong time. Those that end at key frames end before the picture.
+            del options["frag_duration"]
+            options["movflags"] += "+frag_keyframe"
         out = av.open(
             file,
             "w",

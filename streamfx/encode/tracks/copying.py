@@ -8,9 +8,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
 from streamfx.encode.files.languages import older_code
 from streamfx.encode.tracks.audio import SoundConverter
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _BARE_AAC = {"mp4", "mov", "ipod"}  # containers that hold AAC without ADTS headers
+_LEAST_TICKS, _MOST_TICKS = 10_000, 1_000_000  # with more, a pause of half an hour between texts is too long
 _STALE_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STALE_VIDEO_TAGS = {
     "encoder",
@@ -91,6 +94,9 @@ class StreamCopier:
             copied.target.metadata.update(_tags(copied, out.format.name))
             copied.target.disposition = Disposition(track.source.disposition)
             self.streams[track.source.index] = copied
+        for copied in self.streams.values():
+            if copied.coding == "mov_text":
+                copied.target.time_base = Fraction(1, _finest_ticks(out))
         extras.claim()
 
     def packets(self) -> Iterator[Packet[Stream]]:
@@ -133,6 +139,24 @@ class StreamCopier:
                 yield f"{copied.source}: {copied.dropped} packets without a time were left out"
             if copied.broken:
                 yield f"{copied.source}: {copied.broken} damaged packets were left out"
+
+
+def _finest_ticks(out: OutputContainer) -> int:
+    """Return how many ticks a second the track of an MP4 or MOV has that has most.
+
+    FFmpeg 8.1 compares when a text ends with the times of other tracks as bare numbers, whatever their ticks.
+    If the text has the finest, no end comes too early; else pictures get wrong times, or it aborts.
+    """
+    most = _LEAST_TICKS
+    for stream in out.streams:
+        if isinstance(stream, AudioStream):
+            most = max(most, stream.codec_context.sample_rate)
+        elif isinstance(stream, VideoStream):
+            ticks = (stream.time_base or Fraction(1)).denominator
+            while ticks < _LEAST_TICKS:  # as FFmpeg does
+                ticks *= 2
+            most = max(most, ticks)
+    return min(most, _MOST_TICKS)
 
 
 def _copied(stream: ExtraStream, out: OutputContainer) -> CopiedStream:

@@ -41,6 +41,11 @@ class Tracks:
     streams: tuple[Track, ...] = ()
     covers: tuple[Cover, ...] = ()
 
+    @property
+    def hold_text(self) -> bool:
+        """Whether there are subtitles that are text."""
+        return any(track.source.kind == "subtitle" and is_text(track.source) for track in self.streams)
+
 
 def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: TrackChoice) -> Tracks:
     """Return what goes into a file; what is converted or left out is said in ``notes``.

@@ -19,6 +19,7 @@ from streamfx.encode.opening import open_sink
 from streamfx.encode.tracks.selection import Track, Tracks
 from streamfx.errors import SinkError
 from streamfx.media.notes import Converted, left_out
+from tests.many_tracks import make_film, of_kind
 from tests.media import make_clip
 from tests.passing import pass_file
 
@@ -222,3 +223,32 @@ def test_a_picture_that_stays_long_keeps_its_time_in_an_mp4(tmp_path: Path) -> N
         assert file.duration / av.time_base == pytest.approx(5.04, abs=0.05)
         times = [float(seconds_of(frame)) for frame in file.decode(video=0)]
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 5.0], abs=0.002)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("sounds", [(), (("aac", "eng", "mono"),)])
+@pytest.mark.parametrize(
+    "spans_ms",
+    [
+        [(200, 1200), (2400, 1000), (3400, 400)],
+        [(0, 1000), (1000, 1000), (2040, 1600)],
+        [(1000, 2000), (3000, 1000), (4000, 900)],
+    ],
+)
+def test_pictures_beside_text_in_an_mp4_keep_their_times_and_so_does_the_text(
+    tmp_path: Path, spans_ms: list[tuple[int, int]], sounds: tuple[tuple[str, str, str], ...], b_frames: int
+) -> None:
+    texts = ("one", "two", "three")
+    film = make_film(
+        tmp_path / "in.mkv", frames=125, sounds=sounds, subtitles=[("subrip", "eng")], texts=texts,
+        spans_ms=spans_ms, b_frames=b_frames, attachment=False,
+    )  # fmt: skip
+    first = pass_file(film, tmp_path / "converted.mp4").path
+    for path in (first, pass_file(first, tmp_path / "copied.mp4").path):
+        with av.open(str(path)) as file:
+            times = [float(seconds_of(frame)) for frame in file.decode(video=0)]
+        assert times == pytest.approx([number / 25 for number in range(125)], abs=0.001)
+        (read,) = of_kind(path, "subtitle")
+        begins = [begin_ms / 1000 for begin_ms, _ in spans_ms]
+        assert [text for _, text in read.texts] == list(texts)
+        assert [seconds for seconds, _ in read.texts] == pytest.approx(begins, abs=0.001)
