@@ -103,7 +103,7 @@ def read(path: str | Path) -> list[Read]:
         return [
             Read(
                 stream.type,
-                stream.codec_context.name if stream.codec_context else "",
+                getattr(stream.codec_context, "name", ""),  # an attachment has no coding
                 stream.metadata.get("language"),
                 bool(stream.disposition & av.stream.Disposition.default),
                 np.concatenate(found[stream.index][0], axis=1) if found[stream.index][0] else np.zeros(0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -241,7 +242,7 @@ def test_samples_of_more_than_16_bits_stay_so_without_loss(run: Run) -> None:
             assert np.array_equal(was.samples.ravel().astype(np.int64) << shift, _packed(now.samples))
 
 
-def _packed(samples: np.ndarray[object, np.dtype[np.int32]]) -> np.ndarray[object, np.dtype[np.int32]]:
+def _packed(samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return samples.T.ravel() if samples.shape[0] > 1 else samples.ravel()
 
 

@@ -18,7 +18,7 @@ from streamfx.encode.files.languages import older_code
 from streamfx.encode.tracks.audio import SoundConverter
 from streamfx.encode.tracks.holding import copied_stream
 from streamfx.encode.tracks.selection import Track
-from streamfx.encode.tracks.subtitles import TextConverter, says_something
+from streamfx.encode.tracks.subtitles import END_OF_TEXT, TextConverter, says_something
 from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class CopiedStream:
         moved: packets whose time had to be moved because it did not come after the one before.
         dropped: packets without any time, which no container can hold.
         broken: packets with damaged ADTS headers, or that cannot be converted.
+        shown_until_seconds: when the last text in MP4 ends; None before.
     """
 
     source: ExtraStream
@@ -65,6 +66,7 @@ class CopiedStream:
     moved: int = 0
     dropped: int = 0
     broken: int = 0
+    shown_until_seconds: Fraction | None = None
     last_dts: int | None = None
 
     @property
@@ -103,13 +105,13 @@ class StreamCopier:
         """Yield the packets that have come in, ready to be muxed."""
         for index, packet in self._extras.take():
             copied = self.streams.get(index)
-            # The end of a text in MP4: muxers write it where it is needed, from how long the text is shown.
+            # The end of a text in MP4 is written anew where it is needed, from how long the text is shown.
             if copied is None or not says_something(copied.source.codec, packet.size):
                 continue
             if not self._set_times(packet, copied):
                 copied.dropped += 1
                 continue
-            yield from _counted(_written(packet, copied), copied)
+            yield from _counted(_with_ends(_written(packet, copied), copied), copied)
 
     def rest(self) -> Iterator[Packet[Stream]]:
         """Yield the packets that were still being made, at the end."""
@@ -197,6 +199,24 @@ def _written(packet: Packet[Any], copied: CopiedStream) -> list[Packet[Any]]:
     except av.FFmpegError:
         copied.broken += 1
         return []
+
+
+def _with_ends(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[Packet[Any]]:
+    """Yield packets, and before a text in MP4 the end of the one before, where there is a pause.
+
+    FFmpeg writes ends by itself, but not where the next text is there already when a fragment ends (8.1).
+    """
+    for packet in packets:
+        if copied.coding == "mov_text" and packet.pts is not None:
+            begin, base = packet.pts * packet.time_base, packet.time_base
+            until = copied.shown_until_seconds
+            if until is not None and until < begin:
+                end = av.Packet(END_OF_TEXT)
+                end.time_base, end.pts = base, round(until / base)
+                end.dts, end.duration = end.pts, packet.pts - end.pts
+                yield end
+            copied.shown_until_seconds = begin + (packet.duration or 0) * base
+        yield packet
 
 
 def _counted(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[Packet[Any]]:

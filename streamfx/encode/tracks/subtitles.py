@@ -19,7 +19,8 @@ _PICTURES = {"pgssub", "hdmv_pgs_subtitle", "dvdsub", "dvd_subtitle", "dvbsub", 
 _MARKS = {b"&": b"&amp;", b"<": b"&lt;", b">": b"&gt;"}  # the ampersand first, for it is in the others
 _STYLES = re.compile(rb"(\{\\[^}]*\})")
 _ASS_FIELDS = 8  # before the text
-_EMPTY_TEXT_BYTES = 2  # in MP4 a text that ends is a sample of its own: a length of nothing
+END_OF_TEXT = b"\0\0"
+"""In MP4 a text that ends is a sample of its own: a text with a length of nothing."""
 
 
 def is_text(stream: ExtraStream) -> bool:
@@ -30,7 +31,7 @@ def is_text(stream: ExtraStream) -> bool:
 
 def says_something(codec: str, size_bytes: int) -> bool:
     """Return whether a packet of a subtitle holds a text, and not the end of the one before."""
-    return codec != "mov_text" or size_bytes > _EMPTY_TEXT_BYTES
+    return codec != "mov_text" or size_bytes > len(END_OF_TEXT)
 
 
 class TextConverter:
