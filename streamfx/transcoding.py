@@ -39,6 +39,13 @@ def transcode(
     pixel_format: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
+    audio: str = "auto",
+    audio_tracks: str | Sequence[str | int] = (),
+    audio_bitrate: int | str | None = None,
+    subtitles: str = "auto",
+    subtitle_tracks: str | Sequence[str | int] = (),
+    attachments: str = "keep",
+    chapters: str = "keep",
     threads: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -82,6 +89,17 @@ def transcode(
             default.
         preset: speed of the encoder against size of the output, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
+        audio: sound: auto (copied, or converted where the output needs it), copy, none, or a codec for
+            all of it: aac, opus, mp3, ac3, eac3, vorbis, flac, alac, pcm.
+        audio_tracks: sound tracks, in order, by language or by number from 1 on: eng,jpn or 2,1; jpn? is
+            one that may be missing; all by default.
+        audio_bitrate: bits a second of each sound that is converted to the codec named, 128k for
+            instance.
+        subtitles: subtitles: auto (copied, or converted where the output needs it), copy, convert (text
+            to what the container usually has), none, or a format: srt, ass, webvtt, mov_text.
+        subtitle_tracks: subtitle tracks, by language or number as for sound; all by default.
+        attachments: attached files, such as fonts, and cover pictures: keep or none.
+        chapters: chapters: keep or none.
         threads: number of processor threads to use; all by default.
         workers: number of frames generated at a time; what is fastest by default.
         overwrite: replacement of an output file that exists.

@@ -10,6 +10,16 @@ from pydantic import BaseModel, Field
 
 from streamfx.config.option import Option
 from streamfx.config.run import EncodedRunConfig
+from streamfx.config.tracks import (
+    AttachmentsSetting,
+    AudioBitrateSetting,
+    AudioSetting,
+    AudioTracksSetting,
+    ChaptersSetting,
+    SubtitlesSetting,
+    SubtitleTracksSetting,
+    track_choice,
+)
 from streamfx.config.values import (
     CLOSED,
     Build,
@@ -35,6 +45,7 @@ from streamfx.media.addresses import without_credentials
 from streamfx.media.geometry import Geometry, geometry_of
 from streamfx.media.part import Part, part_of
 from streamfx.media.rates import rate_of
+from streamfx.media.track_choice import TrackChoice
 
 
 class LimitsConfig(BaseModel):
@@ -139,6 +150,13 @@ class TranscodeConfig(EncodedRunConfig):
         default=None,
         description="pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by default",
     )
+    audio: AudioSetting = "auto"
+    audio_tracks: AudioTracksSetting = ()
+    audio_bitrate: AudioBitrateSetting = None
+    subtitles: SubtitlesSetting = "auto"
+    subtitle_tracks: SubtitleTracksSetting = ()
+    attachments: AttachmentsSetting = "keep"
+    chapters: ChaptersSetting = "keep"
     workers: Count | None = Field(
         default=None, description="number of frames generated at a time; what is fastest by default"
     )
@@ -159,7 +177,12 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def encoding(self) -> Encoding:
         """How the output is encoded."""
-        return replace(super().encoding, pixel_format=self.pixel_format)
+        return replace(super().encoding, pixel_format=self.pixel_format, tracks=self.tracks)
+
+    @property
+    def tracks(self) -> TrackChoice:
+        """What is wanted of the tracks beside the pictures."""
+        return track_choice(vars(self))
 
     @property
     def part(self) -> Part | None:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.capture.files.preparation import Preparation
+from streamfx.config.tracks import track_choice
 from streamfx.config.values import FileName
 from streamfx.encode.opening import shows_as_coded
 from streamfx.errors import ConfigError
@@ -114,7 +115,7 @@ def verify(
         input: the source.
         output: film that was made of it.
         report: report of the run: what it says of itself is marked as known, and the source is read as it
-            was then: the part, geometry and rate that were asked for.
+            was then: the part, tracks, geometry and rate that were asked for.
 
     Raises:
         SourceOpenError: one of them cannot be read.
@@ -128,7 +129,13 @@ def verify(
     told = _read_report(report) if report is not None else {}
     config = told.get("config", {})
     limit = config.get("limits", {}).get("frames")
-    source = read_film(fspath(input), frames=limit, preparation=_preparation(config, fspath(output)))
+    source = read_film(
+        fspath(input),
+        frames=limit,
+        preparation=_preparation(config, fspath(output)),
+        choice=track_choice(config),
+    )
+    _mark_converted(source, told.get("notes", ()))
     made = read_film(fspath(output))
     return Verification(
         source=_facts(source),
@@ -138,6 +145,11 @@ def verify(
             for each in compare_films(source, made)
         ),
     )
+
+
+def _mark_converted(source: Film, notes: Sequence[str]) -> None:
+    for track in source.tracks:
+        track.converted = any(note.startswith(f"{printable(track.name)} is converted to") for note in notes)
 
 
 def _facts(film: Film) -> FilmFacts:
@@ -189,9 +201,11 @@ def _is_known(difference: Difference, told: dict[str, Any], source: Film, output
         lost = sum(account["dropped"].values()) + sum(account["failed"].values())
         return len(output.pictures.seconds) == written and (lost > 0 or bool(account["repeated"]))
     if difference.about in ("tracks", "sound", "subtitles", "data", "tags"):
-        stream = next((track.name for track in source.tracks if difference.text.startswith(track.name)), None)
-        if stream is not None:
-            return any(printable(stream) in note for note in notes)
+        track = next((each for each in source.tracks if difference.text.startswith(each.name)), None)
+        if track is not None:
+            told_of = [note for note in notes if printable(track.name) in note]
+            # That it was converted excuses no other sound or text: those were compared as what is converted.
+            return any("is converted to" not in note or difference.about == "tags" for note in told_of)
     word = _TOLD_BY.get(difference.about)
     if difference.about == "colour":
         word = difference.text.split()[1].rstrip(":")  # range, matrix, primaries or transfer

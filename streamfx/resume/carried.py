@@ -19,13 +19,14 @@ from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.generate.routed import Choice, Routed
 from streamfx.media.frame import Frame
-from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.notes import AsAsked, Converted, LeftOut
 
 WITNESSES = 4
 """Frames before a segment by which it is known that reading came to the right place."""
 
 _MOST_REASONS = 20
-_KINDS = {"converted": Converted, "left out": LeftOut}
+KINDS: dict[str, type[str]] = {"converted": Converted, "left out": LeftOut, "as asked": AsAsked}
+"""Kinds of notes by the names they have in the journal; others are plain."""
 
 
 class Carried(BaseModel):
@@ -133,7 +134,7 @@ def restore(carried: Carried, source: Source, inner: Source, routed: Sequence[Ro
     if sought and isinstance(inner, FileSource):
         inner.damaged = carried.damaged
         known = set(inner.notes)
-        inner.notes.extend(_KINDS.get(kind, str)(text) for kind, text in carried.notes if text not in known)
+        inner.notes.extend(KINDS.get(kind, str)(text) for kind, text in carried.notes if text not in known)
     return sought
 
 
@@ -182,6 +183,4 @@ def _read_past(carried: Carried, source: Source) -> None:
 
 
 def _kind(note: str) -> str:
-    if isinstance(note, LeftOut):
-        return "left out"
-    return "converted" if isinstance(note, Converted) else "plain"
+    return next((name for name, kind in KINDS.items() if isinstance(note, kind)), "plain")

@@ -20,13 +20,13 @@ from streamfx.errors import ConfigError
 from streamfx.generate.chain import output_format
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
-from streamfx.media.notes import NOTE, Converted, LeftOut, left_out, say
+from streamfx.media.notes import NOTE, left_out, say
 from streamfx.media.paths import followed, is_written_through
 from streamfx.media.paths import printable as printable_text
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.ledger import Account, FailedFrame
 from streamfx.pipeline.stats import Snapshot, Stats
-from streamfx.resume.carried import Carried, Carrier, restore
+from streamfx.resume.carried import KINDS, Carried, Carrier, restore
 from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
 from streamfx.resume.journal import sync_folder
@@ -34,7 +34,7 @@ from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
 from streamfx.run.completeness import differences
-from streamfx.run.film import open_output, open_parts, preparation_for
+from streamfx.run.film import choose_tracks, open_output, open_parts, preparation_for
 from streamfx.run.report import OutputFacts, Report, check_report_path
 
 log = logging.getLogger(__name__)
@@ -189,6 +189,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
     work.check_input(Path(config.input))
     source = open_source(config.input, threads=1, preparation=preparation_for(config))
     try:
+        choose_tracks(config, source)
         codec = work.decided["coded"].split()
         chosen = {
             "codec": codec[0],
@@ -228,8 +229,7 @@ def _are_whole(work: Work, told: dict[str, Any]) -> bool:
 
 
 def _notes(carried: Carried, found: list[str], work: Work, told: dict[str, Any]) -> list[str]:
-    kinds = {"converted": Converted, "left out": LeftOut}
-    notes: list[str] = [kinds.get(kind, str)(text) for kind, text in carried.notes]
+    notes: list[str] = [KINDS.get(kind, str)(text) for kind, text in carried.notes]
     notes += [note for note in found if note not in notes]
     if told["resumed_at"]:
         notes.append(f"the run went on at frame {told['resumed_at']}, after one that was broken off")

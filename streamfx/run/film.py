@@ -22,6 +22,8 @@ from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import VideoFormat
 from streamfx.media.frame_queue import Policy
 from streamfx.media.notes import refuse_losses, say
+from streamfx.media.track_choice import keep_wanted
+from streamfx.media.tracks import Extras
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
@@ -74,6 +76,7 @@ def open_parts(
             preparation=preparation_for(config),
         )
         opened.callback(source.close)
+        choose_tracks(config, source)
         alone = takes_any_size(config.output) and isinstance(source, PictureSource)
         if source.format.alpha or alone:
             place = replace(place, device_context=None)  # frames on a GPU have no alpha, and are all alike
@@ -109,6 +112,16 @@ def open_parts(
             file=None if own_sink else Path(config.output),
             said=said,
         )
+
+
+def choose_tracks(config: TranscodeConfig, source: Source) -> None:
+    """Keep of the source's tracks those that are wanted; its notes say which are not.
+
+    Raises:
+        ConfigError: one that was asked for is not there; the message lists those that are.
+    """
+    extras = source.extras or Extras()
+    source.notes.extend(keep_wanted(config.tracks, extras, source.name))
 
 
 def preparation_for(config: TranscodeConfig) -> Preparation:

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
+from streamfx.encode.files.expected import Expected, expected_of
 from streamfx.encode.files.gif_times import TOO_FAST
 from streamfx.encode.files.given_times import given_times
 from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
@@ -21,7 +22,6 @@ from streamfx.encode.files.matroska import write_shape
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.files.trial import prove
-from streamfx.encode.files.verify import Expected, ExpectedStream
 from streamfx.encode.files.written_times import WrittenTimes
 from streamfx.encode.pixels import Packer, Packing, Packs
 from streamfx.encode.plan import plan_output
@@ -34,7 +34,7 @@ from streamfx.encode.tracks.copying import (
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import SinkError, StreamfxError
-from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through
 from streamfx.media.tracks import Extras
@@ -87,7 +87,8 @@ class FileSink:
         self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
-        self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
+        choice = encoding.tracks
+        self._tracks = plan_tracks(self._plan, extras, self.notes, choice) if extras else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
@@ -257,33 +258,19 @@ class FileSink:
 
     def expected(self) -> Expected:
         """Return what the finished file must show when it is read again; for ``verify_output``."""
-        plan, video = self._plan, self._plan.video
         copied = self._copier.streams.values() if self._copier else ()
-        return Expected(
-            packets=self.packets_written,
-            first_seconds=self._times.first_seconds,
-            last_seconds=self._times.last_seconds,
-            colour=plan.colour if plan.container.colours else Colour(),
-            size=plan.size,
-            tick_seconds=plan.container.tick_seconds or video.time_base,
-            sample_aspect_ratio=video.sample_aspect_ratio if plan.states_shape else None,
-            streams=tuple(
-                ExpectedStream(
-                    str(each.source),
-                    each.source.kind,
-                    each.packets,
-                    each.size_bytes if each.coding.startswith("pcm_") else None,
-                    each.first_seconds,
-                )
-                for each in copied
-            ),
-        )
+        return expected_of(self._plan, self._times, self.packets_written, copied)
 
     def _opened(self, file: OutputFile, extras: Extras | None) -> OutputContainer:
         plan = self._plan
         options = dict(plan.container.streamed if file.through else plan.container.options)
         if "movflags" in options and needs_free_tags(extras):
             options["movflags"] += "+use_metadata_tags"
+        if "frag_duration" in options and self._tracks.hold_text:
+            # FFmpeg 8.1 ends such fragments where a text ends, while it writes a picture, and that one gets a
+            # wrong time. Those that end at key frames end before the picture.
+            del options["frag_duration"]
+            options["movflags"] += "+frag_keyframe"
         out = av.open(
             file,
             "w",
