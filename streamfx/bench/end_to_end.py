@@ -12,7 +12,7 @@ from pathlib import Path
 
 from streamfx.backends.backend import Build, Precision
 from streamfx.bench.level import FRAME, Opened, Setup, ran_of
-from streamfx.bench.result import Ran
+from streamfx.bench.result import ActualSettings
 from streamfx.capture.opening import open_source
 from streamfx.capture.source import Source
 from streamfx.config.loading import load_config
@@ -93,7 +93,7 @@ class _WholeWay:
         effect.warm_up(video)
 
     @property
-    def ran(self) -> Ran:
+    def ran(self) -> ActualSettings:
         device_context = self._place.device_context
         return ran_of(
             self._effect.compiled,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from streamfx.backends.backend import CompiledEngine, DeviceEngine
-from streamfx.bench.result import Case, Ran
+from streamfx.bench.result import ActualSettings, Case
 from streamfx.pipeline.stats import Stats
 
 FRAME = "frame"
@@ -41,7 +41,7 @@ class Opened(Protocol):
     """A case, ready to be measured: engines open, pictures at hand."""
 
     @property
-    def ran(self) -> Ran:
+    def ran(self) -> ActualSettings:
         """What runs."""
 
     @property
@@ -73,9 +73,9 @@ def ran_of(
     at_a_time: int = 1,
     frames: str = "cpu",
     encoder: str | None = None,
-) -> Ran:
-    """Return what runs where a network was compiled; see `Ran`."""
-    return Ran(
+) -> ActualSettings:
+    """Return what runs where a network was compiled; see `ActualSettings`."""
+    return ActualSettings(
         backend=compiled.backend,
         precision=compiled.precision.value,
         threads=threads,

@@ -20,7 +20,7 @@ from streamfx.errors import SinkError
 if TYPE_CHECKING:
     from streamfx.bench.live import LiveFigures
     from streamfx.bench.meter import Readings
-    from streamfx.bench.rows import Row
+    from streamfx.bench.rows import IntervalRow
     from streamfx.config.live import LiveConfig
     from streamfx.run.report import Report
 
@@ -99,7 +99,7 @@ def _rows_table(figures: LiveFigures) -> list[str]:
     return aligned([head, *rows])
 
 
-def _latency(row: Row) -> tuple[float | None, ...]:
+def _latency(row: IntervalRow) -> tuple[float | None, ...]:
     return row.latency_p50_ms, row.latency_p95_ms, row.latency_p99_ms, row.latency_max_ms
 
 

@@ -13,11 +13,11 @@ from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
-from streamfx.engine.spec import Kind
+from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
 from streamfx.generate.network_input import Noise, see, seen_size, with_noise
-from streamfx.generate.network_output import Back
+from streamfx.generate.network_output import NetworkOutput
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -140,7 +140,7 @@ class Effect:
         heads = translate(seen.values)
         clock.done("translate")
         try:
-            back = Back(spec, colour, controls.strength, self.threads)
+            back = NetworkOutput(spec, colour, controls.strength, self.threads)
             if self.doublings:
                 picture = back.doubled(seen.values[:3], heads)
                 for _ in range(1, self.doublings):
@@ -200,7 +200,7 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     settings = settings or EffectSettings()
     request = parse_effect(request) if isinstance(request, str) else request
     engine = load_engine(request.engine)
-    if engine.spec.kind is Kind.SCORES:
+    if engine.spec.kind is OutputKind.SCORES:
         raise ConfigError(
             f"engine {engine.name!r} is no effect: it tells pictures apart "
             f"({', '.join(engine.spec.classes)}) and changes none"

@@ -20,7 +20,7 @@ MARGIN = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RouteDecision:
     """What was decided, from which frame on.
 
     Attributes:
@@ -59,7 +59,7 @@ class Routed:
     classifier: Classifier
     margin: float = MARGIN
     looks: int = 0
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[RouteDecision, ...] = ()
     _closing: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
 
@@ -149,11 +149,11 @@ class Routed:
     def _now(self) -> Effect:
         return self._effect_of(self.choices[-1] if self.choices else None) or self.parts[0]
 
-    def _effect_of(self, choice: Choice | None) -> Effect | None:
+    def _effect_of(self, choice: RouteDecision | None) -> Effect | None:
         wanted = None if choice is None else choice.effect
         return next((effect for effect in self.parts if effect.name == wanted), None)
 
-    def _choice_at(self, index: int) -> Choice | None:
+    def _choice_at(self, index: int) -> RouteDecision | None:
         return next((choice for choice in reversed(self.choices) if choice.frame <= index), None)
 
     def _decide(self, frame: Frame, probabilities: Mapping[str, float]) -> None:
@@ -169,7 +169,10 @@ class Routed:
         stays = bool(self.choices) and wanted[best] < wanted.get(now, 0.0) + self.margin
         runs = now if stays else best
         if runs != now or not self.choices:
-            self.choices = (*self.choices, Choice(frame.index, frame.shot, runs, shown, dict(probabilities)))
+            self.choices = (
+                *self.choices,
+                RouteDecision(frame.index, frame.shot, runs, shown, dict(probabilities)),
+            )
         log.info(
             "%s, frame %d, shot %d: %s (%s)", self.name, frame.index, frame.shot, runs or "unchanged", shown
         )

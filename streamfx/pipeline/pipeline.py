@@ -20,7 +20,7 @@ from streamfx.hardware.memory import NOT_ENOUGH
 from streamfx.media.frame_queue import FrameQueue
 from streamfx.pipeline.flow import Ending, Flow, RunResult
 from streamfx.pipeline.interrupts import interrupts_call
-from streamfx.pipeline.stages import Captured, Generate, Position, Slot, Stages
+from streamfx.pipeline.stages import Captured, Generate, PendingFrame, StagePosition, Stages
 from streamfx.pipeline.stats import Snapshot, Stats
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Pipeline:
         self._interrupted_twice = False
         self._threads_left = 0
         self._all_ended = threading.Event()
-        self._queues: dict[str, FrameQueue[Captured] | FrameQueue[Slot]] = {
+        self._queues: dict[str, FrameQueue[Captured] | FrameQueue[PendingFrame]] = {
             "captured": self._stages.captured,
             "generated": self._stages.generated,
         }
@@ -145,7 +145,7 @@ class Pipeline:
         )
 
     def _start(self) -> list[threading.Thread]:
-        bodies: list[tuple[str, Callable[[Position], None]]] = [
+        bodies: list[tuple[str, Callable[[StagePosition], None]]] = [
             ("capture", self._stages.capture),
             *(("generate", partial(self._stages.generate, worker)) for worker in self._workers),
             ("encode", self._stages.encode),
@@ -160,8 +160,8 @@ class Pipeline:
             thread.start()
         return threads
 
-    def _run_stage(self, stage: str, body: Callable[[Position], None]) -> None:
-        position = Position()
+    def _run_stage(self, stage: str, body: Callable[[StagePosition], None]) -> None:
+        position = StagePosition()
         try:
             body(position)
         except BaseException as error:  # the thread boundary: run() raises it

@@ -23,7 +23,7 @@ CLOSED = "output closed"
 Generate = Callable[[Frame], Frame]
 
 
-class Position:
+class StagePosition:
     """Which frame a stage is working on; for the error message."""
 
     __slots__ = ("index",)
@@ -39,7 +39,7 @@ class Captured(NamedTuple):
     since_seconds: float
 
 
-class Slot:
+class PendingFrame:
     """A place in the output order, taken when a frame is taken up and filled when it is generated."""
 
     __slots__ = ("captured_ns", "done", "done_at", "error", "frame", "index")
@@ -72,7 +72,7 @@ class Stages:
         self.captured = FrameQueue[Captured](
             flow.capture_capacity, policy, lambda item, cause: dropped(item.frame.index, cause)
         )
-        self.generated = FrameQueue[Slot](
+        self.generated = FrameQueue[PendingFrame](
             flow.encode_capacity, Policy.WAIT, lambda slot, cause: dropped(slot.index, cause)
         )
         # A plain number, because a signal handler counts it up: an Event's lock could be held already there.
@@ -98,7 +98,7 @@ class Stages:
         else:
             self.generated.cancel()
 
-    def capture(self, position: Position) -> None:
+    def capture(self, position: StagePosition) -> None:
         """Read frames until the source ends, the frame limit is reached, or a stop is asked for."""
         in_a_row = 0
         while not self.stop_requests:
@@ -131,7 +131,7 @@ class Stages:
         limit = self.flow.seconds_limit
         return limit is not None and self.stats.elapsed_seconds >= limit
 
-    def generate(self, process: Generate, position: Position) -> None:
+    def generate(self, process: Generate, position: StagePosition) -> None:
         """Take frames and generate them; several threads may run this at once."""
         while True:
             with self._intake:
@@ -139,7 +139,7 @@ class Stages:
                 if item is None:
                     return
                 frame = item.frame
-                position.index, slot = frame.index, Slot(frame)
+                position.index, slot = frame.index, PendingFrame(frame)
                 if not self.generated.put(slot):
                     return
             started = time.monotonic()
@@ -158,7 +158,7 @@ class Stages:
             if not frame.repeated:
                 self.stats.add("generate", slot.done_at - started)
 
-    def encode(self, position: Position) -> None:
+    def encode(self, position: StagePosition) -> None:
         """Write frames in order; then finish the output, or remove it when aborting."""
         try:
             while (slot := self.generated.get()) is not None:
@@ -181,7 +181,7 @@ class Stages:
             if not self.finished:
                 self.sink.abort()  # after a failure of its own, a sink keeps what is usable
 
-    def _write(self, slot: Slot, frame: Frame) -> bool:
+    def _write(self, slot: PendingFrame, frame: Frame) -> bool:
         """Write a frame; return whether the output takes more, and have the run stop where it was closed."""
         started = time.monotonic()
         self._add_live(frame, "waiting to encode", started - slot.done_at)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
-from streamfx.capture.frame_conversion import Fit
+from streamfx.capture.frame_conversion import FrameScaler
 from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
 from streamfx.factor.governor import Decision
@@ -62,7 +62,7 @@ class RunControls:
         video: VideoFormat | None = None,
     ) -> None:
         self.video = video or effects.chain.output(effects.video)
-        self.fit = Fit(self.video)
+        self.fit = FrameScaler(self.video)
         self.snapshot: Snapshot | None = None
         self.changes: list[Change] = []
         self.failures: list[str] = []

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamfx.capture.live.browser import Arrivals, within
+from streamfx.capture.live.browser import IncomingPictures, within
 from streamfx.config.live import LiveConfig
 from streamfx.config.serve import VisitorsConfig
 from streamfx.errors import (
@@ -68,7 +68,7 @@ class Offer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class SiteServices:
     """What a visit needs of the house.
 
     Attributes:
@@ -96,35 +96,35 @@ class Visit:
         leaving: whether it has ended but for what is still to be freed.
     """
 
-    def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
-        self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
+    def __init__(self, number: int, socket: web.WebSocketResponse, services: SiteServices) -> None:
+        self._name, self._number, self._socket, self._services = f"visitor {number}", number, socket, services
         self._controls: RunControls | None = None
         self.leaving = False
 
     async def stay(self) -> None:
         """Answer the offer and run until either side ends; then everything that belonged to it is free."""
-        arrivals = Arrivals()
-        peer = Peer(arrivals.put, arrivals.end, stun=self._host.stun)
+        incoming = IncomingPictures()
+        peer = Peer(incoming.put, incoming.end, stun=self._services.stun)
         run: asyncio.Future[Report] | None = None
         beside: list[asyncio.Task[None]] = []
         try:
             offer = await self._offer()
-            config = self._host.config_of(self._number, offer)
-            camera = camera_of(offer.camera, self._host.limits.largest)
+            config = self._services.config_of(self._number, offer)
+            camera = camera_of(offer.camera, self._services.limits.largest)
             await self._say("answer", sdp=await peer.answer(offer.sdp))
-            self._host.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
+            self._services.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
             run = asyncio.get_running_loop().run_in_executor(
-                self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
+                self._services.pool, lambda: run_visitor(config, camera, incoming, peer, self._opened(offer))
             )
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
             first: set[asyncio.Future[Any]] = {run, *beside}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         except StreamfxError as error:
-            self._host.tell(f"{self._name} was refused: {error}")
+            self._services.tell(f"{self._name} was refused: {error}")
             await self._say("problem", text=str(error))
         finally:
             self.leaving = True
-            arrivals.end()
+            incoming.end()
             for task in beside:
                 task.cancel()
             await peer.close()
@@ -205,8 +205,8 @@ class Visit:
                 lost = not isinstance(error.__cause__, SourceLostError)  # else the camera is gone
                 told += f"; {summary_of(error.report)}" if error.report is not None else ""
         if lost:
-            self._host.lose()
-        self._host.tell(f"{self._name} left: {told}")
+            self._services.lose()
+        self._services.tell(f"{self._name} left: {told}")
         await self._say("ended", text=told)
 
     async def _say(self, kind: str, **content: object) -> None:

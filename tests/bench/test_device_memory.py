@@ -16,7 +16,7 @@ import torch
 
 from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.levels import LEVELS
-from streamfx.bench.result import Ran
+from streamfx.bench.result import ActualSettings
 from streamfx.capture.files import gpu_decode as decode
 from streamfx.capture.opening import open_source
 from streamfx.encode.gpu_encode import DevicePacker
@@ -34,7 +34,7 @@ from tests import fake_cuda
 from tests.bench.figures import case
 
 SIZE = (64, 96)
-ON_DEVICE = Ran(backend="eager", precision="f32", threads=1, at_a_time=MOST_IN_FLIGHT)
+ON_DEVICE = ActualSettings(backend="eager", precision="f32", threads=1, at_a_time=MOST_IN_FLIGHT)
 
 
 def setup(folder: Path, level: str, **other: Any) -> Setup:

@@ -15,10 +15,18 @@ from streamfx.capture.live.audio import LiveTracks
 from streamfx.capture.live.connection import Connection, PacketArrived, PictureArrived
 from streamfx.capture.live.jitter import JitterBuffer
 from streamfx.capture.live.outages import Outage, Outages
-from streamfx.capture.live.receiver import Broken, Connected, Ended, Event, GaveUp, Lost, Receiver
+from streamfx.capture.live.receiver import (
+    Connected,
+    ConnectionLost,
+    Event,
+    PacketUndecodable,
+    Receiver,
+    ReconnectFailed,
+    SourceEnded,
+)
 from streamfx.capture.live.settings import Gap, LiveSettings
 from streamfx.capture.live.timeline import TIME_BASE, Timeline
-from streamfx.capture.picture_conversion import Refit
+from streamfx.capture.picture_conversion import PictureScaler
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.side_data import hdr_metadata
 from streamfx.errors import DecodeError, FrameError, SourceAwayError, SourceLostError
@@ -122,12 +130,12 @@ class LiveSource:
                 if event.arrived_ns < self._fresh_from_ns:
                     continue  # it came while effects and outputs were still being opened
                 return self._frame(event)
-            if isinstance(event, Broken):
+            if isinstance(event, PacketUndecodable):
                 raise event.error
-            if isinstance(event, GaveUp):
+            if isinstance(event, ReconnectFailed):
                 self._absences.end()
                 raise SourceLostError(str(event.error)) from event.error
-            if isinstance(event, Ended) or event is None:
+            if isinstance(event, SourceEnded) or event is None:
                 break
             self._note(event)
         self._absences.end()
@@ -161,11 +169,11 @@ class LiveSource:
                 event = self._receiver.events.get(max(deadline - time.monotonic(), 0.0))
             except TimeoutError as error:
                 raise SourceAwayError(f"{self.name}: no picture came in time") from error
-            if isinstance(event, GaveUp):
+            if isinstance(event, ReconnectFailed):
                 raise event.error
-            if isinstance(event, Lost):
+            if isinstance(event, ConnectionLost):
                 raise SourceAwayError(f"{self.name}: no picture came: {event.reason}")
-            if isinstance(event, Ended) or event is None:
+            if isinstance(event, SourceEnded) or event is None:
                 raise SourceAwayError(f"{self.name}: it ended before a picture came")
             if isinstance(event, Connected):
                 joined = event
@@ -198,7 +206,7 @@ class LiveSource:
                 planar_name(self.format.subsampling, self.format.depth),
             )
             planarizer = Planarizer(av.VideoFrame(width, height, samples))
-        self._refit = Refit(self.format, planarizer)
+        self._refit = PictureScaler(self.format, planarizer)
         self._timeline = Timeline(self.format.rate_fps)
         self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
         self._beside = LiveTracks(self.extras)
@@ -266,11 +274,11 @@ class LiveSource:
         self._index += 1
         return frame
 
-    def _note(self, event: Connected | Lost | PacketArrived) -> None:
+    def _note(self, event: Connected | ConnectionLost | PacketArrived) -> None:
         if isinstance(event, PacketArrived):
             if self._beside is not None:
                 self._beside.put(event.packet, event.index, self._timeline.shift_seconds)
-        elif isinstance(event, Lost):
+        elif isinstance(event, ConnectionLost):
             self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
             self._timeline.leave()
         else:

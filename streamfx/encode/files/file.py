@@ -16,13 +16,13 @@ from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
 from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
 from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
-from streamfx.encode.files.matroska import shown_size, write_shown_size
+from streamfx.encode.files.matroska import shown_size, write_display_size
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.files.trial import prove
 from streamfx.encode.files.verify import Expected, ExpectedStream
 from streamfx.encode.files.written_times import WrittenTimes
-from streamfx.encode.pixels import Packer, Packing, Packs
+from streamfx.encode.pixels import FramePacker, Packer, Packing
 from streamfx.encode.plan import plan_output
 from streamfx.encode.tracks.copying import (
     StreamCopier,
@@ -90,7 +90,7 @@ class FileSink:
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
-        self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
+        self._packer: FramePacker = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
         self._gif_times = GifTimes() if self._plan.container.muxer == "gif" else None
@@ -238,7 +238,7 @@ class FileSink:
         if shape in (None, 1) or not self._plan.container.display_size:
             return
         shown = shown_size(self._plan.size, shape, pixels_only=self._plan.container.muxer == "webm")
-        if not write_shown_size(path, shown):
+        if not write_display_size(path, shown):
             self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out: no room for it"))
 
     def abort(self) -> None:
