@@ -11,11 +11,12 @@ from streamfx.bench.environment import MeterReadings, Surroundings
 from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Case, Row
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
 _LEAST_TURN_SECONDS = 0.25
 _CLOSE_SECONDS = 5.0
-_PARTS = ("decode", "reduce", "translate", "fuse", "on device", "encode")
+_PARTS = (Stage.DECODE, *EFFECT_STAGES, Stage.ON_DEVICE, Stage.ENCODE)
 
 
 class Runner:

@@ -16,6 +16,7 @@ from streamfx.cli.progress import ShowProgress, status_lines
 from streamfx.cli.tables import aligned
 from streamfx.cli.transcode import run_and_report
 from streamfx.errors import SinkError
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 if TYPE_CHECKING:
     from streamfx.bench.live import LiveFigures
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
 EXIT_WRONG_PICTURES = 1
 _SECONDS = "60"  # where nothing says how long
 _STAGES = (
-    "capture", "waiting", "reduce", "translate", "fuse", "on device", "generate", "waiting to encode",
-    "encode", "latency",
-)  # fmt: skip
+    Stage.CAPTURE,
+    Stage.WAITING,
+    *EFFECT_STAGES,
+    Stage.ON_DEVICE,
+    Stage.GENERATE,
+    Stage.WAITING_TO_ENCODE,
+    Stage.ENCODE,
+    Stage.LATENCY,
+)
 
 
 def bench_live(options: Namespace) -> int:

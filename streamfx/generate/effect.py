@@ -30,6 +30,7 @@ from streamfx.generate.tiles import in_tiles, tile_shape
 from streamfx.hardware.cuda import Device
 from streamfx.media.colour import both_ways
 from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -132,13 +133,13 @@ class Effect:
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
         seen = see(frame, colour, spec, controls.factor, noise, self.threads)
-        clock.done("reduce")
+        clock.done(Stage.REDUCE)
 
         def translate(values: Array) -> Array:
             return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, controls.factor), values, spec)
 
         heads = translate(seen.values)
-        clock.done("translate")
+        clock.done(Stage.TRANSLATE)
         try:
             back = NetworkOutput(spec, colour, controls.strength, self.threads)
             if self.doublings:
@@ -154,7 +155,7 @@ class Effect:
             raise FrameError(
                 f"engine {self.engine.name!r} ({running}), frame {frame.index}: {error}"
             ) from error
-        clock.done("fuse")
+        clock.done(Stage.FUSE)
         return frame.with_planes(planes)
 
     def output(self, video: VideoFormat) -> VideoFormat:

@@ -27,15 +27,18 @@ class RouteDecision:
         frame: index of the first frame it holds for.
         shot: number of its shot.
         effect: name of the engine that runs; None: frames pass unchanged.
-        why: one line.
         probabilities: probabilities of the classes.
     """
 
     frame: int
     shot: int
     effect: str | None
-    why: str
     probabilities: Mapping[str, float]
+
+    @property
+    def why(self) -> str:
+        """The probabilities in one line."""
+        return ", ".join(f"{name} {probability:.2f}" for name, probability in self.probabilities.items())
 
 
 @dataclass(slots=True, eq=False)
@@ -164,15 +167,13 @@ class Routed:
             name = None if effect is None else effect.name
             wanted[name] = wanted.get(name, 0.0) + probability
         best = max(wanted, key=wanted.__getitem__)
-        shown = ", ".join(f"{kind} {probability:.2f}" for kind, probability in probabilities.items())
         now = self.choices[-1].effect if self.choices else best
         stays = bool(self.choices) and wanted[best] < wanted.get(now, 0.0) + self.margin
         runs = now if stays else best
+        decision = RouteDecision(frame.index, frame.shot, runs, dict(probabilities))
         if runs != now or not self.choices:
-            self.choices = (
-                *self.choices,
-                RouteDecision(frame.index, frame.shot, runs, shown, dict(probabilities)),
-            )
+            self.choices = (*self.choices, decision)
         log.info(
-            "%s, frame %d, shot %d: %s (%s)", self.name, frame.index, frame.shot, runs or "unchanged", shown
-        )
+            "%s, frame %d, shot %d: %s (%s)",
+            self.name, frame.index, frame.shot, runs or "unchanged", decision.why,
+        )  # fmt: skip

@@ -23,6 +23,7 @@ from streamfx.media.addresses import scheme_of
 from streamfx.media.notes import NOTE, Converted, LeftOut, left_out, say
 from streamfx.media.paths import followed, is_written_through
 from streamfx.media.paths import printable as printable_text
+from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.ledger import Account, FailedFrame
 from streamfx.pipeline.stats import Snapshot, Stats
@@ -246,8 +247,8 @@ def _account(report: Report, before: Checkpoint) -> Account:
     now = report.result.account
     failed = dict(now.failed)
     if before.failed:
-        failed["decode"] = failed.get("decode", 0) + before.failed
-    failures = tuple(FailedFrame(None, "decode", reason) for reason in before.reasons)
+        failed[Stage.DECODE] = failed.get(Stage.DECODE, 0) + before.failed
+    failures = tuple(FailedFrame(None, Stage.DECODE, reason) for reason in before.reasons)
     return replace(
         now,
         frames_in=now.frames_in + before.frames + before.failed,

@@ -24,6 +24,7 @@ from streamfx.errors import (
     StageFailedError,
     StreamfxError,
 )
+from streamfx.media.stage import Stage
 from streamfx.run.controls import RunControls
 from streamfx.run.report import Report
 from streamfx.run.visitor import Camera, run_visitor
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 1 << 16  # of a message; an offer has about 8 kB
 _OFFER_SECONDS = 15.0
 _SHOW_SECONDS = 0.5
-_STAGES = ("waiting", "generate", "latency", "send")
+_STAGES = (Stage.WAITING, Stage.GENERATE, Stage.LATENCY, Stage.SEND)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Side = Annotated[int, Field(ge=64, le=8192)]
@@ -238,7 +239,7 @@ def _describe(camera: Camera) -> str:
 def summary_of(report: Report) -> str:
     """Return what came of a visitor's run in one line."""
     result = report.result
-    account, latency = result.account, result.stages.get("latency")
+    account, latency = result.account, result.stages.get(Stage.LATENCY)
     parts = [f"{account.encoded} of {account.frames_in} frames changed in {result.speed.wall_seconds:.0f} s"]
     if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
         p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000

@@ -90,7 +90,7 @@ class LiveSource:
         self._early: deque[Event] = deque()
         self._index = self._sizes_noted = 0
         self._fresh_from_ns = 0
-        self._absences = Outages(self.name)
+        self._outages = Outages(self.name)
         self._jitter = JitterBuffer(settings.jitter_seconds)
         self._beside: LiveTracks | None = None
         self._filling = False
@@ -108,9 +108,9 @@ class LiveSource:
             raise
 
     @property
-    def absences(self) -> list[Outage]:
+    def outages(self) -> list[Outage]:
         """When it was away."""
-        return self._absences.all
+        return self._outages.all
 
     def read(self) -> Frame | None:
         """Return the next frame, or None at the end or once closed.
@@ -133,12 +133,12 @@ class LiveSource:
             if isinstance(event, PacketUndecodable):
                 raise event.error
             if isinstance(event, ReconnectFailed):
-                self._absences.end()
+                self._outages.end()
                 raise SourceLostError(str(event.error)) from event.error
             if isinstance(event, SourceEnded) or event is None:
                 break
             self._note(event)
-        self._absences.end()
+        self._outages.end()
         return None
 
     def close(self) -> None:
@@ -249,14 +249,14 @@ class LiveSource:
         elif wait_seconds := self._jitter.wait_seconds(float(time_ticks * TIME_BASE), arrived_ns / 1e9):
             self._closed.wait(max(arrived_ns / 1e9 + wait_seconds - time.monotonic(), 0.0))
         self._timeline.came(time.monotonic())
-        self._absences.back()
+        self._outages.back()
         self._filling = False
         self._last_planes = planes
         return self._made(planes, time_ticks, arrived_ns)
 
     def _filler(self) -> Frame:
         now = time.monotonic()
-        self._absences.gone(self._timeline.last_seconds, "nothing came").repeated += 1
+        self._outages.gone(self._timeline.last_seconds, "nothing came").repeated += 1
         self._filling = True
         black = self._settings.gap is Gap.BLACK
         planes = self._refit.black() if black or self._last_planes is None else self._last_planes
@@ -279,7 +279,7 @@ class LiveSource:
             if self._beside is not None:
                 self._beside.put(event.packet, event.index, self._timeline.shift_seconds)
         elif isinstance(event, ConnectionLost):
-            self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
+            self._outages.gone(self._timeline.last_seconds, event.reason).reason = event.reason
             self._timeline.leave()
         else:
             self._clean = False

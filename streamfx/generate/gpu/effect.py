@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from streamfx.errors import FrameError
-from streamfx.generate.device_effects import ON_DEVICE, Measure
+from streamfx.generate.device_effects import Measure
 from streamfx.generate.gpu.recording import Recording
 from streamfx.generate.gpu.steps import GraphKey, Network
 from streamfx.gpu.layout import Layout
@@ -18,6 +18,7 @@ from streamfx.gpu.pool import DevicePicture, NonFiniteFlag, memory_error, out_of
 from streamfx.gpu.streams import Meter, Stream
 from streamfx.gpu.transfer import DeviceContext, device_picture_of
 from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.stage import Stage
 
 if TYPE_CHECKING:
     from streamfx.generate.network_input import Noise
@@ -72,7 +73,7 @@ class Step:
                 flag = recording.run(picture.lease.slot, place.slot, strength, noise)
                 ended, event = stream.record_time(), stream.record_event()
                 if measure is not None:
-                    self._meter.took(begun, ended, partial(measure, ON_DEVICE))
+                    self._meter.took(begun, ended, partial(measure, Stage.ON_DEVICE))
                 forgotten = not self._needed(kind, recording)
         except FrameError as error:
             raise FrameError(f"{doing} {error}") from error

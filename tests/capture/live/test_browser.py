@@ -85,7 +85,7 @@ def test_a_browser_that_sends_nothing_for_too_long_is_lost_and_one_that_does_aga
     source = opened(arrivals, replace(QUICK, reconnect=Backoff(attempts=None, first_seconds=0.01)))
     threading.Timer(1.0, arrivals.put, (video_frame(SIZE, 7, "yuv420p"),)).start()
     read_until(source, 7)
-    assert [outage.reason for outage in source.absences] == [
+    assert [outage.reason for outage in source.outages] == [
         "no picture came for 0.5 s; was the camera taken away?"
     ]
     source.close()
