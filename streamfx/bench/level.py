@@ -8,6 +8,7 @@ from typing import Protocol
 
 from streamfx.backends.backend import CompiledEngine, DeviceEngine
 from streamfx.bench.result import ActualSettings, Case
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.pipeline.stats import Stats
 
 FRAME = "frame"
@@ -35,6 +36,20 @@ class Setup:
     encoder: str
     folder: Path
     device: str = "auto"
+
+
+def config_of(setup: Setup, source: str, output: str = "null:") -> TranscodeConfig:
+    """Return the settings of a run from ``source`` to ``output`` that does what the case asks for."""
+    return TranscodeConfig(
+        input=source,
+        output=output,
+        effects=(setup.case.effect,),
+        factor=setup.case.factor,
+        backend=setup.case.backend,
+        device=setup.device,
+        threads=setup.threads,
+        overwrite=True,
+    )
 
 
 class Opened(Protocol):

@@ -36,7 +36,7 @@ class Chain:
 
     Attributes:
         effects: effects in order.
-        home: the device on which frames stay between effects; None for main memory.
+        processing_device: device on which frames stay between effects; None for main memory.
     """
 
     effects: tuple[AnyEffect, ...]

@@ -51,7 +51,7 @@ class EffectSettings:
             three.
         device: place where networks run.
         build: whether to wait for what takes long to build.
-        home: the device on which frames stay between effects; None for main memory.
+        processing_device: device on which frames stay between effects; None for main memory.
     """
 
     backend: str = "auto"
