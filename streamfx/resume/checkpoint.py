@@ -64,7 +64,7 @@ class CheckpointRecorder:
     """Collects what a checkpoint holds while frames are read, in the capture thread.
 
     Args:
-        source: frames come from, numbered by shot or not.
+        source: source of the frames, numbered by shot or not.
         inner: the source below it.
         routed: the effects of which pictures decide.
         before: state at the place where reading began.

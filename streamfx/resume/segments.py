@@ -58,10 +58,9 @@ class SegmentedSource:
     It depends on nothing but the frames, so that each run decides alike.
 
     Args:
-        source: frames come from.
+        source: source of the frames.
         recorder: recorder of the state that crosses frames.
         least_seconds: least length of a segment.
-        begins_at: time of the frame with which reading begins, once it is known.
     """
 
     def __init__(self, source: Source, recorder: CheckpointRecorder, least_seconds: float) -> None:
