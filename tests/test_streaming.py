@@ -24,7 +24,7 @@ from streamfx.media.frame import Frame
 from streamfx.media.stage import LATENCY_STAGES
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot
-from streamfx.run.filler_frames import FillerFrames
+from streamfx.run.live_parts import FillerFrames
 from streamfx.run.placement import Placement
 from tests import media
 from tests.fakes import plus_one, small_frame

@@ -17,8 +17,7 @@ import numpy as np
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.ops.reduce.definition import small_size
-from streamfx.generate.ops.reduce.fine_luma import fine_luma
-from streamfx.generate.ops.reduce.operation import reduce_own_grids, reduce_planes
+from streamfx.generate.ops.reduce.operation import fine_luma, reduce_own_grids, reduce_planes
 from streamfx.media.frame import Colour, Frame, Subsampling
 
 

@@ -13,15 +13,14 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
-from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
 from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
 from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
 from streamfx.encode.files.matroska import shown_size, write_display_size
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
+from streamfx.encode.files.picture_times import LEAST_PICTURES, Durations, WrittenTimes, state_decoding_times
 from streamfx.encode.files.trial import prove
 from streamfx.encode.files.verify import Expected, ExpectedStream
-from streamfx.encode.files.written_times import WrittenTimes
 from streamfx.encode.pixels import FramePacker, Packer, Packing
 from streamfx.encode.plan import plan_output
 from streamfx.encode.tracks.copying import (
