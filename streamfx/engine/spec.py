@@ -62,7 +62,7 @@ class EngineSpec(BaseModel):
         format: version of the folder's format.
         name: name that users write.
         version: version of this engine.
-        family: kind of generator, see `streamfx.engine.families.build.FAMILIES`.
+        family: kind of generator, see `streamfx.engine.families.registry.FAMILIES`.
         options: arguments of the family's network.
         stride: divisor of the height and width of the reduced picture, in pixels.
         noise_channels: noise channels of what the network sees, after the planes.
