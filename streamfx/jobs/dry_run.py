@@ -28,7 +28,7 @@ from streamfx.run.report import check_report_path
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TranscodePlan:
     """What a transcode would do, as far as it is known before the first frame.
 
     Attributes:
@@ -82,7 +82,7 @@ class Plan:
         return "\n".join([*lines, "nothing was written"])
 
 
-def dry_run(config: TranscodeConfig) -> Plan:
+def dry_run(config: TranscodeConfig) -> TranscodePlan:
     """Return what a transcode would do; refuses what it would refuse, and writes nothing.
 
     Raises:
@@ -104,7 +104,7 @@ def dry_run(config: TranscodeConfig) -> Plan:
         frames = _frames_of(config, source.format)
         measured, seconds_each, size_bytes = _measured(parts, frames, whole=config.part is None)
         facts = factor_facts(parts)
-        return Plan(
+        return TranscodePlan(
             source=f"{source.name}, {_described(source.format, frames)}",
             output=f"{config.output}, {_coded(config, source, parts.sink)}",
             kept=kept,
