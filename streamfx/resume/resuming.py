@@ -17,7 +17,6 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.files.file import FileSink
 from streamfx.errors import ConfigError
-from streamfx.generate.chain import output_format
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
 from streamfx.media.notes import NOTE, left_out, say
@@ -35,7 +34,7 @@ from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
 from streamfx.run.completeness import differences
-from streamfx.run.film import choose_tracks, open_output, open_parts, preparation_for
+from streamfx.run.film import choose_tracks, made_format, open_output, open_parts, preparation_for
 from streamfx.run.report import OutputFacts, Report, check_report_path
 
 log = logging.getLogger(__name__)
@@ -201,7 +200,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
             "pixel_format": config.pixel_format,
             "overwrite": work.may_replace(config.overwrite),
         }
-        video = output_format(config.effects, source.format)
+        video = made_format(config, source.format)
         sink = open_output(config.model_copy(update=chosen), source, video, None)
         assert isinstance(sink, FileSink)
         try:
