@@ -137,8 +137,8 @@ class TranscodeConfig(EncodedRunConfig):
     )
     compare: Annotated[Layout | None, Option("look", "HOW")] = Field(
         default=None,
-        description="before and after in one film: split (half and half), side (beside each other) or stack "
-        "(above each other)",
+        description="comparison of before and after in one film: split (half and half), side (beside each "
+        "other) or stack (above each other)",
     )
     speed: Annotated[Speed, Option("speed", "N")] = Field(
         default=1.0, description="speed to reach, in times of real time, for the factor auto"
