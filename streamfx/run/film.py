@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
@@ -46,6 +47,7 @@ def open_parts(
     own_source: Source | None = None,
     own_sink: Sink | None = None,
     written: bool = True,
+    encoding: Encoding | None = None,
 ) -> Iterator[Parts]:
     """Open source, sink and effects; the effects last, because they may have to be compiled first.
 
@@ -58,6 +60,7 @@ def open_parts(
         own_source: read instead of the configuration's input; None: that input.
         own_sink: written to instead of the configuration's output; None: that output.
         written: whether anything is written; else what would be refused is refused, and nothing is there.
+        encoding: how the output is encoded; None: as the configuration says.
     """
     total = config.threads or usable_cores()
     # Imported here, for it loads FFmpeg.
@@ -83,13 +86,13 @@ def open_parts(
         video = output_format(config.effects, source.format)
         encoder = None if own_sink else encoder_of(config, video, place.device_context)
         try:
-            sink = own_sink or open_output(config, source, video, encoder, written=written)
+            sink = own_sink or open_output(config, source, video, encoder, written=written, encoding=encoding)
         except SinkError as error:
             if encoder is None or config.codec is not None:
                 raise
             log.warning("%s: encoded by the processor: %s", config.output, error)
             encoder = None
-            sink = open_output(config, source, video, encoder, written=written)
+            sink = open_output(config, source, video, encoder, written=written, encoding=encoding)
         opened.callback(sink.abort)  # does nothing once the output is finished
         if encoder is not None:
             sink.notes.append(encoder.note)
@@ -145,17 +148,19 @@ def open_output(
     encoder: Encoder | None,
     *,
     written: bool = True,
+    encoding: Encoding | None = None,
 ) -> Sink:
     """Open what is to be written; ``encoder`` is that of a device, if it is one's.
 
-    Without ``written``, only what would be refused is refused, and nothing is there.
+    Without ``written``, only what would be refused is refused, and nothing is there. ``encoding`` stands for
+    that of the configuration.
     """
     from streamfx.capture.files.pictures import PictureSource
     from streamfx.encode.files.pictures import Photos
 
     if config.limits.frames is not None and video.frame_count is not None:
         video = replace(video, frame_count=min(video.frame_count, config.limits.frames))
-    encoding = replace(config.encoding, written=written)
+    encoding = replace(encoding or config.encoding, written=written)
     return open_sink(
         config.output,
         format=video,

@@ -32,7 +32,7 @@ from streamfx.encode.tracks.copying import (
 )
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
-from streamfx.errors import SinkError, StreamfxError
+from streamfx.errors import SinkError, StreamfxError, TooLarge, TooLargeError
 from streamfx.media.frame import Colour, Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through
@@ -61,6 +61,7 @@ class FileSink:
         path: destination.
         recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
+        picture_bytes: how much of what was written are pictures.
         notes: what was converted or left out, for the report.
         (the others are those of ``Sink``)
 
@@ -81,7 +82,8 @@ class FileSink:
     ) -> None:
         encoding = encoding or Encoding()
         self.name, self.path = str(path), path
-        self.frames_written = self.packets_written = 0
+        self.frames_written = self.packets_written = self.picture_bytes = 0
+        self._most_bytes = encoding.most_bytes
         self._plan = plan_output(path, video, encoding)
         self._coded = False
         self.notes = self._plan.conversions()
@@ -119,6 +121,11 @@ class FileSink:
         """Streams of the source, by their index, that are copied as they are."""
         streams = self._copier.streams if self._copier else {}
         return frozenset(index for index, copied in streams.items() if copied.converter is None)
+
+    @property
+    def tracks(self) -> Tracks:
+        """What goes into the file beside the pictures."""
+        return self._tracks
 
     @property
     def bytes_written(self) -> int:
@@ -208,7 +215,11 @@ class FileSink:
                     self.notes.extend([note] if note else [])
                 if not self._file.through:
                     self._state_shape(self._file.partial)
+                    self._refuse_too_large(self._file)
                 self._file.complete()
+            except TooLargeError:
+                self._out = self._file = None
+                raise
             except FileExistsError as error:
                 kept = self._file.keep()
                 self._out = self._file = None
@@ -221,6 +232,16 @@ class FileSink:
             self._out = self._file = None
         self.notes.extend(self._copier.notes() if self._copier else ())
         self.notes.extend(self._times.notes(self.path.suffix))
+
+    def _refuse_too_large(self, file: OutputFile) -> None:
+        size_bytes = file.partial.stat().st_size
+        if self._most_bytes is not None and size_bytes > self._most_bytes:
+            file.remove()
+            shown = self._times.end_seconds - self._times.first_seconds
+            raise TooLargeError(
+                f"{self.path}: would be {size_bytes} bytes large, and {self._most_bytes} are allowed",
+                TooLarge(size_bytes, self.picture_bytes, float(shown)),
+            )
 
     def _note_through(self, file: OutputFile) -> None:
         """Say what a device or pipe, which is written through, cannot have."""
@@ -338,6 +359,7 @@ class FileSink:
             out.mux_one(extra)
         self._packer.returned(packets)
         for packet in self._durations.settled(packets, last=last):
+            self.picture_bytes += packet.size
             out.mux_one(packet)
             self.packets_written += 1
 
