@@ -50,9 +50,9 @@ class Case:
     """One effect at one size and factor.
 
     Attributes:
-        effect: that is run; its factor is set before each frame.
-        factor: of this case.
-        frame: to process.
+        effect: effect that is run; its factor is set before each frame.
+        factor: factor of this case.
+        frame: frame to process.
         predicted: seconds by stage, by way of predicting.
         seconds: measured, by stage and in all ("frame"), one number for each round; "processor" is the time
             of all threads, shared among them.
@@ -105,7 +105,9 @@ def main() -> None:
     )
     parser.add_argument("--effect", action="append", help="name of an effect, may be repeated; all if none")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--limit-seconds", type=float, default=150, help="of measuring; then fewer rounds")
+    parser.add_argument(
+        "--limit-seconds", type=float, default=150, help="time for measuring; then fewer rounds"
+    )
     options = parser.parse_args()
     names = options.effect or [effect.name for effect in list_effects()]
     print(f"predicting and warming up: {', '.join(names)}", flush=True)

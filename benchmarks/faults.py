@@ -36,8 +36,8 @@ SETTLE_SECONDS = 10.0
 def main() -> None:
     """Run, print and record; exit code 1 where something is left behind or not accounted for."""
     parser = option_parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each scenario")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="this one only")
+    parser.add_argument("--seconds", type=float, default=8.0, help="time of each scenario")
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="name of the only scenario to run")
     parser.add_argument("--effect", default="wave")
     options = parser.parse_args()
     rows = []

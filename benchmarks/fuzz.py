@@ -69,8 +69,8 @@ class Outcome:
 
     Attributes:
         kind: balanced, refused, unbalanced, unexpected, crash or hang.
-        text: what was said.
-        seconds: it took.
+        text: output of the run.
+        seconds: time that it took.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Outcome:
 def main() -> None:
     """Run, print and record; exit code 1 where there were faults."""
     parser = option_parser(__doc__)
-    parser.add_argument("--count", type=int, default=300, help="how many films, of all clips together")
+    parser.add_argument("--count", type=int, default=300, help="number of films, of all clips together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first film, to repeat one")
     parser.add_argument("--clips", help="names of clips, with commas between; all by default")

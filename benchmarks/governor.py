@@ -94,8 +94,8 @@ class Load:
     """Processes that compute, from one moment of a run to another; each is bound to a processor of its own.
 
     Args:
-        from_seconds: in the time of the run.
-        to_seconds: in the time of the run.
+        from_seconds: start, in the time of the run.
+        to_seconds: end, in the time of the run.
     """
 
     def __init__(self, from_seconds: float, to_seconds: float) -> None:

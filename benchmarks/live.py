@@ -27,7 +27,7 @@ ROW_SECONDS = 60.0
 def main() -> None:
     """Measure, print and record."""
     parser = option_parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="for each size; 600 for a soak")
+    parser.add_argument("--seconds", type=float, default=60.0, help="time of each size; 600 for a soak")
     parser.add_argument("--effect", default="wave")
     parser.add_argument("--sink", default="null:", help="null:, or an address of udp:// on this machine")
     parser.add_argument("--quick", action="store_true", help="720p only, 10 seconds")

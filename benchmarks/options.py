@@ -18,9 +18,9 @@ def kernel_options(description: str | None, *, quick: str, rounds: int) -> argpa
     """Return the options of a benchmark of one step, and give OpenCV and torch as many threads.
 
     Args:
-        description: of the program.
-        quick: what ``--quick`` leaves.
-        rounds: by default.
+        description: description of the program.
+        quick: description of what ``--quick`` leaves.
+        rounds: number of rounds by default.
     """
     import cv2
     import torch

@@ -34,10 +34,10 @@ def record(
     """Write one benchmark's rows to ``<name>.json`` and return the path; the last run counts.
 
     Args:
-        name: of the benchmark, as its file is called.
-        rows: what was measured, units in the keys.
-        config: what it was measured with: sizes, threads, rounds, options.
-        folder: to write to.
+        name: name of the benchmark, as its file is called.
+        rows: measurements, units in the keys.
+        config: settings of the measurement: sizes, threads, rounds, options.
+        folder: folder to write to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"

@@ -40,9 +40,9 @@ MILLISECOND = Fraction(1, 1000)
 def main() -> None:
     """Run, print and record; exit code 1 where a film differs."""
     parser = option_parser(__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="how many, altogether")
-    parser.add_argument("--seconds", type=int, default=8, help="of the film")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--kills", type=int, default=50, help="number of kills, altogether")
+    parser.add_argument("--seconds", type=int, default=8, help="length of the film")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the moments")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -109,7 +109,7 @@ def broken_off(
         output: file to make.
         busy_seconds: processor time that a whole run takes.
         most: kills at most.
-        chance: of the moments.
+        chance: random numbers for the moments.
     """
     moments: list[int] = []
     started = time.monotonic()

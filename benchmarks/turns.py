@@ -20,7 +20,7 @@ class Timing:
         median_ms: wall time.
         fastest_ms: wall time.
         cpu_median_ms: processor time of all threads; waiting for a busy machine does not count.
-        rounds: how many times it was measured.
+        rounds: number of times that it was measured.
     """
 
     median_ms: float
@@ -35,8 +35,8 @@ def take_turns(
     """Return the timing of each candidate.
 
     Args:
-        candidates: what to call, by name; called twice before it counts.
-        rounds: how often each is measured.
+        candidates: functions to call, by name; called twice before it counts.
+        rounds: number of times that each is measured.
         limit_seconds: a candidate that has used up this much sits out the remaining rounds, but has three.
     """
     for candidate in candidates.values():

@@ -22,8 +22,9 @@ def serving(
 
     Args:
         config: settings.
-        tell: called with a line for each visitor who comes or leaves, in a thread of the site.
-        lose: called for each whose run ended with losses, in the same thread.
+        tell: callback that is called with a line for each visitor who comes or leaves, in a thread of the
+            site.
+        lose: callback that is called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: a library is missing, there is no such effect, or a file of the settings is no good.

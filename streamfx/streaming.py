@@ -81,9 +81,9 @@ def live(
         loop: endless repetition of a file, with its sound.
         report: file for the account of every frame, as JSON.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.read_seconds=2``).
-        progress: called now and then, in this thread, with the state of the run.
-        announce: called with the address of each ``web:`` output, with the secret in it that lets viewers
-            in; None: it is logged.
+        progress: callback that is called now and then, in this thread, with the state of the run.
+        announce: callback that is called with the address of each ``web:`` output, with the secret in it
+            that lets viewers in; None: it is logged.
 
     A `Source` or `Sink` of your own may stand for an input or output: see docs/embedding.md.
 
@@ -127,11 +127,12 @@ def run_live(
 
     Args:
         config: the settings in full.
-        progress: called now and then, in this thread, with the state of the run.
-        announce: called with the address of each page that is an output.
-        watch: sees every frame that is taken up or written.
-        source: read instead of the configuration's input, and closed; None: that input.
-        sinks: written to instead of the configuration's outputs, by their number from 0; None: those outputs.
+        progress: callback that is called now and then, in this thread, with the state of the run.
+        announce: callback that is called with the address of each page that is an output.
+        watch: observer that sees every frame that is taken up or written.
+        source: source read instead of the configuration's input, and closed; None: that input.
+        sinks: sinks written to instead of the configuration's outputs, by their number from 0; None: those
+            outputs.
     """
     sinks = sinks or {}
     for number, output in enumerate(config.outputs):  # before a source is waited for

@@ -24,11 +24,17 @@ def transcode(
     start: float | str | None = None,
     end: float | str | None = None,
     duration: float | str | None = None,
+    crop: str | None = None,
+    rotate: int = 0,
+    flip: str | None = None,
+    size: str | None = None,
+    fps: float | str | None = None,
     factor: float | str = "auto",
     speed: float = 1.0,
     backend: str = "auto",
     device: str = "auto",
     deinterlace: str = "auto",
+    container: str | None = None,
     codec: str | None = None,
     pixel_format: str | None = None,
     preset: str | None = None,
@@ -57,11 +63,19 @@ def transcode(
     Args:
         input: source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png),
             test:bars.
-        output: output: a video file (its ending picks the container), pictures, or null:.
+        output: output: a video file (its ending picks the container), '-' for standard output, pictures,
+            or null:.
         effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
         start: first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default.
         end: moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default.
         duration: length wanted, instead of an end, in seconds or as H:MM:SS.mmm.
+        crop: part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, 16:9.
+        rotate: turn of the picture, clockwise: 90, 180 or 270 degrees.
+        flip: mirroring: horizontal (left and right change places) or vertical.
+        size: size to scale the picture to, before effects: 1280x720, 1280x, x720, or 720p (its shorter
+            side).
+        fps: frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or repeated;
+            that of the video by default.
         factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
             smallest that keeps up with the source.
         speed: speed to reach, in times of real time, for the factor auto.
@@ -70,6 +84,8 @@ def transcode(
             cuda:1 for the second GPU.
         deinterlace: deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of
             all).
+        container: container of what goes to standard output: mkv (by default), nut, y4m, ts, webm, mp4 or
+            mov; the ending of a file picks its own.
         codec: video codec; one that fits the output by default.
         pixel_format: pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by
             default.
@@ -97,7 +113,7 @@ def transcode(
         resume: work in segments that survive a crash, after those that an earlier run finished.
         segment_seconds: least length of a segment, in seconds, for resume; key frames and cuts end one.
         report: file for the account of every frame, as JSON.
-        progress: called now and then, in this thread, with the state of the run.
+        progress: callback that is called now and then, in this thread, with the state of the run.
 
     A `Source` or `Sink` of your own may stand for input or output: see docs/embedding.md.
 
@@ -136,13 +152,14 @@ def run_config(
 
     Args:
         config: the settings in full.
-        progress: called now and then, in this thread, with the state of the run.
-        source: read instead of the configuration's input, and closed; None: that input.
-        sink: written to instead of the configuration's output; None: that output.
+        progress: callback that is called now and then, in this thread, with the state of the run.
+        source: source read instead of the configuration's input, and closed; None: that input.
+        sink: sink written to instead of the configuration's output; None: that output.
     """
-    if source is not None and config.part is not None:
+    if source is not None and (config.part or config.geometry or config.rate_fps):
         raise ConfigError(
-            f"{source.name}: no part can be taken of a source of one's own; leave start, end and duration out"
+            f"{source.name}: a source of one's own is taken as it comes; leave start, end, duration, crop, "
+            "rotate, flip, size and fps out"
         )
     if config.size_limit is not None:
         if source is not None or sink is not None:

@@ -158,7 +158,7 @@ async def browser(folder: Path, camera: Path | None = None) -> AsyncIterator[Bro
     """Start Chromium without a window, and end it again.
 
     Args:
-        folder: for its files; it should be empty.
+        folder: folder for its files; it should be empty.
         camera: a video (y4m or mjpeg) that it has for a camera, allowed to every page; None: no camera.
     """
     program = chromium()

@@ -76,9 +76,9 @@ def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]
     """Write a classifier that goes by the mean colour, and return its folder, ``folder / name``.
 
     Args:
-        folder: where to.
-        name: of the engine.
-        tells: for each class the weights of red, green and blue in its score, and what is added.
+        folder: folder in which it is made.
+        name: name of the engine.
+        tells: weights of red, green and blue in the score of each class, and an offset.
     """
     import safetensors.torch
     import torch

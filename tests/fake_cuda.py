@@ -73,7 +73,7 @@ class FakeCuda:
     """What stands in for torch.cuda, and what happened there.
 
     Attributes:
-        log: who waited for whom, what was recorded how.
+        log: waits and recordings, in order.
         current: the stream that work goes to.
     """
 

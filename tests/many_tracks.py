@@ -48,7 +48,7 @@ def make_film(
     """Write a Matroska film with many tracks and return its path.
 
     Args:
-        path: where to.
+        path: file to write.
         frames: pictures, 25 a second.
         sounds: codec, language and channels of each sound; each has a pitch of its own.
         subtitles: codec and language of each; text has one of ``texts`` a second, pictures are made up.

@@ -66,16 +66,16 @@ def make_clip(
     """Write a clip of the stamped test picture and return its path.
 
     Args:
-        path: where to; the ending says the container.
+        path: path of the clip; the ending says the container.
         size: (height, width) in pixels.
-        frames: how many pictures.
+        frames: number of pictures.
         rate: frames per second.
         codec: FFmpeg name of the video encoder.
         pix_fmt: any pixel format the encoder takes; planar YUV ones get the exact test picture.
         audio: a tone for as long as the pictures; a number gives so many streams.
         audio_codec: FFmpeg name of the audio encoder; None: what the container usually holds.
         audio_layout: FFmpeg's name of the channels; all have the same tone.
-        audio_delay_seconds: by how much the sound starts later than the picture.
+        audio_delay_seconds: time by which the sound starts later than the picture.
         times: presentation times in units of ``time_base`` for a variable frame rate; None: constant.
         time_base: unit of ``times``, in seconds; None: 1/1000 with ``times``, else one frame.
         colour: colour tags.

@@ -29,8 +29,8 @@ def scene_planes(
     """Return the planes of scene ``number``, of random blocks, that sways by a few pixels.
 
     Args:
-        number: which scene.
-        time: of the picture.
+        number: number of the scene.
+        time: time of the picture.
         tint: colour of the whole scene, a key of ``TINTS``.
         light: 0 is black, 1 as it is.
         glare: codes added to the luma, as by a flash.

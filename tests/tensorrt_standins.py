@@ -29,8 +29,8 @@ class Built:
     """What the builder was given.
 
     Attributes:
-        layers: how many.
-        types: of the floating tensors that layers give.
+        layers: number of layers.
+        types: types of the floating tensors that layers give.
         ports: name, type and shape of each input and output.
     """
 

@@ -15,13 +15,14 @@ import streamfx
 from streamfx.config.sizes import number_of
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.encoding import Encoding, Pass
-from streamfx.errors import SinkError
+from streamfx.errors import SinkError, TooLargeError
 from streamfx.jobs.settings import load_batch
 from streamfx.resume.resuming import resume_problem
 from streamfx.run import size_limit
 from streamfx.run.assembly import Parts
 from tests import media
 from tests.many_tracks import make_film, of_kind
+from tests.passing import pass_file
 from tests.test_films import Run, complete, run
 
 __all__ = ["run"]  # the fixture
@@ -172,6 +173,12 @@ def test_what_would_stay_too_large_is_not_kept_and_replaces_nothing(
     assert "however few bits the pictures are given; give a higher --size-limit" in ran.err
     assert Path("out.mp4").read_bytes() == b"old"
     assert {path.name for path in Path().iterdir()} <= {"out.mp4", "report.json"}
+
+
+def test_a_file_that_is_larger_than_it_may_be_never_gets_its_name(film: Path, tmp_path: Path) -> None:
+    with pytest.raises(TooLargeError, match=r"out\.mp4: would be \d+ bytes large, and 9000 are allowed"):
+        pass_file(film, tmp_path / "out.mp4", most_bytes=9000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_failure_is_told_as_ever(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

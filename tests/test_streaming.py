@@ -18,7 +18,7 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.generate.effect import Effect
-from streamfx.gpu.transfer import DeviceContext, Room
+from streamfx.gpu.transfer import DeviceContext, MemoryBudget
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Frame
 from streamfx.pipeline.flow import Ending
@@ -159,7 +159,7 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
     monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
     on_device = Placement(
-        Device.CPU, DeviceContext(torch.device("cpu"), Room(1 << 18))
+        Device.CPU, DeviceContext(torch.device("cpu"), MemoryBudget(1 << 18))
     )  # surfaces in main memory
     monkeypatch.setattr(
         "streamfx.run.live_parts.find_place",

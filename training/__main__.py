@@ -45,9 +45,9 @@ class Command:
     """One command.
 
     Attributes:
-        help: What it does.
-        options: Its settings, closed and checked.
-        run: Does it.
+        help: Summary of what it does.
+        options: Model of its settings, closed and checked.
+        run: Function that does it.
         flags: Settings that have a flag of their own, with their place in the settings: `loop.seed`. Those
             that hold lists take several values.
         positional: A setting that is given without a flag.

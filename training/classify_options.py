@@ -24,14 +24,15 @@ class ClassifyOptions(BaseModel):
     out: EngineFolder = Field(description="engine folder to write")
     work: Path = Field(description="folder for checkpoint and log")
     sides: list[int] = Field(
-        min_length=1, description="of the pictures, in pixels: windows for quality, whole ones for domains"
+        min_length=1,
+        description="side of the pictures, in pixels: of windows for quality, of whole pictures for domains",
     )
     batch: int = Field(default=16, ge=2)
     clip_share: float = Field(default=0.1, ge=0, le=1)
     readers: int = Field(default=2, ge=1)
     version: str = "1.0.0"
     licence: str = "Apache-2.0"
-    note: str = Field(default="", description="for the card: limits that were found")
+    note: str = Field(default="", description="limits that were found, for the card")
     width: int = Field(default=16, ge=1, description="channels of the network's first stage")
     detail: bool = Field(default=False, description="show the network fine detail beside the picture")
     steps: int = Field(default=1500, ge=1)

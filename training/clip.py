@@ -17,7 +17,7 @@ class Clip:
     """An open video file. For one thread at a time; close it after use.
 
     Attributes:
-        frames: How many there are.
+        frames: Number of frames.
     """
 
     def __init__(self, path: Path) -> None:

@@ -50,7 +50,7 @@ def contextual_of_layers(
 
     Args:
         layers: Features BChw of the pictures, each layer of its own size.
-        true_layers: Those of the true pictures, of the same sizes.
+        true_layers: Layers of the true pictures, of the same sizes.
         most_places: Places per layer.
         random: Draws the places; on the CPU.
         bandwidth: See `contextual`.

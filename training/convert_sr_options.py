@@ -37,7 +37,7 @@ class ConvertSrOptions(BaseModel):
         default=None, description="weights.safetensors of a finished engine to start from"
     )
     version: str = "1.0.0"
-    title: str = Field(default="", description="what the style picture is, for the card")
+    title: str = Field(default="", description="description of the style picture, for the card")
     target_domain: str = "painting"
     licence: str = "Apache-2.0"
 
@@ -45,14 +45,14 @@ class ConvertSrOptions(BaseModel):
     feed: FeedOptions
     loop: LoopOptions = Field(default_factory=LoopOptions)
     teacher_steps: int = Field(default=60, ge=0, description="imitating AdaIN, before everything else")
-    steps: int = Field(default=1000, ge=1, description="with all losses")
-    side: int = Field(default=112, ge=16, multiple_of=8, description="of the reduced crops, in pixels")
+    steps: int = Field(default=1000, ge=1, description="number of steps with all losses")
+    side: int = Field(default=112, ge=16, multiple_of=8, description="side of the reduced crops, in pixels")
     tied: float = Field(
         default=0.75, ge=0, le=1, description="share of the steps in which all factors learn the same"
     )
     factors: dict[float, float] = Field(
         default={1.0: 0.3, 1.5: 0.1, 2.0: 0.3, 3.0: 0.15, 4.0: 0.15},
-        description="how often each factor is drawn",
+        description="relative frequency of each factor",
     )
 
     content_weight: float = Field(default=0.06, ge=0)

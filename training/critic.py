@@ -27,9 +27,9 @@ class PatchCritic(nn.Module):
     Patches are 22 pixels wide with two halvings, 46 with three.
 
     Args:
-        channels: Of the pictures: 3, or more where a condition is laid beside them.
+        channels: Channels of the pictures: 3, or more where a condition is laid beside them.
         width: Channels after the first halving; each further one doubles them.
-        halvings: How often the size is halved, at least 1.
+        halvings: Number of times that the size is halved, at least 1.
 
     Example:
         >>> import torch
@@ -63,7 +63,7 @@ class FeatureCritic(nn.Module):
     Args:
         conditions: Planes laid beside the features, each of one value for the whole picture.
         width: Channels of each scale's own convolutions.
-        layers: How many layers of `training.features.LAYERS` are looked at, at most 3.
+        layers: Number of layers of `training.features.LAYERS` that are looked at, at most 3.
     """
 
     def __init__(self, conditions: int = 0, width: int = 32, layers: int = 3) -> None:

@@ -27,9 +27,9 @@ class Damaged:
     """A batch: two consecutive frames of each of B clips, side S.
 
     Attributes:
-        damaged_B23SS: What is given, RGB in [0, 1].
-        clean_B23SS: What is wanted.
-        moves_B: By how many pixels (down, right) each clip's window moves from frame to frame.
+        damaged_B23SS: Pictures that the network is given, RGB in [0, 1].
+        clean_B23SS: Pictures that it should give, RGB in [0, 1].
+        moves_B: Movement of each clip's window from frame to frame, in pixels (down, right).
     """
 
     damaged_B23SS: Tensor
@@ -45,9 +45,9 @@ class DamagedFeed:
     frame.
 
     Args:
-        feed: Of squares that are `SPARE` pixels larger than `side`, one frame each.
-        side: Of the pictures, in pixels, even.
-        seed: Of all choices.
+        feed: Feed of squares that are `SPARE` pixels larger than `side`, one frame each.
+        side: Side of the pictures, in pixels, even.
+        seed: Seed of all choices.
         workers: Threads.
     """
 

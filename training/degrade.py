@@ -144,7 +144,7 @@ def codec(frames: Sequence[Picture], encoder: str, level: int) -> list[Picture]:
     Args:
         frames: RGB HW3; H and W even.
         encoder: "libx264" (level: constant rate factor) or "mpeg2video" (level: quantiser, 1 to 31).
-        level: How coarse; higher is worse.
+        level: Coarseness; higher is worse.
     """
     import av
 

@@ -61,7 +61,7 @@ class Trial:
     """What is judged, and on what.
 
     Attributes:
-        options: As given.
+        options: Options as given.
         runners: Engines by name, "engine" first.
         stills: All pictures that were found.
         chosen: The held-out ones to judge on.

@@ -54,11 +54,11 @@ def golden(
     """A small smooth input with edges, and the heads that the network gives for it on the reference backend.
 
     Args:
-        network: Of any family.
-        seed: Of the picture, and of the noise.
-        factor: That the network is told.
-        noise_channels: How many channels of noise come after the planes.
-        fine_luma: How many times finer than the planes, each way, the luma is that comes after them; 0: none.
+        network: Network of any family.
+        seed: Seed of the picture, and of the noise.
+        factor: Factor that the network is told.
+        noise_channels: Number of channels of noise after the planes.
+        fine_luma: Ratio, each way, of the luma that comes after the planes to them; 0: none.
         layout: "planes", or "i420" for a network that works on the decoder's planes.
         size: Height and width of the picture, multiples of the family's stride.
         grain: Deviation of noise in the picture, of full scale 1; for networks that leave good ones alone.
@@ -100,10 +100,10 @@ def export(
     """Write the engine folder `out` and return it as read back and verified.
 
     Args:
-        network: With the trained weights.
+        network: Network with the trained weights.
         out: Folder to write.
-        fields: Of engine.yaml; format, name (that of the folder), strength among the controls and the hashes
-            are filled in where they are missing.
+        fields: Fields of engine.yaml; format, name (that of the folder), strength among the controls and the
+            hashes are filled in where they are missing.
         frame: See `golden`.
         card: Markdown.
         sheet: JPEG file.

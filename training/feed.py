@@ -41,7 +41,7 @@ class FeedOptions(BaseModel):
     )
     readers: int = Field(default=2, ge=1, description="threads that read ahead")
     ahead: int = Field(default=3, ge=1, description="batches read ahead")
-    kept_megabytes: int = Field(default=400, ge=0, description="of decoded pictures")
+    kept_megabytes: int = Field(default=400, ge=0, description="memory for decoded pictures")
 
     @model_validator(mode="after")
     def _check(self) -> FeedOptions:
@@ -66,12 +66,12 @@ class Feed:
     """Seeded batches of squares; close it after use, or use it as a context.
 
     Args:
-        options: What to read.
-        seed: Of all choices.
-        stills: To take instead of those of the options, a selection of them for instance.
+        options: Pictures and clips to read.
+        seed: Seed of all choices.
+        stills: Stills to take instead of those of the options, a selection of them for instance.
 
     Attributes:
-        shelf: Where the pictures are; it counts those that could not be used.
+        shelf: Shelf that holds the pictures; it counts those that could not be used.
 
     Raises:
         ValueError: There is nothing to read.

@@ -31,8 +31,10 @@ class LoopOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    learning_rate: float = Field(default=1e-3, gt=0, description="of the generator")
-    warm_up_steps: int = Field(default=40, ge=1, description="at the start of every phase")
+    learning_rate: float = Field(default=1e-3, gt=0, description="learning rate of the generator")
+    warm_up_steps: int = Field(
+        default=40, ge=1, description="number of steps at the start of every phase in which the rate rises"
+    )
     tail: float = Field(
         default=0.5, gt=0, le=1, description="share of all steps in which the rate falls to zero"
     )
@@ -89,12 +91,12 @@ def run(
     Args:
         trainee: See there.
         options: Rates, device, checkpoints.
-        steps: Of the whole training.
+        steps: Number of steps of the whole training.
         work: Folder for checkpoint and log.jsonl.
         recipe: All settings, kept with the checkpoint: it goes on with the same ones only, see
             `training.record`.
         phase_starts: Steps at which the losses change: moments start anew there, and the rate warms up.
-        on_step: Called after each step with how many are done.
+        on_step: Callback after each step, with the number of those done.
 
     Raises:
         WrongOptions: The checkpoint in `work` was made with other settings, or has more steps.

@@ -23,8 +23,8 @@ def psnr_luma(rgb_B3HW: Tensor, truth_B3HW: Tensor, border: int = 0) -> Tensor:
     Luma spans 0 to 1 here. On luma that spans 16 to 235 of 255 the customary figure comes out 1.3 dB higher.
 
     Args:
-        rgb_B3HW: In [0, 1].
-        truth_B3HW: In [0, 1].
+        rgb_B3HW: Pictures in [0, 1].
+        truth_B3HW: True pictures in [0, 1].
         border: Pixels at each side that do not count.
     """
     difference_B1HW = luma(rgb_B3HW) - luma(truth_B3HW)
@@ -64,7 +64,7 @@ def perceptual_distance(layers: Sequence[Tensor], true_layers: Sequence[Tensor])
 
     Args:
         layers: Features B(C_l)(h_l)(w_l) of the pictures, from `training.features.Encoder`.
-        true_layers: Those of the true ones.
+        true_layers: Layers of the true pictures.
     """
     each = [
         (unit(features.float()) - unit(true.float())).square().sum(1).mean((1, 2))

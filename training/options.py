@@ -60,12 +60,13 @@ class StyleOptions(BaseModel):
     )
 
     version: str = "1.0.0"
-    title: str = Field(default="", description="what the style picture is, for the card")
+    title: str = Field(default="", description="description of the style picture, for the card")
     target_domain: str = "painting"
     licence: str = "Apache-2.0"
 
     network: NetworkOptions | YuvNetworkOptions = Field(
-        default_factory=NetworkOptions, description="of family warp_mask, or with family: yuv_style of that"
+        default_factory=NetworkOptions,
+        description="sizes of a network of family warp_mask; of yuv_style with family: yuv_style",
     )
     teacher_steps: int = Field(default=300, ge=0)
     translation_steps: int = Field(default=500, ge=0)
@@ -75,7 +76,7 @@ class StyleOptions(BaseModel):
     crop: int = Field(
         208, ge=32, multiple_of=8, description="side of the crops that the losses see, in pixels"
     )
-    crops: int = Field(default=900, ge=1, description="how many crops to train on")
+    crops: int = Field(default=900, ge=1, description="number of crops to train on")
     clip_share: float = Field(
         0.2, ge=0, le=1, description="share of crops that come from clips, where there are any"
     )
@@ -85,8 +86,8 @@ class StyleOptions(BaseModel):
     imitation_weight: float = Field(
         default=0.0,
         ge=0,
-        description="of likeness to the engine's own picture at factor 1, once the heads are released; the "
-        "weights for factor 1 then stay as they are",
+        description="weight of the likeness to the engine's own picture at factor 1, once the heads are "
+        "released; the weights for factor 1 then stay as they are",
     )
     content_weight: float = Field(default=0.1, ge=0)
     content_growth: float = Field(
@@ -107,7 +108,9 @@ class StyleOptions(BaseModel):
     variation_weight: float = Field(default=0.05, ge=0)
     grid_weight: float = Field(default=200.0, ge=0)
     weight_bias_weight: float = Field(
-        default=0.0, ge=0, description="of kernels over biases; keeps biases large enough to act as switches"
+        default=0.0,
+        ge=0,
+        description="weight of kernels over biases; keeps biases large enough to act as switches",
     )
     mask_price: float = Field(default=0.2, ge=0)
     displacement_price: float = Field(default=0.02, ge=0)
@@ -125,11 +128,11 @@ class StyleOptions(BaseModel):
 
     translation_factors: dict[float, float] = Field(
         default={1.0: 0.6, 1.5: 0.08, 2.0: 0.14, 3.0: 0.06, 4.0: 0.12},
-        description="how often each factor is drawn",
+        description="relative frequency of each factor",
     )
     factors: dict[float, float] = Field(
         default={1.0: 0.25, 1.5: 0.1, 2.0: 0.2, 3.0: 0.15, 4.0: 0.25, 6.0: 0.03, 8.0: 0.02},
-        description="how often each factor is drawn once the heads are released",
+        description="relative frequency of each factor once the heads are released",
     )
 
     @property
@@ -179,20 +182,20 @@ class DistilOptions(BaseModel):
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
     )
-    version: str = Field(default="", description="of the new engine; the teacher's by default")
+    version: str = Field(default="", description="version of the new engine; the teacher's by default")
     network: NetworkOptions = Field(default_factory=NetworkOptions)
     steps: int = Field(default=2500, ge=1)
     loop: LoopOptions = Field(
         default_factory=lambda: LoopOptions(learning_rate=2e-3, warm_up_steps=50, tail=0.6)
     )
-    side: int = Field(default=384, ge=64, description="of the pictures, in full-size pixels")
-    crops: int = Field(default=600, ge=1, description="how many pictures to train on")
+    side: int = Field(default=384, ge=64, description="side of the pictures, in full-size pixels")
+    crops: int = Field(default=600, ge=1, description="number of pictures to train on")
     clip_share: float = Field(
         0.2, ge=0, le=1, description="share of pictures that come from clips, where there are any"
     )
     factors: dict[float, float] = Field(
         default={1.0: 0.22, 1.5: 0.12, 2.0: 0.22, 3.0: 0.14, 4.0: 0.22, 6.0: 0.05, 8.0: 0.03},
-        description="how often each factor is drawn",
+        description="relative frequency of each factor",
     )
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ class PairedOptions(BaseModel):
     content: list[Path] = Field(
         min_length=1, description="folders of photographs, and clips; one folder where partners are files"
     )
-    operator: str | None = Field(default=None, description="what draws the partner of a picture")
+    operator: str | None = Field(default=None, description="operator that draws the partner of a picture")
     style: Path | None = Field(
         default=None, description="instead: a picture; partners are painted in its colours and strokes"
     )
@@ -48,11 +48,13 @@ class PairedOptions(BaseModel):
 
     warped: WarpedOptions | None = Field(
         default=None,
-        description="for the operator caricature: pairs of people, and only displacement is learned",
+        description="pairs of people for the operator caricature; only displacement is learned",
     )
 
     version: str = "1.0.0"
-    title: str = Field(default="", description="what the engine makes of a picture, for the card")
+    title: str = Field(
+        default="", description="description of what the engine makes of a picture, for the card"
+    )
     source_domain: str = "photo"
     target_domain: str = "painting"
     licence: str = "Apache-2.0"
@@ -62,9 +64,11 @@ class PairedOptions(BaseModel):
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
     steps: int = Field(default=6000, ge=1)
-    tied_steps: int = Field(default=6000, ge=0, description="at first, in which all factors learn together")
+    tied_steps: int = Field(
+        default=6000, ge=0, description="number of steps at first in which all factors learn together"
+    )
     loop: LoopOptions = Field(default_factory=lambda: LoopOptions(tail=0.6, checkpoint_every=200))
-    squares: int = Field(default=800, ge=1, description="how many pairs of squares to train on")
+    squares: int = Field(default=800, ge=1, description="number of pairs of squares to train on")
     square: int = Field(default=160, ge=32, description="side of the squares, in pixels")
     clip_share: float = Field(default=0.25, ge=0, le=1, description="share of squares that come from clips")
     batch: int = Field(default=4, ge=1)
@@ -74,17 +78,17 @@ class PairedOptions(BaseModel):
     )
     factors: dict[float, float] = Field(
         default={1.0: 0.18, 1.5: 0.1, 2.0: 0.28, 3.0: 0.14, 4.0: 0.3},
-        description="how often each factor is drawn",
+        description="relative frequency of each factor",
     )
     spoiled_share: float = Field(default=0.0, ge=0, le=1, description="share of sources that are spoiled")
     spoiled_noise: float = Field(default=5.0, ge=0, description="largest deviation of their noise, in codes")
     spoiled_quality: int = Field(default=50, ge=1, le=100, description="worst quality of their JPEG")
 
-    difference_weight: float = Field(default=1.0, ge=0, description="of the difference to the partner")
-    slopes_weight: float = Field(default=0.0, ge=0, description="of the difference of slopes of luma")
-    crispness_weight: float = Field(default=0.0, ge=0, description="of the difference of crispness")
+    difference_weight: float = Field(default=1.0, ge=0, description="weight of the difference to the partner")
+    slopes_weight: float = Field(default=0.0, ge=0, description="weight of the difference of slopes of luma")
+    crispness_weight: float = Field(default=0.0, ge=0, description="weight of the difference of crispness")
     adversarial_weight: float = Field(
-        default=0.06, ge=0, description="of the generator's adversarial term; 0: no critic at all"
+        default=0.06, ge=0, description="weight of the generator's adversarial term; 0: no critic at all"
     )
     adversarial_from: int = Field(default=700, ge=0, description="step from which the critic corrects")
     grid_weight: float = Field(default=5.0, ge=0)

@@ -38,10 +38,10 @@ class Pairs:
 
     Args:
         make: See there.
-        size: How many there are.
+        size: Number of pairs.
         factors: Factors, and how often each is drawn.
         batch: Pairs of a step.
-        seed: Of all choices.
+        seed: Seed of all choices.
     """
 
     def __init__(

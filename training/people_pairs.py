@@ -60,9 +60,9 @@ def people_pairs(
         people: Pictures of people.
         other: Gives a square by chance of anything else.
         find: Finds people.
-        side: Of the squares, in pixels.
+        side: Side of the squares, in pixels.
         options: See there.
-        seed: Of all choices.
+        seed: Seed of all choices.
     """
     scenes = _Scenes(people, find, options.clip_share)
 

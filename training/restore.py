@@ -74,7 +74,7 @@ class RestoreOptions(BaseModel):
 
     version: str = "1.0.0"
     licence: str = "Apache-2.0"
-    history: str = Field(default="", description="for the card: how the weights of init came about")
+    history: str = Field(default="", description="origin of the weights of init, for the card")
 
     network: RestoreNetworkOptions = Field(default_factory=RestoreNetworkOptions)
     loop: LoopOptions = Field(
@@ -90,13 +90,15 @@ class RestoreOptions(BaseModel):
         default=True, description="L1 gives way to the picture's PSNR, so that each decibel counts alike"
     )
     squares_until: int = Field(
-        default=1500, ge=0, description="until this step mean squares only, in place of all other terms"
+        default=1500,
+        ge=0,
+        description="number of steps at first with mean squares only, in place of all other terms",
     )
     temporal_clips: int = Field(
         default=2, ge=0, description="clips of each batch of which two frames are restored"
     )
     factors: dict[float, float] = Field(
-        default={1.0: 0.8, 2.0: 0.14, 4.0: 0.06}, description="how often each factor is drawn"
+        default={1.0: 0.8, 2.0: 0.14, 4.0: 0.06}, description="relative frequency of each factor"
     )
 
     @property

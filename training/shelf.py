@@ -30,7 +30,7 @@ class Shelf:
     Args:
         stills: Picture files.
         clips: Video files.
-        kept_bytes: Of decoded pictures, at most.
+        kept_bytes: Largest size of the decoded pictures.
 
     Attributes:
         skipped: Files that could not be read, at least in part, or are too small.
@@ -61,8 +61,8 @@ class Shelf:
 
         Args:
             rng: Makes the choice.
-            clip_share: How often it is a clip, where there are both.
-            frames: How many.
+            clip_share: Share of clips, where there are both.
+            frames: Number of frames.
             smallest: Short side that a picture must have, in pixels; others are skipped.
 
         Raises:

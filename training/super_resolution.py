@@ -44,7 +44,7 @@ class SuperResolutionNetworkOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: int = Field(default=32, ge=2, multiple_of=2)
-    rounds: int = Field(default=2, ge=0, description="of back-projection")
+    rounds: int = Field(default=2, ge=0, description="rounds of back-projection")
 
 
 class SuperResolutionOptions(BaseModel):
@@ -62,12 +62,16 @@ class SuperResolutionOptions(BaseModel):
     licence: str = "Apache-2.0"
 
     network: SuperResolutionNetworkOptions = Field(default_factory=SuperResolutionNetworkOptions)
-    distortion_steps: int = Field(default=8000, ge=0, description="with the distortion terms alone")
-    perception_steps: int = Field(default=1200, ge=0, description="in which all terms take part, in turns")
+    distortion_steps: int = Field(
+        default=8000, ge=0, description="number of steps with the distortion terms alone"
+    )
+    perception_steps: int = Field(
+        default=1200, ge=0, description="number of steps in which all terms take part, in turns"
+    )
     perception_every: int = Field(
         default=3,
         ge=1,
-        description="of so many of these steps one sees all terms; the others, far cheaper, distortion alone",
+        description="number of steps of which one sees all terms; the others, cheaper, distortion alone",
     )
     loop: LoopOptions = Field(default_factory=LoopOptions)
     second_level: float = Field(
@@ -82,10 +86,12 @@ class SuperResolutionOptions(BaseModel):
 
     distortion_weight: float = Field(default=10.0, ge=0)
     contextual_weight: float = Field(default=0.1, ge=0)
-    contextual_places: int = Field(default=1024, ge=2, description="of each layer, that are compared")
+    contextual_places: int = Field(
+        default=1024, ge=2, description="number of places of each layer that are compared"
+    )
     perceptual_weight: float = Field(default=2.0, ge=0)
     grid_weight: float = Field(
-        default=1000.0, ge=0, description="against patterns that repeat with the pixels that went in"
+        default=1000.0, ge=0, description="weight against patterns that repeat with the pixels that went in"
     )
     adversarial_weight: float = Field(default=0.001, ge=0)
     critic_width: int = Field(default=24, ge=1)

@@ -200,12 +200,12 @@ class UnpairedTrainee:
         """What concerns one generator only: prices, and what it does to pictures of its own domain.
 
         Args:
-            generator: Which.
-            weights: Of the terms.
+            generator: Generator in question.
+            weights: Weights of the terms.
             pair: Pictures, and what it painted of them: pictures and heads.
             wanted_B3SS: Pictures that are in its target domain already. One of them is enough.
-            factor: Of the step.
-            rng: For the temporal term.
+            factor: Factor of the step.
+            rng: Random numbers for the temporal term.
         """
         options = self.options
         given_B3SS, (made_B3SS, heads_B7ss) = pair

@@ -21,10 +21,10 @@ class GeneratorWeights(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     adversarial: float = Field(default=0.5, ge=0)
-    cycle: float = Field(default=0.5, ge=0, description="of the circle that this generator closes")
+    cycle: float = Field(default=0.5, ge=0, description="weight of the circle that this generator closes")
     identity: float = Field(default=0.1, ge=0)
     temporal: float = Field(default=5.0, ge=0)
-    grid: float = Field(default=5.0, ge=0, description="of a lattice of pixels in what is translated")
+    grid: float = Field(default=5.0, ge=0, description="weight of a lattice of pixels in what is translated")
 
 
 class UnpairedOptions(BaseModel):
@@ -35,14 +35,14 @@ class UnpairedOptions(BaseModel):
     source: FeedOptions = Field(description="pictures of the source domain")
     target: FeedOptions = Field(description="pictures of the target domain")
     target_only: list[str] = Field(
-        default=[], description="of the target, only pictures whose name contains one of these words"
+        default=[], description="words, one of which must be in the name of a picture of the target domain"
     )
     out: EngineFolder = Field(description="engine folder to write, source to target")
     out_back: EngineFolder = Field(description="engine folder to write, target to source")
     work: Path = Field(description="folder for checkpoint and log")
 
     version: str = "1.0.0"
-    title: str = Field(default="", description="what the target domain is, for the card")
+    title: str = Field(default="", description="description of the target domain, for the card")
     source_domain: str = "photo"
     target_domain: str = "painting"
     licence: str = "Apache-2.0"
@@ -58,23 +58,25 @@ class UnpairedOptions(BaseModel):
     copying_steps: int = Field(
         default=200,
         ge=0,
-        description="at first, in which generators without `init` learn to give back what they see",
+        description="number of first steps in which generators without `init` learn the identity",
     )
-    steps: int = Field(default=3500, ge=1, description="of all four networks, after those")
-    tied_steps: int = Field(default=3700, ge=0, description="at first, in which all factors learn together")
+    steps: int = Field(default=3500, ge=1, description="number of steps of all four networks, after those")
+    tied_steps: int = Field(
+        default=3700, ge=0, description="number of steps at first in which all factors learn together"
+    )
     loop: LoopOptions = Field(
         default_factory=lambda: LoopOptions(learning_rate=6e-4, tail=0.4, checkpoint_every=200)
     )
     factors: dict[float, float] = Field(
         default={1.0: 0.3, 1.5: 0.1, 2.0: 0.25, 3.0: 0.1, 4.0: 0.25},
-        description="how often each factor is drawn",
+        description="relative frequency of each factor",
     )
     stroke_scale: float = Field(default=1.0, ge=1, description="target pictures are enlarged by this")
     stroke_growth: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="and by the factor to this power: large pictures, large strokes",
+        description="power of the factor by which they are enlarged besides: large pictures, large strokes",
     )
 
     weights: GeneratorWeights = Field(default_factory=GeneratorWeights, description="source to target")

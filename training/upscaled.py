@@ -48,8 +48,8 @@ def upscale(network: SuperResolution, rgb_B3hw: Tensor, noise: Sequence[Tensor])
 
     Args:
         network: Makes every level out of the one before.
-        rgb_B3hw: In [0, 1].
-        noise: For each level, B1hw, of the size that goes in: standard normal times the amplitude.
+        rgb_B3hw: Pictures in [0, 1].
+        noise: Noise of each level, B1hw, of the size that goes in: standard normal times the amplitude.
     """
     found: list[Tensor] = []
     factor_1 = torch.ones(1, device=rgb_B3hw.device)

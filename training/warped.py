@@ -49,11 +49,15 @@ class WarpedOptions(BaseModel):
     clip_share: float = Field(default=0.25, ge=0, le=1, description="share of people who come from clips")
     lowest: int = Field(default=32, ge=16, description="height of the smallest faces, in pixels")
     highest: int = Field(default=400, ge=16, description="height of the largest ones")
-    field_weight: float = Field(default=5.0, ge=0, description="of the difference to the known field")
+    field_weight: float = Field(default=5.0, ge=0, description="weight of the difference to the known field")
     hint_weight: float = Field(
-        default=1.0, ge=0, description="of what the translated picture, which does not show, is told of faces"
+        default=1.0,
+        ge=0,
+        description="weight of what the translated picture, which does not show, is told of faces",
     )
-    inside: float = Field(default=4.0, ge=1, description="how much more a difference counts inside a face")
+    inside: float = Field(
+        default=4.0, ge=1, description="weight of a difference inside a face, over that outside"
+    )
     fused_every: int = Field(
         default=4,
         ge=1,

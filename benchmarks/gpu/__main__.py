@@ -38,7 +38,7 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, help="folder for the figures")
     parser.add_argument(
-        "--kit", type=Path, default=KIT, help="of tensorrt_rtx, as benchmarks.gpu.pack packs it"
+        "--kit", type=Path, default=KIT, help="kit of tensorrt_rtx, as benchmarks.gpu.pack packs it"
     )
     options = parser.parse_args()
     return run_all(parts(options.kit), options.out)

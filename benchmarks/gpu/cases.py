@@ -20,15 +20,15 @@ class Cases:
     """Measures case after case, and has all that is known on disk after each.
 
     Args:
-        name: of the file, ``<name>.json``.
+        name: name of the file, ``<name>.json``.
         out: folder of it; None: that of published figures where there is a GPU, else nothing is written.
-        config: what they are measured with.
+        config: settings with which they are measured.
         gpu: whether there is a GPU.
         around: measures a case, with more to say about it.
 
     Attributes:
-        rows: what was measured; a row with ``skipped`` says what was lacking.
-        failures: of each case that failed, its name, the error, and where it came from.
+        rows: measurements; a row with ``skipped`` says what was lacking.
+        failures: name, error and place of each case that failed.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class Lattice:
     Attributes:
         size: (H, W) of the plane.
         small: (h, w) of the small picture.
-        shift: of the samples, (y, x), in samples.
+        shift: shift of the samples, (y, x), in samples.
         legal: lowest and highest code.
     """
 
@@ -70,7 +70,7 @@ def drawn(picture: Any, source: Any, more: Sequence[Any], legal: tuple[int, int]
         more: enlarged: the reduced plane, gain and, if there is ink, its offset, rise, fall and amplitude;
             empty where there is no detail.
         legal: lowest and highest code.
-        clip: of the library, (values, lowest, highest).
+        clip: clip function of the library, (values, lowest, highest).
     """
     if not more:
         return clip(picture, *legal)
@@ -87,9 +87,9 @@ class TorchPlane:
     """One plane fused as one would write it with torch.
 
     Args:
-        lattice: where its samples lie.
-        device: of all tensors.
-        dtype: of heads and blend.
+        lattice: lattice of its samples.
+        device: device of all tensors.
+        dtype: number format of heads and blend.
     """
 
     def __init__(self, lattice: Lattice, device: str, dtype: torch.dtype) -> None:

@@ -100,12 +100,12 @@ def recorded_ms(run: Callable[[], None]) -> list[float]:
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream), torch.inference_mode():
         graph = recorded(run, stream)
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
-        for mark in marks:
-            mark.record(stream)
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
+        for event in events:
+            event.record(stream)
             graph.replay()
         stream.synchronize()
-    pairs = list(pairwise(marks))[WARM:]
+    pairs = list(pairwise(events))[WARM:]
     return [first.elapsed_time(second) for first, second in pairs]
 
 

@@ -26,9 +26,9 @@ class Material:
         surface: one picture.
         planes: the same, as NumPy has it.
         heads: (1, 6, h, w) half precision, smooth as a network gives them; (1, 11, h, w) with ink.
-        out: to write to.
-        reduced: to write to, (1, 3, h, w) half precision; (1, 19, h, w) where the network sees fine luma,
-            and what it may have seen to begin with.
+        out: picture to write to.
+        reduced: tensor to write to, (1, 3, h, w) half precision; (1, 19, h, w) where the network sees fine
+            luma, and what it may have seen to begin with.
     """
 
     surface: Surface
@@ -70,8 +70,8 @@ def material(
         kind: one of `KINDS`.
         size: (height, width) of the picture.
         small: (h, w) of what the network sees.
-        seed: of picture and heads.
-        device: of all tensors.
+        seed: seed of picture and heads.
+        device: device of all tensors.
         inked: whether the heads are those with ink, of a network that sees fine luma.
     """
     random = np.random.default_rng(seed)

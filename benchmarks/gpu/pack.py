@@ -133,7 +133,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--wheels", type=Path, required=True, help="where make tensorrt-check installs them")
+    parser.add_argument(
+        "--wheels", type=Path, required=True, help="folder where make tensorrt-check installs them"
+    )
     parser.add_argument("--out", type=Path, default=KIT, help="folder for the pieces")
     parser.add_argument("--piece-mib", type=float, default=16, help="most of one piece")
     parser.add_argument("--python", default="3.12", help="version of Python on the machine with the GPU")

@@ -18,9 +18,9 @@ class Part:
     """A program, the module ``benchmarks.gpu.<name>``.
 
     Attributes:
-        name: of the module.
+        name: name of the module.
         limit_seconds: the most it may take; what it leaves, those after it may take.
-        arguments: besides ``--out``.
+        arguments: arguments besides ``--out``.
         vital: whether its failure is one of the whole; else it is only told.
     """
 

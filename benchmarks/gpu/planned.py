@@ -27,9 +27,9 @@ class Planned:
     Attributes:
         trt: the module of TensorRT.
         data: the plan.
-        golden: what it sees, repeated up to the shape; at its own size it must give these heads.
+        golden: golden frame, repeated up to the shape; at its own size the plan must give its heads.
         expected: gives the heads in float32 for what is seen at other sizes.
-        device: where all of it is.
+        device: device of all of it.
         gpu: whether that is one; else the host's clock is read.
     """
 
@@ -109,12 +109,12 @@ class Planned:
             return host_ms(run)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
-            marks = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
-            for mark in marks:
-                mark.record(stream)
+            events = [torch.cuda.Event(enable_timing=True) for _ in range(WARM + CALLS + 1)]  # type: ignore[no-untyped-call]
+            for event in events:
+                event.record(stream)
                 run()
             stream.synchronize()
-        return [one.elapsed_time(other) for one, other in list(pairwise(marks))[WARM:]]
+        return [one.elapsed_time(other) for one, other in list(pairwise(events))[WARM:]]
 
 
 def _since(begun: float) -> float:

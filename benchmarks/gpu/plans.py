@@ -53,11 +53,11 @@ class Builds:
     """Builds and measures the plans of one engine.
 
     Args:
-        engine: whose.
+        engine: engine to build.
         trt: the module of TensorRT.
-        key: of a plan, but for its sizes.
-        device: where plans run.
-        command: of the building process.
+        key: key of a plan, but for its sizes.
+        device: device on which plans run.
+        command: command of the building process.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ from streamfx.generate.ops.fuse.definition import fuse_reference
 from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
 from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.transfer import DeviceContext, Room, held_of
+from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.colour import code_to_rgb, rgb_to_code
 from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Subsampling, VideoFormat
@@ -85,16 +85,16 @@ class Flow:
         there = [self.device_context.up(frame) for frame in self.frames]
         form = Layout.of_frame(self.frames[0]).semi_planar
         there = [
-            frame.with_held(self.device_context.as_form(held_of(frame), form, "to begin with"))
+            frame.with_held(self.device_context.as_form(device_picture_of(frame), form, "to begin with"))
             for frame in there
         ]
         for frame in there:
-            held_of(frame).wait()
+            device_picture_of(frame).wait()
         waiting: deque[tuple[float, Frame]] = deque()
         for number in range(count + in_flight):
             if len(waiting) == in_flight or number >= count:
                 since, done = waiting.popleft()
-                held_of(done).wait()
+                device_picture_of(done).wait()
                 yield time.perf_counter() - since
             if number < count:
                 begun = time.perf_counter()
@@ -245,7 +245,7 @@ class Bench:
         # What stands in for a TensorRT plan while that is built is not to be measured in its place.
         compiled = BACKENDS[backend]().compile(engine, CompileOptions(device=device, build=Build.WAIT))
         assert isinstance(compiled, DeviceEngine)
-        device_context = DeviceContext(self.device, Room(least=12, workers=IN_FLIGHT))
+        device_context = DeviceContext(self.device, MemoryBudget(least=12, workers=IN_FLIGHT))
         name = f"{engine.name!r} ({compiled.backend}, {compiled.precision})"
         step = Step(Network(name, compiled, engine.stride, LIMIT_PIXELS, engine.fine_luma), device_context)
         for label, size in sizes:
@@ -278,7 +278,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=2000, help="for each case")
+    parser.add_argument("--frames", type=int, default=2000, help="number of frames of each case")
     parser.add_argument(
         "--backend", action="append", choices=sorted(BACKENDS), help="all that are quick to build"
     )

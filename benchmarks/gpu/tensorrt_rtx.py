@@ -51,10 +51,10 @@ class Probe:
     """What is known so far.
 
     Attributes:
-        folder: into which the kit is unpacked.
+        folder: folder into which the kit is unpacked.
         gpu: whether there is one.
         trt: the module, once it is loaded.
-        said: what TensorRT said since somebody last asked.
+        said: messages of TensorRT since somebody last asked.
     """
 
     folder: Path

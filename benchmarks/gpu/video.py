@@ -23,7 +23,7 @@ from av import VideoFrame
 
 from benchmarks.gpu.cases import Cases, NotHereError
 from streamfx.capture.files.gpu_decode import cuda_decoder, decoder_missing, surface_of
-from streamfx.gpu.streams import decoder_mark
+from streamfx.gpu.streams import decoder_event
 from streamfx.transcoding import transcode
 
 CODECS = ("h264", "hevc")
@@ -58,7 +58,7 @@ def compare(path: Path, *, gpu: bool) -> dict[str, Any]:
     device, count = torch.device("cuda" if gpu else "cpu"), 0
     for there, here in zip(pictures(path, on_device=gpu), pictures(path, on_device=False), strict=True):
         surface = surface_of(there if gpu else there.reformat(format="nv12"))
-        decoder_mark(device).wait()
+        decoder_event(device).wait()
         expected = surface_of(here.reformat(format="nv12"))
         for name, plane, other in zip(("luma", "chroma"), surface.planes, expected.planes, strict=True):
             if not torch.equal(plane.cpu(), other):

@@ -48,9 +48,9 @@ class Setup:
     """What runs have in common.
 
     Attributes:
-        folder: for clips, outputs and reports.
+        folder: folder for clips, outputs and reports.
         gpu: whether there is one.
-        frames: of a clip.
+        frames: number of frames of a clip.
     """
 
     folder: Path
@@ -178,7 +178,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for gpu_whole.json; without a GPU none")
-    parser.add_argument("--frames", type=int, default=600, help="of a run")
+    parser.add_argument("--frames", type=int, default=600, help="number of frames of a run")
     options = parser.parse_args()
     gpu = torch.cuda.is_available()
     sizes = SIZES if gpu else {"tiny": (64, 96)}

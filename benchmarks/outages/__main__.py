@@ -90,7 +90,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--server", choices=sorted(SERVERS), required=True)
     parser.add_argument("--direction", choices=("in", "out"), required=True)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, help="of the random moments; the default is another each time")
+    parser.add_argument(
+        "--seed", type=int, help="seed of the random moments; the default is another each time"
+    )
     parser.add_argument("--other-size", action="store_true", help="the publisher changes its size (in only)")
     parser.add_argument("--no-record", action="store_true", help="print only")
     parser.add_argument("--verbose", action="store_true", help="show the log of streamfx, too")

@@ -25,10 +25,10 @@ class Outage:
 
     Attributes:
         up_seconds: pictures had come through for so long.
-        down_seconds: from the kill to the start that it then survived.
+        down_seconds: time from the kill to the start that it then survived.
         kills: 1, or more where it was killed again while everybody was connecting.
-        recovered_seconds: from that start until ten new pictures had come through; None: never.
-        memory_mib: of this process, then.
+        recovered_seconds: time from that start until ten new pictures had come through; None: never.
+        memory_mib: memory of this process, then.
     """
 
     up_seconds: float
@@ -49,12 +49,12 @@ class Breaker:
 
     Args:
         server: running.
-        passed: how many pictures have come through so far.
+        passed: function that returns how many pictures have come through so far.
         kills: number of outages.
-        luck: for the moments.
+        luck: random numbers for the moments.
 
     Attributes:
-        outages: those that are over.
+        outages: outages that are over.
     """
 
     def __init__(self, server: Server, passed: Callable[[], int], kills: int, luck: random.Random) -> None:

@@ -107,8 +107,8 @@ def timeline(seen: Sequence[Seen], rate_fps: int, *, retimed: bool = False) -> d
     """Return whether times go forward, the largest step, and whether the pictures fell behind.
 
     Args:
-        seen: in the order they came; for a viewer, of all its connections.
-        rate_fps: at which numbers were given to the pictures.
+        seen: pictures in the order they came; for a viewer, of all its connections.
+        rate_fps: rate at which numbers were given to the pictures.
         retimed: the server gives times anew, by when it got a picture; two that meet get the same.
     """
     steps = [

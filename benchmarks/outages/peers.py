@@ -35,9 +35,9 @@ class Seen:
 
     Attributes:
         connection: number of the viewer's connection.
-        at_seconds: when, by the clock that all processes share.
-        time_seconds: its time in the stream.
-        stamp: its number; None where none could be read.
+        at_seconds: time by the clock that all processes share.
+        time_seconds: time in the stream.
+        stamp: number of the picture; None where none could be read.
     """
 
     connection: int

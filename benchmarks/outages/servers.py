@@ -34,11 +34,11 @@ class Server:
     """A server that can be killed and started again on the same port.
 
     Args:
-        command: that runs it.
-        port: that it answers on.
+        command: command that runs it.
+        port: port that it answers on.
         publish: address to send to.
         view: address to read what is sent.
-        folder: for its log.
+        folder: folder for its log.
     """
 
     def __init__(self, command: list[str], port: int, publish: str, view: str, folder: Path) -> None:

@@ -79,7 +79,7 @@ class CompileOptions:
     """How an engine is to be compiled.
 
     Attributes:
-        precision: what to compute in.
+        precision: number format of the computation.
         threads: processor threads for one call; None for all cores this process may use.
         requests: calls that can run at the same time, each with ``threads`` threads; further ones wait.
         store: place where compiled engines are kept between runs; None keeps nothing.

@@ -43,7 +43,7 @@ def folded(
     """Return the network for one setting: (B, N, h, w) float32 in, heads out, on the CPU.
 
     Args:
-        engine: whose network it is.
+        engine: engine to which the network belongs.
         setting: becomes part of the weights.
         shape: shape of what the network sees.
         any_size: whether other heights and widths than those of ``shape`` may be given to it.

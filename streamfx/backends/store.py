@@ -44,7 +44,7 @@ class StoreKey:
         torch_version: version of the torch that builds; None where none is installed.
         device: name of the processor or GPU.
         device_features: instruction sets, or compute capability and driver.
-        precision: what was asked for, which may be ``auto``.
+        precision: precision that was asked for, which may be ``auto``.
         flags: settings that change what is built.
         sizes: sizes of the reduced picture it can run.
     """
@@ -73,7 +73,7 @@ class Stored:
 
     Attributes:
         payload: the built files by name.
-        notes: what was found out while building, a measured time for instance.
+        notes: facts found out while building, a measured time for instance.
     """
 
     payload: Mapping[str, bytes]
@@ -94,7 +94,7 @@ class CompiledStore:
     """Compiled engines in one folder. Any number of threads and processes may use it at once.
 
     Args:
-        folder: where; None for `default_folder`. Made when the first engine is stored.
+        folder: folder of the store; None for `default_folder`. Made when the first engine is stored.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -150,7 +150,7 @@ class Ladder:
     From the bottom: the network in half precision, a plan for any size, a plan for this shape.
 
     Attributes:
-        exchange: is called, in a thread of the ladder's own, with what has become better.
+        exchange: callback for a build that is better than the one in use, called in a thread of the ladder.
     """
 
     exchange: Callable[[Setting, Shape, Translate], bool]

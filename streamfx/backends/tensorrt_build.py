@@ -37,7 +37,7 @@ class Order:
         folder: folder of the engine.
         setting: setting that becomes part of the weights.
         shape: (B, N, h, w) of what the network sees; None for a plan for any size, of one picture.
-        key: under which the plan is stored.
+        key: key under which the plan is stored.
         store: folder of the store.
     """
 
@@ -78,11 +78,11 @@ def build_plan(
     """Return the plan of an engine for one setting, in half precision.
 
     Args:
-        engine: whose network it is.
+        engine: engine whose network is built.
         setting: becomes part of the weights.
         shape: (B, N, h, w) of what the network sees; None: any size from `LEAST_PIXELS` to `MOST_PIXELS`.
         scratch: folder for what TensorRT measures of kernels, which makes the next build quicker.
-        say: is called with each step when it begins.
+        say: callback, called with each step when it begins.
 
     Raises:
         BackendUnavailableError: TensorRT failed, or has nothing for an operator, which is named.

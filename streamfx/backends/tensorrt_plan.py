@@ -68,7 +68,7 @@ class Plan:
     Args:
         trt: the module of TensorRT.
         data: the plan.
-        kernels: what `kernels` gave when it last ran; only the RTX build keeps any.
+        kernels: result of `kernels` when it last ran; only the RTX build keeps any.
 
     Raises:
         ValueError: it is no plan that runs here, or has other inputs and outputs than one of each.

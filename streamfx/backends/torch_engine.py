@@ -52,12 +52,12 @@ class TorchEngine:
     May be called from several threads. On a GPU calls with arrays of the host wait for one another.
 
     Args:
-        golden: says how large the heads are.
+        golden: golden frame, which says how large the heads are.
         backend: name of the backend.
         precision: precision of all tensors.
         device: "cpu" or "cuda".
-        prepare: gives what runs a setting and a shape.
-        close: is called when this is closed.
+        prepare: function that gives what runs a setting and a shape.
+        close: callback, called when this is closed.
     """
 
     def __init__(

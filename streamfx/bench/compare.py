@@ -55,7 +55,7 @@ class Comparison:
         pairs: rows that are in both, in the order of now.
         only_before: cases that were measured only then.
         only_after: cases that were measured only now.
-        warnings: why the ratios may not tell of streamfx alone, one sentence each.
+        warnings: reasons why the ratios may not tell of streamfx alone, one sentence each.
     """
 
     pairs: tuple[Pair, ...]

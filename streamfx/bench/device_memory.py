@@ -12,8 +12,8 @@ from streamfx.backends.backend import CompiledEngine
 from streamfx.bench.level import FRAME, ran_of
 from streamfx.generate.effect import Effect
 from streamfx.generate.gpu.network_call import DeviceCall
-from streamfx.gpu.streams import Moment, Stream
-from streamfx.gpu.transfer import DeviceContext, held_of
+from streamfx.gpu.streams import Stream, TimedEvent
+from streamfx.gpu.transfer import DeviceContext, device_picture_of
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
 from streamfx.run.placement import MOST_IN_FLIGHT
@@ -53,7 +53,7 @@ class DeviceLoop:
 
     def run(self, frames: int, stats: Stats) -> float:
         self._works[-1]()()
-        waiting: deque[tuple[Moment, Moment, Callable[[], None]]] = deque()
+        waiting: deque[tuple[TimedEvent, TimedEvent, Callable[[], None]]] = deque()
         stream, since_seconds = self._device_context.work, time.perf_counter()
         for number in range(frames + MOST_IN_FLIGHT):
             if number >= MOST_IN_FLIGHT and waiting:
@@ -61,9 +61,9 @@ class DeviceLoop:
                 wait()
                 stats.add(FRAME, begun.seconds_until(ended))
             if number < frames:
-                begun = stream.moment()
+                begun = stream.record_time()
                 wait = self._works[number % len(self._works)]()
-                waiting.append((begun, stream.moment(), wait))
+                waiting.append((begun, stream.record_time(), wait))
         return time.perf_counter() - since_seconds
 
     def device_memory_bytes(self) -> int | None:
@@ -78,7 +78,7 @@ def frames_on_device(effect: Effect, device_context: DeviceContext, pictures: Se
 
 
 def _process(effect: Effect, frame: Frame) -> Callable[[], None]:
-    return held_of(effect.process(frame)).wait
+    return device_picture_of(effect.process(frame)).wait
 
 
 def calls_on_device(
@@ -92,4 +92,4 @@ def calls_on_device(
 def _call(calls: Sequence[DeviceCall], stream: Stream) -> Callable[[], None]:
     for call in calls:
         call()
-    return stream.mark().wait
+    return stream.record_event().wait

@@ -58,7 +58,7 @@ def open_pipeline(setup: Setup, place: Placement) -> Iterator[Opened]:
         workers,
         device=place.device,
         build=Build.WAIT,  # else what is measured is what runs meanwhile
-        home=place.home(source.format),
+        processing_device=place.processing_device(source.format),
     )
     effect = open_effect(case.effect, settings)
     try:
@@ -113,7 +113,9 @@ class _WholeWay:
         except BaseException:
             source.close()
             raise
-        home = replace(self._place, stays=self._encoder is not None).home(source.format)
+        processing_device = replace(self._place, stays=self._encoder is not None).processing_device(
+            source.format
+        )
         intervals = Intervals(_lead(workers), frames, workers, stats)
         flow = Flow(
             capture_capacity=workers + 1,
@@ -123,7 +125,9 @@ class _WholeWay:
         )
         self._effect.measure = stats.add
         try:
-            Pipeline(source, [Chain((self._effect,), home).process] * workers, sink, flow, stats).run()
+            Pipeline(
+                source, [Chain((self._effect,), processing_device).process] * workers, sink, flow, stats
+            ).run()
         finally:
             self._effect.measure = None
             if self._output is not None:
@@ -186,7 +190,7 @@ class Intervals:
         lead: frames before those that count.
         frames: frames that count.
         at_a_time: workers.
-        stats: gets the times.
+        stats: receiver of the times.
 
     Attributes:
         seconds: time that the frames took together; None until they were all written.

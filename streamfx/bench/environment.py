@@ -46,7 +46,7 @@ class Surroundings:
     """Reads meters and clocks, and says what the device is.
 
     Attributes:
-        notes: what cannot be read, and why.
+        notes: values that cannot be read, with the reasons.
     """
 
     def __init__(self) -> None:

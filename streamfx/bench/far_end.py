@@ -24,7 +24,7 @@ class Listener:
 
     Args:
         address: a UDP address.
-        meter: reads the pictures.
+        meter: meter that reads the pictures.
     """
 
     def __init__(self, address: str, meter: PictureMeter) -> None:

@@ -19,7 +19,7 @@ class Setup:
     """What a level needs to open a case.
 
     Attributes:
-        case: what is measured.
+        case: case to be measured.
         threads: processor threads to use.
         frames: frames that a turn should have.
         clip: video to take the pictures from; None: the test picture.
@@ -59,7 +59,7 @@ class Opened(Protocol):
 
         Args:
             frames: frames to measure.
-            stats: gets the seconds of each as ``FRAME``, and those of its parts where they are known.
+            stats: receiver of the seconds of each as ``FRAME``, and those of its parts where they are known.
         """
 
     def device_memory_bytes(self) -> int | None:

@@ -32,9 +32,9 @@ class LiveFigures:
     Attributes:
         report: report of the run; its stages tell where the time goes.
         rate_fps: rate of the source.
-        at_output: what was read of the pictures when the output had taken them.
-        at_far_end: what was read behind the output: by a receiver of what was sent, or from the file that was
-            written, which has no latency; None where nothing can be read there.
+        at_output: latencies read from the pictures when the output had taken them.
+        at_far_end: latencies read behind the output: by a receiver of the stream that was sent, or from the
+            file that was written, which has no latency; None where nothing can be read there.
         rows: rows, one for each span of the run; their latency is that of a receiver where there is one,
             else of
             the output.
@@ -73,8 +73,8 @@ def measure_live(
     Args:
         config: config of the run; the input must be ``test:bars`` with ``live=1``, and there is one output.
         cuts_seconds: times at which rows end, in the time of the run; a number: every so many seconds.
-        progress: called now and then, in this thread, with the state of the run.
-        see: called with every frame that the output took, in the encode thread.
+        progress: callback that is called now and then, in this thread, with the state of the run.
+        see: callback that is called with every frame that the output took, in the encode thread.
 
     Raises:
         ConfigError: the input has no stamped pictures in their own pace, or there are several outputs.

@@ -164,7 +164,7 @@ def _opened(setup: Setup, place: Placement, *, stays: bool) -> Iterator[tuple[Ef
         setup.threads,
         device=place.device,
         build=Build.WAIT,  # else what is measured is what runs meanwhile
-        home=place.home(video) if stays else None,
+        processing_device=place.processing_device(video) if stays else None,
     )
     effect = open_effect(case.effect, settings)
     try:

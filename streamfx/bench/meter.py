@@ -23,9 +23,9 @@ class Readings:
 
     Attributes:
         pictures: number of pictures looked at.
-        unreadable: showed none of the numbers that were under way.
-        mistaken: showed another number than they should, by what they carried along.
-        out_of_order: showed a number that is not above the one before.
+        unreadable: pictures that showed none of the numbers that were under way.
+        mistaken: pictures that showed another number than they should, by what they carried along.
+        out_of_order: pictures that showed a number that is not above the one before.
         latency: latency from when the picture was captured until it was seen here.
     """
 

@@ -21,13 +21,13 @@ class Case(BaseModel):
     """One combination that is measured, as it was asked for.
 
     Attributes:
-        level: how much of the way is measured.
+        level: share of the way that is measured, a key of `LEVELS`.
         effect: effect as a user writes it.
         width_pixels: width of the source's frames.
         height_pixels: height of the frames of the source.
-        factor: how many times smaller the network's picture is.
-        backend: asked for, maybe ``auto``.
-        precision: asked for, maybe ``auto``.
+        factor: reduction of the picture that the network sees.
+        backend: backend asked for, maybe ``auto``.
+        precision: precision asked for, maybe ``auto``.
     """
 
     model_config = _CLOSED
@@ -86,15 +86,15 @@ class Row(BaseModel):
     """The figures of one case. Times are those of a frame: what that includes, its level says.
 
     Attributes:
-        case: what was asked for.
-        ran: what ran.
+        case: case as it was asked for.
+        ran: engine and settings that ran.
         fps: frames that were measured, by the time they took together.
         p50_ms: half of the frames took as long as this or less; percentiles are within 1 %.
         p95_ms: None of fewer than 20 frames.
         p99_ms: None of fewer than 100 frames.
         max_ms: the longest.
         turns_fps: ``fps`` of each turn: they tell how steady the machine was.
-        frames: measured.
+        frames: frames measured.
         warm_up_frames: warm up frames that went before and do not count.
         peak_memory_mib: most main memory that a process held which does nothing else; None where unknown.
         device_memory_mib: most memory of the GPU; None where none is used.
@@ -194,13 +194,13 @@ class BenchResult(BaseModel):
     Attributes:
         schema_version: schema version of this description of the file.
         measured_at: UTC, ISO 8601.
-        device: what it was measured on.
+        device: device on which everything was measured.
         versions: versions of streamfx, Python and the libraries that did the work.
-        config: what was asked for.
-        includes: what each level includes, in words.
-        notes: what is not known, and why.
+        config: settings of the measurement.
+        includes: content of a frame's time at each level, in words.
+        notes: values that are not known, with the reasons.
         rows: the figures.
-        failed: what could not be measured.
+        failed: cases that could not be measured, with the reasons.
         stopped: whether it was stopped before the end.
     """
 

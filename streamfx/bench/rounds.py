@@ -38,8 +38,8 @@ def measure(config: BenchConfig, told: Told = lambda _: None) -> BenchResult:
     """Return what was measured; a case that fails is in it with its reason. A Ctrl-C ends it early.
 
     Args:
-        config: what to measure.
-        told: called with a line now and then: what is done next.
+        config: cases to measure, and how.
+        told: callback that is called with a line now and then: what is done next.
 
     Raises:
         ConfigError: an effect or backend is not known.

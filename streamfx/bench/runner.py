@@ -23,7 +23,7 @@ class Runner:
 
     Args:
         setup: setup of the case.
-        config: says how long a turn is.
+        config: settings, which say how long a turn is.
     """
 
     def __init__(self, setup: Setup, config: BenchConfig) -> None:
@@ -106,10 +106,10 @@ def row_of(case: Case, ready: Ready, turns: Sequence[Turn], looks: Sequence[tupl
     """Return the figures of a case.
 
     Args:
-        case: what was asked for.
-        ready: what its process said when it was ready.
-        turns: what it said after each turn; at least one.
-        looks: what was read before and after each turn.
+        case: case as it was asked for.
+        ready: answer of its process when it was ready.
+        turns: answers of its process after each turn; at least one.
+        looks: meters and clocks, read before and after each turn.
     """
     last, frames = turns[-1], sum(turn.frames for turn in turns)
     times = last.stages[FRAME]

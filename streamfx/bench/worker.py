@@ -28,10 +28,10 @@ class Ready:
     """The case can be measured.
 
     Attributes:
-        ran: what runs.
-        includes: what is in the time of a frame, in words.
+        ran: engine and settings that run.
+        includes: content of a frame's time, in words.
         warm_up_frames: warm up frames that were processed.
-        frame_seconds: about how long each will take.
+        frame_seconds: approximate time that each frame will take.
         most_frames: most frames of one turn; None: any number.
         peak_memory_bytes: peak memory of this process so far; None where the system does not show it.
     """

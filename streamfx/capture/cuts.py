@@ -137,7 +137,7 @@ class Cuts:
 
         Args:
             now: thumbnail.
-            ahead: gives those of a few frames after it; called only where a cut is suspected.
+            ahead: function that gives those of a few frames after it; called only where a cut is suspected.
         """
         if self._passing:
             self._passing -= 1

@@ -21,7 +21,7 @@ class Fit:
     enlarges is bypassed, or takes the place of one that does not) may change the size of the frames.
 
     Args:
-        video: what every frame must be.
+        video: format that every frame must have.
 
     Attributes:
         video: format of every frame.

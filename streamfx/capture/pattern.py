@@ -168,7 +168,7 @@ class PatternSource:
         text: ``test:bars`` with options, as in
             ``test:bars?size=1280x720&fps=30&frames=300&depth=8&subsampling=420``; ``frames=0`` never ends;
             ``live=1`` delivers frames at their times instead of as fast as they are read.
-        endless: what not to say how many frames means.
+        endless: whether the picture never ends where the text gives no number of frames.
 
     Raises:
         ConfigError: unknown picture, or an option out of its range.

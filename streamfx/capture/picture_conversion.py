@@ -18,8 +18,8 @@ class Refit:
     """Turns any picture into planes of one format: scaled as a whole, black beside it for another shape.
 
     Args:
-        video: what the planes must be.
-        planarizer: makes planes of pictures that are of this format already.
+        video: format that the planes must have.
+        planarizer: planarizer that makes planes of pictures that are of this format already.
     """
 
     def __init__(self, video: VideoFormat, planarizer: Planarizer) -> None:

@@ -32,7 +32,7 @@ class Layout:
         convert_to: FFmpeg name of the format to convert to first; None when the planes can be used as they
             are.
         grey: True when there is luma only, and neutral chroma is added.
-        note: what is converted, for the report; None when nothing is.
+        note: description of the conversion, for the report; None when nothing is converted.
         alpha: FFmpeg name of the planar format that keeps alpha; None when there is none.
     """
 

@@ -14,13 +14,13 @@ class Source(Protocol):
     """Where frames come from. Used by one thread at a time, the capture thread, except ``close``.
 
     Attributes:
-        name: how a user would write it, without credentials.
-        format: what all frames have in common, known once the source is open.
+        name: name as a user would write it, without credentials.
+        format: properties that all frames have in common, known once the source is open.
         live: True when frames arrive at their own pace and must not be waited for.
-        notes: what was assumed, converted or lost (colour tags, alpha, a size change), for the report. Grows
+        notes: assumptions, conversions and losses (colour tags, alpha, a size change), for the report. Grows
             while reading.
-        extras: what travels along to the output untouched (sound, subtitles, chapters); None where there is
-            nothing of the kind.
+        extras: tracks and tags that travel along to the output untouched (sound, subtitles, chapters); None
+            where there is nothing of the kind.
         shortfall: frames that the container counts and the data does not hold; known at the end, 0 before.
     """
 

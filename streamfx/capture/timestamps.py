@@ -114,7 +114,7 @@ class FrameClock:
         Args:
             picture: picture as decoded.
             next_pts: time of the picture after it, not shifted; None when there is none or it has no time.
-            shift: what to take off.
+            shift: offset to subtract.
         """
         duration = picture.duration or None
         pts = None if picture.pts is None else picture.pts - shift

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2: refused, nothing was written. 130: stopped by the user, the output holds what was done until then.
 
     Args:
-        arguments: what follows ``streamfx``; None takes the process's own.
+        arguments: words after ``streamfx``; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     prepare_streams()

@@ -61,7 +61,7 @@ def add_bench(
 
     Args:
         commands: commands of ``streamfx``.
-        fill_live: adds the options of a live run.
+        fill_live: function that adds the options of a live run.
     """
     bench = commands.add_parser(
         "bench", help="measure on this machine: frames per second, memory; latency live"
@@ -107,32 +107,36 @@ def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
     )  # fmt: skip
     what.add_argument(
         "--factor", metavar="N,…", action="extend", type=partial(_list, _factor),
-        help="how many times smaller the network's picture is, where there is a choice; 4 by default",
+        help="reduction of the picture that the network sees, where there is a choice; 4 by default",
     )  # fmt: skip
     what.add_argument(
         "--level", metavar="LEVEL,…", action="extend", type=partial(_list, str), help="all three by default"
     )
     what.add_argument(
         "--backend", metavar="NAME,…", action="extend", type=partial(_list, str),
-        help="what runs the network; the fastest by default",
+        help="library that runs the network; the fastest by default",
     )  # fmt: skip
     what.add_argument(
         "--precision", metavar="NAME,…", action="extend", type=partial(_list, str),
-        help="what the network computes in, f32 or bf16; the fastest by default",
+        help="number format of the network, f32 or bf16; the fastest by default",
     )  # fmt: skip
     what.add_argument(
         "--device", metavar="NAME", default="auto",
-        help="where frames live and networks run: auto, cpu, cuda, or cuda:1 for the second GPU",
+        help="place of the frames and the networks: auto, cpu, cuda, or cuda:1 for the second GPU",
     )  # fmt: skip
     what.add_argument("--clip", metavar="FILE", help="take the pictures from a video, in its size")
     what.add_argument(
         "--encoder", choices=("auto", "x264", "null:"), default="auto",
-        help="of the level pipeline: x264 at its preset ultrafast, null: for none; auto by default: NVIDIA's "
-        "where frames live on a GPU that has one, else x264",
+        help="encoder of the level pipeline: x264 at its preset ultrafast, null: for none; auto by default: "
+        "NVIDIA's where frames live on a GPU that has one, else x264",
     )  # fmt: skip
     how = command.add_argument_group("how")
     how.add_argument(
-        "--frames", metavar="N", type=_count, default=120, help="of each row, at least; 120 by default"
+        "--frames",
+        metavar="N",
+        type=_count,
+        default=120,
+        help="least number of frames of each row; 120 by default",
     )
     how.add_argument(
         "--seconds", metavar="N", type=_seconds, default=20.0,
@@ -160,10 +164,13 @@ def _add_live(measured: argparse._SubParsersAction[Parser], fill_live: Callable[
     )
     live = command.add_argument_group("measurement")
     live.add_argument(
-        "--size", metavar="WIDTHxHEIGHT", default="1280x720", help="of the test picture; 1280x720 by default"
+        "--size",
+        metavar="WIDTHxHEIGHT",
+        default="1280x720",
+        help="size of the test picture; 1280x720 by default",
     )
     live.add_argument(
-        "--fps", metavar="N", default="30", help="of the test picture, per second; 30 by default"
+        "--fps", metavar="N", default="30", help="frame rate of the test picture, per second; 30 by default"
     )
     live.add_argument(
         "--every", metavar="N", type=_seconds, default=60.0, help="seconds of each row; 60 by default"

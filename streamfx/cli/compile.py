@@ -89,7 +89,7 @@ def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
         store=store,
         device=place.device,
         build=Build.WAIT,
-        home=place.home(video),
+        processing_device=place.processing_device(video),
     )
     output_format(config.effects, video)  # what is no effect is refused before anything is made
     before, started = _files(store), time.monotonic()

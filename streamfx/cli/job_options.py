@@ -93,9 +93,11 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> Parser:
         epilog=VERIFY_EXAMPLES,
     )
     command.add_argument("input", metavar="IN", help="the source")
-    command.add_argument("output", metavar="OUT", help="what was made of it")
-    command.add_argument("--report", metavar="FILE", help="of the run: what it says is no news")
-    command.add_argument("--json", action="store_true", help="for programs")
+    command.add_argument("output", metavar="OUT", help="the film that was made of it")
+    command.add_argument(
+        "--report", metavar="FILE", help="the run's own report: losses that it names are expected"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.set_defaults(run=_verify)
     return command
 
@@ -105,8 +107,8 @@ def add_progress(command: Parser) -> None:
     command.add_argument(
         "--progress",
         choices=("plain", "json", "none"),
-        help="on stderr: plain lines, on a terminal too; json, one object a line for programs; or none; by "
-        "default a bar on a terminal, and plain lines elsewhere",
+        help="display on stderr: plain lines, on a terminal too; json, one object a line for programs; or "
+        "none; by default a bar on a terminal, and plain lines elsewhere",
     )
 
 

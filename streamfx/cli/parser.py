@@ -227,7 +227,7 @@ def _add_compile(commands: argparse._SubParsersAction[Parser]) -> Parser:
         metavar="SIZE",
         type=size_of,
         default="1080p",
-        help="of the video: 720p, 1080p, 4k or WIDTHxHEIGHT; 1080p by default",
+        help="size of the video: 720p, 1080p, 4k or WIDTHxHEIGHT; 1080p by default",
     )
     what = command.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="show what is stored, where, and its size")

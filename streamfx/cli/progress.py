@@ -25,7 +25,7 @@ def shown_as(
 
     Args:
         kind: "plain": lines, on a terminal too; "json": lines for programs; "none"; None: as usual.
-        usual: what shows it as usual.
+        usual: progress display where none was asked for.
     """
     if kind == "json":
         return objects_shown(sys.stderr)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def _add_effects(commands: argparse._SubParsersAction[Parser]) -> Parser:
     command = commands.add_parser("effects", help="list the effects and their controls")
     command.add_argument("name", metavar="NAME", nargs="?", help="show one effect only")
-    command.add_argument("--json", action="store_true", help="for programs")
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.set_defaults(run=_effects)
     return command
 
@@ -27,7 +27,7 @@ def _add_devices(commands: argparse._SubParsersAction[Parser]) -> Parser:
         metavar="DEVICE",
         help="estimate for a device that need not be here, T4 or 'Raspberry Pi 5' for instance",
     )
-    command.add_argument("--json", action="store_true", help="for programs")
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.set_defaults(run=_devices)
     return command
 

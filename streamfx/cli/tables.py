@@ -10,7 +10,7 @@ def aligned(lines: Iterable[Sequence[str]], *, words: int = 1) -> list[str]:
 
     Args:
         lines: cells, as many in each.
-        words: how many of the first columns are words and stand at the left; the others are numbers.
+        words: number of the first columns that hold words and stand at the left; the others are numbers.
     """
     lines = list(lines)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

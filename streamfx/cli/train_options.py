@@ -43,19 +43,19 @@ def add_train(commands: argparse._SubParsersAction[Parser]) -> Parser:
         "picture",
         metavar="PICTURE",
         nargs="?",
-        help="This picture's style is learned: its strokes, colours and textures.",
+        help="picture whose style is learned: its strokes, colours and textures",
     )
     look.add_argument(
         "--operator",
         metavar="NAME",
-        help="What this operator draws is learned; a name that does not exist lists those that do.",
+        help="operator whose drawings are learned; a name that does not exist lists those that do",
     )
     look.add_argument(
         "--pairs",
         nargs=2,
         metavar=("SOURCES", "PARTNERS"),
-        help="What became of each picture of the folder SOURCES is learned from the picture of the same name "
-        "and size in the folder PARTNERS.",
+        help="folders of pictures and of what they are to become: each of SOURCES has a partner of the same "
+        "name and size in PARTNERS",
     )
     _add_rest(command)
     command.set_defaults(run=_train)
@@ -68,19 +68,18 @@ def _add_rest(command: Parser) -> None:
         "--name",
         metavar="NAME",
         required=True,
-        help="This is what the effect will be called: small letters, digits, - and _.",
+        help="name of the effect: small letters, digits, - and _",
     )
     engine.add_argument(
         "--out",
         metavar="FOLDER",
-        help="The engine is written into FOLDER/NAME instead of your folder of engines, where streamfx finds "
-        "it by its name.",
+        help="write the engine into FOLDER/NAME instead of your folder of engines, where streamfx finds it "
+        "by its name",
     )
     engine.add_argument(
         "--overwrite",
         action="store_true",
-        help="An engine of that name is replaced, and a training of that name that was broken off is "
-        "forgotten.",
+        help="replace an engine of that name, and forget a training of that name that was broken off",
     )
     training = command.add_argument_group("training")
     training.add_argument(
@@ -88,31 +87,31 @@ def _add_rest(command: Parser) -> None:
         metavar="N",
         type=_number,
         default=60.0,
-        help="The training takes about so many minutes, 60 unless told otherwise; more are better.",
+        help="length of the training, about; more is better; 60 by default",
     )
     training.add_argument(
         "--pictures",
         metavar="FOLDER",
-        help="The network learns on the photographs below this folder instead of those that come with "
-        "streamfx; pictures like the videos you have in mind, people among them, are best.",
+        help="photographs to learn on instead of those that come with streamfx; pictures like the videos you "
+        "have in mind, people among them, are best",
     )
     training.add_argument(
         "--resume",
         action="store_true",
-        help="A training of that name that was broken off goes on from its last checkpoint, with the "
-        "settings it was begun with.",
+        help="go on with a training of that name that was broken off, from its last checkpoint and with the "
+        "settings it was begun with",
     )
     training.add_argument(
         "--threads",
         metavar="N",
         type=int,
-        help="So many processor threads are used; as many as there are cores unless told otherwise.",
+        help="number of processor threads to use; all by default",
     )
     training.add_argument(
         "--device",
         metavar="NAME",
         default="cpu",
-        help="The network is trained there: cpu, the default, or cuda, an NVIDIA GPU.",
+        help="place of the training: cpu, the default, or cuda, an NVIDIA GPU",
     )
 
 

@@ -49,7 +49,7 @@ def load_config(
             value is read as YAML.
         options: settings by name, as given to command-line options or as Python arguments; None values are
             not set. Text is turned into what the setting needs ("4" into 4).
-        model: what is configured: ``TranscodeConfig`` or ``LiveConfig``.
+        model: model of the configuration: ``TranscodeConfig`` or ``LiveConfig``.
 
     Raises:
         ConfigError: with every problem there is, one per line, each with file, line, column and key.
@@ -76,7 +76,7 @@ def configured(model: type[Model], given: Mapping[str, object], settings: Sequen
     """Return the configuration that Python arguments mean.
 
     Args:
-        model: what is configured.
+        model: model of the configuration.
         given: arguments by name: a setting's own, or that of its option where it is in a section.
         settings: further ones, each ``key=value`` as for ``--set``.
 

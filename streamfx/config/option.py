@@ -11,7 +11,7 @@ class Option:
 
     Attributes:
         group: heading under which ``--help`` shows it.
-        metavar: what stands for its value; empty for a switch.
+        metavar: placeholder of its value; empty for a switch.
         name: name without the dashes; empty: that of the setting.
         repeats: whether it may be given several times.
         switch_off: whether ``--no-NAME`` exists too.

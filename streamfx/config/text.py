@@ -166,8 +166,8 @@ def read_overrides(
     Args:
         settings: settings to set it in.
         overrides: the texts; a dotted key reaches into a section.
-        accepts: says whether a setting takes a value. A value is read as YAML, but taken as the text it is
-            where only that fits (an output named ``1``).
+        accepts: function that says whether a setting takes a value. A value is read as YAML, but taken as
+            the text it is where only that fits (an output named ``1``).
     """
     for override in overrides:
         key, separator, text = override.partition("=")
@@ -184,6 +184,9 @@ def read_overrides(
         if not accepts(path, value) and accepts(path, text):
             value = text
         settings.set(path, value, place.name)
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Reader:
@@ -227,6 +230,8 @@ class _Reader:
                 self._settings.put_place((*path, index), self.place(item), self.place(item))
                 items.append(self._value(item, (*path, index)))
             return items
+        if ":" in node.value and node.tag in _NUMBERS:
+            return str(node.value)  # YAML 1.1 counts in sixties: 16:9 would be 969
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:

@@ -20,8 +20,8 @@ class BrowserSink:
     Args:
         name: name for messages and the report.
         video: format of the frames.
-        give: hands a picture to the connection; waits until that has time for one, so that no picture is
-            made to be thrown away; returns why it was not taken, None when it was.
+        give: function that hands a picture to the connection; waits until that has time for one, so that no
+            picture is made to be thrown away; returns why it was not taken, None when it was.
     """
 
     def __init__(self, name: str, video: VideoFormat, give: Give) -> None:

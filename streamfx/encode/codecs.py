@@ -41,7 +41,7 @@ class Codec:
     """One way to code video.
 
     Attributes:
-        name: what a user writes.
+        name: name that a user writes.
         encoder: FFmpeg's name of the encoder.
         fixed: encoder options that are always set.
         quality: quality scale; None when there is no such choice.
@@ -51,6 +51,7 @@ class Codec:
         takes_bits: whether a bit rate can be asked of it.
         keeps_fields: whether it says of interlaced pictures that they are.
         states_pixel_shape: whether its own headers say the pixel aspect ratio, whatever the container does.
+        formats: pixel formats that it takes; empty: those that its encoder names.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Codec:
     takes_bits: bool = False
     keeps_fields: bool = False
     states_pixel_shape: bool = False
+    formats: tuple[str, ...] = ()
 
     def options(
         self, preset: str | None, quality: int | None, bits_per_second: int | None = None
@@ -122,6 +124,16 @@ class Codec:
                 f"found {number}"
             )
         return number
+
+
+# Samples as they are: planar, in the byte order of processors of today.
+_RAW_FORMATS = tuple(
+    f"{kind}{chroma}p{depth}"
+    for kind in ("yuv", "yuva")
+    for chroma in ("420", "422", "444")
+    for depth in ("", "9le", "10le", "12le", "14le", "16le")
+    if kind == "yuv" or depth not in ("12le", "14le")
+)
 
 
 def _numbers(highest: int) -> tuple[str, ...]:
@@ -190,6 +202,7 @@ CODECS = {
             states_pixel_shape=True,
         ),
         Codec("gif", "gif"),
+        Codec("raw", "rawvideo", formats=_RAW_FORMATS),
         *(
             Codec(
                 f"{name}_nvenc",

@@ -26,11 +26,11 @@ class DetachedEncoder:
     memory, to which nothing is written.
 
     Args:
-        plan: how frames are coded.
-        packing: makes what hands them to the encoder.
+        plan: codec, pixel format and settings of the frames.
+        packing: function that makes the packing that hands them to the encoder.
 
     Attributes:
-        context: of the encoder.
+        context: FFmpeg's codec context of the encoder.
         times: times of the frames so far, in units of the video's time base.
 
     Raises:

@@ -34,7 +34,7 @@ class Encoding:
         threads: encoder threads; None: the encoder chooses.
         pixel_format: FFmpeg's name of a format to convert to, such as yuv420p; may lose detail.
         options: further options for the encoder, as FFmpeg spells them.
-        tracks: in what form tracks beside the pictures are wanted; which ones, the source was told.
+        tracks: form in which tracks beside the pictures are wanted; the source knows which ones.
         overwrite: whether a file of that name may be replaced (once the new one is complete).
         written: whether anything is written; else all that would be refused is refused, and nothing is there.
     """

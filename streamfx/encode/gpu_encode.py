@@ -13,9 +13,9 @@ from av.video.stream import VideoStream
 from streamfx.encode.pixels import Packer
 from streamfx.errors import SinkError
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.pool import Held
+from streamfx.gpu.pool import DevicePicture
 from streamfx.gpu.streams import Stream
-from streamfx.gpu.transfer import DeviceContext, held_of
+from streamfx.gpu.transfer import DeviceContext, device_picture_of
 from streamfx.media.av_planes import planar_name
 from streamfx.media.frame import CodeRange, Frame, VideoFormat
 from streamfx.media.surface import Surface
@@ -41,7 +41,7 @@ class DevicePacker:
         self._labels, self._pix_fmt = Packer(video, pix_fmt, code_range), pix_fmt
         self._stream = Stream(self._device, "encode")
         self._context = CudaContext(cuda_stream=self._stream.handle) if self._stream.handle else None
-        self._held: dict[int, Held] = {}
+        self._pictures: dict[int, DevicePicture] = {}
 
     @property
     def hwaccel(self) -> HWAccel | None:
@@ -50,9 +50,9 @@ class DevicePacker:
         return HWAccel("cuda", device="0", options={"primary_ctx": "1"}) if self._context else None
 
     @property
-    def held(self) -> int:
+    def in_flight(self) -> int:
         """How many frames the encoder has and has not returned."""
-        return len(self._held)
+        return len(self._pictures)
 
     def pack(self, frame: Frame) -> VideoFrame:
         """Return ``frame`` as the encoder wants it, with its time and colour tags.
@@ -61,19 +61,19 @@ class DevicePacker:
             SinkError: the frame is not of the format the output was opened with.
         """
         self._labels.check(frame)
-        held = held_of(frame)
-        if (found := pixel_format(held.surface)) != self._pix_fmt:
+        picture = device_picture_of(frame)
+        if (found := pixel_format(picture.surface)) != self._pix_fmt:
             raise SinkError(f"frame {frame.index} is {found}; the output was opened for {self._pix_fmt}")
-        picture = picture_of(held.surface, self._context, self._stream.handle)
-        self._labels.tag(picture)
-        self._held[frame.pts] = held
-        return self._labels.timed(picture, frame)
+        coded = picture_of(picture.surface, self._context, self._stream.handle)
+        self._labels.tag(coded)
+        self._pictures[frame.pts] = picture
+        return self._labels.timed(coded, frame)
 
     def returned(self, packets: Sequence[av.Packet[VideoStream]]) -> None:
         """Let go of the frames that the packets are made of."""
         for packet in packets:
             if packet.pts is not None:
-                self._held.pop(packet.pts, None)
+                self._pictures.pop(packet.pts, None)
 
 
 def pixel_format(surface: Surface) -> str:
@@ -89,7 +89,7 @@ def picture_of(surface: Surface, context: CudaContext | None = None, stream: int
     Args:
         surface: any on the CPU; on a GPU NV12 or P010, its chroma right behind its luma (`Layout`).
         context: context of the GPU, one for all frames: a new one each would be a device context each.
-        stream: what the encoder works in, CUDA's handle.
+        stream: stream in which the encoder works, CUDA's handle.
     """
     planes = [plane[0] for plane in surface.planes]
     if context is None:

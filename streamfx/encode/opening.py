@@ -93,13 +93,15 @@ def open_sink(
     Args:
         text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, ``virtual:``,
             ``window:``, or ``null:``.
-        format: what the frames are.
+        format: format of the frames.
         extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
             and not be read yet. None for none.
         source_path: the file being read, which must not be overwritten.
-        encoding: how it is encoded, and whether a file may be replaced; None: as usual.
+        encoding: codec and settings of the encoder, and whether a file may be replaced; None: the usual
+            ones.
         delivery: time limits and more of network sinks; None: the usual ones.
-        packing: makes what hands frames to the encoder of a video file; None: they are in main memory.
+        packing: function that makes the packing that hands frames to the encoder of a video file; None: they
+            are in main memory.
         photos: the picture files that frames come from; None where they come from none.
 
     Raises:

@@ -24,7 +24,7 @@ def usual_codec(container: Container, video: VideoFormat) -> Codec:
     it is the first that holds every sample.
 
     Args:
-        container: what it goes into.
+        container: container that will hold the video.
         video: format of the frames.
     """
     usual = [CODECS[name] for name in container.codecs if "nvenc" not in name]
@@ -48,8 +48,8 @@ def choose_pixel_format(
     """Return FFmpeg's name of the format to encode in: the video's own, or the nearest.
 
     Args:
-        codec: what to code with.
-        video: what the frames are.
+        codec: codec of the video.
+        video: format of the frames.
         asked: a pixel format the user insists on, although it may lose something; None for none.
         alpha: the container holds the codec's alpha.
         played: ordinary players must take it: 4:2:0 at 8 or 10 bits.
@@ -105,7 +105,7 @@ def _formats(encoder: str) -> frozenset[str]:
 
 def encoder_formats(codec: Codec) -> frozenset[str]:
     """Return FFmpeg's names of the pixel formats a codec takes; empty when it is not in this FFmpeg."""
-    formats = _formats(codec.encoder)
+    formats = frozenset(codec.formats) or _formats(codec.encoder)
     return frozenset(name for name in formats if "yuvj" in name) if _is_jpeg(codec) else formats
 
 

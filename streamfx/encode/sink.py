@@ -14,10 +14,10 @@ class Sink(Protocol):
     """Where frames go. Used by one thread, the encode thread.
 
     Attributes:
-        name: how a user would write it, without credentials.
+        name: name as a user would write it, without credentials.
         frames_written: frames accepted so far.
         packets_written: video packets (or pictures) written so far; equals frames after ``finish``.
-        notes: what was converted or left out, for the report.
+        notes: conversions and omissions, for the report.
     """
 
     name: str

@@ -47,7 +47,7 @@ class Engine:
 
     Attributes:
         folder: place where it lies.
-        spec: what it is.
+        spec: description of the engine, read from engine.yaml.
         golden: golden frame.
     """
 
@@ -190,10 +190,10 @@ def write_engine(
 
     Args:
         folder: destination; its parent is made where needed.
-        spec: what the engine is; its file hashes are filled in here.
+        spec: description of the engine; its file hashes are filled in here.
         weights: a safetensors file.
         golden: a small input and the heads it must give.
-        card: what people should know of it, Markdown.
+        card: text for people, Markdown.
         sheet: pictures before and after, a JPEG file.
         graph: network as OpenVINO runs it.
 

@@ -183,7 +183,7 @@ def difference(heads: Array, golden: Golden, roundoff: float = 0.0) -> Differenc
 
     Args:
         heads: (C, H, W).
-        golden: whose heads they are to be.
+        golden: golden frame with the expected heads.
         roundoff: unit roundoff of the numbers that the heads are made of; 0 counts every error whole.
     """
     wanted, found = (array.reshape(len(array), -1) for array in (golden.heads, heads))
@@ -200,8 +200,8 @@ def check_heads(what: str, heads: Array, golden: Golden, tolerance: Tolerance) -
     Args:
         what: gave the heads, for the message.
         heads: (C, H, W).
-        golden: whose heads they are to be.
-        tolerance: how far they may be from them.
+        golden: golden frame with the expected heads.
+        tolerance: largest difference allowed.
 
     Raises:
         EngineMismatchError: farther than the tolerance.

@@ -30,8 +30,8 @@ class FoundEngine:
     Attributes:
         name: name of the folder, which is what a user asks for.
         folder: place where it lies.
-        spec: what it is; None where that cannot be read.
-        problem: why not; None where it can.
+        spec: description of the engine; None where it cannot be read.
+        problem: reason why it cannot be read; None where it can.
         shadowed: folders of the same name that are not used, because this one comes first.
     """
 

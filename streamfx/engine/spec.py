@@ -60,27 +60,27 @@ class EngineSpec(BaseModel):
 
     Attributes:
         format: version of the folder's format.
-        name: what users call it.
+        name: name that users write.
         version: version of this engine.
         family: kind of generator, see `streamfx.engine.families.build.FAMILIES`.
         options: arguments of the family's network.
-        stride: what height and width of the reduced picture must be multiples of, in pixels.
+        stride: divisor of the height and width of the reduced picture, in pixels.
         noise_channels: noise channels of what the network sees, after the planes.
-        fine_luma: how many times finer than the reduced picture, each way, the luma is that the network sees
-            besides; 0: none. Each square of it is the channels of one pixel, after the planes.
-        layout: how the planes lie in what the network sees: ``planes``, all on one grid; or ``i420``, the
-            decoder's own for 4:2:0, all in one channel: the rows of Y, then U and V at half the size.
-        scale: how many times larger than the reduced picture the heads are.
-        margin_pixels: how far the network sees around a pixel of the reduced picture; 0: everything, so that
-            a picture cannot be done in parts.
-        factors: how many times smaller the reduced picture may be; `auto` chooses one of them, and any number
-            between the smallest and the largest may be asked for. The card tells which were in training.
-        heads: what the output channels are, in order; see `HEADS`.
+        fine_luma: ratio, each way, of the luma that the network sees besides to the reduced picture; 0:
+            none. Each square of it is the channels of one pixel, after the planes.
+        layout: arrangement of the planes in the network's input: ``planes``, all on one grid; or ``i420``,
+            the decoder's own for 4:2:0, all in one channel: the rows of Y, then U and V at half the size.
+        scale: size of the heads over that of the reduced picture, each way.
+        margin_pixels: distance that the network sees around a pixel of the reduced picture; 0: everything,
+            so that a picture cannot be done in parts.
+        factors: reductions that `auto` chooses from; any number between the smallest and the largest may be
+            asked for. The card tells which were in training.
+        heads: meanings of the output channels, in order; see `HEADS`.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
-        source_domain: what kind of picture goes in.
-        target_domain: what kind of picture comes out.
-        classes: what a classifier tells apart, in order of its scores.
-        controls: what a user may set, with range and default.
+        source_domain: kind of picture that goes in.
+        target_domain: kind of picture that comes out.
+        classes: kinds that a classifier tells apart, in order of its scores.
+        controls: numbers that a user may set, with range and default.
         licence: licence of the weights, an SPDX expression.
         files: SHA-256 of every other file of the folder.
     """

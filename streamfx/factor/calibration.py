@@ -40,7 +40,7 @@ class Calibration:
     """What one picture costs an engine on this device.
 
     Attributes:
-        fixed_seconds: whatever its size.
+        fixed_seconds: time that does not depend on the picture's size.
         seconds_per_pixel: seconds per pixel of the reduced picture.
     """
 
@@ -58,8 +58,8 @@ def calibration(
     """Return what ``compiled`` costs here: as stored, else measured now and stored.
 
     Args:
-        engine: what was compiled.
-        compiled: made ready by a backend; nothing else should be running on it.
+        engine: engine that was compiled.
+        compiled: engine made ready by a backend; nothing else should be running on it.
         threads: threads that one call of it uses.
         store: place where calibrations are kept.
     """

@@ -83,9 +83,9 @@ def choose_factor(
 
     Args:
         factors: factors to choose from; at least one.
-        predicted: what a frame takes at a factor.
+        predicted: function that predicts the time of a frame at a factor.
         budget_seconds: time for one frame; None where it is not known: the usual factor is taken.
-        purpose: what the budget follows from, for the reason.
+        purpose: origin of the budget, for the reason.
     """
     ordered = sorted(factors)
     if budget_seconds is None:
@@ -181,8 +181,8 @@ def effect_cost(
     """Return what is known of an engine's cost.
 
     Args:
-        engine: whose.
-        measured: what its network takes; None: to be estimated.
+        engine: engine in question.
+        measured: measured cost of its network; None: to be estimated.
         share: share of the processor that was measured with.
         fixed_factor: fixed factor that was asked for; None: it is to be chosen.
         doublings: number of times that the effect makes frames twice as large each way.

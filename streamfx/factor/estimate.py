@@ -33,7 +33,7 @@ class Term:
 
     Attributes:
         stage: decode, upload, reduce, translate, fuse, download or encode.
-        resource: what it keeps busy: cpu, gpu, decoder, encoder or bus.
+        resource: hardware that it keeps busy: cpu, gpu, decoder, encoder or bus.
         seconds: time for which it keeps the whole resource busy.
         alone_seconds: time for which the thread of its stage is held, however many cores are idle.
         how: the arithmetic, for people.

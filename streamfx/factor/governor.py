@@ -39,7 +39,7 @@ class Rules:
         settle_seconds: time after a change in which stage times still tell of the factor before.
         trial_seconds: becoming late within this time after going back counts as a failed trial.
         retry_seconds: time for which a factor stays out after a failed trial; twice as long each time.
-        most_retry_seconds: and not longer than this.
+        most_retry_seconds: longest such time.
     """
 
     budget_seconds: float
@@ -58,7 +58,7 @@ class Decision:
     """What was decided; ``factor`` equals ``before`` where a change would not have helped.
 
     Attributes:
-        at_seconds: when, in the caller's clock.
+        at_seconds: time of the decision, in the caller's clock.
         before: the factor before.
         factor: the factor from then on.
         why: one line.
@@ -74,7 +74,7 @@ class Governor:
     """Decides on the factor from stage times. Used by one thread; has no clock of its own.
 
     Args:
-        predictions: what a frame takes at each factor, by prediction; only their proportions matter.
+        predictions: predicted time of a frame at each factor; only the proportions matter.
         factor: factor in force at the start, one of them.
         rules: rule for when to change it.
 

@@ -44,12 +44,12 @@ class FactorWatch:
 
     Args:
         governor: decides.
-        effects: whose factor it governs.
+        effects: effects whose factor is governed.
         video: format of the frames.
         before: times of the stages up to now, which do not count: they tell of other effects.
 
     Attributes:
-        decisions: made so far; times are seconds since the start of the run.
+        decisions: decisions made so far; times are seconds since the start of the run.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class EffectCost:
     Attributes:
         name: name of the effect.
         layers: layers of its network, see `streamfx.engine.cost`.
-        stride: what both sides of the reduced picture are multiples of.
+        stride: divisor of both sides of the reduced picture.
         factors: factors to choose from.
         detail: whether its heads hold a detail gain, which the fused step then applies.
         fixed_factor: the factor that was asked for; None: the one to be chosen.

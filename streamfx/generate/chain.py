@@ -11,7 +11,7 @@ from typing import TypeAlias
 from streamfx.engine.library import list_effects, load_engine
 from streamfx.errors import ConfigError
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
-from streamfx.generate.device_effects import Home
+from streamfx.generate.device_effects import ProcessingDevice
 from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
@@ -40,13 +40,13 @@ class Chain:
     """
 
     effects: tuple[AnyEffect, ...]
-    home: Home | None = None
+    processing_device: ProcessingDevice | None = None
 
     def process(self, frame: Frame) -> Frame:
         """Return the frame with every effect applied, in order, where the output wants its pixels."""
         for effect in self.effects:
             frame = effect.process(frame)
-        return frame if self.home is None else self.home.leave(frame)
+        return frame if self.processing_device is None else self.processing_device.leave(frame)
 
     def output(self, video: VideoFormat) -> VideoFormat:
         """Return the format of the frames that come out for those that go in."""
@@ -80,7 +80,7 @@ def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings
             effects.append(_open(request, settings or EffectSettings()))
             on_failure.callback(effects[-1].close)
         on_failure.pop_all()
-    return Chain(tuple(effects), settings.home if settings else None)
+    return Chain(tuple(effects), settings.processing_device if settings else None)
 
 
 def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:

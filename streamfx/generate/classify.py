@@ -73,9 +73,9 @@ class Classifier:
     """A compiled classifier engine. `probabilities` is for one thread at a time.
 
     Attributes:
-        engine: what it runs.
+        engine: engine that it runs.
         compiled: the engine made ready by a backend; closed with this.
-        view: what it sees of a frame.
+        view: part of a frame that it sees.
         threads: threads for the reduction; None for all cores this process may use.
     """
 
@@ -128,9 +128,9 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
 
     Args:
         name: name of an engine.
-        view: what it is to see of a frame.
-        settings: how it is to run.
-        purpose: what it is needed for, for the message.
+        view: part of a frame that it is to see.
+        settings: backend, precision, threads and place of its network.
+        purpose: use that needs it, for the message.
 
     Raises:
         ConfigError: there is no such engine, or it is no classifier.

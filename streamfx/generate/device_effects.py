@@ -42,7 +42,7 @@ class DeviceStep(Protocol):
         """Give everything back. May be called twice."""
 
 
-class Home(Protocol):
+class ProcessingDevice(Protocol):
     """A device on which frames stay between effects."""
 
     def step(self, engine: Engine, compiled: CompiledEngine) -> DeviceStep | None:

@@ -15,7 +15,7 @@ from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
 from streamfx.engine.spec import Kind
 from streamfx.errors import ConfigError, FrameError
-from streamfx.generate.device_effects import DeviceStep, Home, Measure
+from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
 from streamfx.generate.network_input import Noise, see, seen_size, with_noise
 from streamfx.generate.network_output import Back
 from streamfx.generate.request import (
@@ -40,13 +40,14 @@ class EffectSettings:
 
     Attributes:
         backend: name of a backend, or ``auto``.
-        precision: what the network computes in.
+        precision: number format of the network.
         factor: factor for effects whose request names none; None for the usual one.
         threads: processor threads for one frame; None for all cores this process may use.
         workers: frames that may be processed at the same time.
         store: store of compiled engines; None for the user's.
-        measure: called with "reduce", "translate" or "fuse" and seconds, for each frame, in its thread; where
-            frames stay on a device, with "on device" and the seconds that took, for all three.
+        measure: callback that is called with "reduce", "translate" or "fuse" and seconds, for each frame, in
+            its thread; where frames stay on a device, with "on device" and the seconds that took, for all
+            three.
         device: place where networks run.
         build: whether to wait for what takes long to build.
         home: the device on which frames stay between effects; None for main memory.
@@ -61,7 +62,7 @@ class EffectSettings:
     measure: Measure | None = None
     device: Device = Device.AUTO
     build: Build = Build.BACKGROUND
-    home: Home | None = None
+    processing_device: ProcessingDevice | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -69,12 +70,12 @@ class Effect:
     """One engine, compiled, with its controls. `process` may be called from several threads at once.
 
     Attributes:
-        engine: what it runs.
+        engine: engine that it runs.
         compiled: the engine made ready by a backend; closed with the effect.
         threads: threads for reduce and fuse; None for all cores this process may use.
         measure: see `EffectSettings`.
         doublings: number of times that the frame becomes twice as large each way.
-        on_device: does it where frames stay on a device; None: they are processed in main memory.
+        on_device: implementation for frames that stay on a device; None: they are processed in main memory.
     """
 
     engine: Engine
@@ -215,7 +216,9 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     )
     compiled = choose(settings.backend, device=settings.device).compile(engine, options)
     log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
-    on_device = settings.home.step(engine, compiled) if settings.home is not None else None
+    on_device = (
+        settings.processing_device.step(engine, compiled) if settings.processing_device is not None else None
+    )
     doublings = doublings_of(request, engine)
     return Effect(engine, compiled, settings.threads, settings.measure, doublings, controls, on_device)
 

@@ -67,7 +67,7 @@ def see(
         frame: the source.
         colour: colour of the frame, nothing in it unknown.
         spec: spec of the engine.
-        factor: how many times smaller than the frame, 1 or more.
+        factor: reduction of the frame, 1 or more.
         noise: noise for engines that take some.
         threads: threads for the reduction; None for all cores this process may use.
     """

@@ -30,7 +30,7 @@ class Controls:
 
     Attributes:
         strength: 0..1, how much of the effect is applied; 0 gives the source bit for bit.
-        factor: how many times smaller than the frame the picture is that the network sees, 1 or more.
+        factor: reduction of the picture that the network sees, 1 or more.
         noise_amplitude: 0..1, how much noise the network gets, where it takes some.
         seed: whole number that decides the noise.
     """
@@ -53,7 +53,7 @@ class EffectRequest:
         seed: see `Controls`.
         scale: 2 or 4, how many times larger the frame gets, for effects that enlarge it.
         auto: whether good pictures are left alone.
-        route: what is asked for instead of an engine by name; None: the engine.
+        route: route asked for instead of an engine by name; None: the engine.
         margin: 0..1, by how much more probable something else must be before it runs, where the pictures
             decide what runs.
     """
@@ -145,8 +145,8 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
     """Return the controls that an effect begins with.
 
     Args:
-        request: what the user said.
-        engine: whose ranges and defaults hold.
+        request: request of the user.
+        engine: engine whose ranges and defaults hold.
         factor: factor where the request names none; None for the usual one.
 
     Raises:

@@ -28,8 +28,8 @@ class Domains:
 
     Attributes:
         engine: name of the engine.
-        source: what kind of picture goes in.
-        target: what kind of picture comes out.
+        source: kind of picture that goes in.
+        target: kind of picture that comes out.
     """
 
     engine: str
@@ -42,8 +42,8 @@ class Route:
     """What a request says of the engine it wants; None and () where it says nothing.
 
     Attributes:
-        source: what kind of picture goes in.
-        target: what kind of picture comes out.
+        source: kind of picture that goes in.
+        target: kind of picture that comes out.
         among: names of the only engines that come into question.
     """
 

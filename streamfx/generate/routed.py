@@ -46,9 +46,9 @@ class Routed:
     between two kinds do not go back and forth.
 
     Attributes:
-        name: how a user would write it.
+        name: name as a user would write it.
         options: the effect for each class; frames of other classes pass unchanged.
-        classifier: says what a frame shows.
+        classifier: classifier that says what a frame shows.
         margin: margin, in 0..1, by which another decision must be more probable than the one in force.
         looks: number of frames that were looked at.
         choices: the changes, in order; the first is the first decision.

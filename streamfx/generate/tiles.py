@@ -22,7 +22,7 @@ def in_tiles(
     """Return the heads (C, H, W) for what the network sees (N, h, w), band by band where it is large.
 
     Args:
-        network: gives the heads of a band.
+        network: function that gives the heads of a band.
         seen: sides are multiples of the engine's stride.
         spec: spec of the engine.
         most_pixels: most pixels of a band, its overlap included.

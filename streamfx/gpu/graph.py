@@ -15,8 +15,8 @@ def recorded(work: Callable[[], object], stream: torch.cuda.Stream) -> torch.cud
     """Return what does the work again: same kernels, same memory, whatever that holds by then.
 
     Args:
-        work: enqueues something on torch's current stream and neither waits nor copies from or to the host.
-            It is called a few times, and whatever it uses must live as long as the graph.
+        work: function that enqueues something on torch's current stream and neither waits nor copies from or
+            to the host. It is called a few times, and whatever it uses must live as long as the graph.
         stream: stream to record in, not the default one. Waits for what torch's current stream has been
             given.
 

@@ -2,8 +2,8 @@
 
 Whoever needs a place for a picture takes a slot and waits while all are lent. A slot comes back when the last
 one who holds it lets go: a frame that a queue drops, or an encoder that has returned its packet. Then its
-memory may still be in use by work that a GPU has not come to; so each use leaves a mark, and the next taker's
-stream waits for those, and not this thread.
+memory may still be in use by work that a GPU has not come to; so each use leaves an event, and the next
+taker's stream waits for those, and not this thread.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Lease:
     def __init__(self, pool: Pool, slot: Slot) -> None:
         self._pool, self.slot = pool, slot
 
-    def used(self, mark: Event) -> None:
-        """Say that work up to the mark uses the slot: nobody else may before."""
-        self.slot.uses.append(mark)
+    def used(self, event: Event) -> None:
+        """Say that work up to the event uses the slot: nobody else may before."""
+        self.slot.uses.append(event)
 
     def __del__(self) -> None:
         self._pool.give_back(self.slot)
@@ -77,7 +77,7 @@ class NonFiniteFlag:
     """Whether an engine gave something that is not finite for a frame.
 
     Attributes:
-        engine: and how it runs and which frame it is, for the message.
+        engine: engine, how it runs and which frame it is, for the message.
         flag: (1,) int32 in main memory, not 0 if so; written by the time that the frame is ready, so that
             looking at it never waits.
     """
@@ -87,18 +87,18 @@ class NonFiniteFlag:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class DevicePicture:
     """A picture in the memory of a device, as a frame carries it; alive as long as somebody has it.
 
     Attributes:
         lease: lease of the slot that the pixels lie in, read-only once a frame has them.
         ready: event after which the pixels are there.
-        doubts: doubts of the engines that made them: whether there was something that is not finite.
+        non_finite_flags: flags of the engines that made them: whether a value was not finite.
     """
 
     lease: Lease
     ready: Event = PASSED
-    doubts: tuple[NonFiniteFlag, ...] = ()
+    non_finite_flags: tuple[NonFiniteFlag, ...] = ()
 
     @property
     def surface(self) -> Surface:
@@ -155,10 +155,10 @@ class Held:
             FrameError: an engine gave something that is not finite for them.
         """
         self.ready.wait()
-        for doubt in self.doubts:
-            if int(doubt.flag.item()):
+        for flagged in self.non_finite_flags:
+            if int(flagged.flag.item()):
                 raise FrameError(
-                    f"{doubt.engine} the network gave values that are not finite; its weights or its "
+                    f"{flagged.engine} the network gave values that are not finite; its weights or its "
                     "precision do not fit: verify the engine, or run it in float32"
                 )
 
@@ -169,7 +169,7 @@ class Pool:
     Args:
         form: form of the pictures.
         budget_bytes: budget for all slots; `LEAST_SLOTS` there are in any case.
-        allocate: gives the memory.
+        allocate: function that gives the memory.
         least: slots without which those who take turns with them would wait for one another for ever.
         what: purpose, for messages.
 
@@ -218,7 +218,7 @@ class Pool:
         return len(self._free)
 
     def take(self, wait_seconds: float = _WAIT_SECONDS) -> Lease:
-        """Return a slot, as soon as there is one; write to it once the marks of `Slot.uses` are passed.
+        """Return a slot, as soon as there is one; write to it once the events of `Slot.uses` are passed.
 
         Raises:
             DeviceMemoryError: none came back in time.
@@ -238,15 +238,15 @@ class Pool:
         freed = 0
         with self._changed:
             while self._free and self.slots > self._least:
-                for mark in self._free.pop().uses:
-                    mark.wait()
+                for event in self._free.pop().uses:
+                    event.wait()
                 self.slots -= 1
                 freed += self.form.size_bytes
         return freed
 
     def give_back(self, slot: Slot) -> None:
         """Take a slot back; called when its lease dies, in whatever thread that is."""
-        slot.uses[:] = [mark for mark in slot.uses if not mark.passed]
+        slot.uses[:] = [event for event in slot.uses if not event.passed]
         with self._changed:
             self._free.append(slot)
             self._changed.notify()

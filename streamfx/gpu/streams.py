@@ -1,7 +1,7 @@
 """Streams: what a GPU does at a time, each in order by itself; and events, by which one waits for another.
 
 A stream here is never the default one, which waits for all others. On the CPU everything is done
-when the call returns: there a stream is nothing, and every mark is passed.
+when the call returns: there a stream is nothing, and every event has passed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PASSED = Event()
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimedEvent:
     """When a stream came to a point in its work.
 
     Attributes:
@@ -56,7 +56,7 @@ class Moment:
         """Whether the stream has come there. Does not wait."""
         return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
 
-    def seconds_until(self, later: Moment) -> float:
+    def seconds_until(self, later: TimedEvent) -> float:
         """Return how long the stream took from here to a later point; waits for that."""
         if self.event is None or later.event is None:
             return later.at_seconds - self.at_seconds
@@ -68,9 +68,9 @@ class Meter:
     """Tells how long a stream took for something, once that is known: it never waits. Used in turns."""
 
     def __init__(self) -> None:
-        self._at_work: deque[tuple[Moment, Moment, Callable[[float], None]]] = deque()
+        self._at_work: deque[tuple[TimedEvent, TimedEvent, Callable[[float], None]]] = deque()
 
-    def took(self, begun: Moment, ended: Moment, tell: Callable[[float], None]) -> None:
+    def took(self, begun: TimedEvent, ended: TimedEvent, tell: Callable[[float], None]) -> None:
         """Have ``tell`` called with the seconds between two points: now, or in a later call of this."""
         self._at_work.append((begun, ended, tell))
         while self._at_work and self._at_work[0][1].passed:
@@ -79,7 +79,7 @@ class Meter:
 
 
 class Stream:
-    """Work in order. Threads may share one if they take turns from `work` to `mark`.
+    """Work in order. Threads may share one if they take turns from `work` to `record_event`.
 
     Args:
         device: place where the work is done.
@@ -94,16 +94,16 @@ class Stream:
 
     @contextmanager
     def work(self, *after: Event) -> Iterator[None]:
-        """Within this, torch's work is done in this stream, once the marks are passed. Does not wait."""
+        """Within this, torch's work is done in this stream, once the events have passed. Does not wait."""
         import torch
 
         with contextlib.nullcontext() if self.stream is None else torch.cuda.stream(self.stream):
-            for mark in after:
-                if mark.event is not None and self.stream is not None:
-                    self.stream.wait_event(mark.event)
+            for event in after:
+                if event.event is not None and self.stream is not None:
+                    self.stream.wait_event(event.event)
             yield
 
-    def mark(self) -> Event:
+    def record_event(self) -> Event:
         """Return the point that all work given so far comes before."""
         import torch
 
@@ -114,15 +114,15 @@ class Stream:
         event.record(self.stream)
         return Event(event)
 
-    def moment(self) -> Moment:
+    def record_time(self) -> TimedEvent:
         """Return the point that all work given so far comes before, to be timed."""
         import torch
 
         if self.stream is None:
-            return Moment(time.perf_counter())
+            return TimedEvent(time.perf_counter())
         event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
         event.record(self.stream)
-        return Moment(time.perf_counter(), event)
+        return TimedEvent(time.perf_counter(), event)
 
     @property
     def handle(self) -> int | None:
@@ -130,7 +130,7 @@ class Stream:
         return None if self.stream is None else int(self.stream.cuda_stream)
 
 
-def decoder_mark(device: torch.device) -> Event:
+def decoder_event(device: torch.device) -> Event:
     """Return the point that all that FFmpeg decoded so far comes before.
 
     FFmpeg decodes in CUDA's default stream (`AVCUDADeviceContext.stream` is null unless somebody sets it),

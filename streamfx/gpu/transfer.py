@@ -10,7 +10,7 @@ import numpy as np
 
 from streamfx.errors import FrameError
 from streamfx.gpu.layout import Layout, arrays_of, copy_surface, fill
-from streamfx.gpu.pool import Allocate, Held, Lease, Pool, device_memory
+from streamfx.gpu.pool import Allocate, DevicePicture, Lease, Pool, device_memory
 from streamfx.gpu.streams import Event, Stream
 from streamfx.media.frame import Frame
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from streamfx.media.surface import Surface
 
-RING_BYTES = 128 << 20
+POOL_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class MemoryBudget:
     """How much of a device the frames of a run may take.
 
     Attributes:
@@ -33,7 +33,7 @@ class Room:
         workers: frames generated at a time: as many are on their way up or down.
     """
 
-    pool_bytes: int = RING_BYTES
+    pool_bytes: int = POOL_BYTES
     least: int = 8
     workers: int = 2
 
@@ -43,8 +43,8 @@ class DeviceContext:
 
     Args:
         device: place where the frames live. On the CPU the same is done without streams, to compare.
-        room: how much of it.
-        allocate: gives memory on the device; None: torch does.
+        budget: share of the device that frames may take.
+        allocate: function that gives memory on the device; None: torch does.
 
     Attributes:
         device: see above.
@@ -53,9 +53,9 @@ class DeviceContext:
     """
 
     def __init__(
-        self, device: torch.device, room: Room | None = None, allocate: Allocate | None = None
+        self, device: torch.device, budget: MemoryBudget | None = None, allocate: Allocate | None = None
     ) -> None:
-        self.device, self._room = device, room or Room()
+        self.device, self._budget = device, budget or MemoryBudget()
         self.interleaved = False
         self.work = Stream(device, "generate")
         self._uploads, self._downloads = Stream(device, "upload"), Stream(device, "download")
@@ -81,14 +81,14 @@ class DeviceContext:
             with self._making:
                 pool = self._pools.get((purpose, form))
                 if pool is None:
-                    pool = self._pools[purpose, form] = self._new_ring(purpose, form, pinned=pinned)
+                    pool = self._pools[purpose, form] = self._new_pool(purpose, form, pinned=pinned)
         return pool.take()
 
-    def _new_ring(self, purpose: str, form: Layout, *, pinned: bool) -> Pool:
-        room, what = self._room, f"frames {purpose}"
+    def _new_pool(self, purpose: str, form: Layout, *, pinned: bool) -> Pool:
+        budget, what = self._budget, f"frames {purpose}"
         if pinned:  # taken for a moment, each by one worker
-            return Pool(form, 0, self._pinned, least=room.workers + 1, what=what)
-        return Pool(form, room.pool_bytes, self._allocate, least=room.least, what=what)
+            return Pool(form, 0, self._pinned, least=budget.workers + 1, what=what)
+        return Pool(form, budget.pool_bytes, self._allocate, least=budget.least, what=what)
 
     def shrink(self) -> int:
         """Give back memory of slots that nobody holds, and what torch keeps for later; return the bytes."""
@@ -123,15 +123,15 @@ class DeviceContext:
 
     def _brought(self, frame: Frame, form: Layout, purpose: str) -> Frame:
         staged = self.place("to upload", form, pinned=True)
-        for mark in staged.slot.uses:
-            mark.wait()
+        for event in staged.slot.uses:
+            event.wait()
         fill(staged.slot.surface, frame.planes)
         place = self.place(purpose, form)
         with self._upload_turn, self._uploads.work(*place.slot.uses):
             place.slot.memory.copy_(staged.slot.memory, non_blocking=True)
-            mark = self._uploads.mark()
-        staged.used(mark)
-        return frame.with_held(Held(place, mark))
+            event = self._uploads.record_event()
+        staged.used(event)
+        return frame.with_held(DevicePicture(place, event))
 
     def down(self, frame: Frame) -> Frame:
         """Return the frame with its pixels in main memory; waits for them.
@@ -141,44 +141,44 @@ class DeviceContext:
         """
         if frame.held is None:
             return frame
-        held = held_of(frame)
-        planar = self.as_form(held, Layout.of(held.surface).planar, "to download")
+        picture = device_picture_of(frame)
+        planar = self.as_form(picture, Layout.of(picture.surface).planar, "to download")
         staged = self.place("downloaded", Layout.of(planar.surface), pinned=True)
         with self._download_turn, self._downloads.work(planar.ready):
             staged.slot.memory.copy_(planar.memory, non_blocking=True)
-            mark = self._downloads.mark()
-        planar.lease.used(mark)
-        Held(staged, mark, held.doubts).wait()
+            event = self._downloads.record_event()
+        planar.lease.used(event)
+        DevicePicture(staged, event, picture.non_finite_flags).wait()
         y, u, v = (np.array(plane) for plane in arrays_of(staged.slot.surface))
         return frame.with_planes((y, u, v))
 
-    def as_form(self, held: Held, form: Layout, purpose: str) -> Held:
+    def as_form(self, picture: DevicePicture, form: Layout, purpose: str) -> DevicePicture:
         """Return the picture in another form; the very same where it is of that form."""
-        if Layout.of(held.surface) == form:
-            return held
+        if Layout.of(picture.surface) == form:
+            return picture
         place = self.place(purpose, form)
-        with self._download_turn, self._downloads.work(held.ready, *place.slot.uses):
-            copy_surface(held.surface, place.slot.surface)
-            mark = self._downloads.mark()
-        held.lease.used(mark)
-        return Held(place, mark, held.doubts)
+        with self._download_turn, self._downloads.work(picture.ready, *place.slot.uses):
+            copy_surface(picture.surface, place.slot.surface)
+            event = self._downloads.record_event()
+        picture.lease.used(event)
+        return DevicePicture(place, event, picture.non_finite_flags)
 
-    def taken_over(self, surface: Surface, ready: Event) -> Held:
+    def taken_over(self, surface: Surface, ready: Event) -> DevicePicture:
         """Return a copy of a picture that is not ours, a decoder's; once this returns, that may be let go."""
         place = self.place("decoded", Layout.of(surface))
         with self._upload_turn, self._uploads.work(ready, *place.slot.uses):
             copy_surface(surface, place.slot.surface)
-            mark = self._uploads.mark()
-        mark.wait()
-        return Held(place)
+            event = self._uploads.record_event()
+        event.wait()
+        return DevicePicture(place)
 
 
-def held_of(frame: Frame) -> Held:
+def device_picture_of(frame: Frame) -> DevicePicture:
     """Return what a frame holds on a device.
 
     Raises:
         FrameError: its pixels are in main memory.
     """
-    if not isinstance(frame.held, Held):
+    if not isinstance(frame.held, DevicePicture):
         raise FrameError(f"frame {frame.index}: its pixels must be on a device, and are in main memory")
     return frame.held

@@ -28,7 +28,7 @@ class Gpu:
     Attributes:
         name: name as the driver reports it.
         compute_capability: (major, minor), which says what its multiprocessors can do.
-        multiprocessors: how many.
+        multiprocessors: number of multiprocessors.
         clock_hz: the highest clock of the multiprocessors.
         bandwidth_bytes_per_second: bandwidth of its memory, by clock and bus width.
         memory_bytes: size of its memory.

@@ -70,7 +70,7 @@ def batch(
     Args:
         inputs: files, folders (every video below them), globs.
         output_dir: folder for the outputs; the tree below folders and globs is kept.
-        show: who is told what happens.
+        show: receiver of everything that happens.
         settings: ``list``, ``ending``, ``jobs``, ``summary`` and everything that ``streamfx.transcode`` takes
             beside input, output and report.
 
@@ -95,8 +95,8 @@ def run_batch(asked: Batch, show: Show | None = None, command: Sequence[str] = C
     once.
 
     Args:
-        asked: what is to be done.
-        show: who is told what happens.
+        asked: batch to do.
+        show: receiver of everything that happens.
         command: command of the processes that do it.
     """
     engine_digests(asked.settings["effects"])  # an effect that is not there is no matter of the files

@@ -36,9 +36,9 @@ class Plan:
         source: name and format of what would be read.
         output: name and format of what would be written.
         kept: streams beside the pictures that would be copied as they are.
-        converted: what would be converted.
-        left_out: what would be left out.
-        notes: what else there is to know.
+        converted: conversions that would be made.
+        left_out: content of the source that would be left out.
+        notes: further facts worth knowing.
         factors: factor of each effect.
         why: reason for the factor, where nobody gave one.
         seconds: estimate of the time it takes; None: not known.

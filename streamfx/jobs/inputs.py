@@ -28,8 +28,8 @@ class Item:
     """A file of a batch.
 
     Attributes:
-        source: what to read.
-        output: what to write.
+        source: file to read.
+        output: file to write.
     """
 
     source: Path
@@ -55,7 +55,7 @@ def find_items(
 
     Args:
         inputs: files, folders, globs.
-        output_folder: below which outputs go.
+        output_folder: folder below which outputs go.
         list_file: a file with one more input a line, ``-`` for standard input.
         ending: ending of all outputs; None: that of the source.
 

@@ -17,7 +17,6 @@ from streamfx.capture.opening import open_source
 from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
 from streamfx.media.frame import CodeRange, VideoFormat
-from streamfx.media.part import Part
 from streamfx.media.track_choice import TrackChoice, keep_wanted
 from streamfx.media.tracks import Extras, ExtraStream
 
@@ -56,7 +55,7 @@ class Sound:
         layout: FFmpeg's name of the channels.
         first_seconds: time of the first sample; None without any.
         end_seconds: time when the last one ends.
-        samples: how many, of each channel.
+        samples: number of samples of each channel.
         digests: digests of the samples of each second, counted from the first sample on.
         levels: loudness (root mean square, 0 to 1) of each tenth of a second, by its number.
         gaps: (start, end) of each stretch without samples, in seconds.
@@ -81,9 +80,9 @@ class Track:
         name: name for messages.
         tags: tags of the stream.
         disposition: FFmpeg's flags.
-        packets: how many.
-        broken: how many of them could not be decoded.
-        sound: what is in it, if it is sound.
+        packets: number of packets.
+        broken: number of packets that could not be decoded.
+        sound: decoded sound, if there is any in it.
         converted: whether it is known to be coded anew in the output.
         texts: (start, end, text) of each, if it is text; else start and end and digest of each packet.
     """
@@ -126,7 +125,7 @@ def read_film(
     text: str,
     *,
     frames: int | None = None,
-    part: Part | None = None,
+    preparation: Preparation | None = None,
     choice: TrackChoice | None = None,
 ) -> Film:
     """Return a film, read to its end.
@@ -134,14 +133,14 @@ def read_film(
     Args:
         text: the file.
         frames: number of pictures to read at most; None for all.
-        part: the part to read; None: all of it.
-        choice: which tracks are wanted; None: all of them.
+        preparation: part to read, and changes made to its pictures first; None: all, as it is.
+        choice: tracks that are wanted; None: all of them.
 
     Raises:
         SourceOpenError: it cannot be read.
         ConfigError: a track that is wanted is not there.
     """
-    source = open_source(text, preparation=Preparation(part=part))
+    source = open_source(text, preparation=preparation)
     try:
         extras = source.extras or Extras()
         extras.claim()

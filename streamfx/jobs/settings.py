@@ -47,7 +47,7 @@ _OWN: dict[str, Any] = {
         Field(default=None, description="file for the account of all files; DIR/batch.json by default"),
     ),
 }
-_NOT_FOR_BATCHES = {"input", "output", "report", "resume"}
+_NOT_FOR_BATCHES = {"input", "output", "container", "report", "resume"}
 _SHARED: dict[str, Any] = {
     name: (Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation, field)
     for name, field in TranscodeConfig.model_fields.items()
@@ -70,7 +70,7 @@ class Batch:
     Attributes:
         inputs: files, folders and globs.
         list_file: a file with more of them; None for none.
-        output_folder: below which outputs go.
+        output_folder: folder below which outputs go.
         ending: ending of all outputs; None: those of their sources.
         jobs: files done at a time; None: what suits the machine.
         summary: file for the account.

@@ -20,15 +20,15 @@ class Outcome(BaseModel):
     """What became of one file.
 
     Attributes:
-        source: what was to be read.
-        output: what was to be written.
+        source: file to be read.
+        output: file to be written.
         state: ``finished``: written, and read again; ``skipped``: an earlier batch did that; ``failed``;
             ``stopped``: by the user; ``not begun``: the batch was stopped before.
         report: the file's own report; None where there is none.
-        problems: why it failed, or what is missing or wrong; empty when everything is there.
-        left_out: what is in the source and not in the output.
-        frames: written; None where that is not known.
-        seconds: it took.
+        problems: reasons for a failure, or what is missing or wrong; empty when everything is there.
+        left_out: content of the source that is not in the output.
+        frames: frames written; None where that is not known.
+        seconds: time that it took.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +61,7 @@ class Summary(BaseModel):
         settings: settings of all files, as ``streamfx transcode`` takes them.
         jobs: files done at a time.
         started_at: UTC time of the start, ISO 8601.
-        seconds: it took.
+        seconds: time that it took.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -10,14 +10,30 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from streamfx.capture.files.preparation import Preparation
 from streamfx.config.tracks import track_choice
 from streamfx.config.values import FileName
+from streamfx.encode.opening import shows_as_coded
 from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
 from streamfx.jobs.track_differences import Difference
+from streamfx.media.geometry import geometry_of
 from streamfx.media.part import part_of
 from streamfx.media.paths import printable
+from streamfx.media.rates import rate_of
+
+# By which word a note of a run tells of a difference.
+_TOLD_BY = {
+    "hdr": "HDR",
+    "alpha": "alpha",
+    "depth": "converted from",
+    "shape": "pixels are",
+    "tags": "tag",
+    "chapters": "chapter",
+    "rotation": "turn",
+    "size": "pictures are",
+}
 
 
 class Found(BaseModel):
@@ -97,9 +113,9 @@ def verify(
 
     Args:
         input: the source.
-        output: what was made of it.
-        report: report of the run: what it says of itself is marked as known, and of the source only the part
-            and the tracks count that were asked for.
+        output: film that was made of it.
+        report: report of the run: what it says of itself is marked as known, and the source is read as it
+            was then: the part, tracks, geometry and rate that were asked for.
 
     Raises:
         SourceOpenError: one of them cannot be read.
@@ -113,8 +129,12 @@ def verify(
     told = _read_report(report) if report is not None else {}
     config = told.get("config", {})
     limit = config.get("limits", {}).get("frames")
-    part = part_of(*(config.get(name) for name in ("start", "end", "duration")))
-    source = read_film(fspath(input), frames=limit, part=part, choice=track_choice(config))
+    source = read_film(
+        fspath(input),
+        frames=limit,
+        preparation=_preparation(config, fspath(output)),
+        choice=track_choice(config),
+    )
     _mark_converted(source, told.get("notes", ()))
     made = read_film(fspath(output))
     return Verification(
@@ -141,6 +161,20 @@ def _facts(film: Film) -> FilmFacts:
         last_seconds=seconds[-1] if seconds else None,
         longest_gap_seconds=longest_gap(seconds),
         tracks=tuple(printable(track.name) for track in film.tracks),
+    )
+
+
+def _preparation(config: dict[str, Any], output: str) -> Preparation:
+    """Return what was done to the source: the part that was read, its geometry and its rate."""
+    part, geometry, fps = (
+        [config.get(name) for name in names]
+        for names in (("start", "end", "duration"), ("size", "crop", "rotate", "flip"), ("fps",))
+    )
+    return Preparation(
+        upright=bool(config) and shows_as_coded(output),
+        part=part_of(*part),
+        geometry=geometry_of(*geometry),
+        rate_fps=None if fps[0] is None else rate_of(fps[0]),
     )
 
 
@@ -172,8 +206,7 @@ def _is_known(difference: Difference, told: dict[str, Any], source: Film, output
             told_of = [note for note in notes if printable(track.name) in note]
             # That it was converted excuses no other sound or text: those were compared as what is converted.
             return any("is converted to" not in note or difference.about == "tags" for note in told_of)
-    word = {"hdr": "HDR", "alpha": "alpha", "depth": "converted from", "shape": "pixels are", "tags": "tag",
-            "chapters": "chapter", "rotation": "turn", "colour": "range", "size": "pictures are"}.get(
-        difference.about
-    )  # fmt: skip
+    word = _TOLD_BY.get(difference.about)
+    if difference.about == "colour":
+        word = difference.text.split()[1].rstrip(":")  # range, matrix, primaries or transfer
     return word is not None and any(word in note for note in notes)

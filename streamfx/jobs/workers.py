@@ -38,7 +38,7 @@ class Worker:
     Args:
         number: number of the worker.
         told: queue for everything that it tells.
-        command: what to start.
+        command: program and arguments to start.
     """
 
     def __init__(self, number: int, told: SimpleQueue[Told], command: Sequence[str] = COMMAND) -> None:

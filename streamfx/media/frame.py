@@ -220,7 +220,7 @@ class Frame:
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
         shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.
         held: the pixels, where they are on a device; None where they are in ``planes``.
-        alpha: how opaque each pixel is, as large and as deep as luma, from 0 to the highest value; None where
+        alpha: opacity of each pixel, as large and as deep as luma, from 0 to the highest value; None where
             all are opaque.
         key: whether decoding can begin with it in its source.
 

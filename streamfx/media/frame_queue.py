@@ -39,8 +39,8 @@ class FrameQueue(Generic[T]):
 
     Args:
         capacity: most items waiting at a time, at least 1.
-        policy: what happens when it is full.
-        on_drop: called with every item that will not come out, and why.
+        policy: behaviour of a full queue.
+        on_drop: callback that is called with every item that will not come out, and why.
 
     Raises:
         ValueError: capacity below 1.

@@ -46,7 +46,7 @@ def say(notes: Iterable[str], *, but: Collection[str] = ()) -> frozenset[str]:
 
     Args:
         notes: notes of a source or an output; plain text among them is for the report alone.
-        but: what was logged before.
+        but: notes that were logged before.
     """
     kinds = Converted | LeftOut | AsAsked
     said = dict.fromkeys(note for note in notes if isinstance(note, kinds) and note not in but)

@@ -18,8 +18,8 @@ class Part:
     parts that share a moment therefore share no frame, and lose none.
 
     Attributes:
-        start_seconds: from when on; 0 is the film's beginning.
-        end_seconds: up to when; None: to the film's end.
+        start_seconds: start of the part; 0 is the film's beginning.
+        end_seconds: end of the part; None: to the film's end.
 
     Example:
         >>> part = Part(Fraction(1), Fraction(2))

@@ -25,7 +25,7 @@ class TrackChoice:
         audio_bits_per_second: bit rate of each sound that is converted; None: what suits codec and channels.
         subtitles: auto, copy, convert (text in the usual format of the container), none, or the name of a
             format.
-        subtitle_tracks: as ``audio_tracks``, of subtitles.
+        subtitle_tracks: likewise, of subtitles.
         attachments: whether attached files are wanted: fonts, cover pictures.
         chapters: whether chapters are wanted.
     """
@@ -53,7 +53,7 @@ def keep_wanted(choice: TrackChoice, extras: Extras, name: str) -> list[str]:
     """Keep of a source's tracks what is wanted; return what is to be said of the others.
 
     Args:
-        choice: what is wanted.
+        choice: tracks that are wanted.
         extras: tracks of the source, which has not been read yet.
         name: name of the source, for messages.
 

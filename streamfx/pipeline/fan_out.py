@@ -33,7 +33,7 @@ class BranchAccount:
         written: frames it took.
         drops: frames it did not get or take, by cause.
         latency: latency from capture to written there.
-        failure: why it ended early; None when it did not.
+        failure: reason for an early end; None when there was none.
     """
 
     name: str
@@ -53,7 +53,7 @@ class OutputBranch:
         written: frames it took.
         drops: frames it did not get or take, by cause.
         latency: latency from capture to written here.
-        failure: why it ended early; None while it goes on.
+        failure: reason for an early end; None while it goes on.
         closed: whether it was closed by who looked at it.
         finished: whether it was completed.
     """
@@ -155,8 +155,8 @@ class SeveralSinks:
     Args:
         sinks: the open outputs; owned from here on.
         capacity: most frames waiting for each.
-        measure: called with the stage of an output ("output NAME") and the seconds that writing a frame took,
-            in its thread; ``write`` itself only hands over.
+        measure: callback that is called with the stage of an output ("output NAME") and the seconds that
+            writing a frame took, in its thread; ``write`` itself only hands over.
 
     Attributes:
         branches: the account of each.

@@ -36,7 +36,7 @@ class Flow:
     """Settings of the flow.
 
     Attributes:
-        policy: what a full capture queue does; None: ``wait``, or ``drop_oldest`` for a live source.
+        policy: behaviour of a full capture queue; None: ``wait``, or ``drop_oldest`` for a live source.
         capture_capacity: most frames waiting for generate; keep it at 1 to 3 for live sources.
         encode_capacity: most frames generated, or being generated, and not yet encoded.
         frame_limit: end after this many frames came in; None for all.
@@ -48,7 +48,7 @@ class Flow:
             closing it.
         abort_limit_seconds: time for which an abort waits for threads to end.
         progress_seconds: time between two progress snapshots.
-        watch: sees every frame that is taken up or written; None for nobody.
+        watch: observer that sees every frame that is taken up or written; None for nobody.
     """
 
     policy: Policy | None = None
@@ -70,15 +70,15 @@ class RunResult:
     """What a run came to.
 
     Attributes:
-        ending: how it ended.
-        account: what became of every source frame.
+        ending: manner in which it ended.
+        account: account of every source frame.
         packets_written: packets in the finished output; None when the output was not finished.
         first_frame_seconds: time from the start of the run to the first frame written; None when
             none was.
         speed: rate, processor time and share of what the processors allow.
         stages: times by stage.
-        queue_fill: how full each queue was on average, 0 to 1; None when the run was too short to look. A
-            full queue shows that what comes after it is the slower side.
+        queue_fill: mean fill of each queue, 0 to 1; None when the run was too short to look. A full queue
+            shows that the stage after it is the slower side.
         queue_drops: frames dropped by each queue, by cause.
         failure: the first failure as one sentence, None without one.
     """

@@ -35,14 +35,14 @@ class Pipeline:
 
     Args:
         source: an open source.
-        generate: what to do with a frame. A sequence gives one worker thread per entry: frames are then
-            generated concurrently, and still encoded in order.
+        generate: function that generates a frame. A sequence gives one worker thread per entry: frames are
+            then generated concurrently, and still encoded in order.
         sink: an open sink.
         flow: settings of the flow.
         stats: stats to measure into; pass one to share it with what ``generate`` measures.
 
     Attributes:
-        result: what the run came to, once it has ended, however it ended.
+        result: outcome of the run, once it has ended, however it ended.
     """
 
     def __init__(

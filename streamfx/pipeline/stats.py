@@ -117,7 +117,7 @@ class Snapshot:
         frames_dropped: frames given up so far.
         frames_failed: broken frames so far.
         frame_count: frames the source says it has; None when it does not say.
-        elapsed_seconds: since the run started.
+        elapsed_seconds: time since the run started.
         fps: recent rate of frames out (about the last two seconds); None before it is known.
         remaining_seconds: estimate; None when neither the frame count nor rate and duration are known.
         queue_fill: items waiting in each queue, by name.

@@ -35,12 +35,12 @@ class Carried(BaseModel):
     Attributes:
         frames: frames that came before: the frame's number.
         failed: frames that could not be decoded before.
-        reasons: why, of the first.
+        reasons: reasons of the first failures.
         witnesses: time and checksum of the frames just before; none where they are on a device.
         seekable: whether the source's frames can be found again by their times.
         damaged: frames that the decoder patched up before.
         shot: number of the shot of the frame before; None where shots are not counted.
-        cuts: what the search for cuts has seen; None likewise.
+        cuts: memory of the search for cuts; None likewise.
         choices: decisions of each effect of which pictures decide.
         looks: number of frames looked at, by effect.
         notes: notes of the source, with their kinds.
@@ -68,7 +68,7 @@ class Carrier:
         source: frames come from, numbered by shot or not.
         inner: the source below it.
         routed: the effects of which pictures decide.
-        before: what was carried to where reading began.
+        before: state at the place where reading began.
     """
 
     def __init__(self, source: Source, inner: Source, routed: Sequence[Routed], before: Carried) -> None:

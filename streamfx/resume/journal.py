@@ -49,7 +49,7 @@ class Journal:
         path: path of the file, which is made where there is none. What is torn at its end is cut off.
 
     Attributes:
-        entries: what it holds, in order.
+        entries: entries that it holds, in order.
 
     Raises:
         ConfigError: another process has it.

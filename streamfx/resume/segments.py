@@ -40,7 +40,7 @@ class Segment(BaseModel):
         frames: frames in it.
         size_bytes: size of its file.
         parameters: digest of what the codec says of the whole video, alike in all segments.
-        carried: to the next one; of the last, to the end.
+        carried: state for the next segment; of the last one, the state at the end.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,7 +59,7 @@ class SegmentedSource:
 
     Args:
         source: frames come from.
-        carrier: takes what is carried.
+        carrier: carrier of the state that crosses frames.
         least_seconds: least length of a segment.
         begins_at: time of the frame with which reading begins, once it is known.
     """
@@ -116,11 +116,11 @@ class SegmentSink:
 
     Args:
         name: name of the output.
-        recipe: how frames are coded; see `FileSink.recipe`.
-        source: says where segments begin.
+        recipe: codec, pixel format and settings of the frames; see `FileSink.recipe`.
+        source: source, which says where segments begin.
         folder: folder of the segments.
         done: segments that are finished.
-        finished: called with each segment that is on the disk and was read again.
+        finished: callback that is called with each segment that is on the disk and was read again.
     """
 
     def __init__(

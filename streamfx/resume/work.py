@@ -36,12 +36,12 @@ class Work:
     """What was done of a film so far. One process at a time has it.
 
     Args:
-        output: what is to be written in the end.
+        output: film to be written in the end.
         decisions: everything known before that decides what comes out.
 
     Attributes:
         folder: folder of the work.
-        anew: what was decided otherwise by an earlier run, whose work is gone; None where nothing was.
+        anew: decisions in which an earlier run, whose work is gone, differed; None where there were none.
 
     Raises:
         ConfigError: another run is at work on the output.

@@ -49,17 +49,19 @@ class Parts:
     """Everything a run needs, open.
 
     Attributes:
-        source: what is read.
-        effects: what is done.
-        sink: what is written.
+        source: source of the frames.
+        effects: effects applied to them.
+        sink: sink that they are written to.
         flow: settings of the flow.
-        process: what is done to a frame; None: the effects.
+        process: function that processes a frame; None: the effects.
         workers: number of frames generated at a time.
         file: the output when it is a single file; None otherwise.
         controls: place where the effects are changed while the run goes on; None where they stay as they are.
-        interruptions: called after the run: when the source was away.
-        accounts: called after the run: the account of each output, when there are several.
-        losses: called after the run: what else is missing or wrong, one sentence each.
+        interruptions: function that is called after the run and returns when the source was away.
+        accounts: function that is called after the run and returns the account of each output, when there
+            are several.
+        losses: function that is called after the run and returns what else is missing or wrong, one sentence
+            each.
         said: notes of source and sink that were said already.
     """
 
@@ -99,8 +101,9 @@ def run_parts(
 
     Args:
         config: the settings in full, for the report.
-        opened: opens everything, and closes it again; what it measures goes into the stats it is given.
-        progress: called now and then, in this thread, with the state of the run.
+        opened: function that opens everything, and closes it again; what it measures goes into the stats it
+            is given.
+        progress: callback that is called now and then, in this thread, with the state of the run.
 
     Raises:
         StageFailedError: something failed on the way; its ``report`` is the account up to there.

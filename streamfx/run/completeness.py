@@ -20,9 +20,9 @@ def differences(
     """Return what does not add up, and what is merely worth knowing, one sentence each.
 
     Args:
-        source: what was read, still open.
-        sink: what was written.
-        result: what the run came to.
+        source: source that was read, still open.
+        sink: sink that was written to.
+        result: outcome of the run.
         whole: all of the source was asked for, not the first frames only.
         verify: read a finished video file again.
     """

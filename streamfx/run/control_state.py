@@ -27,10 +27,10 @@ class EffectState:
 
     Attributes:
         name: name of the engine.
-        backend: what runs it.
-        precision: what it computes in.
+        backend: backend that runs it.
+        precision: number format of the network.
         factor: factor in force.
-        controls: what can be set, in the order in which the engine declares it.
+        controls: controls that can be set, in the order in which the engine declares them.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ControlState:
         effects: effects in the order they are applied.
         bypass: whether frames pass unchanged.
         opening: the effect that is being opened to take another's place; None when none is.
-        problem: why the last effect asked for could not be had; None when it could.
+        problem: reason why the last effect asked for could not be had; None when it could.
         available: names of the effects there are.
     """
 
@@ -64,7 +64,7 @@ class Change:
     """Something that was changed while the run went on.
 
     Attributes:
-        at_seconds: since the start of the run.
+        at_seconds: time since the start of the run.
         after_frame: the last frame taken up before it; None before the first.
         what: one line.
     """

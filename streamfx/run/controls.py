@@ -42,13 +42,13 @@ class RunControls:
         elapsed_seconds: time since the start of the run.
         kept_frames: number of sources, of frames on their way to the outputs, that are kept while
             somebody watches.
-        video: what the outputs are opened for; None: what the effects give to begin with.
+        video: format for which the outputs are opened; None: that of the effects at the start.
 
     Attributes:
-        video: what the outputs are opened for.
-        fit: brings frames into that format, whatever is changed.
+        video: format for which the outputs are opened.
+        fit: function that brings frames into that format, whatever is changed.
         snapshot: the latest state of the run; None before the first.
-        changes: what was changed, in order.
+        changes: changes so far, in order.
         failures: effects that failed after a change and were bypassed.
         last_frame_at: time when the last frame of the source was taken up, monotonic clock; None before
             the first.

@@ -24,7 +24,7 @@ class FactorFacts(BaseModel):
         reason: one line.
         budget_seconds: time for one frame; None where the source states no rate.
         predicted_seconds: time per frame by factor.
-        decisions: what the governor decided while a live source ran.
+        decisions: decisions of the governor while a live source ran.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,7 +59,7 @@ class RoutingFacts(BaseModel):
     """How it was decided, shot by shot, which of several effects runs.
 
     Attributes:
-        name: what was asked for, as a user writes it.
+        name: request, as a user writes it.
         classifier: name, version and digest of the engine that looked at the pictures.
         options: the effect for each kind of picture; others pass unchanged.
         looks: frames that were looked at.

@@ -41,7 +41,8 @@ class Effects:
         video: format of the frames.
         automatic: effects whose factor nobody gave.
         choice: choice of the factor; None where it was given.
-        watch: keeps the factor right while a live source runs; None where nothing is to be watched.
+        watch: watch that keeps the factor right while a live source runs; None where nothing is to be
+            watched.
     """
 
     chain: Chain
@@ -100,7 +101,7 @@ def open_effects(
         measure=stats.add,
         device=place.device,
         build=Build(config.build),
-        home=place.home(source.format),
+        processing_device=place.processing_device(source.format),
     )
     video = source.format
     with contextlib.ExitStack() as opened:
@@ -161,7 +162,7 @@ def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, T
 
     Args:
         effects: effects in force; they stay as they are.
-        position: whose place is taken; one past the last for a further effect.
+        position: number of the effect that is replaced; one past the last for a further effect.
         name: name of the engine.
         stages: times so far, which say nothing about the new one.
 

@@ -15,7 +15,7 @@ class FillerFrames:
 
     Args:
         process: the effects.
-        fit: brings a frame that no effect has seen into the format of the outputs.
+        fit: function that brings a frame that no effect has seen into the format of the outputs.
     """
 
     def __init__(

@@ -57,8 +57,8 @@ def open_parts(
     Args:
         config: the settings in full.
         stats: stats of the run.
-        own_source: read instead of the configuration's input; None: that input.
-        own_sink: written to instead of the configuration's output; None: that output.
+        own_source: source read instead of the configuration's input; None: that input.
+        own_sink: sink written to instead of the configuration's output; None: that output.
         written: whether anything is written; else what would be refused is refused, and nothing is there.
         encoding: how the output is encoded; None: as the configuration says.
     """
@@ -138,6 +138,8 @@ def preparation_for(config: TranscodeConfig) -> Preparation:
         alpha=config.pixel_format is None and holds_alpha(config.output, config.codec),
         alone=takes_any_size(config.output),
         part=config.part,
+        geometry=config.geometry,
+        rate_fps=config.rate_fps,
     )
 
 

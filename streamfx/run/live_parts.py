@@ -44,11 +44,11 @@ def live_parts(
 
     Args:
         config: the settings in full.
-        open_source: opens what is read.
-        open_sink: opens what is written to.
-        stats: gets what is measured.
+        open_source: function that opens the source.
+        open_sink: function that opens the sink.
+        stats: receiver of the measured times.
         largest: (height, width) that frames have at most when they are written; None: no limit.
-        watch: sees every frame that is taken up or written.
+        watch: observer that sees every frame that is taken up or written.
     """
     with contextlib.ExitStack() as opened:
         source = open_source()

@@ -41,7 +41,7 @@ class Placement:
 
     Attributes:
         device: device on which networks run.
-        device_context: what frames share there; None: they live in main memory.
+        device_context: streams and pools that frames share there; None: they live in main memory.
         stays: whether the output takes them there.
         insisted: whether it was asked for, and not found to be best.
     """
@@ -51,7 +51,7 @@ class Placement:
     stays: bool = False
     insisted: bool = False
 
-    def home(self, video: VideoFormat) -> DevicePlacement | None:
+    def processing_device(self, video: VideoFormat) -> DevicePlacement | None:
         """Return what keeps frames on the device between effects; None for main memory."""
         if self.device_context is None:
             return None
@@ -88,12 +88,12 @@ def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Place
         raise _refused(asked, reason)
     import torch
 
-    from streamfx.gpu.transfer import DeviceContext, Room
+    from streamfx.gpu.transfer import DeviceContext, MemoryBudget
 
     # A queue holds workers + 2 unless it is set, the workers one each; encoder and cuts look ahead.
     least = max(workers + 2, queued) + workers + 1 + _ENCODER_HOLDS + MOST_AHEAD
-    room = Room(least=least, workers=workers)
-    device_context = DeviceContext(torch.device("cuda", 0), room)
+    budget = MemoryBudget(least=least, workers=workers)
+    device_context = DeviceContext(torch.device("cuda", 0), budget)
     return Placement(Device.CUDA, device_context, insisted=asked != "auto")
 
 
@@ -162,7 +162,7 @@ def open_decoded(
         place: place where frames live.
         threads: decoder threads on the processor.
         looked_at: whether the processor must see the pictures, to decide about effects.
-        preparation: what is done to pictures first; None: what is usual.
+        preparation: treatment of the pictures before anything else; None: the usual one.
 
     Raises:
         ConfigError, SourceOpenError: see `open_source`.
@@ -199,7 +199,7 @@ class Encoder:
     Attributes:
         codec: a user's name of it.
         pixel_format: FFmpeg's name of what it takes.
-        packing: hands frames to it.
+        packing: function that hands frames to it.
         note: note for the report.
     """
 
@@ -222,7 +222,8 @@ def encoder_of(
     Args:
         config: config of the run.
         video: format of the frames to encode.
-        device_context: what frames share on the device; None where they are in main memory anyhow.
+        device_context: streams and pools that frames share on the device; None where they are in main memory
+            anyhow.
     """
     if device_context is None:
         return None

@@ -58,7 +58,7 @@ class ControlChange(BaseModel):
     """Something that was changed by hand while a live run went on, on its web page for instance.
 
     Attributes:
-        at_seconds: since the start of the run.
+        at_seconds: time since the start of the run.
         after_frame: the last frame that was taken up before; None before the first.
         what: one line.
     """
@@ -83,11 +83,11 @@ class OutputAccount(BaseModel):
     """What became of the frames that one of several outputs was given.
 
     Attributes:
-        name: how a user would write it, without credentials.
+        name: name as a user would write it, without credentials.
         frames_given: frames it should have written.
         frames_written: frames it took.
         dropped: frames it was spared, by cause.
-        failure: why it ended before the run did; None when it did not.
+        failure: reason why it ended before the run did; None when it did not.
         latency: latency from capture to written here; the run's own ends where the outputs are handed a
             frame.
     """
@@ -108,7 +108,7 @@ class Interruption(BaseModel):
     Attributes:
         at_seconds: time of the output at which it began.
         seconds: time for which it lasted.
-        reason: why, in words.
+        reason: cause, in words.
         repeated: pictures repeated, or shown black, meanwhile.
     """
 
@@ -124,14 +124,14 @@ class Report(BaseModel):
     """The account of one run.
 
     Attributes:
-        source: what was read.
-        output: what was written.
+        source: source that was read.
+        output: output that was written.
         outputs: the account of each output of a live run.
         interruptions: times when a live source was away.
-        effects: what was done; where that was changed while it ran, at last.
-        changes: what was changed by hand while a live run went on.
-        factor: how the factor was chosen; None where it was given.
-        routing: what decided where the pictures do, one for each such place of the chain.
+        effects: effects as they ran; where they were changed during the run, those at its end.
+        changes: changes made by hand while a live run went on.
+        factor: account of the choice of the factor; None where it was given.
+        routing: decisions where the pictures decide, one account for each such place of the chain.
         config: the settings in full, defaults included.
         versions: versions of streamfx, Python and the libraries that did the work.
         machine: processor and cores.
@@ -139,9 +139,9 @@ class Report(BaseModel):
         seconds_to_first_frame: time from the call to the first frame written; None when
             none was.
         result: ending, ledger, speed and stage times.
-        differences: what does not add up, one sentence each: in the ledger, between ledger and output, or
-            between what the source promised and what came.
-        notes: what was assumed, converted or left out.
+        differences: discrepancies, one sentence each: in the ledger, between ledger and output, or between
+            what the source promised and what came.
+        notes: assumptions, conversions and omissions.
         left_out: notes on what is in the source and not in the output.
     """
 

@@ -40,7 +40,8 @@ class Connection(Protocol):
     """The way back to a browser.
 
     Attributes:
-        measure: called with "send" and the seconds that a picture took to be compressed and sent.
+        measure: callback that is called with "send" and the seconds that a picture took to be compressed and
+            sent.
     """
 
     measure: Callable[[str, float], None]
@@ -61,10 +62,11 @@ def run_visitor(
 
     Args:
         config: config of the run; ``input`` is the visitor's name.
-        camera: whose pictures they are.
+        camera: camera that sends the pictures.
         arrivals: the pictures; ended by whoever fills it.
-        connection: takes the changed pictures.
-        ready: called with what the run is changed and watched by, before its first frame, in this thread.
+        connection: connection that takes the changed pictures.
+        ready: callback that is called with what the run is changed and watched by, before its first frame,
+            in this thread.
 
     Raises:
         SourceOpenError: no picture came in time.

@@ -25,7 +25,7 @@ class Cell:
 
     Attributes:
         picture: RGB picture.
-        title: what it shows.
+        title: label of the picture.
         detail: more of it, less loud.
     """
 

@@ -47,7 +47,7 @@ def label(text: str, height_pixels: int, most_pixels: int) -> Coverage:
     """Return a line of text as coverage, 0 to 1, by row and column; a text too wide ends in an ellipsis.
 
     Args:
-        text: what to write; a character without strokes is drawn as a box.
+        text: text to write; a character without strokes is drawn as a box.
         height_pixels: height of capitals.
         most_pixels: no wider than this.
 

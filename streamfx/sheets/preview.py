@@ -46,7 +46,7 @@ class Preview:
 
     Attributes:
         file: the sheet.
-        size: its (height, width) in pixels.
+        size: (height, width) of the sheet, in pixels.
         moments: times of the frames that it shows, in seconds.
         factors: factors that it shows of each effect, by its name as it was given.
     """
@@ -100,7 +100,8 @@ def preview(
         device: place of the network: auto (a GPU where one can be used), cpu, cuda, or cuda:1 for the
             second GPU.
         threads: number of processor threads to use; all by default.
-        progress: told, in this thread, how many pictures of how many are made, and which is next.
+        progress: callback that is told, in this thread, how many pictures of how many are made, and which is
+            next.
 
     Raises:
         ConfigError: a setting is wrong, or a moment is past the end.

@@ -24,8 +24,8 @@ def open_site(config: ServeConfig, tell: Callable[[str], None], lose: Callable[[
 
     Args:
         config: settings.
-        tell: called with a line for each visitor who comes or leaves, in the site's thread.
-        lose: called for each whose run ended with losses, in the same thread.
+        tell: callback that is called with a line for each visitor who comes or leaves, in the site's thread.
+        lose: callback that is called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: there is no such effect, the certificate cannot be used, or the reports have no folder.

@@ -31,7 +31,7 @@ class Limits:
         connections: connections at a time, in all.
         of_one_address: connections at a time from one address: a browser opens half a dozen for a
             page, and others may come from behind the same address.
-        head_seconds: within which a connection brings its first request, TLS included.
+        head_seconds: time within which a connection brings its first request, TLS included.
         idle_seconds: time after which one that asks for nothing more is closed.
     """
 
@@ -49,12 +49,12 @@ class Gate:
 
     Args:
         name: name of the site, for the log.
-        serve: makes the protocol for one connection.
+        serve: function that makes the protocol for one connection.
         limits: see `Limits`.
         tls: certificate and key for https; None: http.
 
     Attributes:
-        port: listened at.
+        port: port listened at.
         turned_away: connections that were closed for lack of room, or because they brought no request.
     """
 
@@ -158,8 +158,8 @@ class _Guest(asyncio.Protocol):
     """One connection: passes on to the server's protocol what comes, and sees whether it is a request.
 
     Attributes:
-        gate: told when it is closed.
-        serve: makes the server's protocol.
+        gate: gate, told when it is closed.
+        serve: function that makes the server's protocol.
         socket: socket of the connection.
         address: address of the other side.
         asked: whether it has brought the head of a request.

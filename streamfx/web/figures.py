@@ -23,8 +23,8 @@ class Figures:
     `took` may be called from any thread, `now` from one.
 
     Args:
-        controls: knows the state of the run.
-        stages: whose times are shown.
+        controls: controls, which know the state of the run.
+        stages: stages whose times are shown.
     """
 
     def __init__(self, controls: RunControls, stages: Sequence[str] = STAGES) -> None:

@@ -23,7 +23,7 @@ class ListenAddress:
         host: host to listen at, without brackets; ``0.0.0.0`` or ``::`` for every address of the machine.
         port: port to listen at; 0 for any that is free.
         names: further names the page may be asked for by, beside addresses and the machine's own name.
-        token: what a visitor must know; None: nothing.
+        token: secret that a visitor must know; None: nothing.
     """
 
     host: str = _LOOPBACK

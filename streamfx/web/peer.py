@@ -34,12 +34,13 @@ class Peer:
     """One connection. Everything but `give` is for the thread of the event loop it was made in.
 
     Args:
-        came: called with each picture of the camera, in the event loop.
-        ended: called once when no more will come, in the event loop.
+        came: callback that is called with each picture of the camera, in the event loop.
+        ended: callback that is called once when no more will come, in the event loop.
         stun: addresses of STUN servers; none are needed where browser and server reach each other.
 
     Attributes:
-        measure: called with "send" and the seconds that a picture took to be compressed and sent.
+        measure: callback that is called with "send" and the seconds that a picture took to be compressed and
+            sent.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class RecordingState:
     Attributes:
         on: whether one goes on.
         file: file that is written to, or the last one that was; None before the first.
-        problem: why it could not be started, or ended early.
+        problem: reason why it could not be started, or ended early.
     """
 
     on: bool
@@ -40,12 +40,12 @@ class Recorder:
 
     Args:
         folder: place where recordings go.
-        open_file: opens a file for the frames.
+        open_file: function that opens a file for the frames.
 
     Attributes:
         folder: place where recordings go.
-        notes: what was recorded, for the report.
-        accounts: what became of the frames of each recording that has ended.
+        notes: recordings that were made, for the report.
+        accounts: account of the frames of each recording that has ended.
     """
 
     def __init__(self, folder: Path, open_file: Callable[[Path], Sink]) -> None:

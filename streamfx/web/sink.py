@@ -50,14 +50,14 @@ class PageSink:
 
     Args:
         text: the output as the user wrote it, ``web:[HOST:]PORT``.
-        title: what the page says is shown.
+        title: name of the source as the page shows it.
         video: format of the frames.
         controls: place where the run is changed.
         settings: settings of pages.
-        open_file: opens a file for a recording.
+        open_file: function that opens a file for a recording.
 
     Attributes:
-        address: what to open in a browser, token included.
+        address: address to open in a browser, token included.
         (the others are those of ``Sink``)
 
     Raises:

@@ -55,12 +55,13 @@ class Site:
         place: place where it listens.
         files: folders whose files it offers, ``index.html`` as ``/``; the first that has a name wins.
         routes: further things it answers.
-        before_stop: told in the loop that the site ends, so that lasting answers (WebSockets) end.
+        before_stop: callback that is told in the loop that the site ends, so that lasting answers
+            (WebSockets) end.
         tls: certificate and key, for https; None: http.
-        limits: what connections may take.
+        limits: limits on what connections may take.
 
     Attributes:
-        address: what to open in a browser, token included; empty before `start`.
+        address: address to open in a browser, token included; empty before `start`.
         loop: the event loop of its thread.
     """
 

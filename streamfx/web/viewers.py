@@ -113,9 +113,9 @@ class Viewers:
     """All viewers of a page. Lives in the loop, but for `ready` and `before`, which any thread may ask.
 
     Args:
-        greet: returns the messages that a new viewer gets first.
-        act: does what a viewer asks for; what it raises is told to that viewer.
-        changed: called when viewers come, go, or look at something else.
+        greet: function that returns the messages that a new viewer gets first.
+        act: function that does what a viewer asks for; an error that it raises is told to that viewer.
+        changed: callback that is called when viewers come, go, or look at something else.
 
     Attributes:
         most: viewers at a time, at most; sent, skipped: pictures, all viewers together.

@@ -76,8 +76,9 @@ class Host:
         stun: addresses of STUN servers.
         config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
         pool: place where the run is waited for; has a thread for each visitor.
-        tell: called with a line when the visitor comes, and leaves.
-        lose: called when the run of a visitor ended with losses that were no fault of the visitor's.
+        tell: callback that is called with a line when the visitor comes, and leaves.
+        lose: callback that is called when the run of a visitor ended with losses that were no fault of the
+            visitor's.
     """
 
     limits: VisitorsConfig

@@ -58,8 +58,8 @@ class Visitors:
 
     Args:
         config: settings.
-        tell: called with a line for each visitor who comes or leaves.
-        lose: called for each whose run ended with losses.
+        tell: callback that is called with a line for each visitor who comes or leaves.
+        lose: callback that is called for each whose run ended with losses.
 
     Raises:
         ConfigError: there is no such effect.

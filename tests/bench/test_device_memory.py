@@ -25,7 +25,7 @@ from streamfx.generate.gpu.effect import Step
 from streamfx.generate.gpu.network_call import DeviceCall
 from streamfx.gpu.layout import Layout
 from streamfx.gpu.streams import Stream
-from streamfx.gpu.transfer import DeviceContext, Room, held_of
+from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
@@ -46,7 +46,7 @@ def setup(folder: Path, level: str, **other: Any) -> Setup:
 
 def place_in_main_memory() -> Placement:
     return Placement(
-        Device.CPU, DeviceContext(torch.device("cpu"), Room(pool_bytes=1 << 18, least=40, workers=4))
+        Device.CPU, DeviceContext(torch.device("cpu"), MemoryBudget(pool_bytes=1 << 18, least=40, workers=4))
     )
 
 
@@ -114,7 +114,7 @@ def test_frames_that_stay_are_measured_where_they_are_and_are_those_of_the_ordin
     for number, (before, after) in enumerate((*expected, expected[0])):
         assert furthest(given[number].fetched(), before) == 0
         assert furthest(done[number].fetched(), after) <= 1
-        assert Layout.of(held_of(done[number]).surface) == Layout(SIZE, paired=True)  # NV12, for an encoder
+        assert Layout.of(device_picture_of(done[number]).surface) == Layout(SIZE, paired=True)
     with pytest.raises(Exception, match="this compiled engine is closed"):
         opened.run(1, Stats())
     del opened, given, done
@@ -134,7 +134,7 @@ def test_frames_take_turns_on_more_memory_than_a_cache_holds_and_are_recorded_on
             seen.clear()
         opened.run(30, Stats())
         recordings = [*opened._works[0].args[0].on_device._recordings]  # type: ignore[attr-defined]
-    inputs = [held_of(before).memory.data_ptr() for before, _ in seen[1:]]
+    inputs = [device_picture_of(before).memory.data_ptr() for before, _ in seen[1:]]
     assert len(set(inputs[:24])) == 24
     assert inputs[24:] == inputs[:6]
     assert [kind.form for kind in recordings] == [Layout(SIZE, paired=True)]

@@ -36,12 +36,12 @@ class Simulation:
     """A device whose network takes what is predicted, times a load, times what the prediction is wrong by.
 
     Args:
-        factor: at the start.
+        factor: factor at the start.
         network_seconds: predicted for a frame at factor 1.
-        wrong: how the true times grow from a factor to the next smaller one, against the predicted growth.
-        encode_seconds: for a frame.
+        wrong: growth of the true times from a factor to the next smaller one, against the predicted growth.
+        encode_seconds: time to encode a frame.
         noise: largest relative error of one look.
-        seed: of the noise.
+        seed: seed of the noise.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import torch
 from streamfx.errors import DeviceMemoryError
 from streamfx.generate.gpu.effect import with_less
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.pool import Held, Pool, device_memory, out_of_memory, slots_within
+from streamfx.gpu.pool import DevicePicture, Pool, device_memory, out_of_memory, slots_within
 from streamfx.gpu.streams import Event
 from streamfx.media.frame import Subsampling
 
@@ -61,7 +61,7 @@ def test_planes_of_every_form_fit_their_memory(subsampling: Subsampling) -> None
 def test_a_slot_comes_back_when_the_last_who_holds_it_lets_go() -> None:
     pool = Pool(FORM, 0, CPU, least=2)
     lease = pool.take()
-    held, again = Held(lease), Held(lease)
+    held, again = DevicePicture(lease), DevicePicture(lease)
     del lease, held
     assert pool.free == 1
     del again

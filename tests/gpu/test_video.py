@@ -25,7 +25,7 @@ from streamfx.encode.files.file import FileSink
 from streamfx.encode.gpu_encode import DevicePacker, device_format, picture_of, pixel_format
 from streamfx.errors import DecodeError, SinkError, SourceOpenError
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.transfer import DeviceContext, Room, held_of
+from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import CodeRange, Colour, Frame, Subsampling, VideoFormat
 from streamfx.run.placement import Encoder, Placement
@@ -39,7 +39,7 @@ FRAMES = 30
 
 
 def device_context() -> DeviceContext:
-    return DeviceContext(CPU, Room(pool_bytes=1 << 18, least=24))
+    return DeviceContext(CPU, MemoryBudget(pool_bytes=1 << 18, least=24))
 
 
 def decoded(pix_fmt: str) -> VideoFrame:
@@ -78,12 +78,12 @@ def test_pictures_become_surfaces_and_surfaces_pictures_without_a_copy(pix_fmt: 
 
 
 def test_a_picture_taken_over_lets_the_decoder_have_its_own_back() -> None:
-    home, picture = device_context(), decoded("nv12")
-    held = DevicePictures(home).hold(picture)
+    context, picture = device_context(), decoded("nv12")
+    held = DevicePictures(context).hold(picture)
     expected = [plane.clone() for plane in surface_of(picture).planes]
     for plane in surface_of(picture).planes:
         plane.fill_(0)  # as the decoder does with its next picture
-    there = held_of(frame_of(held, 8)).surface
+    there = device_picture_of(frame_of(held, 8)).surface
     assert all(torch.equal(plane, want) for plane, want in zip(there.planes, expected, strict=True))
     assert not {plane.data_ptr() for plane in there.planes} & {plane.buffer_ptr for plane in picture.planes}
 
@@ -94,35 +94,35 @@ def frame_of(held: Any, depth: int, pts: int = 0) -> Frame:
 
 
 def test_a_frame_stays_held_until_the_encoder_has_returned_its_packet() -> None:
-    home = device_context()
-    form = frame_of(DevicePictures(home).hold(decoded("nv12")), 8).format
-    packer = DevicePacker(home, form, "nv12", CodeRange.LIMITED)
+    context = device_context()
+    form = frame_of(DevicePictures(context).hold(decoded("nv12")), 8).format
+    packer = DevicePacker(context, form, "nv12", CodeRange.LIMITED)
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width, encoder.pix_fmt = *SIZE, "nv12"
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
     encoder.options = {"preset": "veryfast", "rc-lookahead": "5", "bf": "2"}
-    (pool,) = home._pools.values()
+    (pool,) = context._pools.values()
     returned, most = 0, 0
     for number in range(20):
-        picture = packer.pack(frame_of(DevicePictures(home).hold(decoded("nv12")), 8, number))
+        picture = packer.pack(frame_of(DevicePictures(context).hold(decoded("nv12")), 8, number))
         packets = encoder.encode(picture)
         packer.returned(packets)
         returned += len(packets)
         del picture, packets
-        assert packer.held == number + 1 - returned
-        assert pool.slots - pool.free == packer.held
-        most = max(most, packer.held)
+        assert packer.in_flight == number + 1 - returned
+        assert pool.slots - pool.free == packer.in_flight
+        most = max(most, packer.in_flight)
     assert most > 3  # it does look ahead
     packer.returned(encoder.encode(None))
-    assert packer.held == 0
+    assert packer.in_flight == 0
     assert pool.free == pool.slots
 
 
 def test_frames_that_an_encoder_was_not_opened_for_are_refused() -> None:
-    home = device_context()
-    frame = frame_of(DevicePictures(home).hold(decoded("yuv420p")), 8, 5)
+    context = device_context()
+    frame = frame_of(DevicePictures(context).hold(decoded("yuv420p")), 8, 5)
     with pytest.raises(SinkError, match=r"frame 5 is yuv420p; the output was opened for nv12"):
-        DevicePacker(home, frame.format, "nv12", CodeRange.LIMITED).pack(frame)
+        DevicePacker(context, frame.format, "nv12", CodeRange.LIMITED).pack(frame)
 
 
 def test_only_what_encoders_of_gpus_take_is_given_to_them() -> None:
@@ -176,8 +176,8 @@ def clip(at_home: Path) -> Path:
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> DeviceContext:
     """Let ``device=cuda`` mean surfaces on the CPU, decoded and encoded through the calls made for a GPU."""
-    home = device_context()
-    place = Placement(Device.CPU, home)
+    context = device_context()
+    place = Placement(Device.CPU, context)
 
     def encoder(config: Any, video: VideoFormat, there: DeviceContext) -> Encoder:
         return Encoder("h264", "nv12", partial(DevicePacker, there), "encoded where frames live")
@@ -188,7 +188,7 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> DeviceContext:
     )
     monkeypatch.setattr("streamfx.run.film.encoder_of", lambda *given: encoder(*given) if given[2] else None)
     monkeypatch.setattr(decode, "faster", lambda device, processor: True)
-    return home
+    return context
 
 
 def pixels(path: Path | str) -> list[NDArray[Any]]:
@@ -316,12 +316,14 @@ def test_odd_sizes_are_not_decoded_on_a_device(at_home: Path) -> None:
 
 
 def test_a_sink_that_fails_lets_go_of_every_frame(at_home: Path) -> None:
-    home = device_context()
-    frame = frame_of(DevicePictures(home).hold(decoded("nv12")), 8)
+    context = device_context()
+    frame = frame_of(DevicePictures(context).hold(decoded("nv12")), 8)
     settings = Encoding(pixel_format="nv12")
-    sink = FileSink(at_home / "out.mkv", frame.format, encoding=settings, packing=partial(DevicePacker, home))
+    sink = FileSink(
+        at_home / "out.mkv", frame.format, encoding=settings, packing=partial(DevicePacker, context)
+    )
     sink.write(frame)
     sink.abort()
     del frame, sink
     gc.collect()
-    assert all(pool.free == pool.slots for pool in home._pools.values())
+    assert all(pool.free == pool.slots for pool in context._pools.values())

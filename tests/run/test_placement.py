@@ -29,7 +29,7 @@ no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 def test_on_the_processor_frames_live_in_main_memory() -> None:
     assert find_place("cpu", "auto", 1) == Placement(Device.CPU)
-    assert find_place("cpu", "auto", 1).home(None) is None  # type: ignore[arg-type]
+    assert find_place("cpu", "auto", 1).processing_device(None) is None  # type: ignore[arg-type]
 
 
 @no_gpu
@@ -121,11 +121,13 @@ def test_files_are_decoded_by_the_processor_where_nothing_else_can(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = media.make_clip(tmp_path / "in.mkv", frames=3, audio=False)
-    home = DeviceContext(torch.device("cpu"))
-    monkeypatch.setattr(home, "device", torch.device("cuda", 0))
+    processing_device = DeviceContext(torch.device("cpu"))
+    monkeypatch.setattr(processing_device, "device", torch.device("cuda", 0))
     with caplog.at_level("INFO"):
         for text, looked_at in ((str(clip), False), ("test:bars?frames=2", False), (str(clip), True)):
-            source = open_decoded(text, Placement(Device.CUDA, home), threads=1, looked_at=looked_at)
+            source = open_decoded(
+                text, Placement(Device.CUDA, processing_device), threads=1, looked_at=looked_at
+            )
             frame = source.read()
             source.close()
             assert frame is not None
@@ -133,7 +135,7 @@ def test_files_are_decoded_by_the_processor_where_nothing_else_can(
     assert "in.mkv: decoded by the processor: FFmpeg cannot use NVIDIA's decoder" in caplog.text
     assert "test:bars?frames=2: decoded by the processor: only video files" in caplog.text
     assert "in.mkv: decoded by the processor: it decides about effects by the pictures" in caplog.text
-    assert not home.interleaved
+    assert not processing_device.interleaved
 
 
 @pytest.mark.parametrize(

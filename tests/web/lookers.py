@@ -25,7 +25,7 @@ class Looker:
     """What a viewer has seen and heard.
 
     Attributes:
-        pictures: of each, how many bytes it had after the effects and before them.
+        pictures: numbers of bytes of each picture, after the effects and before them.
         messages: everything else.
     """
 
@@ -97,10 +97,10 @@ def live_with(
     """Run live until a viewer of its page has done what it came for; return the report.
 
     Args:
-        drive: what the viewer does.
-        source: what is read.
+        drive: actions of the viewer.
+        source: source that is read.
         outputs: one of them a page.
-        options: of `streamfx.live`.
+        options: options of `streamfx.live`.
     """
     visits: list[Future[None]] = []
 

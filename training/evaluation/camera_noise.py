@@ -26,9 +26,9 @@ def restlessness(
 
     Args:
         clip: Gives the frames of a clip for those of one and a factor.
-        factors: To try.
+        factors: Factors to try.
         scenes: One picture each, shown for `FRAMES` frames, each with noise of its own.
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
     changes: dict[tuple[Variant, float], float] = {}
     own = dict.fromkeys(NOISES, 0.0)

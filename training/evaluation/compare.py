@@ -34,11 +34,11 @@ class Entry:
     """The figures of one engine.
 
     Attributes:
-        name: Of the engine.
-        version: Of the engine.
-        manner: Whose limits it is held to.
-        figures: By factor and name.
-        ablation: What is lost without each part, as rows.
+        name: Name of the engine.
+        version: Version of the engine.
+        manner: Manner whose limits apply to it.
+        figures: Figures by factor and name.
+        ablation: Losses without each part, as rows.
     """
 
     name: str

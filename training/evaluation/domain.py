@@ -28,10 +28,10 @@ def domain(
 
     Args:
         runners: Engines by name.
-        belief: Of a classifier that knows `target`.
+        belief: Belief of a classifier that knows `target`.
         target: Domain that the outputs should be of.
         stills: Held-out pictures of the source domain.
-        encoder: That compares them with their sources.
+        encoder: Encoder that compares them with their sources.
     """
     measured: dict[tuple[str, float | None], list[list[float]]] = {}
     count = 0

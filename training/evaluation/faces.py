@@ -39,7 +39,7 @@ class Face:
     Attributes:
         box: Left, top, right and bottom of the square around it.
         points_62: x and y of the eye at the left of the picture, the other eye, nose, mouth, both ears.
-        score: How sure the network is, 0 to 1.
+        score: Certainty of the network, 0 to 1.
     """
 
     box: tuple[float, float, float, float]
@@ -64,7 +64,7 @@ class FaceDetector:
     """Finds faces 60 to 150 pixels high, and most that are a little smaller or larger.
 
     Args:
-        path: Of the network.
+        path: Path of the network.
     """
 
     def __init__(self, path: Path = DETECTOR) -> None:
@@ -111,8 +111,8 @@ def decode(finds_AK: Real, scores_A: Real, anchors_A2: Real) -> list[Face]:
     """Finds that are sure enough, in sides of the input.
 
     Args:
-        finds_AK: As the network gives them: in pixels of the input, positions from the anchor on.
-        scores_A: Before the logistic function.
+        finds_AK: Output of the network: in pixels of the input, positions from the anchor on.
+        scores_A: Scores before the logistic function.
         anchors_A2: See `anchors`.
     """
     sure_A = 1 / (1 + np.exp(-np.clip(scores_A, -80, 80)))

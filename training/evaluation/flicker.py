@@ -53,7 +53,7 @@ def enlarged_flicker(
         runners: The engine, by how many times larger pictures become.
         clips: The true pictures.
         first: Number of the first frame.
-        count: How many frames.
+        count: Number of frames.
     """
     rows: list[list[Cell]] = []
     for clip in clips:

@@ -43,7 +43,7 @@ class Landmarks:
 
     Attributes:
         points_682: x and y of the 68 points, in pixels of the picture.
-        height: From the top of the forehead to the chin, in pixels.
+        height: Distance from the top of the forehead to the chin, in pixels.
         is_face: Whether the network takes what it sees for a face.
     """
 
@@ -62,7 +62,7 @@ class LandmarkFinder:
     """Finds the points of faces.
 
     Args:
-        path: Of the network.
+        path: Path of the network.
     """
 
     def __init__(self, path: Path = LANDMARKS) -> None:

@@ -22,7 +22,7 @@ class Limit:
     """How large a figure may be, or must be.
 
     Attributes:
-        figure: Its name, as `training.evaluation.look.measure` gives it.
+        figure: Name of the figure, as `training.evaluation.look.measure` gives it.
         at: The limit by factor.
         least: Whether the figure must reach it; else it must not exceed it.
     """

@@ -49,7 +49,7 @@ class Scenes:
         pictures: Scenes: pictures of any kind.
         clips: Frames that follow one another.
         still: Scenes in which nothing moves.
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
 
     people: Sequence[Material]
@@ -64,8 +64,8 @@ class Likeness:
     """What a look should be like.
 
     Attributes:
-        judge: Of the style, where there is a style picture.
-        operator: What drew the pictures that the engine learned from, where there is one.
+        judge: Judge of the style, where there is a style picture.
+        operator: Operator that drew the pictures from which the engine learned, where there is one.
     """
 
     judge: Judge | None = None
@@ -77,7 +77,7 @@ class Tally:
     """What was measured of one method at one factor.
 
     Attributes:
-        period: Of the grid of its network, in full-size pixels.
+        period: Period of the grid of its network, in full-size pixels.
     """
 
     period: int
@@ -129,11 +129,11 @@ def measure(
 
     Args:
         method: The engine.
-        factors: To judge it at, the smallest first. Where 1 is not among them, sharpness is held against the
-            first of them, and stamps are held against the source.
-        stride: Of the engine, in reduced pixels.
-        scenes: To judge it on.
-        likeness: What it should be like.
+        factors: Factors to judge it at, the smallest first. Where 1 is not among them, sharpness is held
+            against the first of them, and stamps are held against the source.
+        stride: Stride of the engine, in reduced pixels.
+        scenes: Scenes to judge it on.
+        likeness: Pictures and operator that it should resemble.
     """
     tallies: dict[Key, Tally] = {("engine", factor): Tally(round(stride * factor)) for factor in factors}
     for name in ("operator", "source") if likeness.operator is not None else ("source",):

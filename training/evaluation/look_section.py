@@ -20,8 +20,8 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
     """The figures in tables.
 
     Args:
-        figures: As `training.evaluation.look.measure` gives them.
-        scenes: What they are of, in words.
+        figures: Figures as `training.evaluation.look.measure` gives them.
+        scenes: Description of the scenes, in words.
     """
     low, high = HEIGHTS
     people = (

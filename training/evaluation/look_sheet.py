@@ -24,9 +24,9 @@ def look_sheet(columns: Mapping[str, Column], pictures: Sequence[Picture], side:
     """Pictures as a whole, then the largest face of each that has one, pixel by pixel.
 
     Args:
-        columns: What gives the picture of each column, by its heading.
-        pictures: To be shown.
-        side: Of each cell, in pixels.
+        columns: Functions that give the picture of each column, by its heading.
+        pictures: Pictures to show.
+        side: Side of each cell, in pixels.
     """
     detect = FaceDetector()
     rows, details = [], []
@@ -46,8 +46,8 @@ def moving_sheet(
     """Frames of a clip, the versions of each side by side: a part around the first frame's largest face.
 
     Args:
-        columns: What gives each version.
-        frames: Of the clip.
+        columns: Functions that give each version.
+        frames: Frames of the clip.
         size: Height and width of the part, in pixels; the whole frame's where that is smaller.
     """
     faces = FaceDetector()(frames[0])

@@ -33,9 +33,9 @@ def look(
     """What there is to say about an engine, and files to look at, by name.
 
     Args:
-        options: With a look.
+        options: Options with a look.
         stills: Photographs to judge it on, beside those of the look.
-        likeness: What it should be like.
+        likeness: Pictures and operator that it should resemble.
 
     Raises:
         ValueError: The engine offers none of the factors, or something cannot be read.

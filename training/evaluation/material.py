@@ -27,10 +27,10 @@ class Material(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path = Field(description="picture or clip")
-    short_side: int = Field(default=SHORT_SIDE, ge=64, description="that it is brought to, in pixels")
+    short_side: int = Field(default=SHORT_SIDE, ge=64, description="short side after scaling, in pixels")
     first: int = Field(default=0, ge=0, description="number of a clip's first frame")
     every: int = Field(default=1, ge=1, description="step to its next one")
-    count: int = Field(default=1, ge=1, description="how many frames")
+    count: int = Field(default=1, ge=1, description="number of frames")
     variant: Variant = Field(
         default="plain", description="plain, noisy, dark (and noisy), or compressed (noisy, then JPEG)"
     )

@@ -43,15 +43,16 @@ class EvaluateOptions(BaseModel):
         "used",
     )
     domains: dict[str, list[Path]] = Field(
-        default={}, description="for a classifier of domains: folders of each, in the order of its classes"
+        default={},
+        description="folders of each domain, in the order of the classes, for a classifier of domains",
     )
     side: int = Field(
         default=160,
         ge=16,
         multiple_of=16,
-        description="for a classifier: side of windows, or short side of whole pictures, in pixels",
+        description="side of windows, or short side of whole pictures, in pixels, for a classifier",
     )
-    seed: int = Field(default=1009, ge=0, description="of the damages that pictures are given")
+    seed: int = Field(default=1009, ge=0, description="seed of the damages that pictures are given")
     videos: list[Path] = Field(default=[], description="clips that were not in the training")
     exclude: list[str] = Field(
         default=[], description="leave out pictures whose path contains one of these words"
@@ -61,7 +62,9 @@ class EvaluateOptions(BaseModel):
         description="instead of held-out pictures those whose path contains one of these words, which the "
         "recipe of the training excluded",
     )
-    operator: str | None = Field(default=None, description="what drew the partners of a paired training")
+    operator: str | None = Field(
+        default=None, description="operator that drew the partners of a paired training"
+    )
     partners: Path | None = Field(
         default=None,
         description="instead: folder of partners with the names and sizes of those in pictures, one folder",
@@ -81,7 +84,9 @@ class EvaluateOptions(BaseModel):
         "portrait-safe",
     )
     factors: list[float] = Field(
-        default=[1.0, 2.0, 4.0], min_length=1, description="to judge a look at, where the engine offers them"
+        default=[1.0, 2.0, 4.0],
+        min_length=1,
+        description="factors to judge a look at, where the engine offers them",
     )
     count: int = Field(default=50, ge=1)
     first_frame: int = Field(default=0, ge=0)

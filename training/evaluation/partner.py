@@ -55,8 +55,8 @@ def partner(runners: Mapping[str, Runner], pairs: Iterable[Pair], encoder: Encod
 
     Args:
         runners: Engines by name.
-        pairs: Of held-out pictures.
-        encoder: That looks at them.
+        pairs: Pairs of held-out pictures.
+        encoder: Encoder that looks at them.
     """
     measured: dict[tuple[str, float], list[list[float]]] = {}
     count = 0

@@ -23,7 +23,7 @@ class Kept:
     """What became of the faces.
 
     Attributes:
-        faces: How many the sources have.
+        faces: Number of faces in the sources.
         found: Share of them that the outputs have, too.
         stayed: Share of them that the outputs have, too, and whose 68 points moved by less than `STAYED`.
         movement: Median over faces, found or not, of the mean movement of the points, in distances of the

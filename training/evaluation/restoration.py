@@ -124,7 +124,7 @@ def restoration(
         methods: Restore a picture, by name.
         training: Pictures on which the classical chain is tuned.
         held_out: Pictures on which all are measured.
-        seed: Of the damages; one that training did not use.
+        seed: Seed of the damages; one that training did not use.
     """
     chain = tune(list(examples(training, MIXED, seed + 1)))
     rows: list[list[Cell]] = []

@@ -52,9 +52,9 @@ class Runner:
     """An engine, compiled in float32; close it after use, or use it as a context.
 
     Args:
-        folder: Of the engine.
-        backend: That runs it.
-        scale: How many times larger pictures become, for engines that enlarge: 2 or 4.
+        folder: Folder of the engine.
+        backend: Backend that runs it.
+        scale: Enlargement of pictures, for engines that enlarge: 2 or 4.
         video: Whether pictures go through as 8-bit 4:2:0, as most video; else with nothing lost.
         threads: Processor threads; None for all.
     """
@@ -116,7 +116,7 @@ class _WithoutPart:
     """A compiled engine; a part of its heads can be taken out.
 
     Attributes:
-        part: That is taken out; None: nothing.
+        part: Part that is taken out; None: nothing.
     """
 
     def __init__(self, compiled: CompiledEngine) -> None:

@@ -17,7 +17,7 @@ class Section:
 
     Attributes:
         name: Key among the figures.
-        note: What is shown, how it was measured, and on what.
+        note: Explanation of what is shown, how it was measured, and on what.
         columns: Heading of each column, with how its numbers are written: `{"factor": "g", "PSNR": ".2f"}`.
         rows: A cell for each column; None is left empty.
     """

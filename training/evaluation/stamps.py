@@ -24,7 +24,7 @@ class Folds:
     """Lengths of gradients by offset from a grid, over many pictures: what is not in step averages out.
 
     Args:
-        period: Of the grid, in pixels.
+        period: Period of the grid, in pixels.
     """
 
     def __init__(self, period: int) -> None:

@@ -77,7 +77,7 @@ def style(
 
     Args:
         runners: Engines by name; the first one is the one judged.
-        judge: Of the style.
+        judge: Judge of the style.
         stills: Held-out pictures.
         bare_engine: The first engine without its detail gain, to be shown at its largest factor.
     """

@@ -37,7 +37,7 @@ def upscaling(
     Args:
         runners: The engine, by how many times larger pictures become.
         stills: Held-out pictures; those with a smaller short side are left out.
-        short_side: Of the true pictures, in pixels.
+        short_side: Short side of the true pictures, in pixels.
 
     Raises:
         ValueError: There is no readable picture of that size.

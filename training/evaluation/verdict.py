@@ -14,8 +14,8 @@ def verdict(found: Sequence[Section], factors: Sequence[float], manner: Manner) 
 
     Args:
         found: Sections with the figures.
-        factors: That were tried.
-        manner: Whose limits count.
+        factors: Factors that were tried.
+        manner: Manner whose limits count.
     """
     figures = engine_figures(row for section in found for row in section.facts()["rows"])
     rows = []

@@ -31,7 +31,7 @@ class Bulge:
     Attributes:
         centre_2: x and y, in pixels.
         axis_2: Direction of the first axis, of length 1; the second one is at right angles to it.
-        radii_2: Of the ellipse along both axes, in pixels.
+        radii_2: Radii of the ellipse along both axes, in pixels.
         amounts_2: Along both axes: in the middle things become 1 / (1 - amount) as large. A single bulge
             folds nothing between -1.25 and 1.
     """

@@ -24,13 +24,13 @@ class Caricature:
     """Settings of the caricature; lengths in distances of the eyes.
 
     Attributes:
-        eyes: How much they grow: in the middle things become 1 / (1 - eyes) as large.
-        eye_radius: How far around the middle of an eye the picture changes.
-        mouth: As `eyes`, of the mouth.
-        mouth_radii: As `eye_radius`, along the line of the eyes and across.
-        jaw: How much narrower the lower face becomes: in the middle 1 / (1 + jaw) as wide.
-        jaw_radii: How far it does.
-        jaw_place: Where its middle is, between the mouth, 0, and the chin, 1.
+        eyes: Enlargement of the eyes: in the middle things become 1 / (1 - eyes) as large.
+        eye_radius: Distance around the middle of an eye over which the picture changes.
+        mouth: Enlargement of the mouth, counted as `eyes`.
+        mouth_radii: Distances around the mouth, as `eye_radius`, along the line of the eyes and across.
+        jaw: Narrowing of the lower face: in the middle it becomes 1 / (1 + jaw) as wide.
+        jaw_radii: Distances over which it narrows.
+        jaw_place: Position of its middle, between the mouth, 0, and the chin, 1.
     """
 
     eyes: float = 0.5

@@ -32,14 +32,14 @@ class Engraving:
 
     Attributes:
         scale: All lengths in pixels are multiplied by it.
-        brush: Of the hatching.
+        brush: Brush of the hatching.
         flow_pixels: Deviation of the smoothing of the flow that hatching follows.
         hatching: Darkness, of 1, that hatching adds and takes.
         middle: Darkness of which half is ink.
         softness: Range of darkness on both sides of it, over which lines widen.
         gentleness: Share that is taken from hatching on colours of skin.
         fairness: Share of darkness that is taken from them.
-        pen: Of the contours.
+        pen: Pen of the contours.
     """
 
     scale: float = 1.0

@@ -55,9 +55,9 @@ def even_out(lab: Plane, direction: Plane, deviation: float, unlike: float, time
     Args:
         lab: Lightness and chroma.
         direction: Flow HW2.
-        deviation: Of the distances that count, in pixels.
+        deviation: Deviation of the distances that count, in pixels.
         unlike: Deviation of the differences of colour that count.
-        times: How often.
+        times: Number of repetitions.
     """
     closeness = np.float32(64 / (2 * unlike**2))
     likeness = np.append(_LIKENESS, np.float32(0))

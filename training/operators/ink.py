@@ -27,13 +27,13 @@ class Ink:
 
     Attributes:
         scale: All lengths in pixels are multiplied by it.
-        pen: Of the lines.
+        pen: Pen of the lines.
         level: Brightest channel below which darks are filled; skin, unlike black cloth, is mostly above it.
         softness: Range over which they begin to be.
-        sharpness: How far the response of the lines moves that level: bright lines stay in darks.
+        sharpness: Shift of that level by the response of the lines: bright lines stay in darks.
         washed: Brightest channel below which shade is washed, so that a face in poor light keeps its form.
         wash_softness: Range over which it begins to be.
-        wash_sharpness: How far the response of the lines moves the level of the wash.
+        wash_sharpness: Shift of the level of the wash by the response of the lines.
         wash: Share of ink in the wash; skin of any colour stays paper.
         diluted: Ink where a line is too faint to be drawn in full.
     """

@@ -33,10 +33,10 @@ class Oil:
         broad_pixels: Radius of the disc that the broad brush averages; strokes are about as wide.
         fine_pixels: The same of the fine brush, which paints where the broad one missed something.
         missed: Differences of colour, of 1, from which the fine brush begins to paint and paints alone.
-        stretch: How much longer the disc is along straight edges than it is at corners, less 1.
+        stretch: Extra length of the disc along straight edges over that at corners: 0 is none.
         evenness: Deviation of colour, in 8-bit codes, up to which a sector counts as even.
         accents: Share of light taken at dark strokes such as eyes and mouth.
-        pen: Of the accents.
+        pen: Pen of the accents.
         relief: Gain of the light on the paint.
         steps: Steps of lightness between black and white, which show by half.
         chroma: Factor of the chroma of dull colours.

@@ -25,14 +25,14 @@ class Painting:
     Attributes:
         palette: Colours.
         scale: All lengths in pixels are multiplied by it.
-        brush: Of the strokes.
+        brush: Brush of the strokes.
         flow_pixels: Deviation of the smoothing of the flow that strokes follow.
         amplitude: Lightness, of 1, that strokes take and add.
         gentleness: Share of that which is taken from strokes on colours of skin.
         relief: Lightness, of 1, of the light on thick paint.
         drawing: Share of the fine drawing beside broad colours.
         accents: Share of light taken at dark strokes such as eyes and mouth.
-        pen: Of the accents.
+        pen: Pen of the accents.
     """
 
     palette: Palette

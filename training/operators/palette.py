@@ -28,9 +28,9 @@ class Palette:
     """Colours that stand for those of a source.
 
     Attributes:
-        greys: Of what has no hue.
-        hues: Of the others: angles in Lab's plane of chroma, in degrees from 0 to 360 and ascending, and the
-            ramp for each; hues in between get mixtures.
+        greys: Ramp of colours without a hue.
+        hues: Ramps of all other colours, by angle in Lab's plane of chroma, in degrees from 0 to 360 and
+            ascending; hues in between get mixtures.
     """
 
     greys: Ramp

@@ -29,8 +29,8 @@ class Pencil:
 
     Attributes:
         scale: All lengths in pixels are multiplied by it.
-        pen: Of the lines.
-        spread_pixels: How far shading reaches from an edge.
+        pen: Pen of the lines.
+        spread_pixels: Reach of shading from an edge.
         tone: Graphite on the darkest areas, of 1.
         strokes: Gain of the strokes in the shading.
     """

@@ -30,7 +30,7 @@ class Brush:
     """How strokes lie beside each other.
 
     Attributes:
-        period_pixels: From one stroke to the next.
+        period_pixels: Distance from one stroke to the next.
         reach_pixels: Deviation of the window: how far an edge is echoed.
         length_pixels: Deviation of the smoothing along strokes.
         floor: Strength, of lightness in 0..1, from which strokes are clear.
@@ -60,7 +60,7 @@ def waves(light: Plane, direction: Plane, period: float, reach: float, length: f
     Args:
         light: Lightness.
         direction: Flow.
-        period: Of the wave.
+        period: Period of the wave.
         reach: Deviation of its window.
         length: Deviation of the smoothing along the flow.
     """

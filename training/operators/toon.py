@@ -25,7 +25,7 @@ class Toon:
 
     Attributes:
         scale: All lengths in pixels are multiplied by it.
-        pen: Of the lines.
+        pen: Pen of the lines.
         smoothing_pixels: Deviation of the smoothing of colours.
         unlike: Deviation of differences in Lab that smoothing bridges.
         times: Rounds of smoothing.

@@ -27,12 +27,12 @@ class Watercolour:
 
     Attributes:
         scale: All lengths in pixels are multiplied by it.
-        pen: Of the drawing under the washes, and of the gaps between them.
+        pen: Pen of the drawing under the washes, and of the gaps between them.
         drawing: Density of the drawing.
         gaps: Share of the paper that shows at the light sides of edges.
         rims: Gain of the pigment that gathers at the dark sides of edges.
-        rim_pixels: How far it reaches.
-        bleed_pixels: How far colours run into each other.
+        rim_pixels: Reach of that pigment.
+        bleed_pixels: Distance over which colours run into each other.
         grain: Gain of the granulation.
         steps: Steps of lightness between black and white, borders soft where it changes slowly.
         chroma: Factor of the chroma of dull colours.

@@ -52,8 +52,8 @@ class Woodblock:
 
     Attributes:
         scale: All lengths in pixels are multiplied by it.
-        pen: Of the lines.
-        brush: Of the thicker parts of lines, where contrast is strong.
+        pen: Pen of the lines.
+        brush: Brush of the thicker parts of lines, where contrast is strong.
         smoothing_pixels: Deviation of the smoothing of colours.
         unlike: Deviation of differences in Lab that smoothing bridges.
         times: Rounds of smoothing.

@@ -35,8 +35,8 @@ class Progress:
 
     Attributes:
         done: Steps done.
-        steps: Of the whole training.
-        seconds_left: Until its end, as far as can be told.
+        steps: Number of steps of the whole training.
+        seconds_left: Time until its end, as far as can be told.
         terms: The largest terms of the losses, in plain words.
     """
 
@@ -164,9 +164,9 @@ def _write(job: Job, network: WarpMask, drawn: bytes, version: str, done: int | 
 
     Args:
         job: See there.
-        network: With the weights.
+        network: Network with the weights.
         drawn: The sheet.
-        version: Of the engine.
+        version: Version of the engine.
         done: Steps that were done, where more are to come.
     """
     card = job.training.card(job.options)

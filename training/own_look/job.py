@@ -31,10 +31,10 @@ class Kept(BaseModel):
     """What is kept of a job.
 
     Attributes:
-        kind: Of recipe.
-        settings: Of the training, complete.
-        step_seconds: Of each phase, as it was measured.
-        seconds: How long it has run, in all.
+        kind: Kind of recipe.
+        settings: Settings of the training, complete.
+        step_seconds: Measured time of a step in each phase.
+        seconds: Time that it has run, in all.
         early: Whether the first engine was written.
     """
 
@@ -52,10 +52,10 @@ class Job:
     """A training that can be run, or go on.
 
     Attributes:
-        request: What was asked for.
-        recipe: How.
+        request: Request of the user.
+        recipe: Recipe by which it is done.
         options: Settings of the training.
-        kept: What is written into the work folder.
+        kept: State that is written into the work folder.
     """
 
     request: Request

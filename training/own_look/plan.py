@@ -37,7 +37,7 @@ def paces(recipe: Recipe, training: Training, settings: Mapping[str, Any]) -> di
 
     Args:
         recipe: See there.
-        training: That of the recipe.
+        training: Training of the recipe.
         settings: All that the training needs but the lengths of its phases.
     """
     return {
@@ -82,7 +82,7 @@ def lengths(
     Args:
         recipe: Gives the proportions, and the most.
         found: Seconds that a step of each phase takes.
-        seconds: How much time there is.
+        seconds: Time that the training may take.
         preparation_seconds: Time that passes whatever the number of steps.
 
     Raises:

@@ -27,7 +27,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    command: Literal["style", "paired"] = Field(description="which training: a key of TRAININGS")
+    command: Literal["style", "paired"] = Field(description="training command: a key of TRAININGS")
     start: str | None = Field(default=None, description="shipped engine whose weights are the start")
     phases: dict[str, int] = Field(
         min_length=1, description="settings that are lengths of phases, in proportion, in steps"
@@ -38,7 +38,7 @@ class Recipe(BaseModel):
     most_times: float = Field(
         default=4.0,
         gt=0,
-        description="how many times these steps there are at most, however much time there is",
+        description="largest multiple of these steps, however much time there is",
     )
     settings: dict[str, Any] = Field(default={}, description="all other settings of the training")
 
@@ -48,11 +48,11 @@ class Training:
     """One of the trainings that a look of one's own may take.
 
     Attributes:
-        options: Its settings.
+        options: Model of its settings.
         train: Trains, calling its second argument after every step with how many are done, and gives the
             network.
-        fields: Of engine.yaml.
-        card: Of the engine.
+        fields: Function that gives the fields of engine.yaml.
+        card: Function that gives the card of the engine.
     """
 
     options: type[BaseModel]

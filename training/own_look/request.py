@@ -31,17 +31,17 @@ class Request:
     """What was asked for. Of picture, operator and pairs one says what the look is.
 
     Attributes:
-        name: Of the engine.
+        name: Name of the engine.
         out: Folder in which the engine's folder is put.
         work: Folder for checkpoint, log and sheet, of this training alone.
-        picture: Whose style is learned.
-        operator: What draws the partners of pictures.
+        picture: Picture whose style is learned.
+        operator: Operator that draws the partners of pictures.
         pairs: Folder of pictures, and one of what they are to become.
         pictures: Folder of photographs to learn on instead of the starter set.
-        minutes: How long to train.
+        minutes: Length of the training.
         resume: Go on with what was broken off.
         overwrite: Replace an engine of that name, and forget what was broken off.
-        threads: Of the processor.
+        threads: Number of processor threads.
         device: cpu, cuda or cuda:1.
         installed: Whether the engine is found by its name, lying where the user's engines do.
     """

@@ -34,18 +34,18 @@ class Decoding:
 
     Args:
         container: the open file.
-        video: whose pictures are wanted.
+        video: video stream whose pictures are wanted.
         name: name of the source, for messages.
         extras: place where the other packets go.
-        clock: sets times right where a container's clock jumps.
+        clock: clock that sets times right where a container's clock jumps.
         notes: notes, to say what cannot be passed on.
-        prepared: what pictures pass through; None where they stay on a device.
-        decoder: decodes the pictures; None: the stream's own.
+        prepared: filters through which pictures pass; None where pictures stay on a device.
+        decoder: decoder of the pictures; None: the stream's own.
 
     Attributes:
         video_packets: packets of the video so far, broken ones included.
         reached_seconds: the end of what was read, of any stream.
-        broke_off: why reading stopped before the end of the data; None where it did not.
+        broke_off: reason why reading stopped before the end of the data; None where it did not.
     """
 
     def __init__(

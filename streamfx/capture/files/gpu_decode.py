@@ -14,7 +14,7 @@ from torch.utils.dlpack import from_dlpack
 
 from streamfx.capture.source import Source
 from streamfx.errors import DecodeError
-from streamfx.gpu.streams import decoder_mark
+from streamfx.gpu.streams import decoder_event
 from streamfx.gpu.transfer import DeviceContext
 from streamfx.media.frame import OnDevice, Subsampling
 from streamfx.media.surface import Surface
@@ -56,7 +56,7 @@ class DevicePictures:
 
     def hold(self, picture: VideoFrame) -> OnDevice:
         """Return the picture's pixels in memory of our own; the picture may be let go."""
-        ready = decoder_mark(self._device_context.device)
+        ready = decoder_event(self._device_context.device)
         return self._device_context.taken_over(surface_of(picture), ready)
 
 
@@ -78,7 +78,7 @@ def surface_of(picture: VideoFrame) -> Surface:
     """Return a decoded picture as a surface over the decoder's memory, which it keeps alive: read only.
 
     PyAV neither waits for the decoder nor takes a stream; ``torch.from_dlpack(plane)`` would pass one, so it
-    is given the capsule. See `streams.decoder_mark`.
+    is given the capsule. See `streams.decoder_event`.
     """
     form = picture.sw_format or picture.format
     planes = tuple(from_dlpack(plane.__dlpack__())[None] for plane in picture.planes)
@@ -95,8 +95,8 @@ def faster(device: Callable[[], Source], processor: Callable[[], Source]) -> boo
     """Return whether the device decodes a video fast enough to be taken; small ones the processor often does.
 
     Args:
-        device: opens the source decoded on the device.
-        processor: opens it decoded by the processor.
+        device: function that opens the source decoded on the device.
+        processor: function that opens it decoded by the processor.
     """
     there, here = _frames_per_second(device), _frames_per_second(processor)
     log.info("decoding: %.0f frames a second on the device, %.0f on the processor", there, here)

@@ -13,8 +13,8 @@ def shortfall_of(video: VideoFormat, decoding: Decoding, container: str) -> tupl
     """Return how many pictures are missing, 0 where they are not counted, and a sentence when there is less.
 
     Args:
-        video: what the container promises.
-        decoding: what was found, at the end.
+        video: promises of the container.
+        decoding: counts of the decoder, at the end.
         container: FFmpeg's name of it.
     """
     promised, duration_seconds = video.frame_count, video.duration_seconds

@@ -29,13 +29,13 @@ class TimedPictures:
     """Pictures in order, each with a time later than that of the one before.
 
     Args:
-        decoding: gives them.
+        decoding: decoding that gives them.
         video: the stream that they are of.
         name: name of the source, for messages.
 
     Attributes:
-        clock: gives the times, once ``start`` was called.
-        shift: what is taken off every time that the file states, in units of its time base.
+        clock: clock that gives the times, once ``start`` was called.
+        shift: offset subtracted from every time that the file states, in units of its time base.
     """
 
     def __init__(self, decoding: Decoding, video: VideoStream, name: str) -> None:

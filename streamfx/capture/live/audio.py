@@ -35,7 +35,7 @@ class LiveTracks:
         Args:
             packet: packet with the times of its connection.
             index: number of its stream.
-            shift_seconds: what pictures are shifted by; None before the first picture of a connection: then
+            shift_seconds: offset of the pictures' times; None before the first picture of a connection: then
                 there is nothing to be in step with.
         """
         if shift_seconds is None:

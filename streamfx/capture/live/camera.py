@@ -56,7 +56,7 @@ def open_camera(
     Args:
         text: text as the user wrote it.
         settings: time limits and more; its options are properties of the camera, such as ``exposure``.
-        open_device: opens a device by number or path; None: OpenCV.
+        open_device: function that opens a device by number or path; None: OpenCV.
 
     Raises:
         ConfigError: an option is unknown or has no proper value.
@@ -82,7 +82,7 @@ class CameraConnection:
     Args:
         name: name of the camera, for messages.
         settings: time limits.
-        open_device: opens it.
+        open_device: function that opens it.
         wanted: size, rate and format to ask for.
         properties: further ones to set, as OpenCV numbers them.
         closed: set when the source is closed.

@@ -59,7 +59,7 @@ class Connection(Protocol):
         sample_aspect_ratio: width of a pixel by its height; None where it states none.
         finite: whether it has an end that is meant, as a recording has.
         others: the streams that are not video.
-        notes: what is worth knowing about it, for the report.
+        notes: facts worth knowing about it, for the report.
     """
 
     rate_fps: Fraction | None
@@ -89,7 +89,7 @@ class PacketConnection(Protocol):
         video: video stream.
         others: the streams that are not video.
         finite: whether it has an end that is meant, as a recording has.
-        notes: what is worth knowing about it.
+        notes: facts worth knowing about it.
     """
 
     video: VideoStream
@@ -119,7 +119,7 @@ class DemuxedConnection:
     """A connection whose packets are given times that go forward, and decoded; see ``Connection``.
 
     Args:
-        inner: gives the packets; owned from here on.
+        inner: connection that gives the packets; owned from here on.
     """
 
     def __init__(self, inner: PacketConnection) -> None:

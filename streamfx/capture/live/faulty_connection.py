@@ -19,8 +19,9 @@ class FaultyConnection:
 
     Args:
         inner: the good connection; owned from here on.
-        alter: gets each packet and its time in seconds since the first; returns it, or None to lose it.
-        repaint: gets each picture and the same time; returns the picture to deliver.
+        alter: function that gets each packet and its time in seconds since the first; returns it, or None to
+            lose it.
+        repaint: function that gets each picture and the same time; returns the picture to deliver.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class Outage:
     Attributes:
         at_seconds: time of the output at which it began.
         began_at: beginning in the monotonic clock, seconds.
-        reason: why, in words.
+        reason: cause, in words.
         seconds: time for which it has lasted.
         repeated: pictures that stood in meanwhile.
     """

@@ -33,7 +33,7 @@ class Playback:
 
     Args:
         text: a path, or ``test:bars`` with its options.
-        closed: ends every wait.
+        closed: event that ends every wait.
         threads: decoder threads; None for one per processor.
 
     Raises:

@@ -73,12 +73,12 @@ class Receiver:
     """Reads one connection after the other in a thread of its own.
 
     Args:
-        connect: opens a connection; raises SourceOpenError.
+        connect: function that opens a connection; raises SourceOpenError.
         reconnect: rule for when to try again.
         name: name of the source, for messages.
 
     Attributes:
-        events: what happened, in order. Cancelled by ``stop``.
+        events: queue of events, in order. Cancelled by ``stop``.
         streams: the streams beside the video, known after the first ``Connected``. Their templates are copies
             that outlive the connection.
         connections: number of connections so far.

@@ -23,8 +23,8 @@ class LiveSettings:
     Attributes:
         open_seconds: give up opening after this time.
         read_seconds: a source that delivers nothing for so long is lost.
-        gap: what is delivered meanwhile.
-        reconnect: how it is got back.
+        gap: picture delivered meanwhile.
+        reconnect: waits and attempts until it is got back.
         options: options for FFmpeg's demuxer and protocol; they win over those chosen here.
         jitter_seconds: pictures that come in bursts wait up to this long for their times.
     """

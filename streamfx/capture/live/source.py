@@ -47,11 +47,12 @@ class LiveSource:
 
     Args:
         name: name as the user wrote it.
-        connect: opens a connection.
+        connect: function that opens a connection.
         settings: time limits, what is shown while it is away, when it is tried again.
         paced: hand pictures out at their times, because they do not come at them by themselves.
-        expected: gives the format of the frames, from that of the first picture; None: they are the same.
-        close_waits: called by ``close``, for what waits in a connection of one's own.
+        expected: function that gives the format of the frames, from that of the first picture; None: they
+            are the same.
+        close_waits: callback of ``close``, for what waits in a connection of one's own.
 
     Attributes:
         damaged: pictures that came although some of their data was lost or garbled on its way.

@@ -53,7 +53,7 @@ class Durations:
         """Yield the packets whose durations are known, in coding order.
 
         Args:
-            packets: what the encoder made, with times in the same units.
+            packets: packets of the encoder, with times in the same units.
             last: nothing follows; the last picture keeps the duration it has.
         """
         self._held.extend(packets)

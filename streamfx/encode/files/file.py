@@ -14,13 +14,14 @@ from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
-from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
-from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
-from streamfx.encode.files.matroska import shown_size, write_shown_size
+from streamfx.encode.files.expected import Expected, expected_of
+from streamfx.encode.files.gif_times import TOO_FAST
+from streamfx.encode.files.given_times import given_times
+from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
+from streamfx.encode.files.matroska import write_shape
 from streamfx.encode.files.mp4_index import finish_index
-from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
+from streamfx.encode.files.output_file import OutputFile, refuse_target, refuse_too_large, write_problem
 from streamfx.encode.files.trial import prove
-from streamfx.encode.files.verify import Expected, ExpectedStream
 from streamfx.encode.files.written_times import WrittenTimes
 from streamfx.encode.pixels import Packer, Packing, Packs
 from streamfx.encode.plan import plan_output
@@ -32,8 +33,8 @@ from streamfx.encode.tracks.copying import (
 )
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
-from streamfx.errors import SinkError, StreamfxError, TooLarge, TooLargeError
-from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.errors import SinkError, StreamfxError, TooLargeError
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through
 from streamfx.media.tracks import Extras
@@ -54,15 +55,15 @@ class FileSink:
         video: format of the frames.
         extras: sound, subtitles, tags to keep; None for none. The source must be open, and not be read yet.
         source_path: the file being read, which must not be overwritten.
-        encoding: how to encode.
-        packing: makes what hands frames to the encoder.
+        encoding: codec and settings of the encoder.
+        packing: function that makes the packing that hands frames to the encoder.
 
     Attributes:
         path: destination.
         recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
-        picture_bytes: how much of what was written are pictures.
-        notes: what was converted or left out, for the report.
+        tracks: what goes into the file beside the pictures.
+        notes: conversions and omissions, for the report.
         (the others are those of ``Sink``)
 
     Raises:
@@ -82,21 +83,21 @@ class FileSink:
     ) -> None:
         encoding = encoding or Encoding()
         self.name, self.path = str(path), path
-        self.frames_written = self.packets_written = self.picture_bytes = 0
+        self.frames_written = self.packets_written = self._picture_bytes = 0
         self._most_bytes = encoding.most_bytes
         self._plan = plan_output(path, video, encoding)
         self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
         choice = encoding.tracks
-        self._tracks = plan_tracks(self._plan, extras, self.notes, choice) if extras else Tracks()
+        self.tracks = plan_tracks(self._plan, extras, self.notes, choice) if extras else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
         self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
-        self._gif_times = GifTimes() if self._plan.container.muxer == "gif" else None
+        self._given_times = given_times(self._plan)
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
         self.through = is_written_through(path)
@@ -123,11 +124,6 @@ class FileSink:
         return frozenset(index for index, copied in streams.items() if copied.converter is None)
 
     @property
-    def tracks(self) -> Tracks:
-        """What goes into the file beside the pictures."""
-        return self._tracks
-
-    @property
     def bytes_written(self) -> int:
         """How much is in the file so far."""
         return self._counted.size_bytes
@@ -139,13 +135,12 @@ class FileSink:
             SinkError: the frame is not of the stream's format, or the file cannot be written. What was
                 written is kept beside the output and plays as far as it goes; the message says where.
         """
-        gif_ticks = self._gif_times.place(frame.time_seconds) if self._gif_times is not None else None
-        if self._gif_times is not None and gif_ticks is None:
+        times = self._given_times(frame) if self._given_times is not None else None
+        if self._given_times is not None and times is None:
             return TOO_FAST
         picture = self._packer.pack(frame)
-        if gif_ticks is not None:
-            picture.pts, picture.time_base = gif_ticks, TICK_SECONDS
-            picture.duration = max(round((frame.duration or 0) * frame.time_base / TICK_SECONDS), LEAST_TICKS)
+        if times is not None:
+            picture.pts, picture.duration, picture.time_base = times
         with self._lock:
             if self._out is None:
                 raise SinkError(f"{self.path}: is finished; no more frames can be written")
@@ -154,7 +149,9 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
-        self._times.add(frame.time_seconds, picture.duration * (picture.time_base or frame.time_base))
+        pts, duration, base = times or (frame.pts, picture.duration, frame.time_base)
+        stated = self._plan.container.times
+        self._times.add(frame.time_seconds if stated else pts * base, duration * base)
         self.frames_written += 1
         return None
 
@@ -211,11 +208,12 @@ class FileSink:
                 if self._plan.container.muxer in ("mp4", "mov") and not self._file.through:
                     shown_seconds = self._times.end_seconds - self._times.first_seconds
                     languages = [stream.metadata.get("language") for stream in streams]
-                    note = finish_index(self._file.partial, shown_seconds, self._tracks.covers, languages)
+                    note = finish_index(self._file.partial, shown_seconds, self.tracks.covers, languages)
                     self.notes.extend([note] if note else [])
                 if not self._file.through:
                     self._state_shape(self._file.partial)
-                    self._refuse_too_large(self._file)
+                    shown = self._times.end_seconds - self._times.first_seconds
+                    refuse_too_large(self._file, self._most_bytes, self._picture_bytes, float(shown))
                 self._file.complete()
             except TooLargeError:
                 self._out = self._file = None
@@ -233,22 +231,12 @@ class FileSink:
         self.notes.extend(self._copier.notes() if self._copier else ())
         self.notes.extend(self._times.notes(self.path.suffix))
 
-    def _refuse_too_large(self, file: OutputFile) -> None:
-        size_bytes = file.partial.stat().st_size
-        if self._most_bytes is not None and size_bytes > self._most_bytes:
-            file.remove()
-            shown = self._times.end_seconds - self._times.first_seconds
-            raise TooLargeError(
-                f"{self.path}: would be {size_bytes} bytes large, and {self._most_bytes} are allowed",
-                TooLarge(size_bytes, self.picture_bytes, float(shown)),
-            )
-
     def _note_through(self, file: OutputFile) -> None:
         """Say what a device or pipe, which is written through, cannot have."""
         if not file.through:
             return
         self.notes.append(Converted(f"{self.path} is written through, and not read again to compare it"))
-        if self._tracks.covers and self._plan.container.covers == "index":
+        if self.tracks.covers and self._plan.container.covers == "index":
             self.notes.append(LeftOut("cover pictures are left out: nothing can be added to what is written"))
         shape, only_there = self._plan.video.sample_aspect_ratio, not self._plan.codec.states_pixel_shape
         if shape not in (None, 1) and self._plan.container.display_size and only_there:
@@ -256,11 +244,10 @@ class FileSink:
 
     def _state_shape(self, path: Path) -> None:
         """Write into Matroska what FFmpeg does not: pixels that are not square."""
-        shape = self._plan.video.sample_aspect_ratio
-        if shape in (None, 1) or not self._plan.container.display_size:
+        plan, shape = self._plan, self._plan.video.sample_aspect_ratio
+        if shape is None or not plan.container.display_size:
             return
-        shown = shown_size(self._plan.size, shape, pixels_only=self._plan.container.muxer == "webm")
-        if not write_shown_size(path, shown):
+        if not write_shape(path, plan.size, shape, plan.container.muxer):
             self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out: no room for it"))
 
     def abort(self) -> None:
@@ -278,35 +265,15 @@ class FileSink:
 
     def expected(self) -> Expected:
         """Return what the finished file must show when it is read again; for ``verify_output``."""
-        plan, video = self._plan, self._plan.video
         copied = self._copier.streams.values() if self._copier else ()
-        pictures_only = plan.container.muxer == "gif"  # GIF states neither colours nor shape
-        return Expected(
-            packets=self.packets_written,
-            first_seconds=self._times.first_seconds,
-            last_seconds=self._times.last_seconds,
-            colour=Colour() if pictures_only else plan.colour,
-            size=plan.size,
-            tick_seconds=plan.container.tick_seconds or video.time_base,
-            sample_aspect_ratio=None if pictures_only else video.sample_aspect_ratio,
-            streams=tuple(
-                ExpectedStream(
-                    str(each.source),
-                    each.source.kind,
-                    each.packets,
-                    each.size_bytes if each.coding.startswith("pcm_") else None,
-                    each.first_seconds,
-                )
-                for each in copied
-            ),
-        )
+        return expected_of(self._plan, self._times, self.packets_written, copied)
 
     def _opened(self, file: OutputFile, extras: Extras | None) -> OutputContainer:
         plan = self._plan
         options = dict(plan.container.streamed if file.through else plan.container.options)
         if "movflags" in options and needs_free_tags(extras):
             options["movflags"] += "+use_metadata_tags"
-        if "frag_duration" in options and self._tracks.hold_text:
+        if "frag_duration" in options and self.tracks.hold_text:
             # FFmpeg 8.1 ends such fragments where a text ends, while it writes a picture, and that one gets a
             # wrong time. Those that end at key frames end before the picture.
             del options["frag_duration"]
@@ -324,8 +291,8 @@ class FileSink:
         self.notes.extend([note] if note else [])
         if extras is not None:
             equal_times = plan.container.equal_times
-            self._copier = StreamCopier(out, self._tracks.streams, extras, equal_times=equal_times)
-            for cover in self._tracks.covers if plan.container.covers == "attached" else ():
+            self._copier = StreamCopier(out, self.tracks.streams, extras, equal_times=equal_times)
+            for cover in self.tracks.covers if plan.container.covers == "attached" else ():
                 out.add_attachment(cover.name, cover.mime_type, cover.data)
             self._stream.metadata.update(video_tags(extras))
             self._stream.disposition = Disposition(extras.video_disposition)
@@ -335,15 +302,15 @@ class FileSink:
         return out
 
     def _prove(self, out: OutputContainer, options: dict[str, str], extras: Extras | None) -> None:
-        ending, muxer = self.path.suffix, self._plan.container.muxer
-        if extras is not None and not holds_tags(muxer):
+        ending, container = self.path.suffix, self._plan.container
+        if extras is not None and not container.tags:
             kept = [copied.target for copied in self._copier.streams.values()] if self._copier else []
             self.notes.extend(tags_without_a_place(extras, kept, ending))
         if not self._plan.container.sound:
             return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
         try:
             data = prove(out, options, extras, self._copier)
-            if extras is not None and holds_tags(muxer):
+            if extras is not None and container.tags:
                 self.notes.extend(lost_tags(data, out, extras, ending))
         except (av.FFmpegError, ValueError) as error:
             self._close_quietly(out)
@@ -359,7 +326,7 @@ class FileSink:
             out.mux_one(extra)
         self._packer.returned(packets)
         for packet in self._durations.settled(packets, last=last):
-            self.picture_bytes += packet.size
+            self._picture_bytes += packet.size
             out.mux_one(packet)
             self.packets_written += 1
 

@@ -26,14 +26,13 @@ _ABOUT_THE_FILE = {
     *("handler_name", "vendor_id", "rotate", "alpha_mode", "bps", "number_of_frames", "number_of_bytes"),
     *("variant_bitrate", "filename", "mimetype"),
 }
-_WITHOUT_TAGS = ("mpegts", "gif")
 
 
 def lost_tags(data: bytes, out: OutputContainer, extras: Extras, ending: str) -> list[str]:
     """Return what is to be said of tags, flags and chapters that a file like ``out`` has not.
 
     Args:
-        data: such a file, complete but for most of the pictures and sound.
+        data: bytes of such a file, complete but for most of the pictures and sound.
         out: the output, with everything that is to be in it.
         extras: extras of the source.
         ending: ending of the file, for the text.
@@ -62,11 +61,6 @@ def tags_without_a_place(extras: Extras, streams: Iterable[Stream], ending: str)
     if extras.chapters:
         notes.append(LeftOut(f"chapters are left out, as {ending} holds none"))
     return list(notes)
-
-
-def holds_tags(muxer: str) -> bool:
-    """Return whether files of FFmpeg's ``muxer`` hold tags."""
-    return muxer not in _WITHOUT_TAGS
 
 
 def _differences(file: InputContainer, out: OutputContainer, extras: Extras, ending: str) -> Iterable[str]:

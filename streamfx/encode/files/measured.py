@@ -17,8 +17,8 @@ class MeasuringSink:
     """Codes stretches of frames, each by an encoder of its own, and keeps no more than their sizes.
 
     Args:
-        plan: how frames are coded.
-        packing: makes what hands them to the encoder.
+        plan: codec, pixel format and settings of the frames.
+        packing: function that makes the packing that hands them to the encoder.
         begins: indices of the frames with which stretches begin.
     """
 

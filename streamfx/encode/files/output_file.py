@@ -9,13 +9,14 @@ import secrets
 from io import FileIO
 from pathlib import Path
 
-from streamfx.errors import ConfigError, SinkError
+from streamfx.errors import ConfigError, SinkError, TooLarge, TooLargeError
 from streamfx.media.paths import (
     beside,
     followed,
     is_written_through,
     name_problem,
     open_through,
+    own_descriptor,
     put,
     visible_beside,
 )
@@ -43,7 +44,7 @@ class OutputFile:
     Attributes:
         through: whether it is written through.
         partial: place where it is until then.
-        size_bytes: how much is in it.
+        size_bytes: number of bytes in it.
 
     Raises:
         OSError: it cannot be created.
@@ -112,7 +113,7 @@ class OutputFile:
         """Close a file that could not be completed and give it a visible name beside its own.
 
         Returns:
-            Where it is now; None when there was nothing in it, and it is gone.
+            Path of the file now; None when there was nothing in it, and it is gone.
         """
         with contextlib.suppress(OSError):
             self.close()
@@ -144,6 +145,9 @@ def refuse_target(path: Path, source_path: Path | None, overwrite: bool) -> None
     """
     if problem := name_problem(path):
         raise SinkError(f"{path}: {problem}")
+    if (descriptor := own_descriptor(path)) is not None:
+        _refuse_descriptor(path, descriptor)
+        return
     target = followed(path)
     folder = target.absolute().parent
     if path.is_dir():
@@ -160,6 +164,38 @@ def refuse_target(path: Path, source_path: Path | None, overwrite: bool) -> None
         raise SinkError(f"{path}: exists already; allow overwriting (--overwrite) or choose another name")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SinkError(f"{path}: no permission to write in {folder}")
+
+
+def _refuse_descriptor(path: Path, descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError as error:
+        raise SinkError(f"{path}: is not open: {error.strerror}") from error
+    if os.isatty(descriptor):
+        raise SinkError(f"{path}: is a terminal, which shows no films; send it into a pipe or a file")
+
+
+def refuse_too_large(
+    file: OutputFile, most_bytes: int | None, picture_bytes: int, shown_seconds: float
+) -> None:
+    """Remove a file that is complete but for its name, and larger than it may be.
+
+    Args:
+        file: the file.
+        most_bytes: size that it may have; None: any.
+        picture_bytes: how much of it are pictures.
+        shown_seconds: how long they are shown.
+
+    Raises:
+        TooLargeError: it is larger.
+    """
+    size_bytes = file.partial.stat().st_size
+    if most_bytes is not None and size_bytes > most_bytes:
+        file.remove()
+        raise TooLargeError(
+            f"{file.path}: would be {size_bytes} bytes large, and {most_bytes} are allowed",
+            TooLarge(size_bytes, picture_bytes, shown_seconds),
+        )
 
 
 def write_problem(error: Exception) -> str:

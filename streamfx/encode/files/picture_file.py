@@ -35,7 +35,7 @@ class PictureWriter:
         quality: quality of JPEG, 2 (best) to 31; None for 3.
 
     Attributes:
-        notes: what is converted or left out.
+        notes: conversions and omissions.
 
     Raises:
         ConfigError: not a kind of picture that can be written, or a quality it does not have.

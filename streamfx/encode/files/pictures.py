@@ -35,7 +35,7 @@ class Photos:
 
     Attributes:
         names: names of all, in order, without folders.
-        files: what they hold beside their pixels, by the number of the frame.
+        files: metadata beside the pixels, by the number of the frame.
     """
 
     names: Sequence[str]
@@ -63,7 +63,7 @@ class PictureSink:
             which gets the names of ``photos``, or without those ``%05d.png``.
         video: format of the frames; in a folder each frame may have its own.
         photos: the files that frames come from; None where they come from none.
-        extras: what a film holds beside its pictures, which is left out; None without.
+        extras: tracks and tags of a film beside its pictures, which are left out; None without.
         encoding: encoding, whose quality is that of JPEG, 2 (best) to 31, 3 by default.
 
     Raises:

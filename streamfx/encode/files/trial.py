@@ -21,13 +21,13 @@ def prove(
     """Write a file like ``out`` into memory, with the same streams and tags, from its header to its end.
 
     Returns:
-        That file.
+        Bytes of the file.
 
     Args:
         out: the output, its header written, so that what is known of its streams is final.
         options: options of its container.
         extras: extras of the source; the first packets that have come are tried.
-        copier: what brings them into the output.
+        copier: copier that brings them into the output.
 
     Raises:
         FFmpegError, ValueError: the file cannot be completed.

@@ -46,7 +46,7 @@ class Broadcast:
 
     Args:
         route: destination.
-        plan: how to encode.
+        plan: codec, pixel format and settings of the encoder.
         extras: place where sound comes from; None for none.
         streams: tracks that are sent.
         open_seconds: give up opening after this time.

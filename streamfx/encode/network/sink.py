@@ -63,7 +63,7 @@ class NetworkSink:
         text: the output as the user wrote it.
         video: format of the frames.
         extras: sound to send along; what the output cannot take is left out. None for none.
-        encoding: how to encode.
+        encoding: codec and settings of the encoder.
         delivery: time limits, and when a lost output is tried again.
 
     Attributes:

@@ -45,9 +45,9 @@ class Route:
 
     Attributes:
         name: the output as it may be shown, without credentials.
-        address: what FFmpeg opens.
-        kind: what it is called in messages.
-        container: what is sent there.
+        address: address that FFmpeg opens.
+        kind: name of this kind of output in messages.
+        container: container that is sent there.
         relayed: connecting may take long, so a process of its own does it.
     """
 

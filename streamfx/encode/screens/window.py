@@ -35,7 +35,7 @@ class WindowSink:
     Args:
         text: the output as the user wrote it.
         video: format of the frames.
-        program: what has the window; None: ours.
+        program: program that shows the window; None: that of streamfx.
 
     Raises:
         SinkError: the library is missing, or there is no screen.

@@ -49,7 +49,7 @@ def show(task: WindowTask, pictures: queue.Queue[bytes | None], say: IO[str], sd
     """Show pictures until there are no more or the window is closed; for the first thread of the process.
 
     Args:
-        task: what is shown.
+        task: title, size and pictures of the window.
         pictures: pictures as they come; None at their end.
         say: place where it is said how things stand.
         sdl: pygame.

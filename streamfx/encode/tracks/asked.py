@@ -48,8 +48,8 @@ def refuse_unless_as_it_is(
     Args:
         output: name of the output.
         stream: any stream of the source.
-        problem: why it cannot go there; None where it can.
-        choice: what is wanted.
+        problem: reason why it cannot go there; None where it can.
+        choice: tracks and forms that are wanted.
 
     Raises:
         ConfigError: the stream would have another form, or be left out.
@@ -69,10 +69,10 @@ def asked_encoder(
 
     Args:
         output: name of the output, for messages.
-        container: its container.
+        container: container of the output.
         stream: the sound or subtitle.
         extras: tracks of the source.
-        choice: what is wanted, something other than auto for this kind.
+        choice: form that is wanted, other than auto for this kind.
 
     Raises:
         ConfigError: it cannot get it; the message says why and what can be had.

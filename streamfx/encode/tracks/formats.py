@@ -12,9 +12,9 @@ class SoundCodec:
     """One way to code sound.
 
     Attributes:
-        name: what a user writes.
+        name: name that a user writes.
         encoder: FFmpeg's name of the encoder.
-        wide_encoder: that for samples of more than 16 bits; empty where it is the same.
+        wide_encoder: encoder for samples of more than 16 bits; empty where it is the same.
         bits_per_channel: bit rate of each channel where none is asked for; None: coded without loss.
     """
 
@@ -29,7 +29,7 @@ class TextFormat:
     """One format of subtitles that are text.
 
     Attributes:
-        name: what a user writes.
+        name: name that a user writes.
         encoder: FFmpeg's name of the encoder.
         shown: name in messages.
     """
@@ -71,7 +71,7 @@ def named(value: object, known: tuple[str, ...]) -> str:
     """Return which of the known names a user means.
 
     Args:
-        value: what the user wrote.
+        value: name that the user wrote.
         known: names that are understood.
 
     Raises:

@@ -54,10 +54,10 @@ def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: Trac
     it, and text that it does not hold, is converted.
 
     Args:
-        plan: how the file is written.
+        plan: plan of the file.
         extras: tracks of the source.
         notes: notes of the output.
-        choice: in what form they are wanted.
+        choice: form in which they are wanted.
 
     Raises:
         ConfigError: something was asked for that cannot be had.

@@ -65,8 +65,8 @@ class Classifier(nn.Module):
         Args:
             planes_B3HW: Y, U, V in code values, all at one size, multiples of 16.
             to_rgb_34: Affine matrix from code values to RGB in [0, 1]; its last column is the offset.
-            from_rgb_34: Not used: no picture comes out.
-            factor_1: Not used: the picture is judged as it is.
+            from_rgb_34: Unused parameter: no picture comes out.
+            factor_1: Unused parameter: the picture is judged as it is.
 
         Returns:
             BK(H/16)(W/16), not normalised.

@@ -94,7 +94,7 @@ def fold_composite(weight_OIss: Tensor, folding_KL: Tensor) -> Tensor:
 
     Args:
         weight_OIss: Weight at the doubled size; I a multiple of 4.
-        folding_KL: What `folding` gives for the side.
+        folding_KL: Result of `folding` for the side.
     """
     outputs, inputs = weight_OIss.shape[:2]
     groups = inputs // _GROUP

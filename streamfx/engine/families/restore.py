@@ -96,7 +96,7 @@ class Restore(nn.Module):
             factor_1: Full size divided by reduced size, at least 1.
 
         Returns:
-            B3HW: what has to be added to Y, U, V, in code values.
+            B3HW: residual to add to Y, U, V, in code values.
         """
         rgb_B3HW = affine(planes_B3HW, to_rgb_34)
         linear_34 = torch.cat([from_rgb_34[:, :3], torch.zeros_like(from_rgb_34[:, 3:])], dim=1)

@@ -115,7 +115,8 @@ class SuperResolution(nn.Module):
             planes_B4HW: Y, U, V in code values, all at one size, and standard normal noise times amplitude.
             to_rgb_34: Affine matrix from code values to RGB in [0, 1]; its last column is the offset.
             from_rgb_34: Affine matrix from RGB in [0, 1] to code values.
-            factor_1: Not used: what a picture was before it was reduced is unknown to it.
+            factor_1: Unused parameter: the network knows nothing of what a picture was before it was
+                reduced.
 
         Returns:
             B3(2H)(2W): to be added to the enlarged Y, U, V, in code values.

@@ -85,7 +85,7 @@ class YuvStyle(nn.Module):
     Args:
         luma_width: N of the sub-network for Y, a multiple of 4.
         chroma_width: N of those for U and V, a multiple of 4.
-        layout: What picture and result look like.
+        layout: Layout of picture and result.
 
     Example:
         >>> import torch

@@ -14,9 +14,9 @@ from streamfx.generate.device_effects import ON_DEVICE, Measure
 from streamfx.generate.gpu.recording import Recording
 from streamfx.generate.gpu.steps import Kind, Network
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.pool import Held, NonFiniteFlag, memory_error, out_of_memory
+from streamfx.gpu.pool import DevicePicture, NonFiniteFlag, memory_error, out_of_memory
 from streamfx.gpu.streams import Meter, Stream
-from streamfx.gpu.transfer import DeviceContext, held_of
+from streamfx.gpu.transfer import DeviceContext, device_picture_of
 from streamfx.media.frame import Colour, Frame, VideoFormat
 
 if TYPE_CHECKING:
@@ -54,33 +54,33 @@ class Step:
         """Return the frame with the effect applied, or soon to be; does not wait for the device.
 
         Args:
-            frame: is brought to the device where it is not there.
-            factor: how many times smaller the network's picture is, 1 or more.
+            frame: frame to process; brought to the device where it is not there.
+            factor: reduction of the picture that the network sees, 1 or more.
             strength: 0..1.
             noise: noise for engines that take some.
-            measure: is told how long the device took, when a later frame comes and it is known.
+            measure: callback, told how long the device took, when a later frame comes and it is known.
         """
         frame = self._device_context.up(frame)
-        held, stream = held_of(frame), self._device_context.work
-        kind = self._kind(Layout.of(held.surface), frame.colour, factor)
+        picture, stream = device_picture_of(frame), self._device_context.work
+        kind = self._kind(Layout.of(picture.surface), frame.colour, factor)
         recording = self._recordings.get(kind) or self.record(kind)
         place = self._device_context.place(self._purpose, kind.form)
         doing = f"engine {self.network.name}, frame {frame.index}:"
         try:
-            with self._turn, stream.work(held.ready, *place.slot.uses):
-                begun = stream.moment()
-                flag = recording.run(held.lease.slot, place.slot, strength, noise)
-                ended, mark = stream.moment(), stream.mark()
+            with self._turn, stream.work(picture.ready, *place.slot.uses):
+                begun = stream.record_time()
+                flag = recording.run(picture.lease.slot, place.slot, strength, noise)
+                ended, event = stream.record_time(), stream.record_event()
                 if measure is not None:
                     self._meter.took(begun, ended, partial(measure, ON_DEVICE))
                 forgotten = not self._needed(kind, recording)
         except FrameError as error:
             raise FrameError(f"{doing} {error}") from error
         if forgotten:
-            mark.wait()  # nobody else holds its memory, which the next recording would take
-        held.lease.used(mark)
-        doubt = NonFiniteFlag(doing, flag)
-        return frame.with_held(Held(place, mark, (*held.doubts, doubt)))
+            event.wait()  # nobody else holds its memory, which the next recording would take
+        picture.lease.used(event)
+        non_finite = NonFiniteFlag(doing, flag)
+        return frame.with_held(DevicePicture(place, event, (*picture.non_finite_flags, non_finite)))
 
     def prepare(self, video: VideoFormat, factor: float) -> None:
         """Record now what the first frame of such a video would record; frames go on meanwhile.
@@ -113,7 +113,7 @@ class Step:
     def close(self) -> None:
         """Give the recordings back. May be called twice."""
         with self._recording_turn, self._turn:
-            self._device_context.work.mark().wait()
+            self._device_context.work.record_event().wait()
             self._recordings.clear()
 
     def _kind(self, form: Layout, colour: Colour, factor: float) -> Kind:
@@ -140,9 +140,9 @@ class Step:
             others = [each for each in self._recordings if each.version == kind.version]
             old = outdated + others[: max(0, len(others) - MOST_RECORDINGS + 1)]
             dropped = [self._recordings.pop(each) for each in old]
-            mark = self._device_context.work.mark()
+            event = self._device_context.work.record_event()
         if dropped:
-            mark.wait()  # they may be at work still; who takes one from here on waits himself
+            event.wait()  # they may be at work still; who takes one from here on waits himself
 
 
 def with_less(make: Callable[[], Made], shrink: Callable[[], int], asked: str) -> Made:

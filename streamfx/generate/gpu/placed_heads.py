@@ -31,10 +31,10 @@ class PlacedHeads:
     """Does one kind of picture with one engine; see `streamfx.generate.gpu.steps.HeadSteps`.
 
     Args:
-        engine: whose heads are placed or added, and of the frame's size.
+        engine: engine whose heads are placed or added; they are as large as the frame.
         compiled: engine compiled for a device.
         kind: kind of picture.
-        device: where.
+        device: device on which it runs.
     """
 
     def __init__(self, engine: Engine, compiled: DeviceEngine, kind: Kind, device: torch.device) -> None:

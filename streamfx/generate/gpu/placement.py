@@ -12,7 +12,7 @@ from streamfx.engine.spec import EngineSpec
 from streamfx.generate.gpu.effect import Step
 from streamfx.generate.gpu.steps import Network
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.transfer import DeviceContext, held_of
+from streamfx.gpu.transfer import DeviceContext, device_picture_of
 from streamfx.media.frame import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
@@ -65,10 +65,10 @@ class DevicePlacement:
         if not self.stays:
             return self.device_context.down(frame)
         frame = self.device_context.up(frame)
-        held = held_of(frame)
-        held = self.device_context.as_form(held, Layout.of(held.surface).semi_planar, "to encode")
-        held.wait()
-        return frame.with_held(held)
+        picture = device_picture_of(frame)
+        picture = self.device_context.as_form(picture, Layout.of(picture.surface).semi_planar, "to encode")
+        picture.wait()
+        return frame.with_held(picture)
 
     def _obstacle(self, spec: EngineSpec, compiled: CompiledEngine) -> str | None:
         """Return why an engine cannot work on frames where they are; None where it can."""

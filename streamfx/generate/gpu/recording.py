@@ -43,7 +43,7 @@ class Recording:
             self._allocate(stream.device)
             if stream.stream is not None:
                 self._record(stream.device, stream.stream)
-        stream.mark().wait()
+        stream.record_event().wait()
 
     def run(self, source: Slot, target: Slot, strength: float, noise: Noise | None = None) -> Tensor:
         """Enqueue one picture on torch's current stream; return the flag of its `NonFiniteFlag`."""

@@ -25,9 +25,9 @@ class Network:
     Attributes:
         name: name for messages; says how it runs as well.
         engine: engine on the device.
-        stride: what both sides of the reduced picture are multiples of.
+        stride: divisor of both sides of the reduced picture.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
-        fine_luma: how many times finer than the reduced picture the luma is that it sees besides; 0: none.
+        fine_luma: ratio, each way, of the luma that it sees besides to the reduced picture; 0: none.
         placed: the engine itself where its heads are placed or added; None where they are fused.
     """
 

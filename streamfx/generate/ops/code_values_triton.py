@@ -32,7 +32,7 @@ def load_codes(
             upper.
         other_source: addresses of V; used with two planes that are not paired.
         DEPTH: bits per sample, 8 to 16.
-        UNUSED_BITS: below the value in each sample.
+        UNUSED_BITS: number of unused bits below the value in each sample.
         PLANES: 1 or 2.
         PAIRED: whether U and V are interleaved.
     """

@@ -88,31 +88,35 @@ def head_columns(
     mask = column_down(upper, lower, MASK * head_channel, down, steps, head_column)
     move_x = column_down(upper, lower, DISPLACEMENT_X * head_channel, down, steps, head_column)
     move_y = column_down(upper, lower, DISPLACEMENT_Y * head_channel, down, steps, head_column)
-    doubt = doubt_of(mask) + doubt_of(move_x) + doubt_of(move_y)
+    broken = non_finite_of(mask) + non_finite_of(move_x) + non_finite_of(move_y)
     translated, other, gain, seen, other_seen = mask, mask, mask, mask, mask
     if not INKED:
         translated = column_down(upper, lower, FIRST * head_channel, down, steps, head_column)
-        doubt += doubt_of(translated)
+        broken += non_finite_of(translated)
     if PLANES == 2:
         other = column_down(upper, lower, (FIRST + 1) * head_channel, down, steps, head_column)
-        doubt += doubt_of(other)
+        broken += non_finite_of(other)
     if DETAILED and not INKED:
         gain = column_down(upper, lower, GAIN * head_channel, down, steps, head_column)
-        doubt += doubt_of(gain)
+        broken += non_finite_of(gain)
         upper, lower, down = rows_between(reduced, small, small_width, 1, QUARTERS_Y, WIDE)
         size = small_height * small_width
         seen = column_down(upper, lower, FIRST * size, down, steps, 1)
         if PLANES == 2:
             other_seen = column_down(upper, lower, (FIRST + 1) * size, down, steps, 1)
-    raise_flag(not_finite, doubt)
+    raise_flag(not_finite, broken)
     return mask, move_x, move_y, gain, translated, other, seen, other_seen
 
 
 @triton.jit
-def raise_flag(not_finite, doubt):
-    """Set the flag where the doubt is not 0."""
+def raise_flag(not_finite, broken):
+    """Set the flag where the number is not 0."""
     # Whoever finds one writes the same: no need to take turns.
-    tl.store(not_finite + tl.zeros(doubt.shape, tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
+    tl.store(
+        not_finite + tl.zeros(broken.shape, tl.int32),
+        tl.full(broken.shape, 1, tl.int32),
+        broken != 0,
+    )
 
 
 @triton.jit
@@ -128,13 +132,13 @@ def column_down(upper, lower, channel, down, steps, head_column):
 
 
 @triton.jit
-def doubt_of(columns):
+def non_finite_of(columns):
     """Return something that is 0 if the columns that no other thread owns are finite, and else is not."""
     edge: tl.constexpr = 1 if len(columns) > 2 else 0
-    doubt = columns[edge].to(tl.float32) * 0
+    broken = columns[edge].to(tl.float32) * 0
     for i in tl.static_range(edge + 1, len(columns) - edge):
-        doubt += columns[i].to(tl.float32) * 0
-    return doubt
+        broken += columns[i].to(tl.float32) * 0
+    return broken
 
 
 @triton.jit

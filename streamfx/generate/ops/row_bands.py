@@ -31,7 +31,8 @@ def in_bands(work: Callable[[int, int], None], rows: int, threads: int | None = 
     The calling thread works too. An exception of ``work`` is raised here once all bands have ended.
 
     Args:
-        work: must release the interpreter lock to gain anything, and must not write outside its rows.
+        work: function of a band; it must release the interpreter lock to gain anything, and must not write
+            outside its rows.
         rows: number of rows to cover.
         threads: None for as many as there are cores.
     """

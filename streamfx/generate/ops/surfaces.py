@@ -62,7 +62,7 @@ def fuse_surface(
             nothing. The picture then is one all the same: what is not a number counts as the lowest it may
             be.
         out: surface to write to, like ``surface``, in other memory; None: new memory.
-        tile: what one program of the kernel does; None for what suits GPUs.
+        tile: block of samples that one program of the kernel computes; None for one that suits GPUs.
 
     Raises:
         FrameError: sizes, types or ranges do not fit together.
@@ -169,11 +169,11 @@ def reduce_surface(
         surface: source. Not changed.
         small_size: (h, w) of the result in pixels.
         chroma_location: place where chroma samples lie; unknown counts as left-sited.
-        fine: how many times finer than the reduced picture, each way, the luma is that ``fine * fine`` more
-            channels hold; 0: none.
+        fine: ratio, each way, of the luma that ``fine * fine`` more channels hold to the reduced picture; 0:
+            none.
         out: contiguous float32 or float16 to write to, for a network that computes in it; None: new memory,
             float32. Half precision holds code values up to 2048 to within half a code.
-        tile: what one program of the kernel does; None for what suits GPUs.
+        tile: block of samples that one program of the kernel computes; None for one that suits GPUs.
 
     Raises:
         FrameError: the small size is empty, or ``out`` does not fit.

@@ -26,8 +26,8 @@ from streamfx.generate.gpu.effect import MOST_RECORDINGS, Step
 from streamfx.generate.gpu.placement import DevicePlacement
 from streamfx.gpu.layout import Layout
 from streamfx.gpu.pool import Lease
-from streamfx.gpu.streams import Event, Meter, Moment
-from streamfx.gpu.transfer import DeviceContext, Room, held_of
+from streamfx.gpu.streams import Event, Meter, TimedEvent
+from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
 from streamfx.run.effects import warm_up
@@ -38,7 +38,7 @@ from tests.gpu.test_pool import ScarceMemory
 from tests.scenes import FORMAT, scene_frame
 
 SIZE = (83, 149)
-ROOM = Room(pool_bytes=1 << 20, least=3)
+BUDGET = MemoryBudget(pool_bytes=1 << 20, least=3)
 
 
 def video(depth: int = 8, subsampling: Subsampling = Subsampling.YUV420) -> VideoFormat:
@@ -54,12 +54,14 @@ def noise(form: VideoFormat, index: int = 0) -> Frame:
 
 
 def device_context(**named: object) -> DeviceContext:
-    return DeviceContext(torch.device("cpu"), ROOM, **named)  # type: ignore[arg-type]
+    return DeviceContext(torch.device("cpu"), BUDGET, **named)  # type: ignore[arg-type]
 
 
-def settings(tmp_path: Path, home: DevicePlacement | None) -> EffectSettings:
+def settings(tmp_path: Path, processing_device: DevicePlacement | None) -> EffectSettings:
     store = CompiledStore(tmp_path)
-    return EffectSettings(backend="eager", device=Device.CPU, threads=1, store=store, home=home)
+    return EffectSettings(
+        backend="eager", device=Device.CPU, threads=1, store=store, processing_device=processing_device
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +80,13 @@ def pair(
     engine: str, tmp_path: Path, form: VideoFormat, *, stays: bool = False
 ) -> tuple[Effect, Effect, DevicePlacement]:
     """Return the same effect in main memory and on a device, and what keeps frames there."""
-    home = DevicePlacement(device_context(), form, stays)
+    processing_device = DevicePlacement(device_context(), form, stays)
     asked = f"{engine}:factor=2,strength=0.8"
-    return open_effect(asked, settings(tmp_path, None)), open_effect(asked, settings(tmp_path, home)), home
+    return (
+        open_effect(asked, settings(tmp_path, None)),
+        open_effect(asked, settings(tmp_path, processing_device)),
+        processing_device,
+    )
 
 
 def furthest(one: Frame, other: Frame) -> int:
@@ -98,32 +104,34 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, depth: int, semi_planar: bool
 ) -> None:
     form = video(depth)
-    ordinary, resident, home = pair(request.getfixturevalue(kind), tmp_path, form)
+    ordinary, resident, processing_device = pair(request.getfixturevalue(kind), tmp_path, form)
     frame = noise(form)
-    there = home.device_context.up(frame)
+    there = processing_device.device_context.up(frame)
     if semi_planar:  # NV12 and P010
         there = there.with_held(
-            home.device_context.as_form(held_of(there), Layout.of_frame(frame).semi_planar, "as")
+            processing_device.device_context.as_form(
+                device_picture_of(there), Layout.of_frame(frame).semi_planar, "as"
+            )
         )
     done = resident.process(there)
     assert done.held is not None
     assert list(done.planes) == []
-    assert furthest(home.leave(done), ordinary.process(frame)) <= 1
-    assert furthest(done.fetched(), home.leave(done)) == 0
+    assert furthest(processing_device.leave(done), ordinary.process(frame)) <= 1
+    assert furthest(done.fetched(), processing_device.leave(done)) == 0
     assert furthest(done.fetched(), frame) > 10
 
 
 @pytest.mark.parametrize("depth", [8, 10])
 def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(depth: int) -> None:
     frame, there = noise(video(depth)), device_context()
-    planar = held_of(there.as_decoded(frame))
+    planar = device_picture_of(there.as_decoded(frame))
     assert Layout.of(planar.surface) == Layout.of_frame(frame)
     there.interleaved = True
     begun = there.as_decoded(frame)
     form = Layout.of_frame(frame).semi_planar
-    assert Layout.of(held_of(begun).surface) == form
+    assert Layout.of(device_picture_of(begun).surface) == form
     converted = there.as_form(planar, form, "to compare")  # NV12 and P010, as the device itself makes them
-    planes = zip(held_of(begun).surface.planes, converted.surface.planes, strict=True)
+    planes = zip(device_picture_of(begun).surface.planes, converted.surface.planes, strict=True)
     assert all(torch.equal(one, other) for one, other in planes)
     assert furthest(begun.fetched(), frame) == 0
 
@@ -131,15 +139,15 @@ def test_a_frame_of_main_memory_begins_as_a_decoder_there_would_have_given_it(de
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("semi_planar", [False, True])
 def test_cuts_are_seen_in_frames_that_are_on_a_device(depth: int, semi_planar: bool) -> None:
-    frame, home = noise(video(depth)), device_context()
-    home.interleaved = semi_planar  # NV12 and P010
-    assert (thumbnail(home.as_decoded(frame)) == thumbnail(frame)).all()
+    frame, processing_device = noise(video(depth)), device_context()
+    processing_device.interleaved = semi_planar  # NV12 and P010
+    assert (thumbnail(processing_device.as_decoded(frame)) == thumbnail(frame)).all()
 
 
 def test_frames_on_a_device_are_numbered_by_shot() -> None:
-    home = device_context()
+    processing_device = device_context()
     scenes = [replace(scene_frame(index // 5, index), index=index) for index in range(10)]
-    there = FakeSource(10, picture=lambda index: home.as_decoded(scenes[index]), format=FORMAT)
+    there = FakeSource(10, picture=lambda index: processing_device.as_decoded(scenes[index]), format=FORMAT)
     shots = ShotSource(there)
     assert [frame.shot for frame in iter(shots.read, None)] == [0] * 5 + [1] * 5
 
@@ -147,16 +155,16 @@ def test_frames_on_a_device_are_numbered_by_shot() -> None:
 @pytest.mark.parametrize("subsampling", [Subsampling.YUV422, Subsampling.YUV444])
 def test_other_subsamplings_are_done_as_well(engine: str, tmp_path: Path, subsampling: Subsampling) -> None:
     form = video(8, subsampling)
-    ordinary, resident, home = pair(engine, tmp_path, form)
+    ordinary, resident, processing_device = pair(engine, tmp_path, form)
     frame = noise(form)
-    assert furthest(home.leave(resident.process(frame)), ordinary.process(frame)) <= 1
+    assert furthest(processing_device.leave(resident.process(frame)), ordinary.process(frame)) <= 1
 
 
 def test_a_chain_stays_on_the_device_between_its_effects(engine: str, tmp_path: Path) -> None:
     form = video()
-    home = DevicePlacement(device_context(), form)
+    processing_device = DevicePlacement(device_context(), form)
     texts = [f"{engine}:factor=2", f"{engine}:factor=4,strength=0.5"]
-    chain, ordinary = (open_chain(texts, settings(tmp_path, each)) for each in (home, None))
+    chain, ordinary = (open_chain(texts, settings(tmp_path, each)) for each in (processing_device, None))
     chain.warm_up(form)
     frame = noise(form)
     done = chain.process(frame)
@@ -167,23 +175,23 @@ def test_a_chain_stays_on_the_device_between_its_effects(engine: str, tmp_path: 
 
 def test_an_output_on_the_device_gets_frames_there_as_encoders_take_them(engine: str, tmp_path: Path) -> None:
     form = video()
-    ordinary, resident, home = pair(engine, tmp_path, form, stays=True)
+    ordinary, resident, processing_device = pair(engine, tmp_path, form, stays=True)
     frame = noise(form)
-    done = home.leave(resident.process(frame))
-    assert Layout.of(held_of(done).surface) == Layout(SIZE, paired=True)
+    done = processing_device.leave(resident.process(frame))
+    assert Layout.of(device_picture_of(done).surface) == Layout(SIZE, paired=True)
     assert furthest(done.fetched(), ordinary.process(frame)) <= 1
-    untouched = home.leave(frame)  # as at strength 0
+    untouched = processing_device.leave(frame)  # as at strength 0
     assert furthest(untouched.fetched(), frame) == 0
 
 
 def test_strength_changes_between_frames_without_another_recording(engine: str, tmp_path: Path) -> None:
     form = video()
-    ordinary, resident, home = pair(engine, tmp_path, form)
+    ordinary, resident, processing_device = pair(engine, tmp_path, form)
     for index, strength in enumerate((0.8, 0.3, 1.0, 0.0)):
         for effect in (ordinary, resident):
             effect.controls = replace(effect.controls, strength=strength)
         frame = noise(form, index)
-        assert furthest(home.leave(resident.process(frame)), ordinary.process(frame)) <= 1
+        assert furthest(processing_device.leave(resident.process(frame)), ordinary.process(frame)) <= 1
     step = resident.on_device
     assert isinstance(step, Step)
     assert len(step._recordings) == 1
@@ -194,7 +202,7 @@ def test_with_ink_and_fine_luma_it_is_recorded_as_any_other(
 ) -> None:
     fake_cuda.install_for_residents(monkeypatch)
     form = video()
-    ordinary, resident, home = pair(inked, tmp_path, form)
+    ordinary, resident, processing_device = pair(inked, tmp_path, form)
     step = resident.on_device
     assert isinstance(step, Step)
     step.prepare(form, 2.0)
@@ -204,7 +212,7 @@ def test_with_ink_and_fine_luma_it_is_recorded_as_any_other(
         for effect in (ordinary, resident):
             effect.controls = replace(effect.controls, strength=strength)
         frame = noise(form, index)
-        assert furthest(home.leave(resident.process(frame)), ordinary.process(frame)) <= 1
+        assert furthest(processing_device.leave(resident.process(frame)), ordinary.process(frame)) <= 1
     assert list(step._recordings.values()) == [recording]
 
 
@@ -244,10 +252,10 @@ def test_what_a_device_takes_is_told_when_it_is_known_and_in_order() -> None:
     ends: list[Any] = [Work(at_ms) for at_ms in (30, 70, 90)]
     begins: list[Any] = [Work(at_ms) for at_ms in (10, 40, 80)]
     for begin, end in zip(begins[:2], ends[:2], strict=True):
-        meter.took(Moment(0, begin), Moment(0, end), told.append)
+        meter.took(TimedEvent(0, begin), TimedEvent(0, end), told.append)
     assert told == []
     ends[0].done = ends[1].done = True
-    meter.took(Moment(0, begins[2]), Moment(0, ends[2]), told.append)
+    meter.took(TimedEvent(0, begins[2]), TimedEvent(0, ends[2]), told.append)
     assert told == [pytest.approx(0.02), pytest.approx(0.03)]
 
 
@@ -268,9 +276,9 @@ def test_a_recording_lives_until_its_work_is_done_though_it_is_forgotten_meanwhi
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = video()
-    _, resident, home = pair(engine, tmp_path, form)
+    _, resident, processing_device = pair(engine, tmp_path, form)
     resident.warm_up(form)
-    step, there, given = resident.on_device, home.device_context, list[Pending]()
+    step, there, given = resident.on_device, processing_device.device_context, list[Pending]()
     assert isinstance(step, Step)
     (kind,) = step._recordings
     ended: list[bool] = []
@@ -290,7 +298,7 @@ def test_a_recording_lives_until_its_work_is_done_though_it_is_forgotten_meanwhi
     monkeypatch.setattr(
         DeviceContext, "place", lambda self, *others, **named: exchanged_meanwhile(*others, **named)
     )
-    monkeypatch.setattr(there.work, "mark", pending)
+    monkeypatch.setattr(there.work, "record_event", pending)
     resident.process(noise(form))
     gc.collect()
     assert [each.version for each in step._recordings] == [kind.version + 1]
@@ -312,19 +320,19 @@ def test_the_recording_needed_longest_ago_makes_room(engine: str, tmp_path: Path
 
 def test_slots_are_given_back_when_frames_are_gone(engine: str, tmp_path: Path) -> None:
     form = video()
-    _, resident, home = pair(engine, tmp_path, form)
+    _, resident, processing_device = pair(engine, tmp_path, form)
     kept = [resident.process(noise(form, index)) for index in range(3)]
     for frame in kept:
-        home.leave(frame)
+        processing_device.leave(frame)
     del kept, frame
-    assert all(pool.free == pool.slots for pool in home.device_context._pools.values())
+    assert all(pool.free == pool.slots for pool in processing_device.device_context._pools.values())
 
 
 def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = video()
-    _, resident, home = pair(engine, tmp_path, form)
+    _, resident, processing_device = pair(engine, tmp_path, form)
     step = resident.on_device
     assert isinstance(step, Step)
     run = step.network.engine.run
@@ -337,22 +345,22 @@ def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
     with pytest.raises(FrameError, match=r"engine 'tiny' \(eager, f32\), frame 7: .* not finite"):
         resident.process(noise(form, 7))
     monkeypatch.undo()
-    done = held_of(resident.process(noise(form, 8)))
-    done.doubts[0].flag.fill_(1)  # as a GPU leaves it
+    done = device_picture_of(resident.process(noise(form, 8)))
+    done.non_finite_flags[0].flag.fill_(1)  # as a GPU leaves it
     with pytest.raises(FrameError, match=r"engine 'tiny' \(eager, f32\), frame 8: .* not finite"):
-        home.device_context.down(noise(form, 8).with_held(done))
+        processing_device.device_context.down(noise(form, 8).with_held(done))
 
 
 def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = replace(video(), size=(16, 24))
-    home = DevicePlacement(device_context(), form, insisted=True)
-    chain = open_chain(["upscale"], settings(tmp_path, home))
+    processing_device = DevicePlacement(device_context(), form, insisted=True)
+    chain = open_chain(["upscale"], settings(tmp_path, processing_device))
     assert chain.effects[0].parts[0].on_device is None
     assert "effect upscale: frames go through main memory: it makes frames larger" in caplog.text
     frame = noise(form)
-    there = home.device_context.up(frame)
+    there = processing_device.device_context.up(frame)
     assert furthest(chain.process(there), chain.process(frame)) == 0
 
 
@@ -362,7 +370,7 @@ def test_a_frame_says_what_does_not_fit_its_pixels_on_a_device() -> None:
     with pytest.raises(FrameError, match="no planes beside them; found 4:2:0 8-bit, 3 planes"):
         replace(frame, held=held)
     with pytest.raises(FrameError, match="frame 0: its pixels must be on a device, and are in main memory"):
-        held_of(frame)
+        device_picture_of(frame)
 
 
 def test_without_device_memory_the_next_larger_factor_is_taken(engine: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from streamfx.generate.gpu.placement import DevicePlacement
 from streamfx.generate.network_input import standard_noise
 from streamfx.generate.tiles import tile_shape
 from streamfx.gpu.layout import Layout
-from streamfx.gpu.transfer import held_of
+from streamfx.gpu.transfer import device_picture_of
 from streamfx.media.frame import Frame, Subsampling, VideoFormat
 from tests import fake_cuda
 from tests.generate.gpu.test_effect import device_context, furthest, noise, settings, video
@@ -37,9 +37,9 @@ class Pair:
     """The same effect in main memory and on a device."""
 
     def __init__(self, asked: str, folder: Path, form: VideoFormat) -> None:
-        self.home = DevicePlacement(device_context(), form)
+        self.processing_device = DevicePlacement(device_context(), form)
         self.ordinary = open_effect(asked, settings(folder, None))
-        self.resident = open_effect(asked, settings(folder, self.home))
+        self.resident = open_effect(asked, settings(folder, self.processing_device))
         assert isinstance(self.resident.on_device, Step)
         self.step = self.resident.on_device
 
@@ -49,13 +49,15 @@ class Pair:
 
     def differ(self, frame: Frame, *, semi_planar: bool = False) -> int:
         """Return by how many codes their results differ at most; the frame is changed by both."""
-        there = self.home.device_context.up(frame)
+        there = self.processing_device.device_context.up(frame)
         if semi_planar:
             form = Layout.of_frame(frame).semi_planar
-            there = there.with_held(self.home.device_context.as_form(held_of(there), form, "as decoded"))
+            there = there.with_held(
+                self.processing_device.device_context.as_form(device_picture_of(there), form, "as decoded")
+            )
         done = self.resident.process(there)
         assert done.held is not None
-        found = self.home.leave(done)
+        found = self.processing_device.leave(done)
         assert furthest(found, frame) > 4
         return furthest(found, self.ordinary.process(frame))
 
@@ -108,7 +110,7 @@ def test_strength_noise_and_seed_change_between_frames_without_another_recording
             )
         frame = replace(noise(form), shot=shot)
         assert pair.differ(frame) <= 1
-        pictures.append(pair.home.leave(pair.resident.process(frame)))
+        pictures.append(pair.processing_device.leave(pair.resident.process(frame)))
     assert all(furthest(one, other) > 1 for one, other in pairwise(pictures))
     assert furthest(pictures[1], pictures[-1]) == 0
     assert len(pair.step._recordings) == 1

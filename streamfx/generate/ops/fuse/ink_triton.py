@@ -22,8 +22,8 @@ from streamfx.generate.ops.heads_triton import (
     RISE,
     clamp,
     column_down,
-    doubt_of,
     head_at,
+    non_finite_of,
     raise_flag,
     rows_between,
 )
@@ -57,7 +57,7 @@ def inked_luma(
     answers = ()
     for k in tl.static_range(PIXELS):
         answers += (clamp(slopes[k] + head_at(offset, k, along, RATIO, 0), -1.0, 1.0),)
-    doubt = doubt_of(rise) + doubt_of(fall) + doubt_of(offset)
+    broken = non_finite_of(rise) + non_finite_of(fall) + non_finite_of(offset)
     amplitude = column_down(upper, lower, AMPLITUDE * channel, down, steps, head_column)
     inks = ()
     for k in tl.static_range(PIXELS):
@@ -70,6 +70,6 @@ def inked_luma(
     drawn = ()
     for k in tl.static_range(PIXELS):
         drawn += (values[k] + clamp(head_at(gain, k, along, RATIO, 0), 0.0, 2.0) * details[k],)
-    doubt += doubt_of(amplitude) + doubt_of(translated) + doubt_of(gain)
-    raise_flag(not_finite, doubt)
+    broken += non_finite_of(amplitude) + non_finite_of(translated) + non_finite_of(gain)
+    raise_flag(not_finite, broken)
     return drawn

@@ -43,7 +43,7 @@ def place(
     Safe to call from several threads at once; the interpreter lock is released while it computes.
 
     Args:
-        frame: whose planes are replaced or added to. Not changed.
+        frame: frame whose planes are replaced or added to. Not changed.
         small: Y, U and V, each (h, w) float32 of any size, in code values; they span the planes exactly.
         colour: colour of the frame, nothing in it unknown.
         strength: 0..1, how much of the small picture is seen, or how much of it is added.

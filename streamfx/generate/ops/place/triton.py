@@ -17,7 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from streamfx.generate.ops.code_values_triton import GENERAL, load_codes, nearest_code, store_number
-from streamfx.generate.ops.heads_triton import between, column_down, columns_between, doubt_of, head_at
+from streamfx.generate.ops.heads_triton import between, column_down, columns_between, head_at, non_finite_of
 from streamfx.media.surface import Surface
 
 
@@ -112,12 +112,16 @@ def _place_tile(
     lower = tl.minimum(above + 1, small_height - 1) * small_row + first
     columns = column_down(small + upper, small + lower, 0, down, steps, 1)
     other_columns = columns
-    doubt = doubt_of(columns)
+    broken = non_finite_of(columns)
     if PLANES == 2:
         other_columns = column_down(other_small + upper, other_small + lower, 0, down, steps, 1)
-        doubt += doubt_of(other_columns)
+        broken += non_finite_of(other_columns)
     # Whoever finds one writes the same: no need to take turns.
-    tl.store(not_finite + tl.zeros(doubt.shape, tl.int32), tl.full(doubt.shape, 1, tl.int32), doubt != 0)
+    tl.store(
+        not_finite + tl.zeros(broken.shape, tl.int32),
+        tl.full(broken.shape, 1, tl.int32),
+        broken != 0,
+    )
     at = y * source_row + x
     own, other_own = load_codes(source + at, other_source + at, DEPTH, UNUSED_BITS, PLANES, PAIRED)
     value = _placed(own, head_at(columns, 0, along, 0, 0), amount, lowest, highest, DEPTH, ADDED)

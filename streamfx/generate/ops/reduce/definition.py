@@ -52,8 +52,8 @@ def small_size(size: tuple[int, int], factor: float, stride: int) -> tuple[int, 
 
     Args:
         size: (height, width) of the source in pixels.
-        factor: how many times smaller, 1 or more.
-        stride: what both sides must be multiples of, in pixels.
+        factor: reduction, 1 or more.
+        stride: divisor of both sides, in pixels.
 
     Raises:
         FrameError: the factor is below 1, the stride below 1, or the size is empty.
@@ -92,7 +92,7 @@ def axis_matrix(full: int, small: int, shift: float) -> NDArray[np.float64]:
     Args:
         full: samples along the axis of the plane.
         small: samples along the axis of the small picture.
-        shift: how far the samples of the plane lie from the middle of their cells, in samples.
+        shift: distance of the plane's samples from the middle of their cells, in samples.
     """
     matrix = np.zeros((small, full))
     step = full / small
