@@ -256,7 +256,7 @@ def _packed(samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             "out.webm",
             ("--audio", "copy"),
             "out.webm: cannot hold stream 1 (audio, aac, eng) as it is, which --audio copy asks for: webm "
-            "does not hold such; .mp4, .m4v, .mov, .mkv, .ts, .m2ts can; or choose among the tracks",
+            "does not hold such; .mp4, .m4v, .mov, .mkv, .ts, .m2ts",
         ),
         ("out.webm", ("--audio", "aac", "--audio-tracks", "2"), "of it, this output takes: opus"),
         ("out.ts", ("--audio", "flac", "--audio-tracks", "1"), "MPEG-TS does not carry such"),
