@@ -97,29 +97,18 @@ def run_within_limit(config: TranscodeConfig, progress: Progress | None = None) 
     Raises:
         ConfigError: the size cannot be kept; the message says why.
     """
-    budget, stopping = find_budget(config), False
-
-    def show(snapshot: Snapshot) -> None:
-        nonlocal stopping
-        stopping = stopping or snapshot.stopping
-        if progress is not None:
-            progress(snapshot)
-
+    budget, watch = find_budget(config), _Watch(progress)
     target = followed(Path(config.output)).absolute()
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.passes-", dir=target.parent) as folder:
         statistics = str(Path(folder) / "pictures")
         encoding = replace(config.encoding, turn=Pass(1, statistics), most_bytes=config.size_limit)
         note = "one pass by quality kept within the size"
         for _ in range(1 + _MOST_TRIES):
-            try:
-                with _notes_said(before=encoding.bits_per_second is not None):
-                    return run_parts(config, partial(_opened, config, encoding, note), show)
-            except StageFailedError as error:
-                if not isinstance(error.__cause__, TooLargeError):
-                    raise
-                if stopping:
-                    raise KeyboardInterrupt from error
-                found = error.__cause__.found
+            found = _pass(config, encoding, note, watch)
+            if isinstance(found, Report):
+                told = config.output, found.output.size_bytes, budget.limit_bytes
+                log.log(NOTE, "%s: is %s bytes large; %d are allowed", *told)
+                return found
             gc.collect()  # an encoder writes what it found out when it is let go of
             budget, bits = _after(budget, encoding, found)
             budget.check(config.output)
@@ -132,6 +121,33 @@ def run_within_limit(config: TranscodeConfig, progress: Progress | None = None) 
             f"{config.output}: {was}, however few bits the pictures are given; give a higher --size-limit, "
             "or another codec (--codec hevc)"
         )
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Shows the progress, and notes whether a stop was asked for."""
+
+    progress: Progress | None
+    stopping: bool = False
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Take the state of the run; called now and then."""
+        self.stopping = self.stopping or snapshot.stopping
+        if self.progress is not None:
+            self.progress(snapshot)
+
+
+def _pass(config: TranscodeConfig, encoding: Encoding, note: str, watch: _Watch) -> Report | TooLarge:
+    """Run once; return the report, or how large the file would have been, which is gone then."""
+    try:
+        with _notes_said(before=encoding.bits_per_second is not None):
+            return run_parts(config, partial(_opened, config, encoding, note), watch.look)
+    except StageFailedError as error:
+        if not isinstance(error.__cause__, TooLargeError):
+            raise
+        if watch.stopping:
+            raise KeyboardInterrupt from error
+        return error.__cause__.found
 
 
 def find_budget(config: TranscodeConfig) -> Budget:
