@@ -58,10 +58,10 @@ def _shorter_than_promised(source: Source, sink: FileSink) -> Iterator[str]:
     copied = sum(stream.kind == "audio" for stream in sink.expected().streams)
     if promised_seconds is None or copied < sound:
         return
-    came_seconds = _duration_seconds(sink.path)
-    if came_seconds is not None and came_seconds < promised_seconds - _TOLERANCE_SECONDS:
+    output_seconds = _duration_seconds(sink.path)
+    if output_seconds is not None and output_seconds < promised_seconds - _TOLERANCE_SECONDS:
         yield (
-            f"{source.name}: promises {promised_seconds:.2f} s, but ends after {came_seconds:.2f} s; "
+            f"{source.name}: promises {promised_seconds:.2f} s, but ends after {output_seconds:.2f} s; "
             "it may have been cut off"
         )
 
