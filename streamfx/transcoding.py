@@ -24,15 +24,29 @@ def transcode(
     start: float | str | None = None,
     end: float | str | None = None,
     duration: float | str | None = None,
+    crop: str | None = None,
+    rotate: int = 0,
+    flip: str | None = None,
+    size: str | None = None,
+    fps: float | str | None = None,
+    compare: str | None = None,
     factor: float | str = "auto",
     speed: float = 1.0,
     backend: str = "auto",
     device: str = "auto",
     deinterlace: str = "auto",
+    container: str | None = None,
     codec: str | None = None,
     pixel_format: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
+    audio: str = "auto",
+    audio_tracks: str | Sequence[str | int] = (),
+    audio_bitrate: int | str | None = None,
+    subtitles: str = "auto",
+    subtitle_tracks: str | Sequence[str | int] = (),
+    attachments: str = "keep",
+    chapters: str = "keep",
     threads: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -48,11 +62,21 @@ def transcode(
     Args:
         input: source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png),
             test:bars.
-        output: output: a video file (its ending picks the container), pictures, or null:.
+        output: output: a video file (its ending picks the container), '-' for standard output, pictures,
+            or null:.
         effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
         start: first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default.
         end: moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default.
         duration: length wanted, instead of an end, in seconds or as H:MM:SS.mmm.
+        crop: part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, 16:9.
+        rotate: turn of the picture, clockwise: 90, 180 or 270 degrees.
+        flip: mirroring: horizontal (left and right change places) or vertical.
+        size: size to scale the picture to, before effects: 1280x720, 1280x, x720, or 720p (its shorter
+            side).
+        fps: frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or repeated;
+            that of the video by default.
+        compare: comparison of before and after in one film: split (half and half), side (beside each
+            other) or stack (above each other).
         factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
             smallest that keeps up with the source.
         speed: speed to reach, in times of real time, for the factor auto.
@@ -61,11 +85,24 @@ def transcode(
             cuda:1 for the second GPU.
         deinterlace: deinterlacing: auto (of pictures flagged as interlaced), off, bwdif or yadif (of
             all).
+        container: container of what goes to standard output: mkv (by default), nut, y4m, ts, webm, mp4 or
+            mov; the ending of a file picks its own.
         codec: video codec; one that fits the output by default.
         pixel_format: pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by
             default.
         preset: speed of the encoder against size of the output, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
+        audio: sound: auto (copied, or converted where the output needs it), copy, none, or a codec for
+            all of it: aac, opus, mp3, ac3, eac3, vorbis, flac, alac, pcm.
+        audio_tracks: sound tracks, in order, by language or by number from 1 on: eng,jpn or 2,1; jpn? is
+            one that may be missing; all by default.
+        audio_bitrate: bits a second of each sound that is converted to the codec named, 128k for
+            instance.
+        subtitles: subtitles: auto (copied, or converted where the output needs it), copy, convert (text
+            to what the container usually has), none, or a format: srt, ass, webvtt, mov_text.
+        subtitle_tracks: subtitle tracks, by language or number as for sound; all by default.
+        attachments: attached files, such as fonts, and cover pictures: keep or none.
+        chapters: chapters: keep or none.
         threads: number of processor threads to use; all by default.
         workers: number of frames generated at a time; what is fastest by default.
         overwrite: replacement of an output file that exists.
@@ -117,9 +154,10 @@ def run_config(
         source: source read instead of the configuration's input, and closed; None: that input.
         sink: sink written to instead of the configuration's output; None: that output.
     """
-    if source is not None and config.part is not None:
+    if source is not None and (config.part or config.geometry or config.rate_fps):
         raise ConfigError(
-            f"{source.name}: no part can be taken of a source of one's own; leave start, end and duration out"
+            f"{source.name}: a source of one's own is taken as it comes; leave start, end, duration, crop, "
+            "rotate, flip, size and fps out"
         )
     if config.resume:
         if source is not None or sink is not None:

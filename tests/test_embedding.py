@@ -33,12 +33,11 @@ def test_the_example_runs_and_its_frames_went_through_the_effect(capsys: pytest.
 
 
 @pytest.mark.usefixtures("at_home")
-def test_a_part_of_a_source_of_ones_own_is_refused() -> None:
+@pytest.mark.parametrize("asked", [{"start": 0.1}, {"size": "64x"}, {"fps": 10}])
+def test_a_source_of_ones_own_is_taken_as_it_comes(asked: dict[str, Any]) -> None:
     source = example(run=False)["MovingBar"]()
-    with pytest.raises(
-        ConfigError, match=r"moving bar: no part can be taken .*leave start, end and duration out"
-    ):
-        streamfx.transcode(source, "null:", effects=["tiny"], start=0.1)
+    with pytest.raises(ConfigError, match=r"moving bar: a source of one's own is .*leave start, .*fps out"):
+        streamfx.transcode(source, "null:", effects=["tiny"], **asked)
 
 
 @pytest.mark.usefixtures("at_home")

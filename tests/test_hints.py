@@ -89,6 +89,66 @@ CASES = [
         ("in.mp4", "out.mp4", "--backend", "openvino"),
     ),
     (("in.mp4", "out.mp4", "--stric"), "did you mean '--strict'?", ("in.mp4", "out.mp4", "--strict")),
+    (
+        ("in.mp4", "out.mkv", "--audio", "flacc"),
+        "(did you mean 'flac'?)",
+        ("in.mp4", "out.mkv", "--audio", "flac"),
+    ),
+    (
+        ("in.mp4", "out.webm", "--audio", "copy"),
+        ".mp4, .m4v, .mov, .mkv, .ts, .m2ts, .nut can",
+        ("in.mp4", "out.mkv", "--audio", "copy"),
+    ),
+    (
+        ("in.mp4", "out.webm", "--audio", "copy"),
+        "or leave --audio out",
+        ("in.mp4", "out.webm"),
+    ),
+    (
+        ("in.mp4", "out.webm", "--audio", "mp3"),
+        "of it, this output takes: opus",
+        ("in.mp4", "out.webm", "--audio", "opus"),
+    ),
+    (
+        ("in.mp4", "out.gif", "--audio", "aac"),
+        "write --audio none, or a video file that holds it: .mkv",
+        ("in.mp4", "out.mkv", "--audio", "aac"),
+    ),
+    (
+        ("in.mp4", "out.gif", "--subtitles", "srt"),
+        "write --subtitles none",
+        ("in.mp4", "out.gif", "--subtitles", "none"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--audio-tracks", "2"),
+        "there are: 1 (und, aac)",
+        ("in.mp4", "out.mp4", "--audio-tracks", "1,und"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--audio-tracks", "1,2"),
+        "2? asks for it only where there is one",
+        ("in.mp4", "out.mp4", "--audio-tracks", "1,2?"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--subtitle-tracks", "eng"),
+        "has no subtitle track, and --subtitle-tracks asks for eng",
+        ("in.mp4", "out.mp4", "--subtitle-tracks", "eng?"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--audio-tracks", "english"),
+        "such as 1 or eng,ja",
+        ("in.mp4", "out.mp4", "--audio-tracks", "1"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--audio", "none", "--audio-tracks", "1"),
+        "leave one of them out",
+        ("in.mp4", "out.mp4", "--audio", "none"),
+    ),
+    (
+        ("in.mp4", "out.mp4", "--audio", "copy", "--audio-bitrate", "96k"),
+        "a codec with loss (aac, ",
+        ("in.mp4", "out.mp4", "--audio", "aac", "--audio-bitrate", "96k"),
+    ),
     (("in.mp4", "out.gif", "--strict"), "--strict refuses", ("in.mp4", "out.gif", "--no-strict")),
 ]
 

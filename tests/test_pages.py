@@ -87,7 +87,7 @@ def test_a_command_of_a_page_works(command: str, capfd: pytest.CaptureFixture[st
 @pytest.mark.parametrize("command", NOT_RUN)
 def test_a_command_that_is_not_run_says_why_and_names_what_exists(command: str) -> None:
     assert command.partition(EXEMPT)[2].strip()
-    program, *arguments = shlex.split(command, comments=True)
+    program, *arguments = shlex.split(command.partition(" | ")[0], comments=True)
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "streamfx":
@@ -159,7 +159,8 @@ def test_the_page_of_the_engine_format_has_every_key_family_and_array() -> None:
     text = (ROOT / "docs/engine-format.md").read_text(encoding="utf-8")
     table = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
     assert set(EngineSpec.model_fields) <= table
-    assert set(NETWORKS) <= table
+    shipped = {name for name, family in NETWORKS.items() if family.__module__.startswith("streamfx.")}
+    assert shipped <= table
     assert [int(found) for found in re.findall(r"^\| (\d) \|", text, re.MULTILINE)] == list(FORMATS)
 
 

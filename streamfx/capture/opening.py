@@ -55,23 +55,25 @@ def open_source(
     kind = re.match(r"([a-z][a-z0-9+]*):", text)
     if kind and kind[1] == "test":
         _refuse_part(text, preparation, "a test picture has none; its option frames says how long it is")
+        _refuse_geometry(text, preparation, "its option size says how large they are")
+        _refuse_rate(text, preparation, "its option fps says what it is")
         from streamfx.capture.pattern import PatternSource
 
         return PatternSource(text, endless=live is not None)
     if kind and kind[1] == "fault":
-        _refuse_part(text, preparation, _COMES_LIVE)
+        _refuse_all(text, preparation, _COMES_LIVE)
         from streamfx.capture.live.faults import open_fault
 
         return open_fault(text, live, threads=threads)
     if kind and kind[1] == "camera":
-        _refuse_part(text, preparation, _COMES_LIVE)
+        _refuse_all(text, preparation, _COMES_LIVE)
         from streamfx.capture.live.camera import open_camera
 
         return open_camera(text, live)
     check_address(text)
     scheme = scheme_of(text)
     if scheme is not None and (live is not None or scheme not in ("http", "https")):
-        _refuse_part(text, preparation, _COMES_LIVE)
+        _refuse_all(text, preparation, _COMES_LIVE)
         from streamfx.capture.live.network import open_network
         from streamfx.media.ffmpeg_protocols import check_protocol
 
@@ -79,11 +81,13 @@ def open_source(
         return open_network(text, live, threads=threads)
     if scheme is None and is_pictures(text):
         _refuse_part(text, preparation, "of pictures, name those that are wanted, as in 'frames/001*.png'")
+        _refuse_rate(text, preparation, "of pictures, it stands in the name, as in 'frames/%05d.png?rate=25'")
         return PictureSource(text, preparation=preparation)
     from streamfx.capture.files.animated_webp import AnimatedWebpSource, is_animated_webp
 
     if scheme is None and is_animated_webp(text):
         _refuse_part(text, preparation, "an animated WebP is read as a whole")
+        _refuse_rate(text, preparation, "the pictures of an animated WebP are shown as long as it says")
         return AnimatedWebpSource(text, preparation)
     from streamfx.capture.files.file import FileSource
 
@@ -97,3 +101,24 @@ def _refuse_part(text: str, preparation: Preparation | None, why: str) -> None:
             f"{without_credentials(text)}: no part of it can be taken: {why}; leave --start, --end and "
             "--duration out"
         )
+
+
+def _refuse_all(text: str, preparation: Preparation | None, why: str) -> None:
+    _refuse_part(text, preparation, why)
+    _refuse_geometry(text, preparation, why)
+    _refuse_rate(text, preparation, why)
+
+
+def _refuse_geometry(text: str, preparation: Preparation | None, why: str) -> None:
+    """Refuse to cut, turn or scale the pictures of what is neither a file nor a photograph."""
+    if preparation is not None and preparation.geometry is not None:
+        raise ConfigError(
+            f"{without_credentials(text)}: its pictures are not cut, turned or scaled: {why}; leave --size, "
+            "--crop, --rotate and --flip out"
+        )
+
+
+def _refuse_rate(text: str, preparation: Preparation | None, why: str) -> None:
+    """Refuse to change the rate of what is no video file."""
+    if preparation is not None and preparation.rate_fps is not None:
+        raise ConfigError(f"{without_credentials(text)}: its rate is not changed: {why}; leave --fps out")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from streamfx.errors import ConfigError, did_you_mean
+from streamfx.media.rates import rate_of
 
 
 def split_options(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -55,14 +56,9 @@ def frame_rate(text: str, key: str, value: str) -> Fraction:
         ConfigError: it is not a positive number up to 1000.
     """
     try:
-        rate_fps = Fraction(value)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(
-            f"{text}: {key} must be a rate such as 25 or 30000/1001, found '{value}'"
-        ) from error
-    if not 0 < rate_fps <= 1000:
-        raise ConfigError(f"{text}: {key} must be above 0 and at most 1000 frames per second, found {value}")
-    return rate_fps.limit_denominator(100_000)
+        return rate_of(value)
+    except ValueError as error:
+        raise ConfigError(f"{text}: {key} {error}, found '{value}'") from error
 
 
 def picture_size(text: str, key: str, value: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from streamfx.config.loading import name_of, options_of
 from streamfx.config.option import Option
 
-_GROUPS = ("files", "part", "live", "page", "look", "speed", "encoding", "run")
+_GROUPS = ("files", "part", "picture", "live", "page", "look", "speed", "encoding", "tracks", "run")
 
 
 def add_settings(

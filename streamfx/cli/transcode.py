@@ -10,8 +10,9 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from streamfx.cli.ask import resolved
 from streamfx.cli.output import say, silence
@@ -23,6 +24,7 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError, StageFailedError, printable
 from streamfx.media.addresses import without_credentials
 from streamfx.media.notes import NOTE
+from streamfx.media.paths import own_descriptor
 from streamfx.run.log_limit import LogLimit
 
 if TYPE_CHECKING:
@@ -46,8 +48,13 @@ def transcode(options: Namespace) -> int:
         return run_config(config, show)
 
     usual = progress_lines if options.progress == "plain" else progress
+    piped = own_descriptor(Path(config.output)) == 1
     return run_and_report(
-        run, shown_as(options.progress, usual), debug=options.debug, told_as=options.progress
+        run,
+        shown_as(options.progress, usual),
+        debug=options.debug,
+        told_as=options.progress,
+        to=sys.stderr if piped else sys.stdout,
     )
 
 
@@ -71,6 +78,7 @@ def run_and_report(
     *,
     debug: bool,
     told_as: str | None = None,
+    to: TextIO | None = None,
 ) -> int:
     """Run, say what came of it, and return the exit code.
 
@@ -79,6 +87,7 @@ def run_and_report(
         shown: function that returns the progress display.
         debug: show detailed logs, and tracebacks.
         told_as: kind of progress that `shown_as` got; with "json", the outcome is told for programs too.
+        to: stream for the summary of a complete run; None: stdout.
 
     Raises:
         StageFailedError: it failed before one frame was written: that is a refusal.
@@ -95,7 +104,7 @@ def run_and_report(
             report = error.report
     if told_as == "json":
         say_object(end_object(report), sys.stderr)
-    say(report.summary(), sys.stderr if report.exit_code else sys.stdout)
+    say(report.summary(), sys.stderr if report.exit_code else to or sys.stdout)
     return report.exit_code
 
 

@@ -186,6 +186,9 @@ def read_overrides(
         settings.set(path, value, place.name)
 
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
 class _Reader:
     """Turns YAML nodes into plain values."""
 
@@ -227,6 +230,8 @@ class _Reader:
                 self._settings.put_position((*path, index), self.place(item), self.place(item))
                 items.append(self._value(item, (*path, index)))
             return items
+        if ":" in node.value and node.tag in _NUMBERS:
+            return str(node.value)  # YAML 1.1 counts in sixties: 16:9 would be 969
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:

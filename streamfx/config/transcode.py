@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from streamfx.config.option import Option
 from streamfx.config.run import EncodedRunConfig
+from streamfx.config.tracks import (
+    AttachmentsSetting,
+    AudioBitrateSetting,
+    AudioSetting,
+    AudioTracksSetting,
+    ChaptersSetting,
+    SubtitlesSetting,
+    SubtitleTracksSetting,
+    track_choice,
+)
 from streamfx.config.values import (
     CLOSED,
     Build,
     Count,
+    CropBox,
     Deinterlace,
     Duration,
     End,
     FileName,
+    Flip,
     Moment,
+    Output,
+    PictureSize,
+    PipedContainer,
+    Rate,
+    Rotation,
     Seconds,
     Speed,
     Text,
 )
 from streamfx.encode.encoding import Encoding
 from streamfx.media.addresses import without_credentials
+from streamfx.media.geometry import Geometry, Layout, geometry_of
 from streamfx.media.part import Part, part_of
+from streamfx.media.rates import rate_of
+from streamfx.media.track_choice import TrackChoice
 
 
 class LimitsConfig(BaseModel):
@@ -73,8 +94,14 @@ class TranscodeConfig(EncodedRunConfig):
         description="source: a video file, '-' for standard input, pictures (a folder, frames/%05d.png), "
         "test:bars"
     )
-    output: FileName = Field(
-        description="output: a video file (its ending picks the container), pictures, or null:"
+    container: Annotated[PipedContainer | None, Option("encoding", "NAME")] = Field(
+        default=None,
+        description="container of what goes to standard output: mkv (by default), nut, y4m, ts, webm, mp4 or "
+        "mov; the ending of a file picks its own",
+    )
+    output: Output = Field(
+        description="output: a video file (its ending picks the container), '-' for standard output, "
+        "pictures, or null:"
     )
     start: Annotated[Moment | None, Option("part", "TIME")] = Field(
         default=None,
@@ -86,6 +113,32 @@ class TranscodeConfig(EncodedRunConfig):
     )
     duration: Annotated[Duration, Option("part", "TIME")] = Field(
         default=None, description="length wanted, instead of an end, in seconds or as H:MM:SS.mmm"
+    )
+    crop: Annotated[CropBox | None, Option("picture", "PART")] = Field(
+        default=None,
+        description="part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, "
+        "16:9",
+    )
+    rotate: Annotated[Rotation, Option("picture", "DEGREES")] = Field(
+        default=0, description="turn of the picture, clockwise: 90, 180 or 270 degrees"
+    )
+    flip: Annotated[Flip | None, Option("picture", "HOW")] = Field(
+        default=None, description="mirroring: horizontal (left and right change places) or vertical"
+    )
+    size: Annotated[PictureSize | None, Option("picture", "SIZE")] = Field(
+        default=None,
+        description="size to scale the picture to, before effects: 1280x720, 1280x, x720, or 720p (its "
+        "shorter side)",
+    )
+    fps: Annotated[Rate | None, Option("picture", "N")] = Field(
+        default=None,
+        description="frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or "
+        "repeated; that of the video by default",
+    )
+    compare: Annotated[Layout | None, Option("look", "HOW")] = Field(
+        default=None,
+        description="comparison of before and after in one film: split (half and half), side (beside each "
+        "other) or stack (above each other)",
     )
     speed: Annotated[Speed, Option("speed", "N")] = Field(
         default=1.0, description="speed to reach, in times of real time, for the factor auto"
@@ -102,6 +155,13 @@ class TranscodeConfig(EncodedRunConfig):
         default=None,
         description="pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by default",
     )
+    audio: AudioSetting = "auto"
+    audio_tracks: AudioTracksSetting = ()
+    audio_bitrate: AudioBitrateSetting = None
+    subtitles: SubtitlesSetting = "auto"
+    subtitle_tracks: SubtitleTracksSetting = ()
+    attachments: AttachmentsSetting = "keep"
+    chapters: ChaptersSetting = "keep"
     workers: Count | None = Field(
         default=None, description="number of frames generated at a time; what is fastest by default"
     )
@@ -122,12 +182,27 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def encoding(self) -> Encoding:
         """How the output is encoded."""
-        return replace(super().encoding, pixel_format=self.pixel_format)
+        return replace(super().encoding, pixel_format=self.pixel_format, tracks=self.tracks)
+
+    @property
+    def tracks(self) -> TrackChoice:
+        """What is wanted of the tracks beside the pictures."""
+        return track_choice(vars(self))
 
     @property
     def part(self) -> Part | None:
         """The part of the film that is wanted; None: all of it."""
         return part_of(self.start, self.end, self.duration)
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """What is done to the picture before effects; None: nothing."""
+        return geometry_of(self.size, self.crop, self.rotate, self.flip)
+
+    @property
+    def rate_fps(self) -> Fraction | None:
+        """The steady rate that is wanted; None: that of the video."""
+        return None if self.fps is None else rate_of(self.fps)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ from pydantic import (
 
 from streamfx.backends.registry import NAMES
 from streamfx.engine.factors import FACTORS, check_factor
-from streamfx.media.paths import printable
+from streamfx.media.geometry import crop_of, scaling_of
+from streamfx.media.paths import STANDARD_OUTPUT, printable
+from streamfx.media.rates import check_rate
 
 
 def _check_factor(value: object) -> int | float | Literal["auto"]:
@@ -71,6 +73,20 @@ FileName = Annotated[
     PlainSerializer(printable, when_used="json"),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
+PipedContainer = Literal["mkv", "nut", "y4m", "ts", "webm", "mp4", "mov"]
+
+
+def _to_standard_output(output: str, info: ValidationInfo) -> str:
+    """Return an output as it is opened: standard output with the ending of what goes into it."""
+    container = info.data.get("container")
+    if output == "-":
+        return f"{STANDARD_OUTPUT}.{container or 'mkv'}"
+    if container is not None and not output.startswith(f"{STANDARD_OUTPUT}."):
+        raise ValueError("says its container by its ending; give container with the output '-' alone")
+    return output
+
+
+Output = Annotated[FileName, AfterValidator(_to_standard_output)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _MOST_SECONDS = 1e9
@@ -140,6 +156,25 @@ DeviceName = Annotated[
 ]
 Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
+
+
+def _check_size(value: str) -> str:
+    scaling_of(value)
+    return value
+
+
+def _check_crop(value: str) -> str:
+    crop_of(value)
+    return value
+
+
+PictureSize = Annotated[Text, AfterValidator(_check_size)]
+CropBox = Annotated[Text, AfterValidator(_check_crop)]
+Rotation = Literal[0, 90, 180, 270]
+Flip = Literal["horizontal", "vertical"]
+Rate = Annotated[
+    int | float | str, PlainValidator(check_rate), WithJsonSchema({"type": ["number", "string"]})
+]
 Quality = Annotated[int, Field(ge=0, le=100)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 CLOSED = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)

@@ -47,6 +47,7 @@ class Codec:
         code_range: the only range it holds; None when it holds either.
         keeps_fields: whether it says of interlaced pictures that they are.
         states_pixel_shape: whether its own headers say the pixel aspect ratio, whatever the container does.
+        formats: pixel formats that it takes; empty: those that its encoder names.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Codec:
     code_range: CodeRange | None = None
     keeps_fields: bool = False
     states_pixel_shape: bool = False
+    formats: tuple[str, ...] = ()
 
     def options(self, preset: str | None, quality: int | None) -> dict[str, str]:
         """Return the encoder options for a preset and a quality number; None means the default.
@@ -95,6 +97,16 @@ class Codec:
                 f"found {number}"
             )
         return number
+
+
+# Samples as they are: planar, in the byte order of processors of today.
+_RAW_FORMATS = tuple(
+    f"{kind}{chroma}p{depth}"
+    for kind in ("yuv", "yuva")
+    for chroma in ("420", "422", "444")
+    for depth in ("", "9le", "10le", "12le", "14le", "16le")
+    if kind == "yuv" or depth not in ("12le", "14le")
+)
 
 
 def _numbers(highest: int) -> tuple[str, ...]:
@@ -158,6 +170,7 @@ CODECS = {
             states_pixel_shape=True,
         ),
         Codec("gif", "gif"),
+        Codec("raw", "rawvideo", formats=_RAW_FORMATS),
         *(
             Codec(
                 f"{name}_nvenc",

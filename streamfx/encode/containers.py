@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamfx.encode.codecs import Codec, find_codec
 from streamfx.errors import ConfigError
+from streamfx.media.frame import CodeRange
 from streamfx.media.paths import is_written_through
 
 
@@ -33,6 +34,10 @@ class Container:
         sound_encoder: FFmpeg's name of the encoder for sound that it does not hold, or players do not play.
         text_encoder: encoder for subtitles that are text; None where it holds none.
         covers: way of holding cover pictures: "attached", in the "index", or None.
+        colours: whether it states the meaning of colours.
+        code_range: range that its readers assume; None where it states the range, or the codec does.
+        times: whether it states when pictures are shown; else they are shown at a steady rate.
+        tags: whether it holds tags.
     """
 
     muxer: str
@@ -50,6 +55,10 @@ class Container:
     sound_encoder: str = "aac"
     text_encoder: str | None = None
     covers: str | None = None
+    colours: bool = True
+    code_range: CodeRange | None = None
+    times: bool = True
+    tags: bool = True
 
 
 # A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it
@@ -61,6 +70,7 @@ _MOV_OPTIONS = {
 }
 _MOV_STREAMED = {"movflags": "frag_keyframe+delay_moov+negative_cts_offsets+default_base_moof"}
 _MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
+_Y4M_OPTIONS = {"strict": "-1"}  # depths beyond 8 bits are not in its first description
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _MP4 = Container(
     "mp4",
@@ -91,6 +101,7 @@ _TS = Container(
     tick_seconds=Fraction(1, 90000),
     rotation=False,
     for_players=True,
+    tags=False,
 )
 CONTAINERS = {
     ".mp4": _MP4,
@@ -122,8 +133,36 @@ CONTAINERS = {
     ),
     ".ts": _TS,
     ".m2ts": _TS,
+    ".nut": Container(
+        "nut",
+        ("raw", "ffv1", "h264", "hevc"),
+        rotation=False,
+        equal_times=True,
+        colours=False,
+        code_range=CodeRange.LIMITED,
+        alpha=("raw", "ffv1"),
+        sound_encoder="flac",
+    ),
+    ".y4m": Container(
+        "yuv4mpegpipe",
+        ("raw",),
+        _Y4M_OPTIONS,
+        _Y4M_OPTIONS,
+        sound=False,
+        rotation=False,
+        colours=False,
+        times=False,
+        tags=False,
+    ),
     ".gif": Container(
-        "gif", ("gif",), tick_seconds=Fraction(1, 100), sound=False, rotation=False, alpha=("gif",)
+        "gif",
+        ("gif",),
+        tick_seconds=Fraction(1, 100),
+        sound=False,
+        rotation=False,
+        alpha=("gif",),
+        colours=False,
+        tags=False,
     ),
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from streamfx.media.track_choice import TrackChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Encoding:
         threads: encoder threads; None: the encoder chooses.
         pixel_format: FFmpeg's name of a format to convert to, such as yuv420p; may lose detail.
         options: further options for the encoder, as FFmpeg spells them.
+        tracks: form in which tracks beside the pictures are wanted; the source knows which ones.
         overwrite: whether a file of that name may be replaced (once the new one is complete).
         written: whether anything is written; else all that would be refused is refused, and nothing is there.
     """
@@ -26,5 +29,6 @@ class Encoding:
     threads: int | None = None
     pixel_format: str | None = None
     options: tuple[tuple[str, str], ...] = ()
+    tracks: TrackChoice = field(default_factory=TrackChoice)
     overwrite: bool = True
     written: bool = True

@@ -105,7 +105,7 @@ def _formats(encoder: str) -> frozenset[str]:
 
 def encoder_formats(codec: Codec) -> frozenset[str]:
     """Return FFmpeg's names of the pixel formats a codec takes; empty when it is not in this FFmpeg."""
-    formats = _formats(codec.encoder)
+    formats = frozenset(codec.formats) or _formats(codec.encoder)
     return frozenset(name for name in formats if "yuvj" in name) if _is_jpeg(codec) else formats
 
 

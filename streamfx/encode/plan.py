@@ -3,6 +3,7 @@ together."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from streamfx.encode.files.matroska import shown_size
 from streamfx.encode.hdr import carries_hdr
 from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
 from streamfx.media.av_planes import planar_name
-from streamfx.media.frame import Colour, VideoFormat
+from streamfx.media.frame import CodeRange, Colour, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 
 _PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}  # hold the same samples in another order
@@ -63,7 +64,7 @@ class OutputPlan:
         if video.alpha and not alpha:
             notes.append(LeftOut(f"alpha is left out: {self.ending} with {codec} does not hold it"))
             own = planar_name(video.subsampling, video.depth)
-        if (shape := video.sample_aspect_ratio) not in (None, 1) and not self._states_shape:
+        if (shape := video.sample_aspect_ratio) not in (None, 1) and not self.states_shape:
             notes.append(
                 LeftOut(f"that pixels are {shape} wide to high is left out: {codec} has square ones")
             )
@@ -74,7 +75,7 @@ class OutputPlan:
                 notes.append(
                     Converted(f"pixels are {float(stated):.4f} wide to high, not {float(shape):.4f}")
                 )
-        notes += self._too_fast()
+        notes += [*self._too_fast(), *self._unstated()]
         if self.pix_fmt == "pal8":
             half = "; pixels show or do not, in between there is nothing" if video.alpha else ""
             return [*notes, Converted(f"GIF holds 256 colours a picture; they are chosen for each{half}")]
@@ -86,11 +87,22 @@ class OutputPlan:
         if _PLANAR.get(self.pix_fmt, self.pix_fmt) != own:
             why = "what players play" if self.played else codec
             notes.append(Converted(f"pictures are converted from {own} to {self.pix_fmt} for {why}"))
-        if self.colour.code_range is not video.colour.assumed(0).code_range and self.codec.code_range:
+        if self.colour.code_range not in (video.colour.code_range, video.colour.assumed(0).code_range):
             notes.append(Converted(f"pictures are converted to {self.colour.code_range} range for {codec}"))
         if video.hdr is not None and not carries_hdr(self.codec.encoder, self.pix_fmt):
             notes.append(LeftOut(f"HDR metadata is left out: {codec} in {self.pix_fmt} does not carry it"))
         return notes
+
+    def _unstated(self) -> Iterator[str]:
+        """Yield what the container does not say of the pictures."""
+        video, ending = self.video, self.ending
+        if not self.container.times:
+            rate = f"{float(video.rate_fps):g} a second" if video.rate_fps else "a steady rate"
+            yield Converted(f"pictures are shown at {rate}, whatever their times: {ending} has none")
+        meaning = replace(video.colour, code_range=CodeRange.UNKNOWN)
+        if not self.container.colours and self.pix_fmt != "pal8" and meaning != Colour():
+            what = "matrix, primaries, transfer, place of chroma"
+            yield LeftOut(f"the meaning of colours ({what}) is left out: {ending} does not state it")
 
     def _too_fast(self) -> list[str]:
         """Return what is to be said of more pictures a second than the container has times for."""
@@ -106,7 +118,8 @@ class OutputPlan:
         return []
 
     @property
-    def _states_shape(self) -> bool:
+    def states_shape(self) -> bool:
+        """Whether the output says the shape of pixels that are not square."""
         container = self.container
         return container.pixel_shape or container.display_size or self.codec.states_pixel_shape
 
@@ -150,8 +163,8 @@ def plan(name: str, ending: str, container: Container, video: VideoFormat, encod
     if "yuva" in pix_fmt and codec.encoder.startswith("libvpx"):
         options.setdefault("auto-alt-ref", "0")  # hidden pictures have no alpha, and VP8 refuses them with it
     colour = video.colour
-    if codec.code_range is not None:
-        colour = replace(colour, code_range=codec.code_range)
+    if (code_range := codec.code_range or container.code_range) is not None:
+        colour = replace(colour, code_range=code_range)
     return OutputPlan(
         name,
         ending,

@@ -19,10 +19,15 @@ from streamfx.encode.plan import OutputPlan
 from streamfx.encode.scheduling import ordinary_scheduling
 from streamfx.errors import ConfigError, SinkError
 from streamfx.hardware.memory import memory_hint
-from streamfx.media.frame import ChromaLocation
+from streamfx.media.frame import ChromaLocation, VideoFormat
 
 _TOP_FIELD_FIRST, _BOTTOM_FIELD_FIRST = 2, 3  # FFmpeg's AV_FIELD_TT and AV_FIELD_BB
 _NOMINAL_FPS = Fraction(25)  # for rate control when the source states no rate; no time depends on it
+
+
+def steady_rate(video: VideoFormat) -> Fraction:
+    """Return the rate, in frames a second, of an output that states no times."""
+    return video.rate_fps or _NOMINAL_FPS
 
 
 def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | None = None) -> VideoStream:
@@ -34,7 +39,7 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     """
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr otherwise
     video = plan.video
-    rate_fps = video.rate_fps or _NOMINAL_FPS
+    rate_fps = steady_rate(video)
     stream = out.add_stream(plan.codec.encoder, rate=rate_fps, hwaccel=hwaccel)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
@@ -43,6 +48,8 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.framerate = rate_fps
     is_gif = plan.container.muxer == "gif"
     context.time_base = stream.time_base = TICK_SECONDS if is_gif else video.time_base
+    if not plan.container.times:
+        context.time_base = stream.time_base = 1 / rate_fps
     context.colorspace, context.color_range = int(plan.colour.matrix), AV_RANGES[plan.colour.code_range]
     context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
     if video.sample_aspect_ratio is not None:

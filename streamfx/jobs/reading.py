@@ -17,7 +17,7 @@ from streamfx.capture.opening import open_source
 from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
 from streamfx.media.frame import CodeRange, VideoFormat
-from streamfx.media.part import Part
+from streamfx.media.track_choice import TrackChoice, keep_wanted
 from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Track:
         packets: number of packets.
         broken: number of packets that could not be decoded.
         sound: decoded sound, if there is any in it.
+        converted: whether it is known to be coded anew in the output.
         texts: (start, end, text) of each, if it is text; else start and end and digest of each packet.
     """
 
@@ -92,6 +93,7 @@ class Track:
     disposition: int
     packets: int = 0
     broken: int = 0
+    converted: bool = False
     sound: Sound = field(default_factory=Sound)
     texts: list[tuple[float, float, str]] = field(default_factory=list)
 
@@ -119,21 +121,30 @@ class Film:
     chapters: list[tuple[float, float, str]]
 
 
-def read_film(text: str, *, frames: int | None = None, part: Part | None = None) -> Film:
+def read_film(
+    text: str,
+    *,
+    frames: int | None = None,
+    preparation: Preparation | None = None,
+    choice: TrackChoice | None = None,
+) -> Film:
     """Return a film, read to its end.
 
     Args:
         text: the file.
         frames: number of pictures to read at most; None for all.
-        part: the part to read; None: all of it.
+        preparation: part to read, and changes made to its pictures first; None: all, as it is.
+        choice: tracks that are wanted; None: all of them.
 
     Raises:
         SourceOpenError: it cannot be read.
+        ConfigError: a track that is wanted is not there.
     """
-    source = open_source(text, preparation=Preparation(part=part))
+    source = open_source(text, preparation=preparation)
     try:
         extras = source.extras or Extras()
         extras.claim()
+        keep_wanted(choice or TrackChoice(), extras, source.name)
         tracks = {stream.index: _track(stream) for stream in extras.streams}
         pictures = Pictures()
         before: Thumbnail | None = None
@@ -174,7 +185,7 @@ def read_film(text: str, *, frames: int | None = None, part: Part | None = None)
 
 def _track(stream: ExtraStream) -> Track:
     template = stream.template
-    return Track(stream, str(stream), dict(template.metadata), int(template.disposition))
+    return Track(stream, str(stream), dict(template.metadata), stream.disposition)
 
 
 def _add_picture(

@@ -47,7 +47,7 @@ _OWN: dict[str, Any] = {
         Field(default=None, description="file for the account of all files; DIR/batch.json by default"),
     ),
 }
-_NOT_FOR_BATCHES = {"input", "output", "report", "resume"}
+_NOT_FOR_BATCHES = {"input", "output", "container", "report", "resume"}
 _SHARED: dict[str, Any] = {
     name: (Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation, field)
     for name, field in TranscodeConfig.model_fields.items()

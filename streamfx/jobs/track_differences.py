@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,12 +56,12 @@ def _compare_track(track: Track, other: Track, shift: float) -> Iterator[TrackDi
         yield TrackDifference(
             "tracks", f"{track.name}: {other.broken} packets of the output cannot be decoded"
         )
+    same_coding = track.stream.codec == other.stream.codec and not track.converted
     if track.stream.kind == "audio":
-        same_coding = track.stream.codec == other.stream.codec
         for text in compare_sound(track.sound, other.sound, shift, same_coding=same_coding):
             yield TrackDifference("sound", f"{track.name}: {text}")
     elif track.stream.kind in ("subtitle", "data"):
-        for text in _compare_texts(track, other, shift):
+        for text in _compare_texts(track, other, shift, same_coding=same_coding):
             yield TrackDifference(
                 "subtitles" if track.stream.kind == "subtitle" else "data", f"{track.name}: {text}"
             )
@@ -142,17 +143,22 @@ def _level(sound: Sound, tenth: int) -> float:
     return math.sqrt(squares / count) if count else 0.0
 
 
-def _compare_texts(track: Track, other: Track, shift: float) -> Iterator[str]:
+def _compare_texts(track: Track, other: Track, shift: float, *, same_coding: bool) -> Iterator[str]:
     if len(track.texts) != len(other.texts):
         yield f"{len(track.texts)} entries in the source, {len(other.texts)} in the output"
         return
     for (start, _, said), (now, _, says) in zip(track.texts, other.texts, strict=True):
-        if said != says:
+        if said != says and (same_coding or _unstyled(said) != _unstyled(says)):
             yield f"at {start:.2f} s: {said[:40]!r} in the source, {says[:40]!r} in the output"
             return
         if abs(now - shift - start) > _TEXT_SECONDS:
             yield f"{said[:40]!r}: at {start:.2f} s in the source, at {now - shift:.2f} s in the output"
             return
+
+
+def _unstyled(text: str) -> str:
+    """Return a text without the styles in it, which formats state in different ways (ASS: in braces)."""
+    return re.sub(r"\{\\[^}]*\}", "", text).strip()
 
 
 def compare_tags(source: Film, output: Film) -> Iterator[TrackDifference]:

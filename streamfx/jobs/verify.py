@@ -10,13 +10,30 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from streamfx.capture.files.preparation import Preparation
+from streamfx.config.tracks import track_choice
 from streamfx.config.values import FileName
+from streamfx.encode.opening import shows_as_coded
 from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
 from streamfx.jobs.track_differences import TrackDifference
+from streamfx.media.geometry import geometry_of
 from streamfx.media.part import part_of
 from streamfx.media.paths import printable
+from streamfx.media.rates import rate_of
+
+# By which word a note of a run tells of a difference.
+_TOLD_BY = {
+    "hdr": "HDR",
+    "alpha": "alpha",
+    "depth": "converted from",
+    "shape": "pixels are",
+    "tags": "tag",
+    "chapters": "chapter",
+    "rotation": "turn",
+    "size": "pictures are",
+}
 
 
 class FilmDifference(BaseModel):
@@ -97,8 +114,8 @@ def verify(
     Args:
         input: the source.
         output: film that was made of it.
-        report: report of the run: what it says of itself is marked as known, and a part that was asked for
-            is all that is read of the source.
+        report: report of the run: what it says of itself is marked as known, and the source is read as it
+            was then: the part, tracks, geometry and rate that were asked for.
 
     Raises:
         SourceOpenError: one of them cannot be read.
@@ -112,8 +129,14 @@ def verify(
     told = _read_report(report) if report is not None else {}
     config = told.get("config", {})
     limit = config.get("limits", {}).get("frames")
-    part = part_of(*(config.get(name) for name in ("start", "end", "duration")))
-    source, made = read_film(fspath(input), frames=limit, part=part), read_film(fspath(output))
+    source = read_film(
+        fspath(input),
+        frames=limit,
+        preparation=_preparation(config, fspath(output)),
+        choice=track_choice(config),
+    )
+    _mark_converted(source, told.get("notes", ()))
+    made = read_film(fspath(output))
     return Verification(
         source=_facts(source),
         output=_facts(made),
@@ -126,6 +149,11 @@ def verify(
     )
 
 
+def _mark_converted(source: Film, notes: Sequence[str]) -> None:
+    for track in source.tracks:
+        track.converted = any(note.startswith(f"{printable(track.name)} is converted to") for note in notes)
+
+
 def _facts(film: Film) -> FilmFacts:
     seconds = film.pictures.seconds
     return FilmFacts(
@@ -135,6 +163,20 @@ def _facts(film: Film) -> FilmFacts:
         last_seconds=seconds[-1] if seconds else None,
         longest_gap_seconds=longest_gap(seconds),
         tracks=tuple(printable(track.name) for track in film.tracks),
+    )
+
+
+def _preparation(config: dict[str, Any], output: str) -> Preparation:
+    """Return what was done to the source: the part that was read, its geometry and its rate."""
+    part, geometry, fps = (
+        [config.get(name) for name in names]
+        for names in (("start", "end", "duration"), ("size", "crop", "rotate", "flip"), ("fps",))
+    )
+    return Preparation(
+        upright=bool(config) and shows_as_coded(output),
+        part=part_of(*part),
+        geometry=geometry_of(*geometry),
+        rate_fps=None if fps[0] is None else rate_of(fps[0]),
     )
 
 
@@ -161,11 +203,12 @@ def _is_known(difference: TrackDifference, told: dict[str, Any], source: Film, o
         lost = sum(account["dropped"].values()) + sum(account["failed"].values())
         return len(output.pictures.seconds) == written and (lost > 0 or bool(account["repeated"]))
     if difference.about in ("tracks", "sound", "subtitles", "data", "tags"):
-        stream = next((track.name for track in source.tracks if difference.text.startswith(track.name)), None)
-        if stream is not None:
-            return any(printable(stream) in note for note in notes)
-    word = {"hdr": "HDR", "alpha": "alpha", "depth": "converted from", "shape": "pixels are", "tags": "tag",
-            "chapters": "chapter", "rotation": "turn", "colour": "range", "size": "pictures are"}.get(
-        difference.about
-    )  # fmt: skip
+        track = next((each for each in source.tracks if difference.text.startswith(each.name)), None)
+        if track is not None:
+            told_of = [note for note in notes if printable(track.name) in note]
+            # That it was converted excuses no other sound or text: those were compared as what is converted.
+            return any("is converted to" not in note or difference.about == "tags" for note in told_of)
+    word = _TOLD_BY.get(difference.about)
+    if difference.about == "colour":
+        word = difference.text.split()[1].rstrip(":")  # range, matrix, primaries or transfer
     return word is not None and any(word in note for note in notes)

@@ -25,6 +25,12 @@ class LeftOut(str):
     __slots__ = ()
 
 
+class AsAsked(str):
+    """A note on what is in the source and, because the user said so, not in the output."""
+
+    __slots__ = ()
+
+
 def left_out(notes: Iterable[str]) -> list[str]:
     """Return the notes on what is not in the output.
 
@@ -36,13 +42,14 @@ def left_out(notes: Iterable[str]) -> list[str]:
 
 
 def say(notes: Iterable[str], *, but: Collection[str] = ()) -> frozenset[str]:
-    """Log what is converted or left out, and return what was logged.
+    """Log what is converted or left out, as asked or not, and return what was logged.
 
     Args:
         notes: notes of a source or an output; plain text among them is for the report alone.
         but: notes that were logged before.
     """
-    said = dict.fromkeys(note for note in notes if isinstance(note, Converted | LeftOut) and note not in but)
+    kinds = Converted | LeftOut | AsAsked
+    said = dict.fromkeys(note for note in notes if isinstance(note, kinds) and note not in but)
     for note in said:
         log.log(logging.WARNING if isinstance(note, LeftOut) else NOTE, "%s", note)
     return frozenset(said)

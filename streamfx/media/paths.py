@@ -11,7 +11,11 @@ from io import FileIO
 from pathlib import Path
 
 _MOST_NAME_BYTES = 255  # of nearly every file system
-_OWN_DESCRIPTOR = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<number>\d+)")
+# An ending says what is written into it, as that of a file does.
+_OWN_DESCRIPTOR = re.compile(
+    r"(/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<number>\d+))(?P<ending>\.\w+)?"
+)
+STANDARD_OUTPUT = "/dev/stdout"
 
 
 def followed(path: Path) -> Path:
@@ -21,7 +25,20 @@ def followed(path: Path) -> Path:
 
 def is_written_through(path: Path) -> bool:
     """Return whether what is written must go into what is there: a device, a pipe, an open file."""
-    return bool(_OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))) or is_special(path)
+    return own_descriptor(path) is not None or is_special(path)
+
+
+def own_descriptor(path: Path) -> int | None:
+    """Return the number of the open file of this process that a path names; None where it names none.
+
+    Example:
+        >>> own_descriptor(Path("/dev/stdout.mkv")), own_descriptor(Path("/dev/null"))
+        (1, None)
+    """
+    own = _OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))
+    if own is None:
+        return None
+    return int(own["number"]) if own["number"] else {"stdout": 1, "stderr": 2}[own["name"]]
 
 
 def is_special(path: Path) -> bool:
@@ -41,11 +58,9 @@ def open_through(path: Path) -> FileIO:
     Raises:
         OSError: it cannot be written.
     """
-    own = _OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))
-    if own is not None and own["number"]:
-        return FileIO(os.dup(int(own["number"])), "w")  # opened anew, it would have a place of its own
-    if own is not None and own["name"]:
-        return FileIO(os.dup({"stdout": 1, "stderr": 2}[own["name"]]), "w")
+    descriptor = own_descriptor(path)
+    if descriptor is not None:
+        return FileIO(os.dup(descriptor), "w")  # opened anew, it would have a place of its own
     return FileIO(os.open(path, os.O_WRONLY | os.O_APPEND), "w")
 
 

@@ -1,4 +1,4 @@
-"""What travels from the source file to the output untouched: sound, subtitles, chapters, tags.
+"""What travels from the source file to the output beside the pictures: sound, subtitles, chapters, tags.
 
 The capture thread demuxes everything once and puts every packet that is not of the video stream into the
 tray; the file sink takes them out and interleaves them with the pictures. Nothing is decoded, nothing is read
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 
+_DEFAULT = 1  # FFmpeg's flag of a stream that is played unless told otherwise
+
+
 @dataclass(frozen=True, slots=True)
 class ExtraStream:
     """A stream of the source other than the video.
@@ -29,12 +32,20 @@ class ExtraStream:
         kind: audio, subtitle, data, attachment or video (a cover picture).
         codec: FFmpeg's name of the coding; "unknown" where there is none.
         template: the stream itself, or a copy of its parameters; valid while the source is open.
+        default: whether it is to be played unless told otherwise; None: what the source says.
     """
 
     index: int
     kind: str
     codec: str
     template: Stream
+    default: bool | None = None
+
+    @property
+    def disposition(self) -> int:
+        """FFmpeg's flags that the stream is to have."""
+        flags = int(self.template.disposition)
+        return flags if self.default is None else flags & ~_DEFAULT | _DEFAULT * self.default
 
     def __str__(self) -> str:
         language = self.template.metadata.get("language", "und")
@@ -139,6 +150,8 @@ class Extras:
     shift_seconds: Fraction = Fraction(0)
     display_matrix: tuple[int, ...] | None = None
     most_waiting: int | None = None
+    unwanted_end_seconds: Fraction | None = None
+    _unwanted: frozenset[int] = frozenset()
     _tray: deque[tuple[int, av.Packet[Stream]]] = field(default_factory=deque, repr=False)
     _branches: list[Extras] = field(default_factory=list, repr=False)
     _claimed: bool = False
@@ -177,10 +190,31 @@ class Extras:
         if span.begin_seconds is not None:
             self.shift_seconds = span.begin_seconds
         self.chapters = span.clipped(self.chapters)
+        self._put_again()
+
+    def keep(self, streams: tuple[ExtraStream, ...], *, chapters: bool) -> None:
+        """Keep what is wanted: packets of other streams are let go, also those that wait already.
+
+        Args:
+            streams: those of ``streams`` that are wanted, in the order in which they are.
+            chapters: whether chapters are.
+        """
+        kept = {stream.index for stream in streams}
+        self._unwanted |= {stream.index for stream in self.streams} - kept
+        self.streams = streams
+        self.chapters = self.chapters if chapters else []
+        self._put_again()
+
+    def _put_again(self) -> None:
         waiting = [*self._tray]
         self._tray.clear()
         for index, packet in waiting:
             self.put(packet, index)
+
+    def _pass_over(self, packet: av.Packet[Stream]) -> None:
+        if packet.pts is not None:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base - self.shift_seconds
+            self.unwanted_end_seconds = max(end, self.unwanted_end_seconds or end)
 
     def is_sound_over(self) -> bool:
         """Return whether every sound has come to the end of the part that the film is cut to."""
@@ -199,6 +233,9 @@ class Extras:
             index: number of the stream in ``streams``; None: the packet's own number says so.
         """
         index = packet.stream_index if index is None else index
+        if index in self._unwanted:
+            self._pass_over(packet)
+            return
         if self._span is not None:
             stream = next((each for each in self.streams if each.index == index), None)
             if stream is None or not self._span.takes(packet, stream):

@@ -19,13 +19,14 @@ from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.generate.routed import Routed, RouteDecision
 from streamfx.media.frame import Frame
-from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.notes import AsAsked, Converted, LeftOut
 
 FINGERPRINTS = 4
 """Frames before a segment by which it is known that reading came to the right place."""
 
 _MOST_REASONS = 20
-_KINDS = {"converted": Converted, "left out": LeftOut}
+KINDS: dict[str, type[str]] = {"converted": Converted, "left out": LeftOut, "as asked": AsAsked}
+"""Kinds of notes by the names they have in the journal; others are plain."""
 
 
 class Checkpoint(BaseModel):
@@ -137,9 +138,7 @@ def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Seque
     if sought and isinstance(inner, FileSource):
         inner.damaged = checkpoint.damaged
         known = set(inner.notes)
-        inner.notes.extend(
-            _KINDS.get(kind, str)(text) for kind, text in checkpoint.notes if text not in known
-        )
+        inner.notes.extend(KINDS.get(kind, str)(text) for kind, text in checkpoint.notes if text not in known)
     return sought
 
 
@@ -188,6 +187,4 @@ def _read_past(checkpoint: Checkpoint, source: Source) -> None:
 
 
 def _kind(note: str) -> str:
-    if isinstance(note, LeftOut):
-        return "left out"
-    return "converted" if isinstance(note, Converted) else "plain"
+    return next((name for name, kind in KINDS.items() if isinstance(note, kind)), "plain")

@@ -17,17 +17,16 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.files.file import FileSink
 from streamfx.errors import ConfigError
-from streamfx.generate.chain import output_format
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
-from streamfx.media.notes import NOTE, Converted, LeftOut, left_out, say
+from streamfx.media.notes import NOTE, left_out, say
 from streamfx.media.paths import followed, is_written_through
 from streamfx.media.paths import printable as printable_text
 from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.ledger import Account, FailedFrame
 from streamfx.pipeline.stats import Snapshot, Stats
-from streamfx.resume.checkpoint import Checkpoint, CheckpointRecorder, restore
+from streamfx.resume.checkpoint import KINDS, Checkpoint, CheckpointRecorder, restore
 from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
 from streamfx.resume.journal import sync_folder
@@ -35,7 +34,7 @@ from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
 from streamfx.run.completeness import differences
-from streamfx.run.film import open_output, open_parts, preparation_for
+from streamfx.run.film import choose_tracks, made_format, open_output, open_parts, preparation_for
 from streamfx.run.report import OutputFacts, Report, check_report_path
 
 log = logging.getLogger(__name__)
@@ -47,8 +46,9 @@ def resume_problem(config: TranscodeConfig) -> str | None:
         return f"{config.input}: only a file can be read again from where a run ended"
     output = Path(config.output)
     container = CONTAINERS.get(output.suffix.lower())
-    if container is None or container.muxer == "gif" or is_written_through(output):
-        return f"{config.output}: only a video file, and no GIF, is put together of segments"
+    whole = container is None or container.muxer == "gif" or not container.times
+    if container is None or whole or is_written_through(output):
+        return f"{config.output}: only a video file, and no GIF or Y4M, is put together of segments"
     if container.alpha and config.codec in (None, "vp8", "vp9") and container.muxer in ("matroska", "webm"):
         return _alpha_problem(config)
     return None
@@ -193,13 +193,14 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
     work.check_input(Path(config.input))
     source = open_source(config.input, threads=1, preparation=preparation_for(config))
     try:
+        choose_tracks(config, source)
         codec = work.decided["coded"].split()
         chosen = {
             "codec": codec[0],
             "pixel_format": config.pixel_format,
             "overwrite": work.may_replace(config.overwrite),
         }
-        video = output_format(config.effects, source.format)
+        video = made_format(config, source.format)
         sink = open_output(config.model_copy(update=chosen), source, video, None)
         assert isinstance(sink, FileSink)
         try:
@@ -232,8 +233,7 @@ def _are_whole(work: Work, told: dict[str, Any]) -> bool:
 
 
 def _notes(checkpoint: Checkpoint, found: list[str], work: Work, told: dict[str, Any]) -> list[str]:
-    kinds = {"converted": Converted, "left out": LeftOut}
-    notes: list[str] = [kinds.get(kind, str)(text) for kind, text in checkpoint.notes]
+    notes: list[str] = [KINDS.get(kind, str)(text) for kind, text in checkpoint.notes]
     notes += [note for note in found if note not in notes]
     if told["resumed_at"]:
         notes.append(f"the run went on at frame {told['resumed_at']}, after one that was broken off")

@@ -51,7 +51,8 @@ def _shorter_than_promised(source: Source, sink: FileSink) -> Iterator[str]:
     """Compare durations: where no frame count is stated (Matroska), only they show that a file was cut off.
 
     The output's is that of its longest stream, as the source's may be; so a video that is meant to end before
-    its sound is not taken for one that was cut off, as long as the sound is in the output.
+    its sound is not taken for one that was cut off, as long as the sound is in the output, or was read though
+    it is not wanted.
     """
     promised_seconds = source.format.duration_seconds
     sound = sum(stream.kind == "audio" for stream in source.extras.streams) if source.extras else 0
@@ -59,6 +60,9 @@ def _shorter_than_promised(source: Source, sink: FileSink) -> Iterator[str]:
     if promised_seconds is None or copied < sound:
         return
     output_seconds = _duration_seconds(sink.path)
+    unwanted = None if source.extras is None else source.extras.unwanted_end_seconds
+    if output_seconds is not None and unwanted is not None:
+        output_seconds = max(output_seconds, float(unwanted))
     if output_seconds is not None and output_seconds < promised_seconds - _TOLERANCE_SECONDS:
         yield (
             f"{source.name}: promises {promised_seconds:.2f} s, but ends after {output_seconds:.2f} s; "

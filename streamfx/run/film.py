@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +16,19 @@ from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.generate.chain import output_format
+from streamfx.generate.comparison import compared, compared_format
 from streamfx.generate.request import parse_effect
 from streamfx.generate.transparency import opaque_within
 from streamfx.hardware.cpu import usable_cores
-from streamfx.media.frame import VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.frame_queue import Policy
-from streamfx.media.notes import refuse_losses, say
+from streamfx.media.notes import Converted, refuse_losses, say
+from streamfx.media.track_choice import keep_wanted
+from streamfx.media.tracks import Extras
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
-from streamfx.run.effects import numbered, open_effects
+from streamfx.run.effects import Effects, numbered, open_effects
 from streamfx.run.placement import (
     MOST_IN_FLIGHT,
     Encoder,
@@ -92,10 +95,11 @@ def open_ends(
             preparation=preparation_for(config),
         )
         opened.callback(source.close)
+        choose_tracks(config, source)
         alone = takes_any_size(config.output) and isinstance(source, PictureSource)
-        if source.format.alpha or alone:
+        if source.format.alpha or alone or config.compare:
             place = replace(place, device_context=None)  # frames on a GPU have no alpha, and are all alike
-        video = output_format(config.effects, source.format)
+        video = made_format(config, source.format)
         encoder = None if own_sink else encoder_of(config, video, place.device_context)
         try:
             sink = own_sink or open_output(config, source, video, encoder, written=written)
@@ -106,6 +110,9 @@ def open_ends(
             encoder = None
             sink = open_output(config, source, video, encoder, written=written)
         opened.callback(sink.abort)  # does nothing once the output is finished
+        if config.compare in ("side", "stack"):
+            shown = f"pictures are {video.size[1]}x{video.size[0]}"
+            sink.notes.append(Converted(f"{shown}: they show before and after"))
         if encoder is not None:
             sink.notes.append(encoder.note)
             place = replace(place, stays=True)
@@ -148,7 +155,7 @@ def open_parts(
                 effects,
                 sink,
                 flow_of(config, source, workers),
-                process=opaque_within(effects.chain.process) if source.format.alpha else None,
+                process=_process_of(config, source, effects),
                 workers=workers,
                 file=None if own_sink else Path(config.output),
                 said=said,
@@ -159,6 +166,35 @@ def most_workers(threads: int | None, place: Placement) -> int:
     """Return how many frames of a film are generated at a time, where nobody says."""
     most = MOST_WORKERS if place.device_context is None else MOST_IN_FLIGHT
     return min(threads or usable_cores(), most)
+
+
+def choose_tracks(config: TranscodeConfig, source: Source) -> None:
+    """Keep of the source's tracks those that are wanted; its notes say which are not.
+
+    Raises:
+        ConfigError: one that was asked for is not there; the message lists those that are.
+    """
+    extras = source.extras or Extras()
+    source.notes.extend(keep_wanted(config.tracks, extras, source.name))
+
+
+def made_format(config: TranscodeConfig, video: VideoFormat) -> VideoFormat:
+    """Return the format of the frames that are written for those of a source.
+
+    Raises:
+        ConfigError, EngineNotFoundError, EngineCorruptError: see `output_format`.
+    """
+    return compared_format(config.compare, output_format(config.effects, video))
+
+
+def _process_of(config: TranscodeConfig, source: Source, effects: Effects) -> Callable[[Frame], Frame] | None:
+    """Return what is done with each frame; None: no more than the effects do."""
+    process: Callable[[Frame], Frame] = effects.chain.process
+    if source.format.alpha:
+        process = opaque_within(process)
+    if config.compare is not None:
+        process = compared(process, config.compare)
+    return None if process == effects.chain.process else process
 
 
 def preparation_for(config: TranscodeConfig) -> Preparation:
@@ -172,6 +208,8 @@ def preparation_for(config: TranscodeConfig) -> Preparation:
         alpha=config.pixel_format is None and holds_alpha(config.output, config.codec),
         alone=takes_any_size(config.output),
         part=config.part,
+        geometry=config.geometry,
+        rate_fps=config.rate_fps,
     )
 
 

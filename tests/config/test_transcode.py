@@ -91,16 +91,21 @@ def test_every_problem_of_a_file_is_named_at_once_with_line_column_key_and_hint(
                      "instance, found 0"),
         ("start: 1:99", "c.yaml:3:8: start: must be seconds or a timecode, 12.5 or 1:02:03.250 for instance, "
                         "found '1:99'"),
-        ("start: 9\nend: 0:00:08.5", "c.yaml:4:6: end: must come after the start, 9 s, found 8.5"),
+        ("start: 9\nend: 0:00:08.5", "c.yaml:4:6: end: must come after the start, 9 s, found '0:00:08.5'"),
         ("end: 9\nduration: 2", "c.yaml:4:11: duration: cannot be given together with end; leave one of them "
                                "out, found 2"),
         ("duration: 0", "c.yaml:3:11: duration: must be longer than nothing, found 0"),
+        ("size: 720", "c.yaml:3:7: size: must be text, found 720"),
+        ("size: 8p", "c.yaml:3:7: size: must have sides of 16 to 16384 pixels, not 8, found '8p'"),
+        ("crop: 1:2:3", "c.yaml:3:7: crop: must be a part of the picture: 640x480 (from its middle), "
+         "640x480+LEFT+TOP or a shape, 16:9, for instance, found '1:2:3'"),
+        ("rotate: 45", "c.yaml:3:9: rotate: must be 0, 90, 180 or 270, found 45"),
+        ("flip: up", "c.yaml:3:7: flip: must be 'horizontal' or 'vertical', found 'up'"),
+        ("fps: 0", "c.yaml:3:6: fps: must be above 0 and at most 1000 frames per second, found 0"),
+        ("fps: true", "c.yaml:3:6: fps: must be a rate such as 25 or 30000/1001, found True"),
         ("effects: [wave, 3]", "c.yaml:3:17: effects.1: must be text, found 3"),
         ("effects:\n  - wave\n  - a: 1", "c.yaml:5:5: effects.1: must be text, found {'a': 1}"),
-        ("1: 2", "c.yaml:3:1: unknown key '1'; there is backend, build, codec, deinterlace, device, "
-                 "duration, effects, end, factor, input, limits, output, overwrite, pixel_format, preset, "
-                 "quality, queue, report, resume, segment_seconds, speed, start, strict, threads, verify, "
-                 "workers"),
+        ("1: 2", f"c.yaml:3:1: unknown key '1'; there is {', '.join(sorted(TranscodeConfig.model_fields))}"),
         ("? [a, b]\n: 1", "c.yaml:3:3: a key must be one word"),
         ("limits:\n  <<: {frames: 1}", "c.yaml:4:3: a key must be one word"),
         ("limits: &l {frames: 1}\nqueue: *l",
@@ -284,3 +289,9 @@ def test_the_schema_knows_every_key_and_refuses_others() -> None:
 @pytest.mark.parametrize("given", ["2x", "2", 2, 2.0])
 def test_a_speed_may_be_written_with_its_x(given: object) -> None:
     assert load_config(options={"input": "a.mp4", "output": "b.mp4", "speed": given}).speed == 2
+
+
+def test_what_is_written_with_colons_is_what_it_says(write: Write) -> None:
+    path = write("crop: 16:9\nstart: 1:30\nend: 1:02:03.25")
+    config = load_config(path)
+    assert (config.crop, config.start, config.end) == ("16:9", 90.0, 3723.25)

@@ -167,6 +167,25 @@ def test_a_killed_run_of_a_part_gives_that_part(
     assert found.output.frames == report.result.account.frames_in < 60
 
 
+@pytest.mark.parametrize("fps", ["10", "60"])
+def test_a_killed_run_at_another_rate_and_geometry_gives_the_same(
+    film: Path, tmp_path: Path, fps: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    output, plain = tmp_path / "out.mkv", tmp_path / "plain.mkv"
+    asked = [f"fps={fps}", "crop=100x60", "rotate=90", "size=x128"]
+    kill(film, output, "segment", 2, *asked)
+    with caplog.at_level(logging.INFO):
+        report = run(film, output, *asked)
+    assert "goes on with frame" in caplog.text
+    assert "read again" not in caplog.text
+    run(film, plain, *asked)
+    assert contents(output) == contents(plain)
+    written = tmp_path / "report.json"
+    report.write(written)
+    found = streamfx.verify(film, output, report=written)
+    assert (report.exit_code, found.differences) == (0, ())
+
+
 def test_a_damaged_segment_is_done_again(film: Path, whole: dict[str, Contents], tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     kill(film, output, "end", 1)

@@ -19,11 +19,12 @@ import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
-from streamfx.capture.files.preparation import Preparation
+from streamfx.capture.files.geometry import shaped
+from streamfx.capture.files.preparation import Preparation, filtered
 from streamfx.capture.planar import Planarizer, colour_of
 from streamfx.errors import DecodeError, SourceOpenError
 from streamfx.media.frame import Frame, VideoFormat
-from streamfx.media.notes import LeftOut
+from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.photo_metadata import chunks, is_animated
 from streamfx.media.tracks import Extras
 
@@ -67,7 +68,7 @@ class AnimatedWebpSource:
 
     Args:
         text: a path.
-        preparation: whether alpha is kept.
+        preparation: whether alpha is kept, and the geometry of pictures.
 
     Raises:
         SourceOpenError: it cannot be read, or its first picture cannot be decoded.
@@ -90,6 +91,13 @@ class AnimatedWebpSource:
         except DecodeError as error:
             raise SourceOpenError(f"{text}: {error}") from error
         picture = VideoFrame.from_ndarray(first, "rgba")
+        try:
+            found = shaped(picture, (), (preparation or Preparation()).geometry, None)
+        except ValueError as error:
+            raise SourceOpenError(f"{text}: {error}; give another --crop") from error
+        self._filters = found.filters
+        self.notes.extend(map(Converted, found.notes))
+        picture = filtered(picture, self._filters)
         self._planarizer = Planarizer(picture)
         shows = self._planarizer.shows_through(picture, seen=True)
         alpha = shows and (preparation or Preparation()).alpha
@@ -97,10 +105,11 @@ class AnimatedWebpSource:
             self.notes.append(LeftOut("alpha is left out: the output does not hold it"))
         steps = {part.duration_ms for part in parts}
         self.format = VideoFormat(
-            size=self._size,
+            size=self._planarizer.size,
             subsampling=self._planarizer.layout.subsampling,
             depth=8,
             colour=colour_of(picture, "webp"),
+            sample_aspect_ratio=found.pixel_shape,
             time_base=Fraction(1, 1000),
             rate_fps=Fraction(1000, steps.pop()) if len(steps) == 1 else None,
             frame_count=len(parts),
@@ -123,7 +132,7 @@ class AnimatedWebpSource:
             shown = _whole(_decoded(part), self._canvas, part)
         except DecodeError as error:
             raise DecodeError(f"{self.name}: picture {self._index}: {error}") from error
-        picture = VideoFrame.from_ndarray(shown, "rgba")
+        picture = filtered(VideoFrame.from_ndarray(shown, "rgba"), self._filters)
         planes, alpha = (
             self._planarizer.with_alpha(picture)
             if self.format.alpha

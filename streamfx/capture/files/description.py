@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+import logging
+from collections.abc import Iterator
 
 from av import VideoFrame
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from streamfx.capture.files.preparation import Prepared
-from streamfx.capture.planar import Planarizer, colour_of
+from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.side_data import hdr_metadata
 from streamfx.media.frame import VideoFormat
+from streamfx.media.notes import Converted, LeftOut
+
+log = logging.getLogger(__name__)
 
 _BOTTOM_FIRST = (3, 4)  # FFmpeg's AV_FIELD_BB and AV_FIELD_TB: what is shown first
 
@@ -49,7 +53,7 @@ def describe(
         colour=colour_of(first, video.codec_context.name),
         time_base=time_base,
         rate_fps=rate_fps if rate_fps and rate_fps <= 1 / time_base else None,
-        sample_aspect_ratio=_pixel_shape(video, prepared),
+        sample_aspect_ratio=prepared.pixel_shape,
         rotation_degrees=0 if prepared.turned else round(first.rotation / 90) * 90,
         frame_count=video.frames or None,
         duration_seconds=duration_seconds,
@@ -59,9 +63,22 @@ def describe(
     )
 
 
-def _pixel_shape(video: VideoStream, prepared: Prepared) -> Fraction | None:
-    shape = video.sample_aspect_ratio or None
-    return 1 / shape if shape is not None and prepared.exchanges_sides else shape
+def worth_knowing(name: str, video: VideoFormat, prepared: Prepared) -> Iterator[str]:
+    """Yield what is told of the pictures of a file, for the report.
+
+    Args:
+        name: name of the file.
+        video: what its frames have in common.
+        prepared: what pictures passed through.
+    """
+    if video.top_field_first is not None:
+        yield Converted("pictures are interlaced, and stay so")
+    yield from map(Converted, prepared.notes)
+    if prepared.not_turned:
+        yield LeftOut(f"{name} is not turned upright: {prepared.not_turned}")
+    if missing := assumptions(video.colour, video.size[0]):
+        yield missing
+        log.info("%s: %s", name, missing)
 
 
 def _top_field_first(first: VideoFrame, video: VideoStream) -> bool | None:

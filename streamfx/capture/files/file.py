@@ -25,11 +25,12 @@ from streamfx.capture.files.container import (
     open_container,
 )
 from streamfx.capture.files.decoding import Decoding
-from streamfx.capture.files.description import describe
+from streamfx.capture.files.description import describe, worth_knowing
 from streamfx.capture.files.preparation import Preparation, Prepared
 from streamfx.capture.files.shortfall import FREE_CLOCKS, all_came, shortfall_of
+from streamfx.capture.files.steady_rate import SteadyRate
 from streamfx.capture.files.timed import TimedPictures
-from streamfx.capture.planar import Planarizer, assumptions, layout_of, samples_of
+from streamfx.capture.planar import Planarizer
 from streamfx.capture.side_data import display_matrix, not_passed_on
 from streamfx.capture.timestamps import PacketClock
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
@@ -74,7 +75,6 @@ class FileSource:
         self.name = text = without_credentials(address)
         self._on_device = pictures
         self._preparation = preparation or Preparation()
-        self._prepared = Prepared(self._preparation)
         self.live = False
         self.notes: list[str] = []
         self.shortfall = 0
@@ -83,6 +83,7 @@ class FileSource:
         self._closing = False
         self._summed_up = False
         self._index = 0
+        self._before: VideoFrame | None = None
         self._early_failures: deque[DecodeError] = deque()  # met while opening; reported by the first reads
         self._container: InputContainer | None
         self._container, self._file = open_container(address, pictures.hwaccel() if pictures else None)
@@ -92,6 +93,8 @@ class FileSource:
             self._video.codec_context.thread_count = threads or os.cpu_count() or 1
             # Else a picture that is cut at the left keeps columns that are not to be shown, for quick access.
             self._video.codec_context.flags |= Flags.unaligned
+            shape = self._video.sample_aspect_ratio or None
+            self._prepared = Prepared(self._preparation, text, shape)
             extras = gather_extras(self._container, self._video, self.notes)
             self.extras: Extras | None = extras
             self._container_name = self._container.format.name
@@ -108,7 +111,9 @@ class FileSource:
             )
             self._timed = TimedPictures(self._decoding, self._video, text)
             first = self._first_picture()
-            if pictures is not None and (problem := pictures.problem(first) or self._needs_filters(first)):
+            if pictures is not None and (
+                problem := pictures.problem(first) or self._preparation.needs_filters(first)
+            ):
                 raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
             self._describe(self._container, extras, first)
             if self._preparation.part is not None:
@@ -132,7 +137,7 @@ class FileSource:
                 self.extras.start()
             if self._early_failures:
                 raise self._early_failures.popleft()
-            timed = self._timed.next()
+            timed = self._timed.next() if self._rate is None else self._rate.next()
             if timed is None:
                 self._refuse_broken_end()
                 self._note_what_was_found()
@@ -156,6 +161,9 @@ class FileSource:
             self._early_failures.clear()
             self._summed_up = False
             self._timed.seek(self._container, seconds)
+            self._before = None
+            if self._rate is not None:
+                self._rate.begin_again()
             self._index = 0
 
     def number_from(self, index: int) -> None:
@@ -210,19 +218,6 @@ class FileSource:
             decoder.thread_count = self._video.codec_context.thread_count
         return decoder
 
-    def _needs_filters(self, first: VideoFrame) -> str | None:
-        """Return what must be done to pictures that cannot be done where they are on a device."""
-        if self._preparation.upright and first.rotation:
-            return "it is to be turned upright"
-        if self._preparation.alpha and layout_of(samples_of(first).name).alpha:
-            return "it has alpha"
-        asked = self._preparation.deinterlace
-        return (
-            "it is to be deinterlaced"
-            if asked != "off" and (asked != "auto" or first.interlaced_frame)
-            else None
-        )
-
     def _describe(self, container: InputContainer, extras: Extras, first: VideoFrame) -> None:
         self._planarizer = Planarizer(first)
         shows_through = self._planarizer.shows_through(first, seen=self._container_name == "gif")
@@ -235,7 +230,15 @@ class FileSource:
         extras.shift_seconds = self._clock.start_shift_seconds(container)
         self._promised = self.format
         self._timed.start(self.format, extras)
+        self._set_rate(self._preparation.rate_fps)
         self._note_what_differs(first)
+
+    def _set_rate(self, rate_fps: Fraction | None) -> None:
+        """Have frames come at a steady rate from here on; None: as the file has them."""
+        self._rate: SteadyRate | None = None
+        if rate_fps is not None:
+            self._rate = SteadyRate(self._timed.next, self.format.time_base, rate_fps)
+            self.format = replace(self.format, time_base=1 / rate_fps, rate_fps=rate_fps, frame_count=None)
 
     def _begin_part(self, container: InputContainer, part: Part) -> None:
         """Move to the part that is wanted; the format says from here on how long that is."""
@@ -245,8 +248,8 @@ class FileSource:
         end_seconds = None if part.end_seconds is None else float(part.end_seconds)
         promised_seconds = None if film_seconds is None else min(film_seconds, end_seconds or film_seconds)
         length_seconds = None if promised_seconds is None else promised_seconds - float(part.start_seconds)
-        self._promised = replace(self.format, frame_count=None, duration_seconds=promised_seconds)
-        self.format = replace(self._promised, duration_seconds=length_seconds)
+        self._promised = replace(self._promised, frame_count=None, duration_seconds=promised_seconds)
+        self.format = replace(self.format, frame_count=None, duration_seconds=length_seconds)
         self.notes.append(f"a part of the film is taken: {part}")
 
     def _note_what_differs(self, first: VideoFrame) -> None:
@@ -255,14 +258,7 @@ class FileSource:
             self.notes.append(layout.note)
         self.notes.extend(LeftOut(f"{what}: left out") for what in not_passed_on(first))
         self._note_deinterlacing()
-        if self.format.top_field_first is not None:
-            self.notes.append(Converted("pictures are interlaced, and stay so"))
-        if self._prepared.not_turned:
-            self.notes.append(LeftOut(f"{self.name} is not turned upright: {self._prepared.not_turned}"))
-        missing = assumptions(self.format.colour, self.format.size[0])
-        if missing:
-            self.notes.append(missing)
-            log.info("%s: %s", self.name, missing)
+        self.notes.extend(worth_knowing(self.name, self.format, self._prepared))
         if self.extras is not None and self.extras.shift_seconds:
             shift = float(self.extras.shift_seconds)
             self.notes.append(f"the source's clock starts at {shift:.3f} s; the output's starts at zero")
@@ -270,7 +266,8 @@ class FileSource:
     # -- reading --
 
     def _frame(self, picture: VideoFrame, pts: int, duration: int | None) -> Frame:
-        if picture.is_corrupt:
+        again, self._before = picture is self._before, picture
+        if picture.is_corrupt and not again:
             self.damaged += 1
         if not self._planarizer.fits(picture):
             self._note_once(
@@ -288,7 +285,7 @@ class FileSource:
                 pts=pts,
                 duration=duration,
                 captured_ns=time.monotonic_ns(),
-                key=bool(picture.key_frame),
+                key=bool(picture.key_frame) and not again,
             )
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
@@ -314,6 +311,9 @@ class FileSource:
         self.shortfall, early = shortfall_of(self._promised, self._decoding, self._container_name)
         self.notes.extend([early] if early else [])
         self.notes.extend(self._timed.clock.notes())
+        self.notes.extend(note for note in self._prepared.notes if note not in self.notes)
+        if self._rate is not None and (self._rate.dropped or self._rate.repeated):
+            self.notes.append(Converted(f"{self._rate}"))
         if self.damaged:
             self.notes.append(
                 Converted(f"{self.damaged} pictures are damaged in the source and were patched up")

@@ -10,14 +10,14 @@ Filters = tuple[tuple[str, str], ...]
 """FFmpeg filters, each a name and its arguments."""
 
 _ONE = 1 << 16  # of the fixed-point numbers of a display matrix
-_MIRROR: Filters = (("hflip", ""),)
-_UPSIDE_DOWN: Filters = (("vflip", ""), ("copy", ""))  # else the rows would only be counted backwards
+MIRROR: Filters = (("hflip", ""),)
+UPSIDE_DOWN: Filters = (("vflip", ""), ("copy", ""))  # else the rows would only be counted backwards
 # By EXIF's number of the orientation; FFmpeg's names of the four ways to exchange rows and columns.
 _TURNS: dict[int, Filters] = {
     1: (),
-    2: _MIRROR,
-    3: _MIRROR + _UPSIDE_DOWN,
-    4: _UPSIDE_DOWN,
+    2: MIRROR,
+    3: MIRROR + UPSIDE_DOWN,
+    4: UPSIDE_DOWN,
     5: (("transpose", "cclock_flip"),),
     6: (("transpose", "clock"),),
     7: (("transpose", "clock_flip"),),

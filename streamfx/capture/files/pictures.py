@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 from av import VideoFrame
 
+from streamfx.capture.files.geometry import shaped
 from streamfx.capture.files.orientation import Filters, turn_of_photo
 from streamfx.capture.files.preparation import Preparation, filtered
 from streamfx.capture.options import frame_rate, split_options
@@ -47,8 +48,8 @@ class PictureSource:
     Args:
         text: ``frames/%05d.png``, a folder, ``folder/*.jpg`` or one picture; ``?rate=`` sets frames per
             second (25 when left out).
-        preparation: whether alpha is kept, and whether pictures of a folder keep their sizes; else all become
-            like the first.
+        preparation: whether alpha is kept, whether pictures of a folder keep their sizes (else all become
+            like the first), and their geometry.
 
     Attributes:
         photos: metadata of the frames' files beside the pixels, by the number of the frame. Grows while
@@ -72,7 +73,7 @@ class PictureSource:
         self._paths = _find(path, self.notes)
         self.names = [each.name for each in self._paths]
         self._alone = asked.alone and _NUMBER.search(path.name) is None
-        self._keeps_alpha = asked.alpha
+        self._keeps_alpha, self._geometry = asked.alpha, asked.geometry
         self._index = self._position = 0
         self._closed = threading.Event()
         try:
@@ -165,7 +166,17 @@ class PictureSource:
             raise DecodeError(f"{path}: not a picture that can be read: {error.strerror}") from error
         exif = read_exif(data)
         tags = b"" if path.suffix.lower() in (".tif", ".tiff") else made_upright(exif)
-        return _decode(path, turn_of_photo(exif)), Photo(path.name, tags, read_icc(data))
+        return self._shaped(_decode(path), turn_of_photo(exif), path), Photo(path.name, tags, read_icc(data))
+
+    def _shaped(self, picture: VideoFrame, turn: Filters, path: Path) -> VideoFrame:
+        """Return a picture upright, and cut, turned and scaled as was asked for."""
+        try:
+            found = shaped(picture, turn, self._geometry, None)
+            for note in found.notes:
+                self._note_once(Converted(note))
+            return filtered(picture, found.filters)
+        except (ValueError, av.FFmpegError) as error:
+            raise DecodeError(f"{path}: {error}") from error
 
     def _note_once(self, note: str) -> None:
         if note not in self.notes:
@@ -227,10 +238,10 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _decode(path: Path, turn: Filters) -> VideoFrame:
+def _decode(path: Path) -> VideoFrame:
     try:
         with av.open(f"file:{path.absolute()}", "r", metadata_errors="surrogateescape") as file:
-            return filtered(next(_frames(file)), turn)
+            return next(_frames(file))
     except StopIteration as error:
         raise DecodeError(f"{path}: no picture in it") from error
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -13,14 +13,15 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
-from streamfx.encode.files.gif_times import LEAST_TICKS, TICK_SECONDS, TOO_FAST, GifTimes
-from streamfx.encode.files.lost_tags import holds_tags, lost_tags, tags_without_a_place
-from streamfx.encode.files.matroska import shown_size, write_display_size
+from streamfx.encode.files.expected import Expected, expected_of
+from streamfx.encode.files.gif_times import TOO_FAST
+from streamfx.encode.files.given_times import given_times
+from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
+from streamfx.encode.files.matroska import write_shape
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
 from streamfx.encode.files.picture_times import LEAST_PICTURES, Durations, WrittenTimes, state_decoding_times
 from streamfx.encode.files.trial import prove
-from streamfx.encode.files.verify import Expected, ExpectedStream
 from streamfx.encode.pixels import FramePacker, Packer, Packing
 from streamfx.encode.plan import plan_output
 from streamfx.encode.tracks.copying import (
@@ -32,7 +33,7 @@ from streamfx.encode.tracks.copying import (
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import SinkError, StreamfxError
-from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through
 from streamfx.media.tracks import Extras
@@ -85,14 +86,15 @@ class FileSink:
         self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
-        self._tracks = plan_tracks(self._plan, extras, self.notes) if extras else Tracks()
+        choice = encoding.tracks
+        self._tracks = plan_tracks(self._plan, extras, self.notes, choice) if extras else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
         self._packer: FramePacker = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
-        self._gif_times = GifTimes() if self._plan.container.muxer == "gif" else None
+        self._given_times = given_times(self._plan)
         self._lock = threading.Lock()
         self._copier: StreamCopier | None = None
         self.through = is_written_through(path)
@@ -130,13 +132,12 @@ class FileSink:
             SinkError: the frame is not of the stream's format, or the file cannot be written. What was
                 written is kept beside the output and plays as far as it goes; the message says where.
         """
-        gif_ticks = self._gif_times.place(frame.time_seconds) if self._gif_times is not None else None
-        if self._gif_times is not None and gif_ticks is None:
+        times = self._given_times(frame) if self._given_times is not None else None
+        if self._given_times is not None and times is None:
             return TOO_FAST
         picture = self._packer.pack(frame)
-        if gif_ticks is not None:
-            picture.pts, picture.time_base = gif_ticks, TICK_SECONDS
-            picture.duration = max(round((frame.duration or 0) * frame.time_base / TICK_SECONDS), LEAST_TICKS)
+        if times is not None:
+            picture.pts, picture.duration, picture.time_base = times
         with self._lock:
             if self._out is None:
                 raise SinkError(f"{self.path}: is finished; no more frames can be written")
@@ -145,7 +146,9 @@ class FileSink:
                 self._mux(self._out, self._stream.encode(picture))
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken(f"frame {frame.index}", error) from error
-        self._times.add(frame.time_seconds, picture.duration * (picture.time_base or frame.time_base))
+        pts, duration, base = times or (frame.pts, picture.duration, frame.time_base)
+        stated = self._plan.container.times
+        self._times.add(frame.time_seconds if stated else pts * base, duration * base)
         self.frames_written += 1
         return None
 
@@ -233,11 +236,10 @@ class FileSink:
 
     def _state_shape(self, path: Path) -> None:
         """Write into Matroska what FFmpeg does not: pixels that are not square."""
-        shape = self._plan.video.sample_aspect_ratio
-        if shape in (None, 1) or not self._plan.container.display_size:
+        plan, shape = self._plan, self._plan.video.sample_aspect_ratio
+        if shape is None or not plan.container.display_size:
             return
-        shown = shown_size(self._plan.size, shape, pixels_only=self._plan.container.muxer == "webm")
-        if not write_display_size(path, shown):
+        if not write_shape(path, plan.size, shape, plan.container.muxer):
             self.notes.append(LeftOut(f"that pixels are {shape} wide to high is left out: no room for it"))
 
     def abort(self) -> None:
@@ -255,34 +257,19 @@ class FileSink:
 
     def expected(self) -> Expected:
         """Return what the finished file must show when it is read again; for ``verify_output``."""
-        plan, video = self._plan, self._plan.video
         copied = self._copier.streams.values() if self._copier else ()
-        pictures_only = plan.container.muxer == "gif"  # GIF states neither colours nor shape
-        return Expected(
-            packets=self.packets_written,
-            first_seconds=self._times.first_seconds,
-            last_seconds=self._times.last_seconds,
-            colour=Colour() if pictures_only else plan.colour,
-            size=plan.size,
-            tick_seconds=plan.container.tick_seconds or video.time_base,
-            sample_aspect_ratio=None if pictures_only else video.sample_aspect_ratio,
-            streams=tuple(
-                ExpectedStream(
-                    str(each.source),
-                    each.source.kind,
-                    each.packets,
-                    each.size_bytes if each.coding.startswith("pcm_") else None,
-                    each.first_seconds,
-                )
-                for each in copied
-            ),
-        )
+        return expected_of(self._plan, self._times, self.packets_written, copied)
 
     def _opened(self, file: OutputFile, extras: Extras | None) -> OutputContainer:
         plan = self._plan
         options = dict(plan.container.streamed if file.through else plan.container.options)
         if "movflags" in options and needs_free_tags(extras):
             options["movflags"] += "+use_metadata_tags"
+        if "frag_duration" in options and self._tracks.hold_text:
+            # FFmpeg 8.1 ends such fragments where a text ends, while it writes a picture, and that one gets a
+            # wrong time. Those that end at key frames end before the picture.
+            del options["frag_duration"]
+            options["movflags"] += "+frag_keyframe"
         out = av.open(
             file,
             "w",
@@ -307,15 +294,15 @@ class FileSink:
         return out
 
     def _prove(self, out: OutputContainer, options: dict[str, str], extras: Extras | None) -> None:
-        ending, muxer = self.path.suffix, self._plan.container.muxer
-        if extras is not None and not holds_tags(muxer):
+        ending, container = self.path.suffix, self._plan.container
+        if extras is not None and not container.tags:
             kept = [copied.target for copied in self._copier.streams.values()] if self._copier else []
             self.notes.extend(tags_without_a_place(extras, kept, ending))
         if not self._plan.container.sound:
             return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
         try:
             data = prove(out, options, extras, self._copier)
-            if extras is not None and holds_tags(muxer):
+            if extras is not None and container.tags:
                 self.notes.extend(lost_tags(data, out, extras, ending))
         except (av.FFmpegError, ValueError) as error:
             self._close_quietly(out)

@@ -6,23 +6,20 @@ import struct
 from collections.abc import Sequence
 
 from streamfx.encode.files.boxes import children, find, track_kind
+from streamfx.media.languages import OLDER
 
-# QuickTime's numbered list of languages knows them by the older of two codes (ISO 639-2/B, not /T).
-_NEW = "bod ces cym deu ell eus fas fra hye isl kat mkd mri msa mya nld ron slk sqi zho"
-_OLD = "tib cze wel ger gre baq per fre arm ice geo mac mao may bur dut rum slo alb chi"
-_OLDER = dict(zip(_NEW.split(), _OLD.split(), strict=True))
 _UNSTATED = 0x7FFF
 _KINDS = (b"vide", b"soun", b"sbtl", b"text", b"subt", b"clcp")
 
 
 def older_code(language: str) -> str:
-    """Return a language by the code under which QuickTime knows it.
+    """Return a language by the code under which QuickTime's numbered list knows it: the older of two.
 
     Example:
         >>> older_code("deu"), older_code("eng")
         ('ger', 'eng')
     """
-    return _OLDER.get(language, language)
+    return OLDER.get(language, language)
 
 
 def is_held(language: str) -> bool:

@@ -26,7 +26,6 @@ _ABOUT_THE_FILE = {
     *("handler_name", "vendor_id", "rotate", "alpha_mode", "bps", "number_of_frames", "number_of_bytes"),
     *("variant_bitrate", "filename", "mimetype"),
 }
-_WITHOUT_TAGS = ("mpegts", "gif")
 
 
 def lost_tags(data: bytes, out: OutputContainer, extras: Extras, ending: str) -> list[str]:
@@ -62,11 +61,6 @@ def tags_without_a_place(extras: Extras, streams: Iterable[Stream], ending: str)
     if extras.chapters:
         notes.append(LeftOut(f"chapters are left out, as {ending} holds none"))
     return list(notes)
-
-
-def holds_tags(muxer: str) -> bool:
-    """Return whether files of FFmpeg's ``muxer`` hold tags."""
-    return muxer not in _WITHOUT_TAGS
 
 
 def _differences(file: InputContainer, out: OutputContainer, extras: Extras, ending: str) -> Iterable[str]:

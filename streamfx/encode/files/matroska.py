@@ -67,6 +67,21 @@ def shown_size(size: tuple[int, int], shape: Fraction, *, pixels_only: bool) -> 
     return DisplaySize(ratio.denominator, ratio.numerator, is_ratio=True)
 
 
+def write_shape(path: Path, size: tuple[int, int], shape: Fraction, muxer: str) -> bool:
+    """State in a finished file what pixels are like that are not square.
+
+    Args:
+        path: the file.
+        size: (height, width) of the picture in pixels.
+        shape: shape of a pixel, width to height.
+        muxer: FFmpeg's name of the container: matroska or webm.
+
+    Returns:
+        Whether there was room for it.
+    """
+    return shape == 1 or write_display_size(path, shown_size(size, shape, pixels_only=muxer == "webm"))
+
+
 def write_display_size(path: Path, shown: DisplaySize) -> bool:
     """State in a finished file at which size its video is to be shown.
 

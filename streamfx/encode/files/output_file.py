@@ -16,6 +16,7 @@ from streamfx.media.paths import (
     is_written_through,
     name_problem,
     open_through,
+    own_descriptor,
     put,
     visible_beside,
 )
@@ -144,6 +145,9 @@ def refuse_target(path: Path, source_path: Path | None, overwrite: bool) -> None
     """
     if problem := name_problem(path):
         raise SinkError(f"{path}: {problem}")
+    if (descriptor := own_descriptor(path)) is not None:
+        _refuse_descriptor(path, descriptor)
+        return
     target = followed(path)
     folder = target.absolute().parent
     if path.is_dir():
@@ -160,6 +164,15 @@ def refuse_target(path: Path, source_path: Path | None, overwrite: bool) -> None
         raise SinkError(f"{path}: exists already; allow overwriting (--overwrite) or choose another name")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SinkError(f"{path}: no permission to write in {folder}")
+
+
+def _refuse_descriptor(path: Path, descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError as error:
+        raise SinkError(f"{path}: is not open: {error.strerror}") from error
+    if os.isatty(descriptor):
+        raise SinkError(f"{path}: is a terminal, which shows no films; send it into a pipe or a file")
 
 
 def write_problem(error: Exception) -> str:

@@ -17,6 +17,7 @@ from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.lost_tags import tags_without_a_place
 from streamfx.encode.files.picture_file import ENDINGS, PictureWriter
+from streamfx.encode.tracks.asked import refuse_beside_pictures
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
@@ -82,6 +83,7 @@ class PictureSink:
         path, folder = Path(text), takes_any_size(text)
         encoding = encoding or Encoding()
         quality, overwrite = encoding.quality, encoding.overwrite
+        refuse_beside_pictures(encoding.tracks, text)
         self.name, self.notes = text, list[str]()
         self.frames_written = self.packets_written = self.bytes_written = 0
         self._photos = photos

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamfx.encode.files.expected import Expected, ExpectedStream
 from streamfx.encode.tracks.subtitles import says_something
 from streamfx.media.frame import CodeRange, Colour, Matrix
 
@@ -19,51 +20,6 @@ if TYPE_CHECKING:
 _SHAPE_TOLERANCE = Fraction(5, 1000)  # Matroska states it in whole pixels
 _OFFSET_SECONDS = Fraction(2, 1000)  # containers round times of sound to their own unit too
 _AV_RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedStream:
-    """A copied stream as it was sent.
-
-    Attributes:
-        name: name for messages.
-        kind: audio, subtitle, data, …
-        packets: number of packets sent.
-        size_bytes: bytes in them, where packets do not count: containers cut uncompressed sound as they
-            like. None elsewhere.
-        first_seconds: time of the first; None without any.
-    """
-
-    name: str
-    kind: str
-    packets: int
-    size_bytes: int | None
-    first_seconds: Fraction | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a finished file must show.
-
-    Attributes:
-        packets: video packets.
-        first_seconds: time of the first frame.
-        last_seconds: time of the last frame.
-        colour: colour description of the video.
-        size: (height, width) in pixels.
-        tick_seconds: the unit the container rounds times to.
-        sample_aspect_ratio: shape of a pixel; None when not stated.
-        streams: the copied streams, in their order in the file.
-    """
-
-    packets: int
-    first_seconds: Fraction
-    last_seconds: Fraction
-    colour: Colour
-    size: tuple[int, int]
-    tick_seconds: Fraction
-    sample_aspect_ratio: Fraction | None = None
-    streams: tuple[ExpectedStream, ...] = ()
 
 
 @dataclass(slots=True)

@@ -93,7 +93,7 @@ class NetworkSink:
         self.notes = self._plan.conversions()
         self.frames_written = self.packets_written = self.losses = 0
         self._extras = extras
-        self._streams = streams_to_copy(self._plan, extras, self.notes) if extras else []
+        self._streams = streams_to_copy(self._plan, extras, self.notes, encoding.tracks) if extras else []
         self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range, size=self._plan.size)
         self._out: Broadcast | None = None
         self._lock = threading.Lock()

@@ -11,16 +11,20 @@ from av import AudioFrame, AudioResampler
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 
+from streamfx.encode.tracks.formats import SOUND_CODECS, coding_name
 from streamfx.media.tracks import ExtraStream
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
 
-_BITS_PER_CHANNEL = {"aac": 96_000, "libopus": 80_000}
 _TOLERANCE_SECONDS = Fraction(50, 1000)  # containers round times; what is further off is a gap or an overlap
 _NARROW_BYTES = 2  # of a sample
 _LONGEST_GAP_SECONDS = 3600  # a longer one is no pause but a wrong time
+# Channels at the sides are those at the back in the usual layouts of these encoders. FFmpeg's AAC would
+# describe the others in a way that few players read; Opus and ALAC do not take them.
+_USUAL_LAYOUTS = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}
+_USUAL_ONLY = {"aac", "libopus", "alac"}
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
@@ -52,6 +56,7 @@ class SoundConverter:
         source: the sound as it comes; its source must still be open.
         out: the output, before its header is written.
         encoder: FFmpeg's name of the encoder.
+        bits_per_second: bit rate; None: what suits codec and channels.
 
     Attributes:
         target: the stream of the output.
@@ -60,7 +65,9 @@ class SoundConverter:
         ValueError, FFmpegError: the encoder does not take such a sound, or the container not such a coding.
     """
 
-    def __init__(self, source: ExtraStream, out: OutputContainer, encoder: str) -> None:
+    def __init__(
+        self, source: ExtraStream, out: OutputContainer, encoder: str, bits_per_second: int | None = None
+    ) -> None:
         decoder = source.template.codec_context
         assert isinstance(decoder, AudioCodecContext)
         layout = layout_of(decoder)
@@ -77,13 +84,17 @@ class SoundConverter:
         assert isinstance(target, AudioStream)
         self.target: AudioStream = target
         context = target.codec_context
-        context.layout = layout
+        context.layout = _USUAL_LAYOUTS.get(layout, layout) if encoder in _USUAL_ONLY else layout
         context.time_base = Fraction(1, rate)
-        if encoder in _BITS_PER_CHANNEL:
-            context.bit_rate = _BITS_PER_CHANNEL[encoder] * decoder.layout.nb_channels
-        elif form.bytes > _NARROW_BYTES:  # without loss: as many bits as there are
-            context.format = "s32"
-        context.open()
+        per_channel = SOUND_CODECS[coding_name(encoder)].bits_per_channel
+        if per_channel is not None:
+            context.bit_rate = bits_per_second or per_channel * decoder.layout.nb_channels
+        else:  # without loss: as many bits as there are
+            context.format = _sample_format(encoder, wide=form.bytes > _NARROW_BYTES)
+        try:
+            context.open()
+        except av.ArgumentError as error:  # says no more than "Invalid argument"
+            raise ValueError(f"{encoder} does not take {rate} Hz {context.layout.name}") from error
         self._resampler: AudioResampler | None = None
         self._form: tuple[object, ...] = ()
         self._due_seconds: Fraction | None = None  # when the next sample should come
@@ -172,6 +183,13 @@ def _without_start(frame: AudioFrame, samples: int) -> AudioFrame:
     rest = AudioFrame.from_ndarray(values[:, samples * width :].copy(), frame.format.name, frame.layout.name)
     rest.sample_rate = frame.sample_rate
     return rest
+
+
+def _sample_format(encoder: str, *, wide: bool) -> str:
+    """Return FFmpeg's name of the sample format of 16 bits, or of more, that an encoder takes."""
+    known = [form.name for form in av.Codec(encoder, "w").audio_formats or ()]
+    names = ("s32", "s32p") if wide else ("s16", "s16p")
+    return next((name for name in names if name in known), names[0])
 
 
 def _nearest_rate(encoder: str, rate: int) -> int:

@@ -8,20 +8,24 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
 from streamfx.encode.files.languages import older_code
 from streamfx.encode.tracks.audio import SoundConverter
-from streamfx.encode.tracks.selection import Track, copied_stream
-from streamfx.encode.tracks.subtitles import TextConverter, says_something
+from streamfx.encode.tracks.holding import copied_stream
+from streamfx.encode.tracks.selection import Track
+from streamfx.encode.tracks.subtitles import END_OF_TEXT, TextConverter, says_something
 from streamfx.media.tracks import Extras, ExtraStream
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
 _BARE_AAC = {"mp4", "mov", "ipod"}  # containers that hold AAC without ADTS headers
+_LEAST_TICKS, _MOST_TICKS = 10_000, 1_000_000  # with more, a pause of half an hour between texts is too long
 _STALE_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STALE_VIDEO_TAGS = {
     "encoder",
@@ -49,6 +53,7 @@ class CopiedStream:
         moved: packets whose time had to be moved because it did not come after the one before.
         dropped: packets without any time, which no container can hold.
         broken: packets with damaged ADTS headers, or that cannot be converted.
+        shown_until_seconds: when the last text in MP4 ends; None before.
     """
 
     source: ExtraStream
@@ -61,6 +66,7 @@ class CopiedStream:
     moved: int = 0
     dropped: int = 0
     broken: int = 0
+    shown_until_seconds: Fraction | None = None
     last_dts: int | None = None
 
     @property
@@ -88,20 +94,24 @@ class StreamCopier:
         for track in tracks:
             copied = _converted(track, out) if track.encoder else _copied(track.source, out)
             copied.target.metadata.update(_tags(copied, out.format.name))
-            copied.target.disposition = track.source.template.disposition
+            copied.target.disposition = Disposition(track.source.disposition)
             self.streams[track.source.index] = copied
+        for copied in self.streams.values():
+            if copied.coding == "mov_text":
+                copied.target.time_base = Fraction(1, _finest_ticks(out))
         extras.claim()
 
     def packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets that have come in, ready to be muxed."""
         for index, packet in self._extras.take():
             copied = self.streams.get(index)
-            if copied is None:
+            # The end of a text in MP4 is written anew where it is needed, from how long the text is shown.
+            if copied is None or not says_something(copied.source.codec, packet.size):
                 continue
             if not self._set_times(packet, copied):
                 copied.dropped += 1
                 continue
-            yield from _counted(_written(packet, copied), copied)
+            yield from _counted(_with_ends(_written(packet, copied), copied), copied)
 
     def rest(self) -> Iterator[Packet[Stream]]:
         """Yield the packets that were still being made, at the end."""
@@ -133,6 +143,24 @@ class StreamCopier:
                 yield f"{copied.source}: {copied.broken} damaged packets were left out"
 
 
+def _finest_ticks(out: OutputContainer) -> int:
+    """Return how many ticks a second the track of an MP4 or MOV has that has most.
+
+    FFmpeg 8.1 compares when a text ends with the times of other tracks as bare numbers, whatever their ticks.
+    If the text has the finest, no end comes too early; else pictures get wrong times, or it aborts.
+    """
+    most = _LEAST_TICKS
+    for stream in out.streams:
+        if isinstance(stream, AudioStream):
+            most = max(most, stream.codec_context.sample_rate)
+        elif isinstance(stream, VideoStream):
+            ticks = (stream.time_base or Fraction(1)).denominator
+            while ticks < _LEAST_TICKS:  # as FFmpeg does
+                ticks *= 2
+            most = max(most, ticks)
+    return min(most, _MOST_TICKS)
+
+
 def _copied(stream: ExtraStream, out: OutputContainer) -> CopiedStream:
     target = copied_stream(out, stream)
     # FFmpeg would do this by itself, but not where the header waits for the first packets (8.1).
@@ -143,8 +171,11 @@ def _copied(stream: ExtraStream, out: OutputContainer) -> CopiedStream:
 
 def _converted(track: Track, out: OutputContainer) -> CopiedStream:
     assert track.encoder is not None
-    kind = SoundConverter if track.source.kind == "audio" else TextConverter
-    converter = kind(track.source, out, track.encoder)
+    converter: SoundConverter | TextConverter
+    if track.source.kind == "audio":
+        converter = SoundConverter(track.source, out, track.encoder, track.bits_per_second)
+    else:
+        converter = TextConverter(track.source, out, track.encoder)
     return CopiedStream(track.source, converter.target, converter)
 
 
@@ -168,6 +199,24 @@ def _written(packet: Packet[Any], copied: CopiedStream) -> list[Packet[Any]]:
     except av.FFmpegError:
         copied.broken += 1
         return []
+
+
+def _with_ends(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[Packet[Any]]:
+    """Yield packets, and before a text in MP4 the end of the one before, where there is a pause.
+
+    FFmpeg writes ends by itself, but not where the next text is there already when a fragment ends (8.1).
+    """
+    for packet in packets:
+        if copied.coding == "mov_text" and packet.pts is not None:
+            begin, base = packet.pts * packet.time_base, packet.time_base
+            until = copied.shown_until_seconds
+            if until is not None and until < begin:
+                end = av.Packet(END_OF_TEXT)
+                end.time_base, end.pts = base, round(until / base)
+                end.dts, end.duration = end.pts, packet.pts - end.pts
+                yield end
+            copied.shown_until_seconds = begin + (packet.duration or 0) * base
+        yield packet
 
 
 def _counted(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[Packet[Any]]:

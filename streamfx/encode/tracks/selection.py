@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from dataclasses import dataclass
-
-import av
-from av.audio.codeccontext import AudioCodecContext
-from av.stream import Stream
 
 from streamfx.encode.files.covers import Cover, read_cover
 from streamfx.encode.files.languages import is_held
 from streamfx.encode.plan import OutputPlan
-from streamfx.encode.tracks.audio import SoundConverter, is_known, layout_of
-from streamfx.encode.tracks.subtitles import TextConverter, is_text
+from streamfx.encode.tracks.asked import asked_encoder, refuse_beside_pictures, refuse_unless_as_it_is
+from streamfx.encode.tracks.audio import is_known
+from streamfx.encode.tracks.formats import TEXT_FORMATS, coding_name
+from streamfx.encode.tracks.holding import encoder_problem, stream_problem
+from streamfx.encode.tracks.subtitles import is_text
 from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.track_choice import TrackChoice
 from streamfx.media.tracks import Extras, ExtraStream
 
-# FFmpeg writes any sound into MPEG-TS as private data that no player finds; these it can carry for real.
-_MPEGTS_CODECS = {
-    *(
-        "mp2",
-        "mp2float",
-        "mp3",
-        "mp3float",
-        "aac",
-        "aac_latm",
-        "ac3",
-        "eac3",
-        "dca",
-        "truehd",
-        "opus",
-        "libopus",
-    ),
-    *("dvbsub", "dvb_subtitle", "klv", "scte_35"),
-}
-# Muxers that cannot be tried out without writing somewhere, and what they carry for real.
-_KNOWN_CODECS = {
-    "mpegts": _MPEGTS_CODECS,
-    "hls": _MPEGTS_CODECS,
-    "rtsp": {"aac", "opus", "libopus", "mp2", "mp2float", "mp3", "mp3float", "pcm_alaw", "pcm_mulaw", "ac3"},
-}
-_UNTRIED = {"hls", "rtsp"}
-_TRIED_PACKETS = 3
-_NAMES = {"libopus": "Opus", "mov_text": "MP4's own subtitles", "subrip": "SRT", "webvtt": "WebVTT"}
+_NAMES = {"opus": "Opus", "vorbis": "Vorbis"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +26,12 @@ class Track:
     Attributes:
         source: the stream it comes from.
         encoder: FFmpeg's name of what it is encoded with; None: it is copied.
+        bits_per_second: bit rate of a sound that is encoded; None: the usual one.
     """
 
     source: ExtraStream
     encoder: str | None = None
+    bits_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +41,30 @@ class Tracks:
     streams: tuple[Track, ...] = ()
     covers: tuple[Cover, ...] = ()
 
+    @property
+    def hold_text(self) -> bool:
+        """Whether there are subtitles that are text."""
+        return any(track.source.kind == "subtitle" and is_text(track.source) for track in self.streams)
 
-def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str]) -> Tracks:
+
+def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: TrackChoice) -> Tracks:
     """Return what goes into a file; what is converted or left out is said in ``notes``.
 
     A stream that the container holds is copied. Sound that it does not hold, or that few players play from
     it, and text that it does not hold, is converted.
+
+    Args:
+        plan: plan of the file.
+        extras: tracks of the source.
+        notes: notes of the output.
+        choice: form in which they are wanted.
+
+    Raises:
+        ConfigError: something was asked for that cannot be had.
     """
     ending, container = plan.ending, plan.container
     if not container.sound:
+        refuse_beside_pictures(choice, plan.name)
         notes += [LeftOut(f"{stream} is left out: {ending} holds pictures only") for stream in extras.streams]
         return Tracks()
     streams, covers = [], []
@@ -87,77 +76,32 @@ def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str]) -> Tracks:
             else:
                 covers.append(cover)
             continue
-        problem = stream_problem(container.muxer, stream, extras) or _unplayed(plan, stream)
         if container.muxer in ("mp4", "mov") and stream.kind in ("audio", "subtitle"):
             language = stream.template.metadata.get("language")
             if language is not None and not is_held(language):
                 notes.append(LeftOut(f"the language of {stream} is left out: {ending} states three letters"))
-        if problem is None:
-            streams.append(Track(stream))
-        elif (encoder := _encoder_for(plan, stream)) is not None:
-            streams.append(Track(stream, encoder))
-            name = _NAMES.get(encoder, encoder.upper())
-            notes.append(Converted(f"{stream} is converted to {name}: {problem}"))
-        elif not _is_timecode(plan, stream):
-            notes.append(LeftOut(f"{stream} is left out: {problem}"))
+        if (track := _form(plan, stream, extras, choice, notes)) is not None:
+            streams.append(track)
     return Tracks(tuple(streams), tuple(covers))
 
 
-def streams_to_copy(plan: OutputPlan, extras: Extras, notes: list[str]) -> list[ExtraStream]:
-    """Return the streams that go into a live output as they are; what is left out is said in ``notes``."""
+def streams_to_copy(
+    plan: OutputPlan, extras: Extras, notes: list[str], choice: TrackChoice
+) -> list[ExtraStream]:
+    """Return the streams that go into a live output as they are; what is left out is said in ``notes``.
+
+    Raises:
+        ConfigError: something was asked for that cannot be had.
+    """
     copied = []
     for stream in extras.streams:
         problem = stream_problem(plan.container.muxer, stream, extras)
+        refuse_unless_as_it_is(plan.name, stream, problem, choice)
         if problem is None:
             copied.append(stream)
         else:
             notes.append(LeftOut(f"{stream} is left out: {problem}"))
     return copied
-
-
-def stream_problem(muxer: str, stream: ExtraStream, extras: Extras) -> str | None:
-    """Return why a container of FFmpeg's ``muxer`` cannot hold the stream, or None when it can.
-
-    It is tried out in memory, up to the end of a file, with the first packets that have come.
-    """
-    if stream.kind == "unknown" or (stream.kind == "data" and stream.codec == "unknown"):
-        return "of an unknown kind"
-    if stream.kind == "video":
-        return "a cover picture"
-    if stream.kind == "attachment" and muxer != "matroska":
-        return f"{muxer} holds no attachments"  # WebM takes one, and does not write it
-    if stream.kind == "audio" and not is_known(stream):
-        return "its sample rate or its channels are not stated"
-    if muxer in _KNOWN_CODECS and stream.codec not in _KNOWN_CODECS[muxer]:
-        return f"{'MPEG-TS' if muxer == 'mpegts' else muxer.upper()} does not carry such"
-    if muxer in _UNTRIED:
-        return None
-    out = av.open(io.BytesIO(), "w", format=muxer, metadata_errors="surrogateescape")
-    try:
-        target = copied_stream(out, stream)
-        out.start_encoding()
-        for packet in extras.waiting(stream.index)[:_TRIED_PACKETS]:
-            packet.stream = target
-            packet.dts = packet.pts if packet.dts is None else packet.dts
-            packet.pts = packet.dts if packet.pts is None else packet.pts
-            out.mux_one(packet)
-        out.close()
-    except (av.FFmpegError, ValueError):
-        return f"{muxer} does not hold such"
-    finally:
-        with contextlib.suppress(av.FFmpegError, ValueError):
-            out.close()
-    return None
-
-
-def copied_stream(out: av.container.OutputContainer, stream: ExtraStream) -> Stream:
-    """Add a stream to an output that is a copy of one of the source; channels that are only counted there
-    get their usual places."""
-    target = out.add_stream_from_template(stream.template, opaque=True)
-    context: object = target.codec_context
-    if isinstance(context, AudioCodecContext) and context.layout.name.endswith(" channels"):
-        context.layout = layout_of(context) or context.layout
-    return target
 
 
 def _unplayed(plan: OutputPlan, stream: ExtraStream) -> str | None:
@@ -167,25 +111,53 @@ def _unplayed(plan: OutputPlan, stream: ExtraStream) -> str | None:
     return None
 
 
+def _form(
+    plan: OutputPlan, stream: ExtraStream, extras: Extras, choice: TrackChoice, notes: list[str]
+) -> Track | None:
+    """Return a stream as it goes into the output; None where it does not. What is to be said is noted."""
+    asked = {"audio": choice.audio, "subtitle": choice.subtitles}.get(stream.kind, "auto")
+    bits = choice.audio_bits_per_second if stream.kind == "audio" else None
+    if asked not in ("auto", "convert"):
+        encoder = asked_encoder(plan.name, plan.container, stream, extras, choice)
+        if encoder is not None:
+            notes.append(Converted(f"{stream} is converted to {_shown(encoder)}, as asked{_less(stream)}"))
+        return Track(stream, encoder, bits)
+    problem = stream_problem(plan.container.muxer, stream, extras) or _unplayed(plan, stream)
+    usual = asked == "convert" and is_text(stream) and plan.container.text_encoder
+    if usual and coding_name(stream.codec) != coding_name(usual):
+        problem = problem or "as asked"
+    if problem is None:
+        return Track(stream)
+    encoder = _encoder_for(plan, stream)
+    if encoder is not None:
+        notes.append(Converted(f"{stream} is converted to {_shown(encoder)}: {problem}{_less(stream)}"))
+        return Track(stream, encoder)
+    if not _is_timecode(plan, stream):
+        notes.append(LeftOut(f"{stream} is left out: {problem}"))
+    return None
+
+
+def _less(stream: ExtraStream) -> str:
+    """Return what is said of that a subtitle loses with its format."""
+    styled = stream.kind == "subtitle" and coding_name(stream.codec) == "ass"
+    return "; fonts, colours and places of its styles are not kept" if styled else ""
+
+
+def _shown(encoder: str) -> str:
+    """Return what a message calls what an encoder makes."""
+    name = coding_name(encoder)
+    return TEXT_FORMATS[name].shown if name in TEXT_FORMATS else _NAMES.get(name, name.upper())
+
+
 def _encoder_for(plan: OutputPlan, stream: ExtraStream) -> str | None:
     """Return FFmpeg's name of an encoder with which the stream fits into the output; None without one."""
     container, encoder = plan.container, None
-    converter: type[SoundConverter] | type[TextConverter] = SoundConverter
     if stream.kind == "audio" and is_known(stream):
         encoder = container.sound_encoder
     elif stream.kind == "subtitle" and is_text(stream):
-        encoder, converter = container.text_encoder, TextConverter
-    if encoder is None:
+        encoder = container.text_encoder
+    if encoder is None or encoder_problem(container.muxer, stream, encoder) is not None:
         return None
-    out = av.open(io.BytesIO(), "w", format=container.muxer)
-    try:
-        converter(stream, out, encoder)
-        out.start_encoding()
-    except (av.FFmpegError, ValueError):
-        return None
-    finally:
-        with contextlib.suppress(av.FFmpegError, ValueError):
-            out.close()
     return encoder
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from streamfx.media.tracks import ExtraStream
 
@@ -14,7 +16,11 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _PICTURES = {"pgssub", "hdmv_pgs_subtitle", "dvdsub", "dvd_subtitle", "dvbsub", "dvb_subtitle", "xsub"}
-_EMPTY_TEXT_BYTES = 2  # in MP4 a text that ends is a sample of its own: a length of nothing
+_MARKS = {b"&": b"&amp;", b"<": b"&lt;", b">": b"&gt;"}  # the ampersand first, for it is in the others
+_STYLES = re.compile(rb"(\{\\[^}]*\})")
+_ASS_FIELDS = 8  # before the text
+END_OF_TEXT = b"\0\0"
+"""In MP4 a text that ends is a sample of its own: a text with a length of nothing."""
 
 
 def is_text(stream: ExtraStream) -> bool:
@@ -25,7 +31,7 @@ def is_text(stream: ExtraStream) -> bool:
 
 def says_something(codec: str, size_bytes: int) -> bool:
     """Return whether a packet of a subtitle holds a text, and not the end of the one before."""
-    return codec != "mov_text" or size_bytes > _EMPTY_TEXT_BYTES
+    return codec != "mov_text" or size_bytes > len(END_OF_TEXT)
 
 
 class TextConverter:
@@ -63,6 +69,8 @@ class TextConverter:
         said = self._decoder.decode2(packet)
         if said is None or not len(said):
             return []
+        if self.target.codec_context.name == "webvtt":
+            said = _escaped(said)
         coded = self.target.codec_context.encode_subtitle(said)
         coded.stream, coded.time_base = self.target, packet.time_base
         coded.pts, coded.dts = packet.pts, packet.dts
@@ -73,3 +81,17 @@ class TextConverter:
     def rest(self) -> list[Packet[Any]]:
         """Return nothing: no text is held back."""
         return []
+
+
+def _escaped(said: SubtitleSet) -> SubtitleSet:
+    """Return the same text, what WebVTT would take for markup spelled out: FFmpeg 8.1 does not do that."""
+    if not any(mark in bytes(part.ass) for part in said if isinstance(part, AssSubtitle) for mark in _MARKS):
+        return said
+    lines = [bytes(part.ass).split(b",", _ASS_FIELDS) for part in said if isinstance(part, AssSubtitle)]
+    text = b"\\N".join(line[-1] for line in lines)
+    pieces = _STYLES.split(text)  # every other one is a style, in which these characters mean something else
+    for place in range(0, len(pieces), 2):
+        for mark, spelled in _MARKS.items():
+            pieces[place] = pieces[place].replace(mark, spelled)
+    whole = b",".join([*lines[0][:-1], b"".join(pieces)])
+    return SubtitleSet.create(whole, said.start_display_time, said.end_display_time)

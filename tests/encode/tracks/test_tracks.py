@@ -19,6 +19,7 @@ from streamfx.encode.opening import open_sink
 from streamfx.encode.tracks.selection import Track, Tracks
 from streamfx.errors import SinkError
 from streamfx.media.notes import Converted, left_out
+from tests.many_tracks import make_film
 from tests.media import make_clip
 from tests.passing import pass_file
 
@@ -207,7 +208,7 @@ def test_a_file_that_could_not_be_completed_is_refused_before_the_first_frame(
     assert source.extras is not None
     copied = Tracks(tuple(Track(stream) for stream in source.extras.streams))
     monkeypatch.setattr(file_module, "plan_tracks", lambda *_: copied)
-    monkeypatch.setattr("streamfx.encode.tracks.selection.layout_of", lambda _: None)
+    monkeypatch.setattr("streamfx.encode.tracks.holding.layout_of", lambda _: None)
     with pytest.raises(SinkError, match=r"\.mp4 cannot be completed with what the source holds"):
         open_sink(str(tmp_path / "out.mp4"), format=source.format, extras=source.extras)
     source.close()
@@ -222,3 +223,42 @@ def test_a_picture_that_stays_long_keeps_its_time_in_an_mp4(tmp_path: Path) -> N
         assert file.duration / av.time_base == pytest.approx(5.04, abs=0.05)
         times = [float(seconds_of(frame)) for frame in file.decode(video=0)]
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 5.0], abs=0.002)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("sounds", [(), (("aac", "eng", "mono"),)])
+@pytest.mark.parametrize(
+    "spans_ms",
+    [
+        [(200, 1200), (2400, 1000), (3400, 400)],
+        [(0, 1000), (1000, 1000), (2040, 1600)],
+        [(1000, 2000), (3000, 1000), (4000, 900)],
+    ],
+)
+def test_pictures_beside_text_in_an_mp4_keep_their_times_and_so_does_the_text(
+    tmp_path: Path, spans_ms: list[tuple[int, int]], sounds: tuple[tuple[str, str, str], ...], b_frames: int
+) -> None:
+    texts = ("one", "two", "three")
+    film = make_film(
+        tmp_path / "in.mkv", frames=125, sounds=sounds, subtitles=[("subrip", "eng")], texts=texts,
+        spans_ms=spans_ms, b_frames=b_frames, attachment=False,
+    )  # fmt: skip
+    first = pass_file(film, tmp_path / "converted.mp4").path
+    for path in (first, pass_file(first, tmp_path / "copied.mp4").path):
+        with av.open(str(path)) as file:
+            times = [float(seconds_of(frame)) for frame in file.decode(video=0)]
+        assert times == pytest.approx([number / 25 for number in range(125)], abs=0.001)
+        with av.open(str(path)) as file:
+            shown = [
+                (
+                    float(seconds_of(packet)),
+                    float((packet.duration or 0) * packet.time_base),
+                    bytes(packet)[2:],
+                )
+                for packet in file.demux(subtitles=0)
+                if packet.size > 2
+            ]
+        assert [text for _, _, text in shown] == [b"one", b"two", b"three"]
+        assert [value for begin, length, _ in shown for value in (begin, length)] == pytest.approx(
+            [value / 1000 for span in spans_ms for value in span], abs=0.001
+        )
