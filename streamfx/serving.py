@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def serving(
-    config: ServeConfig, tell: Callable[[str], None] = log.info, lose: Callable[[], None] = lambda: None
+    config: ServeConfig, tell: Callable[[str], None] = log.info, on_loss: Callable[[], None] = lambda: None
 ) -> Iterator[str]:
     """Let visitors in while in the context, whose value is the address to open in a browser.
 
@@ -24,7 +24,7 @@ def serving(
         config: settings.
         tell: callback that is called with a line for each visitor who comes or leaves, in a thread of the
             site.
-        lose: callback that is called for each whose run ended with losses, in the same thread.
+        on_loss: callback that is called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: a library is missing, there is no such effect, or a file of the settings is no good.
@@ -34,7 +34,7 @@ def serving(
         from streamfx.web.camera_site import open_site
     except ImportError as error:
         raise ConfigError(f"serve needs aiohttp and aiortc: pip install 'streamfx[web]' ({error})") from error
-    with open_site(config, tell, lose) as site:
+    with open_site(config, tell, on_loss) as site:
         yield site.address
 
 

@@ -48,7 +48,7 @@ def build(folder: Path, any_size: bool) -> dict[str, Any]:
     engine = read_engine(folder)
     golden = engine.golden
     setting = Setting.of(golden.to_rgb, golden.from_rgb, golden.factor)
-    shape = None if any_size else (1, *engine.seen_shape(SIZE))
+    shape = None if any_size else (1, *engine.input_shape(SIZE))
     row: dict[str, Any] = {
         "engine": engine.name,
         "size": "any" if any_size else "x".join(map(str, SIZE[::-1])),

@@ -10,17 +10,17 @@ from typing import Any
 from benchmarks.choice import off
 from benchmarks.outages import checks
 from benchmarks.outages.breaker import Outage
-from benchmarks.outages.peers import LINE_BYTES, Seen, read_log
+from benchmarks.outages.peers import LINE_BYTES, ReceivedPicture, read_log
 
 FPS = 25
-GOOD = [Seen(0, number / FPS, number / FPS, number) for number in range(100)]
+GOOD = [ReceivedPicture(0, number / FPS, number / FPS, number) for number in range(100)]
 SOUND: dict[str, Any] = {
     "recovered": 2, "balanced": True, "sizes": 1, "left": [], **checks.timeline(GOOD, FPS),
 }  # fmt: skip
 
 
-def seen(times: Sequence[float], stamps: Sequence[int | None]) -> list[Seen]:
-    return [Seen(0, time, time, stamp) for time, stamp in zip(times, stamps, strict=True)]
+def seen(times: Sequence[float], stamps: Sequence[int | None]) -> list[ReceivedPicture]:
+    return [ReceivedPicture(0, time, time, stamp) for time, stamp in zip(times, stamps, strict=True)]
 
 
 def test_a_good_run_passes() -> None:
@@ -76,7 +76,7 @@ def test_what_is_left_behind_is_named(monkeypatch: Any) -> None:
 
 
 def test_a_log_of_pictures_is_read_as_it_was_written(tmp_path: Path) -> None:
-    lines = [Seen(3, 23087.1234, 1.5, None), Seen(4, 123087.1234, 3600.5, 1048575)]
+    lines = [ReceivedPicture(3, 23087.1234, 1.5, None), ReceivedPicture(4, 123087.1234, 3600.5, 1048575)]
     text = "".join(each.line() for each in lines)
     assert len(text) == 2 * LINE_BYTES
     (tmp_path / "log").write_text(text)

@@ -404,7 +404,7 @@ def test_a_run_without_effects_is_told_those_there_are_and_no_classifier(
 # ------------------------------------------------------------------------------------------- on the page
 
 
-def test_the_desk_changes_a_route_and_puts_another_effect_in_its_place() -> None:
+def test_the_controls_change_a_route_and_put_another_effect_in_its_place() -> None:
     with bench("route:to=linocut") as table:
         controls = table.controls
         (routed,) = controls.effects.chain.effects

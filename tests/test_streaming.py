@@ -163,7 +163,7 @@ def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so
         Device.CPU, DeviceContext(torch.device("cpu"), MemoryBudget(1 << 18))
     )  # surfaces in main memory
     monkeypatch.setattr(
-        "streamfx.run.live_parts.find_place",
+        "streamfx.run.live_parts.find_placement",
         lambda asked, *_: on_device if asked == "cuda" else Placement(Device.CPU),
     )
     process = Effect.process

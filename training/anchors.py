@@ -43,16 +43,16 @@ def forget_detail(network: WarpMask) -> None:
 
 
 @dataclass
-class Hold:
+class Freeze:
     """Whether the weights for factor 1 stay as they are."""
 
     on: bool = False
 
 
-def hold(network: nn.Module) -> Hold:
+def hold(network: nn.Module) -> Freeze:
     """Let the weights for factor 1 learn nothing, as long as the hold is on: factors between 1 and 2 mix them
     with others."""
-    held = Hold()
+    held = Freeze()
 
     def without_first(gradient_A: Tensor) -> Tensor:
         return torch.cat([torch.zeros_like(gradient_A[:1]), gradient_A[1:]]) if held.on else gradient_A

@@ -72,12 +72,12 @@ def distil(
     shared = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
     network.load_state_dict(own | shared)
     with closing(_open_pool(options)) as pool:
-        pupil = Pupil(options, teacher, network, pool)
-        loop.run(pupil, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
+        student = Student(options, teacher, network, pool)
+        loop.run(student, options.loop, options.steps, options.work, recipe=options, on_step=on_step)
     return network
 
 
-class Pupil:
+class Student:
     """The network that learns, and its teacher."""
 
     def __init__(self, options: DistilOptions, teacher: WarpMask, network: WarpMask, pool: Pool) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.picture_store import PictureStore
 from training.pictures import CLIPS, Picture, Still, find_stills, to_short_side
-from training.shelf import Shelf
 
 Squares: TypeAlias = NDArray[np.uint8]
 
@@ -71,7 +71,7 @@ class Feed:
         stills: Stills to take instead of those of the options, a selection of them for instance.
 
     Attributes:
-        shelf: Shelf that holds the pictures; it counts those that could not be used.
+        picture_store: store that holds the pictures; it counts those that could not be used.
 
     Raises:
         ValueError: There is nothing to read.
@@ -79,7 +79,7 @@ class Feed:
 
     def __init__(self, options: FeedOptions, seed: int, stills: Sequence[Still] | None = None) -> None:
         self._options, self._seed = options, seed
-        self.shelf = Shelf(
+        self.picture_store = PictureStore(
             options.stills if stills is None else stills, options.clips, options.kept_megabytes << 20
         )
         self._readers = ThreadPoolExecutor(options.readers, thread_name_prefix="streamfx-feed")
@@ -109,13 +109,13 @@ class Feed:
     def close(self) -> None:
         """Stop reading, and say how much could not be read. May be called twice."""
         self._readers.shutdown(cancel_futures=True)
-        self.shelf.close()
+        self.picture_store.close()
 
     def _square(self, number: int, place: int) -> Squares:
         options = self._options
         rng = np.random.default_rng([self._seed, 5, number, place])
         smallest = 1 if options.short_sides else options.crop
-        return self._cut(self.shelf.take(rng, options.clip_share, options.frames, smallest), rng)
+        return self._cut(self.picture_store.take(rng, options.clip_share, options.frames, smallest), rng)
 
     def _cut(self, frames: list[Picture], rng: np.random.Generator) -> Squares:
         options = self._options

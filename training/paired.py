@@ -37,8 +37,8 @@ from training.operators.people import finder
 from training.paired_options import PairedOptions
 from training.pairs import Maker, PairFiles, Pairs, stack
 from training.people_pairs import people_pairs
+from training.picture_store import PictureStore
 from training.pictures import CLIPS, Picture, Still, find_stills, noisy, spoiled
-from training.shelf import Shelf
 from training.weights import start_from
 
 log = logging.getLogger(__name__)
@@ -205,13 +205,15 @@ def _open_pairs(options: PairedOptions) -> Iterator[Pairs]:
             make: Maker = later.enter_context(closing(files)).make
         else:
             clips = [path for path in options.content if path.suffix.lower() in CLIPS]
-            shelf = later.enter_context(closing(Shelf(_stills(options), clips, _SHORT_LIVED_BYTES)))
+            picture_store = later.enter_context(
+                closing(PictureStore(_stills(options), clips, _SHORT_LIVED_BYTES))
+            )
             operator = options.draws()
             assert operator is not None
-            make = pairs.drawn(shelf, operator, options.square, options.clip_share, seed)
+            make = pairs.drawn(picture_store, operator, options.square, options.clip_share, seed)
             if options.warped is not None:
                 people = later.enter_context(closing(warped.open_people(options.warped)))
-                other = partial(pairs.any_square, shelf, options.square, options.clip_share)
+                other = partial(pairs.any_square, picture_store, options.square, options.clip_share)
                 make = people_pairs(people, other, finder(), options.square, options.warped, seed)
             if options.pairs is not None:
                 make = pairs.kept(make, options.pairs)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from training.operators import Operator
+from training.picture_store import PictureStore
 from training.pictures import Picture, draw_factor, find_stills, read_still, save_still, to_tensor
 from training.pool import cut
-from training.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -82,20 +82,22 @@ class Pairs:
                 self._made[index] = self._maker.submit(self._make, index)
 
 
-def drawn(shelf: Shelf, operator: Operator, side: int, clip_share: float, seed: int) -> Maker:
+def drawn(picture_store: PictureStore, operator: Operator, side: int, clip_share: float, seed: int) -> Maker:
     """How to make pairs of squares by chance, some of them dark, and what an operator draws of them."""
 
     def make(index: int) -> Picture:
         rng = np.random.default_rng([seed, 1, index])
-        square = sometimes_dark(any_square(shelf, side, clip_share, rng), rng)
+        square = sometimes_dark(any_square(picture_store, side, clip_share, rng), rng)
         return np.concatenate([square, operator(np.ascontiguousarray(square))], axis=2)
 
     return make
 
 
-def any_square(shelf: Shelf, side: int, clip_share: float, rng: np.random.Generator) -> Picture:
+def any_square(
+    picture_store: PictureStore, side: int, clip_share: float, rng: np.random.Generator
+) -> Picture:
     """A square by chance, of a still or a clip."""
-    crop = cut(shelf.take(rng, clip_share)[0], side, rng)
+    crop = cut(picture_store.take(rng, clip_share)[0], side, rng)
     return crop.picture[crop.top : crop.top + side, crop.left : crop.left + side]
 
 

@@ -20,8 +20,8 @@ from training.operators.bulges import field, warp
 from training.operators.caricature import bulges
 from training.operators.people import Person, fade_in
 from training.pairs import Maker, sometimes_dark
+from training.picture_store import PictureStore
 from training.pictures import Picture
-from training.shelf import Shelf
 from training.warped import WarpedOptions, encoded
 
 Finder = Callable[[Picture], list[Person]]
@@ -47,7 +47,7 @@ class Scene:
 
 
 def people_pairs(
-    people: Shelf,
+    people: PictureStore,
     other: Callable[[np.random.Generator], Picture],
     find: Finder,
     side: int,
@@ -86,8 +86,8 @@ def people_pairs(
 class _Scenes:
     """Pictures of people by chance; the people of each are looked for once."""
 
-    def __init__(self, shelf: Shelf, find: Finder, clip_share: float) -> None:
-        self._shelf, self._find, self._clip_share = shelf, find, clip_share
+    def __init__(self, picture_store: PictureStore, find: Finder, clip_share: float) -> None:
+        self._picture_store, self._find, self._clip_share = picture_store, find, clip_share
         self._known: dict[bytes, list[Person]] = {}
 
     def draw(self, rng: np.random.Generator) -> Scene:
@@ -97,7 +97,7 @@ class _Scenes:
             ValueError: None was found.
         """
         for _ in range(_TRIES):
-            (picture,) = self._shelf.take(rng, self._clip_share)
+            (picture,) = self._picture_store.take(rng, self._clip_share)
             name = hashlib.blake2b(np.ascontiguousarray(picture).data).digest()
             if name not in self._known:
                 self._known[name] = self._find(picture)

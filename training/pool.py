@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from training import pictures
+from training.picture_store import PictureStore
 from training.pictures import CLIPS, Crop, Picture, Still, find_stills, to_short_side
-from training.shelf import Shelf
 
 _READERS = 2
 _SHORT_LIVED_BYTES = 64 << 20  # the crops themselves are kept
@@ -34,7 +34,7 @@ class Pool:
         clip_share: float,
         seed: int,
     ) -> None:
-        self.shelf = Shelf(stills, clips, _SHORT_LIVED_BYTES)
+        self.picture_store = PictureStore(stills, clips, _SHORT_LIVED_BYTES)
         self._size, self._side, self._clip_share, self._seed = size, side, clip_share, seed
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamfx-pool")
         self._crops: dict[int, Future[Crop]] = {}
@@ -69,11 +69,11 @@ class Pool:
     def close(self) -> None:
         """Stop reading, and say how much could not be read. May be called twice."""
         self._readers.shutdown(cancel_futures=True)
-        self.shelf.close()
+        self.picture_store.close()
 
     def _read(self, index: int) -> Crop:
         rng = np.random.default_rng([self._seed, 1, index])
-        return cut(self.shelf.take(rng, self._clip_share)[0], self._side, rng)
+        return cut(self.picture_store.take(rng, self._clip_share)[0], self._side, rng)
 
 
 def open_pool(

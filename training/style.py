@@ -45,7 +45,7 @@ StyleNetwork: TypeAlias = WarpMask | YuvStyle
 
 
 @dataclass
-class Studio:
+class StyleSetup:
     """What stays the same during a training: pictures, frozen networks, the style's Gram matrices."""
 
     options: StyleOptions
@@ -107,8 +107,8 @@ class Studio:
         return self.options.loop.device
 
 
-def open_studio(options: StyleOptions) -> Studio:
-    """Read pictures and style and load the frozen networks. Close the studio's pool after use.
+def open_setup(options: StyleOptions) -> StyleSetup:
+    """Read pictures and style and load the frozen networks. Close its pool after use.
 
     Raises:
         ValueError: The style picture cannot be read, or there is no training picture.
@@ -120,7 +120,7 @@ def open_studio(options: StyleOptions) -> Studio:
     pool = open_pool(
         options.content, options.exclude, options.crops, options.crop, options.clip_share, options.loop.seed
     )
-    return Studio(options, pool, encoder, decoder, features, style_rgb_13HW, grams)
+    return StyleSetup(options, pool, encoder, decoder, features, style_rgb_13HW, grams)
 
 
 def open_style(path: Path) -> Tensor:
@@ -162,10 +162,10 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
     if options.spread:
         spread(network)
     network.to(options.loop.device)
-    studio = open_studio(options)
-    with closing(studio.pool):
+    setup = open_setup(options)
+    with closing(setup.pool):
         loop.run(
-            StyleTrainee(studio, network),
+            StyleTrainee(setup, network),
             options.loop,
             options.total_steps,
             options.work,
@@ -179,56 +179,60 @@ def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -
 class StyleTrainee:
     """The network and what corrects it."""
 
-    def __init__(self, studio: Studio, network: StyleNetwork) -> None:
-        self._studio, self._network = studio, network
-        self._optimiser = torch.optim.Adam(network.parameters(), lr=studio.options.loop.learning_rate)
+    def __init__(self, setup: StyleSetup, network: StyleNetwork) -> None:
+        self._setup, self._network = setup, network
+        self._optimiser = torch.optim.Adam(network.parameters(), lr=setup.options.loop.learning_rate)
         self._held = hold(network)
         self.networks = {"generator": network}
         self.optimisers = {"generator": self._optimiser}
 
     def step(self, number: int) -> dict[str, float]:
         """Correct the network once; returns every weighted term of the loss."""
-        options = self._studio.options
-        pool = self._studio.pool
+        options = self._setup.options
+        pool = self._setup.pool
         indices = pool.indices(number, options.batch)
         pool.prepare(pool.indices(number + 1, options.batch))
         self._held.on = number >= options.phase_starts[2] and options.imitation_weight > 0
         terms = _teacher_terms if number < options.teacher_steps else _style_terms
-        return loop.correct(self._optimiser, terms(self._studio, self._network, indices, number))
+        return loop.correct(self._optimiser, terms(self._setup, self._network, indices, number))
 
 
-def _teacher_terms(studio: Studio, network: StyleNetwork, indices: list[int], step: int) -> dict[str, Tensor]:
+def _teacher_terms(
+    setup: StyleSetup, network: StyleNetwork, indices: list[int], step: int
+) -> dict[str, Tensor]:
     """Imitation of the teacher by the bare translation."""
-    indices = [index % min(studio.options.teacher_crops, len(studio.pool)) for index in indices]
-    factor = draw_factor(studio.options.translation_factors, _random(studio.options, step))
-    windows = [studio.pool.crop(index).window(factor) for index in indices]
-    output_B3SS, _ = fused_crops(studio, network, windows, factor, released=False)
-    target_B3SS = torch.cat([studio.teacher(index) for index in indices])
+    indices = [index % min(setup.options.teacher_crops, len(setup.pool)) for index in indices]
+    factor = draw_factor(setup.options.translation_factors, _random(setup.options, step))
+    windows = [setup.pool.crop(index).window(factor) for index in indices]
+    output_B3SS, _ = fused_crops(setup, network, windows, factor, released=False)
+    target_B3SS = torch.cat([setup.teacher(index) for index in indices])
     return {"imitation": losses.imitation(output_B3SS, target_B3SS)}
 
 
-def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step: int) -> dict[str, Tensor]:
+def _style_terms(
+    setup: StyleSetup, network: StyleNetwork, indices: list[int], step: int
+) -> dict[str, Tensor]:
     """Style, content and temporal terms and, once the heads are released, their prices."""
-    options, rng = studio.options, _random(studio.options, step)
+    options, rng = setup.options, _random(setup.options, step)
     released = step >= options.phase_starts[2]
     factor = draw_factor(options.factors if released else options.translation_factors, rng)
-    crops = [studio.pool.crop(index) for index in indices]
+    crops = [setup.pool.crop(index) for index in indices]
     windows = [crop.window(factor) for crop in crops]
-    output_B3SS, heads_B7ww = fused_crops(studio, network, windows, factor, released)
-    with studio.precision():
-        features = studio.encoder(output_B3SS)
-    terms = _looks(studio, output_B3SS, features, indices, factor)
+    output_B3SS, heads_B7ww = fused_crops(setup, network, windows, factor, released)
+    with setup.precision():
+        features = setup.encoder(output_B3SS)
+    terms = _looks(setup, output_B3SS, features, indices, factor)
     if released and options.imitation_weight > 0:
-        own_B3SS = torch.cat([_own(studio, network, index) for index in indices]).float()
-        with torch.no_grad(), studio.precision():
-            own_features = studio.encoder(own_B3SS)
+        own_B3SS = torch.cat([_own(setup, network, index) for index in indices]).float()
+        with torch.no_grad(), setup.precision():
+            own_features = setup.encoder(own_B3SS)
         likeness = losses.likeness(features, own_features, _LIKENESS)
         difference = losses.imitation(output_B3SS, own_B3SS)
         terms["imitation"] = options.imitation_weight * (likeness + difference)
     square = {"region_pixels": 32, "square_pixels": 4} if isinstance(network, YuvStyle) else {}
     terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
     if options.weight_bias_weight > 0:
-        mix_A = anchor_mix(torch.tensor([factor], device=studio.device))
+        mix_A = anchor_mix(torch.tensor([factor], device=setup.device))
         terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, mix_A)
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
@@ -238,34 +242,34 @@ def _style_terms(studio: Studio, network: StyleNetwork, indices: list[int], step
         down, right = rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2)
         moved = [crop.window(factor, (int(down), int(right))) for crop in crops[: options.temporal_crops]]
         shaken = [(noisy(rgb, rng, options.temporal_noise), top, left) for rgb, top, left in moved]
-        moved_B3SS, _ = fused_crops(studio, network, shaken, factor, released)
+        moved_B3SS, _ = fused_crops(setup, network, shaken, factor, released)
         difference = losses.temporal(moved_B3SS, output_B3SS[: len(shaken)])
         terms["temporal"] = options.temporal_weight * difference
     return terms
 
 
-def _own(studio: Studio, network: StyleNetwork, index: int) -> Tensor:
+def _own(setup: StyleSetup, network: StyleNetwork, index: int) -> Tensor:
     """What the network gives for a crop at factor 1, 13SS; computed once its weights for that factor stay."""
-    if index not in studio.own_pictures:
+    if index not in setup.own_pictures:
         with torch.no_grad():
-            window = studio.pool.crop(index).window(1.0)
-            picture_13SS, _ = fused_crops(studio, network, [window], 1.0, released=False)
-        studio.own_pictures[index] = picture_13SS.half()
-    return studio.own_pictures[index]
+            window = setup.pool.crop(index).window(1.0)
+            picture_13SS, _ = fused_crops(setup, network, [window], 1.0, released=False)
+        setup.own_pictures[index] = picture_13SS.half()
+    return setup.own_pictures[index]
 
 
 def _looks(
-    studio: Studio, output_B3SS: Tensor, features: list[Tensor], indices: list[int], factor: float
+    setup: StyleSetup, output_B3SS: Tensor, features: list[Tensor], indices: list[int], factor: float
 ) -> dict[str, Tensor]:
     """What the encoder sees: style against the style picture, content and structure against the sources."""
-    options = studio.options
+    options = setup.options
     grams = [losses.gram(layer) for layer in features]
-    source = [torch.cat(layers) for layers in zip(*(studio.source(index) for index in indices), strict=True)]
-    moments = losses.moments(features, grams, studio.style_features, studio.style_grams)
+    source = [torch.cat(layers) for layers in zip(*(setup.source(index) for index in indices), strict=True)]
+    moments = losses.moments(features, grams, setup.style_features, setup.style_grams)
     content_weight = options.content_weight * factor**options.content_growth
-    sources_B3SS = torch.stack([studio.pool.crop(index).rgb() for index in indices]).to(studio.device)
+    sources_B3SS = torch.stack([setup.pool.crop(index).rgb() for index in indices]).to(setup.device)
     return {
-        "style": options.style_weight * losses.style(grams, studio.grams(factor), options.style_pooling),
+        "style": options.style_weight * losses.style(grams, setup.grams(factor), options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
         "moments": options.moments_weight * moments,
         "content": content_weight * losses.content(features[-1], source[-1]),
@@ -285,7 +289,7 @@ def _random(options: StyleOptions, step: int) -> np.random.Generator:
 
 
 def fused_crops(
-    studio: Studio,
+    setup: StyleSetup,
     network: StyleNetwork,
     windows: list[tuple[Tensor, int, int]],
     factor: float,
@@ -293,12 +297,12 @@ def fused_crops(
 ) -> tuple[Tensor, Tensor]:
     """Fused full-size RGB output B3SS of the crops inside `windows`, and the heads BKww, the translated
     picture in RGB."""
-    rgb_B3WW = torch.stack([window for window, _, _ in windows]).to(studio.device)
-    with studio.precision():
+    rgb_B3WW = torch.stack([window for window, _, _ in windows]).to(setup.device)
+    with setup.precision():
         heads_BKww = _heads(network, rgb_B3WW, factor)
     used_BKww = heads_BKww if released else complete(heads_BKww[:, :3])
     parts = [
-        _fused_crop(studio.options, rgb_3WW, used_Kww, top, left, factor)
+        _fused_crop(setup.options, rgb_3WW, used_Kww, top, left, factor)
         for rgb_3WW, used_Kww, (_, top, left) in zip(rgb_B3WW, used_BKww, windows, strict=True)
     ]
     return torch.stack(parts), heads_BKww

@@ -26,8 +26,8 @@ from torch.nn import functional
 from streamfx.engine.families.warp_mask import WarpMask
 from training.fused import TO_YUV, heads_of, recolour, reduce
 from training.operators.bulges import Field as Displacements
+from training.picture_store import PictureStore
 from training.pictures import CLIPS, Picture, find_stills
-from training.shelf import Shelf
 
 _MIDDLE = 1 << 11  # the number that stands for 0
 _STEPS = 32  # of a number to a pixel
@@ -72,7 +72,7 @@ class WarpedOptions(BaseModel):
         return people
 
 
-def open_people(options: WarpedOptions) -> Shelf:
+def open_people(options: WarpedOptions) -> PictureStore:
     """The pictures of people. Close it after use.
 
     Raises:
@@ -85,7 +85,7 @@ def open_people(options: WarpedOptions) -> Shelf:
     ]
     if held_out := [str(still.path) for still in stills if still.held_out]:
         raise ValueError(f"held out, so not to be trained on: {', '.join(held_out)}")
-    return Shelf(stills, clips, _KEPT_BYTES)
+    return PictureStore(stills, clips, _KEPT_BYTES)
 
 
 def encoded(field_SS2: Displacements) -> Picture:

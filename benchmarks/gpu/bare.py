@@ -28,7 +28,7 @@ class Bare:
     folder: Path = WEIGHTS.parent
     fine_luma: int = 0
 
-    def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         height, width = (-(-side // STRIDE) * STRIDE for side in size)
         return 3 + self.fine_luma**2, height, width
 

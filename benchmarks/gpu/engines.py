@@ -72,7 +72,7 @@ def measure(engine: Engine, backend: Backend, device: torch.device) -> dict[str,
             "compile_seconds": round(time.perf_counter() - started, 2),
         }
         size = TINY if not gpu else REDUCED if len(engine.spec.factors) > 1 else FULL
-        shape = engine.seen_shape(size)
+        shape = engine.input_shape(size)
         compiled.warm_up(shape, golden.to_rgb, golden.from_rgb, golden.factor)
         on_device = cast(DeviceEngine, compiled)  # all of these backends offer it
         return row | {"size": list(size)} | times(golden, on_device, (1, *shape))
@@ -82,7 +82,7 @@ def measure(engine: Engine, backend: Backend, device: torch.device) -> dict[str,
 
 def times(golden: Golden, compiled: DeviceEngine, shape: tuple[int, int, int, int]) -> dict[str, float]:
     """Return how long one picture takes, in milliseconds."""
-    seen = torch.from_numpy(golden.seen_as(shape)).to(compiled.device, compiled.dtype)
+    seen = torch.from_numpy(golden.golden_input(shape)).to(compiled.device, compiled.dtype)
     heads = torch.empty(compiled.heads_shape(shape), dtype=compiled.dtype, device=compiled.device)
 
     def run() -> None:

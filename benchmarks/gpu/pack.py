@@ -59,7 +59,7 @@ def collect(wheels: Path, python: str, folder: Path) -> None:
 
 
 def seen(engine: Engine, size: tuple[int, int]) -> tuple[int, ...]:
-    return (1, *engine.seen_shape(size))
+    return (1, *engine.input_shape(size))
 
 
 def fetch_bindings(python: str, folder: Path) -> None:

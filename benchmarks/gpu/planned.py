@@ -43,7 +43,7 @@ class Planned:
     def measure(self, cases: Cases, name: str, shape: Shape) -> bool:
         """Measure everything at one shape of what is seen; return whether the plan runs at all."""
         opened: list[tuple[Plan, Translate]] = []
-        seen = torch.from_numpy(self.golden.seen_as(shape)).to(self.device)
+        seen = torch.from_numpy(self.golden.golden_input(shape)).to(self.device)
         half = seen.half()
         heads = torch.full(self.golden.heads_shape(shape), torch.nan, dtype=torch.float16, device=self.device)
 

@@ -71,7 +71,7 @@ class Builds:
     def measure(self, cases: Cases, sizes: Sequence[tuple[int, int]]) -> None:
         """Build and run a plan for any size, and one for each size."""
         golden = (1, *self._engine.golden.planes.shape)
-        shapes = [(1, *self._engine.seen_shape(size)) for size in sizes]
+        shapes = [(1, *self._engine.input_shape(size)) for size in sizes]
         self._plan(cases, "any size", None, [golden, *shapes])
         for shape in shapes:
             self._plan(cases, "x".join(map(str, shape)), shape, [shape])

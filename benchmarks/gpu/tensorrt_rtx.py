@@ -142,7 +142,7 @@ class Probe:
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
         context = engine.create_execution_context(config)
-        seen = torch.from_numpy(golden.seen_as(shape)).half().to(device)
+        seen = torch.from_numpy(golden.golden_input(shape)).half().to(device)
         heads = torch.empty(golden.heads_shape(shape), dtype=torch.float16, device=device)
         if context is None or not context.set_input_shape("seen", shape):
             raise ValueError(f"the plan does not take {shape}")

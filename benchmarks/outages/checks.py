@@ -16,7 +16,7 @@ from typing import Any
 import av
 
 from benchmarks.outages.breaker import Outage
-from benchmarks.outages.peers import Seen
+from benchmarks.outages.peers import ReceivedPicture
 from streamfx.capture.pattern import read_stamp
 from streamfx.media.av_planes import plane_array
 from streamfx.run.report import Report
@@ -89,7 +89,7 @@ def account(report: Report) -> dict[str, Any]:
     }
 
 
-def read_file(path: Path) -> tuple[list[Seen], set[str]]:
+def read_file(path: Path) -> tuple[list[ReceivedPicture], set[str]]:
     """Return the pictures of a file, and the sizes they have."""
     seen, sizes = [], set()
     with av.open(str(path)) as container:
@@ -99,11 +99,11 @@ def read_file(path: Path) -> tuple[list[Seen], set[str]]:
             assert picture.time_base is not None
             stamp = read_stamp(plane_array(picture.planes[0], 8))
             seconds = float(picture.pts * picture.time_base)
-            seen.append(Seen(0, seconds, seconds, stamp))
+            seen.append(ReceivedPicture(0, seconds, seconds, stamp))
     return seen, sizes
 
 
-def timeline(seen: Sequence[Seen], rate_fps: int, *, retimed: bool = False) -> dict[str, Any]:
+def timeline(seen: Sequence[ReceivedPicture], rate_fps: int, *, retimed: bool = False) -> dict[str, Any]:
     """Return whether times go forward, the largest step, and whether the pictures fell behind.
 
     Args:
@@ -148,7 +148,7 @@ def problems(row: dict[str, Any], kills: int) -> list[str]:
     return [problem for problem, fine in checks.items() if not fine]
 
 
-def _together(before: Seen, after: Seen) -> bool:
+def _together(before: ReceivedPicture, after: ReceivedPicture) -> bool:
     return before.connection == after.connection
 
 

@@ -30,7 +30,7 @@ LINE_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceivedPicture:
     """One picture that a viewer got.
 
     Attributes:
@@ -52,12 +52,14 @@ class Seen:
         return f"{text:<{LINE_BYTES - 1}}\n"
 
 
-def read_log(path: Path) -> list[Seen]:
+def read_log(path: Path) -> list[ReceivedPicture]:
     """Return what a viewer has written."""
     seen = []
     for line in path.read_text().splitlines():
         connection, at, moment, stamp = line.split()
-        seen.append(Seen(int(connection), float(at), float(moment), None if stamp == "-1" else int(stamp)))
+        seen.append(
+            ReceivedPicture(int(connection), float(at), float(moment), None if stamp == "-1" else int(stamp))
+        )
     return seen
 
 
@@ -86,7 +88,7 @@ def _sent(address: str, log: TextIO, rate_fps: int, size: str, connection: int) 
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
             out.start_encoding()
             connected = True
-            log.write(Seen(connection, time.monotonic(), 0.0, None).line())
+            log.write(ReceivedPicture(connection, time.monotonic(), 0.0, None).line())
             log.flush()
             first = number = round(time.monotonic() * rate_fps)
             while True:
@@ -105,7 +107,7 @@ def view(address: str, log: TextIO) -> None:
     """Read and note every picture; never returns."""
     for connection in itertools.count():
         for time_seconds, stamp in _pictures(address):
-            log.write(Seen(connection, time.monotonic(), time_seconds, stamp).line())
+            log.write(ReceivedPicture(connection, time.monotonic(), time_seconds, stamp).line())
             log.flush()
         time.sleep(AGAIN_SECONDS)
 

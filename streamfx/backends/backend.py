@@ -56,7 +56,7 @@ class CompilableEngine(Protocol):
     def stride(self) -> int:
         """What height and width of the reduced picture are multiples of."""
 
-    def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return the shape (N, h, w) of what the network sees of a (height, width) picture."""
 
     @property

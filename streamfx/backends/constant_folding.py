@@ -66,7 +66,7 @@ def channels_last(graph: fx.GraphModule, device: str, dtype: torch.dtype) -> fx.
 
 def dynamic_sizes(engine: CompilableEngine) -> dict[str, dict[int, Any]]:
     """Return which axes of the picture may have which sizes, as `torch.export` wants it: whole strides."""
-    _, rows, columns = engine.seen_shape((engine.stride, engine.stride))
+    _, rows, columns = engine.input_shape((engine.stride, engine.stride))
     sides = {2: (rows, "rows"), 3: (columns, "columns")}
     return {
         "seen": {

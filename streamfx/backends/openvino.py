@@ -225,7 +225,7 @@ def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: 
     if not opened:
         raise refused[0]
     golden = engine.golden
-    picture = np.full(engine.seen_shape(_TRIAL_SIZE), 128, np.float32)
+    picture = np.full(engine.input_shape(_TRIAL_SIZE), 128, np.float32)
     for _ in range(_TRIAL_ROUNDS):  # in turns, so that a busy moment of the machine meets all of them
         for precision, compiled in opened.items():
             start_ns = time.perf_counter_ns()

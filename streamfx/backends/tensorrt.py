@@ -268,7 +268,7 @@ class TieredPlans:
         """Compare with the network in float32, on the golden frame repeated up to the shape."""
         import torch
 
-        seen = self._engine.golden.seen_as(shape)
+        seen = self._engine.golden.golden_input(shape)
         seen_there = torch.from_numpy(seen).to(self._device)
         with torch.inference_mode():
             expected, found = (
@@ -316,7 +316,7 @@ class TieredPlans:
         return replace(self._key, flags=(*self._key.flags, setting.flag), sizes=_sizes(self._engine, sizes))
 
     def _any_size_takes(self, shape: Shape) -> bool:
-        least, most = (self._engine.seen_shape(size) for size in (LEAST_PIXELS, MOST_PIXELS))
+        least, most = (self._engine.input_shape(size) for size in (LEAST_PIXELS, MOST_PIXELS))
         sides = zip(least[1:], shape[2:], most[1:], strict=True)
         return shape[0] == 1 and all(low <= side <= high for low, side, high in sides)
 
@@ -326,6 +326,6 @@ def _sizes(engine: CompilableEngine, shape: Shape | None) -> str:
     if shape is not None:
         return "x".join(map(str, shape))
     least, best, most = (
-        "x".join(map(str, engine.seen_shape(size))) for size in (LEAST_PIXELS, BEST_PIXELS, MOST_PIXELS)
+        "x".join(map(str, engine.input_shape(size))) for size in (LEAST_PIXELS, BEST_PIXELS, MOST_PIXELS)
     )
     return f"{least} to {most}, best {best}"

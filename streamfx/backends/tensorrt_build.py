@@ -93,7 +93,7 @@ def build_plan(
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     say("computing the weights")
-    example = shape or (1, *engine.seen_shape(BEST_PIXELS))
+    example = shape or (1, *engine.input_shape(BEST_PIXELS))
     graph = folded(engine, setting, example, any_size=shape is None).half().to(device)
     say("exporting the network")
     seen = torch.zeros(example, dtype=torch.float16, device=device)
@@ -112,7 +112,7 @@ def _convert(engine: CompilableEngine, program: ExportedProgram, shape: Shape | 
         given = torch_tensorrt.Input(shape=shape, dtype=torch.float16)
     else:
         least, best, most = (
-            (1, *engine.seen_shape(size)) for size in (LEAST_PIXELS, BEST_PIXELS, MOST_PIXELS)
+            (1, *engine.input_shape(size)) for size in (LEAST_PIXELS, BEST_PIXELS, MOST_PIXELS)
         )
         given = torch_tensorrt.Input(
             min_shape=least, opt_shape=best, max_shape=most, dtype=torch.float16, name="seen"

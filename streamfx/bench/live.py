@@ -96,7 +96,7 @@ def measure_live(
     return LiveFigures(report, rate_fps, output.readings(), far_end, rows.end())
 
 
-def here_and_free() -> str:
+def free_udp_address() -> str:
     """Return a UDP address on this machine that nobody uses."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
         found.bind(("127.0.0.1", 0))

@@ -17,7 +17,7 @@ from streamfx.bench.levels import LEVELS
 from streamfx.bench.result import ActualSettings
 from streamfx.errors import DeviceMemoryError, StreamfxError
 from streamfx.pipeline.stats import Stats, Times, process_cpu_seconds
-from streamfx.run.placement import MOST_IN_FLIGHT, find_place
+from streamfx.run.placement import MOST_IN_FLIGHT, find_placement
 
 _WARM_UP_SECONDS = 0.5
 _WARM_UP_FRAMES = 30  # at most
@@ -90,7 +90,7 @@ def work(connection: Connection, setup: Setup) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this process, and ends it
     try:
-        place = find_place(setup.device, setup.case.backend, MOST_IN_FLIGHT)
+        place = find_placement(setup.device, setup.case.backend, MOST_IN_FLIGHT)
         with LEVELS[setup.case.level](setup, place) as opened:
             connection.send(_warm_up(opened))
             stats = Stats()

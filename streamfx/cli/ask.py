@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from streamfx.errors import ConfigError
 
 
-def settled(effects: Sequence[str]) -> tuple[str, ...]:
+def resolved(effects: Sequence[str]) -> tuple[str, ...]:
     """Return the effects, with those routes narrowed that could mean several engines; asks at a terminal.
 
     Raises:
@@ -16,10 +16,10 @@ def settled(effects: Sequence[str]) -> tuple[str, ...]:
     """
     if not any(text.partition(":")[0].strip() == "route" for text in effects):
         return tuple(effects)  # without loading what reads engines
-    return tuple(map(_settled, effects))
+    return tuple(map(_resolved, effects))
 
 
-def _settled(text: str) -> str:
+def _resolved(text: str) -> str:
     from streamfx.generate.chain import domains
     from streamfx.generate.request import parse_effect
     from streamfx.generate.route import ROUTE_KEYS, Ambiguous, explain, narrowed, route

@@ -64,11 +64,11 @@ def bench_live(options: Namespace) -> int:
 
 
 def _live_config(options: Namespace) -> LiveConfig:
-    from streamfx.bench.live import here_and_free
+    from streamfx.bench.live import free_udp_address
     from streamfx.run.report import check_report_path
 
     source = f"test:bars?size={options.size}&fps={options.fps}&frames=0&live=1"
-    sink = here_and_free() if options.sink == "udp" else options.sink
+    sink = free_udp_address() if options.sink == "udp" else options.sink
     options.input, options.outputs = source, [sink]
     if options.effects is None and options.config is None:
         options.effects = ["wave"]

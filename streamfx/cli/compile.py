@@ -70,9 +70,9 @@ def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
     from streamfx.generate.chain import output_format
     from streamfx.generate.effect import EffectSettings
     from streamfx.media.frame import Colour, Subsampling, VideoFormat
-    from streamfx.run.placement import find_place
+    from streamfx.run.placement import find_placement
 
-    place = find_place(config.device, config.backend, 1)
+    place = find_placement(config.device, config.backend, 1)
     chosen = choose(config.backend, device=place.device)
     backend = chosen.name
     if not chosen.keeps_compiled:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from streamfx.cli.ask import settled
+from streamfx.cli.ask import resolved
 from streamfx.cli.output import say, silence
 from streamfx.cli.progress import ShowProgress, progress, progress_lines, shown_as
 from streamfx.cli.progress_json import end_object, say_object
@@ -116,17 +116,17 @@ def _configure(options: Namespace) -> TranscodeConfig:
 
 
 def with_effects(config: Config) -> Config:
-    """Return the settings, those effects settled that could mean several; a run without any is refused.
+    """Return the settings, those effects resolved that could mean several; a run without any is refused.
 
     Raises:
-        ConfigError: there are none (the message lists those installed), or see `settled`.
+        ConfigError: there are none (the message lists those installed), or see `resolved`.
     """
     if not config.effects:
         from streamfx.engine.library import list_effects
 
         names = ", ".join(effect.name for effect in list_effects()) or "none are installed"
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")
-    return config.model_copy(update={"effects": settled(config.effects)})
+    return config.model_copy(update={"effects": resolved(config.effects)})
 
 
 @contextmanager

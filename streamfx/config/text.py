@@ -66,7 +66,7 @@ class Settings:
                 below = level[str(part)] = {}
             level = below
         level[str(path[-1])] = value
-        self.put_place(path, TextPosition(name), TextPosition(name))
+        self.put_position(path, TextPosition(name), TextPosition(name))
 
     def get(self, path: KeyPath) -> object:
         """Return the value at ``path``."""
@@ -75,7 +75,7 @@ class Settings:
             level = level[part]
         return level
 
-    def put_place(self, path: KeyPath, key: TextPosition, value: TextPosition) -> None:
+    def put_position(self, path: KeyPath, key: TextPosition, value: TextPosition) -> None:
         """Note where a key and its value stand."""
         # What an earlier source said about this key and below it no longer counts.
         for places in (self._key_places, self._value_places):
@@ -212,7 +212,7 @@ class _Reader:
                 first = self._settings.place(key_path, key=True)
                 self._refuse(key_node, f"key {key!r} is there already, on line {first.line}", ())
                 continue
-            self._settings.put_place(key_path, self.place(key_node), self.place(value_node))
+            self._settings.put_position(key_path, self.place(key_node), self.place(value_node))
             values[key] = self._value(value_node, key_path)
         return values
 
@@ -227,7 +227,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             items = []
             for index, item in enumerate(node.value):
-                self._settings.put_place((*path, index), self.place(item), self.place(item))
+                self._settings.put_position((*path, index), self.place(item), self.place(item))
                 items.append(self._value(item, (*path, index)))
             return items
         if ":" in node.value and node.tag in _NUMBERS:

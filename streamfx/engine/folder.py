@@ -73,7 +73,7 @@ class Engine:
         """The smallest and the largest factor that may be asked for."""
         return min(self.spec.factors), max(self.spec.factors)
 
-    def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return the shape of what the network sees of a (height, width) picture, rounded up to strides."""
         height, width = (-(-side // self.stride) * self.stride for side in size)
         if self.spec.layout == "i420":

@@ -61,7 +61,7 @@ class Golden:
         (_, rows, columns), (channels, heads_rows, heads_columns) = self.planes.shape, self.heads.shape
         return seen[0], channels, seen[2] * heads_rows // rows, seen[3] * heads_columns // columns
 
-    def seen_as(self, shape: tuple[int, ...]) -> Array:
+    def golden_input(self, shape: tuple[int, ...]) -> Array:
         """Return what the network sees, repeated and cut to a (B, N, h, w)."""
         _, rows, columns = self.planes.shape
         repeats = (-(-shape[2] // rows), -(-shape[3] // columns))

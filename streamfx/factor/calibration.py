@@ -125,7 +125,7 @@ def measure(engine: CompilableEngine, compiled: CompiledEngine, threads: int) ->
     points: list[tuple[int, float]] = []
     for size in _HEIGHTS_WIDTHS:
         height, width = (-(-side // stride) * stride for side in size)
-        picture = np.full(engine.seen_shape(size), 128, np.float32)
+        picture = np.full(engine.input_shape(size), 128, np.float32)
         if points:
             expected_seconds = points[-1][1] * height * width / points[-1][0]
             if time.perf_counter() - started + 3 * expected_seconds > _LIMIT_SECONDS:

@@ -90,7 +90,7 @@ def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -
         ConfigError, EngineNotFoundError, EngineCorruptError: see `open_chain`.
     """
     for request in requests:
-        asked = _settled(parse_effect(request) if isinstance(request, str) else request)
+        asked = _resolved(parse_effect(request) if isinstance(request, str) else request)
         if isinstance(asked, EffectRequest):  # where the pictures decide, frames keep their size
             video = enlarged_format(video, doublings_of(asked, load_engine(asked.engine)))
     return video
@@ -107,15 +107,15 @@ def domains() -> tuple[EngineDomains, ...]:
 
 def _open(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
     request = parse_effect(request) if isinstance(request, str) else request
-    settled = _settled(request)
-    if isinstance(settled, EnginePerDomain):
-        return _open_route(request, settled, settings)
+    resolved = _resolved(request)
+    if isinstance(resolved, EnginePerDomain):
+        return _open_route(request, resolved, settings)
     if request.route is not None:
-        log.info("%s: effect %s is the one that fits", request.route, settled.engine)
-    return _open_auto(settled, settings) if settled.auto else open_effect(settled, settings)
+        log.info("%s: effect %s is the one that fits", request.route, resolved.engine)
+    return _open_auto(resolved, settings) if resolved.auto else open_effect(resolved, settings)
 
 
-def _settled(request: EffectRequest) -> EffectRequest | EnginePerDomain:
+def _resolved(request: EffectRequest) -> EffectRequest | EnginePerDomain:
     """Return a request that names its engine, or between which engines the pictures decide.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Effect: an engine at work on frames, reduce ▸ translate ▸ back to full size; and chains of effects."""
+"""Effect: an engine at work on frames: reduce, translate, fuse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamfx.engine.library import load_engine
 from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
-from streamfx.generate.network_input import Noise, see, seen_size, with_noise
+from streamfx.generate.network_input import Noise, input_size, network_input, with_noise
 from streamfx.generate.network_output import NetworkOutput
 from streamfx.generate.request import (
     SCALES,
@@ -132,24 +132,24 @@ class Effect:
         frame = frame.fetched()
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
-        seen = see(frame, colour, spec, controls.factor, noise, self.threads)
+        given = network_input(frame, colour, spec, controls.factor, noise, self.threads)
         clock.done(Stage.REDUCE)
 
         def translate(values: Array) -> Array:
             return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, controls.factor), values, spec)
 
-        heads = translate(seen.values)
+        heads = translate(given.values)
         clock.done(Stage.TRANSLATE)
         try:
-            back = NetworkOutput(spec, colour, controls.strength, self.threads)
+            output = NetworkOutput(spec, colour, controls.strength, self.threads)
             if self.doublings:
-                picture = back.doubled(seen.values[:3], heads)
+                picture = output.doubled(given.values[:3], heads)
                 for _ in range(1, self.doublings):
                     heads = translate(with_noise(picture, spec.noise_channels, noise))
-                    picture = back.doubled(picture, heads)
-                planes = back.enlarged(self.output(frame.format), seen, picture)
+                    picture = output.doubled(picture, heads)
+                planes = output.enlarged(self.output(frame.format), given, picture)
             else:
-                planes = back.full_size(frame, seen, heads)
+                planes = output.full_size(frame, given, heads)
         except FrameError as error:
             running = f"{self.compiled.backend}, {self.compiled.precision}"
             raise FrameError(
@@ -177,8 +177,8 @@ class Effect:
         if self.on_device is not None:
             self.on_device.prepare(replace(video, colour=colour), controls.factor)
             return
-        size = seen_size(video.size, controls.factor, self.engine.spec)
-        shape = tile_shape(self.engine.seen_shape(size), self.engine.spec)
+        size = input_size(video.size, controls.factor, self.engine.spec)
+        shape = tile_shape(self.engine.input_shape(size), self.engine.spec)
         self.compiled.warm_up(shape, to_rgb, from_rgb, controls.factor)
         replace(self, measure=None, _controls=controls).process(video.grey())
 

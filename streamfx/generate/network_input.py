@@ -50,14 +50,14 @@ class NetworkInput:
     size: tuple[int, int]
 
 
-def seen_size(size: tuple[int, int], factor: float, spec: EngineSpec) -> tuple[int, int]:
+def input_size(size: tuple[int, int], factor: float, spec: EngineSpec) -> tuple[int, int]:
     """Return the (height, width) of the picture that an engine sees of a frame of ``size``, border apart."""
     if factor == 1 and not spec.fuses:
         return size
     return small_size(size, factor, spec.stride)
 
 
-def see(
+def network_input(
     frame: Frame, colour: Colour, spec: EngineSpec, factor: float, noise: Noise, threads: int | None = None
 ) -> NetworkInput:
     """Return what an engine sees of a frame.
@@ -70,7 +70,7 @@ def see(
         noise: noise for engines that take some.
         threads: threads for the reduction; None for all cores this process may use.
     """
-    size = seen_size(frame.size, factor, spec)
+    size = input_size(frame.size, factor, spec)
     if spec.layout == "i420":
         return NetworkInput(_surface(frame, size, spec.stride, threads), size)
     if spec.fine_luma:
@@ -97,11 +97,11 @@ def with_noise(planes: Array, channels: int, noise: Noise) -> Array:
     if not channels:
         return planes
     height, width = planes.shape[1:]
-    seen = np.empty((len(planes) + channels, height, width), np.float32)
-    seen[: len(planes)] = planes
+    given = np.empty((len(planes) + channels, height, width), np.float32)
+    given[: len(planes)] = planes
     normal = standard_noise(noise.seed, noise.shot, channels, height, width)
-    np.multiply(normal, noise.amplitude, out=seen[len(planes) :])
-    return seen
+    np.multiply(normal, noise.amplitude, out=given[len(planes) :])
+    return given
 
 
 def surface_planes(surface: Array, size: tuple[int, int]) -> tuple[Array, Array, Array]:

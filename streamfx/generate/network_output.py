@@ -32,7 +32,7 @@ class NetworkOutput:
     strength: float
     threads: int | None
 
-    def full_size(self, frame: Frame, seen: NetworkInput, heads: Array) -> Planes:
+    def full_size(self, frame: Frame, given: NetworkInput, heads: Array) -> Planes:
         """Return the planes of a frame of the same size.
 
         Raises:
@@ -42,7 +42,7 @@ class NetworkOutput:
             return fuse(
                 frame.planes,
                 heads,
-                seen.values[:3],
+                given.values[:3],
                 subsampling=frame.subsampling,
                 depth=frame.depth,
                 code_range=self.colour.code_range,
@@ -52,9 +52,9 @@ class NetworkOutput:
                 threads=self.threads,
             )
         if self.spec.layout == "i420":
-            (y, u, v), shifts = surface_planes(heads, seen.size), NO_SHIFTS
+            (y, u, v), shifts = surface_planes(heads, given.size), NO_SHIFTS
         else:
-            height, width = (side * self.spec.scale for side in seen.size)
+            height, width = (side * self.spec.scale for side in given.size)
             (y, u, v), shifts = heads[:, :height, :width], shifts_of(frame, self.colour)
         return place(
             frame,
@@ -72,14 +72,14 @@ class NetworkOutput:
         larger += np.float32(self.strength) * heads
         return larger
 
-    def enlarged(self, video: VideoFormat, seen: NetworkInput, picture: Array) -> Planes:
+    def enlarged(self, video: VideoFormat, given: NetworkInput, picture: Array) -> Planes:
         """Return the planes of a frame of a larger format, given its picture (3, H, W) in code values.
 
         Raises:
             FrameError: the picture is not finite.
         """
         blank = video.grey()
-        times = blank.size[0] // seen.size[0]
-        y, u, v = picture[:, : seen.size[0] * times, : seen.size[1] * times]
+        times = blank.size[0] // given.size[0]
+        y, u, v = picture[:, : given.size[0] * times, : given.size[1] * times]
         shifts = shifts_of(blank, self.colour)
         return place(blank, (y, u, v), self.colour, shifts=shifts, threads=self.threads)

@@ -22,7 +22,6 @@ _SETTING = re.compile(rf"\b(?P<key>{_SECRET})=(?P<value>[^\s&'\"<>]+)", re.IGNOR
 _HEADERS = re.compile(r"\b(?P<key>[\w.-]*(?:headers?|cookies?|authorization))=[^\n]+", re.IGNORECASE)
 _PUNCTUATION = ".,;:!)"  # of the sentence around an address, and no part of it
 _LIKE = 0.75
-_OTHER_KINDS = ("hls", "test", "file", "fault", "camera", "virtual", "window", "web", "null", "browser")
 
 
 def scheme_of(text: str) -> str | None:
@@ -58,7 +57,7 @@ def check_address(text: str) -> None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         hint = f"write {near[0]}:// instead" if near else f"there are {known}"
         raise ConfigError(f"there are no {name}:// addresses; {hint}")
-    if found and near and name not in _OTHER_KINDS:
+    if found and near:
         raise ConfigError(f"{name}{found[2]} begins no address; write {near[0]}:// instead")
     if _LOGIN.match(text):
         raise ConfigError(

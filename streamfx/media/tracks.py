@@ -60,7 +60,7 @@ class Photo:
 
     Attributes:
         name: name of the file, without its folder.
-        exif: what camera and programs said of it, laid out as a TIFF file; empty without.
+        exif: metadata of camera and programs, laid out as a TIFF file; empty without.
         icc: the colour profile; empty without.
     """
 
@@ -135,8 +135,8 @@ class Extras:
         video_metadata: tags of the video stream.
         video_disposition: FFmpeg's disposition flags of the video stream.
         chapters: chapters as PyAV gives them.
-        shift_seconds: what is taken off every time, pictures and sound alike, because the source's clock does
-            not start at zero (MPEG-TS); ``take`` does so with the packets.
+        shift_seconds: offset subtracted from every time, of pictures and sound alike, because the source's
+            clock does not start at zero (MPEG-TS); ``take`` does so with the packets.
         display_matrix: nine fixed-point numbers, rotation and mirroring asked of the player; None without.
         most_waiting: most packets that wait for a sink; the oldest go when there are more. None: no limit, as
             for files, where nothing may be lost and the sink sets the pace.
@@ -196,7 +196,7 @@ class Extras:
         """Keep what is wanted: packets of other streams are let go, also those that wait already.
 
         Args:
-            streams: those of ``streams`` that are wanted, in the order in which they are.
+            streams: streams among ``streams`` that are wanted, in their order.
             chapters: whether chapters are.
         """
         kept = {stream.index for stream in streams}

@@ -59,13 +59,13 @@ def _shorter_than_promised(source: Source, sink: FileSink) -> Iterator[str]:
     copied = sum(stream.kind == "audio" for stream in sink.expected().streams)
     if promised_seconds is None or copied < sound:
         return
-    came_seconds = _duration_seconds(sink.path)
+    output_seconds = _duration_seconds(sink.path)
     unwanted = None if source.extras is None else source.extras.unwanted_end_seconds
-    if came_seconds is not None and unwanted is not None:
-        came_seconds = max(came_seconds, float(unwanted))
-    if came_seconds is not None and came_seconds < promised_seconds - _TOLERANCE_SECONDS:
+    if output_seconds is not None and unwanted is not None:
+        output_seconds = max(output_seconds, float(unwanted))
+    if output_seconds is not None and output_seconds < promised_seconds - _TOLERANCE_SECONDS:
         yield (
-            f"{source.name}: promises {promised_seconds:.2f} s, but ends after {came_seconds:.2f} s; "
+            f"{source.name}: promises {promised_seconds:.2f} s, but ends after {output_seconds:.2f} s; "
             "it may have been cut off"
         )
 

@@ -30,7 +30,14 @@ from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
 from streamfx.run.effects import Effects, numbered, open_effects
-from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement, encoder_of, find_place, open_decoded
+from streamfx.run.placement import (
+    MOST_IN_FLIGHT,
+    Encoder,
+    Placement,
+    encoder_of,
+    find_placement,
+    open_decoded,
+)
 
 if TYPE_CHECKING:
     from streamfx.capture.files.preparation import Preparation
@@ -139,7 +146,7 @@ def open_parts(
         encoding: see `open_ends`.
     """
     queued = max(config.queue.capture or 0, config.queue.encode or 0)
-    place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
+    place = find_placement(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
     with open_ends(
         config, place, own_source=own_source, own_sink=own_sink, written=written, encoding=encoding
     ) as ends:

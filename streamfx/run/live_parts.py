@@ -22,7 +22,7 @@ from streamfx.run.controls import RunControls
 from streamfx.run.effects import numbered, open_effects
 from streamfx.run.live_flow import flow_of
 from streamfx.run.live_outcome import accounts, interruptions, losses
-from streamfx.run.placement import find_place
+from streamfx.run.placement import find_placement
 
 _ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
 
@@ -53,7 +53,7 @@ def live_parts(
     with contextlib.ExitStack() as opened:
         source = open_source()
         opened.callback(source.close)
-        place = find_place(config.device, config.backend, 1)
+        place = find_placement(config.device, config.backend, 1)
         effects = opened.enter_context(open_effects(config, source, 1, stats, place))
         made = effects.chain.output(source.format)
         # What an effect makes larger than is allowed is scaled down before it is written.

@@ -63,7 +63,7 @@ class Placement:
 MAIN_MEMORY = Placement()
 
 
-def find_place(asked: str, backend: str, workers: int, queued: int = 0) -> Placement:
+def find_placement(asked: str, backend: str, workers: int, queued: int = 0) -> Placement:
     """Return where the frames of a run live: on the device asked for, or with ``auto`` on a GPU if it can.
 
     Args:

@@ -26,7 +26,7 @@ from streamfx.generate.routed import Routed
 from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import Frame
 from streamfx.media.paths import write_whole
-from streamfx.run.placement import find_place
+from streamfx.run.placement import find_placement
 from streamfx.sheets.drawing import Cell, drawn, room_for
 from streamfx.sheets.moments import frames_at, spread_frames
 from streamfx.sheets.pixels import picture_file, shown_size, small_picture
@@ -126,7 +126,7 @@ def preview_config(config: PreviewConfig, progress: Steps | None = None) -> Prev
         raise ConfigError("effects: none given; name at least one ('streamfx effects' lists them)")
     output = Path(config.output)
     _check_output(config, output)
-    place = find_place(config.device, config.backend, 1)
+    place = find_placement(config.device, config.backend, 1)
     settings = EffectSettings(
         backend=config.backend,
         threads=config.threads or usable_cores(),

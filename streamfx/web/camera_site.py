@@ -19,13 +19,15 @@ _NAME = "serve"
 
 
 @contextmanager
-def open_site(config: ServeConfig, tell: Callable[[str], None], lose: Callable[[], None]) -> Iterator[Site]:
+def open_site(
+    config: ServeConfig, tell: Callable[[str], None], on_loss: Callable[[], None]
+) -> Iterator[Site]:
     """Give the site, open for visitors; at the end they are sent away.
 
     Args:
         config: settings.
         tell: callback that is called with a line for each visitor who comes or leaves, in the site's thread.
-        lose: callback that is called for each whose run ended with losses, in the same thread.
+        on_loss: callback that is called for each whose run ended with losses, in the same thread.
 
     Raises:
         ConfigError: there is no such effect, the certificate cannot be used, or the reports have no folder.
@@ -37,7 +39,7 @@ def open_site(config: ServeConfig, tell: Callable[[str], None], lose: Callable[[
     if config.report is not None:
         _make_folder(Path(config.report))
     allow_bitrate(config.visitors.bitrate_kbps)
-    visitors = Visitors(config, tell, lose)
+    visitors = Visitors(config, tell, on_loss)
     folder = files("streamfx.web")
     site = Site(_NAME, place, [folder / "camera", folder / "page"], visitors.routes(), visitors.close, tls)
     site.start()

@@ -78,7 +78,7 @@ class SiteServices:
         config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
         pool: place where the run is waited for; has a thread for each visitor.
         tell: callback that is called with a line when the visitor comes, and leaves.
-        lose: callback that is called when the run of a visitor ended with losses that were no fault of the
+        on_loss: callback that is called when the run of a visitor ended with losses that were no fault of the
             visitor's.
     """
 
@@ -87,7 +87,7 @@ class SiteServices:
     config_of: Callable[[int, Offer], LiveConfig]
     pool: ThreadPoolExecutor
     tell: Callable[[str], None]
-    lose: Callable[[], None]
+    on_loss: Callable[[], None]
 
 
 class Visit:
@@ -206,7 +206,7 @@ class Visit:
                 lost = not isinstance(error.__cause__, SourceLostError)  # else the camera is gone
                 told += f"; {summary_of(error.report)}" if error.report is not None else ""
         if lost:
-            self._services.lose()
+            self._services.on_loss()
         self._services.tell(f"{self._name} left: {told}")
         await self._say("ended", text=told)
 

@@ -59,7 +59,7 @@ class Visitors:
     Args:
         config: settings.
         tell: callback that is called with a line for each visitor who comes or leaves.
-        lose: callback that is called for each whose run ended with losses.
+        on_loss: callback that is called for each whose run ended with losses.
 
     Raises:
         ConfigError: there is no such effect.
@@ -69,7 +69,7 @@ class Visitors:
         self,
         config: ServeConfig,
         tell: Callable[[str], None] = log.info,
-        lose: Callable[[], None] = lambda: None,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._config, self._capacity = config, capacity(config)
         self._effects = tuple(found.name for found in list_effects() if found.spec is not None)
@@ -79,7 +79,7 @@ class Visitors:
             raise ConfigError(f"there is no effect {self._first.engine!r}; there are: {names}")
         self._pool = ThreadPoolExecutor(self._capacity.visitors, "streamfx-visitor")
         self._services = SiteServices(
-            config.visitors, config.stun, self._config_of, self._pool, limited(tell), lose
+            config.visitors, config.stun, self._config_of, self._pool, limited(tell), on_loss
         )
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._count = 0

@@ -142,7 +142,7 @@ def test_a_closed_engine_says_so_in_every_thread(engine: Engine, built: Compiled
             compiled(*golden_input(), 4.0)
 
 
-def test_warming_up_runs_every_lane_and_gives_them_back(engine: Engine, built: CompiledStore) -> None:
+def test_warming_up_runs_every_request_and_gives_them_back(engine: Engine, built: CompiledStore) -> None:
     compiled = compile_f32(engine, built, requests=3)
     compiled.warm_up((3, 12, 16), *golden_input()[1:], 4.0)
     assert compiled(*golden_input(), 4.0).shape == (7, 32, 48)
@@ -286,7 +286,7 @@ def test_a_network_that_openvino_cannot_run_is_an_error_that_names_what_can(engi
         golden: Golden = engine.golden
         folder: Path = engine.folder
 
-        def seen_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        def input_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
             return 3, *size
 
         def file(self, _: str) -> bytes | None:

@@ -109,7 +109,7 @@ def wait_for(compiled: TorchEngine, version: int) -> None:
 def test_a_plan_is_told_shape_and_addresses_and_runs_on_the_stream_that_is_current(engine: Engine) -> None:
     plan = Plan(fake_tensorrt, fake_tensorrt.plan_for(engine.folder, setting_of(engine), SHAPE))
     translate = plan.translate(SHAPE)
-    seen = torch.from_numpy(engine.golden.seen_as(SHAPE)).half()
+    seen = torch.from_numpy(engine.golden.golden_input(SHAPE)).half()
     heads = torch.full((1, 7, 32, 48), torch.nan, dtype=torch.float16)
     translate(seen, heads)
     ((context,),) = (opened.contexts for opened in fake_tensorrt.Engine.opened)
@@ -254,7 +254,7 @@ def test_tensors_of_the_device_are_read_and_written_where_they_are(
     compiled = open_fake(engine, store)
     opened.append(compiled)
     golden = engine.golden
-    seen = torch.from_numpy(golden.seen_as(SHAPE)).to(compiled.dtype)
+    seen = torch.from_numpy(golden.golden_input(SHAPE)).to(compiled.dtype)
     heads = torch.empty(compiled.heads_shape(SHAPE), dtype=compiled.dtype)
     compiled.run(seen, golden.to_rgb, golden.from_rgb, golden.factor, heads)
     assert difference(heads[0].float().numpy(), golden).rms < TOLERANCE.rms

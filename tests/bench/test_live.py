@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.bench.live import here_and_free, measure_live
+from streamfx.bench.live import free_udp_address, measure_live
 from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError
@@ -59,7 +59,7 @@ def test_a_file_is_read_again_and_its_pictures_are_those_of_their_times(at_home:
 
 @pytest.mark.usefixtures("at_home")
 def test_what_is_sent_is_received_decoded_and_read() -> None:
-    figures = measure_live(config(here_and_free(), seconds=1.5))
+    figures = measure_live(config(free_udp_address(), seconds=1.5))
     assert figures.received
     assert figures.readings is figures.at_far_end
     assert 0 < figures.readings.pictures <= figures.at_output.pictures

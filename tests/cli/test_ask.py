@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamfx.cli import main
-from streamfx.cli.ask import settled
+from streamfx.cli.ask import resolved
 from streamfx.errors import ConfigError
 from tests import engines
 
@@ -42,7 +42,7 @@ def asked(text: str, typed: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, 
     shown = Terminal()
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     monkeypatch.setattr(sys, "stderr", shown)
-    (result,) = settled([text])
+    (result,) = resolved([text])
     return result, shown.getvalue()
 
 
@@ -56,7 +56,7 @@ def test_at_a_terminal_the_choices_are_shown_and_one_is_taken(monkeypatch: pytes
         "Which, 1 to 2? streamfx: to be asked no more, write --effect "
         "route:to=clay,among=bake+roll,strength=0.5\n"
     )
-    assert settled([effect]) == (effect,)
+    assert resolved([effect]) == (effect,)
 
 
 def test_what_is_no_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_where_nobody_can_be_asked_the_choices_are_the_error(
     for name in ("stdin", "stderr"):
         monkeypatch.setattr(sys, name, Terminal("1\n") if name == there else io.StringIO("1\n"))
     with pytest.raises(ConfigError) as caught:
-        settled(["route:to=clay"])
+        resolved(["route:to=clay"])
     assert str(caught.value) == (
         CHOICES + "name the effect itself (--effect pinch), "
         "or one for each kind of picture (route:to=clay,among=bake+pinch)"
@@ -88,7 +88,7 @@ def test_where_nobody_can_be_asked_the_choices_are_the_error(
     "effects", [(), ("pinch", "none such"), ("pinch", "route:from=painting,to=clay"), ("route:among=bake",)]
 )
 def test_what_is_not_ambiguous_is_left_as_it_is(effects: tuple[str, ...]) -> None:
-    assert settled(effects) == effects
+    assert resolved(effects) == effects
 
 
 @pytest.mark.parametrize("command", [["transcode", "in.mp4", "out.mp4"], ["live", "test:bars", "null:"]])

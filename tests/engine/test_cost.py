@@ -23,7 +23,7 @@ def counted_by_torch(engine: Engine, size: tuple[int, int]) -> int:
     """Return the operations of the convolutions for one reduced picture, as torch counts them."""
     rows, network = torch.eye(3, 4), engine.network()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(torch.zeros(1, *engine.seen_shape(size)), rows, rows, torch.tensor([4.0]))
+        network(torch.zeros(1, *engine.input_shape(size)), rows, rows, torch.tensor([4.0]))
     return int(counter.get_flop_counts()["Global"][torch.ops.aten.convolution])
 
 

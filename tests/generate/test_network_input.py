@@ -9,7 +9,7 @@ import pytest
 
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
-from streamfx.generate.network_input import Noise, see, seen_size, surface_planes, with_noise
+from streamfx.generate.network_input import Noise, input_size, network_input, surface_planes, with_noise
 from streamfx.generate.ops.reduce.definition import fine_luma_reference
 from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.generate.tiles import in_tiles, tile_shape
@@ -44,44 +44,44 @@ FUSED = ["translated", "mask", "displacement"]
 def test_only_a_picture_that_is_reduced_anyway_is_reduced_to_strides(
     heads: list[str], factor: float, expected: tuple[int, int]
 ) -> None:
-    assert seen_size((37, 51), factor, make_spec(heads=heads)) == expected
+    assert input_size((37, 51), factor, make_spec(heads=heads)) == expected
 
 
 def test_fine_luma_comes_after_the_planes() -> None:
     heads = ["translated", "mask", "displacement", "detail", "ink"]
     spec = make_spec(format=2, stride=4, heads=heads, fine_luma=4)
     frame = make_frame((32, 48))
-    seen = see(frame, COLOUR, spec, 4.0, Noise()).values
-    assert seen.shape == (spec.input_channels, 8, 12)
+    given = network_input(frame, COLOUR, spec, 4.0, Noise()).values
+    assert given.shape == (spec.input_channels, 8, 12)
     reduced = reduce_planes(frame.planes, frame.subsampling, COLOUR, (8, 12))
-    assert np.array_equal(seen[:3], reduced)
-    np.testing.assert_allclose(seen[3:], fine_luma_reference(frame.planes[0], reduced[0], 4), atol=1e-3)
+    assert np.array_equal(given[:3], reduced)
+    np.testing.assert_allclose(given[3:], fine_luma_reference(frame.planes[0], reduced[0], 4), atol=1e-3)
 
 
 def test_at_factor_1_the_edge_is_repeated_up_to_the_stride() -> None:
     frame = make_frame((37, 51))
-    seen = see(frame, COLOUR, make_spec(), 1.0, Noise())
-    assert seen.size == (37, 51)
-    assert seen.values.shape == (3, 40, 56)
+    given = network_input(frame, COLOUR, make_spec(), 1.0, Noise())
+    assert given.size == (37, 51)
+    assert given.values.shape == (3, 40, 56)
     expected = reduce_planes(frame.planes, frame.subsampling, COLOUR, (37, 51))
-    assert (seen.values[:, :37, :51] == expected).all()
-    assert (seen.values[:, 37:, :51] == expected[:, -1:]).all()
-    assert (seen.values[:, :37, 51:] == expected[:, :, -1:]).all()
+    assert (given.values[:, :37, :51] == expected).all()
+    assert (given.values[:, 37:, :51] == expected[:, -1:]).all()
+    assert (given.values[:, :37, 51:] == expected[:, :, -1:]).all()
 
 
 @pytest.mark.parametrize("size", [(37, 51), (40, 56), (1, 1)])
 def test_a_surface_holds_the_planes_of_the_decoder(size: tuple[int, int]) -> None:
     frame = make_frame(size)
-    seen = see(frame, COLOUR, make_spec(layout="i420"), 1.0, Noise())
-    assert seen.values.shape[1] % 3 == 0
-    for found, plane in zip(surface_planes(seen.values, size), frame.planes, strict=True):
+    given = network_input(frame, COLOUR, make_spec(layout="i420"), 1.0, Noise())
+    assert given.values.shape[1] % 3 == 0
+    for found, plane in zip(surface_planes(given.values, size), frame.planes, strict=True):
         assert (found == plane).all()
 
 
 def test_a_surface_of_other_subsampling_has_half_the_chroma() -> None:
     frame = make_frame((16, 24), Subsampling.YUV444)
-    seen = see(frame, COLOUR, make_spec(layout="i420"), 1.0, Noise())
-    _, u, _ = surface_planes(seen.values, (16, 24))
+    given = network_input(frame, COLOUR, make_spec(layout="i420"), 1.0, Noise())
+    _, u, _ = surface_planes(given.values, (16, 24))
     assert u == pytest.approx(frame.planes[1].reshape(8, 2, 12, 2).mean((1, 3)), abs=1e-3)
 
 
@@ -96,7 +96,7 @@ def test_noise_is_the_same_for_every_frame_of_a_shot_and_scales_with_its_amplitu
         Noise(0.5, 5, 1),
     ]
     half, again, none, *others = (
-        see(make_frame((48, 64), seed=seed), COLOUR, spec, 1.0, noise).values[3:]
+        network_input(make_frame((48, 64), seed=seed), COLOUR, spec, 1.0, noise).values[3:]
         for seed, noise in enumerate(kinds)
     )
     assert half.shape == (2, 48, 64)
@@ -109,29 +109,29 @@ def test_noise_is_the_same_for_every_frame_of_a_shot_and_scales_with_its_amplitu
 
 
 def test_noise_of_the_first_shot_is_that_of_the_seed_alone() -> None:
-    seen = with_noise(np.zeros((3, 8, 8), np.float32), 1, Noise(1.0, 7))
-    assert (seen[3] == np.random.default_rng(7).standard_normal((8, 8), np.float32)).all()
+    given = with_noise(np.zeros((3, 8, 8), np.float32), 1, Noise(1.0, 7))
+    assert (given[3] == np.random.default_rng(7).standard_normal((8, 8), np.float32)).all()
 
 
-def blur(seen: Array) -> Array:
+def blur(given: Array) -> Array:
     """A network that sees 3 pixels around each, and gives heads twice as large."""
-    padded = np.pad(seen, [(0, 0), (3, 3), (0, 0)], mode="edge")
-    mean = sum(padded[:, at : at + seen.shape[1]] for at in range(7)) / np.float32(7)
+    padded = np.pad(given, [(0, 0), (3, 3), (0, 0)], mode="edge")
+    mean = sum(padded[:, at : at + given.shape[1]] for at in range(7)) / np.float32(7)
     return np.asarray(mean, np.float32).repeat(2, 1).repeat(2, 2)
 
 
 @pytest.mark.parametrize("height", [40, 64, 72, 200])
 def test_bands_give_what_the_whole_gives(height: int) -> None:
     spec = make_spec(margin_pixels=3, scale=2, stride=4)
-    seen = np.random.default_rng(1).uniform(0, 255, (3, height, 20)).astype(np.float32)
+    given = np.random.default_rng(1).uniform(0, 255, (3, height, 20)).astype(np.float32)
     heights = set()
 
     def network(part: Array) -> Array:
         heights.add(part.shape[1])
         return blur(part)
 
-    found = in_tiles(network, seen, spec, most_pixels=40 * 20)
-    assert found == pytest.approx(blur(seen), abs=1e-4)
+    found = in_tiles(network, given, spec, most_pixels=40 * 20)
+    assert found == pytest.approx(blur(given), abs=1e-4)
     assert heights == {40}
 
 

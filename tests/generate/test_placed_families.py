@@ -57,7 +57,7 @@ def test_openvino_gives_the_heads_of_the_reference_at_every_size(tmp_path: Path,
     rng = np.random.default_rng(2)
     to_rgb, from_rgb = engine.golden.to_rgb, engine.golden.from_rgb
     for size in ((32, 40), (76, 60)):
-        seen = rng.uniform(20, 230, engine.seen_shape(size)).astype(np.float32)
+        seen = rng.uniform(20, 230, engine.input_shape(size)).astype(np.float32)
         expected = reference(seen, to_rgb, from_rgb, 2.5)
         found = compiled(seen, to_rgb, from_rgb, 2.5)
         assert found.shape == expected.shape

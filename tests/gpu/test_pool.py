@@ -32,7 +32,7 @@ class ScarceMemory:
         return CPU(size_bytes)
 
 
-def test_a_ring_holds_as_many_pictures_as_its_bytes_allow_but_never_too_few() -> None:
+def test_a_pool_holds_as_many_pictures_as_its_bytes_allow_but_never_too_few() -> None:
     assert Pool(FORM, 5 * FORM.size_bytes + 7, CPU).slots == 5
     assert Pool(FORM, 0, CPU, least=3).slots == 3
     assert slots_within(10**12, 1) == 64
@@ -113,7 +113,7 @@ def test_a_slot_remembers_work_that_is_not_done_and_forgets_what_is() -> None:
     assert slot.uses == []
 
 
-def test_where_memory_is_scarce_a_ring_has_fewer_slots(caplog: pytest.LogCaptureFixture) -> None:
+def test_where_memory_is_scarce_a_pool_has_fewer_slots(caplog: pytest.LogCaptureFixture) -> None:
     pool = Pool(FORM, 8 * FORM.size_bytes, ScarceMemory(3 * FORM.size_bytes), least=2, what="frames done")
     assert pool.slots == pool.free == 3
     assert "device memory holds 3 frames done instead of 8" in caplog.text

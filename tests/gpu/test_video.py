@@ -183,7 +183,7 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> DeviceContext:
         return Encoder("h264", "nv12", partial(DevicePacker, there), "encoded where frames live")
 
     monkeypatch.setattr(
-        "streamfx.run.film.find_place",
+        "streamfx.run.film.find_placement",
         lambda asked, *others: place if asked == "cuda" else Placement(Device.CPU),
     )
     monkeypatch.setattr("streamfx.run.film.encoder_of", lambda *given: encoder(*given) if given[2] else None)

@@ -21,21 +21,28 @@ from streamfx.hardware.cuda import Device
 from streamfx.hardware.nvidia import Gpu
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
 from streamfx.run import placement as run_device
-from streamfx.run.placement import Placement, encoder_of, find_place, open_decoded, select_gpu, settle_device
+from streamfx.run.placement import (
+    Placement,
+    encoder_of,
+    find_placement,
+    open_decoded,
+    select_gpu,
+    settle_device,
+)
 from tests import media
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 def test_on_the_processor_frames_live_in_main_memory() -> None:
-    assert find_place("cpu", "auto", 1) == Placement(Device.CPU)
-    assert find_place("cpu", "auto", 1).processing_device(None) is None  # type: ignore[arg-type]
+    assert find_placement("cpu", "auto", 1) == Placement(Device.CPU)
+    assert find_placement("cpu", "auto", 1).processing_device(None) is None  # type: ignore[arg-type]
 
 
 @no_gpu
 def test_without_a_gpu_auto_takes_the_processor_and_logs_why(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
-        assert find_place("auto", "auto", 1) == Placement()
+        assert find_placement("auto", "auto", 1) == Placement()
     assert "device auto: frames stay in main memory: NVIDIA's driver knows of no GPU here" in caplog.text
 
 
@@ -45,7 +52,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_to_do(
     with pytest.raises(
         BackendUnavailableError, match=rf"device {asked} cannot be used: NVIDIA's driver knows"
     ) as caught:
-        find_place(asked, "auto", 1)
+        find_placement(asked, "auto", 1)
     assert "--device cpu" in str(caught.value)
     assert "CUDA_VISIBLE_DEVICES" not in os.environ or asked == "cuda"
 
@@ -56,7 +63,7 @@ def test_a_backend_for_the_processor_keeps_frames_there(
     for name in ("cuda_missing", "_torch_refuses"):
         monkeypatch.setattr(run_device, name, lambda: None)
     with caplog.at_level("INFO"):
-        assert find_place("auto", "openvino", 1).device_context is None
+        assert find_placement("auto", "openvino", 1).device_context is None
     assert "backend openvino was asked for, which is for the CPU" in caplog.text
 
 

@@ -54,10 +54,10 @@ def test_the_pupil_comes_closer_to_the_teacher(tmp_path: Path) -> None:
         distil(toy_options(tmp_path, steps=steps, work=tmp_path / str(steps)), teacher) for steps in (1, 150)
     )
 
-    def distance(pupil: WarpMask, factor: float) -> float:
+    def distance(student: WarpMask, factor: float) -> float:
         with torch.no_grad():
             factor_1 = torch.tensor([factor])
-            difference = pupil.translate(rgb, factor_1) - teacher.translate(rgb, factor_1)
+            difference = student.translate(rgb, factor_1) - teacher.translate(rgb, factor_1)
         return difference[:, :3].abs().mean().item()
 
     for factor in (1.0, 4.0):

@@ -10,7 +10,7 @@ import pytest
 
 from training.evaluation.faces import TILE, Face, FaceDetector, anchors, decode, distinct, overlap
 from training.evaluation.landmarks import POINTS, LandmarkFinder, Landmarks, crop_map, moved
-from training.evaluation.people import Witness, kept
+from training.evaluation.people import FaceComparison, kept
 from training.pictures import Picture, read_still
 
 FACE = Path(__file__).parents[1] / "pictures" / "face.jpg"
@@ -115,20 +115,20 @@ def test_points_of_a_mirrored_face_are_the_mirrored_points() -> None:
 
 def test_a_witness_sees_whether_a_face_is_still_there_and_how_far_its_points_moved() -> None:
     source = street(150, 300)
-    known = Witness().faces(source)
+    known = FaceComparison().faces(source)
     assert len(known) == 1
-    assert Witness().look(known, source) == [(True, 0.0)]
-    (soft,) = Witness().look(known, cv2.GaussianBlur(source, (0, 0), 1.0).astype(np.uint8))
+    assert FaceComparison().look(known, source) == [(True, 0.0)]
+    (soft,) = FaceComparison().look(known, cv2.GaussianBlur(source, (0, 0), 1.0).astype(np.uint8))
     assert soft[0]
     assert 0 < soft[1] < 0.03
-    (gone,) = Witness().look(known, np.full_like(source, 120))
+    (gone,) = FaceComparison().look(known, np.full_like(source, 120))
     assert not gone[0]
     assert gone[1] > 0.03
 
 
 def test_a_face_larger_than_those_that_count_is_passed_over() -> None:
     large = cv2.resize(street(20, 20, 200, 200), (480, 480), interpolation=cv2.INTER_CUBIC)
-    assert Witness().faces(large.astype(np.uint8)) == []
+    assert FaceComparison().faces(large.astype(np.uint8)) == []
 
 
 def test_shares_are_of_all_faces_and_the_movement_is_the_median() -> None:

@@ -17,9 +17,9 @@ from tests.media import make_clip
 from tests.training.test_pictures import write_pictures
 from training.clip import open_clip
 from training.feed import Feed, FeedOptions
+from training.picture_store import PictureStore
 from training.pictures import Still, find_stills, read_clip
 from training.pool import Pool
-from training.shelf import Shelf
 
 CLIP = Path(__file__).parents[1] / "clips" / "bigbuckbunny.mp4"
 
@@ -91,7 +91,7 @@ def test_broken_and_small_pictures_are_named_skipped_and_counted(
     with caplog.at_level(logging.WARNING):
         with Feed(chosen, seed=1, stills=stills) as feed:
             feed.batch(0)
-        assert {path.name for path in feed.shelf.skipped} == {"broken.jpg", "broken.mp4", "00.png"}
+        assert {path.name for path in feed.picture_store.skipped} == {"broken.jpg", "broken.mp4", "00.png"}
     assert "smaller than 32 pixels" in caplog.text
     assert "3 pictures or clips could not be used" in caplog.text
 
@@ -116,9 +116,11 @@ def test_what_is_taken_of_a_partly_broken_clip_does_not_depend_on_what_was_taken
     break_off(clip, 10)
 
     def takes(order: Iterable[int]) -> dict[int, bytes]:
-        with closing(Shelf([], [clip], 1 << 20)) as shelf:
-            found = {seed: shelf.take(np.random.default_rng(seed), 1.0)[0].tobytes() for seed in order}
-            assert shelf.skipped == {clip}
+        with closing(PictureStore([], [clip], 1 << 20)) as picture_store:
+            found = {
+                seed: picture_store.take(np.random.default_rng(seed), 1.0)[0].tobytes() for seed in order
+            }
+            assert picture_store.skipped == {clip}
             return found
 
     forth = takes(range(12))
@@ -130,9 +132,9 @@ def test_what_is_taken_of_a_partly_broken_clip_does_not_depend_on_what_was_taken
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no training picture"):
         Feed(options(tmp_path), seed=1)
-    shelf = Shelf([Still(tmp_path / "missing.png", "missing")], [], 1 << 20)
+    picture_store = PictureStore([Still(tmp_path / "missing.png", "missing")], [], 1 << 20)
     with pytest.raises(ValueError, match="no readable training picture"):
-        shelf.take(np.random.default_rng(1), 0.0)
+        picture_store.take(np.random.default_rng(1), 0.0)
 
 
 def test_options_name_what_does_not_fit(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from training.fused import paint
 from training.paired import PairedTrainee, card, train
 from training.paired_options import PairedOptions
 from training.pairs import PairFiles, Pairs, drawn, kept
+from training.picture_store import PictureStore
 from training.pictures import Picture, find_stills
-from training.shelf import Shelf
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "none"}
 
@@ -177,10 +177,10 @@ def test_nothing_but_unusable_pairs_is_an_error(tmp_path: Path) -> None:
 
 def test_an_operator_draws_the_partner_of_a_square_some_of_which_are_dark(tmp_path: Path) -> None:
     photos, _ = write_pairs(tmp_path)
-    shelf = Shelf(find_stills([photos]), [], 1 << 20)
-    make = drawn(shelf, lambda picture: 255 - picture, 40, 0.0, 3)
+    picture_store = PictureStore(find_stills([photos]), [], 1 << 20)
+    make = drawn(picture_store, lambda picture: 255 - picture, 40, 0.0, 3)
     pairs = [make(index) for index in range(20)]
-    shelf.close()
+    picture_store.close()
     assert all(np.array_equal(pair[..., 3:], 255 - pair[..., :3]) for pair in pairs)
     brightest = sorted(int(pair[..., :3].max()) for pair in pairs)
     assert brightest[0] < 0.9 * brightest[-1]

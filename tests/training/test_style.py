@@ -22,7 +22,7 @@ from training.features import Encoder
 from training.fused import fuse_rgb
 from training.loop import rate_share
 from training.options import StyleOptions
-from training.style import fused_crops, open_studio, run, train
+from training.style import fused_crops, open_setup, run, train
 
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "instance"}
 
@@ -66,13 +66,13 @@ def test_a_crop_is_fused_as_if_the_whole_window_were(
     tmp_path: Path, factor: float, inked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.pictures.SHORT_SIDES", (176,))
-    studio = open_studio(toy_options(tmp_path))
+    setup = open_setup(toy_options(tmp_path))
     network = WarpMask(stem=4, width=8, blocks=1, fine=inked, ink=inked).eval()
     torch.manual_seed(2)
-    windows = [studio.pool.crop(index).window(factor, shift) for index, shift in enumerate([(3, -5), (0, 0)])]
+    windows = [setup.pool.crop(index).window(factor, shift) for index, shift in enumerate([(3, -5), (0, 0)])]
     with torch.no_grad():
         network.heads.weight.normal_(0, 3)  # displacements to the limit, and gains
-        crops, heads = fused_crops(studio, network, windows, factor, released=True)
+        crops, heads = fused_crops(setup, network, windows, factor, released=True)
         whole = fuse_rgb(torch.stack([rgb for rgb, _, _ in windows]), heads, factor, 4.0)
     assert heads[:, 4:6].abs().max() > 4
     assert whole.shape[-1] > 32

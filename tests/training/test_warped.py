@@ -19,8 +19,8 @@ from training.paired import card, train
 from training.paired_options import PairedOptions
 from training.pairs import kept, stack
 from training.people_pairs import Scene
+from training.picture_store import PictureStore
 from training.pictures import Picture, Still
-from training.shelf import Shelf
 from training.warped import WarpedOptions
 
 HEAD = Path(__file__).parents[1] / "clips" / "head.jpg"
@@ -146,13 +146,13 @@ def test_hints_tell_where_something_moves_and_how_much_it_grows() -> None:
 def test_pairs_of_people_are_pictures_warped_by_the_field_that_they_carry(tmp_path: Path) -> None:
     options = toy_options(tmp_path)
     assert options.warped is not None
-    shelf = warped.open_people(options.warped)
+    picture_store = warped.open_people(options.warped)
     make = people_pairs.people_pairs(
-        shelf, lambda rng: np.full((72, 72, 3), 90, np.uint8), find_him, 72, options.warped, 3
+        picture_store, lambda rng: np.full((72, 72, 3), 90, np.uint8), find_him, 72, options.warped, 3
     )
     pairs = [make(index) for index in range(12)]
     again = kept(make, tmp_path / "pairs")
-    shelf.close()
+    picture_store.close()
     fields = [warped.decoded(stack([pair]))[0].permute(1, 2, 0).numpy() for pair in pairs]
     assert sum(field.any() for field in fields) > 6
     for pair, field in zip(pairs, fields, strict=True):
@@ -229,7 +229,7 @@ def test_people_who_are_held_out_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_pictures_without_people_are_named_as_such(tmp_path: Path) -> None:
-    scenes = people_pairs._Scenes(Shelf(warped_stills(), [], 1 << 20), lambda picture: [], 0.0)
+    scenes = people_pairs._Scenes(PictureStore(warped_stills(), [], 1 << 20), lambda picture: [], 0.0)
     with pytest.raises(ValueError, match="no picture of people in 50 tries"):
         scenes.draw(np.random.default_rng(0))
 

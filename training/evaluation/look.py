@@ -17,7 +17,7 @@ from training import losses, metrics
 from training.evaluation.camera_noise import restlessness
 from training.evaluation.gradients import edge_correlation, gradient_energy, stretched
 from training.evaluation.material import Material
-from training.evaluation.people import Witness, kept
+from training.evaluation.people import FaceComparison, kept
 from training.evaluation.stamps import Folds, spectral_lock
 from training.evaluation.style import Judge
 from training.evaluation.video import as_video
@@ -138,16 +138,16 @@ def measure(
     tallies: dict[Key, Tally] = {("engine", factor): Tally(round(stride * factor)) for factor in factors}
     for name in ("operator", "source") if likeness.operator is not None else ("source",):
         tallies[name, None] = Tally(round(stride * factors[-1]))
-    witness = Witness()
+    comparison = FaceComparison()
     for people in scenes.people:
         first, *others = people.read(scenes.seed)
         # Style is judged on photographs alone, as on the cards of other versions, and because it takes long.
-        _add_scene(tallies, method, first, replace(likeness, judge=None), witness)
+        _add_scene(tallies, method, first, replace(likeness, judge=None), comparison)
         for picture in others:
-            _add_faces(tallies, method, picture, witness)
+            _add_faces(tallies, method, picture, comparison)
         log.info("judged %s", people.name)
     for count, picture in enumerate(scenes.pictures, 1):
-        _add_scene(tallies, method, picture, likeness, witness)
+        _add_scene(tallies, method, picture, likeness, comparison)
         if count % 10 == 0:
             log.info("judged %d of %d pictures", count, len(scenes.pictures))
     figures = {key: tally.figures() for key, tally in tallies.items()}
@@ -162,10 +162,14 @@ def measure(
 
 
 def _add_scene(
-    tallies: Mapping[Key, Tally], method: Method, picture: Picture, likeness: Likeness, witness: Witness
+    tallies: Mapping[Key, Tally],
+    method: Method,
+    picture: Picture,
+    likeness: Likeness,
+    comparison: FaceComparison,
 ) -> None:
     source = as_video(picture)
-    faces = witness.faces(source)
+    faces = comparison.faces(source)
     outputs: dict[Key, Picture] = {
         key: method(picture, key[1]) if key[1] is not None else source for key in tallies
     }
@@ -179,17 +183,19 @@ def _add_scene(
         tally = tallies[key]
         tally.add_scene(output, source, sharpest)
         if key[0] != "source":
-            tally.faces += witness.look(faces, output)
+            tally.faces += comparison.look(faces, output)
         tally.add(looks(output) if key[0] == "engine" else {})
         if drawn is not None and key[0] != "operator":
             tally.add(nearness(output, drawn))
 
 
-def _add_faces(tallies: Mapping[Key, Tally], method: Method, picture: Picture, witness: Witness) -> None:
-    faces = witness.faces(as_video(picture))
+def _add_faces(
+    tallies: Mapping[Key, Tally], method: Method, picture: Picture, comparison: FaceComparison
+) -> None:
+    faces = comparison.faces(as_video(picture))
     for (_, factor), tally in tallies.items():
         if factor is not None and faces:
-            tally.faces += witness.look(faces, method(picture, factor))
+            tally.faces += comparison.look(faces, method(picture, factor))
 
 
 def style_figures(judge: Judge | None, source: Picture) -> Callable[[Picture], Mapping[str, float]]:

@@ -19,7 +19,7 @@ _SAME = 0.5  # intersection over union from which a face is where the source's i
 
 
 @dataclass(frozen=True)
-class Kept:
+class FacesKept:
     """What became of the faces.
 
     Attributes:
@@ -36,7 +36,7 @@ class Kept:
     movement: float
 
 
-class Witness:
+class FaceComparison:
     """Looks for people in sources and in outputs."""
 
     def __init__(self) -> None:
@@ -67,13 +67,13 @@ class Witness:
         ]
 
 
-def kept(faces: Sequence[tuple[bool, float]]) -> Kept:
-    """The faces of all pictures together, as `Witness.look` gives them."""
+def kept(faces: Sequence[tuple[bool, float]]) -> FacesKept:
+    """The faces of all pictures together, as `FaceComparison.look` gives them."""
     if not faces:
-        return Kept(0, 0.0, 0.0, 0.0)
+        return FacesKept(0, 0.0, 0.0, 0.0)
     found = np.array([is_found for is_found, _ in faces])
     movements = np.array([movement for _, movement in faces])
-    return Kept(
+    return FacesKept(
         len(faces),
         float(found.mean()),
         float((found & (movements < STAYED)).mean()),

@@ -15,7 +15,7 @@ from streamfx.backends.backend import CompileOptions
 from streamfx.backends.registry import choose
 from streamfx.engine.families.build import NETWORKS
 from streamfx.engine.folder import Engine, read_engine
-from streamfx.generate.network_input import Noise, see
+from streamfx.generate.network_input import Noise, network_input
 from streamfx.media.colour import both_ways
 from training.evaluation.section import Section
 from training.evaluation.video import COLOUR, to_video
@@ -76,7 +76,7 @@ class _Timed:
         self.precision = str(self._compiled.precision)
         picture = np.random.default_rng(5).integers(0, 256, (*SIZE, 3), np.uint8)
         frame = to_video(picture)
-        self._values = see(frame, COLOUR, engine.spec, factor, Noise(), threads).values
+        self._values = network_input(frame, COLOUR, engine.spec, factor, Noise(), threads).values
         self._matrices, self._factor = both_ways(COLOUR, frame.depth), factor
 
     def __call__(self) -> object:

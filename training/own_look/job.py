@@ -27,7 +27,7 @@ _LEAST_SIDE = 128  # of a style picture, in pixels
 _CHECKPOINT_SECONDS = 60.0
 
 
-class Kept(BaseModel):
+class JobState(BaseModel):
     """What is kept of a job.
 
     Attributes:
@@ -61,7 +61,7 @@ class Job:
     request: Request
     recipe: Recipe
     options: Any
-    kept: Kept
+    kept: JobState
 
     @property
     def training(self) -> Training:
@@ -123,7 +123,7 @@ def _begun(request: Request, say: Callable[[str], None]) -> Job:
     settings |= plan.lengths(recipe, found, 60 * request.minutes, prepared)
     settings["loop"] |= {"checkpoint_every": max(1, round(_CHECKPOINT_SECONDS / min(found.values())))}
     options = _validated(training, settings)
-    kept = Kept(kind=request.kind, settings=options.model_dump(mode="json"), step_seconds=found)
+    kept = JobState(kind=request.kind, settings=options.model_dump(mode="json"), step_seconds=found)
     return Job(request, recipe, options, kept)
 
 
@@ -135,7 +135,7 @@ def resume(request: Request) -> Job:
     """
     path = request.work / JOB_FILE
     try:
-        kept = Kept.model_validate_json(path.read_text(encoding="utf-8"))
+        kept = JobState.model_validate_json(path.read_text(encoding="utf-8"))
         recipe = read_recipe(kept.kind)
         settings = kept.settings | {"out": str(request.folder), "work": str(request.work)}
         settings["loop"] |= {"threads": request.threads, "device": request.device}

@@ -28,7 +28,7 @@ _MOST_TRIED = 60
 _SPARE = 0.06  # of the time: sheets, checkpoints, the engine itself
 
 
-class _Enough(Exception):
+class _TrialOver(Exception):
     """What ends a trial."""
 
 
@@ -52,7 +52,7 @@ def _pace(recipe: Recipe, training: Training, settings: Mapping[str, Any], phase
         if "squares" in training.options.model_fields:  # few, drawn in the first steps: see `drawing_seconds`
             tried["squares"] = int(tried.get("batch", training.options.model_fields["batch"].default))
         watch = _Watch(time.monotonic)
-        with suppress(_Enough):
+        with suppress(_TrialOver):
             training.train(training.options.model_validate(tried), watch)
     return watch.step_seconds()
 
@@ -67,7 +67,7 @@ class _Watch:
         self._times.append(self._clock())
         timed = len(self._times) - 1 - _WARM_STEPS
         if timed >= _TIMED_STEPS and self._times[-1] - self._times[_WARM_STEPS] >= _TIMED_SECONDS:
-            raise _Enough
+            raise _TrialOver
 
     def step_seconds(self) -> float:
         warm = min(_WARM_STEPS, len(self._times) - 2)

@@ -33,10 +33,10 @@ def describe(
 
     Args:
         container: the open file.
-        video: whose pictures are read.
+        video: video stream whose pictures are read.
         first: the first picture, as it came out of decoding and preparation.
         planarizer: made for it.
-        prepared: what pictures passed through.
+        prepared: filters through which pictures passed.
         alpha: whether alpha is kept.
     """
     time_base = video.time_base or first.time_base
@@ -68,8 +68,8 @@ def worth_knowing(name: str, video: VideoFormat, prepared: Prepared) -> Iterator
 
     Args:
         name: name of the file.
-        video: what its frames have in common.
-        prepared: what pictures passed through.
+        video: format of its frames.
+        prepared: filters through which pictures passed.
     """
     if video.top_field_first is not None:
         yield Converted("pictures are interlaced, and stay so")

@@ -54,7 +54,7 @@ class FileSource:
         address: a path, ``-`` for standard input, or the address of a file on a web server.
         threads: decoder threads; None for one per processor.
         pictures: place where decoded pictures are to stay on a device.
-        preparation: what is done to pictures first; None: what is usual.
+        preparation: treatment of the pictures before anything else; None: the usual one.
 
     Attributes:
         damaged: frames delivered so far that the decoder had to patch up because data was missing.

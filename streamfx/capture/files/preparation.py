@@ -34,8 +34,8 @@ class Preparation:
         alpha: keep alpha; else it is left out.
         alone: pictures of a folder are so many pictures, each of its own size, and no film.
         part: the part of the film that is wanted; None: all of it.
-        geometry: what is done to the picture as a player would show it; it is turned upright then. None:
-            nothing.
+        geometry: geometry of the picture as a player would show it; it is turned upright then. None:
+            unchanged.
         rate_fps: steady rate to which pictures are dropped or repeated; None: they stay as they come.
     """
 
@@ -70,16 +70,16 @@ class Prepared:
     size.
 
     Args:
-        asked: what is asked for.
+        asked: preparation that is asked for.
         name: name of the source, for messages.
         pixel_shape: width of a pixel for each of its height; None where the video does not say.
 
     Attributes:
         deinterlaced: whether pictures were made whole of fields so far.
         turned: whether they are turned upright.
-        not_turned: why they are not although that was asked for; None where they are, or need not be.
+        not_turned: reason why they are not although that was asked for; None where they are, or need not be.
         pixel_shape: width of a pixel for each of its height, of the pictures that come out.
-        notes: what was done to the picture otherwise than asked for, and to which pictures.
+        notes: changes of the picture other than those asked for, and the pictures concerned.
     """
 
     def __init__(self, asked: Preparation, name: str, pixel_shape: Fraction | None = None) -> None:

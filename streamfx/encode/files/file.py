@@ -324,7 +324,7 @@ class FileSink:
         for extra in self._copier.packets() if self._copier else ():
             out.mux_one(extra)
         self._packer.returned(packets)
-        for packet in self._durations.settled(packets, last=last):
+        for packet in self._durations.with_durations(packets, last=last):
             self._picture_bytes += packet.size
             out.mux_one(packet)
             self.packets_written += 1

@@ -42,7 +42,7 @@ class Durations:
     def __init__(self) -> None:
         self._last: int | None = None
         self._next: dict[int, int] = {}  # the time after a time, in units of the frames' time base
-        self._held: deque[Packet[VideoStream]] = deque()
+        self._waiting: deque[Packet[VideoStream]] = deque()
 
     def shown(self, pts: int | None) -> None:
         """Note the time of the next picture, in order of presentation."""
@@ -50,7 +50,7 @@ class Durations:
             self._next[self._last] = pts
         self._last = pts if pts is not None else self._last
 
-    def settled(
+    def with_durations(
         self, packets: list[Packet[VideoStream]], *, last: bool = False
     ) -> Iterator[Packet[VideoStream]]:
         """Yield the packets whose durations are known, in coding order.
@@ -59,15 +59,15 @@ class Durations:
             packets: packets of the encoder, with times in the same units.
             last: nothing follows; the last picture keeps the duration it has.
         """
-        self._held.extend(packets)
-        while self._held:
-            packet = self._held[0]
+        self._waiting.extend(packets)
+        while self._waiting:
+            packet = self._waiting[0]
             after = None if packet.pts is None else self._next.pop(packet.pts, None)
             if after is None and packet.pts == self._last and not last:
                 return
             if after is not None and packet.pts is not None:
                 packet.duration = after - packet.pts
-            yield self._held.popleft()
+            yield self._waiting.popleft()
 
 
 class WrittenTimes:

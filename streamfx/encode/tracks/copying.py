@@ -48,12 +48,12 @@ class CopiedStream:
         converter: turns its packets into another coding; None: they are copied.
         bare: takes the ADTS headers off AAC packets; packets without them pass through. None elsewhere.
         packets: packets written so far.
-        size_bytes: what is in them.
+        size_bytes: bytes in them.
         first_seconds: time of the first packet written; None before.
         moved: packets whose time had to be moved because it did not come after the one before.
         dropped: packets without any time, which no container can hold.
         broken: packets with damaged ADTS headers, or that cannot be converted.
-        shown_until_seconds: when the last text in MP4 ends; None before.
+        shown_until_seconds: end of the last text in MP4; None before.
     """
 
     source: ExtraStream
@@ -81,7 +81,7 @@ class StreamCopier:
 
     Args:
         out: the output, before its header is written.
-        tracks: what to copy or convert; their source must still be open.
+        tracks: tracks to copy or convert; their source must still be open.
         extras: place where the packets come from; claimed here.
         equal_times: whether the container lets two packets of a stream have the same time.
     """

@@ -39,7 +39,7 @@ class FusedHeads:
     def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
         network(self._seen, self._heads)
 
-    def back(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
+    def full_size(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
         fuse_on(
             source,
             target,

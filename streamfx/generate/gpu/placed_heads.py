@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from streamfx.engine.spec import OutputKind
-from streamfx.generate.network_input import Noise, seen_size, standard_noise, surface_planes
+from streamfx.generate.network_input import Noise, input_size, standard_noise, surface_planes
 from streamfx.generate.ops.place.operation import place_on
 from streamfx.generate.ops.reduce.operation import reduce_each_on
 from streamfx.generate.tiles import bands, tile_shape
@@ -44,9 +44,9 @@ class PlacedHeads:
         self._own_grids = engine.spec.layout == "i420"
         chroma = chroma_shift(kind.form.subsampling, kind.colour.chroma_location)
         self._shift = (0.0, 0.0) if self._own_grids else chroma
-        self._size = seen_size(kind.form.size, kind.factor, engine.spec)
+        self._size = input_size(kind.form.size, kind.factor, engine.spec)
         self._padded = tuple(-(-side // engine.stride) * engine.stride for side in self._size)
-        shape = engine.seen_shape(self._size)
+        shape = engine.input_shape(self._size)
         self._seen, self._heads = _buffers(compiled, shape, device)
         band = tile_shape(shape, engine.spec)
         whole = (self._seen, self._heads)
@@ -95,7 +95,7 @@ class PlacedHeads:
             part = self._band_heads[:, :, (begin - top) * ratio : (end - top) * ratio]
             self._heads[:, :, begin * ratio : end * ratio].copy_(part)
 
-    def back(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
+    def full_size(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
         """Write the picture with the heads in the place of its planes, or added to them."""
         height, width = (side * self._spec.scale for side in self._size)
         place_on(

@@ -53,7 +53,7 @@ class Recording:
             self._strength.fill_(strength)
             self._strength_set = strength
         if noise is not None:
-            self._way.take(noise)
+            self._head_steps.take(noise)
         if self._graph is None:
             self._steps(source.surface, target.surface)
         else:
@@ -66,9 +66,9 @@ class Recording:
 
     def _steps(self, source: Surface, target: Surface) -> None:
         self._not_finite.zero_()
-        self._way.reduce(source)
-        self._way.translate(self._network_on)
-        self._way.back(source, target, self._strength, self._not_finite)
+        self._head_steps.reduce(source)
+        self._head_steps.translate(self._network_on)
+        self._head_steps.full_size(source, target, self._strength, self._not_finite)
 
     def _network_on(self, seen: Tensor, heads: Tensor) -> None:
         self._network.engine.run(seen, self._to_rgb, self._from_rgb, self._kind.factor, heads)
@@ -76,11 +76,11 @@ class Recording:
     def _allocate(self, device: torch.device) -> None:
         import torch
 
-        self._way = self._opened_way(device)
+        self._head_steps = self._opened_steps(device)
         self._strength = torch.ones(1, dtype=torch.float32, device=device)
         self._not_finite = torch.zeros(1, dtype=torch.int32, device=device)
 
-    def _opened_way(self, device: torch.device) -> HeadSteps:
+    def _opened_steps(self, device: torch.device) -> HeadSteps:
         if self._network.placed is None:
             return FusedHeads(self._network, self._kind, device)
         # Only here: it needs the libraries that read engine folders.

@@ -60,5 +60,5 @@ class HeadSteps(Protocol):
     def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
         """Call the network, which writes the heads of its first argument to the second."""
 
-    def back(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
+    def full_size(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
         """Write the picture at full size."""

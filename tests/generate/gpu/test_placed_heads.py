@@ -164,7 +164,7 @@ def test_values_that_are_not_finite_are_an_error_that_names_engine_and_frame(
 
 def test_the_kernels_of_a_gpu_put_together_give_what_the_ordinary_flow_gives(tmp_path: Path) -> None:
     needs_triton()
-    told = output_of("interpreted_ways", interpreted=True, cache=tmp_path, package="tests.generate.gpu")
+    told = output_of("interpreted_steps", interpreted=True, cache=tmp_path, package="tests.generate.gpu")
     differences = json.loads(told)
     assert len(differences) == 24  # kinds of engines by forms
     assert {name: codes for name, codes in differences.items() if codes > 1} == {}

@@ -1,7 +1,7 @@
 """What stays on a GPU and is placed, added or fused, by the GPU's kernels in Triton's interpreter, beside
 the ordinary flow; prints how far off it is as JSON.
 
-    TRITON_INTERPRET=1 python -m tests.generate.gpu.interpreted_ways
+    TRITON_INTERPRET=1 python -m tests.generate.gpu.interpreted_steps
 
 Run by `test_placed_heads.py` in a process of its own, because the variable is read when a kernel is defined.
 """
@@ -24,7 +24,7 @@ from streamfx.engine.spec import EngineSpec
 from streamfx.generate.gpu.fused_heads import FusedHeads
 from streamfx.generate.gpu.placed_heads import PlacedHeads
 from streamfx.generate.gpu.steps import GraphKey, HeadSteps, Network
-from streamfx.generate.network_input import Noise, see
+from streamfx.generate.network_input import Noise, network_input
 from streamfx.generate.network_output import NetworkOutput
 from streamfx.generate.ops import dispatch as steps
 from streamfx.gpu.layout import Layout, arrays_of, copy_surface, fill
@@ -98,13 +98,13 @@ def difference(described: dict[str, Any], factor: float, form: Layout) -> int:
     dtype = np.uint8 if form.depth == 8 else np.uint16
     y, u, v = (random.integers(0, 1 << form.depth, size, dtype) for size in (SIZE, chroma, chroma))
     frame = Frame((y, u, v), form.subsampling, form.depth, COLOUR, 0, 0, Fraction(1, 25))
-    seen = see(frame, COLOUR, spec, factor, NOISE)
+    seen = network_input(frame, COLOUR, spec, factor, NOISE)
     heads = heads_of(seen.values, spec)
     expected = NetworkOutput(spec, COLOUR, STRENGTH, 1).full_size(frame, seen, heads)
 
     golden = Golden(seen.values, np.eye(3, 4, dtype=np.float32), np.eye(3, 4, dtype=np.float32), 1.0, heads)
     compiled: Any = SimpleNamespace(dtype=torch.float32, heads_shape=golden.heads_shape)
-    way = way_of(Engine(Path(), spec, golden), compiled, GraphKey(form, COLOUR, factor, 0))
+    steps = way_of(Engine(Path(), spec, golden), compiled, GraphKey(form, COLOUR, factor, 0))
     source, target, planar = (Slot.new(each, device_memory(CPU)) for each in (form, form, form.planar))
     fill(source.surface, frame.planes)
     flag = torch.zeros(1, dtype=torch.int32)
@@ -112,10 +112,10 @@ def difference(described: dict[str, Any], factor: float, form: Layout) -> int:
     def network(values: torch.Tensor, to: torch.Tensor) -> None:
         to[0] = torch.from_numpy(heads_of(values[0].numpy(), spec))
 
-    way.take(NOISE)
-    way.reduce(source.surface)
-    way.translate(network)
-    way.back(source.surface, target.surface, torch.full((1,), STRENGTH), flag)
+    steps.take(NOISE)
+    steps.reduce(source.surface)
+    steps.translate(network)
+    steps.full_size(source.surface, target.surface, torch.full((1,), STRENGTH), flag)
     assert not int(flag)
     copy_surface(target.surface, planar.surface)
     pairs = zip(arrays_of(planar.surface), expected, strict=True)

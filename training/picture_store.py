@@ -1,4 +1,4 @@
-"""Shelf: pictures and clips to train on, read when they are first needed and kept while there is room."""
+"""Picture store: pictures and clips to train on, read when first needed and kept while there is room."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIES = 200
 Key: TypeAlias = tuple[Path, int, int]  # file, first frame, frames
 
 
-class Shelf:
+class PictureStore:
     """Pictures by chance. Safe to call from several threads; close it after use.
 
     What cannot be read is named in the log, skipped and counted.
@@ -46,7 +46,7 @@ class Shelf:
             )
         self.skipped: set[Path] = set()
         self._stills, self._clips = list(stills), list(clips)
-        self._kept = _Kept(kept_bytes)
+        self._kept = _PictureCache(kept_bytes)
         self._failed: set[Key] = set()
         self._open: dict[Path, Clip | None] = {}
         self._decoding = {path: threading.Lock() for path in self._clips}
@@ -139,7 +139,7 @@ class Shelf:
         return list(kept)
 
 
-class _Kept:
+class _PictureCache:
     """Decoded pictures up to a number of bytes; the least recently used go first. Thread-safe."""
 
     def __init__(self, most_bytes: int) -> None:
