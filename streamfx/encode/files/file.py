@@ -61,7 +61,7 @@ class FileSink:
         path: destination.
         recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
-        tracks: what goes into the file beside the pictures.
+        tracks: tracks that go into the file beside the pictures.
         notes: conversions and omissions, for the report.
         (the others are those of ``Sink``)
 
