@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,11 +35,12 @@ from streamfx.hardware.cpu import cpu
 from streamfx.hardware.machine import Machine
 from streamfx.media.av_planes import plane_array
 from streamfx.media.frame import Colour, Frame, Subsampling
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 CLIP = Path(__file__).parent.parent / "tests/clips/bigbuckbunny.mp4"
 SIZES = ((360, 640), (720, 1280), (1080, 1920))
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-STAGES = ("reduce", "translate", "fuse")
+
 WAYS = ("estimated", "calibrated")
 AIM = 0.25
 MOST_STOLEN = 0.1  # of the processors' time, taken by others: more than that is a busy machine
@@ -61,7 +62,7 @@ class Case:
     effect: Effect
     factor: float
     frame: Frame
-    predicted: dict[str, dict[str, float]]
+    predicted: Mapping[str, Mapping[Stage, float]]
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -85,12 +86,12 @@ class Case:
             "measured_ms": round(measured_ms["frame"], 3),
             "processor_ms": round(measured_ms["processor"], 3),
         }
-        stages_ms = {stage: {"measured": round(measured_ms[stage], 3)} for stage in STAGES}
+        stages_ms = {stage: {"measured": round(measured_ms[stage], 3)} for stage in EFFECT_STAGES}
         for way, seconds in self.predicted.items():
             predicted_ms = sum(seconds.values()) * 1e3
             row[f"{way}_ms"] = round(predicted_ms, 3)
             row[f"{way}_ratio"] = round(predicted_ms / measured_ms["frame"], 3)
-            for stage in STAGES:
+            for stage in EFFECT_STAGES:
                 stages_ms[stage][way] = round(seconds[stage] * 1e3, 3)
         return {**row, "stages_ms": stages_ms}
 
@@ -138,11 +139,11 @@ def cases(name: str) -> list[Case]:
     for frame in map(picture, SIZES):
         job = Workload(frame.size, decode=None, encodings=())
         for factor in FACTORS:
-            predicted = {}
+            predicted: dict[str, Mapping[Stage, float]] = {}
             for way, cost in costs.items():
                 made = predict(machine, job, [cost], factor)
                 predicted[way] = {
-                    term.stage: term.alone_seconds for term in made.terms if term.stage in STAGES
+                    term.stage: term.alone_seconds for term in made.terms if term.stage in EFFECT_STAGES
                 }
             found.append(Case(effect, factor, frame, predicted))
             found[-1].run()

@@ -211,10 +211,10 @@ def load() -> None:
 
 def know_classifier() -> None:
     """Let engines be of the family of the smallest classifier."""
-    from streamfx.engine.families.build import FAMILIES
+    from streamfx.engine.families.build import NETWORKS
     from tests.mean_colour import MeanColour
 
-    FAMILIES.setdefault("mean_colour", MeanColour)
+    NETWORKS.setdefault("mean_colour", MeanColour)
 
 
 def make_engines(folder: Path) -> None:

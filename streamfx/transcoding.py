@@ -29,6 +29,7 @@ def transcode(
     flip: str | None = None,
     size: str | None = None,
     fps: float | str | None = None,
+    compare: str | None = None,
     factor: float | str = "auto",
     speed: float = 1.0,
     backend: str = "auto",
@@ -76,6 +77,8 @@ def transcode(
             side).
         fps: frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or repeated;
             that of the video by default.
+        compare: comparison of before and after in one film: split (half and half), side (beside each
+            other) or stack (above each other).
         factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
             smallest that keeps up with the source.
         speed: speed to reach, in times of real time, for the factor auto.

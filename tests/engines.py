@@ -83,10 +83,10 @@ def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]
     import safetensors.torch
     import torch
 
-    from streamfx.engine.families.build import FAMILIES
+    from streamfx.engine.families.build import NETWORKS
     from tests.mean_colour import MeanColour
 
-    FAMILIES.setdefault("mean_colour", MeanColour)
+    NETWORKS.setdefault("mean_colour", MeanColour)
     network = MeanColour(len(tells)).eval()
     with torch.no_grad():
         weights_K4 = torch.tensor(list(tells.values()))

@@ -8,10 +8,10 @@ from streamfx.backends.constant_folding import folded
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.tensorrt import TOLERANCE
 from streamfx.engine.folder import Engine
-from streamfx.engine.golden import Difference, difference
+from streamfx.engine.golden import HeadsDifference, difference
 
 
-def half_error(engine: Engine) -> Difference:
+def half_error(engine: Engine) -> HeadsDifference:
     """Return how far the engine's network is with weights, input and layers in half precision."""
     golden = engine.golden
     shape = (1, *golden.planes.shape)

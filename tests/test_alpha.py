@@ -17,7 +17,7 @@ from streamfx.encode.files.verify import verify_output
 from streamfx.encode.opening import holds_alpha
 from streamfx.errors import FrameError
 from streamfx.generate.transparency import opaque_within, without_hidden_colours
-from streamfx.media.alpha import enlarged_alpha
+from streamfx.media.alpha import enlarged_plane
 from streamfx.media.frame import Frame
 from streamfx.media.notes import left_out
 from tests.media import make_clip
@@ -154,6 +154,6 @@ def test_alpha_grows_with_an_enlarged_frame_and_must_fit_otherwise(tmp_path: Pat
     assert larger.alpha is not None
     assert larger.alpha.shape == (80, 128)
     assert frame.alpha is not None
-    np.testing.assert_array_equal(enlarged_alpha(frame.alpha, SIZE), frame.alpha)
+    np.testing.assert_array_equal(enlarged_plane(frame.alpha, SIZE), frame.alpha)
     with pytest.raises(FrameError, match="alpha must be"):
         replace(frame, alpha=frame.alpha[1:])

@@ -21,9 +21,10 @@ from streamfx.generate.effect import Effect
 from streamfx.gpu.transfer import DeviceContext, MemoryBudget
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Frame
+from streamfx.media.stage import LATENCY_STAGES
 from streamfx.pipeline.flow import Ending
-from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
-from streamfx.run.filler_frames import FillerFrames
+from streamfx.pipeline.stats import Snapshot
+from streamfx.run.live_parts import FillerFrames
 from streamfx.run.placement import Placement
 from tests import media
 from tests.fakes import plus_one, small_frame

@@ -1,4 +1,4 @@
-"""Descriptions of fields, arguments and options stand alone: none begins in the middle of a sentence."""
+"""Descriptions of fields, arguments and options stand alone, and what they describe exists."""
 
 from __future__ import annotations
 
@@ -69,6 +69,41 @@ def test_no_description_begins_with_a_bare_preposition_or_pronoun(folder: str) -
         if BARE.match(f"{text} ")
     ]
     assert found == []
+
+
+def documented(docstring: str, section: str) -> set[str]:
+    """Return the names of the entries in a section of a docstring."""
+    _, found, rest = docstring.partition(f"\n{section}:\n")
+    lines = rest.split("\n\n")[0].splitlines() if found else []
+    entries = [entry for line in lines if (entry := re.match(r" {4}([*\w]+(?:, [*\w]+)*): ", line))]
+    return {name.strip("* ") for entry in entries for name in entry[1].split(",")}
+
+
+def known(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Return the parameters of a function, or attributes and parameters of a class."""
+    names = {name.attr for name in ast.walk(node) if isinstance(name, ast.Attribute)}
+    for part in ast.walk(node) if isinstance(node, ast.ClassDef) else [node]:
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+            names |= {
+                part.name,
+                *(argument.arg for argument in ast.walk(part.args) if isinstance(argument, ast.arg)),
+            }
+        elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+            names.add(part.target.id)
+    return names
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_a_docstring_describes_exists(folder: str) -> None:
+    stale = []
+    for module in (path for path in MODULES if path.is_relative_to(ROOT / folder)):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                docstring = ast.get_docstring(node) or ""
+                names = documented(docstring, "Args") | documented(docstring, "Attributes")
+                if missing := names - known(node):
+                    stale.append(f"{module.relative_to(ROOT)}:{node.lineno}: {node.name}: {sorted(missing)}")
+    assert stale == []
 
 
 def test_a_description_in_the_middle_of_a_sentence_is_found() -> None:

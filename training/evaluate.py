@@ -17,7 +17,7 @@ import torch
 
 from streamfx.backends.backend import Precision
 from streamfx.engine.folder import CARD, SHEET, read_engine
-from streamfx.engine.spec import Kind
+from streamfx.engine.spec import OutputKind
 from streamfx.generate.classify import open_classifier, whole
 from streamfx.generate.effect import EffectSettings
 from training import quality
@@ -84,7 +84,7 @@ def run(options: EvaluateOptions) -> None:
     """Judge an engine; print the figures, save them with a sheet, and write both into its folder if asked."""
     torch.set_num_threads(options.threads)
     engine = read_engine(options.engine)
-    if engine.spec.kind is Kind.SCORES:
+    if engine.spec.kind is OutputKind.SCORES:
         sections, files = _classification(options)
     else:
         sections, files = _effect(options) if options.look is None else _look(options)

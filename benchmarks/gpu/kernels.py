@@ -34,8 +34,7 @@ from torch import Tensor
 from benchmarks.gpu.material import KINDS, Material, material, planes_of, varied
 from benchmarks.record import RESULTS, record
 from streamfx.generate.ops.fuse.definition import fuse_reference
-from streamfx.generate.ops.reduce.definition import reduce_reference
-from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.generate.ops.reduce.definition import fine_luma_reference, reduce_reference
 from streamfx.generate.ops.surfaces import fuse_surface, reduce_surface
 from streamfx.gpu.graph import recorded
 from streamfx.hardware.nvidia import gpus

@@ -30,7 +30,7 @@ from benchmarks.gpu.__main__ import KIT
 from benchmarks.gpu.tensorrt_rtx import BINDINGS, LIBRARIES, PIECE, PLANS
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
-from streamfx.backends.tensorrt_build import PLAN, Order
+from streamfx.backends.tensorrt_build import PLAN, BuildRequest
 from streamfx.backends.tensorrt_builder import BuildingProcess
 from streamfx.engine.folder import Engine, read_engine
 
@@ -96,7 +96,7 @@ def built(engine: Engine, shape: tuple[int, ...] | None, wheels: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         store = CompiledStore(Path(folder))
         process = BuildingProcess([sys.executable, "-m", "tests.tensorrt_standins", str(wheels)])
-        process.build(Order(engine.folder, setting, shape, key, store.folder))
+        process.build(BuildRequest(engine.folder, setting, shape, key, store.folder))
         stored = store.load(key)
         assert stored is not None  # `build` would have raised
         return bytes(stored.payload[PLAN])

@@ -27,7 +27,7 @@ from streamfx.backends.eager import reference
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
 from streamfx.backends.tensorrt import TensorRtBackend, store_key
-from streamfx.backends.tensorrt_build import PLAN, Order
+from streamfx.backends.tensorrt_build import PLAN, BuildRequest
 from streamfx.backends.tensorrt_builder import COMMAND, BuildingProcess
 from streamfx.backends.tensorrt_plan import flavour
 from streamfx.engine.folder import Engine, read_engine
@@ -102,7 +102,7 @@ class Builds:
         with tempfile.TemporaryDirectory() as folder:
             store = CompiledStore(Path(folder))
             BuildingProcess(self._command).build(
-                Order(self._engine.folder, self._setting, shape, self._key, store.folder)
+                BuildRequest(self._engine.folder, self._setting, shape, self._key, store.folder)
             )
             stored = store.load(self._key)
             assert stored is not None  # `build` would have raised

@@ -42,8 +42,7 @@ from streamfx.backends.tensorrt import TensorRtBackend
 from streamfx.generate.gpu.effect import Step
 from streamfx.generate.gpu.steps import Network
 from streamfx.generate.ops.fuse.definition import fuse_reference
-from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
-from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.generate.ops.reduce.definition import fine_luma_reference, reduce_reference, small_size
 from streamfx.gpu.layout import Layout
 from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device

@@ -23,7 +23,7 @@ MOST_SIDE_PIXELS = 4096  # of a picture whose size is not stated
 Shape: TypeAlias = tuple[int, ...]
 
 
-class _Settled(nn.Module):
+class _WithFixedInputs(nn.Module):
     """A network that is given the picture only."""
 
     def __init__(self, network: nn.Module, setting: Setting) -> None:
@@ -50,7 +50,7 @@ def folded(
     """
     example = torch.zeros(shape)
     sizes = dynamic_sizes(engine) if any_size else None
-    program = export(_Settled(engine.network(), setting).eval(), (example,), dynamic_shapes=sizes)
+    program = export(_WithFixedInputs(engine.network(), setting).eval(), (example,), dynamic_shapes=sizes)
     graph = program.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
     _compute_constants(graph)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from streamfx.backends.backend import CompilableEngine, CompiledEngine
-from streamfx.engine.golden import Difference, Tolerance, check_heads
+from streamfx.engine.golden import HeadsDifference, Tolerance, check_heads
 
 
-def check_golden(engine: CompilableEngine, compiled: CompiledEngine, tolerance: Tolerance) -> Difference:
+def check_golden(engine: CompilableEngine, compiled: CompiledEngine, tolerance: Tolerance) -> HeadsDifference:
     """Run the golden frame through a compiled engine; return how far its heads are from the golden ones.
 
     Raises:

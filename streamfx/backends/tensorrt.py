@@ -28,7 +28,7 @@ from streamfx.backends.eager import reference
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.golden_check import check_golden
 from streamfx.backends.store import CompiledStore, Stored, StoreKey
-from streamfx.backends.tensorrt_build import BEST_PIXELS, LEAST_PIXELS, MOST_PIXELS, PLAN, Order
+from streamfx.backends.tensorrt_build import BEST_PIXELS, LEAST_PIXELS, MOST_PIXELS, PLAN, BuildRequest
 from streamfx.backends.tensorrt_builder import COMMAND, BuildingProcess
 from streamfx.engine.golden import Golden, Tolerance, check_heads, roundoff_of
 from streamfx.errors import BackendUnavailableError
@@ -138,19 +138,19 @@ def open_engine(
 
     plain = TorchEngine(engine.golden, "eager", Precision.F32, device, as_it_is)
     check_golden(engine, plain, EAGER_TOLERANCE)
-    ladder = Ladder(engine, options, trt, key, device, command, as_it_is)
-    compiled = TorchEngine(engine.golden, "tensorrt", Precision.F16, device, ladder.prepare, ladder.close)
-    ladder.exchange = compiled.exchange
+    plans = TieredPlans(engine, options, trt, key, device, command, as_it_is)
+    compiled = TorchEngine(engine.golden, "tensorrt", Precision.F16, device, plans.prepare, plans.close)
+    plans.exchange = compiled.exchange
     return compiled
 
 
-class Ladder:
+class TieredPlans:
     """Gives the best that there is for a setting and a shape, and something better when it is built.
 
     From the bottom: the network in half precision, a plan for any size, a plan for this shape.
 
     Attributes:
-        exchange: callback for a build that is better than the one in use, called in a thread of the ladder.
+        exchange: callback for a build that is better than the one in use, called in a thread of its own.
     """
 
     exchange: Callable[[Setting, Shape, Translate], bool]
@@ -240,7 +240,7 @@ class Ladder:
             EngineMismatchError: it does not give the right heads.
         """
         key = self._key_for(setting, sizes)
-        self._process.build(Order(self._engine.folder, setting, sizes, key, self._store.folder))
+        self._process.build(BuildRequest(self._engine.folder, setting, sizes, key, self._store.folder))
         stored = self._store.load(key)
         if stored is None:
             raise BackendUnavailableError(f"the plan that was built is not in {self._store.folder}")

@@ -30,7 +30,7 @@ LEAST_PIXELS, BEST_PIXELS, MOST_PIXELS = (32, 32), (360, 640), (1088, 1920)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildRequest:
     """What the building process is told.
 
     Attributes:
@@ -57,7 +57,7 @@ class Order:
         return json.dumps({**values, "setting": setting, "key": asdict(self.key)})
 
     @classmethod
-    def from_json(cls, text: str) -> Order:
+    def from_json(cls, text: str) -> BuildRequest:
         """Return what `to_json` wrote."""
         values = json.loads(text)
         setting, key, shape = values["setting"], values["key"], values["shape"]

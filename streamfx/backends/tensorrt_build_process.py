@@ -13,7 +13,7 @@ import sys
 from typing import TextIO
 
 from streamfx.backends.store import CompiledStore, Stored
-from streamfx.backends.tensorrt_build import PLAN, Order, Say, build_plan
+from streamfx.backends.tensorrt_build import PLAN, BuildRequest, Say, build_plan
 from streamfx.backends.tensorrt_builder import FAILED, STEP
 from streamfx.engine.folder import read_engine
 from streamfx.errors import BackendUnavailableError, EngineMismatchError, StreamfxError
@@ -29,14 +29,14 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(_LESS_URGENT)
     try:
-        _build(Order.from_json(sys.stdin.read()), lambda step: _write(lines, STEP, step))
+        _build(BuildRequest.from_json(sys.stdin.read()), lambda step: _write(lines, STEP, step))
     except StreamfxError as error:
         _write(lines, FAILED, str(error))
         return 1
     return 0
 
 
-def _build(order: Order, say: Say) -> None:
+def _build(order: BuildRequest, say: Say) -> None:
     engine = read_engine(order.folder)
     if engine.digest != order.key.engine_digest:
         raise EngineMismatchError(f"engine {order.folder} was changed while it was to be built; start again")

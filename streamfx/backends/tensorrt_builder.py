@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from streamfx.backends.tensorrt_build import Order
+from streamfx.backends.tensorrt_build import BuildRequest
 from streamfx.errors import BackendUnavailableError
 from streamfx.media.paths import import_path
 
@@ -35,7 +35,7 @@ class BuildingProcess:
         self._running: subprocess.Popen[str] | None = None
         self.stopped = False
 
-    def build(self, order: Order) -> None:
+    def build(self, order: BuildRequest) -> None:
         """Return when the plan that was ordered is in the store; says in the log how far it is.
 
         Raises:
@@ -71,7 +71,7 @@ class BuildingProcess:
             if self._running is not None:
                 self._running.terminate()
 
-    def _start(self, order: Order, errors: int) -> subprocess.Popen[str]:
+    def _start(self, order: BuildRequest, errors: int) -> subprocess.Popen[str]:
         with self._lock:
             if self.stopped:
                 raise BackendUnavailableError("the run is over, so no plan is built")

@@ -13,7 +13,7 @@ from streamfx.capture.opening import open_source
 from streamfx.config.values import check_device
 from streamfx.engine.folder import Engine
 from streamfx.engine.library import load_engine
-from streamfx.engine.spec import Kind
+from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError
 from streamfx.generate.request import EffectRequest, parse_effect
 
@@ -82,7 +82,7 @@ def _engine_of(text: str) -> tuple[EffectRequest, Engine]:
             f"effect {text!r}: the pictures decide what runs, so a figure would tell of them; name the effect"
         )
     engine = load_engine(request.engine)
-    if engine.spec.kind is Kind.SCORES:
+    if engine.spec.kind is OutputKind.SCORES:
         raise ConfigError(f"engine {engine.name!r} is no effect: it tells pictures apart and changes none")
     return request, engine
 

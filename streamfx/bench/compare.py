@@ -9,7 +9,7 @@ from streamfx.bench.result import BenchResult, Case, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RowPair:
     """A row of now and its counterpart of then.
 
     Attributes:
@@ -58,7 +58,7 @@ class Comparison:
         warnings: reasons why the ratios may not tell of streamfx alone, one sentence each.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[RowPair, ...]
     only_before: tuple[Case, ...]
     only_after: tuple[Case, ...]
     warnings: tuple[str, ...]
@@ -68,7 +68,7 @@ def compare(before: BenchResult, after: BenchResult) -> Comparison:
     """Return two results side by side; rows belong together that were asked for in the same words."""
     then, now = ({row.case: row for row in result.rows} for result in (before, after))
     return Comparison(
-        pairs=tuple(Pair(then[case], row) for case, row in now.items() if case in then),
+        pairs=tuple(RowPair(then[case], row) for case, row in now.items() if case in then),
         only_before=tuple(case for case in then if case not in now),
         only_after=tuple(case for case in now if case not in then),
         warnings=tuple(_differences(before, after)),

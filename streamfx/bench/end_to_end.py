@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -10,32 +9,27 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from streamfx.backends.backend import Build, Precision
-from streamfx.bench.level import FRAME, Opened, Setup, ran_of
-from streamfx.bench.result import Ran
+from streamfx.backends.backend import Precision
+from streamfx.bench.level import FRAME, Opened, Setup, config_of, ran_of
+from streamfx.bench.result import ActualSettings
 from streamfx.capture.opening import open_source
 from streamfx.capture.source import Source
-from streamfx.config.loading import load_config
-from streamfx.encode.encoding import Encoding
-from streamfx.encode.opening import open_sink
-from streamfx.encode.sink import Sink
-from streamfx.errors import ConfigError, SinkError
+from streamfx.config.transcode import LimitsConfig, TranscodeConfig
+from streamfx.errors import ConfigError
 from streamfx.generate.chain import Chain
-from streamfx.generate.effect import Effect, EffectSettings, open_effect
+from streamfx.generate.effect import Effect
 from streamfx.hardware.cpu import usable_cores
-from streamfx.media.frame import Frame, VideoFormat
-from streamfx.pipeline.flow import Flow
+from streamfx.media.frame import Frame
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
-from streamfx.run.film import MOST_WORKERS
-from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement, encoder_of, open_decoded
+from streamfx.run.effects import open_effects
+from streamfx.run.film import MOST_WORKERS, flow_of, most_workers, open_ends
+from streamfx.run.placement import Encoder, Placement
 from streamfx.transcoding import transcode
 
 _FILLING = 4  # frames besides those of the workers until all stages are at work
 _PRESET = "ultrafast"
-
-
-log = logging.getLogger(__name__)
+_BY_PROCESSOR = {"codec": "h264", "preset": _PRESET}
 
 
 @contextmanager
@@ -45,26 +39,29 @@ def open_pipeline(setup: Setup, place: Placement) -> Iterator[Opened]:
     Raises:
         ConfigError: the clip is too short.
     """
-    case, workers = setup.case, min(setup.threads, _most_workers(place))
-    clip = Path(setup.clip) if setup.clip else _clip(setup, _around(workers))
-    # Opened once to decide where it is decoded: a trial, whose outcome may not change from turn to turn.
-    source = open_decoded(str(clip), place, threads=min(setup.threads, MOST_WORKERS))
-    source.close()
-    settings = EffectSettings(
-        case.backend,
-        Precision(case.precision),
-        case.factor,
-        max(1, setup.threads // workers),
-        workers,
-        device=place.device,
-        build=Build.WAIT,  # else what is measured is what runs meanwhile
-        processing_device=place.processing_device(source.format),
-    )
-    effect = open_effect(case.effect, settings)
-    try:
-        yield _WholeWay(effect, setup, clip, source.format, place)
-    finally:
-        effect.close()
+    workers = most_workers(setup.threads, place)
+    clip = setup.clip or str(_clip(setup, _around(workers)))
+    output = "null:" if setup.encoder == "null:" else str(setup.folder / f"{os.getpid()}.mp4")
+    config = config_of(setup, clip, output).model_copy(update={"workers": workers})
+    if setup.encoder == "x264":
+        config = config.model_copy(update=_BY_PROCESSOR)
+    # Opened once to decide where it is decoded and encoded: a trial, whose outcome may not change from turn
+    # to turn.
+    with open_ends(config, place) as ends:
+        source, encoder = ends.source, ends.encoder
+    if encoder is not None:
+        config = config.model_copy(update={"codec": encoder.codec})
+    elif output != "null:":
+        config = config.model_copy(update=_BY_PROCESSOR)
+    count = source.format.frame_count
+    if count is not None and count <= _around(workers):
+        raise ConfigError(
+            f"{clip} has {count} frames; with {workers} frames at a time more than {_around(workers)} are "
+            "needed, because the first and last do not count"
+        )
+    precision = Precision(setup.case.precision)
+    with open_effects(config, source, workers, Stats(), place, precision) as effects:
+        yield _WholeWay(config, effects.chain.effects[0].parts[0], place, encoder, count)
 
 
 class _WholeWay:
@@ -77,27 +74,23 @@ class _WholeWay:
     )
 
     def __init__(
-        self, effect: Effect, setup: Setup, clip: Path, video: VideoFormat, place: Placement
+        self,
+        config: TranscodeConfig,
+        effect: Effect,
+        place: Placement,
+        encoder: Encoder | None,
+        frame_count: int | None,
     ) -> None:
-        self._effect, self._setup, self._clip, self._place = effect, setup, clip, place
-        self._workers = workers = min(setup.threads, _most_workers(place))
-        self._output = setup.folder / f"{os.getpid()}.mp4" if setup.encoder != "null:" else None
-        self._encoder = self._encoder_of(effect.output(video))
-        around = _around(workers)
-        self.most_frames = None if video.frame_count is None else video.frame_count - around
-        if self.most_frames is not None and self.most_frames < 1:
-            raise ConfigError(
-                f"{clip} has {video.frame_count} frames; with {workers} frames at a time more than "
-                f"{around} are needed, because the first and last do not count"
-            )
-        effect.warm_up(video)
+        self._config, self._effect, self._place, self._encoder = config, effect, place, encoder
+        self._workers = config.workers or 1
+        self.most_frames = None if frame_count is None else frame_count - _around(self._workers)
 
     @property
-    def ran(self) -> Ran:
+    def ran(self) -> ActualSettings:
         device_context = self._place.device_context
         return ran_of(
             self._effect.compiled,
-            threads=max(1, self._setup.threads // self._workers),
+            threads=max(1, (self._config.threads or 1) // self._workers),
             at_a_time=self._workers,
             frames="cpu"
             if device_context is None or not self._effect.on_device
@@ -107,78 +100,38 @@ class _WholeWay:
 
     def run(self, frames: int, stats: Stats) -> float:
         workers = self._workers
-        source = self._source()
-        try:
-            sink = self._sink(self._effect.output(source.format))
-        except BaseException:
-            source.close()
-            raise
-        processing_device = replace(self._place, stays=self._encoder is not None).processing_device(
-            source.format
-        )
+        wanted = frames + _around(workers)
+        config = self._config.model_copy(update={"limits": LimitsConfig(frames=wanted)})
         intervals = Intervals(_lead(workers), frames, workers, stats)
-        flow = Flow(
-            capture_capacity=workers + 1,
-            encode_capacity=workers + 2,
-            frame_limit=frames + _around(workers),
-            watch=intervals,
-        )
         self._effect.measure = stats.add
         try:
-            Pipeline(
-                source, [Chain((self._effect,), processing_device).process] * workers, sink, flow, stats
-            ).run()
+            with open_ends(config, self._place, own_source=self._source()) as ends:
+                chain = Chain((self._effect,), ends.place.processing_device(ends.source.format))
+                flow = replace(flow_of(config, ends.source, workers), watch=intervals)
+                Pipeline(ends.source, [chain.process] * workers, ends.sink, flow, stats).run()
         finally:
             self._effect.measure = None
-            if self._output is not None:
-                self._output.unlink(missing_ok=True)
+            if config.output != "null:":
+                Path(config.output).unlink(missing_ok=True)
         if intervals.seconds is None:
-            raise ConfigError(
-                f"{self._clip} ended before {frames + _around(workers)} frames were read; use a longer one"
-            )
+            raise ConfigError(f"{config.input} ended before {wanted} frames were read; use a longer one")
         return intervals.seconds
 
     def device_memory_bytes(self) -> int | None:
         device_context = self._place.device_context
         return None if device_context is None else device_context.peak_bytes()
 
-    def _source(self) -> Source:
-        device_context, threads = self._place.device_context, min(self._setup.threads, MOST_WORKERS)
-        if device_context is None or not device_context.interleaved:
-            return open_source(str(self._clip), threads=threads)
+    def _source(self) -> Source | None:
+        """Return the source where it is decoded on a device, as was found; None for that of a run."""
+        device_context = self._place.device_context
+        if device_context is None:
+            return None
+        threads = min(self._config.threads or usable_cores(), MOST_WORKERS)
+        if not device_context.interleaved:
+            return open_source(self._config.input, threads=threads)
         from streamfx.capture.files.gpu_decode import DevicePictures
 
-        return open_source(str(self._clip), threads=threads, pictures=DevicePictures(device_context))
-
-    def _encoder_of(self, video: VideoFormat) -> Encoder | None:
-        """Return NVIDIA's encoder, if it is the one for frames that live where they do."""
-        if self._output is None or self._setup.encoder == "x264":
-            return None
-        config = load_config(options={"input": str(self._clip), "output": str(self._output)})
-        return encoder_of(config, video, self._place.device_context)
-
-    def _sink(self, video: VideoFormat) -> Sink:
-        if self._output is None:
-            return open_sink("null:", format=video)
-        if (encoder := self._encoder) is not None:
-            try:
-                return open_sink(
-                    str(self._output),
-                    format=video,
-                    packing=encoder.packing,
-                    encoding=Encoding(codec=encoder.codec, pixel_format=encoder.pixel_format),
-                )
-            except SinkError as error:
-                log.warning("encoded by the processor: %s", error)
-                self._encoder = None
-        threads = self._setup.threads
-        return open_sink(
-            str(self._output),
-            format=video,
-            encoding=Encoding(
-                codec="h264", preset=_PRESET, threads=None if threads == usable_cores() else threads
-            ),
-        )
+        return open_source(self._config.input, threads=threads, pictures=DevicePictures(device_context))
 
 
 class Intervals:
@@ -215,10 +168,6 @@ class Intervals:
             self._stats.add(FRAME, (at_seconds - self._times[0]) / steps)
         if self._count == self._last:
             self.seconds = at_seconds - self._first_seconds
-
-
-def _most_workers(place: Placement) -> int:
-    return MOST_WORKERS if place.device_context is None else MOST_IN_FLIGHT
 
 
 def _lead(workers: int) -> int:

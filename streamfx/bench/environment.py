@@ -12,7 +12,7 @@ from statistics import mean
 from typing import Protocol
 
 from streamfx.bench.energy import Rapl
-from streamfx.bench.result import Device
+from streamfx.bench.result import DeviceInfo
 from streamfx.hardware.cpu import cpu
 from streamfx.hardware.nvidia import gpus, open_gpu_meter
 
@@ -27,7 +27,7 @@ class EnergyMeter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MeterReadings:
     """What was read at one moment.
 
     Attributes:
@@ -62,19 +62,19 @@ class Surroundings:
             self._meters["GPU"] = self._gpu
         self._look_at_clocks()
 
-    def look(self) -> Look:
+    def look(self) -> MeterReadings:
         """Read everything that counts up; once before a turn and once after it."""
         self._look_at_clocks()
         read = {name: meter.joules() for name, meter in self._meters.items()}
-        return Look(
+        return MeterReadings(
             time.monotonic(),
             {name: joules for name, joules in read.items() if joules is not None},
             busy_seconds(),
         )
 
-    def device(self) -> Device:
+    def device(self) -> DeviceInfo:
         """Return what is measured on, with the clocks seen so far."""
-        return Device(
+        return DeviceInfo(
             processor=asdict(cpu()),
             gpus=tuple(asdict(gpu) for gpu in gpus()),
             driver=None if self._gpu is None else self._gpu.driver(),

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from streamfx.backends.backend import CompiledEngine, DeviceEngine
-from streamfx.bench.result import Case, Ran
+from streamfx.bench.result import ActualSettings, Case
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.pipeline.stats import Stats
 
 FRAME = "frame"
@@ -37,11 +38,25 @@ class Setup:
     device: str = "auto"
 
 
+def config_of(setup: Setup, source: str, output: str = "null:") -> TranscodeConfig:
+    """Return the settings of a run from ``source`` to ``output`` that does what the case asks for."""
+    return TranscodeConfig(
+        input=source,
+        output=output,
+        effects=(setup.case.effect,),
+        factor=setup.case.factor,
+        backend=setup.case.backend,
+        device=setup.device,
+        threads=setup.threads,
+        overwrite=True,
+    )
+
+
 class Opened(Protocol):
     """A case, ready to be measured: engines open, pictures at hand."""
 
     @property
-    def ran(self) -> Ran:
+    def ran(self) -> ActualSettings:
         """What runs."""
 
     @property
@@ -73,9 +88,9 @@ def ran_of(
     at_a_time: int = 1,
     frames: str = "cpu",
     encoder: str | None = None,
-) -> Ran:
-    """Return what runs where a network was compiled; see `Ran`."""
-    return Ran(
+) -> ActualSettings:
+    """Return what runs where a network was compiled; see `ActualSettings`."""
+    return ActualSettings(
         backend=compiled.backend,
         precision=compiled.precision.value,
         threads=threads,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from streamfx.bench.far_end import Listener, read_file
 from streamfx.bench.meter import PictureMeter, Readings
-from streamfx.bench.rows import Row, Rows
+from streamfx.bench.rows import IntervalRow, IntervalRows
 from streamfx.capture.opening import open_source
 from streamfx.config.live import LiveConfig
 from streamfx.errors import ConfigError
@@ -44,7 +44,7 @@ class LiveFigures:
     rate_fps: float
     at_output: Readings
     at_far_end: Readings | None
-    rows: tuple[Row, ...]
+    rows: tuple[IntervalRow, ...]
 
     @property
     def received(self) -> bool:
@@ -83,7 +83,7 @@ def measure_live(
     rate_fps = _check(config)
     output, received = PictureMeter(), PictureMeter()
     listener = Listener(config.outputs[0], received) if _HERE.fullmatch(config.outputs[0]) else None
-    rows = Rows(_cuts(cuts_seconds, config.limits.seconds), received if listener else output)
+    rows = IntervalRows(_cuts(cuts_seconds, config.limits.seconds), received if listener else output)
     try:
         report = run_live(config, _both(rows.look, progress), watch=_Watch((output, received), output, see))
     finally:

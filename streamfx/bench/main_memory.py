@@ -1,24 +1,26 @@
 """In memory: the network alone, and reduce, network and fuse, on frames that are there already.
 
-Where a device keeps frames between decoder and encoder, they are there in its own memory: ``on_device.py``.
+Where a device keeps frames from decoder to encoder, they are there in its own memory: ``device_memory.py``.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from streamfx.backends.backend import Build, CompiledEngine, DeviceEngine, Precision
-from streamfx.bench.level import FRAME, Opened, Setup, ran_of
+from streamfx.backends.backend import CompiledEngine, DeviceEngine, Precision
+from streamfx.bench.level import FRAME, Opened, Setup, config_of, ran_of
 from streamfx.capture.opening import open_source
+from streamfx.capture.source import Source
 from streamfx.errors import ConfigError
-from streamfx.generate.effect import Effect, EffectSettings, open_effect
+from streamfx.generate.effect import Effect
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Stats
+from streamfx.run.effects import open_effects
 from streamfx.run.placement import Placement
 
 _PICTURES = 4  # in turns, so that no picture is in the cache from the time before
@@ -148,38 +150,26 @@ def _opened(setup: Setup, place: Placement, *, stays: bool) -> Iterator[tuple[Ef
         place: place where networks run.
         stays: whether frames are to stay there, too, as far as the effect can do with that.
     """
-    case = setup.case
-    pictures = _pictures(setup)
-    video = pictures[0].format
-    if stays and place.device_context is not None:
-        from streamfx.encode.gpu_encode import device_format
+    with closing(_source(setup)) as source:
+        pictures = _pictures(source)
+        video = source.format
+        if stays and place.device_context is not None:
+            from streamfx.encode.gpu_encode import device_format
 
-        place.device_context.interleaved = (
-            device_format(video) is not None
-        )  # as decoders of GPUs would give them
-    settings = EffectSettings(
-        case.backend,
-        Precision(case.precision),
-        case.factor,
-        setup.threads,
-        device=place.device,
-        build=Build.WAIT,  # else what is measured is what runs meanwhile
-        processing_device=place.processing_device(video) if stays else None,
-    )
-    effect = open_effect(case.effect, settings)
-    try:
-        effect.warm_up(video)
-        yield effect, pictures
-    finally:
-        effect.close()
+            # as decoders of GPUs would give them
+            place.device_context.interleaved = device_format(video) is not None
+        place = place if stays else replace(place, device_context=None)
+        precision = Precision(setup.case.precision)
+        with open_effects(config_of(setup, source.name), source, 1, Stats(), place, precision) as effects:
+            yield effects.chain.effects[0].parts[0], pictures
 
 
-def _pictures(setup: Setup) -> list[Frame]:
-    source = open_source(setup.clip or f"test:bars?size={setup.case.size}", threads=setup.threads)
-    try:
-        found = [source.read() for _ in range(_PICTURES)]
-    finally:
-        source.close()
+def _source(setup: Setup) -> Source:
+    return open_source(setup.clip or f"test:bars?size={setup.case.size}", threads=setup.threads)
+
+
+def _pictures(source: Source) -> list[Frame]:
+    found = [source.read() for _ in range(_PICTURES)]
     pictures = [picture for picture in found if picture is not None]
     if not pictures:
         raise ConfigError(f"{source.name} has no frames")

@@ -50,7 +50,7 @@ class Case(BaseModel):
         return " ".join([self.level, self.effect, self.size, f"factor {self.factor:g}", *asked])
 
 
-class Ran(BaseModel):
+class ActualSettings(BaseModel):
     """What really ran.
 
     Attributes:
@@ -106,7 +106,7 @@ class Row(BaseModel):
     model_config = _CLOSED
 
     case: Case
-    ran: Ran
+    ran: ActualSettings
     fps: float
     p50_ms: float
     p95_ms: float | None
@@ -168,7 +168,7 @@ class BenchConfig(BaseModel):
     device: str = "auto"
 
 
-class Device(BaseModel):
+class DeviceInfo(BaseModel):
     """What it was measured on.
 
     Attributes:
@@ -208,7 +208,7 @@ class BenchResult(BaseModel):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     measured_at: str
-    device: Device
+    device: DeviceInfo
     versions: dict[str, str]
     config: BenchConfig
     includes: dict[str, str]

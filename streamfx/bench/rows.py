@@ -12,7 +12,7 @@ from streamfx.pipeline.stats import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IntervalRow:
     """One span of a run; None for what is not known.
 
     Attributes:
@@ -44,7 +44,7 @@ class Row:
     factor: float | None
 
 
-class Rows:
+class IntervalRows:
     """Cuts a run into rows while it goes on.
 
     Args:
@@ -53,7 +53,7 @@ class Rows:
     """
 
     def __init__(self, cuts_seconds: Iterator[float], meter: PictureMeter) -> None:
-        self._rows: list[Row] = []
+        self._rows: list[IntervalRow] = []
         self._cuts, self._meter = cuts_seconds, meter
         self._next = next(cuts_seconds, float("inf"))
         self._before = _Counts()
@@ -73,7 +73,7 @@ class Rows:
             while self._next <= self._now.seconds:
                 self._next = next(self._cuts, float("inf"))
 
-    def end(self) -> tuple[Row, ...]:
+    def end(self) -> tuple[IntervalRow, ...]:
         """Return all rows; the last ends with the run."""
         if self._now.frames_in > self._before.frames_in:
             self._cut()
@@ -83,7 +83,7 @@ class Rows:
         before, now, latency = self._before, self._now, self._meter.span()
         frames_out = now.frames_out - before.frames_out
         self._rows.append(
-            Row(
+            IntervalRow(
                 from_seconds=round(before.seconds, 2),
                 to_seconds=round(now.seconds, 2),
                 frames_in=now.frames_in - before.frames_in,
@@ -112,7 +112,7 @@ class _Counts:
     factor: float | None = None
 
 
-def growth_per_minute(rows: Sequence[Row], of: str) -> float | None:
+def growth_per_minute(rows: Sequence[IntervalRow], of: str) -> float | None:
     """Return by how much a figure grows per minute, by least squares; None of fewer than four rows.
 
     The first row is left out: caches fill and memory is taken then. So is a last one that is shorter.
@@ -136,7 +136,7 @@ def memory_mib() -> float | None:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
 
-def _usual_seconds(rows: Sequence[Row]) -> float:
+def _usual_seconds(rows: Sequence[IntervalRow]) -> float:
     return rows[0].to_seconds - rows[0].from_seconds
 
 

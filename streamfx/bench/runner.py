@@ -7,15 +7,16 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 
-from streamfx.bench.environment import Look, Surroundings
+from streamfx.bench.environment import MeterReadings, Surroundings
 from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.result import BenchConfig, Case, Row
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, work
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
 _LEAST_TURN_SECONDS = 0.25
 _CLOSE_SECONDS = 5.0
-_PARTS = ("decode", "reduce", "translate", "fuse", "on device", "encode")
+_PARTS = (Stage.DECODE, *EFFECT_STAGES, Stage.ON_DEVICE, Stage.ENCODE)
 
 
 class Runner:
@@ -35,7 +36,7 @@ class Runner:
         self._theirs = theirs
         self._ready: Ready | None = None
         self._turns: list[Turn] = []
-        self._looks: list[tuple[Look, Look]] = []
+        self._looks: list[tuple[MeterReadings, MeterReadings]] = []
 
     @property
     def process_id(self) -> int | None:
@@ -102,7 +103,9 @@ class Runner:
         return Failure(f"its process {why}, perhaps for lack of memory")
 
 
-def row_of(case: Case, ready: Ready, turns: Sequence[Turn], looks: Sequence[tuple[Look, Look]]) -> Row:
+def row_of(
+    case: Case, ready: Ready, turns: Sequence[Turn], looks: Sequence[tuple[MeterReadings, MeterReadings]]
+) -> Row:
     """Return the figures of a case.
 
     Args:
@@ -132,7 +135,7 @@ def row_of(case: Case, ready: Ready, turns: Sequence[Turn], looks: Sequence[tupl
     )
 
 
-def watts(looks: Sequence[tuple[Look, Look]]) -> dict[str, float]:
+def watts(looks: Sequence[tuple[MeterReadings, MeterReadings]]) -> dict[str, float]:
     """Return the mean power by meter, of those that could be read all the time."""
     seconds = sum(after.at_seconds - before.at_seconds for before, after in looks)
     meters = set.intersection(*(set(look.joules) for pair in looks for look in pair))
@@ -142,7 +145,7 @@ def watts(looks: Sequence[tuple[Look, Look]]) -> dict[str, float]:
     }
 
 
-def taken_by_others(looks: Sequence[tuple[Look, Look]], cpu_seconds: float) -> float | None:
+def taken_by_others(looks: Sequence[tuple[MeterReadings, MeterReadings]], cpu_seconds: float) -> float | None:
     """Return the share of the processors, 0..1, that other programs took during the turns."""
     spans = [
         (after.at_seconds - before.at_seconds, after.busy_seconds - before.busy_seconds)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from streamfx.bench.level import Opened, Setup
 from streamfx.bench.levels import LEVELS
-from streamfx.bench.result import Ran
+from streamfx.bench.result import ActualSettings
 from streamfx.errors import DeviceMemoryError, StreamfxError
 from streamfx.pipeline.stats import Stats, Times, process_cpu_seconds
 from streamfx.run.placement import MOST_IN_FLIGHT, find_place
@@ -36,7 +36,7 @@ class Ready:
         peak_memory_bytes: peak memory of this process so far; None where the system does not show it.
     """
 
-    ran: Ran
+    ran: ActualSettings
     includes: str
     warm_up_frames: int
     frame_seconds: float

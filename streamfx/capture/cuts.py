@@ -37,7 +37,7 @@ _STEADY = 1.02  # growth of the contrast from one frame to the next that ends a 
 _CLEARER = 1.5  # growth of the contrast that is worth another look
 
 
-class Seen(NamedTuple):
+class ShotBoundary(NamedTuple):
     """What a frame is in the order of shots.
 
     Attributes:
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     telling: bool
 
 
-_NOTHING_NEW = Seen(begins=False, telling=False)
+_NOTHING_NEW = ShotBoundary(begins=False, telling=False)
 
 
 def thumbnail(frame: Frame) -> Thumbnail:
@@ -132,7 +132,7 @@ class Cuts:
         cuts._blank, cuts._passing, cuts._dim = seen["blank"], seen["passing"], seen["dim"]
         return cuts
 
-    def see(self, now: Thumbnail, ahead: Callable[[], Sequence[Thumbnail]]) -> Seen:
+    def see(self, now: Thumbnail, ahead: Callable[[], Sequence[Thumbnail]]) -> ShotBoundary:
         """Return what the next frame is.
 
         Args:
@@ -150,18 +150,18 @@ class Cuts:
             self._last = now
             other = before is None or unlike(before, now) >= _LEAST
             self._dim = float(now[0].std()) if other else None
-            return Seen(begins=before is not None and other, telling=other)
+            return ShotBoundary(begins=before is not None and other, telling=other)
         change = unlike(before, now)
         if change >= max(_LEAST, _STANDS_OUT * max(self._recent, default=0.0)):
             away = _frames_away(before, ahead())
             if away is None:
                 self._last, self._dim = now, None
-                return Seen(begins=True, telling=True)
+                return ShotBoundary(begins=True, telling=True)
             self._passing = away
             return _NOTHING_NEW
         self._recent.append(change)
         self._last = now
-        return Seen(begins=False, telling=self._is_clear(before, now))
+        return ShotBoundary(begins=False, telling=self._is_clear(before, now))
 
     def _is_clear(self, before: Thumbnail, now: Thumbnail) -> bool:
         """Return whether a fade ends here that has left much more to see than where it began."""

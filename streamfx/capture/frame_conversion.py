@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from av import VideoFrame
 
-from streamfx.capture.picture_conversion import Refit
+from streamfx.capture.picture_conversion import PictureScaler
 from streamfx.capture.planar import Planarizer
 from streamfx.media.av_planes import planar_name, plane_array
 from streamfx.media.frame import CodeRange, Frame, Matrix, VideoFormat
@@ -14,7 +14,7 @@ from streamfx.media.frame import CodeRange, Frame, Matrix, VideoFormat
 _AV_RANGES = {CodeRange.UNKNOWN: 0, CodeRange.LIMITED: 1, CodeRange.FULL: 2}
 
 
-class Fit:
+class FrameScaler:
     """Scales frames into one format, as a whole, black beside a picture of another shape; by one thread.
 
     An output keeps the size that it was opened with. What is changed while a run goes on (an effect that
@@ -30,7 +30,7 @@ class Fit:
     def __init__(self, video: VideoFormat) -> None:
         self.video = video
         self._name = planar_name(video.subsampling, video.depth)
-        self._refit: Refit | None = None
+        self._refit: PictureScaler | None = None
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in the format; the very same where it is of that format already."""
@@ -39,7 +39,7 @@ class Fit:
             return frame
         if self._refit is None:
             height, width = video.size
-            self._refit = Refit(video, Planarizer(VideoFrame(width, height, self._name)))
+            self._refit = PictureScaler(video, Planarizer(VideoFrame(width, height, self._name)))
         planes = self._refit.planes(_picture_of(frame.fetched()))
         return replace(
             frame,

@@ -14,7 +14,7 @@ _HOW = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 _RANGES = {CodeRange.LIMITED: ColorRange.MPEG, CodeRange.FULL: ColorRange.JPEG}
 
 
-class Refit:
+class PictureScaler:
     """Turns any picture into planes of one format: scaled as a whole, black beside it for another shape.
 
     Args:

@@ -23,7 +23,7 @@ _RANGES = {0: CodeRange.UNKNOWN, 1: CodeRange.LIMITED, 2: CodeRange.FULL}
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PlanarConversion:
     """How a pixel format becomes planar YUV.
 
     Attributes:
@@ -45,7 +45,7 @@ class Layout:
 
 
 @lru_cache(maxsize=64)
-def layout_of(pix_fmt: str) -> Layout:
+def layout_of(pix_fmt: str) -> PlanarConversion:
     """Return how pictures in FFmpeg's ``pix_fmt`` become planar YUV."""
     form = av.VideoFormat(pix_fmt, 64, 64)
     colours = [part for part in form.components if not part.is_alpha]
@@ -56,17 +56,21 @@ def layout_of(pix_fmt: str) -> Layout:
     if len(colours) == 1 and not rgb:
         grey = "gray" if depth == 8 else f"gray{depth}le"
         kept = planar_name(Subsampling.YUV420, depth, alpha=True) if alpha else None
-        return Layout(Subsampling.YUV420, depth, None if pix_fmt == grey else grey, True, None, kept)
+        return PlanarConversion(
+            Subsampling.YUV420, depth, None if pix_fmt == grey else grey, True, None, kept
+        )
     if rgb:
         note = f"{pix_fmt} is converted to YUV 4:4:4, BT.709, limited range"
         name = planar_name(Subsampling.YUV444, depth)
         kept = planar_name(Subsampling.YUV444, depth, alpha=True) if alpha else None
-        return Layout(Subsampling.YUV444, depth, name, False, note, kept)
+        return PlanarConversion(Subsampling.YUV444, depth, name, False, note, kept)
     subsampling, exact = _subsampling(form)
     name, kept = planar_name(subsampling, depth), planar_name(subsampling, depth, alpha=True)
     fits = exact and pix_fmt in (name, name.replace("yuv", "yuvj"), kept)
     changed = None if exact else f"{pix_fmt} is converted to YUV {subsampling.value}"
-    return Layout(subsampling, depth, None if fits else name, False, changed, kept if alpha else None)
+    return PlanarConversion(
+        subsampling, depth, None if fits else name, False, changed, kept if alpha else None
+    )
 
 
 def _subsampling(form: av.VideoFormat) -> tuple[Subsampling, bool]:

@@ -25,8 +25,8 @@ class ShotSource:
 
     Args:
         source: the source to read; owned from here on.
-        looks: callback that is called with the first frame of a run and every telling one (see `Seen`)
-            before it is handed over, in order.
+        looks: callback that is called with the first frame of a run and every telling one (see
+            `ShotBoundary`) before it is handed over, in order.
     """
 
     def __init__(self, source: Source, looks: Sequence[Look] = ()) -> None:

@@ -13,7 +13,7 @@ from streamfx.cli.progress import steps_shown
 from streamfx.cli.progress_json import batch_shown
 from streamfx.cli.settings import given_settings
 from streamfx.cli.transcode import log_to_stderr, termination_as_interrupt, with_effects
-from streamfx.jobs.batch import Show, State, run_batch
+from streamfx.jobs.batch import BatchObserver, BatchState, run_batch
 from streamfx.jobs.settings import Batch, BatchConfig, load_batch
 from streamfx.jobs.summary import Outcome
 
@@ -40,7 +40,7 @@ def _configure(options: Namespace) -> Batch:
 
 
 @contextmanager
-def _shown_as(kind: str | None) -> Iterator[Callable[[State], None]]:
+def _shown_as(kind: str | None) -> Iterator[Callable[[BatchState], None]]:
     """Give what shows where the batch stands, as it was asked for; see `streamfx.cli.progress.shown_as`."""
     if kind == "json":
         with batch_shown(sys.stderr) as show:
@@ -52,7 +52,7 @@ def _shown_as(kind: str | None) -> Iterator[Callable[[State], None]]:
             yield lambda state: move(state.done, state.files, describe(state))
 
 
-def _show(state: Callable[[State], None]) -> Show:
+def _show(state: Callable[[BatchState], None]) -> BatchObserver:
     def ended(outcome: Outcome) -> None:
         if outcome.state in ("finished", "failed"):
             say(f"streamfx: {outcome.line}", sys.stderr)
@@ -60,14 +60,14 @@ def _show(state: Callable[[State], None]) -> Show:
     def log(output: str, level: str, text: str) -> None:
         say(f"streamfx: {level}: {output}: {text.removeprefix(f'{output}: ')}", sys.stderr)
 
-    return Show(ended, state, log)
+    return BatchObserver(ended, state, log)
 
 
-def describe(state: State) -> str:
+def describe(state: BatchState) -> str:
     """Return how far a batch is, in words.
 
     Example:
-        >>> describe(State(2, 9, {"out/a.mp4": (40, 100), "out/b.mkv": (7, None)}))
+        >>> describe(BatchState(2, 9, {"out/a.mp4": (40, 100), "out/b.mkv": (7, None)}))
         '2 of 9 files; out/a.mp4: 40 of 100 frames; out/b.mkv: 7 frames'
     """
     parts = [f"{state.done} of {state.files} files"]

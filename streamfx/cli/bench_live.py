@@ -16,20 +16,27 @@ from streamfx.cli.progress import ShowProgress, status_lines
 from streamfx.cli.tables import aligned
 from streamfx.cli.transcode import run_and_report
 from streamfx.errors import SinkError
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 if TYPE_CHECKING:
     from streamfx.bench.live import LiveFigures
     from streamfx.bench.meter import Readings
-    from streamfx.bench.rows import Row
+    from streamfx.bench.rows import IntervalRow
     from streamfx.config.live import LiveConfig
     from streamfx.run.report import Report
 
 EXIT_WRONG_PICTURES = 1
 _SECONDS = "60"  # where nothing says how long
 _STAGES = (
-    "capture", "waiting", "reduce", "translate", "fuse", "on device", "generate", "waiting to encode",
-    "encode", "latency",
-)  # fmt: skip
+    Stage.CAPTURE,
+    Stage.WAITING,
+    *EFFECT_STAGES,
+    Stage.ON_DEVICE,
+    Stage.GENERATE,
+    Stage.WAITING_TO_ENCODE,
+    Stage.ENCODE,
+    Stage.LATENCY,
+)
 
 
 def bench_live(options: Namespace) -> int:
@@ -99,7 +106,7 @@ def _rows_table(figures: LiveFigures) -> list[str]:
     return aligned([head, *rows])
 
 
-def _latency(row: Row) -> tuple[float | None, ...]:
+def _latency(row: IntervalRow) -> tuple[float | None, ...]:
     return row.latency_p50_ms, row.latency_p95_ms, row.latency_p99_ms, row.latency_max_ms
 
 

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from streamfx.cli.output import say
 from streamfx.cli.progress_json import objects_shown
+from streamfx.media.stage import Stage
 from streamfx.pipeline.stats import Snapshot
 
 LINE_EVERY_SECONDS = 5.0
@@ -97,7 +98,7 @@ def describe_live(snapshot: Snapshot) -> str:
     parts = [clock(snapshot.elapsed_seconds), f"{snapshot.frames_out} frames out"]
     if snapshot.fps is not None:
         parts.append(f"{snapshot.fps:.1f} fps")
-    latency = snapshot.stages.get("latency")
+    latency = snapshot.stages.get(Stage.LATENCY)
     if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
         p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000
         parts.append(f"latency p50 {p50_ms:.0f} ms p95 {p95_ms:.0f} ms")
@@ -128,7 +129,7 @@ def describe(snapshot: Snapshot) -> str:
         parts.append(f"{snapshot.bytes_out / 1e6:.1f} MB")
     if snapshot.factors:
         parts.append(_factors(snapshot))
-    for stage in ("decode", "generate", "encode"):
+    for stage in (Stage.DECODE, Stage.GENERATE, Stage.ENCODE):
         times = snapshot.stages.get(stage)
         if times is not None and times.mean_seconds is not None:
             parts.append(f"{stage} {times.mean_seconds * 1000:.1f} ms")

@@ -13,7 +13,7 @@ from streamfx.cli.output import say
 from streamfx.pipeline.stats import Snapshot
 
 if TYPE_CHECKING:
-    from streamfx.jobs.batch import State
+    from streamfx.jobs.batch import BatchState
     from streamfx.run.report import Report
 
 FORMAT = 1
@@ -30,7 +30,7 @@ def objects_shown(stream: TextIO) -> Iterator[Callable[[Snapshot], None]]:
 
 
 @contextmanager
-def batch_shown(stream: TextIO) -> Iterator[Callable[[State], None]]:
+def batch_shown(stream: TextIO) -> Iterator[Callable[[BatchState], None]]:
     """Give a function that writes where a batch stands: at first, then once a second, and at last."""
     with _now_and_then(stream) as give:
         yield lambda state: give(partial(batch_object, state))
@@ -80,12 +80,12 @@ def progress_object(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def batch_object(state: State) -> dict[str, Any]:
+def batch_object(state: BatchState) -> dict[str, Any]:
     """Return what a line says of a batch that goes on.
 
     Example:
-        >>> from streamfx.jobs.batch import State
-        >>> batch_object(State(2, 9, {"out/a.mp4": (40, 100)}))["running"]
+        >>> from streamfx.jobs.batch import BatchState
+        >>> batch_object(BatchState(2, 9, {"out/a.mp4": (40, 100)}))["running"]
         [{'output': 'out/a.mp4', 'frames': 40, 'frames_total': 100}]
     """
     running = [

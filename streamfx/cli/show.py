@@ -73,7 +73,7 @@ def _effect_facts(effect: FoundEngine) -> dict[str, object]:
 
 
 def _effect_text(effect: FoundEngine) -> str:
-    from streamfx.engine.spec import Kind
+    from streamfx.engine.spec import OutputKind
 
     spec = effect.spec
     if spec is None:
@@ -83,7 +83,7 @@ def _effect_text(effect: FoundEngine) -> str:
     lines += textwrap.wrap(
         _description(effect.folder), _WIDTH_COLUMNS, initial_indent="  ", subsequent_indent="  "
     )
-    if spec.kind is Kind.SCORES:
+    if spec.kind is OutputKind.SCORES:
         return "\n".join([*lines, f"  tells apart {', '.join(spec.classes)}; licence {spec.licence}"])
     lines.append(f"  from {spec.source_domain} to {spec.target_domain}; licence {spec.licence}")
     for name, control in spec.controls.items():

@@ -19,7 +19,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TextPosition:
     """Where a setting was written: ``name`` of file or option; line and column count from 1, 0 for none."""
 
     name: str
@@ -39,7 +39,7 @@ class Place:
 class Problem:
     """One thing that is wrong, and where."""
 
-    place: Place
+    place: TextPosition
     text: str
     path: KeyPath = ()
 
@@ -54,8 +54,8 @@ class Settings:
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     source: str = ""
-    _key_places: dict[KeyPath, Place] = field(default_factory=dict)
-    _value_places: dict[KeyPath, Place] = field(default_factory=dict)
+    _key_places: dict[KeyPath, TextPosition] = field(default_factory=dict)
+    _value_places: dict[KeyPath, TextPosition] = field(default_factory=dict)
 
     def set(self, path: KeyPath, value: object, name: str) -> None:
         """Set one value, over what was there; ``name`` is how errors call the place."""
@@ -66,7 +66,7 @@ class Settings:
                 below = level[str(part)] = {}
             level = below
         level[str(path[-1])] = value
-        self.put_place(path, Place(name), Place(name))
+        self.put_place(path, TextPosition(name), TextPosition(name))
 
     def get(self, path: KeyPath) -> object:
         """Return the value at ``path``."""
@@ -75,7 +75,7 @@ class Settings:
             level = level[part]
         return level
 
-    def put_place(self, path: KeyPath, key: Place, value: Place) -> None:
+    def put_place(self, path: KeyPath, key: TextPosition, value: TextPosition) -> None:
         """Note where a key and its value stand."""
         # What an earlier source said about this key and below it no longer counts.
         for places in (self._key_places, self._value_places):
@@ -83,14 +83,14 @@ class Settings:
                 del places[old]
         self._key_places[path], self._value_places[path] = key, value
 
-    def place(self, path: KeyPath, *, key: bool = False) -> Place:
+    def place(self, path: KeyPath, *, key: bool = False) -> TextPosition:
         """Return the place of the value at ``path`` or of its key; else of what holds it or what it holds."""
         places = self._key_places if key else self._value_places
         for length in range(len(path), 0, -1):
             if path[:length] in places:
                 return places[path[:length]]
         below = (places[known] for known in places if known[: len(path)] == path)
-        return next(below, Place(self.source)) if path else Place(self.source)
+        return next(below, TextPosition(self.source)) if path else TextPosition(self.source)
 
 
 def from_environment(text: str) -> str:
@@ -145,7 +145,7 @@ def read_yaml(path: Path) -> Settings:
         raise ConfigError(f"{path}: the configuration is not UTF-8 text: {error.reason}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        place = TextPosition(str(path), mark.line + 1, mark.column + 1) if mark else TextPosition(str(path))
         raise ConfigError(f"{place}: not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
@@ -173,7 +173,7 @@ def read_overrides(
         key, separator, text = override.partition("=")
         path: KeyPath = tuple(part.strip() for part in key.split("."))
         shown = f"{key}=***" if is_secret_setting(path) else without_credentials(override)
-        place = Place(f"--set {shown}")
+        place = TextPosition(f"--set {shown}")
         if not separator or not all(path):
             settings.problems.append(Problem(place, "must be KEY=VALUE, for example quality=20"))
             continue
@@ -197,8 +197,8 @@ class _Reader:
         self._scalars = yaml.SafeLoader("")
         self._seen: set[int] = set()
 
-    def place(self, node: yaml.Node) -> Place:
-        return Place(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
+    def place(self, node: yaml.Node) -> TextPosition:
+        return TextPosition(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -43,7 +43,7 @@ from streamfx.config.values import (
 )
 from streamfx.encode.encoding import Encoding
 from streamfx.media.addresses import without_credentials
-from streamfx.media.geometry import Geometry, geometry_of
+from streamfx.media.geometry import Geometry, Layout, geometry_of
 from streamfx.media.part import Part, part_of
 from streamfx.media.rates import rate_of
 from streamfx.media.track_choice import TrackChoice
@@ -135,6 +135,11 @@ class TranscodeConfig(EncodedRunConfig):
         default=None,
         description="frames a second, 25 or 30000/1001 for instance, for which pictures are dropped or "
         "repeated; that of the video by default",
+    )
+    compare: Annotated[Layout | None, Option("look", "HOW")] = Field(
+        default=None,
+        description="comparison of before and after in one film: split (half and half), side (beside each "
+        "other) or stack (above each other)",
     )
     speed: Annotated[Speed, Option("speed", "N")] = Field(
         default=1.0, description="speed to reach, in times of real time, for the factor auto"

@@ -27,7 +27,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PresetOption:
     """An encoder's presets: option name, values from quick to thorough (profiles: from small to large),
     default."""
 
@@ -58,7 +58,7 @@ class Codec:
     encoder: str
     fixed: dict[str, str] = field(default_factory=dict)
     quality: Scale | None = None
-    preset: Choice | None = None
+    preset: PresetOption | None = None
     even_chroma: bool = False
     code_range: CodeRange | None = None
     takes_bits: bool = False
@@ -107,7 +107,7 @@ class Codec:
             return {**options, "x265-params": f"{given}pass={turn.number}:slow-firstpass=1:stats={name}"}
         return dict(options)
 
-    def _preset(self, choice: Choice, preset: str | None) -> str:
+    def _preset(self, choice: PresetOption, preset: str | None) -> str:
         if preset is None or preset in choice.values:
             return preset or choice.default
         meant = did_you_mean(preset, choice.values)
@@ -147,7 +147,7 @@ CODECS = {
             "h264",
             "libx264",
             quality=Scale("crf", 0, 51, 20),
-            preset=Choice("preset", _X264_PRESETS, "veryfast"),
+            preset=PresetOption("preset", _X264_PRESETS, "veryfast"),
             even_chroma=True,
             takes_bits=True,
             keeps_fields=True,
@@ -158,7 +158,7 @@ CODECS = {
             "libx265",
             {"x265-params": "log-level=error"},
             quality=Scale("crf", 0, 51, 22),
-            preset=Choice("preset", _X264_PRESETS, "veryfast"),
+            preset=PresetOption("preset", _X264_PRESETS, "veryfast"),
             even_chroma=True,
             takes_bits=True,
             states_pixel_shape=True,
@@ -167,7 +167,7 @@ CODECS = {
             "av1",
             "libsvtav1",
             quality=Scale("crf", 1, 63, 30),
-            preset=Choice("preset", _numbers(13), "10"),
+            preset=PresetOption("preset", _numbers(13), "10"),
             takes_bits=True,
         ),
         Codec(
@@ -175,7 +175,7 @@ CODECS = {
             "libvpx-vp9",
             {"b": "0", "row-mt": "1", "deadline": "good"},
             quality=Scale("crf", 0, 63, 30),
-            preset=Choice("cpu-used", _numbers(8), "5"),
+            preset=PresetOption("cpu-used", _numbers(8), "5"),
             takes_bits=True,
         ),
         Codec(
@@ -183,14 +183,14 @@ CODECS = {
             "libvpx",
             {"b": "20M", "deadline": "good"},
             quality=Scale("crf", 4, 63, 10),
-            preset=Choice("cpu-used", _numbers(16), "5"),
+            preset=PresetOption("cpu-used", _numbers(16), "5"),
             takes_bits=True,
         ),
         Codec("ffv1", "ffv1", {"level": "3", "slicecrc": "1"}, keeps_fields=True),
         Codec(
             "prores",
             "prores_ks",
-            preset=Choice("profile", _PRORES_PROFILES, "hq"),
+            preset=PresetOption("profile", _PRORES_PROFILES, "hq"),
             code_range=CodeRange.LIMITED,
             keeps_fields=True,
         ),
@@ -209,7 +209,7 @@ CODECS = {
                 f"{name}_nvenc",
                 {"rc": "vbr"},
                 quality=Scale("cq", 1, worst, default),
-                preset=Choice("preset", tuple(f"p{number}" for number in range(1, 8)), "p4"),
+                preset=PresetOption("preset", tuple(f"p{number}" for number in range(1, 8)), "p4"),
                 even_chroma=True,
                 takes_bits=True,
                 states_pixel_shape=name != "av1",

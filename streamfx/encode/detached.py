@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import av
 from av.video.stream import VideoStream
 
-from streamfx.encode.files.durations import LEAST_PICTURES, state_decoding_times
+from streamfx.encode.files.picture_times import LEAST_PICTURES, state_decoding_times
 from streamfx.encode.pixels import Packing
 from streamfx.encode.plan import OutputPlan
 from streamfx.encode.video_stream import add_video_stream

@@ -22,7 +22,7 @@ from streamfx.media.frame import CodeRange, Frame, Plane, VideoFormat
 AV_RANGES = {CodeRange.UNKNOWN: 0, CodeRange.LIMITED: 1, CodeRange.FULL: 2}
 
 
-class Packs(Protocol):
+class FramePacker(Protocol):
     """Makes AVFrames of frames for one encoder, and is told what comes back."""
 
     @property
@@ -40,7 +40,7 @@ class Packs(Protocol):
         """See what the encoder made, in units of the frames' time: it has no more need of their pixels."""
 
 
-Packing: TypeAlias = Callable[[VideoFormat, str, CodeRange], Packs]
+Packing: TypeAlias = Callable[[VideoFormat, str, CodeRange], FramePacker]
 """Makes what packs frames of a format as an encoder takes them: FFmpeg's name of it, and a range."""
 
 

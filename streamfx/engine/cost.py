@@ -1,62 +1,24 @@
 """Operations: what a network has to compute for each pixel of the reduced picture, read from its engine.
 
 The shapes of the weights say how much each layer computes for each place it is applied at; at how many
-places, a table for each family says. Neither needs torch. A layer that the table does not know is counted
+places, its family says. Neither needs torch. A layer that it does not list is counted
 at every pixel of the reduced picture, which is the most it can be.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from streamfx.engine.families.registry import FAMILIES
 from streamfx.engine.folder import WEIGHTS
 from streamfx.engine.spec import EngineSpec
 from streamfx.errors import EngineCorruptError
 
 _HEADER_LIMIT_BYTES = 1 << 24
 _CONVOLUTION_AXES = 4
-
-# By family and the first part of a layer's name that is listed: how many times smaller than the reduced
-# picture, each way, is what the layer reads and what it writes.
-_REDUCTIONS: Mapping[str, Mapping[str, tuple[int, int]]] = {
-    "super_resolution": {},  # folded: every layer runs at the size of what goes in
-    "warp_mask": {
-        "stem": (1, 2),
-        "down": (2, 4),
-        "blocks": (4, 4),
-        "narrow": (4, 4),
-        "skip": (2, 2),
-        "join": (2, 2),
-        "heads": (2, 2),
-    },
-    # After a composite layer a convolution runs at the small size, where a third of its weights meet.
-    "yuv_style": {"first": (1, 1), "second": (2, 2), "third": (4, 4), "fourth": (4, 3), "fifth": (2, 2)},
-    "convert_sr": {"quarter": (2, 2), "residual": (4, 4), "wider": (4, 3), "full": (2, 2)},
-    "restore": {
-        "stem": (2, 2),
-        "near_in": (2, 2),
-        "to_middle": (2, 4),
-        "middle_in": (4, 4),
-        "to_low": (4, 8),
-        "low": (8, 8),
-        "from_low": (8, 8),
-        "middle_out": (4, 4),
-        "from_middle": (4, 4),
-        "near_out": (2, 2),
-        "head": (2, 2),
-    },
-    "classifier": {
-        "stage1": (2, 2),
-        "stage2": (4, 4),
-        "stage3": (8, 8),
-        "stage4": (16, 16),
-        "scores": (16, 16),
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +49,7 @@ def layers_of(folder: Path, spec: EngineSpec) -> tuple[Layer, ...]:
         >>> operations > 1000
         True
     """
-    reductions = _REDUCTIONS.get(spec.family, {})
+    reductions = FAMILIES[spec.family].reductions if spec.family in FAMILIES else {}
     found = []
     for name, shape in weight_shapes(folder / WEIGHTS).items():
         if len(shape) < _CONVOLUTION_AXES:

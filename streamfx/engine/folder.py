@@ -95,13 +95,13 @@ class Engine:
             EngineCorruptError: the weights are not those of the network described.
             EngineMismatchError: this version of streamfx does not know the engine's family.
         """
-        from streamfx.engine.families.build import FAMILIES, build_network
+        from streamfx.engine.families.build import NETWORKS, build_network
         from streamfx.engine.families.limits import check_network
 
         weights, family = _read_verified(self.folder, WEIGHTS, self.spec.files), self.spec.family
         try:
-            if family in FAMILIES:
-                check_network(FAMILIES[family], self.spec.options, weights)
+            if family in NETWORKS:
+                check_network(NETWORKS[family], self.spec.options, weights)
             return build_network(family, self.spec.options, weights)
         except (EngineCorruptError, EngineMismatchError) as error:
             raise type(error)(f"engine {self.folder}: {error}") from error

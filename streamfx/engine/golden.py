@@ -154,7 +154,7 @@ def roundoff_of(significant_bits: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class HeadsDifference:
     """How far heads are from the golden ones, as parts of each channel's spread; the worst channel each."""
 
     rms: float
@@ -174,7 +174,7 @@ def spread(heads: Array) -> Array:
     return result
 
 
-def difference(heads: Array, golden: Golden, roundoff: float = 0.0) -> Difference:
+def difference(heads: Array, golden: Golden, roundoff: float = 0.0) -> HeadsDifference:
     """Return how far ``heads`` are from the golden ones; not-a-number counts as infinitely far.
 
     Two roundings of a channel's largest value are no error, that of the colours which it is computed from
@@ -191,10 +191,10 @@ def difference(heads: Array, golden: Golden, roundoff: float = 0.0) -> Differenc
     error = np.maximum(np.abs(found - wanted) - rounding, 0) / spread(golden.heads)[:, None]
     error = np.nan_to_num(error, nan=np.inf)
     rms, largest = np.sqrt((error**2).mean(axis=1)), error.max(axis=1)
-    return Difference(float(rms.max()), int(rms.argmax()), float(largest.max()), int(largest.argmax()))
+    return HeadsDifference(float(rms.max()), int(rms.argmax()), float(largest.max()), int(largest.argmax()))
 
 
-def check_heads(what: str, heads: Array, golden: Golden, tolerance: Tolerance) -> Difference:
+def check_heads(what: str, heads: Array, golden: Golden, tolerance: Tolerance) -> HeadsDifference:
     """Return how far heads are from the golden ones.
 
     Args:

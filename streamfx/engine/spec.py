@@ -14,7 +14,7 @@ FORMATS = (1, 2)  # that are read; 2 adds ink heads and fine luma
 _CLOSED = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Kind(StrEnum):
+class OutputKind(StrEnum):
     """What the heads of an engine are, and so what becomes of them."""
 
     FUSED = "fused"  # picture, mask and displacement: warped and blended at full size, see `fuse`
@@ -25,13 +25,13 @@ class Kind(StrEnum):
     SCORES = "scores"  # how likely each class is, here and there: not an effect but a classifier
 
 
-HEADS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.FUSED: ("translated", "mask", "displacement"),
-    Kind.DETAILED: ("translated", "mask", "displacement", "detail"),
-    Kind.INKED: ("translated", "mask", "displacement", "detail", "ink"),
-    Kind.PLACED: ("translated",),
-    Kind.ADDED: ("residual",),
-    Kind.SCORES: ("scores",),
+HEADS: Mapping[OutputKind, tuple[str, ...]] = {
+    OutputKind.FUSED: ("translated", "mask", "displacement"),
+    OutputKind.DETAILED: ("translated", "mask", "displacement", "detail"),
+    OutputKind.INKED: ("translated", "mask", "displacement", "detail", "ink"),
+    OutputKind.PLACED: ("translated",),
+    OutputKind.ADDED: ("residual",),
+    OutputKind.SCORES: ("scores",),
 }
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
@@ -62,7 +62,7 @@ class EngineSpec(BaseModel):
         format: version of the folder's format.
         name: name that users write.
         version: version of this engine.
-        family: kind of generator, see `streamfx.engine.families.build.FAMILIES`.
+        family: kind of generator, see `streamfx.engine.families.registry.FAMILIES`.
         options: arguments of the family's network.
         stride: divisor of the height and width of the reduced picture, in pixels.
         noise_channels: noise channels of what the network sees, after the planes.
@@ -142,19 +142,19 @@ class EngineSpec(BaseModel):
         return self
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OutputKind:
         """What the heads are, and so what is done with them."""
         return next(kind for kind, names in HEADS.items() if names == self.heads)
 
     @property
     def fuses(self) -> bool:
         """Whether the heads are those of the fused step: the source, warped, shows through the picture."""
-        return self.kind in (Kind.FUSED, Kind.DETAILED, Kind.INKED)
+        return self.kind in (OutputKind.FUSED, OutputKind.DETAILED, OutputKind.INKED)
 
     @property
     def needed_format(self) -> int:
         """The oldest format that can say what this description says."""
-        return 2 if self.kind is Kind.INKED or self.fine_luma else 1
+        return 2 if self.kind is OutputKind.INKED or self.fine_luma else 1
 
     @property
     def input_channels(self) -> int:
@@ -164,7 +164,7 @@ class EngineSpec(BaseModel):
     @property
     def enlarges(self) -> bool:
         """Whether frames become larger, and not only the picture that takes the place of theirs."""
-        return self.kind is Kind.ADDED and self.scale > 1
+        return self.kind is OutputKind.ADDED and self.scale > 1
 
     @property
     def digest(self) -> str:

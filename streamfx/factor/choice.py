@@ -28,6 +28,7 @@ from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
 from streamfx.hardware.cpu import cpu
 from streamfx.hardware.machine import Machine
 from streamfx.media.frame import VideoFormat
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +279,7 @@ def _reason(
     resource, _ = chosen.busiest
     parts = ", ".join(
         f"{stage} {chosen.seconds(stage) * 1e3:.3g}"
-        for stage in ("decode", "reduce", "translate", "fuse", "encode")
+        for stage in (Stage.DECODE, *EFFECT_STAGES, Stage.ENCODE)
         if chosen.seconds(stage)
     )
     time_ms, budget_ms = chosen.frame_seconds * 1e3, budget_seconds * 1e3

@@ -20,10 +20,10 @@ from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.ops.reduce.definition import small_size, threads_of_use
 from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
 _MOST_CORES_PER_FRAME = 16  # that decoders, encoders and one small picture keep busy at a time
 _HEAD_BYTES = 4
-_GENERATE = ("reduce", "translate", "fuse")
 _KERNELS_PER_LAYER = 2  # a convolution, and what stands between it and the next
 
 
@@ -40,7 +40,7 @@ class Term:
         output: number of the output among those encoded, each of which has a thread of its own.
     """
 
-    stage: str
+    stage: Stage
     resource: str
     seconds: float
     alone_seconds: float
@@ -65,7 +65,7 @@ class Prediction:
         """The resource, or the thread of a stage, that is busy longest for a frame; and the seconds."""
         busy: dict[str, float] = {}
         for term in self.terms:
-            stage = "generate" if term.stage in _GENERATE else term.stage
+            stage = Stage.GENERATE if term.stage in EFFECT_STAGES else term.stage
             thread = f"{stage} {term.output + 1} alone" if term.output else f"{stage} alone"
             busy[term.resource] = busy.get(term.resource, 0.0) + term.seconds
             busy[thread] = busy.get(thread, 0.0) + term.alone_seconds
@@ -77,7 +77,7 @@ class Prediction:
         """Time per frame with all stages overlapping."""
         return self.busiest[1]
 
-    def seconds(self, stage: str) -> float:
+    def seconds(self, stage: Stage) -> float:
         """Time of one stage for a frame, all effects together."""
         return sum(term.seconds for term in self.terms if term.stage == stage)
 
@@ -98,7 +98,7 @@ def predict(machine: Machine, workload: Workload, effects: Sequence[EffectCost],
         >>> from streamfx.factor.workload import Workload
         >>> from streamfx.hardware.machine import Machine
         >>> job = Workload((720, 1280), encodings=())
-        >>> [term.stage for term in predict(Machine("here", cpu()), job, (), 4).terms]
+        >>> [str(term.stage) for term in predict(Machine("here", cpu()), job, (), 4).terms]
         ['decode']
     """
     terms = [*_decode(machine, workload)]
@@ -115,10 +115,10 @@ def _decode(machine: Machine, workload: Workload) -> list[Term]:
     if codec is None:
         return []
     if gpu is not None and gpu.decoders and codec not in ("raw", "png"):
-        return [_video_engine("decode", workload, gpu.decoders, rates.DECODER_PIXELS_PER_SECOND)]
+        return [_video_engine(Stage.DECODE, workload, gpu.decoders, rates.DECODER_PIXELS_PER_SECOND)]
     cycles = rates.DECODE_CYCLES.get(codec, rates.DECODE_CYCLES["h264"])
-    term = _coding("decode", codec, machine, workload, cycles)
-    return [term] if gpu is None else [term, _copy("upload", workload)]
+    term = _coding(Stage.DECODE, codec, machine, workload, cycles)
+    return [term] if gpu is None else [term, _copy(Stage.UPLOAD, workload)]
 
 
 def _encode(machine: Machine, workload: Workload) -> list[Term]:
@@ -127,32 +127,32 @@ def _encode(machine: Machine, workload: Workload) -> list[Term]:
         for number, encoding in enumerate(workload.encodings)
     ]
     if machine.gpu is not None and any(term.resource == "cpu" for term in terms):
-        terms.insert(0, _copy("download", workload))  # once, however many outputs
+        terms.insert(0, _copy(Stage.DOWNLOAD, workload))  # once, however many outputs
     return terms
 
 
 def _encoding(machine: Machine, workload: Workload, encoding: CodedOutput) -> Term:
     gpu, codec = machine.gpu, encoding.codec
     if gpu is not None and gpu.encoders and codec in ("h264", "hevc"):
-        return _video_engine("encode", workload, gpu.encoders, rates.ENCODER_PIXELS_PER_SECOND)
+        return _video_engine(Stage.ENCODE, workload, gpu.encoders, rates.ENCODER_PIXELS_PER_SECOND)
     cycles = rates.encode_cycles(codec, encoding.preset)
-    return _coding("encode", f"{codec} {encoding.preset or ''}".strip(), machine, workload, cycles)
+    return _coding(Stage.ENCODE, f"{codec} {encoding.preset or ''}".strip(), machine, workload, cycles)
 
 
-def _video_engine(stage: str, workload: Workload, engines: int, pixels_per_second: float) -> Term:
+def _video_engine(stage: Stage, workload: Workload, engines: int, pixels_per_second: float) -> Term:
     seconds = workload.pixels / pixels_per_second
     how = f"{_count(workload.pixels)} pixels / ({engines} x {_count(pixels_per_second)} pixels/s)"
     return Term(stage, f"{stage}r", seconds / engines, seconds, how)
 
 
-def _coding(stage: str, codec: str, machine: Machine, workload: Workload, cycles: float) -> Term:
+def _coding(stage: Stage, codec: str, machine: Machine, workload: Workload, cycles: float) -> Term:
     # More chroma samples and more bits cost in proportion; 10 bit also halves what a vector holds.
     cycles *= workload.samples / workload.pixels / 1.5 * (1 if workload.depth == 8 else 1.5)
     work = _Work(workload.pixels, cycles, f"pixels of {codec}")
     return _cpu_work(stage, machine, workload, (work,), workload.frame_bytes)
 
 
-def _copy(stage: str, workload: Workload) -> Term:
+def _copy(stage: Stage, workload: Workload) -> Term:
     seconds = workload.frame_bytes / rates.BUS_BYTES_PER_SECOND
     how = f"{_count(workload.frame_bytes)}B / {_count(rates.BUS_BYTES_PER_SECOND)}B/s"
     return Term(stage, "bus", seconds, seconds, how)
@@ -171,17 +171,17 @@ def _effect(
         fuse_cycles = fuse_cycles.times(rates.FUSE_UNEVEN)
     if machine.gpu is not None:
         return (
-            _gpu_copy("reduce", machine.gpu, reduce_bytes),
+            _gpu_copy(Stage.REDUCE, machine.gpu, reduce_bytes),
             _translate(machine, workload, effect, small),
-            _gpu_copy("fuse", machine.gpu, fuse_bytes),
+            _gpu_copy(Stage.FUSE, machine.gpu, fuse_bytes),
         )
     return (
         _cpu_work(
-            "reduce", machine, workload, _full_size(rates.REDUCE_CYCLES, workload, pixels), reduce_bytes
+            Stage.REDUCE, machine, workload, _full_size(rates.REDUCE_CYCLES, workload, pixels), reduce_bytes
         ),
         _translate(machine, workload, effect, small),
         _begun(
-            _cpu_work("fuse", machine, full, _full_size(fuse_cycles, full, pixels), fuse_bytes),
+            _cpu_work(Stage.FUSE, machine, full, _full_size(fuse_cycles, full, pixels), fuse_bytes),
             workload,
         ),
     )
@@ -197,9 +197,9 @@ def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: 
         seconds, how = float("inf"), "the rate of this GPU is not known"
     else:
         seconds, how = _network(machine, effect.layers, pixels, rate)
-    spread = 1.0 if gpu is not None else _spread("translate", machine, workload)
+    spread = 1.0 if gpu is not None else _spread(Stage.TRANSLATE, machine, workload)
     resource = "cpu" if gpu is None else "gpu"
-    term = Term("translate", resource, seconds, seconds * spread, f"{small[1]}x{small[0]}: {how}")
+    term = Term(Stage.TRANSLATE, resource, seconds, seconds * spread, f"{small[1]}x{small[0]}: {how}")
     return term if gpu is not None else _begun(term, workload)
 
 
@@ -240,15 +240,15 @@ def _network(
     return seconds, how
 
 
-def _spread(stage: str, machine: Machine, workload: Workload) -> float:
+def _spread(stage: Stage, machine: Machine, workload: Workload) -> float:
     """Return how many times longer one frame takes than its share of all cores.
 
     Coders and one small picture keep a few cores busy, reducing fewer. Files are generated many frames at a
     time.
     """
-    if stage in _GENERATE and not workload.one_at_a_time:
+    if stage in EFFECT_STAGES and not workload.one_at_a_time:
         return 1.0
-    most = threads_of_use(workload.samples) if stage == "reduce" else _MOST_CORES_PER_FRAME
+    most = threads_of_use(workload.samples) if stage == Stage.REDUCE else _MOST_CORES_PER_FRAME
     return max(1.0, rates.real_cores(machine.cpu) / most)
 
 
@@ -260,7 +260,7 @@ def _full_size(cycles: rates.Cycles, workload: Workload, reduced_pixels: int) ->
 
 
 def _cpu_work(
-    stage: str, machine: Machine, workload: Workload, works: Sequence[_Work], moved_bytes: int
+    stage: Stage, machine: Machine, workload: Workload, works: Sequence[_Work], moved_bytes: int
 ) -> Term:
     cores, cycles_per_second = rates.real_cores(machine.cpu), rates.cycles_per_second(machine.cpu)
     computing = sum(work.number * work.cycles for work in works) / cycles_per_second
@@ -274,7 +274,7 @@ def _cpu_work(
     return Term(stage, "cpu", computing, computing * _spread(stage, machine, workload), how)
 
 
-def _gpu_copy(stage: str, gpu: Gpu, moved_bytes: int) -> Term:
+def _gpu_copy(stage: Stage, gpu: Gpu, moved_bytes: int) -> Term:
     bandwidth = _scaled(gpu.bandwidth_bytes_per_second, rates.GPU_BANDWIDTH_SHARE)
     seconds = _over(moved_bytes, bandwidth) + rates.LAUNCH_SECONDS
     how = f"{_count(moved_bytes)}B / {_count(bandwidth)}B/s" if bandwidth else "bandwidth not known"

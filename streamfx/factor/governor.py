@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from streamfx.factor.estimate import Prediction
+from streamfx.media.stage import EFFECT_STAGES, Stage
 
-STAGES = ("generate", "encode")  # a live capture waits for its source, so its time says nothing
+STAGES = (Stage.GENERATE, Stage.ENCODE)  # a live capture waits for its source, so its time says nothing
 
 
 LIVE_SHARE = 0.75
@@ -54,19 +55,19 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided; ``factor`` equals ``before`` where a change would not have helped.
+class FactorDecision:
+    """What was decided; ``after`` equals ``before`` where a change would not have helped.
 
     Attributes:
-        at_seconds: time of the decision, in the caller's clock.
+        time_seconds: time of the decision, in the caller's clock.
         before: the factor before.
-        factor: the factor from then on.
+        after: the factor from then on.
         why: one line.
     """
 
-    at_seconds: float
+    time_seconds: float
     before: float
-    factor: float
+    after: float
     why: str
 
 
@@ -87,8 +88,7 @@ class Governor:
         self._rules = rules
         self._frame_seconds = {found.factor: found.frame_seconds for found in predictions}
         self._generate_seconds = {
-            found.factor: sum(found.seconds(stage) for stage in ("reduce", "translate", "fuse"))
-            for found in predictions
+            found.factor: sum(found.seconds(stage) for stage in EFFECT_STAGES) for found in predictions
         }
         self._factors = sorted(self._frame_seconds)
         self._looks: deque[tuple[float, float, float]] = deque()  # time, generate, slowest stage
@@ -111,8 +111,8 @@ class Governor:
         return tuple(factor for factor in self._factors if factor > self.factor)
 
     def observe(
-        self, stages: Mapping[str, float], now_seconds: float, ready: Collection[float]
-    ) -> Decision | None:
+        self, stages: Mapping[Stage, float], now_seconds: float, ready: Collection[float]
+    ) -> FactorDecision | None:
         """Take what the stages took for a frame lately; return a decision where one is due.
 
         Args:
@@ -126,7 +126,7 @@ class Governor:
             self._failed_trials.pop(self.factor, None)
         if self._changed_at is not None and now_seconds < self._changed_at + rules.settle_seconds:
             return None
-        self._looks.append((now_seconds, stages["generate"], max(stages[name] for name in STAGES)))
+        self._looks.append((now_seconds, stages[Stage.GENERATE], max(stages[name] for name in STAGES)))
         while self._looks[0][0] < now_seconds - rules.room_seconds:
             self._looks.popleft()
         late = self._middle(now_seconds, rules.late_seconds, slowest=True)
@@ -137,8 +137,8 @@ class Governor:
         return self._smaller(now_seconds, ready)
 
     def _larger(
-        self, stages: Mapping[str, float], late: float, now: float, ready: Collection[float]
-    ) -> Decision | None:
+        self, stages: Mapping[Stage, float], late: float, now: float, ready: Collection[float]
+    ) -> FactorDecision | None:
         rules = self._rules
         generate = self._middle(now, rules.late_seconds, slowest=False) or 0.0
         if self.factor == self._factors[-1]:
@@ -157,7 +157,7 @@ class Governor:
             self._out_until[self.factor] = now + wait
         return self._change(target, now, f"{self._of_budget(late)} for {rules.late_seconds:g} s")
 
-    def _smaller(self, now: float, ready: Collection[float]) -> Decision | None:
+    def _smaller(self, now: float, ready: Collection[float]) -> FactorDecision | None:
         rules, position = self._rules, self._factors.index(self.factor)
         generate = self._high(now)
         if position == 0 or generate is None:
@@ -182,20 +182,20 @@ class Governor:
         self._went_back_at = now
         return self._change(target, now, why)
 
-    def _change(self, target: float, now: float, why: str) -> Decision:
-        decision = Decision(now, self.factor, target, why)
+    def _change(self, target: float, now: float, why: str) -> FactorDecision:
+        decision = FactorDecision(now, self.factor, target, why)
         if target > self.factor:
             self._went_back_at = None
         self.factor, self._changed_at, self._said = target, now, None
         self._looks.clear()
         return decision
 
-    def _say(self, now: float, why: str) -> Decision | None:
+    def _say(self, now: float, why: str) -> FactorDecision | None:
         """Return a decision to leave things as they are; once, until they are well again."""
         if self._said is not None:
             return None
         self._said = why
-        return Decision(now, self.factor, self.factor, why)
+        return FactorDecision(now, self.factor, self.factor, why)
 
     def _ratio(self, target: float) -> float:
         """Return how much longer generate takes at ``target`` than now, by prediction."""

@@ -9,16 +9,16 @@ from dataclasses import replace
 
 from streamfx.errors import StreamfxError
 from streamfx.factor.choice import FactorChoice
-from streamfx.factor.governor import STAGES, Decision, Governor, Rules
+from streamfx.factor.governor import STAGES, FactorDecision, Governor, Rules
 from streamfx.generate.chain import AnyEffect
-from streamfx.generate.device_effects import ON_DEVICE
 from streamfx.media.frame import VideoFormat
+from streamfx.media.stage import Stage
 from streamfx.pipeline.fan_out import OUTPUT_STAGE
 from streamfx.pipeline.stats import Snapshot, Times
 
 log = logging.getLogger(__name__)
 
-_NETWORK = {"translate", ON_DEVICE}
+_NETWORK = {Stage.TRANSLATE, Stage.ON_DEVICE}
 
 
 def watch_factor(
@@ -59,7 +59,7 @@ class FactorWatch:
         video: VideoFormat,
         before: Mapping[str, Times] | None = None,
     ) -> None:
-        self.decisions: list[Decision] = []
+        self.decisions: list[FactorDecision] = []
         self._governor, self._effects, self._video = governor, effects, video
         self._ready = {governor.factor}
         self._failed: set[float] = set()
@@ -86,7 +86,7 @@ class FactorWatch:
         stages = {name: times[name] for name in STAGES}
         # With several outputs, encode only hands over: what the slowest of them takes is what counts.
         outputs = [seconds for name, seconds in times.items() if name.startswith(OUTPUT_STAGE)]
-        stages["encode"] = max([stages["encode"], *outputs])
+        stages[Stage.ENCODE] = max([stages[Stage.ENCODE], *outputs])
         decision = self._governor.observe(stages, snapshot.elapsed_seconds, self._ready)
         if decision is not None:
             self._act(decision)
@@ -97,14 +97,14 @@ class FactorWatch:
         if self._preparing is not None:
             self._preparing.join()
 
-    def _act(self, decision: Decision) -> None:
+    def _act(self, decision: FactorDecision) -> None:
         self.decisions.append(decision)
-        if decision.factor == decision.before:
-            log.warning("factor stays %g: %s", decision.factor, decision.why)
+        if decision.after == decision.before:
+            log.warning("factor stays %g: %s", decision.after, decision.why)
             return
         for effect in self._effects:
-            effect.controls = replace(effect.controls, factor=decision.factor)
-        log.info("factor %g instead of %g: %s", decision.factor, decision.before, decision.why)
+            effect.controls = replace(effect.controls, factor=decision.after)
+        log.info("factor %g instead of %g: %s", decision.after, decision.before, decision.why)
         self._prepare()
 
     def _prepare(self) -> None:

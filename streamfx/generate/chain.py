@@ -14,7 +14,7 @@ from streamfx.generate.classify import Classifier, open_classifier, whole, windo
 from streamfx.generate.device_effects import ProcessingDevice
 from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
 from streamfx.generate.request import EffectRequest, parse_effect
-from streamfx.generate.route import Ambiguous, ByPicture, Domains, Single, explain, route
+from streamfx.generate.route import Ambiguous, EngineDomains, EnginePerDomain, OneEngine, explain, route
 from streamfx.generate.routed import MARGIN, Routed
 from streamfx.media.frame import Frame, VideoFormat
 
@@ -36,7 +36,7 @@ class Chain:
 
     Attributes:
         effects: effects in order.
-        home: the device on which frames stay between effects; None for main memory.
+        processing_device: device on which frames stay between effects; None for main memory.
     """
 
     effects: tuple[AnyEffect, ...]
@@ -96,10 +96,10 @@ def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -
     return video
 
 
-def domains() -> tuple[Domains, ...]:
+def domains() -> tuple[EngineDomains, ...]:
     """Return the domains of every effect there is."""
     return tuple(
-        Domains(found.name, found.spec.source_domain, found.spec.target_domain)
+        EngineDomains(found.name, found.spec.source_domain, found.spec.target_domain)
         for found in list_effects()
         if found.spec is not None
     )
@@ -108,14 +108,14 @@ def domains() -> tuple[Domains, ...]:
 def _open(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
     request = parse_effect(request) if isinstance(request, str) else request
     settled = _settled(request)
-    if isinstance(settled, ByPicture):
+    if isinstance(settled, EnginePerDomain):
         return _open_route(request, settled, settings)
     if request.route is not None:
         log.info("%s: effect %s is the one that fits", request.route, settled.engine)
     return _open_auto(settled, settings) if settled.auto else open_effect(settled, settings)
 
 
-def _settled(request: EffectRequest) -> EffectRequest | ByPicture:
+def _settled(request: EffectRequest) -> EffectRequest | EnginePerDomain:
     """Return a request that names its engine, or between which engines the pictures decide.
 
     Raises:
@@ -127,12 +127,12 @@ def _settled(request: EffectRequest) -> EffectRequest | ByPicture:
     found = route(request.route, engines)
     if isinstance(found, Ambiguous):
         raise ConfigError(explain(request.route, found, engines))
-    if isinstance(found, Single):
+    if isinstance(found, OneEngine):
         return replace(request, engine=found.engine, route=None)
     return found
 
 
-def _open_route(request: EffectRequest, found: ByPicture, settings: EffectSettings) -> Routed:
+def _open_route(request: EffectRequest, found: EnginePerDomain, settings: EffectSettings) -> Routed:
     """Return all effects that may run, of which the pictures decide."""
     wanted = request.route
     with ExitStack() as on_failure:

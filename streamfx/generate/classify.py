@@ -19,7 +19,7 @@ from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
-from streamfx.engine.spec import Kind
+from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError, EngineNotFoundError, FrameError
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.ops.reduce.definition import small_size
@@ -142,7 +142,7 @@ def open_classifier(name: str, view: View, settings: EffectSettings, purpose: st
         raise ConfigError(
             f"{purpose}: the pictures decide, and what looks at them is missing: {error}"
         ) from error
-    if engine.spec.kind is not Kind.SCORES:
+    if engine.spec.kind is not OutputKind.SCORES:
         raise ConfigError(f"{purpose}: the pictures decide, but engine {engine.folder} is no classifier")
     options = CompileOptions(
         settings.precision,

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 Measure: TypeAlias = Callable[[str, float], None]
 """Is told the name of a part of the work, and how many seconds it took for a frame."""
 
-ON_DEVICE = "on device"
-"""The part that is reduce, translate and fuse in one, where frames stay on a device."""
-
 
 class DeviceStep(Protocol):
     """One engine at work on a device. May be called from several threads."""
@@ -32,7 +29,7 @@ class DeviceStep(Protocol):
     ) -> Frame:
         """Return the frame with the effect applied, its pixels on the device; see `Effect.process`.
 
-        ``measure`` is told how long the device took for it (`ON_DEVICE`), once that is known.
+        ``measure`` is told how long the device took for it (`Stage.ON_DEVICE`), once that is known.
         """
 
     def prepare(self, video: VideoFormat, factor: float) -> None:

@@ -13,11 +13,11 @@ from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
-from streamfx.engine.spec import Kind
+from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
 from streamfx.generate.network_input import Noise, see, seen_size, with_noise
-from streamfx.generate.network_output import Back
+from streamfx.generate.network_output import NetworkOutput
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -30,6 +30,7 @@ from streamfx.generate.tiles import in_tiles, tile_shape
 from streamfx.hardware.cuda import Device
 from streamfx.media.colour import both_ways
 from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class EffectSettings:
             three.
         device: place where networks run.
         build: whether to wait for what takes long to build.
-        home: the device on which frames stay between effects; None for main memory.
+        processing_device: device on which frames stay between effects; None for main memory.
     """
 
     backend: str = "auto"
@@ -132,15 +133,15 @@ class Effect:
         clock = _Clock(self.measure)
         colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
         seen = see(frame, colour, spec, controls.factor, noise, self.threads)
-        clock.done("reduce")
+        clock.done(Stage.REDUCE)
 
         def translate(values: Array) -> Array:
             return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, controls.factor), values, spec)
 
         heads = translate(seen.values)
-        clock.done("translate")
+        clock.done(Stage.TRANSLATE)
         try:
-            back = Back(spec, colour, controls.strength, self.threads)
+            back = NetworkOutput(spec, colour, controls.strength, self.threads)
             if self.doublings:
                 picture = back.doubled(seen.values[:3], heads)
                 for _ in range(1, self.doublings):
@@ -154,7 +155,7 @@ class Effect:
             raise FrameError(
                 f"engine {self.engine.name!r} ({running}), frame {frame.index}: {error}"
             ) from error
-        clock.done("fuse")
+        clock.done(Stage.FUSE)
         return frame.with_planes(planes)
 
     def output(self, video: VideoFormat) -> VideoFormat:
@@ -200,7 +201,7 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     settings = settings or EffectSettings()
     request = parse_effect(request) if isinstance(request, str) else request
     engine = load_engine(request.engine)
-    if engine.spec.kind is Kind.SCORES:
+    if engine.spec.kind is OutputKind.SCORES:
         raise ConfigError(
             f"engine {engine.name!r} is no effect: it tells pictures apart "
             f"({', '.join(engine.spec.classes)}) and changes none"

@@ -17,8 +17,7 @@ import numpy as np
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.ops.reduce.definition import small_size
-from streamfx.generate.ops.reduce.fine_luma import fine_luma
-from streamfx.generate.ops.reduce.operation import reduce_own_grids, reduce_planes
+from streamfx.generate.ops.reduce.operation import fine_luma, reduce_own_grids, reduce_planes
 from streamfx.media.frame import Colour, Frame, Subsampling
 
 
@@ -38,7 +37,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class NetworkInput:
     """What a network sees.
 
     Attributes:
@@ -60,7 +59,7 @@ def seen_size(size: tuple[int, int], factor: float, spec: EngineSpec) -> tuple[i
 
 def see(
     frame: Frame, colour: Colour, spec: EngineSpec, factor: float, noise: Noise, threads: int | None = None
-) -> Seen:
+) -> NetworkInput:
     """Return what an engine sees of a frame.
 
     Args:
@@ -73,16 +72,18 @@ def see(
     """
     size = seen_size(frame.size, factor, spec)
     if spec.layout == "i420":
-        return Seen(_surface(frame, size, spec.stride, threads), size)
+        return NetworkInput(_surface(frame, size, spec.stride, threads), size)
     if spec.fine_luma:
         values = np.empty((spec.input_channels, *size), np.float32)
         reduce_planes(frame.planes, frame.subsampling, colour, size, values[:3], threads)
         fine_luma(frame.planes[0], values[0], values[3:], threads)
-        return Seen(values, size)
+        return NetworkInput(values, size)
     if spec.noise_channels == 0 and all(side % spec.stride == 0 for side in size):
-        return Seen(reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads), size)
+        return NetworkInput(
+            reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads), size
+        )
     reduced = reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads)
-    return Seen(with_noise(bordered(reduced, spec.stride), spec.noise_channels, noise), size)
+    return NetworkInput(with_noise(bordered(reduced, spec.stride), spec.noise_channels, noise), size)
 
 
 def bordered(planes: Array, stride: int) -> Array:

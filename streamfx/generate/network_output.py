@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamfx.engine.golden import Array
-from streamfx.engine.spec import EngineSpec, Kind
-from streamfx.generate.network_input import Seen, surface_planes
+from streamfx.engine.spec import EngineSpec, OutputKind
+from streamfx.generate.network_input import NetworkInput, surface_planes
 from streamfx.generate.ops.enlarge import enlarge_twice
 from streamfx.generate.ops.fuse.operation import fuse
 from streamfx.generate.ops.place.definition import NO_SHIFTS, shifts_of
@@ -17,7 +17,7 @@ from streamfx.media.frame import Colour, Frame, Planes, VideoFormat
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class NetworkOutput:
     """The way back to full size for the frames of one engine.
 
     Attributes:
@@ -32,7 +32,7 @@ class Back:
     strength: float
     threads: int | None
 
-    def full_size(self, frame: Frame, seen: Seen, heads: Array) -> Planes:
+    def full_size(self, frame: Frame, seen: NetworkInput, heads: Array) -> Planes:
         """Return the planes of a frame of the same size.
 
         Raises:
@@ -61,7 +61,7 @@ class Back:
             (y, u, v),
             self.colour,
             strength=self.strength,
-            added=self.spec.kind is Kind.ADDED,
+            added=self.spec.kind is OutputKind.ADDED,
             shifts=shifts,
             threads=self.threads,
         )
@@ -72,7 +72,7 @@ class Back:
         larger += np.float32(self.strength) * heads
         return larger
 
-    def enlarged(self, video: VideoFormat, seen: Seen, picture: Array) -> Planes:
+    def enlarged(self, video: VideoFormat, seen: NetworkInput, picture: Array) -> Planes:
         """Return the planes of a frame of a larger format, given its picture (3, H, W) in code values.
 
         Raises:

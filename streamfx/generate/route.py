@@ -23,7 +23,7 @@ ROUTE_KEYS = ("from", "to", "among")
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
+class EngineDomains:
     """An engine, as far as routes go.
 
     Attributes:
@@ -64,14 +64,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class OneEngine:
     """One engine fits."""
 
     engine: str
 
 
 @dataclass(frozen=True, slots=True)
-class ByPicture:
+class EnginePerDomain:
     """One engine fits each of several source domains: what a picture shows decides."""
 
     engines: Mapping[str, str]  # by source domain
@@ -84,21 +84,22 @@ class Ambiguous:
     engines: Mapping[str, tuple[str, ...]]  # by source domain, those with one engine too
 
 
-Routing: TypeAlias = Single | ByPicture | Ambiguous
+Routing: TypeAlias = OneEngine | EnginePerDomain | Ambiguous
 
 
-def route(request: Route, engines: Sequence[Domains]) -> Routing:
+def route(request: Route, engines: Sequence[EngineDomains]) -> Routing:
     """Return which of the engines a request means.
 
     Raises:
         ConfigError: none fits, or the request names an engine that there is not; lists what there is.
 
     Example:
-        >>> engines = [Domains("wave", "photo", "woodcut"), Domains("photoreal", "painting", "photo")]
+        >>> wave = EngineDomains("wave", "photo", "woodcut")
+        >>> engines = [wave, EngineDomains("photoreal", "painting", "photo")]
         >>> route(Route(target="woodcut"), engines)
-        Single(engine='wave')
+        OneEngine(engine='wave')
         >>> route(Route(), engines)
-        ByPicture(engines={'photo': 'wave', 'painting': 'photoreal'})
+        EnginePerDomain(engines={'photo': 'wave', 'painting': 'photoreal'})
     """
     known = [each.engine for each in engines]
     for name in request.among:
@@ -113,12 +114,12 @@ def route(request: Route, engines: Sequence[Domains]) -> Routing:
     if not fitting:
         raise ConfigError(_nothing_fits(request, candidates, engines))
     if len(fitting) == 1:
-        return Single(fitting[0].engine)
+        return OneEngine(fitting[0].engine)
     by_source: dict[str, tuple[str, ...]] = {}
     for each in fitting:
         by_source[each.source] = (*by_source.get(each.source, ()), each.engine)
     if all(len(names) == 1 for names in by_source.values()):
-        return ByPicture({source: names[0] for source, names in by_source.items()})
+        return EnginePerDomain({source: names[0] for source, names in by_source.items()})
     return Ambiguous(by_source)
 
 
@@ -127,7 +128,7 @@ def narrowed(request: Route, choices: Mapping[str, str]) -> Route:
     return replace(request, among=tuple(choices.values()))
 
 
-def explain(request: Route, ambiguous: Ambiguous, engines: Sequence[Domains]) -> str:
+def explain(request: Route, ambiguous: Ambiguous, engines: Sequence[EngineDomains]) -> str:
     """Return why a request is ambiguous, the choices, and what to write instead."""
     target = {each.engine: each.target for each in engines}
     several = {source: names for source, names in ambiguous.engines.items() if len(names) > 1}
@@ -146,7 +147,9 @@ def explain(request: Route, ambiguous: Ambiguous, engines: Sequence[Domains]) ->
     return f"{request}: several effects fit: {choices}. Say which: {', or '.join(advice)}"
 
 
-def _nothing_fits(request: Route, candidates: Sequence[Domains], engines: Sequence[Domains]) -> str:
+def _nothing_fits(
+    request: Route, candidates: Sequence[EngineDomains], engines: Sequence[EngineDomains]
+) -> str:
     if not engines:
         return f"{request}: there are no effects to choose from"
     sources = {each.source for each in candidates}
@@ -164,6 +167,6 @@ def _hint(asked: str, known: Sequence[str]) -> str:
     return meant and f" ({meant})"
 
 
-def _listed(engines: Sequence[Domains]) -> str:
+def _listed(engines: Sequence[EngineDomains]) -> str:
     listed = ", ".join(f"from {each.source} to {each.target} ({each.engine})" for each in engines)
     return f". There are: {listed or 'none'}"

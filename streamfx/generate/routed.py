@@ -20,22 +20,25 @@ MARGIN = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RouteDecision:
     """What was decided, from which frame on.
 
     Attributes:
         frame: index of the first frame it holds for.
         shot: number of its shot.
         effect: name of the engine that runs; None: frames pass unchanged.
-        why: one line.
         probabilities: probabilities of the classes.
     """
 
     frame: int
     shot: int
     effect: str | None
-    why: str
     probabilities: Mapping[str, float]
+
+    @property
+    def why(self) -> str:
+        """The probabilities in one line."""
+        return ", ".join(f"{name} {probability:.2f}" for name, probability in self.probabilities.items())
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +62,7 @@ class Routed:
     classifier: Classifier
     margin: float = MARGIN
     looks: int = 0
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[RouteDecision, ...] = ()
     _closing: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
 
@@ -149,11 +152,11 @@ class Routed:
     def _now(self) -> Effect:
         return self._effect_of(self.choices[-1] if self.choices else None) or self.parts[0]
 
-    def _effect_of(self, choice: Choice | None) -> Effect | None:
+    def _effect_of(self, choice: RouteDecision | None) -> Effect | None:
         wanted = None if choice is None else choice.effect
         return next((effect for effect in self.parts if effect.name == wanted), None)
 
-    def _choice_at(self, index: int) -> Choice | None:
+    def _choice_at(self, index: int) -> RouteDecision | None:
         return next((choice for choice in reversed(self.choices) if choice.frame <= index), None)
 
     def _decide(self, frame: Frame, probabilities: Mapping[str, float]) -> None:
@@ -164,12 +167,13 @@ class Routed:
             name = None if effect is None else effect.name
             wanted[name] = wanted.get(name, 0.0) + probability
         best = max(wanted, key=wanted.__getitem__)
-        shown = ", ".join(f"{kind} {probability:.2f}" for kind, probability in probabilities.items())
         now = self.choices[-1].effect if self.choices else best
         stays = bool(self.choices) and wanted[best] < wanted.get(now, 0.0) + self.margin
         runs = now if stays else best
+        decision = RouteDecision(frame.index, frame.shot, runs, dict(probabilities))
         if runs != now or not self.choices:
-            self.choices = (*self.choices, Choice(frame.index, frame.shot, runs, shown, dict(probabilities)))
+            self.choices = (*self.choices, decision)
         log.info(
-            "%s, frame %d, shot %d: %s (%s)", self.name, frame.index, frame.shot, runs or "unchanged", shown
-        )
+            "%s, frame %d, shot %d: %s (%s)",
+            self.name, frame.index, frame.shot, runs or "unchanged", decision.why,
+        )  # fmt: skip

@@ -19,7 +19,7 @@ from streamfx.hardware.cpu import usable_cores
 from streamfx.jobs.inputs import Item, find_items
 from streamfx.jobs.settings import Batch, load_batch
 from streamfx.jobs.summary import Outcome, Summary
-from streamfx.jobs.workers import COMMAND, Told, Worker
+from streamfx.jobs.workers import COMMAND, Worker, WorkerMessage
 from streamfx.pipeline.interrupts import interrupts_call
 from streamfx.resume.identity import asked_for, engine_digests, stamp_of
 from streamfx.resume.journal import Journal
@@ -32,7 +32,7 @@ _INTERRUPT = -1  # in place of the number of a worker
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class BatchState:
     """Where a batch stands, for a progress display.
 
     Attributes:
@@ -47,11 +47,11 @@ class State:
 
 
 @dataclass(slots=True)
-class Show:
+class BatchObserver:
     """Who is told what happens; each may be called at any time, in the thread of the batch."""
 
     ended: Callable[[Outcome], None] = lambda _outcome: None
-    state: Callable[[State], None] = lambda _state: None
+    state: Callable[[BatchState], None] = lambda _state: None
     log: Callable[[str, str, str], None] = lambda _output, _level, _text: None
 
 
@@ -59,7 +59,7 @@ def batch(
     inputs: Sequence[str | PathLike[str]],
     output_dir: str | PathLike[str],
     *,
-    show: Show | None = None,
+    show: BatchObserver | None = None,
     **settings: object,
 ) -> Summary:
     """Change many videos; return what became of each.
@@ -88,7 +88,7 @@ def batch(
     return run_batch(load_batch(options={**settings, **named}), show)
 
 
-def run_batch(asked: Batch, show: Show | None = None, command: Sequence[str] = COMMAND) -> Summary:
+def run_batch(asked: Batch, show: BatchObserver | None = None, command: Sequence[str] = COMMAND) -> Summary:
     """Do a batch; returns and raises as ``batch``.
 
     A Ctrl-C ends it properly: what is finished stays, and the same batch goes on later. A second one stops at
@@ -110,7 +110,7 @@ def run_batch(asked: Batch, show: Show | None = None, command: Sequence[str] = C
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     jobs = min(asked.jobs or max(1, usable_cores() // _CORES_PER_JOB), len(items))
     try:
-        course = _Course(asked, items, jobs, journal, show or Show(), command)
+        course = _Course(asked, items, jobs, journal, show or BatchObserver(), command)
         course.run()
     finally:
         journal.close()
@@ -143,13 +143,13 @@ class _Course:
         items: Sequence[Item],
         jobs: int,
         journal: Journal,
-        show: Show,
+        show: BatchObserver,
         command: Sequence[str],
     ) -> None:
         self.outcomes: dict[Item, Outcome] = {}
         self._asked, self._items, self._journal, self._show = asked, items, journal, show
         self._threads = asked.settings["threads"] or max(1, usable_cores() // jobs)
-        self._told: SimpleQueue[Told] = SimpleQueue()
+        self._told: SimpleQueue[WorkerMessage] = SimpleQueue()
         self._workers = [Worker(number, self._told, command) for number in range(jobs)]
         self._jobs: dict[int, _Job] = {}
         self._running: dict[str, tuple[int, int | None]] = {}
@@ -221,7 +221,7 @@ class _Course:
         self._jobs[number] = _Job(item, asked)
         worker.give(config)
 
-    def _hear(self, told: Told) -> None:
+    def _hear(self, told: WorkerMessage) -> None:
         job = self._jobs.get(told.worker)
         if told.worker == _INTERRUPT:
             for number in self._jobs:
@@ -240,7 +240,7 @@ class _Course:
             self._running.pop(str(job.item.output), None)
             self._end(job.item, self._outcome(job, told))
 
-    def _outcome(self, job: _Job, told: Told) -> Outcome:
+    def _outcome(self, job: _Job, told: WorkerMessage) -> Outcome:
         if told.kind == "died":
             stopped = self._interrupts > 0
             return _failed(job.item, told.what, state="stopped" if stopped else "failed")
@@ -277,11 +277,11 @@ class _Course:
         self._tell_state()
 
     def _tell_state(self) -> None:
-        self._show.state(State(len(self.outcomes), len(self._items), dict(self._running)))
+        self._show.state(BatchState(len(self.outcomes), len(self._items), dict(self._running)))
 
     def _interrupt(self) -> None:
         self._interrupts += 1
-        self._told.put(Told(_INTERRUPT, "interrupt", None))
+        self._told.put(WorkerMessage(_INTERRUPT, "interrupt", None))
 
     def _name(self, item: Item) -> str:
         return os.path.relpath(item.output, self._asked.output_folder)

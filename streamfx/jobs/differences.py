@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from streamfx.jobs.reading import Film, Pictures
-from streamfx.jobs.track_differences import Difference, compare_tags, compare_tracks
+from streamfx.jobs.track_differences import TrackDifference, compare_tags, compare_tracks
 from streamfx.media.frame import ChromaLocation, CodeRange, Matrix
 
 _SOON_SECONDS = 0.0025  # containers round times, Matroska to milliseconds
@@ -28,7 +28,7 @@ class Stretch:
         return f"from {self.start:.2f} s to {self.end:.2f} s"
 
 
-def compare_films(source: Film, output: Film) -> Iterator[Difference]:
+def compare_films(source: Film, output: Film) -> Iterator[TrackDifference]:
     """Yield everything that the output lacks, has beside, or shows differently."""
     yield from compare_pictures(source.pictures, output.pictures)
     yield from _compare_format(source, output)
@@ -36,29 +36,31 @@ def compare_films(source: Film, output: Film) -> Iterator[Difference]:
     yield from compare_tags(source, output)
 
 
-def compare_pictures(source: Pictures, output: Pictures) -> Iterator[Difference]:
+def compare_pictures(source: Pictures, output: Pictures) -> Iterator[TrackDifference]:
     """Yield differences in number and times of pictures, and where only the output is black or stands still.
 
     Pictures belong together that are shown at the same time, counted from the first.
     """
     if output.broken:
-        yield Difference("frames", f"{output.broken} frames of the output cannot be decoded")
+        yield TrackDifference("frames", f"{output.broken} frames of the output cannot be decoded")
     pairs, missing, added = _paired(source.seconds, output.seconds)
     if missing or added or len(source.seconds) != len(output.seconds):
         counts = f"{len(source.seconds)} in the source, {len(output.seconds)} in the output"
         where = [f"none in the output at {_times(missing)}"] if missing else []
         where += [f"none in the source at {_times(added)}"] if added else []
-        yield Difference("frames", f"frames: {counts}{'; ' if where else ''}{'; '.join(where)}")
+        yield TrackDifference("frames", f"frames: {counts}{'; ' if where else ''}{'; '.join(where)}")
     late = [(s, o) for s, o in pairs if abs(_off(source.seconds, output.seconds, s, o)) > _SOON_SECONDS]
     if late:
         worst = max(late, key=lambda pair: abs(_off(source.seconds, output.seconds, *pair)))
         off_ms = _off(source.seconds, output.seconds, *worst) * 1000
-        yield Difference(
+        yield TrackDifference(
             "times", f"{len(late)} frames are shown at other times, at most {off_ms:+.1f} ms off, "
             f"at {source.seconds[worst[0]]:.3f} s"
         )  # fmt: skip
     for what, stretch in _new_stretches(source, output, pairs):
-        yield Difference(what, f"the output {'is black' if what == 'black' else 'stands still'} {stretch}")
+        yield TrackDifference(
+            what, f"the output {'is black' if what == 'black' else 'stands still'} {stretch}"
+        )
 
 
 def _off(source: Sequence[float], output: Sequence[float], s: int, o: int) -> float:
@@ -126,20 +128,22 @@ def _runs(marks: Sequence[bool]) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def _compare_format(source: Film, output: Film) -> Iterator[Difference]:
+def _compare_format(source: Film, output: Film) -> Iterator[TrackDifference]:
     before, after = source.format, output.format
     if _other_size(before.size, after.size):
-        yield Difference(
+        yield TrackDifference(
             "size", f"size: {_size(before.size)} in the source, {_size(after.size)} in the output"
         )
     if before.rotation_degrees != after.rotation_degrees:
         degrees = f"{before.rotation_degrees} in the source, {after.rotation_degrees} in the output"
-        yield Difference("rotation", f"degrees to be turned: {degrees}")
+        yield TrackDifference("rotation", f"degrees to be turned: {degrees}")
     shape, other_shape = (each.sample_aspect_ratio or 1 for each in (before, after))
     if abs(float(shape) / float(other_shape) - 1) > 0.005:
-        yield Difference("shape", f"pixels: {shape} wide to high in the source, {other_shape} in the output")
+        yield TrackDifference(
+            "shape", f"pixels: {shape} wide to high in the source, {other_shape} in the output"
+        )
     if after.depth < before.depth:
-        yield Difference("depth", f"bits: {before.depth} in the source, {after.depth} in the output")
+        yield TrackDifference("depth", f"bits: {before.depth} in the source, {after.depth} in the output")
     colour, other = before.colour, after.colour
     said = (
         ("matrix", colour.matrix.name.lower(), other.matrix.name.lower(), Matrix.UNKNOWN.name.lower()),
@@ -154,12 +158,12 @@ def _compare_format(source: Film, output: Film) -> Iterator[Difference]:
     for name, was, is_now, unknown in said:
         limited = name == "range" and was == CodeRange.LIMITED.value and is_now == unknown
         if was not in (unknown, is_now) and not limited:
-            yield Difference("colour", f"colour {name}: {was} in the source, {is_now} in the output")
+            yield TrackDifference("colour", f"colour {name}: {was} in the source, {is_now} in the output")
     if before.hdr is not None and before.hdr != after.hdr:
         what = "missing" if after.hdr is None else "other"
-        yield Difference("hdr", f"HDR metadata: {what} in the output")
+        yield TrackDifference("hdr", f"HDR metadata: {what} in the output")
     if before.alpha and not after.alpha:
-        yield Difference("alpha", "alpha: missing in the output")
+        yield TrackDifference("alpha", "alpha: missing in the output")
 
 
 def _other_size(before: tuple[int, int], after: tuple[int, int]) -> bool:

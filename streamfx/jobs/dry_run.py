@@ -13,7 +13,6 @@ from streamfx.encode.null import NullSink
 from streamfx.encode.opening import opens_elsewhere
 from streamfx.encode.sink import Sink
 from streamfx.errors import ConfigError
-from streamfx.generate.chain import output_format
 from streamfx.jobs.sampling import SampledSource
 from streamfx.media.frame import VideoFormat
 from streamfx.media.notes import Converted, LeftOut
@@ -23,13 +22,13 @@ from streamfx.pipeline.stats import Stats
 from streamfx.resume.resuming import check_resumable
 from streamfx.run.assembly import Parts, factor_facts
 from streamfx.run.effects import numbered
-from streamfx.run.film import open_parts
+from streamfx.run.film import made_format, open_parts
 from streamfx.run.report import check_report_path
 from streamfx.run.size_limit import Budget, find_budget
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TranscodePlan:
     """What a transcode would do, as far as it is known before the first frame.
 
     Attributes:
@@ -83,7 +82,7 @@ class Plan:
         return "\n".join([*lines, "nothing was written"])
 
 
-def dry_run(config: TranscodeConfig) -> Plan:
+def dry_run(config: TranscodeConfig) -> TranscodePlan:
     """Return what a transcode would do; refuses what it would refuse, and writes nothing.
 
     Raises:
@@ -111,7 +110,7 @@ def dry_run(config: TranscodeConfig) -> Plan:
             passes, size_bytes, note = _within(budget, size_bytes)
             notes.append(note)
         facts = factor_facts(parts)
-        return Plan(
+        return TranscodePlan(
             source=f"{source.name}, {_described(source.format, frames)}",
             output=f"{config.output}, {_coded(config, source, parts.sink)}",
             kept=kept,
@@ -185,7 +184,7 @@ def _coded(config: TranscodeConfig, source: Source, sink: Sink) -> str:
     if isinstance(sink, FileSink):
         plan = sink.recipe[0]
         return f"{plan.size[1]}x{plan.size[0]}, {plan.codec.name} ({plan.codec.encoder}), {plan.pix_fmt}"
-    height, width = output_format(config.effects, source.format).size
+    height, width = made_format(config, source.format).size
     return f"{width}x{height}" + ("" if isinstance(sink, NullSink) else ", pictures")
 
 

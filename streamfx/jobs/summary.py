@@ -13,7 +13,7 @@ from streamfx.errors import SinkError
 from streamfx.media.paths import printable, write_whole
 from streamfx.run.report import EXIT_ALL_THERE, EXIT_STOPPED, EXIT_WITH_LOSSES
 
-State = Literal["finished", "skipped", "failed", "stopped", "not begun"]
+BatchState = Literal["finished", "skipped", "failed", "stopped", "not begun"]
 
 
 class Outcome(BaseModel):
@@ -35,7 +35,7 @@ class Outcome(BaseModel):
 
     source: FileName
     output: FileName
-    state: State
+    state: BatchState
     report: FileName | None = None
     problems: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

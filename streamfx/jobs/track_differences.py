@@ -19,25 +19,25 @@ _OF_THE_FILE = frozenset({
 _DEFAULT = 1  # FFmpeg's flag of a track that is played unless told otherwise
 
 
-class Difference(NamedTuple):
+class TrackDifference(NamedTuple):
     """One difference: what it is about, and a sentence."""
 
     about: str
     text: str
 
 
-def compare_tracks(source: Film, output: Film) -> Iterator[Difference]:
+def compare_tracks(source: Film, output: Film) -> Iterator[TrackDifference]:
     left = list(output.tracks)
     shift = _shift(source, output)
     for track in source.tracks:
         partner = next((other for other in left if _alike(track, other)), None)
         if partner is None:
-            yield Difference("tracks", f"{track.name}: missing in the output")
+            yield TrackDifference("tracks", f"{track.name}: missing in the output")
             continue
         left.remove(partner)
         yield from _compare_track(track, partner, shift)
     for track in left:
-        yield Difference("tracks", f"{track.name} of the output: not in the source")
+        yield TrackDifference("tracks", f"{track.name} of the output: not in the source")
 
 
 def _alike(track: Track, other: Track) -> bool:
@@ -51,26 +51,30 @@ def _shift(source: Film, output: Film) -> float:
     return output.pictures.seconds[0] - source.pictures.seconds[0]
 
 
-def _compare_track(track: Track, other: Track, shift: float) -> Iterator[Difference]:
+def _compare_track(track: Track, other: Track, shift: float) -> Iterator[TrackDifference]:
     if other.broken > track.broken:
-        yield Difference("tracks", f"{track.name}: {other.broken} packets of the output cannot be decoded")
+        yield TrackDifference(
+            "tracks", f"{track.name}: {other.broken} packets of the output cannot be decoded"
+        )
     same_coding = track.stream.codec == other.stream.codec and not track.converted
     if track.stream.kind == "audio":
         for text in compare_sound(track.sound, other.sound, shift, same_coding=same_coding):
-            yield Difference("sound", f"{track.name}: {text}")
+            yield TrackDifference("sound", f"{track.name}: {text}")
     elif track.stream.kind in ("subtitle", "data"):
         for text in _compare_texts(track, other, shift, same_coding=same_coding):
-            yield Difference(
+            yield TrackDifference(
                 "subtitles" if track.stream.kind == "subtitle" else "data", f"{track.name}: {text}"
             )
     for name in ("language", "title"):
         if (was := track.tags.get(name, "und")) != (now := other.tags.get(name, "und")) and was != "und":
-            yield Difference("tags", f"{track.name}: {name} {was!r} in the source, {now!r} in the output")
+            yield TrackDifference(
+                "tags", f"{track.name}: {name} {was!r} in the source, {now!r} in the output"
+            )
     # Some containers make the first of a kind its default, where none is said to be.
     matters = ~_DEFAULT if other.disposition & _DEFAULT else ~0
     if (track.disposition ^ other.disposition) & matters and track.stream.kind != "video":
         flags = f"{track.disposition:#x} in the source, {other.disposition:#x} in the output"
-        yield Difference("tags", f"{track.name}: dispositions {flags}")
+        yield TrackDifference("tags", f"{track.name}: dispositions {flags}")
 
 
 def compare_sound(sound: Sound, other: Sound, shift: float, *, same_coding: bool) -> Iterator[str]:
@@ -157,7 +161,7 @@ def _unstyled(text: str) -> str:
     return re.sub(r"\{\\[^}]*\}", "", text).strip()
 
 
-def compare_tags(source: Film, output: Film) -> Iterator[Difference]:
+def compare_tags(source: Film, output: Film) -> Iterator[TrackDifference]:
     for where, tags, others in (
         ("", source.tags, output.tags),
         ("of the video, ", source.video_tags, output.video_tags),
@@ -169,14 +173,16 @@ def compare_tags(source: Film, output: Film) -> Iterator[Difference]:
                 continue
             if kept.get(name) != value:
                 now = repr(kept[name]) if name in kept else "missing"
-                yield Difference("tags", f"tag {where}{key}: {value!r} in the source, {now} in the output")
+                yield TrackDifference(
+                    "tags", f"tag {where}{key}: {value!r} in the source, {now} in the output"
+                )
     if len(source.chapters) != len(output.chapters):
         counts = f"{len(source.chapters)} in the source, {len(output.chapters)} in the output"
-        yield Difference("chapters", f"chapters: {counts}")
+        yield TrackDifference("chapters", f"chapters: {counts}")
         return
     for before, after in zip(source.chapters, output.chapters, strict=True):
         if before[2] != after[2] or abs(before[0] - after[0]) > _TEXT_SECONDS:
-            yield Difference(
+            yield TrackDifference(
                 "chapters",
                 f"chapter {before[2]!r} at {before[0]:.2f} s: {after[2]!r} at {after[0]:.2f} s in the output",
             )

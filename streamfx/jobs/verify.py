@@ -17,7 +17,7 @@ from streamfx.encode.opening import shows_as_coded
 from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
-from streamfx.jobs.track_differences import Difference
+from streamfx.jobs.track_differences import TrackDifference
 from streamfx.media.geometry import geometry_of
 from streamfx.media.part import part_of
 from streamfx.media.paths import printable
@@ -36,7 +36,7 @@ _TOLD_BY = {
 }
 
 
-class Found(BaseModel):
+class FilmDifference(BaseModel):
     """One difference.
 
     Attributes:
@@ -79,7 +79,7 @@ class Verification(BaseModel):
 
     source: FilmFacts
     output: FilmFacts
-    differences: tuple[Found, ...]
+    differences: tuple[FilmDifference, ...]
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -141,7 +141,9 @@ def verify(
         source=_facts(source),
         output=_facts(made),
         differences=tuple(
-            Found(about=each.about, text=printable(each.text), known=_is_known(each, told, source, made))
+            FilmDifference(
+                about=each.about, text=printable(each.text), known=_is_known(each, told, source, made)
+            )
             for each in compare_films(source, made)
         ),
     )
@@ -190,7 +192,7 @@ def _read_report(path: str | PathLike[str]) -> dict[str, Any]:
     return told
 
 
-def _is_known(difference: Difference, told: dict[str, Any], source: Film, output: Film) -> bool:
+def _is_known(difference: TrackDifference, told: dict[str, Any], source: Film, output: Film) -> bool:
     """Return whether the report of the run says so: in its account, or in a note on what is not as it was."""
     if not told:
         return False

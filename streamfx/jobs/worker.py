@@ -30,7 +30,7 @@ from streamfx.run.report import Report
 _INTERRUPTED = "stopped"
 
 
-class Teller(logging.Handler):
+class JsonLogHandler(logging.Handler):
     """Tells in lines of JSON what happens; several threads may."""
 
     def __init__(self, out: IO[str]) -> None:
@@ -53,7 +53,7 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not stand between the lines
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    teller = Teller(out)
+    teller = JsonLogHandler(out)
     logging.getLogger("streamfx").addHandler(teller)
     logging.getLogger("streamfx").setLevel(NOTE)
     for line in _asked():
@@ -91,7 +91,7 @@ def _asked() -> Iterator[str]:
         busy.clear()
 
 
-def _ended(config: TranscodeConfig, teller: Teller) -> dict[str, Any]:
+def _ended(config: TranscodeConfig, teller: JsonLogHandler) -> dict[str, Any]:
     from streamfx.transcoding import run_config
 
     report: Report | None

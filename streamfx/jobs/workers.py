@@ -21,7 +21,7 @@ COMMAND = (sys.executable, "-m", "streamfx.jobs.worker")
 _END_SECONDS = 20.0
 
 
-class Told(NamedTuple):
+class WorkerMessage(NamedTuple):
     """What a worker told: its number, the kind (progress, log, ended, died), and the rest."""
 
     worker: int
@@ -41,7 +41,9 @@ class Worker:
         command: program and arguments to start.
     """
 
-    def __init__(self, number: int, told: SimpleQueue[Told], command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, number: int, told: SimpleQueue[WorkerMessage], command: Sequence[str] = COMMAND
+    ) -> None:
         self._number, self._told, self._command = number, told, command
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[str] | None = None
@@ -61,7 +63,7 @@ class Worker:
                 return
             except BrokenPipeError:
                 self._forget()
-        self._told.put(Told(self._number, "died", "the process that should do it does not start"))
+        self._told.put(WorkerMessage(self._number, "died", "the process that should do it does not start"))
 
     def interrupt(self) -> None:
         """Ask for a proper end of what it does."""
@@ -110,10 +112,10 @@ class Worker:
             with contextlib.suppress(ValueError):  # cut off when it died
                 for kind, what in json.loads(line).items():
                     busy = kind != "ended"
-                    self._told.put(Told(self._number, kind, what))
+                    self._told.put(WorkerMessage(self._number, kind, what))
         code = process.wait()
         if busy:
-            self._told.put(Told(self._number, "died", _how_it_died(code, errors)))
+            self._told.put(WorkerMessage(self._number, "died", _how_it_died(code, errors)))
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

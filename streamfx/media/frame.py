@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
-from streamfx.media.alpha import enlarged_alpha
+from streamfx.media.alpha import enlarged_plane
 from streamfx.media.hdr import HdrMetadata
 
 Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -318,7 +318,7 @@ class Frame:
         """Return a frame with other pixels and the same everything else; alpha is enlarged with them."""
         alpha, size = self.alpha, planes[0].shape
         if alpha is not None and alpha.shape != size:  # enlarged by the effect
-            alpha = enlarged_alpha(alpha, (size[0], size[1]))
+            alpha = enlarged_plane(alpha, (size[0], size[1]))
         return replace(self, planes=planes, held=None, alpha=alpha)
 
     def fetched(self) -> Frame:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
+
+Layout = Literal["split", "side", "stack"]
+"""Before and after in one picture: half and half, beside each other, or one above the other."""
 
 LEAST_SIDE, MOST_SIDE = 16, 16384
 """Pixels of a side that can be asked for."""

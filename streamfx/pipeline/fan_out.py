@@ -24,24 +24,24 @@ _ENDED = "output ended"
 
 
 @dataclass(frozen=True, slots=True)
-class BranchAccount:
+class OutputAccount:
     """What became of the frames of one output.
 
     Attributes:
         name: name of the output.
-        given: frames it was handed.
-        written: frames it took.
-        drops: frames it did not get or take, by cause.
+        frames_given: frames it was handed.
+        frames_written: frames it took.
+        dropped: frames it did not get or take, by cause.
         latency: latency from capture to written there.
         failure: reason for an early end; None when there was none.
     """
 
     name: str
-    given: int
-    written: int
-    drops: Mapping[str, int]
-    latency: Times
+    frames_given: int
+    frames_written: int
+    dropped: Mapping[str, int]
     failure: str | None
+    latency: Times
 
 
 class OutputBranch:
@@ -49,9 +49,9 @@ class OutputBranch:
 
     Attributes:
         name: name of the output.
-        given: frames it was handed.
-        written: frames it took.
-        drops: frames it did not get or take, by cause.
+        frames_given: frames it was handed.
+        frames_written: frames it took.
+        dropped: frames it did not get or take, by cause.
         latency: latency from capture to written here.
         failure: reason for an early end; None while it goes on.
         closed: whether it was closed by who looked at it.
@@ -62,8 +62,8 @@ class OutputBranch:
         self, sink: Sink, capacity: int, room: threading.Condition, measure: Measure | None = None
     ) -> None:
         self.name, self.sink = sink.name, sink
-        self.given = self.written = 0
-        self.drops: Counter[str] = Counter()
+        self.frames_given = self.frames_written = 0
+        self.dropped: Counter[str] = Counter()
         self.latency = Timing()
         self.failure: str | None = None
         self.closed = self.finished = False
@@ -71,7 +71,7 @@ class OutputBranch:
         self._aborting = False
         # The oldest goes when it is full; an output that failed takes nothing, at no cost to the others.
         # It is not to hold the branch: such a circle would keep the sink until Python looks for circles.
-        self._queue = FrameQueue[Frame](capacity, Policy.DROP_OLDEST, partial(_count_drop, self.drops))
+        self._queue = FrameQueue[Frame](capacity, Policy.DROP_OLDEST, partial(_count_drop, self.dropped))
         self._thread = threading.Thread(target=self._run, name=f"streamfx-output {sink.name}", daemon=True)
         self._thread.start()
 
@@ -86,15 +86,20 @@ class OutputBranch:
         return self.takes_more and self._queue.fill < self._capacity
 
     @property
-    def account(self) -> BranchAccount:
+    def account(self) -> OutputAccount:
         """What became of its frames."""
-        return BranchAccount(
-            self.name, self.given, self.written, dict(self.drops), self.latency.times(), self.failure
+        return OutputAccount(
+            self.name,
+            self.frames_given,
+            self.frames_written,
+            dict(self.dropped),
+            self.failure,
+            self.latency.times(),
         )
 
     def put(self, frame: Frame) -> None:
         """Hand a frame over; never waits."""
-        self.given += 1
+        self.frames_given += 1
         self._queue.put(frame)
 
     def finish(self) -> None:
@@ -121,11 +126,11 @@ class OutputBranch:
                 if cause is None:
                     if self._measure is not None and not frame.repeated:
                         self._measure(f"{OUTPUT_STAGE}{self.name}", time.monotonic() - started)
-                    self.written += 1
+                    self.frames_written += 1
                     if frame.captured_ns:
                         self.latency.add((time.monotonic_ns() - frame.captured_ns) / 1e9)
                 else:
-                    self.drops[cause] += 1
+                    self.dropped[cause] += 1
             if not self._aborting:
                 self.sink.finish()
                 self.finished = True

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from streamfx.media.stage import Stage
+
 
 @dataclass(frozen=True, slots=True)
 class FailedFrame:
     """One frame that a stage (decode, generate, encode) could not do; ``index`` is None when unknown."""
 
     index: int | None
-    stage: str
+    stage: Stage
     reason: str
 
 
@@ -142,7 +144,7 @@ class Ledger:
             self._settle(index)
             self._dropped[cause] = self._dropped.get(cause, 0) + 1
 
-    def failed(self, index: int, stage: str, reason: str) -> None:
+    def failed(self, index: int, stage: Stage, reason: str) -> None:
         """Settle a frame: ``stage`` could not do its work on it."""
         with self._lock:
             self._settle(index)
@@ -152,7 +154,7 @@ class Ledger:
         """Count a frame that came in broken; it never had a number, so it enters and ends at once."""
         with self._lock:
             self._frames_in += 1
-            self._count_failure(FailedFrame(None, "decode", reason))
+            self._count_failure(FailedFrame(None, Stage.DECODE, reason))
 
     def account(self) -> Account:
         """Return the account as it stands now."""

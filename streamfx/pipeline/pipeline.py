@@ -18,9 +18,10 @@ from streamfx.encode.sink import Sink
 from streamfx.errors import SourceLostError, StageFailedError
 from streamfx.hardware.memory import NOT_ENOUGH
 from streamfx.media.frame_queue import FrameQueue
+from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Ending, Flow, RunResult
 from streamfx.pipeline.interrupts import interrupts_call
-from streamfx.pipeline.stages import Captured, Generate, Position, Slot, Stages
+from streamfx.pipeline.stages import Captured, Generate, PendingFrame, StagePosition, Stages
 from streamfx.pipeline.stats import Snapshot, Stats
 
 log = logging.getLogger(__name__)
@@ -58,12 +59,12 @@ class Pipeline:
         self._workers = (generate,) if callable(generate) else tuple(generate)
         self._stages = Stages(source, sink, self._flow, self._stats)
         self._lock = threading.Lock()
-        self._failures: list[tuple[str, int | None, BaseException]] = []
+        self._failures: list[tuple[Stage, int | None, BaseException]] = []
         self._source_closed = False
         self._interrupted_twice = False
         self._threads_left = 0
         self._all_ended = threading.Event()
-        self._queues: dict[str, FrameQueue[Captured] | FrameQueue[Slot]] = {
+        self._queues: dict[str, FrameQueue[Captured] | FrameQueue[PendingFrame]] = {
             "captured": self._stages.captured,
             "generated": self._stages.generated,
         }
@@ -145,10 +146,10 @@ class Pipeline:
         )
 
     def _start(self) -> list[threading.Thread]:
-        bodies: list[tuple[str, Callable[[Position], None]]] = [
-            ("capture", self._stages.capture),
-            *(("generate", partial(self._stages.generate, worker)) for worker in self._workers),
-            ("encode", self._stages.encode),
+        bodies: list[tuple[str, Callable[[StagePosition], None]]] = [
+            (Stage.CAPTURE, self._stages.capture),
+            *((Stage.GENERATE, partial(self._stages.generate, worker)) for worker in self._workers),
+            (Stage.ENCODE, self._stages.encode),
         ]
         self._threads_left = len(bodies)
         self._stats.start()
@@ -160,12 +161,12 @@ class Pipeline:
             thread.start()
         return threads
 
-    def _run_stage(self, stage: str, body: Callable[[Position], None]) -> None:
-        position = Position()
+    def _run_stage(self, stage: Stage, body: Callable[[StagePosition], None]) -> None:
+        position = StagePosition()
         try:
             body(position)
         except BaseException as error:  # the thread boundary: run() raises it
-            ours = stage == "capture" and self._source_closed  # our own close broke the read: no failure
+            ours = stage == Stage.CAPTURE and self._source_closed  # our own close broke the read: no failure
             if not ours:
                 self._fail(stage, position.index, error)
         finally:
@@ -176,7 +177,7 @@ class Pipeline:
                     self._stats.end()
                     self._all_ended.set()
 
-    def _fail(self, stage: str, index: int | None, error: BaseException) -> None:
+    def _fail(self, stage: Stage, index: int | None, error: BaseException) -> None:
         with self._lock:
             self._failures.append((stage, index, error))
         log.debug("%s", _describe(stage, index, error))
@@ -222,7 +223,7 @@ class Pipeline:
         limit_seconds = flow.read_limit_seconds
         if limit_seconds is not None and reading_seconds > limit_seconds and not self._source_closed:
             message = f"{self._source.name}: no frame came within {limit_seconds:g} s"
-            self._fail("capture", stages.ledger.frames_taken, SourceLostError(message))
+            self._fail(Stage.CAPTURE, stages.ledger.frames_taken, SourceLostError(message))
             self._give_up_source()
 
     def _give_up_source(self) -> None:
@@ -273,7 +274,7 @@ class Pipeline:
         )
 
 
-def _describe(stage: str, index: int | None, error: BaseException) -> str:
+def _describe(stage: Stage, index: int | None, error: BaseException) -> str:
     place = "" if index is None else f" at frame {index}"
     plain = isinstance(error, MemoryError) and not str(error)
     return f"{stage} failed{place}: {NOT_ENOUGH if plain else str(error) or type(error).__name__}"

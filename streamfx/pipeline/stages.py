@@ -13,6 +13,7 @@ from streamfx.encode.sink import Sink
 from streamfx.errors import DecodeError, SinkClosedError
 from streamfx.media.frame import Frame
 from streamfx.media.frame_queue import DropCause, FrameQueue, Policy
+from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.ledger import Ledger
 from streamfx.pipeline.stats import Stats
@@ -23,7 +24,7 @@ CLOSED = "output closed"
 Generate = Callable[[Frame], Frame]
 
 
-class Position:
+class StagePosition:
     """Which frame a stage is working on; for the error message."""
 
     __slots__ = ("index",)
@@ -39,7 +40,7 @@ class Captured(NamedTuple):
     since_seconds: float
 
 
-class Slot:
+class PendingFrame:
     """A place in the output order, taken when a frame is taken up and filled when it is generated."""
 
     __slots__ = ("captured_ns", "done", "done_at", "error", "frame", "index")
@@ -72,7 +73,7 @@ class Stages:
         self.captured = FrameQueue[Captured](
             flow.capture_capacity, policy, lambda item, cause: dropped(item.frame.index, cause)
         )
-        self.generated = FrameQueue[Slot](
+        self.generated = FrameQueue[PendingFrame](
             flow.encode_capacity, Policy.WAIT, lambda slot, cause: dropped(slot.index, cause)
         )
         # A plain number, because a signal handler counts it up: an Event's lock could be held already there.
@@ -84,21 +85,21 @@ class Stages:
         self.output_closed_at: float | None = None
         self._intake = threading.Lock()  # taking a frame and taking its place in the order are one step
 
-    def end(self, stage: str) -> None:
+    def end(self, stage: Stage) -> None:
         """Apply the shutdown rule: a stage that ends cancels its input queue and closes its output queue.
 
         Generate ends as a whole when one of its workers does: at the end of the input every frame has its
         place in the order already, and after a failure no further frame is wanted.
         """
-        if stage == "capture":
+        if stage == Stage.CAPTURE:
             self.captured.close()
-        elif stage == "generate":
+        elif stage == Stage.GENERATE:
             self.captured.cancel()
             self.generated.close()
         else:
             self.generated.cancel()
 
-    def capture(self, position: Position) -> None:
+    def capture(self, position: StagePosition) -> None:
         """Read frames until the source ends, the frame limit is reached, or a stop is asked for."""
         in_a_row = 0
         while not self.stop_requests:
@@ -119,8 +120,8 @@ class Stages:
                 self.source_ended = not self.stop_requests
                 return
             now = time.monotonic()
-            self.stats.add("decode", now - started)
-            self._add_live(frame, "capture", now - frame.captured_ns / 1e9)
+            self.stats.add(Stage.DECODE, now - started)
+            self._add_live(frame, Stage.CAPTURE, now - frame.captured_ns / 1e9)
             in_a_row = 0
             self.ledger.enter(frame.index, filler=frame.repeated)
             if not self.captured.put(Captured(frame, now)):
@@ -131,7 +132,7 @@ class Stages:
         limit = self.flow.seconds_limit
         return limit is not None and self.stats.elapsed_seconds >= limit
 
-    def generate(self, process: Generate, position: Position) -> None:
+    def generate(self, process: Generate, position: StagePosition) -> None:
         """Take frames and generate them; several threads may run this at once."""
         while True:
             with self._intake:
@@ -139,11 +140,11 @@ class Stages:
                 if item is None:
                     return
                 frame = item.frame
-                position.index, slot = frame.index, Slot(frame)
+                position.index, slot = frame.index, PendingFrame(frame)
                 if not self.generated.put(slot):
                     return
             started = time.monotonic()
-            self._add_live(frame, "waiting", started - item.since_seconds)
+            self._add_live(frame, Stage.WAITING, started - item.since_seconds)
             if self.flow.watch is not None:
                 self.flow.watch.taken(frame)
             try:
@@ -156,9 +157,9 @@ class Stages:
                 slot.done.set()
             # What stands in for a picture costs next to nothing, which would make the stage look quick.
             if not frame.repeated:
-                self.stats.add("generate", slot.done_at - started)
+                self.stats.add(Stage.GENERATE, slot.done_at - started)
 
-    def encode(self, position: Position) -> None:
+    def encode(self, position: StagePosition) -> None:
         """Write frames in order; then finish the output, or remove it when aborting."""
         try:
             while (slot := self.generated.get()) is not None:
@@ -168,7 +169,7 @@ class Stages:
                 if self.aborting.is_set():
                     self._dropped(slot.index, DropCause.CANCELLED)
                 elif slot.frame is None:
-                    self.ledger.failed(slot.index, "generate", str(slot.error))
+                    self.ledger.failed(slot.index, Stage.GENERATE, str(slot.error))
                     break  # the output ends before the frame that failed
                 elif not self._write(slot, slot.frame):
                     break  # nobody wants to see more
@@ -181,10 +182,10 @@ class Stages:
             if not self.finished:
                 self.sink.abort()  # after a failure of its own, a sink keeps what is usable
 
-    def _write(self, slot: Slot, frame: Frame) -> bool:
+    def _write(self, slot: PendingFrame, frame: Frame) -> bool:
         """Write a frame; return whether the output takes more, and have the run stop where it was closed."""
         started = time.monotonic()
-        self._add_live(frame, "waiting to encode", started - slot.done_at)
+        self._add_live(frame, Stage.WAITING_TO_ENCODE, started - slot.done_at)
         try:
             cause = self.sink.write(frame)
         except SinkClosedError:
@@ -192,18 +193,18 @@ class Stages:
             self.stop_requests = max(self.stop_requests, 1)
             return False
         except BaseException as error:
-            self.ledger.failed(slot.index, "encode", str(error))
+            self.ledger.failed(slot.index, Stage.ENCODE, str(error))
             raise
         if cause is not None:
             self.ledger.dropped(slot.index, cause)
             return True
         ended = time.monotonic()
         if not frame.repeated:
-            self.stats.add("encode", ended - started)
+            self.stats.add(Stage.ENCODE, ended - started)
         if self.first_written_at is None:
             self.first_written_at = ended
         if slot.captured_ns:
-            self.stats.add("latency", ended - slot.captured_ns / 1e9)
+            self.stats.add(Stage.LATENCY, ended - slot.captured_ns / 1e9)
         if self.flow.watch is not None:
             self.flow.watch.written(frame, ended)
         if frame.repeated:
@@ -212,7 +213,7 @@ class Stages:
             self.ledger.encoded(slot.index)
         return True
 
-    def _add_live(self, frame: Frame, stage: str, seconds: float) -> None:
+    def _add_live(self, frame: Frame, stage: Stage, seconds: float) -> None:
         """Add a time that only says something where frames come at their own pace."""
         if self.source.live and frame.captured_ns:
             self.stats.add(stage, seconds)

@@ -10,13 +10,6 @@ from dataclasses import dataclass, field
 
 from streamfx.hardware.cpu import usable_cores
 
-LATENCY_STAGES = (
-    "capture",
-    "waiting",
-    "generate",
-    "waiting to encode",
-    "encode",
-)  # of a live frame, in order
 _SMALLEST_SECONDS = 1e-6
 _GROWTH = 1.02  # bins grow by 2 %, so a percentile is within 1 % of the true one
 

@@ -17,16 +17,16 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.files.file import FileSink
 from streamfx.errors import ConfigError
-from streamfx.generate.chain import output_format
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
 from streamfx.media.notes import NOTE, left_out, say
 from streamfx.media.paths import followed, is_written_through
 from streamfx.media.paths import printable as printable_text
+from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.ledger import Account, FailedFrame
 from streamfx.pipeline.stats import Snapshot, Stats
-from streamfx.resume.carried import KINDS, Carried, Carrier, restore
+from streamfx.resume.checkpoint import KINDS, Checkpoint, CheckpointRecorder, restore
 from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
 from streamfx.resume.journal import sync_folder
@@ -34,7 +34,7 @@ from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
 from streamfx.run.completeness import differences
-from streamfx.run.film import choose_tracks, open_output, open_parts, preparation_for
+from streamfx.run.film import choose_tracks, made_format, open_output, open_parts, preparation_for
 from streamfx.run.report import OutputFacts, Report, check_report_path
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> 
 class _Run:
     """What a run in segments is made of, once it is open."""
 
-    begun_at: Carried = field(default_factory=Carried)
+    begun_at: Checkpoint = field(default_factory=Checkpoint)
     source: SegmentedSource | None = None
     sink: SegmentSink | None = None
 
@@ -127,16 +127,20 @@ def _segments(
         report = report.model_copy(update={"config": config.without_credentials()})
         if report.result.ending is not Ending.COMPLETE or run.source is None or run.sink is None:
             return report, None
-        carrier = run.source.carrier
-        carried = carrier.carried(carrier.memory())
-        run.sink.settle(carried)
+        recorder = run.source.recorder
+        checkpoint = recorder.checkpoint(recorder.memory())
+        run.sink.settle(checkpoint)
     finally:
         if run.sink is not None:
             run.sink.abort()  # a segment that is not finished; else there is none
     whole = report.model_dump(mode="json")
     whole["result"]["account"] = asdict(_account(report, run.begun_at))
     whole["factor"] = work.decided.get("factor_facts")
-    told = {"report": whole, "carried": carried.model_dump(mode="json"), "resumed_at": run.begun_at.frames}
+    told = {
+        "report": whole,
+        "checkpoint": checkpoint.model_dump(mode="json"),
+        "resumed_at": run.begun_at.frames,
+    }
     work.complete(told)
     return report, told
 
@@ -166,17 +170,17 @@ def _opened(config: TranscodeConfig, work: Work, run: _Run, stats: Stats) -> Ite
             }
         )
         done = work.segments()
-        carried = run.begun_at = done[-1].carried if done else Carried()
+        checkpoint = run.begun_at = done[-1].checkpoint if done else Checkpoint()
         if done:
-            spared = restore(carried, source, inner, routed)
+            spared = restore(checkpoint, source, inner, routed)
             how = "" if spared else "; the frames before are read again, and not changed"
-            log.log(NOTE, "%s: goes on with frame %d%s", config.output, carried.frames, how)
-        carrier = Carrier(source, inner, routed, carried)
-        run.source = SegmentedSource(source, carrier, config.segment_seconds)
+            log.log(NOTE, "%s: goes on with frame %d%s", config.output, checkpoint.frames, how)
+        recorder = CheckpointRecorder(source, inner, routed, checkpoint)
+        run.source = SegmentedSource(source, recorder, config.segment_seconds)
         run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, done, work.add)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
-        left = None if limit is None else max(limit - carried.frames - carried.failed, 0)
+        left = None if limit is None else max(limit - checkpoint.frames - checkpoint.failed, 0)
         flow = replace(parts.flow, frame_limit=left)
         yield replace(parts, source=run.source, sink=run.sink, flow=flow, file=None)
 
@@ -186,7 +190,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
     from streamfx.capture.opening import open_source
 
     report = Report.model_validate(told["report"])
-    carried = Carried.model_validate(told["carried"])
+    checkpoint = Checkpoint.model_validate(told["checkpoint"])
     segments, limit = work.segments(), config.limits.frames
     work.check_input(Path(config.input))
     source = open_source(config.input, threads=1, preparation=preparation_for(config))
@@ -198,7 +202,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
             "pixel_format": config.pixel_format,
             "overwrite": work.may_replace(config.overwrite),
         }
-        video = output_format(config.effects, source.format)
+        video = made_format(config, source.format)
         sink = open_output(config.model_copy(update=chosen), source, video, None)
         assert isinstance(sink, FileSink)
         try:
@@ -208,7 +212,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
             raise
         result = replace(report.result, packets_written=sink.packets_written)
         wrong, worth_knowing = differences(source, sink, result, whole=limit is None, verify=config.verify)
-        notes = _notes(carried, [*source.notes, *sink.notes, *worth_knowing], work, told)
+        notes = _notes(checkpoint, [*source.notes, *sink.notes, *worth_knowing], work, told)
         say(note for note in notes if now is None or note not in now.notes)
         size_bytes = sink.path.stat().st_size
     finally:
@@ -230,8 +234,8 @@ def _are_whole(work: Work, told: dict[str, Any]) -> bool:
     return bool(sum(segment.frames for segment in work.segments()) == encoded)
 
 
-def _notes(carried: Carried, found: list[str], work: Work, told: dict[str, Any]) -> list[str]:
-    notes: list[str] = [KINDS.get(kind, str)(text) for kind, text in carried.notes]
+def _notes(checkpoint: Checkpoint, found: list[str], work: Work, told: dict[str, Any]) -> list[str]:
+    notes: list[str] = [KINDS.get(kind, str)(text) for kind, text in checkpoint.notes]
     notes += [note for note in found if note not in notes]
     if told["resumed_at"]:
         notes.append(f"the run went on at frame {told['resumed_at']}, after one that was broken off")
@@ -240,13 +244,13 @@ def _notes(carried: Carried, found: list[str], work: Work, told: dict[str, Any])
     return notes
 
 
-def _account(report: Report, before: Carried) -> Account:
+def _account(report: Report, before: Checkpoint) -> Account:
     """Return the account of all frames: those of this run, and of those before it."""
     now = report.result.account
     failed = dict(now.failed)
     if before.failed:
-        failed["decode"] = failed.get("decode", 0) + before.failed
-    failures = tuple(FailedFrame(None, "decode", reason) for reason in before.reasons)
+        failed[Stage.DECODE] = failed.get(Stage.DECODE, 0) + before.failed
+    failures = tuple(FailedFrame(None, Stage.DECODE, reason) for reason in before.reasons)
     return replace(
         now,
         frames_in=now.frames_in + before.frames + before.failed,
@@ -256,7 +260,7 @@ def _account(report: Report, before: Carried) -> Account:
     )
 
 
-def _whole(snapshot: Snapshot, before: Carried) -> Snapshot:
+def _whole(snapshot: Snapshot, before: Checkpoint) -> Snapshot:
     """Return how far the film is, when the run is so far."""
     frames_out, left = snapshot.frames_out + before.frames, None
     if snapshot.frame_count and snapshot.frames_out:

@@ -23,7 +23,7 @@ from streamfx.errors import DecodeError, SinkError
 from streamfx.hardware.cpu import cpu
 from streamfx.media.frame import Frame
 from streamfx.media.tracks import Extras
-from streamfx.resume.carried import Carried, Carrier
+from streamfx.resume.checkpoint import Checkpoint, CheckpointRecorder
 from streamfx.resume.journal import sync_folder
 from streamfx.resume.packets import PacketFile, read_packets
 
@@ -40,7 +40,7 @@ class Segment(BaseModel):
         frames: frames in it.
         size_bytes: size of its file.
         parameters: digest of what the codec says of the whole video, alike in all segments.
-        carried: state for the next segment; of the last one, the state at the end.
+        checkpoint: state for the next segment; of the last one, the state at the end.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,7 @@ class Segment(BaseModel):
     frames: int
     size_bytes: int
     parameters: str
-    carried: Carried
+    checkpoint: Checkpoint
 
 
 class SegmentedSource:
@@ -58,42 +58,41 @@ class SegmentedSource:
     It depends on nothing but the frames, so that each run decides alike.
 
     Args:
-        source: frames come from.
-        carrier: carrier of the state that crosses frames.
+        source: source of the frames.
+        recorder: recorder of the state that crosses frames.
         least_seconds: least length of a segment.
-        begins_at: time of the frame with which reading begins, once it is known.
     """
 
-    def __init__(self, source: Source, carrier: Carrier, least_seconds: float) -> None:
+    def __init__(self, source: Source, recorder: CheckpointRecorder, least_seconds: float) -> None:
         self.name, self.format, self.notes = source.name, source.format, source.notes
         self.extras, self.live, self.shortfall = source.extras, source.live, 0
-        self.begins: dict[int, Carried] = {}
-        self._source, self._carrier = source, carrier
+        self.begins: dict[int, Checkpoint] = {}
+        self._source, self._recorder = source, recorder
         self._least_seconds = Fraction(least_seconds)
         self._started: Frame | None = None
         self._before: Frame | None = None
 
     @property
-    def carrier(self) -> Carrier:
-        """What is carried to the end, once that is reached."""
-        return self._carrier
+    def recorder(self) -> CheckpointRecorder:
+        """Recorder of the checkpoint at the end, once that is reached."""
+        return self._recorder
 
     def read(self) -> Frame | None:
         """Return the next frame, or None at the end; raises as the source does."""
-        memory = self._carrier.memory()
+        memory = self._recorder.memory()
         try:
             frame = self._source.read()
         except DecodeError as error:
-            self._carrier.broke(error)
+            self._recorder.broke(error)
             raise
         if frame is None:
             return None
         if self._started is None:
             self._started = frame
         elif self._begins(frame, self._started):
-            self.begins[frame.index] = self._carrier.carried(memory)
+            self.begins[frame.index] = self._recorder.checkpoint(memory)
             self._started = frame
-        self._carrier.passed(frame)
+        self._recorder.passed(frame)
         self._before = frame
         return frame
 
@@ -151,9 +150,9 @@ class SegmentSink:
         if self._extras is not None:
             self._extras.take()  # sound is read again when all is put together
         try:
-            carried = self._source.begins.pop(frame.index, None)
-            if carried is not None and self._encoding is not None:
-                self._end(carried)
+            checkpoint = self._source.begins.pop(frame.index, None)
+            if checkpoint is not None and self._encoding is not None:
+                self._end(checkpoint)
             if self._encoding is None:
                 self._encoding = _Encoding(
                     self._plan, self._packing, segment_path(self._folder, self._number)
@@ -175,10 +174,10 @@ class SegmentSink:
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._broken("the last frames", error) from error
 
-    def settle(self, carried: Carried) -> None:
+    def settle(self, checkpoint: Checkpoint) -> None:
         """Count the last segment as finished: the source has come to its end."""
         if self._encoding is not None and self._is_last_whole:
-            self._end(carried)
+            self._end(checkpoint)
 
     def abort(self) -> None:
         """Give up the segment that is not finished."""
@@ -186,13 +185,13 @@ class SegmentSink:
         if encoding is not None:
             encoding.remove()
 
-    def _end(self, carried: Carried) -> None:
+    def _end(self, checkpoint: Checkpoint) -> None:
         encoding, self._encoding = self._encoding, None
         assert encoding is not None
         if not self._is_last_whole:
             self.packets_written += encoding.finish()
         sync_folder(self._folder)
-        segment = encoding.segment(self._number, carried)
+        segment = encoding.segment(self._number, checkpoint)
         problem = encoding.problem()
         if segment.parameters != (self._parameters or segment.parameters):
             problem = "the encoder says other things of the whole video than before"
@@ -236,13 +235,13 @@ class _Encoding:
         times, given = sorted(packet.pts for packet in packets), self._encoder.times
         return None if times == given else f"{len(given)} frames written, {len(times)} found"
 
-    def segment(self, number: int, carried: Carried) -> Segment:
+    def segment(self, number: int, checkpoint: Checkpoint) -> Segment:
         return Segment(
             number=number,
             frames=len(self._encoder.times),
             size_bytes=self._path.stat().st_size,
             parameters=self._parameters,
-            carried=carried,
+            checkpoint=checkpoint,
         )
 
     def remove(self) -> None:

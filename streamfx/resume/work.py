@@ -18,7 +18,7 @@ from streamfx.resume.segments import Segment, segment_path
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def work_folder(output: Path) -> Path:
@@ -59,9 +59,10 @@ class Work:
             raise SinkError(
                 f"{self.folder}: cannot be used for resuming: {error.strerror or error}"
             ) from error
-        entries = self._journal.entries
-        if entries and (others := list(changes(entries[0].get("decisions", {}), self._decisions))):
-            self._begin_anew(others)
+        if entries := self._journal.entries:
+            known = {"format": entries[0].get("format"), **entries[0].get("decisions", {})}
+            if others := list(changes(known, {"format": _FORMAT, **self._decisions})):
+                self._begin_anew(others)
 
     @property
     def decided(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from streamfx.backends.registry import libraries
+from streamfx.capture.live.outages import Outage
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
@@ -22,19 +23,17 @@ from streamfx.hardware.software import versions
 from streamfx.media.frame import Frame
 from streamfx.media.notes import left_out, say
 from streamfx.media.paths import printable
+from streamfx.pipeline.fan_out import OutputAccount
 from streamfx.pipeline.flow import Flow, RunResult
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Snapshot, Stats
 from streamfx.run.completeness import differences
 from streamfx.run.control_state import controls_of
 from streamfx.run.controls import RunControls
-from streamfx.run.decisions import FactorDecision, FactorFacts, RoutingChoice, RoutingFacts
+from streamfx.run.decisions import FactorFacts, RoutingFacts
 from streamfx.run.effects import Effects
 from streamfx.run.report import (
-    ControlChange,
     EffectFacts,
-    Interruption,
-    OutputAccount,
     OutputFacts,
     Report,
     check_report_path,
@@ -73,7 +72,7 @@ class Parts:
     workers: int = 1
     file: Path | None = None
     controls: RunControls | None = None
-    interruptions: Callable[[], tuple[Interruption, ...]] = tuple
+    interruptions: Callable[[], tuple[Outage, ...]] = tuple
     accounts: Callable[[], tuple[OutputAccount, ...]] = tuple
     losses: Callable[[], tuple[str, ...]] = tuple
     said: frozenset[str] = frozenset()
@@ -176,7 +175,7 @@ def _report(
         routing=tuple(
             _routing_facts(effect) for effect in parts.effects.chain.effects if isinstance(effect, Routed)
         ),
-        changes=tuple(ControlChange(**asdict(change)) for change in (controls.changes if controls else ())),
+        changes=tuple(controls.changes) if controls else (),
     )
 
 
@@ -208,15 +207,7 @@ def _routing_facts(effect: Routed) -> RoutingFacts:
         classifier=f"{engine.name} {engine.spec.version} {engine.digest}",
         options={kind: option.engine.name for kind, option in effect.options.items()},
         looks=effect.looks,
-        choices=tuple(
-            RoutingChoice(
-                frame=choice.frame,
-                shot=choice.shot,
-                effect=choice.effect,
-                probabilities=dict(choice.probabilities),
-            )
-            for choice in effect.choices
-        ),
+        choices=effect.choices,
     )
 
 
@@ -230,8 +221,5 @@ def factor_facts(parts: Parts) -> FactorFacts | None:
         reason=choice.reason,
         budget_seconds=choice.budget_seconds,
         predicted_seconds={f"{found.factor:g}": found.frame_seconds for found in choice.predictions},
-        decisions=tuple(
-            FactorDecision(time_seconds=made.at_seconds, before=made.before, after=made.factor, why=made.why)
-            for made in decisions
-        ),
+        decisions=tuple(decisions),
     )

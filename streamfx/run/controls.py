@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
-from streamfx.capture.frame_conversion import Fit
+from streamfx.capture.frame_conversion import FrameScaler
 from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
-from streamfx.factor.governor import Decision
+from streamfx.factor.governor import FactorDecision
 from streamfx.generate.chain import AnyEffect
 from streamfx.generate.request import with_controls
 from streamfx.media.frame import Frame, VideoFormat
@@ -62,7 +62,7 @@ class RunControls:
         video: VideoFormat | None = None,
     ) -> None:
         self.video = video or effects.chain.output(effects.video)
-        self.fit = Fit(self.video)
+        self.fit = FrameScaler(self.video)
         self.snapshot: Snapshot | None = None
         self.changes: list[Change] = []
         self.failures: list[str] = []
@@ -77,7 +77,7 @@ class RunControls:
         self._keeping = threading.Lock()
         self._watchers = 0
         self._listeners: list[Callable[[], None]] = []
-        self._past_decisions: tuple[Decision, ...] = ()
+        self._past_decisions: tuple[FactorDecision, ...] = ()
         self._opening: str | None = None
         self._problem: str | None = None
         self._switching: threading.Thread | None = None
@@ -90,7 +90,7 @@ class RunControls:
         return self._effects
 
     @property
-    def decisions(self) -> tuple[Decision, ...]:
+    def decisions(self) -> tuple[FactorDecision, ...]:
         """What was decided on the factor since the start, whatever effects ran."""
         now = self._effects.watch
         return (*self._past_decisions, *(now.decisions if now else ()))

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-
-class FactorDecision(BaseModel):
-    """A change of the factor while a live source ran; before and after are the same where none would help."""
-
-    model_config = ConfigDict(frozen=True)
-
-    time_seconds: float
-    before: float
-    after: float
-    why: str
+from streamfx.factor.governor import FactorDecision
+from streamfx.generate.routed import RouteDecision
 
 
 class FactorFacts(BaseModel):
@@ -44,17 +36,6 @@ class FactorFacts(BaseModel):
         return f"{self.reason}; {changed}"
 
 
-class RoutingChoice(BaseModel):
-    """What the pictures decided, from one frame on; the effect is None where frames pass unchanged."""
-
-    model_config = ConfigDict(frozen=True)
-
-    frame: int
-    shot: int
-    effect: str | None
-    probabilities: dict[str, float]
-
-
 class RoutingFacts(BaseModel):
     """How it was decided, shot by shot, which of several effects runs.
 
@@ -72,7 +53,7 @@ class RoutingFacts(BaseModel):
     classifier: str
     options: dict[str, str]
     looks: int
-    choices: tuple[RoutingChoice, ...]
+    choices: tuple[RouteDecision, ...]
 
     def summary(self) -> str:
         """Return what ran at first and at last, why, and how often that changed, in one line."""
@@ -94,6 +75,5 @@ def how_often(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _routed(choice: RoutingChoice) -> str:
-    shown = ", ".join(f"{kind} {probability:.2f}" for kind, probability in choice.probabilities.items())
-    return f"{choice.effect or 'unchanged'} from frame {choice.frame} on ({shown})"
+def _routed(choice: RouteDecision) -> str:
+    return f"{choice.effect or 'unchanged'} from frame {choice.frame} on ({choice.why})"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from streamfx.backends.backend import Build
+from streamfx.backends.backend import Build, Precision
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
@@ -88,6 +88,7 @@ def open_effects(
     workers: int,
     stats: Stats,
     place: Placement = MAIN_MEMORY,
+    precision: Precision = Precision.AUTO,
 ) -> Iterator[Effects]:
     """Open the effects asked for, choose the factor where none was given, and prepare the first frame.
 
@@ -95,6 +96,7 @@ def open_effects(
     """
     settings = EffectSettings(
         backend=config.backend,
+        precision=precision,
         factor=None if config.factor == "auto" else config.factor,
         threads=max(1, (config.threads or usable_cores()) // workers),
         workers=workers,

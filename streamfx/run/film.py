@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +17,20 @@ from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.generate.chain import output_format
+from streamfx.generate.comparison import compared, compared_format
 from streamfx.generate.request import parse_effect
 from streamfx.generate.transparency import opaque_within
 from streamfx.hardware.cpu import usable_cores
-from streamfx.media.frame import VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.frame_queue import Policy
-from streamfx.media.notes import refuse_losses, say
+from streamfx.media.notes import Converted, refuse_losses, say
 from streamfx.media.track_choice import keep_wanted
 from streamfx.media.tracks import Extras
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
-from streamfx.run.effects import numbered, open_effects
-from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, encoder_of, find_place, open_decoded
+from streamfx.run.effects import Effects, numbered, open_effects
+from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement, encoder_of, find_place, open_decoded
 
 if TYPE_CHECKING:
     from streamfx.capture.files.preparation import Preparation
@@ -37,6 +38,81 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_WORKERS = 16  # each holds a model and two frames, and one encoder cannot follow many more
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both ends of a film, open, and where its frames live between them.
+
+    Attributes:
+        source: source of the frames.
+        sink: sink that they are written to.
+        place: place of the frames.
+        encoder: encoder of a device; None where the processor encodes.
+    """
+
+    source: Source
+    sink: Sink
+    place: Placement
+    encoder: Encoder | None
+
+
+@contextmanager
+def open_ends(
+    config: TranscodeConfig,
+    place: Placement,
+    *,
+    own_source: Source | None = None,
+    own_sink: Sink | None = None,
+    written: bool = True,
+    encoding: Encoding | None = None,
+) -> Iterator[Ends]:
+    """Open source and sink, on a device where that can and should be.
+
+    Args:
+        config: the settings in full.
+        place: place where frames are to live.
+        own_source: source read instead of the configuration's input; None: that input.
+        own_sink: sink written to instead of the configuration's output; None: that output.
+        written: whether anything is written; else what would be refused is refused, and nothing is there.
+        encoding: settings of the encoder; None: those of the configuration.
+    """
+    # Imported here, for it loads FFmpeg.
+    from streamfx.capture.files.pictures import PictureSource
+    from streamfx.encode.files.pictures import takes_any_size
+
+    with contextlib.ExitStack() as opened:
+        requests = [parse_effect(text) for text in config.effects]
+        source = own_source or open_decoded(
+            config.input,
+            place,
+            threads=min(config.threads or usable_cores(), MOST_WORKERS),
+            looked_at=any(request.route or request.auto for request in requests),
+            preparation=preparation_for(config),
+        )
+        opened.callback(source.close)
+        choose_tracks(config, source)
+        alone = takes_any_size(config.output) and isinstance(source, PictureSource)
+        if source.format.alpha or alone or config.compare:
+            place = replace(place, device_context=None)  # frames on a GPU have no alpha, and are all alike
+        video = made_format(config, source.format)
+        encoder = None if own_sink else encoder_of(config, video, place.device_context)
+        try:
+            sink = own_sink or open_output(config, source, video, encoder, written=written, encoding=encoding)
+        except SinkError as error:
+            if encoder is None or config.codec is not None:
+                raise
+            log.warning("%s: encoded by the processor: %s", config.output, error)
+            encoder = None
+            sink = open_output(config, source, video, encoder, written=written, encoding=encoding)
+        opened.callback(sink.abort)  # does nothing once the output is finished
+        if config.compare in ("side", "stack"):
+            shown = f"pictures are {video.size[1]}x{video.size[0]}"
+            sink.notes.append(Converted(f"{shown}: they show before and after"))
+        if encoder is not None:
+            sink.notes.append(encoder.note)
+            place = replace(place, stays=True)
+        yield Ends(source, sink, place, encoder)
 
 
 @contextmanager
@@ -57,64 +133,39 @@ def open_parts(
     Args:
         config: the settings in full.
         stats: stats of the run.
-        own_source: source read instead of the configuration's input; None: that input.
-        own_sink: sink written to instead of the configuration's output; None: that output.
-        written: whether anything is written; else what would be refused is refused, and nothing is there.
-        encoding: how the output is encoded; None: as the configuration says.
+        own_source: see `open_ends`.
+        own_sink: see `open_ends`.
+        written: see `open_ends`.
+        encoding: see `open_ends`.
     """
-    total = config.threads or usable_cores()
-    # Imported here, for it loads FFmpeg.
-    from streamfx.capture.files.pictures import PictureSource
-    from streamfx.encode.files.pictures import takes_any_size
-
-    with contextlib.ExitStack() as opened:
-        queued = max(config.queue.capture or 0, config.queue.encode or 0)
-        place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
-        requests = [parse_effect(text) for text in config.effects]
-        source = own_source or open_decoded(
-            config.input,
-            place,
-            threads=min(total, MOST_WORKERS),
-            looked_at=any(request.route or request.auto for request in requests),
-            preparation=preparation_for(config),
-        )
-        opened.callback(source.close)
-        choose_tracks(config, source)
-        alone = takes_any_size(config.output) and isinstance(source, PictureSource)
-        if source.format.alpha or alone:
-            place = replace(place, device_context=None)  # frames on a GPU have no alpha, and are all alike
-        video = output_format(config.effects, source.format)
-        encoder = None if own_sink else encoder_of(config, video, place.device_context)
-        try:
-            sink = own_sink or open_output(config, source, video, encoder, written=written, encoding=encoding)
-        except SinkError as error:
-            if encoder is None or config.codec is not None:
-                raise
-            log.warning("%s: encoded by the processor: %s", config.output, error)
-            encoder = None
-            sink = open_output(config, source, video, encoder, written=written, encoding=encoding)
-        opened.callback(sink.abort)  # does nothing once the output is finished
-        if encoder is not None:
-            sink.notes.append(encoder.note)
-            place = replace(place, stays=True)
+    queued = max(config.queue.capture or 0, config.queue.encode or 0)
+    place = find_place(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
+    with open_ends(
+        config, place, own_source=own_source, own_sink=own_sink, written=written, encoding=encoding
+    ) as ends:
+        source, sink = ends.source, ends.sink
         notes = (*source.notes, *sink.notes)
         said = say(notes)  # before the effects are opened, which may take a while
         if config.strict:
             refuse_losses(config.output, notes)
-        most = MOST_WORKERS if place.device_context is None else MOST_IN_FLIGHT
-        workers = config.workers or (1 if source.live else min(total, most))
-        effects = opened.enter_context(open_effects(config, source, workers, stats, place))
-        flow = _flow(config, source, workers)
-        yield Parts(
-            numbered(source, effects),
-            effects,
-            sink,
-            flow,
-            process=opaque_within(effects.chain.process) if source.format.alpha else None,
-            workers=workers,
-            file=None if own_sink else Path(config.output),
-            said=said,
-        )
+        workers = config.workers or (1 if source.live else most_workers(config.threads, ends.place))
+        with open_effects(config, source, workers, stats, ends.place) as effects:
+            yield Parts(
+                numbered(source, effects),
+                effects,
+                sink,
+                flow_of(config, source, workers),
+                process=_process_of(config, source, effects),
+                workers=workers,
+                file=None if own_sink else Path(config.output),
+                said=said,
+            )
+
+
+def most_workers(threads: int | None, place: Placement) -> int:
+    """Return how many frames of a film are generated at a time, where nobody says."""
+    most = MOST_WORKERS if place.device_context is None else MOST_IN_FLIGHT
+    return min(threads or usable_cores(), most)
 
 
 def choose_tracks(config: TranscodeConfig, source: Source) -> None:
@@ -125,6 +176,25 @@ def choose_tracks(config: TranscodeConfig, source: Source) -> None:
     """
     extras = source.extras or Extras()
     source.notes.extend(keep_wanted(config.tracks, extras, source.name))
+
+
+def made_format(config: TranscodeConfig, video: VideoFormat) -> VideoFormat:
+    """Return the format of the frames that are written for those of a source.
+
+    Raises:
+        ConfigError, EngineNotFoundError, EngineCorruptError: see `output_format`.
+    """
+    return compared_format(config.compare, output_format(config.effects, video))
+
+
+def _process_of(config: TranscodeConfig, source: Source, effects: Effects) -> Callable[[Frame], Frame] | None:
+    """Return what is done with each frame; None: no more than the effects do."""
+    process: Callable[[Frame], Frame] = effects.chain.process
+    if source.format.alpha:
+        process = opaque_within(process)
+    if config.compare is not None:
+        process = compared(process, config.compare)
+    return None if process == effects.chain.process else process
 
 
 def preparation_for(config: TranscodeConfig) -> Preparation:
@@ -174,7 +244,8 @@ def open_output(
     )
 
 
-def _flow(config: TranscodeConfig, source: Source, workers: int) -> Flow:
+def flow_of(config: TranscodeConfig, source: Source, workers: int) -> Flow:
+    """Return the settings of the flow that the configuration of a film asks for."""
     queue, limits = config.queue, config.limits
     return Flow(
         policy=None if queue.policy == "auto" else Policy(queue.policy),

@@ -4,45 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from streamfx.capture.live.outages import Outage
 from streamfx.capture.live.source import LiveSource
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.sink import Sink
-from streamfx.pipeline.fan_out import SeveralSinks
+from streamfx.pipeline.fan_out import OutputAccount, SeveralSinks
 from streamfx.run.controls import RunControls
-from streamfx.run.report import Interruption, OutputAccount
 
 
-def interruptions(source: Source) -> tuple[Interruption, ...]:
-    absences = source.absences if isinstance(source, LiveSource) else ()
-    return tuple(
-        Interruption(
-            at_seconds=round(each.at_seconds, 3),
-            seconds=round(each.seconds, 3),
-            reason=each.reason,
-            repeated=each.repeated,
-        )
-        for each in absences
-    )
+def interruptions(source: Source) -> tuple[Outage, ...]:
+    """Return the times when a live source was away."""
+    return tuple(source.outages) if isinstance(source, LiveSource) else ()
 
 
 def accounts(sink: Sink) -> tuple[OutputAccount, ...]:
     """Return the account of each of several outputs, and of what was recorded from pages."""
     branches = sink.branches if isinstance(sink, SeveralSinks) else []
     recorded = [account for each in _each(sink) for account in getattr(each, "recordings", ())]
-    return tuple(
-        OutputAccount(
-            name=account.name,
-            frames_given=account.given,
-            frames_written=account.written,
-            dropped=dict(account.drops),
-            failure=account.failure,
-            latency=account.latency,
-        )
-        for account in (*(branch.account for branch in branches), *recorded)
-    )
+    return (*(branch.account for branch in branches), *recorded)
 
 
 def losses(config: LiveConfig, source: Source, sink: Sink, controls: RunControls) -> Iterator[str]:

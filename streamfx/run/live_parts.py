@@ -14,12 +14,12 @@ from streamfx.capture.live.browser import within
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.encode.sink import Sink
+from streamfx.media.frame import Frame, Planes
 from streamfx.pipeline.flow import Watch
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
 from streamfx.run.controls import RunControls
 from streamfx.run.effects import numbered, open_effects
-from streamfx.run.filler_frames import FillerFrames
 from streamfx.run.live_flow import flow_of
 from streamfx.run.live_outcome import accounts, interruptions, losses
 from streamfx.run.placement import find_place
@@ -74,3 +74,39 @@ def live_parts(
             accounts=partial(accounts, sink),
             losses=lambda: tuple(losses(config, source, sink, controls)),
         )
+
+
+class FillerFrames:
+    """Spares the effects the filler frames: those shown while nothing comes from the source.
+
+    The last picture again gives what it gave before; a black one stays black. Called by one thread.
+
+    Args:
+        process: the effects.
+        fit: function that brings a frame that no effect has seen into the format of the outputs.
+    """
+
+    def __init__(
+        self, process: Callable[[Frame], Frame], fit: Callable[[Frame], Frame] = lambda frame: frame
+    ) -> None:
+        self._process, self._fit = process, fit
+        self._last: tuple[Planes, Frame] | None = None
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Return the frame as it goes to the output."""
+        if frame.repeated:
+            again = self._last is not None and self._last[0][0] is frame.planes[0]
+            if not again or self._last is None:
+                return self._fit(frame)
+            # In the format that the last one had in the end, which an effect may have enlarged.
+            return replace(
+                self._last[1],
+                index=frame.index,
+                pts=frame.pts,
+                duration=frame.duration,
+                captured_ns=frame.captured_ns,
+                repeated=True,
+            )
+        done = self._process(frame)
+        self._last = (frame.planes, done)
+        return done

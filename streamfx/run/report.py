@@ -9,14 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from streamfx.capture.live.outages import Outage
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import VideoFormat
 from streamfx.media.paths import followed, is_written_through, name_problem, write_whole
+from streamfx.media.stage import LATENCY_STAGES, Stage
+from streamfx.pipeline.fan_out import OutputAccount
 from streamfx.pipeline.flow import Ending, RunResult
-from streamfx.pipeline.stats import LATENCY_STAGES, Times
+from streamfx.run.control_state import Change
 from streamfx.run.decisions import FactorFacts, RoutingFacts, how_often
 
 EXIT_ALL_THERE = 0
@@ -54,22 +57,6 @@ class EffectFacts(BaseModel):
     controls: dict[str, float]
 
 
-class ControlChange(BaseModel):
-    """Something that was changed by hand while a live run went on, on its web page for instance.
-
-    Attributes:
-        at_seconds: time since the start of the run.
-        after_frame: the last frame that was taken up before; None before the first.
-        what: one line.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    at_seconds: float
-    after_frame: int | None
-    what: str
-
-
 class OutputFacts(BaseModel):
     """What was written; the size is None when there is no such file."""
 
@@ -77,47 +64,6 @@ class OutputFacts(BaseModel):
 
     name: str
     size_bytes: int | None
-
-
-class OutputAccount(BaseModel):
-    """What became of the frames that one of several outputs was given.
-
-    Attributes:
-        name: name as a user would write it, without credentials.
-        frames_given: frames it should have written.
-        frames_written: frames it took.
-        dropped: frames it was spared, by cause.
-        failure: reason why it ended before the run did; None when it did not.
-        latency: latency from capture to written here; the run's own ends where the outputs are handed a
-            frame.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    frames_given: int
-    frames_written: int
-    dropped: dict[str, int]
-    failure: str | None
-    latency: Times
-
-
-class Interruption(BaseModel):
-    """One time that a live source was away.
-
-    Attributes:
-        at_seconds: time of the output at which it began.
-        seconds: time for which it lasted.
-        reason: cause, in words.
-        repeated: pictures repeated, or shown black, meanwhile.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    at_seconds: float
-    seconds: float
-    reason: str
-    repeated: int
 
 
 class Report(BaseModel):
@@ -150,7 +96,7 @@ class Report(BaseModel):
     source: SourceFacts
     output: OutputFacts
     outputs: tuple[OutputAccount, ...] = ()
-    interruptions: tuple[Interruption, ...] = ()
+    interruptions: tuple[Outage, ...] = ()
     effects: tuple[EffectFacts, ...]
     config: TranscodeConfig | LiveConfig
     versions: dict[str, str]
@@ -162,7 +108,7 @@ class Report(BaseModel):
     notes: tuple[str, ...]
     factor: FactorFacts | None = None
     routing: tuple[RoutingFacts, ...] = ()
-    changes: tuple[ControlChange, ...] = ()
+    changes: tuple[Change, ...] = ()
     left_out: tuple[str, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
@@ -178,8 +124,8 @@ class Report(BaseModel):
         """What is missing or wrong, one sentence each; empty when everything is there."""
         found = [self.result.failure] if self.result.failure else []
         account = self.result.account
-        if decode_failures := account.failed.get("decode"):  # those of other stages end the run
-            reason = next((failed.reason for failed in account.failures if failed.stage == "decode"), "")
+        if decode_failures := account.failed.get(Stage.DECODE):  # those of other stages end the run
+            reason = next((failed.reason for failed in account.failures if failed.stage == Stage.DECODE), "")
             found.append(f"{_frames(decode_failures)} failed to decode; the first: {reason}")
         if went_past := account.dropped.get(AWAY):
             found.append(f"{self.output.name} was away: {_frames(went_past)} went past it")
@@ -231,7 +177,7 @@ class Report(BaseModel):
 
     def _live_lines(self) -> list[str]:
         lines = []
-        if self.source.live and (latency := self.result.stages.get("latency")) and latency.count:
+        if self.source.live and (latency := self.result.stages.get(Stage.LATENCY)) and latency.count:
             parts = ((latency.p50_seconds, "50"), (latency.p95_seconds, "95"), (latency.p99_seconds, "99"))
             shown = ", ".join(f"p{name} {(seconds or 0) * 1000:.0f} ms" for seconds, name in parts)
             lines.append(f"latency, captured to written: {shown}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from streamfx.capture.live.browser import Arrivals, open_browser
+from streamfx.capture.live.browser import IncomingPictures, open_browser
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.encode.browser import BrowserSink, Give
@@ -36,7 +36,7 @@ class Camera:
     largest: tuple[int, int] | None = None
 
 
-class Connection(Protocol):
+class VisitorConnection(Protocol):
     """The way back to a browser.
 
     Attributes:
@@ -54,8 +54,8 @@ class Connection(Protocol):
 def run_visitor(
     config: LiveConfig,
     camera: Camera,
-    arrivals: Arrivals,
-    connection: Connection,
+    incoming: IncomingPictures,
+    connection: VisitorConnection,
     ready: Callable[[RunControls], None] = lambda _controls: None,
 ) -> Report:
     """Change the pictures that arrive, and give them back, until no more come; return the report.
@@ -63,7 +63,7 @@ def run_visitor(
     Args:
         config: config of the run; ``input`` is the visitor's name.
         camera: camera that sends the pictures.
-        arrivals: the pictures; ended by whoever fills it.
+        incoming: the pictures; ended by whoever fills it.
         connection: connection that takes the changed pictures.
         ready: callback that is called with what the run is changed and watched by, before its first frame,
             in this thread.
@@ -78,7 +78,7 @@ def run_visitor(
     def open_source() -> Source:
         return open_browser(
             config.input,
-            arrivals,
+            incoming,
             live_settings(config),
             size=camera.size,
             largest=camera.largest,

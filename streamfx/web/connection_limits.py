@@ -24,7 +24,7 @@ _TELL_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What connections may take.
 
     Attributes:
@@ -41,16 +41,16 @@ class Limits:
     idle_seconds: float = 15.0
 
 
-LIMITS = Limits()
+LIMITS = ConnectionLimits()
 
 
-class Gate:
+class ConnectionListener:
     """Listens, and hands connections to the protocol of a server. Lives in one event loop.
 
     Args:
         name: name of the site, for the log.
         serve: function that makes the protocol for one connection.
-        limits: see `Limits`.
+        limits: see `ConnectionLimits`.
         tls: certificate and key for https; None: http.
 
     Attributes:
@@ -62,13 +62,13 @@ class Gate:
         self,
         name: str,
         serve: Callable[[], asyncio.Protocol],
-        limits: Limits = LIMITS,
+        limits: ConnectionLimits = LIMITS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = self.turned_away = 0
         self._name, self._serve, self._limits, self._tls = name, serve, limits, tls
         self._sockets: list[socket.socket] = []
-        self._here: dict[_Guest, None] = {}  # in the order they came
+        self._here: dict[_LimitedConnection, None] = {}  # in the order they came
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_at, self._told = float("-inf"), 0
 
@@ -116,33 +116,33 @@ class Gate:
                 continue
             came.setblocking(False)
             if self._has_room(address[0]):
-                guest = _Guest(self, self._serve, came, address[0])
-                self._here[guest] = None
-                self._start(guest.stay(self._tls, self._limits.head_seconds))
+                limited = _LimitedConnection(self, self._serve, came, address[0])
+                self._here[limited] = None
+                self._start(limited.stay(self._tls, self._limits.head_seconds))
             else:
                 came.close()
                 self._turn_away()
 
     def _has_room(self, address: str) -> bool:
         """Return whether one more may come from an address; where there is no room, some is made."""
-        of_one = sum(guest.address == address for guest in self._here)
+        of_one = sum(limited.address == address for limited in self._here)
         if of_one >= self._limits.of_one_address:
             return self._make_room(address)
         return len(self._here) < self._limits.connections or self._make_room(None)
 
     def _make_room(self, address: str | None) -> bool:
         """Close the oldest connection, of an address or of any, that has not asked for anything yet."""
-        for guest in self._here:
-            if not guest.asked and address in (None, guest.address):
-                guest.leave()
+        for limited in self._here:
+            if not limited.asked and address in (None, limited.address):
+                limited.leave()
                 return True
         return False
 
-    def forget(self, guest: _Guest) -> None:
+    def forget(self, limited: _LimitedConnection) -> None:
         """Take note that a connection is closed; may be called twice."""
-        if guest in self._here:
-            del self._here[guest]
-            if not guest.asked:
+        if limited in self._here:
+            del self._here[limited]
+            if not limited.asked:
                 self._turn_away()
 
     def _turn_away(self) -> None:
@@ -154,18 +154,18 @@ class Gate:
 
 
 @dataclass(eq=False, slots=True)
-class _Guest(asyncio.Protocol):
+class _LimitedConnection(asyncio.Protocol):
     """One connection: passes on to the server's protocol what comes, and sees whether it is a request.
 
     Attributes:
-        gate: gate, told when it is closed.
+        listener: listener that is told when it is closed.
         serve: function that makes the server's protocol.
         socket: socket of the connection.
         address: address of the other side.
         asked: whether it has brought the head of a request.
     """
 
-    gate: Gate
+    listener: ConnectionListener
     serve: Callable[[], asyncio.Protocol]
     socket: socket.socket
     address: str
@@ -195,7 +195,7 @@ class _Guest(asyncio.Protocol):
             transport.abort()
         elif transport is None:
             self.socket.close()
-        self.gate.forget(self)
+        self.listener.forget(self)
         self._decided.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -221,5 +221,5 @@ class _Guest(asyncio.Protocol):
 
     def connection_lost(self, exception: Exception | None) -> None:
         self._inner.connection_lost(exception)
-        self.gate.forget(self)
+        self.listener.forget(self)
         self._decided.set()

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamfx.generate.routed import Routed
+from streamfx.media.stage import EFFECT_STAGES, Stage
 from streamfx.pipeline.stats import Snapshot, Times
 from streamfx.run.controls import RunControls
 
-STAGES = ("decode", "waiting", "generate", "reduce", "translate", "fuse", "on device", "encode")
+STAGES = (Stage.DECODE, Stage.WAITING, Stage.GENERATE, *EFFECT_STAGES, Stage.ON_DEVICE, Stage.ENCODE)
 _SPAN_SECONDS = 2.5
 _LATENCIES = 150
 
@@ -89,7 +90,7 @@ class Figures:
             return None
         decisions = controls.decisions
         if decisions:
-            why = f"{decisions[-1].why} (at {decisions[-1].at_seconds:.0f} s)"
+            why = f"{decisions[-1].why} (at {decisions[-1].time_seconds:.0f} s)"
         else:
             why = effects.choice.reason if effects.choice else "as asked for"
         return {"factor": effects.chain.effects[0].controls.factor, "why": why}

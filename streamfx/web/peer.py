@@ -15,6 +15,7 @@ from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTr
 from av import VideoFrame
 
 from streamfx.errors import SourceOpenError
+from streamfx.media.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Peer:
         self._came, self._ended = came, ended
         # An empty list: without one, aiortc asks a public server where it is.
         self._connection = RTCPeerConnection(RTCConfiguration([RTCIceServer(address) for address in stun]))
-        self._returned = _Returned(lambda seconds: self.measure("send", seconds))
+        self._returned = _Returned(lambda seconds: self.measure(Stage.SEND, seconds))
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_over = False
         self._connection.add_listener("track", self._receive)

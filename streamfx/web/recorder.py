@@ -11,7 +11,7 @@ from pathlib import Path
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame
-from streamfx.pipeline.fan_out import BranchAccount, OutputBranch
+from streamfx.pipeline.fan_out import OutputAccount, OutputBranch
 
 _CAPACITY = 8  # frames that may wait; the oldest goes where encoding is slower than the run
 _FINISH_SECONDS = 10.0
@@ -50,7 +50,7 @@ class Recorder:
 
     def __init__(self, folder: Path, open_file: Callable[[Path], Sink]) -> None:
         self.notes: list[str] = []
-        self.accounts: list[BranchAccount] = []
+        self.accounts: list[OutputAccount] = []
         self.folder, self._open_file = folder, open_file
         self._lock = threading.Lock()
         self._branch: OutputBranch | None = None
@@ -111,9 +111,9 @@ class Recorder:
         self._problem = branch.failure or (None if ended else "the file could not be completed in time")
         account = replace(branch.account, failure=self._problem)
         self.accounts.append(account)
-        lost = sum(account.drops.values())
+        lost = sum(account.dropped.values())
         self.notes.append(
-            f"recorded {branch.written} frames to {self._file}"
+            f"recorded {branch.frames_written} frames to {self._file}"
             + (f", {lost} were dropped" if lost else "")
             + (f"; it ended early: {self._problem}" if self._problem else "")
         )

@@ -20,7 +20,7 @@ from streamfx.config.live import WebConfig
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame, VideoFormat
-from streamfx.pipeline.fan_out import BranchAccount
+from streamfx.pipeline.fan_out import OutputAccount
 from streamfx.run.controls import RunControls
 from streamfx.version import __version__
 from streamfx.web.commands import Command, Record, TakeSnapshot, turn
@@ -118,7 +118,7 @@ class PageSink:
         raise AttributeError("the notes of a page are its own")
 
     @property
-    def recordings(self) -> list[BranchAccount]:
+    def recordings(self) -> list[OutputAccount]:
         """What became of the frames of each recording, after the end."""
         return self._recorder.accounts
 

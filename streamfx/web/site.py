@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 from streamfx.errors import SinkError
-from streamfx.web.connection_limits import LIMITS, Gate, Limits
+from streamfx.web.connection_limits import LIMITS, ConnectionLimits, ConnectionListener
 from streamfx.web.listen_address import ListenAddress
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Site:
         routes: Sequence[web.RouteDef] = (),
         before_stop: Callable[[], Awaitable[None]] | None = None,
         tls: ssl.SSLContext | None = None,
-        limits: Limits = LIMITS,
+        limits: ConnectionLimits = LIMITS,
     ) -> None:
         self.name, self.place = name, place
         self.address = ""
@@ -145,21 +145,21 @@ class Site:
         )
         await runner.setup()
         assert runner.server is not None
-        gate = Gate(self.name, runner.server, self._limits, self._tls)
+        listener = ConnectionListener(self.name, runner.server, self._limits, self._tls)
         try:
             try:
-                await gate.listen(self.place.host, self.place.port)
+                await listener.listen(self.place.host, self.place.port)
             except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
                 self._problem = error
                 return
-            self.address = self.place.address(gate.port, secure=self._tls is not None)
-            self._cookie = f"streamfx-{gate.port}"
+            self.address = self.place.address(listener.port, secure=self._tls is not None)
+            self._cookie = f"streamfx-{listener.port}"
             self._started.set()
             await self._stopping.wait()
             if self._before_stop is not None:
                 await self._before_stop()
         finally:
-            await gate.close()
+            await listener.close()
             await runner.cleanup()
 
     def _file_routes(self) -> list[web.RouteDef]:

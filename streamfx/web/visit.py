@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamfx.capture.live.browser import Arrivals, within
+from streamfx.capture.live.browser import IncomingPictures, within
 from streamfx.config.live import LiveConfig
 from streamfx.config.serve import VisitorsConfig
 from streamfx.errors import (
@@ -24,6 +24,7 @@ from streamfx.errors import (
     StageFailedError,
     StreamfxError,
 )
+from streamfx.media.stage import Stage
 from streamfx.run.controls import RunControls
 from streamfx.run.report import Report
 from streamfx.run.visitor import Camera, run_visitor
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 1 << 16  # of a message; an offer has about 8 kB
 _OFFER_SECONDS = 15.0
 _SHOW_SECONDS = 0.5
-_STAGES = ("waiting", "generate", "latency", "send")
+_STAGES = (Stage.WAITING, Stage.GENERATE, Stage.LATENCY, Stage.SEND)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Side = Annotated[int, Field(ge=64, le=8192)]
@@ -68,7 +69,7 @@ class Offer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class SiteServices:
     """What a visit needs of the house.
 
     Attributes:
@@ -96,35 +97,35 @@ class Visit:
         leaving: whether it has ended but for what is still to be freed.
     """
 
-    def __init__(self, number: int, socket: web.WebSocketResponse, host: Host) -> None:
-        self._name, self._number, self._socket, self._host = f"visitor {number}", number, socket, host
+    def __init__(self, number: int, socket: web.WebSocketResponse, services: SiteServices) -> None:
+        self._name, self._number, self._socket, self._services = f"visitor {number}", number, socket, services
         self._controls: RunControls | None = None
         self.leaving = False
 
     async def stay(self) -> None:
         """Answer the offer and run until either side ends; then everything that belonged to it is free."""
-        arrivals = Arrivals()
-        peer = Peer(arrivals.put, arrivals.end, stun=self._host.stun)
+        incoming = IncomingPictures()
+        peer = Peer(incoming.put, incoming.end, stun=self._services.stun)
         run: asyncio.Future[Report] | None = None
         beside: list[asyncio.Task[None]] = []
         try:
             offer = await self._offer()
-            config = self._host.config_of(self._number, offer)
-            camera = camera_of(offer.camera, self._host.limits.largest)
+            config = self._services.config_of(self._number, offer)
+            camera = camera_of(offer.camera, self._services.limits.largest)
             await self._say("answer", sdp=await peer.answer(offer.sdp))
-            self._host.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
+            self._services.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
             run = asyncio.get_running_loop().run_in_executor(
-                self._host.pool, lambda: run_visitor(config, camera, arrivals, peer, self._opened(offer))
+                self._services.pool, lambda: run_visitor(config, camera, incoming, peer, self._opened(offer))
             )
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
             first: set[asyncio.Future[Any]] = {run, *beside}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         except StreamfxError as error:
-            self._host.tell(f"{self._name} was refused: {error}")
+            self._services.tell(f"{self._name} was refused: {error}")
             await self._say("problem", text=str(error))
         finally:
             self.leaving = True
-            arrivals.end()
+            incoming.end()
             for task in beside:
                 task.cancel()
             await peer.close()
@@ -205,8 +206,8 @@ class Visit:
                 lost = not isinstance(error.__cause__, SourceLostError)  # else the camera is gone
                 told += f"; {summary_of(error.report)}" if error.report is not None else ""
         if lost:
-            self._host.lose()
-        self._host.tell(f"{self._name} left: {told}")
+            self._services.lose()
+        self._services.tell(f"{self._name} left: {told}")
         await self._say("ended", text=told)
 
     async def _say(self, kind: str, **content: object) -> None:
@@ -238,7 +239,7 @@ def _describe(camera: Camera) -> str:
 def summary_of(report: Report) -> str:
     """Return what came of a visitor's run in one line."""
     result = report.result
-    account, latency = result.account, result.stages.get("latency")
+    account, latency = result.account, result.stages.get(Stage.LATENCY)
     parts = [f"{account.encoded} of {account.frames_in} frames changed in {result.speed.wall_seconds:.0f} s"]
     if latency is not None and latency.p50_seconds is not None and latency.p95_seconds is not None:
         p50_ms, p95_ms = latency.p50_seconds * 1000, latency.p95_seconds * 1000

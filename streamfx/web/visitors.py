@@ -19,7 +19,7 @@ from streamfx.errors import ConfigError
 from streamfx.generate.request import parse_effect
 from streamfx.hardware.cpu import usable_cores
 from streamfx.run.log_limit import limited
-from streamfx.web.visit import MOST_BYTES, Host, Offer, Visit
+from streamfx.web.visit import MOST_BYTES, Offer, SiteServices, Visit
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class VisitorCapacity:
     """What the processors allow: how many visitors at a time, and threads for each.
 
     A visitor's share does not depend on who else is there, so that nobody's picture changes because somebody
@@ -41,16 +41,16 @@ class Shares:
     threads: int
 
 
-def shares(config: ServeConfig) -> Shares:
+def capacity(config: ServeConfig) -> VisitorCapacity:
     """Return how the processors are shared out.
 
     Example:
-        >>> shares(ServeConfig(threads=8))
-        Shares(visitors=4, threads=2)
+        >>> capacity(ServeConfig(threads=8))
+        VisitorCapacity(visitors=4, threads=2)
     """
     cores = config.threads or usable_cores()
     visitors = config.visitors.most or max(1, cores // _CORES_FOR_ONE)
-    return Shares(visitors, max(1, cores // visitors))
+    return VisitorCapacity(visitors, max(1, cores // visitors))
 
 
 class Visitors:
@@ -71,14 +71,16 @@ class Visitors:
         tell: Callable[[str], None] = log.info,
         lose: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config, self._shares = config, shares(config)
+        self._config, self._capacity = config, capacity(config)
         self._effects = tuple(found.name for found in list_effects() if found.spec is not None)
         self._first = parse_effect(config.effect or next(iter(self._effects), "none"))
         if self._first.engine not in self._effects:
             names = ", ".join(self._effects) or "none are installed"
             raise ConfigError(f"there is no effect {self._first.engine!r}; there are: {names}")
-        self._pool = ThreadPoolExecutor(self._shares.visitors, "streamfx-visitor")
-        self._host = Host(config.visitors, config.stun, self._config_of, self._pool, limited(tell), lose)
+        self._pool = ThreadPoolExecutor(self._capacity.visitors, "streamfx-visitor")
+        self._services = SiteServices(
+            config.visitors, config.stun, self._config_of, self._pool, limited(tell), lose
+        )
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._count = 0
         self._here: dict[int, Visit] = {}
@@ -108,8 +110,8 @@ class Visitors:
                 "effects": self._effects,
                 "effect": self._first.engine,
                 "strength": 1.0 if strength is None else strength,
-                "most": self._shares.visitors,
-                "room": self.here < self._shares.visitors,
+                "most": self._capacity.visitors,
+                "room": self.here < self._capacity.visitors,
                 "stun": self._config.stun,
                 "bitrate_kbps": self._config.visitors.bitrate_kbps,
             }
@@ -119,12 +121,12 @@ class Visitors:
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MOST_BYTES)
         await socket.prepare(request)
         if not await self._room():
-            await socket.send_json({"type": "full", "most": self._shares.visitors})
+            await socket.send_json({"type": "full", "most": self._capacity.visitors})
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"no room")
             return socket
         self._count += 1
         number = self._count
-        visit = self._here[number] = Visit(number, socket, self._host)
+        visit = self._here[number] = Visit(number, socket, self._services)
         try:
             await visit.stay()
         finally:
@@ -137,7 +139,7 @@ class Visitors:
         A page that is loaded anew comes back before its own run has ended.
         """
         for _ in range(round(_LEAVING_SECONDS / _LOOK_SECONDS)):
-            if self.here < self._shares.visitors and not self._ending:
+            if self.here < self._capacity.visitors and not self._ending:
                 return True
             if not any(visit.leaving for visit in self._here.values()):
                 return False
@@ -164,7 +166,7 @@ class Visitors:
             factor=given.factor,
             backend=given.backend,
             device=given.device,
-            threads=self._shares.threads,
+            threads=self._capacity.threads,
             report=report,
             source=SourceConfig(
                 read_seconds=given.visitors.away_seconds,

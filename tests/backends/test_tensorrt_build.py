@@ -19,7 +19,7 @@ import pytest
 
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.store import CompiledStore, StoreKey
-from streamfx.backends.tensorrt_build import Order
+from streamfx.backends.tensorrt_build import BuildRequest
 from streamfx.backends.tensorrt_builder import BuildingProcess
 from streamfx.engine.folder import Engine, read_engine
 from tests.engines import make_engine, make_inked_engine
@@ -63,13 +63,13 @@ def test_an_engine_becomes_one_plan_in_half_precision(
     assert row["plan_bytes"] > 100_000
 
 
-def order_for(engine: Engine, store: CompiledStore) -> Order:
+def order_for(engine: Engine, store: CompiledStore) -> BuildRequest:
     golden = engine.golden
     setting = Setting.of(golden.to_rgb, golden.from_rgb, golden.factor)
     shape = (1, *golden.planes.shape)
     sizes = "x".join(map(str, shape))
     key = StoreKey(engine.name, engine.digest, "tensorrt", "1.5", None, "none", (), "f16", (), sizes)
-    return Order(engine.folder, setting, shape, key, store.folder)
+    return BuildRequest(engine.folder, setting, shape, key, store.folder)
 
 
 @pytest.mark.parametrize("make", [make_engine, make_inked_engine], ids=["plain", "inked"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streamfx.bench.result import BenchConfig, BenchResult, Case, Device, Failed, Ran, Row
+from streamfx.bench.result import ActualSettings, BenchConfig, BenchResult, Case, DeviceInfo, Failed, Row
 
 CASE: Mapping[str, Any] = {
     "level": "model", "effect": "wave", "width_pixels": 1280, "height_pixels": 720, "factor": 4.0,
@@ -17,11 +17,11 @@ def case(**other: object) -> Case:
     return Case.model_validate({**CASE, **other})
 
 
-def row(fps: float = 50.0, *, ran: Ran | None = None, spread: float = 1.0, **other: object) -> Row:
+def row(fps: float = 50.0, *, ran: ActualSettings | None = None, spread: float = 1.0, **other: object) -> Row:
     """Return a row of 120 frames whose turns lie ``spread`` fps around the whole."""
     return Row(
         case=case(**other),
-        ran=ran or Ran(backend="openvino", precision="f32", threads=2),
+        ran=ran or ActualSettings(backend="openvino", precision="f32", threads=2),
         fps=fps,
         p50_ms=1e3 / fps,
         p95_ms=1.2e3 / fps,
@@ -52,7 +52,7 @@ def result(*rows: Row, failed: tuple[Failed, ...] = (), **other: Any) -> BenchRe
     versions = {"streamfx": "0.1.0", "python": "3.11.7", "openvino": "2026.4.1"}
     return BenchResult(
         measured_at="2026-11-22T10:00:00+00:00",
-        device=Device.model_validate(device | other.get("device", {})),
+        device=DeviceInfo.model_validate(device | other.get("device", {})),
         versions=versions | other.get("versions", {}),
         config=BenchConfig.model_validate(config | other.get("config", {})),
         includes={"model": "the network"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamfx.bench.compare import compare
-from streamfx.bench.result import Ran
+from streamfx.bench.result import ActualSettings
 from tests.bench.figures import case, result, row
 
 
@@ -34,7 +34,7 @@ def test_a_difference_is_clear_only_if_no_turns_overlap(before: float, after: fl
 
 
 def test_what_ran_differently_is_told() -> None:
-    ran = Ran(backend="tensorrt", precision="bf16", threads=2)
+    ran = ActualSettings(backend="tensorrt", precision="bf16", threads=2)
     (pair,) = compare(result(row()), result(row(ran=ran))).pairs
     assert pair.changed == "backend openvino ▸ tensorrt, precision f32 ▸ bf16"
     on_gpu = ran.model_copy(update={"device": "cuda", "encoder": "h264_nvenc"})

@@ -16,9 +16,10 @@ import torch
 
 from streamfx.bench.level import FRAME, Setup
 from streamfx.bench.levels import LEVELS
-from streamfx.bench.result import Ran
+from streamfx.bench.result import ActualSettings
 from streamfx.capture.files import gpu_decode as decode
 from streamfx.capture.opening import open_source
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.gpu_encode import DevicePacker
 from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.gpu.effect import Step
@@ -27,14 +28,14 @@ from streamfx.gpu.layout import Layout
 from streamfx.gpu.streams import Stream
 from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device
-from streamfx.media.frame import Frame
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Stats
 from streamfx.run.placement import MOST_IN_FLIGHT, Encoder, Placement
 from tests import fake_cuda
 from tests.bench.figures import case
 
 SIZE = (64, 96)
-ON_DEVICE = Ran(backend="eager", precision="f32", threads=1, at_a_time=MOST_IN_FLIGHT)
+ON_DEVICE = ActualSettings(backend="eager", precision="f32", threads=1, at_a_time=MOST_IN_FLIGHT)
 
 
 def setup(folder: Path, level: str, **other: Any) -> Setup:
@@ -175,13 +176,22 @@ def test_what_cannot_stay_on_a_device_is_measured_in_main_memory_and_says_so(
     assert stats.stages()[FRAME].count == 3
 
 
+def device_encoder(
+    codec: str, config: TranscodeConfig, _: VideoFormat, context: DeviceContext | None
+) -> Encoder | None:
+    """Return ``codec`` as the encoder of a device, where there is one and nothing else was asked for."""
+    if context is None or config.preset is not None or config.output == "null:":
+        return None
+    return Encoder(codec, "nv12", partial(DevicePacker, context), "a note")
+
+
 @pytest.fixture
 def coded_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode and encode through the calls that are made for a GPU, with codecs of the processor."""
     monkeypatch.setattr(decode, "faster", lambda device, processor: True)
     monkeypatch.setattr(
-        "streamfx.bench.end_to_end.encoder_of",
-        lambda config, video, there: Encoder("h264", "nv12", partial(DevicePacker, there), "a note"),
+        "streamfx.run.film.encoder_of",
+        partial(device_encoder, "h264"),
     )
 
 
@@ -222,8 +232,8 @@ def test_where_nvidias_encoder_does_not_start_the_processor_encodes(
     at_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        "streamfx.bench.end_to_end.encoder_of",
-        lambda config, video, there: Encoder("h264_nvenc", "nv12", partial(DevicePacker, there), "a note"),
+        "streamfx.run.film.encoder_of",
+        partial(device_encoder, "h264_nvenc"),
     )
     place, stats = place_in_main_memory(), Stats()
     with LEVELS["pipeline"](setup(at_home, "pipeline"), place) as opened:

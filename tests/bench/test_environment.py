@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamfx.bench.energy import Rapl
-from streamfx.bench.environment import Look, Surroundings, busy_seconds, processor_mhz
+from streamfx.bench.environment import MeterReadings, Surroundings, busy_seconds, processor_mhz
 from streamfx.bench.runner import taken_by_others, watts
 from streamfx.hardware import nvidia as gpu
 from tests.hardware.test_nvidia import T4, Cuda, Nvml, install
@@ -65,19 +65,25 @@ def test_processors_are_busy_with_everything_but_idling_and_waiting(tmp_path: Pa
 def test_others_took_what_was_busy_and_not_ours() -> None:
     cores = os.cpu_count() or 1
     looks = [
-        (Look(0.0, {}, 10.0), Look(2.0, {}, 10.0 + cores)),
-        (Look(5.0, {}, 50.0), Look(7.0, {}, 50.0 + cores)),
+        (MeterReadings(0.0, {}, 10.0), MeterReadings(2.0, {}, 10.0 + cores)),
+        (MeterReadings(5.0, {}, 50.0), MeterReadings(7.0, {}, 50.0 + cores)),
     ]  # of four seconds on all cores, half was busy
     assert taken_by_others(looks, 0.0) == 0.5
     assert taken_by_others(looks, cores) == 0.25
     assert taken_by_others(looks, 100.0 * cores) == 0
-    assert taken_by_others([(Look(0.0, {}, None), Look(1.0, {}, None))], 1.0) is None
+    assert taken_by_others([(MeterReadings(0.0, {}, None), MeterReadings(1.0, {}, None))], 1.0) is None
 
 
 def test_power_is_energy_by_time_of_meters_that_could_be_read_all_the_time() -> None:
     looks = [
-        (Look(0.0, {"processor": 0.0, "GPU": 5.0}, None), Look(1.0, {"processor": 30.0, "GPU": 105.0}, None)),
-        (Look(9.0, {"processor": 90.0, "GPU": 900.0}, None), Look(12.0, {"GPU": 1200.0}, None)),
+        (
+            MeterReadings(0.0, {"processor": 0.0, "GPU": 5.0}, None),
+            MeterReadings(1.0, {"processor": 30.0, "GPU": 105.0}, None),
+        ),
+        (
+            MeterReadings(9.0, {"processor": 90.0, "GPU": 900.0}, None),
+            MeterReadings(12.0, {"GPU": 1200.0}, None),
+        ),
     ]
     assert watts(looks) == {"GPU": 100.0}
     assert watts(looks[:1]) == {"GPU": 100.0, "processor": 30.0}

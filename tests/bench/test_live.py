@@ -11,7 +11,8 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import Frame
-from streamfx.pipeline.stats import LATENCY_STAGES, Snapshot
+from streamfx.media.stage import LATENCY_STAGES
+from streamfx.pipeline.stats import Snapshot
 
 SOURCE = "test:bars?size=160x96&fps=50&frames=0&live=1"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.bench.result import SCHEMA_VERSION, Failed, Ran, read_result
+from streamfx.bench.result import SCHEMA_VERSION, ActualSettings, Failed, read_result
 from streamfx.errors import ConfigError, SinkError
 from tests.bench.figures import case, result, row
 
@@ -22,7 +22,7 @@ def test_a_result_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_result_names_the_encoders_that_its_pipelines_had() -> None:
-    ran = Ran(backend="inductor", precision="f16", threads=2, encoder="h264_nvenc")
+    ran = ActualSettings(backend="inductor", precision="f16", threads=2, encoder="h264_nvenc")
     there, here = row(level="pipeline", ran=ran), row(level="pipeline")
     assert result(there, here, row()).encoders == ("h264_nvenc", "x264")
     assert result(row()).encoders == ("x264",)
@@ -42,7 +42,10 @@ def test_a_result_names_the_encoders_that_its_pipelines_had() -> None:
     ],
 )
 def test_a_row_says_what_ran_and_where_if_not_on_the_processor(where: dict[str, str], words: str) -> None:
-    assert str(Ran.model_validate({"backend": "inductor", "precision": "f16", "threads": 2} | where)) == words
+    assert (
+        str(ActualSettings.model_validate({"backend": "inductor", "precision": "f16", "threads": 2} | where))
+        == words
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from streamfx.bench import rounds as turns_module
 from streamfx.bench import worker
-from streamfx.bench.environment import Look, Surroundings
+from streamfx.bench.environment import MeterReadings, Surroundings
 from streamfx.bench.level import FRAME, Setup
-from streamfx.bench.result import BenchConfig, Ran
+from streamfx.bench.result import ActualSettings, BenchConfig
 from streamfx.bench.rounds import measure
 from streamfx.bench.runner import Runner, row_of
 from streamfx.bench.worker import Answer, Failure, Ready, Turn, peak_memory_bytes
@@ -23,9 +23,9 @@ from streamfx.pipeline.stats import Stats
 from streamfx.run.placement import Placement
 from tests.bench.figures import case
 
-RAN = Ran(backend="openvino", precision="f32", threads=2)
+RAN = ActualSettings(backend="openvino", precision="f32", threads=2)
 READY = Ready(RAN, "words", 7, 0.01, None, None)
-LOOKS = [(Look(0.0, {}, None), Look(1.0, {}, None))]
+LOOKS = [(MeterReadings(0.0, {}, None), MeterReadings(1.0, {}, None))]
 
 
 def turns(*milliseconds: int) -> list[Turn]:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from streamfx.bench.meter import PictureMeter
-from streamfx.bench.rows import Row, Rows, growth_per_minute, memory_mib
+from streamfx.bench.rows import IntervalRow, IntervalRows, growth_per_minute, memory_mib
 from streamfx.capture.pattern import PatternSource
 from streamfx.pipeline.stats import Snapshot
 
@@ -26,14 +26,14 @@ def snapshot(seconds: float, frames_in: int, dropped: int = 0, factor: float = 2
     return Snapshot(frames_in, out, dropped, 0, None, seconds, None, None, {}, {}, factors=(factor, 4.0))
 
 
-def row(minute: int, p50_ms: float | None = 20.0, seconds: float = 60.0) -> Row:
+def row(minute: int, p50_ms: float | None = 20.0, seconds: float = 60.0) -> IntervalRow:
     start = 60.0 * minute
-    return Row(start, start + seconds, 1800, 1800, 0, 30.0, p50_ms, None, None, None, 300.0, 2.0)
+    return IntervalRow(start, start + seconds, 1800, 1800, 0, 30.0, p50_ms, None, None, None, 300.0, 2.0)
 
 
 def test_each_row_counts_its_own_span() -> None:
     meter = PictureMeter()
-    rows = Rows(iter((1.0, 2.0, 9.0)), meter)
+    rows = IntervalRows(iter((1.0, 2.0, 9.0)), meter)
     show(meter, 0, 0.010)
     rows.look(snapshot(0.9, 27))
     rows.look(snapshot(1.1, 33, 3))
@@ -54,7 +54,7 @@ def test_each_row_counts_its_own_span() -> None:
 
 
 def test_a_look_that_comes_late_makes_one_row_of_what_went_by() -> None:
-    rows = Rows(iter((1.0, 2.0, 3.0)), PictureMeter())
+    rows = IntervalRows(iter((1.0, 2.0, 3.0)), PictureMeter())
     rows.look(snapshot(2.5, 75))
     rows.look(snapshot(3.1, 93))
     assert [each.frames_in for each in rows.end()] == [75, 18]

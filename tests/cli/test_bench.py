@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from streamfx.bench.compare import compare
-from streamfx.bench.result import Failed, Ran, read_result
+from streamfx.bench.result import ActualSettings, Failed, read_result
 from streamfx.cli import main
 from streamfx.cli.bench_page import comparison, page
 from streamfx.cli.parser import parse
@@ -95,7 +95,7 @@ def test_columns_that_nothing_is_known_for_are_left_out() -> None:
 
 
 def test_a_comparison_names_chance_changes_and_rows_on_one_side() -> None:
-    ran = Ran(backend="openvino", precision="bf16", threads=2)
+    ran = ActualSettings(backend="openvino", precision="bf16", threads=2)
     then = result(row(50.0), row(10.0, level="pipeline"), row(20.0, level="resident"), row(factor=8.0))
     now = result(row(51.0), row(20.0, level="pipeline"), row(30.0, level="resident", ran=ran))
     shown = list(comparison(compare(then, now), then, "then.json"))

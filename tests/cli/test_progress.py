@@ -16,7 +16,7 @@ import pytest
 from streamfx.cli import main
 from streamfx.cli.progress import describe, progress_lines, shown_as
 from streamfx.cli.progress_json import batch_shown, objects_shown
-from streamfx.jobs.batch import State
+from streamfx.jobs.batch import BatchState
 from streamfx.pipeline.stats import Snapshot
 from tests import media
 
@@ -105,7 +105,7 @@ def test_the_first_and_the_last_state_are_always_told() -> None:
 def test_objects_are_ascii_whatever_files_are_called() -> None:
     stream = io.StringIO()
     with batch_shown(stream) as show:
-        show(State(0, 1, {"é\udce9{.mp4": (1, None)}))
+        show(BatchState(0, 1, {"é\udce9{.mp4": (1, None)}))
     assert stream.getvalue().isascii()
     assert json.loads(stream.getvalue())["running"][0]["frames_total"] is None
 

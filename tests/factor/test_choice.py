@@ -19,6 +19,7 @@ from streamfx.factor.estimate import Prediction, Term
 from streamfx.factor.governor import LIVE_SHARE
 from streamfx.factor.workload import CodedOutput
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
+from streamfx.media.stage import Stage
 from tests import engines, media
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)
@@ -30,7 +31,7 @@ def predicted(factor: float) -> Prediction:
     network, encode = 0.08 / factor**2, 0.010
     return Prediction(
         factor,
-        (Term("translate", "cpu", network, network, ""), Term("encode", "cpu", encode, encode, "")),
+        (Term(Stage.TRANSLATE, "cpu", network, network, ""), Term(Stage.ENCODE, "cpu", encode, encode, "")),
     )
 
 

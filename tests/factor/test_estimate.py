@@ -19,6 +19,7 @@ from streamfx.hardware.known_devices import KNOWN, known_machine
 from streamfx.hardware.machine import Machine
 from streamfx.hardware.nvidia import Gpu
 from streamfx.media.frame import Subsampling
+from streamfx.media.stage import Stage
 
 CPU = Cpu("four cores", "x86_64", 4, ("AVX2", "FMA"), None, "GenuineIntel", 4, 2e9)
 FACTORS = (1.0, 2.0, 4.0, 8.0)
@@ -70,14 +71,14 @@ def test_a_layer_that_moves_more_than_it_computes_takes_its_bytes_over_the_bandw
 
 def test_the_frame_takes_as_long_as_the_busiest_resource() -> None:
     terms = (
-        Term("decode", "decoder", 0.004, 0.004, ""),
-        Term("translate", "gpu", 0.003, 0.003, ""),
-        Term("fuse", "gpu", 0.002, 0.002, ""),
-        Term("encode", "cpu", 0.001, 0.004, ""),
+        Term(Stage.DECODE, "decoder", 0.004, 0.004, ""),
+        Term(Stage.TRANSLATE, "gpu", 0.003, 0.003, ""),
+        Term(Stage.FUSE, "gpu", 0.002, 0.002, ""),
+        Term(Stage.ENCODE, "cpu", 0.001, 0.004, ""),
     )
     found = Prediction(4, terms)
     assert found.busiest == ("gpu", 0.005)
-    assert found.seconds("translate") == 0.003
+    assert found.seconds(Stage.TRANSLATE) == 0.003
     slow_alone = Prediction(4, (*terms[:3], replace(terms[3], alone_seconds=0.006)))
     assert slow_alone.busiest == ("encode alone", 0.006)
 
@@ -145,7 +146,7 @@ def test_every_output_that_is_encoded_costs_and_has_a_thread_of_its_own() -> Non
     both = predict(many, replace(JOB, encodings=(quick, slow)), [], 4)
     one = predict(many, replace(JOB, encodings=(slow,)), [], 4)
     first, second = (term for term in both.terms if term.stage == "encode")
-    assert both.seconds("encode") == pytest.approx(first.seconds + one.seconds("encode"))
+    assert both.seconds(Stage.ENCODE) == pytest.approx(first.seconds + one.seconds(Stage.ENCODE))
     assert one.busiest == ("encode alone", second.alone_seconds)
     assert both.busiest == ("encode 2 alone", second.alone_seconds)
 

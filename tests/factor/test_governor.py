@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfx.factor.estimate import Prediction, Term
-from streamfx.factor.governor import Decision, Governor, Rules
+from streamfx.factor.governor import FactorDecision, Governor, Rules
+from streamfx.media.stage import Stage
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 BUDGET_SECONDS = 1 / 30
@@ -26,8 +27,8 @@ def prediction(factor: float, network_seconds: float, rest_seconds: float = 0.00
     return Prediction(
         factor,
         (
-            Term("translate", "cpu", translate, translate, ""),
-            Term("fuse", "cpu", rest_seconds, rest_seconds, ""),
+            Term(Stage.TRANSLATE, "cpu", translate, translate, ""),
+            Term(Stage.FUSE, "cpu", rest_seconds, rest_seconds, ""),
         ),
     )
 
@@ -57,7 +58,7 @@ class Simulation:
         self._seconds = {each.factor: each.frame_seconds for each in self.predictions}
         self.governor = Governor(self.predictions, factor, Rules(BUDGET_SECONDS))
         self.now = 0.0
-        self.decisions: list[Decision] = []
+        self.decisions: list[FactorDecision] = []
         self.ready: Sequence[float] = FACTORS
         self._start, self._wrong, self._encode, self._noise = factor, wrong, encode_seconds, noise
         self._random = random.Random(seed)
@@ -66,23 +67,23 @@ class Simulation:
         steps = FACTORS.index(self._start) - FACTORS.index(factor)
         return self._seconds[factor] * self._wrong**steps
 
-    def run(self, seconds: float, load: float = 1.0) -> list[Decision]:
+    def run(self, seconds: float, load: float = 1.0) -> list[FactorDecision]:
         """Let time go by under a constant load; return what was decided."""
         begin = len(self.decisions)
         for _ in range(round(seconds / LOOK_SECONDS)):
             self.now += LOOK_SECONDS
             noise = 1 + self._random.uniform(-self._noise, self._noise)
             generate = self.true_seconds(self.governor.factor) * load * noise
-            stages = {"generate": generate, "encode": self._encode * load}
+            stages = {Stage.GENERATE: generate, Stage.ENCODE: self._encode * load}
             decision = self.governor.observe(stages, self.now, self.ready)
             if decision is not None:
                 self.decisions.append(decision)
         return self.decisions[begin:]
 
 
-def turns(decisions: Sequence[Decision]) -> int:
+def turns(decisions: Sequence[FactorDecision]) -> int:
     """Return how often the direction of change was reversed."""
-    up = [decision.factor > decision.before for decision in decisions if decision.factor != decision.before]
+    up = [decision.after > decision.before for decision in decisions if decision.after != decision.before]
     return sum(a != b for a, b in pairwise(up))
 
 
@@ -130,7 +131,7 @@ def test_one_slow_frame_or_a_short_burst_changes_nothing() -> None:
         simulation.run(0.25, load=50)
         simulation.run(3)
     assert simulation.governor.factor == before
-    assert all(decision.factor <= decision.before for decision in simulation.decisions)
+    assert all(decision.after <= decision.before for decision in simulation.decisions)
 
 
 # ---------------------------------------------------------------- reaction
@@ -146,7 +147,7 @@ def test_a_load_that_comes_is_answered_within_seconds_and_undone_after_it_ends(
     normal = simulation.governor.factor
     answered = simulation.run(2, load)
     assert answered
-    assert answered[0].factor > normal
+    assert answered[0].after > normal
     simulation.run(10, load)
     at_work = simulation.true_seconds(simulation.governor.factor) * load
     assert at_work <= BUDGET_SECONDS or simulation.governor.factor == FACTORS[-1]
@@ -157,7 +158,7 @@ def test_a_load_that_comes_is_answered_within_seconds_and_undone_after_it_ends(
 def test_it_goes_as_far_as_needed_at_once_where_that_is_ready() -> None:
     simulation = Simulation(2, network_seconds=0.1)
     (decision,) = simulation.run(2, load=3)
-    assert (decision.before, decision.factor) == (2, 4)
+    assert (decision.before, decision.after) == (2, 4)
     assert decision.why == "a stage takes 81 ms a frame of 33.3 for 1 s"
 
 
@@ -168,25 +169,25 @@ def test_it_waits_for_a_factor_that_is_not_ready_yet() -> None:
     assert simulation.run(20, load=0.1) == []
     simulation.ready = (4.0, 6.0)
     (decision,) = simulation.run(2, load=5)
-    assert decision.factor == 6
+    assert decision.after == 6
     assert simulation.governor.neighbours == (8, 4)
 
 
 def test_a_trial_that_fails_is_not_repeated_for_a_minute_but_then_it_is() -> None:
     simulation = Simulation(3, network_seconds=0.1, wrong=2.0)  # at factor 2 the truth is 54 ms, not 27
-    assert [each.factor for each in simulation.run(10, load=0.8)] == [2, 3]
+    assert [each.after for each in simulation.run(10, load=0.8)] == [2, 3]
     assert simulation.run(55, load=0.8) == []
-    assert [each.factor for each in simulation.run(20, load=0.8)] == [2, 3]
+    assert [each.after for each in simulation.run(20, load=0.8)] == [2, 3]
     assert simulation.run(90, load=0.8) == []
 
 
 def test_the_whole_frame_must_fit_before_it_goes_back_not_only_the_network() -> None:
-    encode = Term("encode", "cpu", 0.012, 0.012, "")
+    encode = Term(Stage.ENCODE, "cpu", 0.012, 0.012, "")
     predictions = [
         Prediction(factor, (*prediction(factor, 0.08).terms, encode)) for factor in (2.0, 3.0, 4.0)
     ]
     governor = Governor(predictions, 3.0, Rules(BUDGET_SECONDS))
-    measured = {"generate": predictions[1].frame_seconds - 0.012, "encode": 0.012}
+    measured = {Stage.GENERATE: predictions[1].frame_seconds - 0.012, Stage.ENCODE: 0.012}
     found = [governor.observe(measured, step * LOOK_SECONDS, (2.0, 3.0, 4.0)) for step in range(100)]
     assert set(found) == {None}, "22 ms at factor 2 would do alone, but 34 with the encoder would not"
 
@@ -197,7 +198,7 @@ def test_the_whole_frame_must_fit_before_it_goes_back_not_only_the_network() -> 
 def test_at_the_largest_factor_it_says_once_that_it_is_late() -> None:
     simulation = Simulation(8)
     (decision,) = simulation.run(60, load=20)
-    assert decision.before == decision.factor == 8
+    assert decision.before == decision.after == 8
     assert decision.why.endswith("of 33.3, and there is no larger factor")
     simulation.run(1, load=0.5)
     assert len(simulation.run(1, load=20)) == 1
@@ -206,7 +207,7 @@ def test_at_the_largest_factor_it_says_once_that_it_is_late() -> None:
 def test_where_the_encoder_is_what_is_late_the_picture_is_not_made_worse() -> None:
     simulation = Simulation(4, network_seconds=0.02, encode_seconds=0.05)
     (decision,) = simulation.run(60)
-    assert decision.before == decision.factor == 4
+    assert decision.before == decision.after == 4
     assert "mostly not the network: the factor cannot help" in decision.why
 
 

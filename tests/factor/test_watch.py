@@ -137,8 +137,8 @@ def test_a_change_sets_the_factor_and_nothing_else_and_is_noted(
     run.go(1.5, 50)
     assert effect.controls == Controls(0.5, 6)
     (decision,) = run.watch.decisions
-    assert (decision.before, decision.factor) == (4, 6)
-    assert decision.at_seconds == 1
+    assert (decision.before, decision.after) == (4, 6)
+    assert decision.time_seconds == 1
     assert decision.why == "a stage takes 50 ms a frame of 33.3 for 1 s"
     assert f"factor 6 instead of 4: {decision.why}" in caplog.text
     assert compiled.factors == [6, 3, 8], "the next neighbour is prepared after the change"
@@ -157,7 +157,7 @@ def test_of_several_outputs_the_slowest_counts_though_frames_are_only_handed_ove
 def test_there_and_back_again(run: Run, effect: Effect) -> None:
     run.go(1.5, 50)
     run.go(20, 8)
-    assert [decision.factor for decision in run.watch.decisions][:2] == [6, 4]
+    assert [decision.after for decision in run.watch.decisions][:2] == [6, 4]
 
 
 def test_a_factor_that_cannot_be_prepared_is_left_out_with_a_warning(
@@ -189,7 +189,7 @@ def test_where_it_cannot_help_that_is_said_and_noted(
     run.go(20, 200)
     assert effect.controls.factor == 8
     last = run.watch.decisions[-1]
-    assert last.before == last.factor == 8
+    assert last.before == last.after == 8
     assert "factor stays 8: a stage takes 200 ms a frame of 33.3, and there is no larger" in caplog.text
 
 

@@ -10,7 +10,7 @@ import pytest
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.network_input import Noise, see, seen_size, surface_planes, with_noise
-from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.generate.ops.reduce.definition import fine_luma_reference
 from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.generate.tiles import in_tiles, tile_shape
 from streamfx.media.frame import Subsampling

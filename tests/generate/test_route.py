@@ -8,30 +8,30 @@ from streamfx.errors import ConfigError
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import (
     Ambiguous,
-    ByPicture,
-    Domains,
+    EngineDomains,
+    EnginePerDomain,
+    OneEngine,
     Route,
     Routing,
-    Single,
     explain,
     narrowed,
     route,
 )
 
-WAVE = Domains("wave", "photo", "woodcut")
-SCREAM = Domains("scream", "photo", "painting")
-STARRY = Domains("starry", "photo", "painting")
-REAL = Domains("real", "painting", "photo")
-CUT = Domains("cut", "painting", "woodcut")
+WAVE = EngineDomains("wave", "photo", "woodcut")
+SCREAM = EngineDomains("scream", "photo", "painting")
+STARRY = EngineDomains("starry", "photo", "painting")
+REAL = EngineDomains("real", "painting", "photo")
+CUT = EngineDomains("cut", "painting", "woodcut")
 SHIPPED = (WAVE, SCREAM, STARRY)
 
 # For every way to ask (neither, source, target, both) every outcome it can have.
 TABLE = {
-    "neither, one engine": (Route(), (WAVE,), Single("wave")),
+    "neither, one engine": (Route(), (WAVE,), OneEngine("wave")),
     "neither, one for each source": (
         Route(),
         (WAVE, REAL),
-        ByPicture({"photo": "wave", "painting": "real"}),
+        EnginePerDomain({"photo": "wave", "painting": "real"}),
     ),
     "neither, several for a source": (Route(), (WAVE, SCREAM), Ambiguous({"photo": ("wave", "scream")})),
     "neither, several for one of the sources": (
@@ -39,42 +39,42 @@ TABLE = {
         (WAVE, REAL, SCREAM),
         Ambiguous({"photo": ("wave", "scream"), "painting": ("real",)}),
     ),
-    "source, one engine": (Route("painting"), (WAVE, REAL), Single("real")),
+    "source, one engine": (Route("painting"), (WAVE, REAL), OneEngine("real")),
     "source, several engines": (
         Route("photo"),
         (WAVE, SCREAM, REAL),
         Ambiguous({"photo": ("wave", "scream")}),
     ),
-    "target, one engine": (Route(None, "woodcut"), SHIPPED, Single("wave")),
+    "target, one engine": (Route(None, "woodcut"), SHIPPED, OneEngine("wave")),
     "target, one for each source": (
         Route(None, "woodcut"),
         (WAVE, CUT, SCREAM),
-        ByPicture({"photo": "wave", "painting": "cut"}),
+        EnginePerDomain({"photo": "wave", "painting": "cut"}),
     ),
     "target, several for a source": (
         Route(None, "painting"),
         SHIPPED,
         Ambiguous({"photo": ("scream", "starry")}),
     ),
-    "both, one engine": (Route("photo", "woodcut"), (WAVE, CUT, SCREAM), Single("wave")),
+    "both, one engine": (Route("photo", "woodcut"), (WAVE, CUT, SCREAM), OneEngine("wave")),
     "both, several engines": (
         Route("photo", "painting"),
         SHIPPED,
         Ambiguous({"photo": ("scream", "starry")}),
     ),
-    "among one": (Route(among=("scream",)), SHIPPED, Single("scream")),
+    "among one": (Route(among=("scream",)), SHIPPED, OneEngine("scream")),
     "among one for each source": (
         Route(among=("starry", "real")),
         (*SHIPPED, REAL, CUT),
-        ByPicture({"photo": "starry", "painting": "real"}),
+        EnginePerDomain({"photo": "starry", "painting": "real"}),
     ),
-    "target and among": (Route(None, "painting", ("wave", "starry")), SHIPPED, Single("starry")),
+    "target and among": (Route(None, "painting", ("wave", "starry")), SHIPPED, OneEngine("starry")),
 }
 
 
 @pytest.mark.parametrize(("request_", "engines", "expected"), TABLE.values(), ids=TABLE)
 def test_the_table_says_what_a_request_means(
-    request_: Route, engines: tuple[Domains, ...], expected: Routing
+    request_: Route, engines: tuple[EngineDomains, ...], expected: Routing
 ) -> None:
     assert route(request_, engines) == expected
 
@@ -109,7 +109,7 @@ def test_the_table_says_what_a_request_means(
     ],
 )
 def test_where_nothing_fits_the_domains_there_are_are_listed(
-    request_: Route, engines: tuple[Domains, ...], message: str
+    request_: Route, engines: tuple[EngineDomains, ...], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         route(request_, engines)
@@ -147,7 +147,7 @@ def test_where_nothing_fits_the_domains_there_are_are_listed(
         ),
         (
             Route(None, "woodcut"),
-            (CUT, WAVE, Domains("pond", "photo", "woodcut")),
+            (CUT, WAVE, EngineDomains("pond", "photo", "woodcut")),
             "route:to=woodcut: several effects fit: from photo: wave (to woodcut), pond (to woodcut). Say "
             "which: name the effect itself (--effect wave), "
             "or one for each kind of picture (route:to=woodcut,among=cut+wave)",
@@ -155,7 +155,7 @@ def test_where_nothing_fits_the_domains_there_are_are_listed(
     ],
 )
 def test_an_ambiguous_request_is_told_with_the_choices_and_what_to_write(
-    request_: Route, engines: tuple[Domains, ...], message: str
+    request_: Route, engines: tuple[EngineDomains, ...], message: str
 ) -> None:
     found = route(request_, engines)
     assert isinstance(found, Ambiguous)
@@ -165,16 +165,16 @@ def test_an_ambiguous_request_is_told_with_the_choices_and_what_to_write(
 @pytest.mark.parametrize(
     ("engines", "choices", "expected"),
     [
-        (SHIPPED, {"photo": "starry"}, Single("starry")),
+        (SHIPPED, {"photo": "starry"}, OneEngine("starry")),
         (
             (*SHIPPED, REAL, CUT),
             {"photo": "scream", "painting": "cut"},
-            ByPicture({"photo": "scream", "painting": "cut"}),
+            EnginePerDomain({"photo": "scream", "painting": "cut"}),
         ),
     ],
 )
 def test_what_is_chosen_for_each_domain_settles_an_ambiguous_request(
-    engines: tuple[Domains, ...], choices: dict[str, str], expected: Routing
+    engines: tuple[EngineDomains, ...], choices: dict[str, str], expected: Routing
 ) -> None:
     assert route(narrowed(Route(), choices), engines) == expected
 

@@ -13,7 +13,7 @@ import pytest
 import streamfx
 from streamfx.cli import main
 from streamfx.errors import ConfigError, EngineNotFoundError
-from streamfx.jobs.batch import Show, State, run_batch
+from streamfx.jobs.batch import BatchObserver, BatchState, run_batch
 from streamfx.jobs.inputs import find_items
 from streamfx.jobs.settings import load_batch
 from streamfx.jobs.summary import Outcome, Summary
@@ -106,7 +106,7 @@ def test_a_batch_goes_on_past_a_failure_and_skips_next_time_what_is_finished(
     media.make_clip(tmp_path / "in" / "b.mp4", frames=3)
     media.make_clip(tmp_path / "in" / "sub" / "c.mkv", frames=6)  # another film of the same name
     lines: list[Outcome] = []
-    second = streamfx.batch(["in"], "out", show=Show(ended=lines.append))
+    second = streamfx.batch(["in"], "out", show=BatchObserver(ended=lines.append))
     assert [outcome.state for outcome in second.outcomes] == ["skipped", "finished", "finished"]
     assert [outcome.frames for outcome in second.outcomes] == [None, 3, 6]
     assert second.exit_code == 0
@@ -142,7 +142,7 @@ def test_two_batches_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="another run is at work"):
             run_batch(asked, command=[sys.executable, "-c", quick])
 
-    stopped = run_batch(asked, Show(ended=meanwhile), command=[sys.executable, "-c", quick])
+    stopped = run_batch(asked, BatchObserver(ended=meanwhile), command=[sys.executable, "-c", quick])
     assert stopped.exit_code == 130
     assert "the same command goes on" in stopped.summary()
 
@@ -189,10 +189,10 @@ def test_ctrl_c_stops_what_runs_and_begins_nothing_more(tmp_path: Path) -> None:
         '    print(\'{"ended": {"stopped": true}}\', flush=True)\n    sys.stdin.read()'
     )
 
-    def meanwhile(state: State) -> None:
+    def meanwhile(state: BatchState) -> None:
         if state.running:
             os.kill(os.getpid(), signal.SIGINT)
 
-    summary = run_batch(asked, Show(state=meanwhile), command=[sys.executable, "-c", stops])
+    summary = run_batch(asked, BatchObserver(state=meanwhile), command=[sys.executable, "-c", stops])
     assert [outcome.state for outcome in summary.outcomes] == ["stopped", "not begun"]
     assert summary.exit_code == 130

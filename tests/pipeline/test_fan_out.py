@@ -35,7 +35,7 @@ def test_an_output_that_hangs_loses_its_own_frames_only() -> None:
     sinks.finish()
     assert good.written == list(range(40))
     branch = sinks.branches[1]
-    assert branch.given == 40 == branch.written + branch.drops["queue full, oldest dropped"]
+    assert branch.frames_given == 40 == branch.frames_written + branch.dropped["queue full, oldest dropped"]
     assert branch.failure is None
     assert stuck.written[-2:] == [38, 39]
 
@@ -57,8 +57,10 @@ def test_an_output_that_fails_is_left_out_and_says_why() -> None:
     assert_balanced(pipeline)
     branch = sinks.branches[1]
     assert branch.failure == "fake-out: no space left on device"
-    assert branch.given == 30 == branch.written + sum(branch.drops.values()) + 1  # the one it failed on
-    assert branch.drops["output ended"] > 0
+    assert (
+        branch.frames_given == 30 == branch.frames_written + sum(branch.dropped.values()) + 1
+    )  # the one it failed on
+    assert branch.dropped["output ended"] > 0
     assert bad.aborts == 1
     assert good.written == list(range(30))
 
@@ -71,7 +73,7 @@ def test_an_output_that_is_closed_by_who_looks_at_it_is_no_failure() -> None:
     branch = sinks.branches[1]
     assert branch.closed
     assert branch.account.failure is None
-    assert branch.drops["output ended"] > 0
+    assert branch.dropped["output ended"] > 0
     assert good.written == list(range(30))
 
 

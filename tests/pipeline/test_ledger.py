@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamfx.media.stage import Stage
 from streamfx.pipeline.ledger import Account, FailedFrame, Ledger
 
 FATES = ["encoded", "repeated", "dropped", "failed", "decode_failed", "in flight"]
@@ -22,7 +23,7 @@ def test_whatever_becomes_of_the_frames_the_account_balances(fates: list[str]) -
         if fate == "dropped":
             ledger.dropped(index, "queue full")
         elif fate == "failed":
-            ledger.failed(index, "encode", "no space")
+            ledger.failed(index, Stage.ENCODE, "no space")
         elif fate != "in flight":
             getattr(ledger, fate)(index)
     account = ledger.account()
@@ -71,13 +72,16 @@ def test_causes_and_reasons_are_kept_apart() -> None:
     ledger.dropped(0, "queue full")
     ledger.dropped(1, "queue full")
     ledger.dropped(2, "aborted")
-    ledger.failed(3, "generate", "not finite")
+    ledger.failed(3, Stage.GENERATE, "not finite")
     ledger.decode_failed("truncated packet")
     assert ledger.account() == Account(
         frames_in=5,
         dropped={"queue full": 2, "aborted": 1},
         failed={"generate": 1, "decode": 1},
-        failures=(FailedFrame(3, "generate", "not finite"), FailedFrame(None, "decode", "truncated packet")),
+        failures=(
+            FailedFrame(3, Stage.GENERATE, "not finite"),
+            FailedFrame(None, Stage.DECODE, "truncated packet"),
+        ),
     )
 
 

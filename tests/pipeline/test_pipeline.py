@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from streamfx.encode.sink import Sink
 from streamfx.errors import DecodeError, SinkError, SourceLostError, StageFailedError
 from streamfx.media.frame import Frame
+from streamfx.media.stage import Stage
 from streamfx.pipeline.fan_out import SeveralSinks
 from streamfx.pipeline.flow import Ending, Flow
 from streamfx.pipeline.ledger import FailedFrame
@@ -119,8 +120,8 @@ def test_broken_frames_are_counted_with_their_reasons_and_the_rest_goes_on() -> 
     account = pipeline.run().account
     assert (account.frames_in, account.encoded, account.failed) == (6, 4, {"decode": 2})
     assert account.failures == (
-        FailedFrame(None, "decode", "fake: read 2 is broken"),
-        FailedFrame(None, "decode", "fake: read 3 is broken"),
+        FailedFrame(None, Stage.DECODE, "fake: read 2 is broken"),
+        FailedFrame(None, Stage.DECODE, "fake: read 3 is broken"),
     )
 
 
@@ -166,7 +167,7 @@ def test_the_first_failure_is_raised_from_the_original_exception() -> None:
     assert (caught.value.stage, caught.value.frame_index) == ("generate", 4)
     result = assert_balanced(pipeline)
     assert result.failure == str(caught.value)
-    assert result.account.failures == (FailedFrame(4, "generate", "heads of engine wave are not finite"),)
+    assert result.account.failures == (FailedFrame(4, Stage.GENERATE, "heads of engine wave are not finite"),)
 
 
 def test_an_exception_without_words_is_named() -> None:

@@ -50,7 +50,7 @@ def test_a_run_broken_off_after_each_segment_gives_what_a_whole_one_gives(
 
     def add_and_break(work: Work, segment: Segment) -> None:
         add(work, segment)
-        if segment.carried.frames < sum(count for _, _, count in SCENES):
+        if segment.checkpoint.frames < sum(count for _, _, count in SCENES):
             raise OSError("the power went")
 
     monkeypatch.setattr(Work, "add", add_and_break)

@@ -16,6 +16,7 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot
+from streamfx.resume.journal import checked_line
 from streamfx.resume.work import Work, work_folder
 from streamfx.run.report import Report
 from tests import media
@@ -259,3 +260,14 @@ def test_encoding_in_segments_gives_the_same_each_time(film: Path, tmp_path: Pat
         run(film, tmp_path / f"{number}.mkv")
         found.add(str(contents(tmp_path / f"{number}.mkv")))
     assert len(found) == 1
+
+
+def test_work_noted_in_an_older_format_is_begun_anew(tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    folder = work_folder(output)
+    folder.mkdir()
+    (folder / "journal.jsonl").write_text(checked_line({"format": 1, "decisions": {}, "decided": {}}))
+    work = Work(output, {})
+    assert work.anew == "format (was 1, is 2)"
+    assert work.segments() == []
+    work.close()

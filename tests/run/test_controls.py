@@ -324,7 +324,7 @@ def test_the_governor_goes_on_with_the_effect_that_was_put_in() -> None:
         late(table, first_factor)
         assert effect.controls.factor > first_factor
         assert [made.before for made in controls.decisions] == [first_factor]
-        assert controls.decisions[0].factor == effect.controls.factor
+        assert controls.decisions[0].after == effect.controls.factor
 
 
 def late(table: Bench, factor: float) -> None:

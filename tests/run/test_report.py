@@ -10,12 +10,16 @@ import pytest
 
 from streamfx.config.loading import load_config
 from streamfx.errors import SinkError
+from streamfx.factor.governor import FactorDecision
+from streamfx.generate.routed import RouteDecision
 from streamfx.media.frame import Colour, Subsampling, VideoFormat
+from streamfx.media.stage import Stage
+from streamfx.pipeline.fan_out import OutputAccount
 from streamfx.pipeline.flow import Ending, RunResult
 from streamfx.pipeline.ledger import Account, FailedFrame
 from streamfx.pipeline.stats import Speed, Times
-from streamfx.run.decisions import FactorDecision, FactorFacts, RoutingChoice, RoutingFacts
-from streamfx.run.report import OutputAccount, OutputFacts, Report, describe_source
+from streamfx.run.decisions import FactorFacts, RoutingFacts
+from streamfx.run.report import OutputFacts, Report, describe_source
 
 ALL_THERE = RunResult(
     ending=Ending.COMPLETE,
@@ -86,8 +90,8 @@ def test_broken_frames_are_losses_with_their_first_reason() -> None:
         dropped={"queue full, oldest dropped": 1},
         failed={"generate": 1, "decode": 2},
         failures=(
-            FailedFrame(4, "generate", "not finite"),
-            FailedFrame(None, "decode", "packet 3"),
+            FailedFrame(4, Stage.GENERATE, "not finite"),
+            FailedFrame(None, Stage.DECODE, "packet 3"),
         ),
     )
     failed = "generate failed at frame 4: not finite"
@@ -174,8 +178,8 @@ def test_the_summary_says_why_the_factor_and_how_often_it_was_changed() -> None:
 
 
 def test_the_summary_says_what_the_pictures_decided_and_why() -> None:
-    first = RoutingChoice(frame=0, shot=0, effect="wave", probabilities={"photo": 0.9, "painting": 0.1})
-    last = RoutingChoice(frame=70, shot=2, effect=None, probabilities={"photo": 0.25, "painting": 0.75})
+    first = RouteDecision(frame=0, shot=0, effect="wave", probabilities={"photo": 0.9, "painting": 0.1})
+    last = RouteDecision(frame=70, shot=2, effect=None, probabilities={"photo": 0.25, "painting": 0.75})
     facts = RoutingFacts(
         name="route:to=woodcut", classifier="domain 1.0", options={"photo": "wave"}, looks=3, choices=()
     )

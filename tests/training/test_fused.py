@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from streamfx.generate.ops.fuse.definition import fuse_reference
-from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.generate.ops.reduce.definition import fine_luma_reference
 from streamfx.media.frame import ChromaLocation, CodeRange, Subsampling
 from training.fused import (
     FROM_YUV,

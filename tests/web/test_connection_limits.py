@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfx.web.connection_limits import Limits
+from streamfx.web.connection_limits import ConnectionLimits
 from streamfx.web.listen_address import place_of
 from streamfx.web.site import Site
 from tests.servers import wait_until
@@ -22,7 +22,7 @@ BEGINNING = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 
 
 @contextmanager
-def site(folder: Path, limits: Limits, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def site(folder: Path, limits: ConnectionLimits, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Offer a page; gives its port."""
     (folder / "index.html").write_text("hello")
     running = Site("web:0", place_of("web:0", token=False), [folder], limits=limits, tls=tls)
@@ -50,8 +50,12 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("said", [b"", BEGINNING], ids=["silent", "slow"])
-@pytest.mark.parametrize("limits", [Limits(100, 8, PATIENT), Limits(8, 100, PATIENT)], ids=["of one", "all"])
-def test_a_crowd_that_asks_for_nothing_keeps_nobody_out(tmp_path: Path, limits: Limits, said: bytes) -> None:
+@pytest.mark.parametrize(
+    "limits", [ConnectionLimits(100, 8, PATIENT), ConnectionLimits(8, 100, PATIENT)], ids=["of one", "all"]
+)
+def test_a_crowd_that_asks_for_nothing_keeps_nobody_out(
+    tmp_path: Path, limits: ConnectionLimits, said: bytes
+) -> None:
     with site(tmp_path, limits) as port, ExitStack() as held:
         crowd = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(40)]
         for each in crowd[:20]:
@@ -64,7 +68,7 @@ def test_a_crowd_that_asks_for_nothing_keeps_nobody_out(tmp_path: Path, limits: 
 
 
 def test_who_has_asked_stays_while_a_crowd_comes(tmp_path: Path) -> None:
-    with site(tmp_path, Limits(8, 8, PATIENT)) as port, ExitStack() as held:
+    with site(tmp_path, ConnectionLimits(8, 8, PATIENT)) as port, ExitStack() as held:
         visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         assert ask(visitor) == "hello"
         own = visitor.sock
@@ -76,7 +80,7 @@ def test_who_has_asked_stays_while_a_crowd_comes(tmp_path: Path) -> None:
 
 
 def test_where_everybody_has_asked_one_more_is_turned_away(tmp_path: Path) -> None:
-    with site(tmp_path, Limits(3, 3, PATIENT, PATIENT)) as port, ExitStack() as held:
+    with site(tmp_path, ConnectionLimits(3, 3, PATIENT, PATIENT)) as port, ExitStack() as held:
         for _ in range(3):
             visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             held.callback(visitor.close)
@@ -88,7 +92,7 @@ def test_where_everybody_has_asked_one_more_is_turned_away(tmp_path: Path) -> No
 @pytest.mark.parametrize("said", [b"", BEGINNING], ids=["silent", "slow"])
 def test_a_connection_that_brings_no_request_in_time_is_closed(tmp_path: Path, said: bytes) -> None:
     with (
-        site(tmp_path, Limits(head_seconds=HASTY)) as port,
+        site(tmp_path, ConnectionLimits(head_seconds=HASTY)) as port,
         socket.create_connection(("127.0.0.1", port)) as slow,
     ):
         slow.sendall(said)
@@ -96,7 +100,7 @@ def test_a_connection_that_brings_no_request_in_time_is_closed(tmp_path: Path, s
 
 
 def test_one_that_asks_for_nothing_more_is_closed(tmp_path: Path) -> None:
-    with site(tmp_path, Limits(idle_seconds=HASTY)) as port:
+    with site(tmp_path, ConnectionLimits(idle_seconds=HASTY)) as port:
         visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         assert ask(visitor) == "hello"
         assert is_closed(visitor.sock)
@@ -106,7 +110,7 @@ def test_one_that_asks_for_nothing_more_is_closed(tmp_path: Path) -> None:
 def test_one_that_does_not_even_begin_with_tls_is_closed_too(tmp_path: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(self_signed(tmp_path))
-    with site(tmp_path, Limits(4, 4, PATIENT), tls) as port, ExitStack() as held:
+    with site(tmp_path, ConnectionLimits(4, 4, PATIENT), tls) as port, ExitStack() as held:
         crowd = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(10)]
         assert is_closed(crowd[0])
         trust = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
@@ -132,7 +136,7 @@ def test_a_stranger_without_the_token_keeps_no_connection(tmp_path: Path) -> Non
 
 def test_a_crowd_is_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "streamfx")
-    with site(tmp_path, Limits(2, 2, PATIENT)) as port, ExitStack() as held:
+    with site(tmp_path, ConnectionLimits(2, 2, PATIENT)) as port, ExitStack() as held:
         crowd = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(30)]
         assert is_closed(crowd[27])
         wait_until(lambda: bool(caplog.records))

@@ -128,7 +128,7 @@ def go(script: Coroutine[Any, Any, None]) -> None:
 
 def written(branch: OutputBranch, count: int) -> bool:
     """Return whether so many frames are in a recording."""
-    return branch.written == count
+    return branch.frames_written == count
 
 
 def counted(shown: Page, monkeypatch: pytest.MonkeyPatch) -> list[int]:

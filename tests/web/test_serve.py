@@ -29,7 +29,7 @@ from streamfx.generate.effect import Effect
 from streamfx.media.frame import Frame
 from streamfx.serving import serving
 from streamfx.web.peer import Peer
-from streamfx.web.visitors import Shares, shares
+from streamfx.web.visitors import VisitorCapacity, capacity
 from tests.web.browsers import browser, luma_of, stamp_of
 from tests.web.certificates import self_signed
 
@@ -264,10 +264,14 @@ def test_the_end_of_the_server_ends_the_visits() -> None:
 
 
 def test_the_processors_are_shared_out() -> None:
-    assert shares(ServeConfig(threads=8)) == Shares(visitors=4, threads=2)
-    assert shares(ServeConfig(threads=1)) == Shares(visitors=1, threads=1)
-    assert shares(ServeConfig(threads=8, visitors=VisitorsConfig(most=3))) == Shares(visitors=3, threads=2)
-    assert shares(ServeConfig(threads=2, visitors=VisitorsConfig(most=5))) == Shares(visitors=5, threads=1)
+    assert capacity(ServeConfig(threads=8)) == VisitorCapacity(visitors=4, threads=2)
+    assert capacity(ServeConfig(threads=1)) == VisitorCapacity(visitors=1, threads=1)
+    assert capacity(ServeConfig(threads=8, visitors=VisitorsConfig(most=3))) == VisitorCapacity(
+        visitors=3, threads=2
+    )
+    assert capacity(ServeConfig(threads=2, visitors=VisitorsConfig(most=5))) == VisitorCapacity(
+        visitors=5, threads=1
+    )
 
 
 def test_what_cannot_work_is_refused_before_anybody_comes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamfx.engine.families.build import FAMILIES
+from streamfx.engine.families.build import NETWORKS
 from streamfx.engine.folder import Engine
 from training import losses, metrics
 from training.evaluation.chosen import pictures_of, to_size
@@ -109,7 +109,7 @@ def distances(output: Picture, drawn: Picture, encoder: Encoder) -> list[float]:
 def untrained(engine: Engine, folder: Path, seed: int = 7) -> Path:
     """Write to `folder` an engine as the given one was before its training; returns the folder."""
     torch.manual_seed(seed)
-    network = FAMILIES[engine.spec.family](**engine.spec.options)
+    network = NETWORKS[engine.spec.family](**engine.spec.options)
     fields = engine.spec.model_dump() | {"name": folder.name}
     export(network, folder, fields, golden(network), "# An engine before its training\n", graph=False)
     return folder

@@ -13,7 +13,7 @@ import torch
 
 from streamfx.backends.backend import CompileOptions
 from streamfx.backends.registry import choose
-from streamfx.engine.families.build import FAMILIES
+from streamfx.engine.families.build import NETWORKS
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.generate.network_input import Noise, see
 from streamfx.media.colour import both_ways
@@ -89,7 +89,7 @@ class _Timed:
 def _yardstick(folder: Path) -> Engine:
     """An engine with the yardstick's network, which need not have learned anything."""
     torch.manual_seed(7)
-    network = FAMILIES["warp_mask"](**YARDSTICK.model_dump(exclude={"family"}))
+    network = NETWORKS["warp_mask"](**YARDSTICK.model_dump(exclude={"family"}))
     fields = network_fields(
         YARDSTICK,
         version="1.2.0",

@@ -23,7 +23,7 @@ _WAITING = 4  # the receiving thread takes them at once
 _DECODED_PIXELS = 3840 * 2160  # pictures up to there are scaled down, whatever is allowed
 
 
-class Arrivals:
+class IncomingPictures:
     """Where the thread of the connection puts pictures; it never waits. Give it to one source."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Arrivals:
 
 def open_browser(
     name: str,
-    arrivals: Arrivals,
+    arrivals: IncomingPictures,
     settings: LiveSettings,
     *,
     size: tuple[int, int] | None = None,
@@ -109,7 +109,7 @@ class BrowserConnection:
     def __init__(
         self,
         name: str,
-        arrivals: Arrivals,
+        arrivals: IncomingPictures,
         settings: LiveSettings,
         rate_fps: Fraction | None,
         most_pixels: int | None,

@@ -15,16 +15,14 @@ class Outage:
 
     Attributes:
         at_seconds: time of the output at which it began.
-        began_at: beginning in the monotonic clock, seconds.
-        reason: cause, in words.
         seconds: time for which it has lasted.
+        reason: cause, in words.
         repeated: pictures that stood in meanwhile.
     """
 
     at_seconds: float
-    began_at: float
+    seconds: float
     reason: str
-    seconds: float = 0.0
     repeated: int = 0
 
 
@@ -42,28 +40,29 @@ class Outages:
         self.all: list[Outage] = []
         self._name = name
         self._now: Outage | None = None
+        self._began_at = 0.0  # monotonic clock, seconds
 
     def gone(self, at_seconds: float, reason: str) -> Outage:
-        """Return the absence that goes on, brought up to date; it begins now if there is none.
+        """Return the outage that goes on, brought up to date; it begins now if there is none.
 
         Args:
             at_seconds: time of the output.
             reason: reason for one that begins.
         """
         if self._now is None:
-            self._now = Outage(at_seconds, time.monotonic(), reason)
+            self._now, self._began_at = Outage(round(at_seconds, 3), 0.0, reason), time.monotonic()
             self.all.append(self._now)
-        self._now.seconds = time.monotonic() - self._now.began_at
+        self._now.seconds = round(time.monotonic() - self._began_at, 3)
         return self._now
 
     def back(self) -> None:
-        """End the absence, if there is one: the source is back."""
+        """End the outage, if there is one: the source is back."""
         if self._now is not None:
             self.end()
             log.info("%s: back after %.1f s", self._name, self.all[-1].seconds)
 
     def end(self) -> None:
-        """Close the account of an absence that went on to the end of the run."""
+        """Close the account of an outage that went on to the end of the run."""
         if self._now is not None:
-            self._now.seconds = time.monotonic() - self._now.began_at
+            self._now.seconds = round(time.monotonic() - self._began_at, 3)
         self._now = None

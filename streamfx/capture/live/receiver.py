@@ -41,32 +41,40 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class PacketUndecodable:
     """A packet could not be decoded."""
 
     error: DecodeError
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection is gone; the next event is ``Connected`` or ``GaveUp``."""
+class ConnectionLost:
+    """The connection is gone; the next event is ``Connected`` or ``ReconnectFailed``."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class SourceEnded:
     """The source came to an end that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
-class GaveUp:
+class ReconnectFailed:
     """The source could not be opened, or not be got back."""
 
     error: Exception
 
 
-Event: TypeAlias = Connected | PictureArrived | PacketArrived | Broken | Lost | Ended | GaveUp
+Event: TypeAlias = (
+    Connected
+    | PictureArrived
+    | PacketArrived
+    | PacketUndecodable
+    | ConnectionLost
+    | SourceEnded
+    | ReconnectFailed
+)
 
 
 class Receiver:
@@ -116,7 +124,7 @@ class Receiver:
         try:
             self._receive()
         except Exception as error:  # the thread boundary: read() raises it
-            self.events.put(GaveUp(error))
+            self.events.put(ReconnectFailed(error))
         finally:
             self.events.close()
             self._last_error = None  # its traceback holds the connection it came from
@@ -130,7 +138,7 @@ class Receiver:
                 return  # at an end that is meant, or because a stop was asked for
             except SourceLostError as error:
                 log.warning("%s", str(error))  # text: a log may keep what it is given
-                self.events.put(Lost(self._reason(error)))
+                self.events.put(ConnectionLost(self._reason(error)))
                 self._last_error = error
             finally:
                 connection.close()
@@ -177,10 +185,10 @@ class Receiver:
             try:
                 arrivals = connection.receive()
             except DecodeError as error:
-                self.events.put(Broken(error))
+                self.events.put(PacketUndecodable(error))
                 continue
             if arrivals is None:
-                self.events.put(Ended())
+                self.events.put(SourceEnded())
                 break
             for arrival in arrivals:
                 self._pass_on(arrival, streams)

@@ -15,10 +15,18 @@ from streamfx.capture.live.audio import LiveTracks
 from streamfx.capture.live.connection import Connection, PacketArrived, PictureArrived
 from streamfx.capture.live.jitter import JitterBuffer
 from streamfx.capture.live.outages import Outage, Outages
-from streamfx.capture.live.receiver import Broken, Connected, Ended, Event, GaveUp, Lost, Receiver
+from streamfx.capture.live.receiver import (
+    Connected,
+    ConnectionLost,
+    Event,
+    PacketUndecodable,
+    Receiver,
+    ReconnectFailed,
+    SourceEnded,
+)
 from streamfx.capture.live.settings import Gap, LiveSettings
 from streamfx.capture.live.timeline import TIME_BASE, Timeline
-from streamfx.capture.picture_conversion import Refit
+from streamfx.capture.picture_conversion import PictureScaler
 from streamfx.capture.planar import Planarizer, assumptions, colour_of
 from streamfx.capture.side_data import hdr_metadata
 from streamfx.errors import DecodeError, FrameError, SourceAwayError, SourceLostError
@@ -82,7 +90,7 @@ class LiveSource:
         self._early: deque[Event] = deque()
         self._index = self._sizes_noted = 0
         self._fresh_from_ns = 0
-        self._absences = Outages(self.name)
+        self._outages = Outages(self.name)
         self._jitter = JitterBuffer(settings.jitter_seconds)
         self._beside: LiveTracks | None = None
         self._filling = False
@@ -100,9 +108,9 @@ class LiveSource:
             raise
 
     @property
-    def absences(self) -> list[Outage]:
+    def outages(self) -> list[Outage]:
         """When it was away."""
-        return self._absences.all
+        return self._outages.all
 
     def read(self) -> Frame | None:
         """Return the next frame, or None at the end or once closed.
@@ -122,15 +130,15 @@ class LiveSource:
                 if event.arrived_ns < self._fresh_from_ns:
                     continue  # it came while effects and outputs were still being opened
                 return self._frame(event)
-            if isinstance(event, Broken):
+            if isinstance(event, PacketUndecodable):
                 raise event.error
-            if isinstance(event, GaveUp):
-                self._absences.end()
+            if isinstance(event, ReconnectFailed):
+                self._outages.end()
                 raise SourceLostError(str(event.error)) from event.error
-            if isinstance(event, Ended) or event is None:
+            if isinstance(event, SourceEnded) or event is None:
                 break
             self._note(event)
-        self._absences.end()
+        self._outages.end()
         return None
 
     def close(self) -> None:
@@ -161,11 +169,11 @@ class LiveSource:
                 event = self._receiver.events.get(max(deadline - time.monotonic(), 0.0))
             except TimeoutError as error:
                 raise SourceAwayError(f"{self.name}: no picture came in time") from error
-            if isinstance(event, GaveUp):
+            if isinstance(event, ReconnectFailed):
                 raise event.error
-            if isinstance(event, Lost):
+            if isinstance(event, ConnectionLost):
                 raise SourceAwayError(f"{self.name}: no picture came: {event.reason}")
-            if isinstance(event, Ended) or event is None:
+            if isinstance(event, SourceEnded) or event is None:
                 raise SourceAwayError(f"{self.name}: it ended before a picture came")
             if isinstance(event, Connected):
                 joined = event
@@ -198,7 +206,7 @@ class LiveSource:
                 planar_name(self.format.subsampling, self.format.depth),
             )
             planarizer = Planarizer(av.VideoFrame(width, height, samples))
-        self._refit = Refit(self.format, planarizer)
+        self._refit = PictureScaler(self.format, planarizer)
         self._timeline = Timeline(self.format.rate_fps)
         self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
         self._beside = LiveTracks(self.extras)
@@ -241,14 +249,14 @@ class LiveSource:
         elif wait_seconds := self._jitter.wait_seconds(float(time_ticks * TIME_BASE), arrived_ns / 1e9):
             self._closed.wait(max(arrived_ns / 1e9 + wait_seconds - time.monotonic(), 0.0))
         self._timeline.came(time.monotonic())
-        self._absences.back()
+        self._outages.back()
         self._filling = False
         self._last_planes = planes
         return self._made(planes, time_ticks, arrived_ns)
 
     def _filler(self) -> Frame:
         now = time.monotonic()
-        self._absences.gone(self._timeline.last_seconds, "nothing came").repeated += 1
+        self._outages.gone(self._timeline.last_seconds, "nothing came").repeated += 1
         self._filling = True
         black = self._settings.gap is Gap.BLACK
         planes = self._refit.black() if black or self._last_planes is None else self._last_planes
@@ -266,12 +274,12 @@ class LiveSource:
         self._index += 1
         return frame
 
-    def _note(self, event: Connected | Lost | PacketArrived) -> None:
+    def _note(self, event: Connected | ConnectionLost | PacketArrived) -> None:
         if isinstance(event, PacketArrived):
             if self._beside is not None:
                 self._beside.put(event.packet, event.index, self._timeline.shift_seconds)
-        elif isinstance(event, Lost):
-            self._absences.gone(self._timeline.last_seconds, event.reason).reason = event.reason
+        elif isinstance(event, ConnectionLost):
+            self._outages.gone(self._timeline.last_seconds, event.reason).reason = event.reason
             self._timeline.leave()
         else:
             self._clean = False

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from streamfx.encode.files.written_times import WrittenTimes
+from streamfx.encode.files.picture_times import WrittenTimes
 from streamfx.encode.plan import OutputPlan
 from streamfx.encode.tracks.copying import CopiedStream
 from streamfx.media.frame import Colour

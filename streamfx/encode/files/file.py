@@ -13,7 +13,6 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
-from streamfx.encode.files.durations import LEAST_PICTURES, Durations, state_decoding_times
 from streamfx.encode.files.expected import Expected, expected_of
 from streamfx.encode.files.gif_times import TOO_FAST
 from streamfx.encode.files.given_times import given_times
@@ -21,9 +20,9 @@ from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
 from streamfx.encode.files.matroska import write_shape
 from streamfx.encode.files.mp4_index import finish_index
 from streamfx.encode.files.output_file import OutputFile, refuse_target, refuse_too_large, write_problem
+from streamfx.encode.files.picture_times import LEAST_PICTURES, Durations, WrittenTimes, state_decoding_times
 from streamfx.encode.files.trial import prove
-from streamfx.encode.files.written_times import WrittenTimes
-from streamfx.encode.pixels import Packer, Packing, Packs
+from streamfx.encode.pixels import FramePacker, Packer, Packing
 from streamfx.encode.plan import plan_output
 from streamfx.encode.tracks.copying import (
     StreamCopier,
@@ -94,7 +93,7 @@ class FileSink:
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
-        self._packer: Packs = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
+        self._packer: FramePacker = packing(video, self._plan.pix_fmt, self._plan.colour.code_range)
         self._times = WrittenTimes(self._plan.container.tick_seconds)
         self._durations = Durations()
         self._given_times = given_times(self._plan)

@@ -32,7 +32,7 @@ class Element(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ShownSize:
+class DisplaySize:
     """At which size a picture is shown whose pixels are not square.
 
     Attributes:
@@ -46,7 +46,7 @@ class ShownSize:
     is_ratio: bool
 
 
-def shown_size(size: tuple[int, int], shape: Fraction, *, pixels_only: bool) -> ShownSize:
+def shown_size(size: tuple[int, int], shape: Fraction, *, pixels_only: bool) -> DisplaySize:
     """Return at which size a picture is shown: in whole pixels where that is exact, else as a ratio.
 
     Args:
@@ -56,15 +56,15 @@ def shown_size(size: tuple[int, int], shape: Fraction, *, pixels_only: bool) -> 
 
     Example:
         >>> shown_size((576, 704), Fraction(16, 11), pixels_only=False)
-        ShownSize(height=576, width=1024, is_ratio=False)
+        DisplaySize(height=576, width=1024, is_ratio=False)
     """
     height, width = size
     exact = (Fraction(height), width * shape) if shape > 1 else (height / shape, Fraction(width))
-    rounded = ShownSize(round(exact[0]), round(exact[1]), is_ratio=False)
+    rounded = DisplaySize(round(exact[0]), round(exact[1]), is_ratio=False)
     if pixels_only or (Fraction(rounded.height), Fraction(rounded.width)) == exact:
         return rounded
     ratio = Fraction(width * shape / height)
-    return ShownSize(ratio.denominator, ratio.numerator, is_ratio=True)
+    return DisplaySize(ratio.denominator, ratio.numerator, is_ratio=True)
 
 
 def write_shape(path: Path, size: tuple[int, int], shape: Fraction, muxer: str) -> bool:
@@ -79,10 +79,10 @@ def write_shape(path: Path, size: tuple[int, int], shape: Fraction, muxer: str) 
     Returns:
         Whether there was room for it.
     """
-    return shape == 1 or write_shown_size(path, shown_size(size, shape, pixels_only=muxer == "webm"))
+    return shape == 1 or write_display_size(path, shown_size(size, shape, pixels_only=muxer == "webm"))
 
 
-def write_shown_size(path: Path, shown: ShownSize) -> bool:
+def write_display_size(path: Path, shown: DisplaySize) -> bool:
     """State in a finished file at which size its video is to be shown.
 
     Returns:
@@ -98,7 +98,7 @@ def write_shown_size(path: Path, shown: ShownSize) -> bool:
         return True
 
 
-def _with_shown_size(head: bytearray, shown: ShownSize) -> bytearray | None:
+def _with_shown_size(head: bytearray, shown: DisplaySize) -> bytearray | None:
     """Return the beginning of a file with the size added; None where it is not laid out as expected."""
     segment = next((each for each in elements(head, 0, len(head)) if each.kind == _SEGMENT), None)
     if segment is None:
@@ -125,7 +125,7 @@ def _with_shown_size(head: bytearray, shown: ShownSize) -> bytearray | None:
     return changed if len(changed) == len(head) else None
 
 
-def _tracks_with(head: bytearray, tracks: Element, shown: ShownSize) -> bytes | None:
+def _tracks_with(head: bytearray, tracks: Element, shown: DisplaySize) -> bytes | None:
     """Return the tracks with the size in the first one that is a video."""
     parts, done = [], False
     for entry in elements(head, tracks.inner, tracks.end):

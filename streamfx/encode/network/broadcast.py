@@ -19,7 +19,7 @@ from av import VideoFrame
 from av.video.frame import PictureType
 
 from streamfx.encode.network.relay import Task
-from streamfx.encode.network.targets import Route
+from streamfx.encode.network.targets import NetworkTarget
 from streamfx.encode.plan import OutputPlan
 from streamfx.encode.tracks.copying import StreamCopier
 from streamfx.encode.tracks.selection import Track
@@ -63,7 +63,7 @@ class Broadcast:
 
     def __init__(
         self,
-        route: Route,
+        route: NetworkTarget,
         plan: OutputPlan,
         extras: Extras | None,
         streams: list[ExtraStream],

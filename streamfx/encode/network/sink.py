@@ -10,7 +10,7 @@ import av
 
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.network.broadcast import Broadcast
-from streamfx.encode.network.targets import Route, route_of
+from streamfx.encode.network.targets import NetworkTarget, route_of
 from streamfx.encode.pixels import Packer
 from streamfx.encode.plan import OutputPlan, plan
 from streamfx.encode.sink import AWAY
@@ -230,7 +230,9 @@ class NetworkSink:
             ready.abort()
 
 
-def low_delay_plan(route: Route, video: VideoFormat, encoding: Encoding, delivery: Delivery) -> OutputPlan:
+def low_delay_plan(
+    route: NetworkTarget, video: VideoFormat, encoding: Encoding, delivery: Delivery
+) -> OutputPlan:
     """Return how to encode ``video`` for ``route`` so that every picture leaves as soon as it came.
 
     Raises:

@@ -40,7 +40,7 @@ _PLAYLIST = "live.m3u8"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class NetworkTarget:
     """How an output is reached.
 
     Attributes:
@@ -58,7 +58,7 @@ class Route:
     relayed: bool
 
 
-def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> Route:
+def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> NetworkTarget:
     """Return how the output called ``text`` is written.
 
     Args:
@@ -73,15 +73,15 @@ def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> Route:
     scheme, name = scheme_of(text), without_credentials(text)
     check_protocol(text, writing=True)
     if scheme in ("rtmp", "rtmps"):
-        return Route(name, text, "RTMP", _FLV, relayed=True)
+        return NetworkTarget(name, text, "RTMP", _FLV, relayed=True)
     if scheme in ("rtsp", "rtsps"):
-        return Route(name, text, "RTSP", _RTSP, relayed=True)
+        return NetworkTarget(name, text, "RTSP", _RTSP, relayed=True)
     if scheme == "udp":
         # Seven packets of 188 bytes: what fits into one Ethernet frame, and what receivers expect.
         size = "" if "pkt_size=" in text else f"{'&' if '?' in text else '?'}pkt_size=1316"
-        return Route(name, text + size, "UDP", _TS, relayed=False)
+        return NetworkTarget(name, text + size, "UDP", _TS, relayed=False)
     if scheme == "srt":
-        return Route(name, text, "SRT", _TS, relayed=True)
+        return NetworkTarget(name, text, "SRT", _TS, relayed=True)
     if scheme is not None:
         written = ", ".join(f"{each}://" for each in available(writing=True))
         raise ConfigError(
@@ -96,7 +96,7 @@ def is_route(text: str) -> bool:
     return scheme_of(text) is not None or text.startswith("hls:") or text.lower().endswith(".m3u8")
 
 
-def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> Route:
+def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> NetworkTarget:
     path = Path(text.removeprefix("hls:"))
     playlist = path if path.suffix.lower() == ".m3u8" else path / _PLAYLIST
     folder = playlist.parent
@@ -118,4 +118,4 @@ def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> Route:
     container = Container(
         "hls", ("h264", "hevc"), options | _ORDER_US, tick_seconds=Fraction(1, 90_000), rotation=False
     )
-    return Route(text, str(playlist.absolute()), "HLS", container, relayed=False)
+    return NetworkTarget(text, str(playlist.absolute()), "HLS", container, relayed=False)

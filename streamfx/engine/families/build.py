@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from streamfx.engine.families.classifier import Classifier
-from streamfx.engine.families.convert_sr import ConvertSr
-from streamfx.engine.families.restore import Restore
-from streamfx.engine.families.super_resolution import SuperResolution
-from streamfx.engine.families.warp_mask import WarpMask
-from streamfx.engine.families.yuv_style import YuvStyle
+from streamfx.engine.families.registry import FAMILIES
 from streamfx.errors import EngineCorruptError, EngineMismatchError
 
-FAMILIES: dict[str, type[nn.Module]] = {
-    "classifier": Classifier,
-    "convert_sr": ConvertSr,
-    "restore": Restore,
-    "super_resolution": SuperResolution,
-    "warp_mask": WarpMask,
-    "yuv_style": YuvStyle,
-}
+
+def _network(path: str) -> type[nn.Module]:
+    module, _, name = path.rpartition(".")
+    return cast(type[nn.Module], getattr(import_module(f"streamfx.engine.families.{module}"), name))
+
+
+NETWORKS: dict[str, type[nn.Module]] = {name: _network(each.network) for name, each in FAMILIES.items()}
+"""The class of each family's network."""
 
 
 def build_network(family: str, options: Mapping[str, object], weights: bytes) -> nn.Module:
     """Return the network of an engine, in evaluation mode, float32, on the CPU.
 
     Args:
-        family: family of the generator, a key of `FAMILIES`.
+        family: family of the network, a key of `NETWORKS`.
         options: arguments of the family's class.
         weights: a safetensors file.
 
@@ -38,12 +35,12 @@ def build_network(family: str, options: Mapping[str, object], weights: bytes) ->
         EngineMismatchError: this version of streamfx does not know the family.
         EngineCorruptError: options or weights are not those of such a network.
     """
-    if family not in FAMILIES:
+    if family not in NETWORKS:
         raise EngineMismatchError(
-            f"family {family!r} is not known to this version of streamfx; known: {', '.join(FAMILIES)}"
+            f"family {family!r} is not known to this version of streamfx; known: {', '.join(NETWORKS)}"
         )
     try:
-        network = FAMILIES[family](**options)
+        network = NETWORKS[family](**options)
     except TypeError as error:
         raise EngineCorruptError(f"options {dict(options)} do not fit family {family}: {error}") from error
     try:

@@ -10,14 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from streamfx.errors import FrameError
-from streamfx.generate.device_effects import ON_DEVICE, Measure
+from streamfx.generate.device_effects import Measure
 from streamfx.generate.gpu.recording import Recording
-from streamfx.generate.gpu.steps import Kind, Network
+from streamfx.generate.gpu.steps import GraphKey, Network
 from streamfx.gpu.layout import Layout
 from streamfx.gpu.pool import DevicePicture, NonFiniteFlag, memory_error, out_of_memory
 from streamfx.gpu.streams import Meter, Stream
 from streamfx.gpu.transfer import DeviceContext, device_picture_of
 from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.stage import Stage
 
 if TYPE_CHECKING:
     from streamfx.generate.network_input import Noise
@@ -38,7 +39,7 @@ class Step:
 
     def __init__(self, network: Network, device_context: DeviceContext) -> None:
         self.network, self._device_context = network, device_context
-        self._recordings: OrderedDict[Kind, Recording] = OrderedDict()
+        self._recordings: OrderedDict[GraphKey, Recording] = OrderedDict()
         self._turn, self._recording_turn = threading.Lock(), threading.Lock()
         self._record_stream, self._meter = Stream(device_context.device, "record"), Meter()
         self._purpose = f"done by {network.name}"
@@ -72,7 +73,7 @@ class Step:
                 flag = recording.run(picture.lease.slot, place.slot, strength, noise)
                 ended, event = stream.record_time(), stream.record_event()
                 if measure is not None:
-                    self._meter.took(begun, ended, partial(measure, ON_DEVICE))
+                    self._meter.took(begun, ended, partial(measure, Stage.ON_DEVICE))
                 forgotten = not self._needed(kind, recording)
         except FrameError as error:
             raise FrameError(f"{doing} {error}") from error
@@ -95,7 +96,7 @@ class Step:
         if kind not in self._recordings:
             self.record(kind)
 
-    def record(self, kind: Kind) -> Recording:
+    def record(self, kind: GraphKey) -> Recording:
         """Return the recording for a kind of picture, made if there is none.
 
         Raises:
@@ -116,24 +117,24 @@ class Step:
             self._device_context.work.record_event().wait()
             self._recordings.clear()
 
-    def _kind(self, form: Layout, colour: Colour, factor: float) -> Kind:
-        return Kind(form, colour.assumed(form.size[0]), factor, self.network.engine.version)
+    def _kind(self, form: Layout, colour: Colour, factor: float) -> GraphKey:
+        return GraphKey(form, colour.assumed(form.size[0]), factor, self.network.engine.version)
 
-    def _recorded(self, kind: Kind) -> Recording:
+    def _recorded(self, kind: GraphKey) -> Recording:
         return Recording(self.network, kind, self._record_stream)
 
-    def _asked(self, kind: Kind) -> str:
+    def _asked(self, kind: GraphKey) -> str:
         height, width = kind.form.size
         return f"{self.network.name} at factor {kind.factor:g} for frames of {width}x{height}"
 
-    def _needed(self, kind: Kind, recording: Recording) -> bool:
+    def _needed(self, kind: GraphKey, recording: Recording) -> bool:
         """Note that a recording was needed just now; return whether it is still kept. Only in one's turn."""
         kept = self._recordings.get(kind) is recording
         if kept:
             self._recordings.move_to_end(kind)
         return kept
 
-    def _forget(self, kind: Kind) -> None:
+    def _forget(self, kind: GraphKey) -> None:
         """Drop what is outdated, or was needed longest ago when there are many."""
         with self._turn:
             outdated = [each for each in self._recordings if each.version != kind.version]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from streamfx.generate.gpu.steps import Kind, Network
+from streamfx.generate.gpu.steps import GraphKey, Network
 from streamfx.generate.ops.fuse.operation import fuse_on
 from streamfx.generate.ops.reduce.definition import small_size
 from streamfx.generate.ops.reduce.operation import reduce_on
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class FusedHeads:
     """The way of heads that are warped and blended; see `HeadSteps`."""
 
-    def __init__(self, network: Network, kind: Kind, device: torch.device) -> None:
+    def __init__(self, network: Network, kind: GraphKey, device: torch.device) -> None:
         import torch
 
         self._colour, self._max_displacement_pixels = kind.colour, network.max_displacement_pixels

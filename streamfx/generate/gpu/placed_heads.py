@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from streamfx.engine.spec import Kind as HeadsKind
+from streamfx.engine.spec import OutputKind
 from streamfx.generate.network_input import Noise, seen_size, standard_noise, surface_planes
 from streamfx.generate.ops.place.operation import place_on
 from streamfx.generate.ops.reduce.operation import reduce_each_on
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streamfx.backends.backend import DeviceEngine
     from streamfx.engine.folder import Engine
-    from streamfx.generate.gpu.steps import Kind
+    from streamfx.generate.gpu.steps import GraphKey
     from streamfx.generate.ops.surface_checks import SmallPlanes
     from streamfx.media.surface import Surface
 
@@ -37,7 +37,7 @@ class PlacedHeads:
         device: device on which it runs.
     """
 
-    def __init__(self, engine: Engine, compiled: DeviceEngine, kind: Kind, device: torch.device) -> None:
+    def __init__(self, engine: Engine, compiled: DeviceEngine, kind: GraphKey, device: torch.device) -> None:
         import torch
 
         self._spec, self._colour = engine.spec, kind.colour
@@ -106,7 +106,7 @@ class PlacedHeads:
             shift=self._shift,
             strength=strength,
             not_finite=not_finite,
-            added=self._spec.kind is HeadsKind.ADDED,
+            added=self._spec.kind is OutputKind.ADDED,
         )
 
     def _planes(self, values: Tensor, size: tuple[int, ...]) -> SmallPlanes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamfx.generate.gpu.fused_heads import FusedHeads
-from streamfx.generate.gpu.steps import HeadSteps, Kind, Network
+from streamfx.generate.gpu.steps import GraphKey, HeadSteps, Network
 from streamfx.gpu.graph import recorded
 from streamfx.gpu.pool import Slot, device_memory
 from streamfx.gpu.streams import Stream
@@ -34,7 +34,7 @@ class Recording:
         stream: stream to record in, while frames are done in another one.
     """
 
-    def __init__(self, network: Network, kind: Kind, stream: Stream) -> None:
+    def __init__(self, network: Network, kind: GraphKey, stream: Stream) -> None:
         self._network, self._kind = network, kind
         self._to_rgb, self._from_rgb = both_ways(kind.colour, kind.form.depth)
         self._strength_set = 1.0

@@ -39,7 +39,7 @@ class Network:
     placed: Engine | None = None
 
 
-class Kind(NamedTuple):
+class GraphKey(NamedTuple):
     """What a recording is made for."""
 
     form: Layout

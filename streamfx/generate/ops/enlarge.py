@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from streamfx.engine.golden import Array
-from streamfx.generate.ops.row_bands import in_bands
+from streamfx.generate.ops.cpu_planes import in_bands
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 

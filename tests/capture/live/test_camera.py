@@ -162,7 +162,7 @@ def test_a_camera_that_is_plugged_in_again_goes_on() -> None:
         frame = source.read()
         assert frame is not None
         frames.append(frame)
-    assert [outage.reason for outage in source.absences] == [
+    assert [outage.reason for outage in source.outages] == [
         "the camera gives no pictures any more; was it unplugged?"
     ]
     times = [frame.pts for frame in frames]
@@ -192,7 +192,7 @@ def test_a_camera_that_stands_still_is_bridged(gap: Gap, luma: int | None) -> No
     assert frame is not None
     if luma is not None:
         assert set(np.unique(frame.planes[0])) == {luma}
-    assert source.absences[0].repeated == 1
+    assert source.outages[0].repeated == 1
     device.shown.set()
     source.close()
 

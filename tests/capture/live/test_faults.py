@@ -61,7 +61,7 @@ def test_a_freeze_is_bridged_with_the_last_picture() -> None:
     check_order(frames)
     first = next(number for number, frame in enumerate(frames) if frame.repeated)
     assert frames[first].planes[0] is frames[first - 1].planes[0]
-    (absence,) = source.absences
+    (absence,) = source.outages
     assert absence.reason == "nothing came"
     assert absence.repeated == sum(frame.repeated for frame in frames)
 
@@ -88,15 +88,15 @@ def test_pictures_of_another_size_are_fitted_into_the_first_with_black_beside_th
     luma = frames[-1].planes[0]
     assert int(luma[:, :32].max()) == int(luma[:, 64:].max()) == 16
     assert int(luma[:, 32:64].max()) > 100
-    assert source.absences[0].reason == "the server begins anew, with pictures of another size"
+    assert source.outages[0].reason == "the server begins anew, with pictures of another size"
     assert any("pictures came as 32x64 too" in note for note in source.notes)
 
 
 def test_a_reconnect_storm_is_weathered_and_every_absence_counted() -> None:
     source = opened(f"fault:storm?every=0.3&times=3&refused=2:{PATTERN}", Gap.PAUSE)
-    frames, _ = read_until(source, lambda f: len(source.absences) == 3 and len(f) > 40)
+    frames, _ = read_until(source, lambda f: len(source.outages) == 3 and len(f) > 40)
     check_order(frames)
-    assert [each.reason for each in source.absences] == [
+    assert [each.reason for each in source.outages] == [
         f"the server ended the connection ({number} of 3)" for number in (1, 2, 3)
     ]
 
@@ -145,7 +145,7 @@ def test_a_slow_server_is_waited_for_within_the_limit() -> None:
 def test_a_source_that_was_lost_now_and_then_is_free_as_soon_as_it_is_closed() -> None:
     def received_through_a_storm() -> weakref.ref[Receiver]:
         source = opened(f"fault:storm?every=0.1&times=2&refused=1:{PATTERN}", Gap.PAUSE)
-        read_until(source, lambda f: len(source.absences) == 2 and len(f) > 8)
+        read_until(source, lambda f: len(source.outages) == 2 and len(f) > 8)
         return weakref.ref(source._receiver)
 
     gc.disable()

@@ -64,7 +64,7 @@ def test_a_sender_that_comes_back_with_another_size_is_fitted_in_and_the_times_g
     with sending(address):
         source = opened(address)
         frames = read(source, 5)
-    while not any("nothing came within" in each.reason for each in source.absences):  # the sender is gone
+    while not any("nothing came within" in each.reason for each in source.outages):  # the sender is gone
         frames += read(source, 1)
     assert frames[-1].repeated
     with sending(address, size=(96, 96), fps=20):

@@ -23,9 +23,9 @@ from streamfx.engine.golden import Array, Golden
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.gpu.fused_heads import FusedHeads
 from streamfx.generate.gpu.placed_heads import PlacedHeads
-from streamfx.generate.gpu.steps import HeadSteps, Kind, Network
+from streamfx.generate.gpu.steps import GraphKey, HeadSteps, Network
 from streamfx.generate.network_input import Noise, see
-from streamfx.generate.network_output import Back
+from streamfx.generate.network_output import NetworkOutput
 from streamfx.generate.ops import dispatch as steps
 from streamfx.gpu.layout import Layout, arrays_of, copy_surface, fill
 from streamfx.gpu.pool import Slot, device_memory
@@ -82,7 +82,7 @@ def fused_heads(picture: Array, fine: Array) -> Array:
     return heads
 
 
-def way_of(engine: Engine, compiled: Any, kind: Kind) -> HeadSteps:
+def way_of(engine: Engine, compiled: Any, kind: GraphKey) -> HeadSteps:
     """Return the steps before and after a network, as they are put on a GPU."""
     spec = engine.spec
     if not spec.fuses:
@@ -100,11 +100,11 @@ def difference(described: dict[str, Any], factor: float, form: Layout) -> int:
     frame = Frame((y, u, v), form.subsampling, form.depth, COLOUR, 0, 0, Fraction(1, 25))
     seen = see(frame, COLOUR, spec, factor, NOISE)
     heads = heads_of(seen.values, spec)
-    expected = Back(spec, COLOUR, STRENGTH, 1).full_size(frame, seen, heads)
+    expected = NetworkOutput(spec, COLOUR, STRENGTH, 1).full_size(frame, seen, heads)
 
     golden = Golden(seen.values, np.eye(3, 4, dtype=np.float32), np.eye(3, 4, dtype=np.float32), 1.0, heads)
     compiled: Any = SimpleNamespace(dtype=torch.float32, heads_shape=golden.heads_shape)
-    way = way_of(Engine(Path(), spec, golden), compiled, Kind(form, COLOUR, factor, 0))
+    way = way_of(Engine(Path(), spec, golden), compiled, GraphKey(form, COLOUR, factor, 0))
     source, target, planar = (Slot.new(each, device_memory(CPU)) for each in (form, form, form.planar))
     fill(source.surface, frame.planes)
     flag = torch.zeros(1, dtype=torch.int32)

@@ -24,8 +24,7 @@ from streamfx.generate.ops.fuse.definition import AMPLITUDE, MASK, OFFSET, RISE
 from streamfx.generate.ops.fuse.triton import FuseTile
 from streamfx.generate.ops.place.definition import place_reference
 from streamfx.generate.ops.place.triton import PlaceTile
-from streamfx.generate.ops.reduce.definition import axis_matrix, reduce_reference
-from streamfx.generate.ops.reduce.fine_luma import fine_luma_reference
+from streamfx.generate.ops.reduce.definition import axis_matrix, fine_luma_reference, reduce_reference
 from streamfx.generate.ops.reduce.triton import ReduceTile
 from streamfx.generate.ops.surfaces import fuse_surface, place_surface, reduce_each, reduce_surface
 from streamfx.media.colour import chroma_shift

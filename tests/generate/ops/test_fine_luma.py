@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from streamfx.engine.families.warp_mask import FINE
 from streamfx.errors import FrameError
-from streamfx.generate.ops.reduce.fine_luma import fine_luma, fine_luma_reference
+from streamfx.generate.ops.reduce.definition import fine_luma_reference
+from streamfx.generate.ops.reduce.operation import fine_luma
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

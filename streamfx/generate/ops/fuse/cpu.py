@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.flat_planes import flat_view
+from streamfx.generate.ops.cpu_planes import flat_view, in_bands
 from streamfx.generate.ops.fuse import definition
 from streamfx.generate.ops.fuse.cpu_grid import Group, Limits, Samples, columns_between, rows_between
 from streamfx.generate.ops.fuse.cpu_kernels import fuse_band, largest_exponent
-from streamfx.generate.ops.row_bands import in_bands
 from streamfx.media.frame import Plane, Planes
 
 Codes = tuple[int, int]

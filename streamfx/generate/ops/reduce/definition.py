@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
 from streamfx.media.colour import chroma_shift
-from streamfx.media.frame import Colour, Planes, Subsampling
+from streamfx.media.frame import Colour, Plane, Planes, Subsampling
 
 _SAMPLES_PER_THREAD = 2_000_000  # fewer are done before another thread has woken up
 
@@ -149,3 +149,22 @@ def _axis_covered(full: int, small: int, shift: float) -> tuple[NDArray[np.int64
         samples = np.floor(position) + np.arange(2)
         weights = np.abs(np.array([1.0, 0.0]) - (position - samples[:, :1]))
     return np.clip(samples, 0, full - 1).astype(np.int64), weights
+
+
+def fine_luma_reference(luma: Plane, reduced: NDArray[np.floating], side: int) -> NDArray[np.float64]:
+    """Return the fine luma (side * side, h, w) by definition, in float64.
+
+    A line that is a pixel or two wide is lost in a picture reduced by 4. So some networks see, for each
+    pixel of the reduced picture, the square of luma that it covers: side x side values, as their differences
+    to the reduced luma, in as many channels (the pixel unshuffle of Shi et al., "Real-Time Single Image and
+    Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", 2016, backwards). The
+    finer grid spans the plane as the reduced one does; where it is finer than the plane itself, it is
+    interpolated.
+    """
+    height, width = reduced.shape
+    rows = axis_matrix(luma.shape[0], side * height, 0.0)
+    columns = axis_matrix(luma.shape[1], side * width, 0.0)
+    fine = rows @ luma.astype(np.float64) @ columns.T
+    squares = fine.reshape(height, side, width, side).transpose(1, 3, 0, 2)
+    difference: NDArray[np.float64] = squares.reshape(side * side, height, width) - reduced
+    return difference

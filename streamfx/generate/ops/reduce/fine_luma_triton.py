@@ -1,4 +1,4 @@
-"""Reduced luma and its fine luma (`fine_luma.py`) in one pass, for the kernel that reduces on a GPU.
+"""Reduced luma and its fine luma (`fine_luma_reference`) in one pass, for the kernel that reduces on a GPU.
 
 A thread does one pixel of the small picture. It loads each sample that any of its values is made of once, row
 by row, and adds it to all of them. The weights are a table per axis, as long for each value as for all, so

@@ -7,6 +7,7 @@ where there is no GPU, to compare; it is not meant to be fast there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.reduce.definition import axis_weights
 from streamfx.generate.ops.surfaces import reduce_each, reduce_surface
 from streamfx.media.colour import chroma_shift
-from streamfx.media.frame import Colour, Planes, Subsampling
+from streamfx.media.frame import Colour, Plane, Planes, Subsampling
 from streamfx.media.surface import Surface
 
 if TYPE_CHECKING:
@@ -72,6 +73,37 @@ def reduce_planes(
     return target
 
 
+def fine_luma(
+    luma: Plane, reduced: NDArray[np.float32], out: NDArray[np.float32], threads: int | None = None
+) -> None:
+    """Write the fine luma of a plane to `out`; see `definition.fine_luma_reference`.
+
+    Safe to call from several threads at once; the interpreter lock is released while it computes.
+
+    Args:
+        luma: (H, W), uint8 or uint16; rows may be padded.
+        reduced: (h, w) float32, the reduced luma in code values.
+        out: (side * side, h, w) float32, C-contiguous: channel side * i + j gets row i and column j of each
+            square, minus the reduced luma, in code values.
+        threads: number of threads that share the rows; None for all cores this process may use.
+
+    Raises:
+        FrameError: `out` does not fit.
+    """
+    from streamfx.generate.ops.reduce.cpu import unshuffle
+
+    side = math.isqrt(len(out))
+    if side * side != len(out) or out.shape[1:] != reduced.shape or out.dtype != np.float32:
+        raise FrameError(
+            f"fine luma: output must be float32 of shape (side * side, {reduced.shape[0]}, "
+            f"{reduced.shape[1]}); found {out.dtype} {out.shape}"
+        )
+    rows, columns = (
+        axis_weights(full, side * small, 0.0) for full, small in zip(luma.shape, reduced.shape, strict=True)
+    )
+    unshuffle(luma, (rows, columns), reduced, out, threads)
+
+
 def reduce_own_grids(
     planes: Planes, small_size: tuple[int, int], threads: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -104,8 +136,6 @@ def reduce_on(surface: Surface, colour: Colour, seen: Tensor, *, fine: int = 0) 
         planes, values = dispatch.planes_of(surface), seen[0].numpy()
         reduce_planes(planes, surface.subsampling, colour, size, out=values[:3])
         if fine:
-            from streamfx.generate.ops.reduce.fine_luma import fine_luma
-
             fine_luma(planes[0], values[0], values[3:])
         return
     reduce_surface(surface, size, chroma_location=colour.chroma_location, fine=fine, out=seen)

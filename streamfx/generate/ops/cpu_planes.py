@@ -1,4 +1,6 @@
-"""Row bands: one picture's rows shared among threads, safely from any number of calling threads.
+"""CPU planes: what the kernels for processors share: planes as flat views, and bands of their rows.
+
+A flat view is of one type whatever the padding, so each kernel is compiled once.
 
 Numba's own ``prange`` is not used: its portable threading layer aborts the process when two threads enter it
 at once, as the threads of two pipelines do. Kernels that release the interpreter lock, one call per band,
@@ -12,6 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamfx.hardware.cpu import usable_cores
 
@@ -71,3 +77,21 @@ def _pool() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
+
+
+def flat_view(plane: NDArray[Any], writeable: bool = False) -> tuple[NDArray[Any], int]:
+    """Return the memory of a plane from first to last sample as one row, and its row stride in samples.
+
+    Sample (y, x) is at ``y * stride + x``. No copy is made, except where rows do not lie whole samples apart.
+
+    Args:
+        plane: 2-D, samples contiguous in a row, rows padded or not.
+        writeable: whether the view may be written to; the plane must allow it.
+    """
+    if plane.strides[0] % plane.itemsize or plane.strides[0] < plane.shape[1] * plane.itemsize:
+        plane = np.ascontiguousarray(plane)
+    height, width = plane.shape
+    stride = plane.strides[0] // plane.itemsize
+    length = (height - 1) * stride + width
+    view = np.lib.stride_tricks.as_strided(plane, (length,), (plane.itemsize,), writeable=writeable)
+    return view, stride

@@ -11,7 +11,7 @@ import pytest
 
 from streamfx.capture.opening import open_source
 from streamfx.encode.encoding import Encoding
-from streamfx.encode.files.durations import state_decoding_times
+from streamfx.encode.files.picture_times import state_decoding_times
 from streamfx.encode.opening import open_sink
 
 

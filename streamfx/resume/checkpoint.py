@@ -1,4 +1,4 @@
-"""What is carried from one segment of a film into the next, so that it can begin without those before it."""
+"""Checkpoint: the state that crosses from one segment of a film to the next, which then begins by itself."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from streamfx.capture.files.timed import SETTLING_SECONDS
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
-from streamfx.generate.routed import Choice, Routed
+from streamfx.generate.routed import Routed, RouteDecision
 from streamfx.media.frame import Frame
 from streamfx.media.notes import AsAsked, Converted, LeftOut
 
-WITNESSES = 4
+FINGERPRINTS = 4
 """Frames before a segment by which it is known that reading came to the right place."""
 
 _MOST_REASONS = 20
@@ -29,14 +29,14 @@ KINDS: dict[str, type[str]] = {"converted": Converted, "left out": LeftOut, "as 
 """Kinds of notes by the names they have in the journal; others are plain."""
 
 
-class Carried(BaseModel):
+class Checkpoint(BaseModel):
     """The state of a run before a frame: everything that crosses frames.
 
     Attributes:
         frames: frames that came before: the frame's number.
         failed: frames that could not be decoded before.
         reasons: reasons of the first failures.
-        witnesses: time and checksum of the frames just before; none where they are on a device.
+        fingerprints: time and checksum of the frames just before; none where they are on a device.
         seekable: whether the source's frames can be found again by their times.
         damaged: frames that the decoder patched up before.
         shot: number of the shot of the frame before; None where shots are not counted.
@@ -51,7 +51,7 @@ class Carried(BaseModel):
     frames: int = 0
     failed: int = 0
     reasons: tuple[str, ...] = ()
-    witnesses: tuple[tuple[int, int], ...] = ()
+    fingerprints: tuple[tuple[int, int], ...] = ()
     seekable: bool = False
     damaged: int = 0
     shot: int | None = None
@@ -61,25 +61,25 @@ class Carried(BaseModel):
     notes: tuple[tuple[str, str], ...] = ()
 
 
-class Carrier:
-    """Takes what is carried, while frames are read; in the capture thread.
+class CheckpointRecorder:
+    """Collects what a checkpoint holds while frames are read, in the capture thread.
 
     Args:
-        source: frames come from, numbered by shot or not.
+        source: source of the frames, numbered by shot or not.
         inner: the source below it.
         routed: the effects of which pictures decide.
         before: state at the place where reading began.
     """
 
-    def __init__(self, source: Source, inner: Source, routed: Sequence[Routed], before: Carried) -> None:
+    def __init__(self, source: Source, inner: Source, routed: Sequence[Routed], before: Checkpoint) -> None:
         self._source, self._inner, self._routed = source, inner, routed
         self.frames, self.failed, self.reasons = before.frames, before.failed, list(before.reasons)
-        self._witnesses: deque[Frame] = deque(maxlen=WITNESSES)
+        self._last_frames: deque[Frame] = deque(maxlen=FINGERPRINTS)
 
     def passed(self, frame: Frame) -> None:
         """Note a frame that was read."""
         self.frames += 1
-        self._witnesses.append(frame)
+        self._last_frames.append(frame)
 
     def broke(self, error: DecodeError) -> None:
         """Note one that could not be."""
@@ -90,18 +90,22 @@ class Carrier:
     def memory(self) -> tuple[Any, ...]:
         """Return what the next frame will change; cheap, for every frame."""
         shots = self._source.memory() if isinstance(self._source, ShotSource) else (None, None)
-        return (*shots, tuple((effect.choices, effect.looks) for effect in self._routed), [*self._witnesses])
+        return (
+            *shots,
+            tuple((effect.choices, effect.looks) for effect in self._routed),
+            [*self._last_frames],
+        )
 
-    def carried(self, memory: tuple[Any, ...]) -> Carried:
-        """Return what is carried to the frame after ``memory`` was taken, which has been read, not noted."""
-        shot, cuts, decided, witnesses = memory
+    def checkpoint(self, memory: tuple[Any, ...]) -> Checkpoint:
+        """Return the checkpoint of the frame after ``memory`` was taken, which has been read, not noted."""
+        shot, cuts, decided, fingerprints = memory
         inner = self._inner
-        seen = isinstance(inner, FileSource) and all(frame.held is None for frame in witnesses)
-        return Carried(
+        seen = isinstance(inner, FileSource) and all(frame.held is None for frame in fingerprints)
+        return Checkpoint(
             frames=self.frames,
             failed=self.failed,
             reasons=tuple(self.reasons),
-            witnesses=tuple(map(witness, witnesses)) if seen else (),
+            fingerprints=tuple(map(fingerprint, fingerprints)) if seen else (),
             seekable=seen and isinstance(inner, FileSource) and inner.can_seek and not self.failed,
             damaged=inner.damaged if isinstance(inner, FileSource) else 0,
             shot=shot,
@@ -112,7 +116,7 @@ class Carrier:
         )
 
 
-def restore(carried: Carried, source: Source, inner: Source, routed: Sequence[Routed]) -> bool:
+def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Sequence[Routed]) -> bool:
     """Bring source and effects to where a segment begins; return whether the frames before it were spared.
 
     Frames are found by their times if the file allows, and known by the checksums of those before. Else they
@@ -121,24 +125,24 @@ def restore(carried: Carried, source: Source, inner: Source, routed: Sequence[Ro
     Raises:
         SourceLostError: the source does not hold the frames any more.
     """
-    if not carried.frames:
+    if not checkpoint.frames:
         return True
-    sought = isinstance(inner, FileSource) and carried.seekable and _seek(carried, inner)
+    sought = isinstance(inner, FileSource) and checkpoint.seekable and _seek(checkpoint, inner)
     if not sought:
-        _read_past(carried, inner)
-    if isinstance(source, ShotSource) and carried.cuts is not None:
-        source.restore(carried.shot, Cuts.from_json(carried.cuts))
-    for effect, choices, looks in zip(routed, carried.choices, carried.looks, strict=True):
-        effect.choices = tuple(Choice(**choice) for choice in choices)
+        _read_past(checkpoint, inner)
+    if isinstance(source, ShotSource) and checkpoint.cuts is not None:
+        source.restore(checkpoint.shot, Cuts.from_json(checkpoint.cuts))
+    for effect, choices, looks in zip(routed, checkpoint.choices, checkpoint.looks, strict=True):
+        effect.choices = tuple(RouteDecision(**choice) for choice in choices)
         effect.looks = looks
     if sought and isinstance(inner, FileSource):
-        inner.damaged = carried.damaged
+        inner.damaged = checkpoint.damaged
         known = set(inner.notes)
-        inner.notes.extend(KINDS.get(kind, str)(text) for kind, text in carried.notes if text not in known)
+        inner.notes.extend(KINDS.get(kind, str)(text) for kind, text in checkpoint.notes if text not in known)
     return sought
 
 
-def witness(frame: Frame) -> tuple[int, int]:
+def fingerprint(frame: Frame) -> tuple[int, int]:
     """Return time and checksum of a frame in main memory."""
     checksum = 0
     for plane in frame.planes:
@@ -147,37 +151,37 @@ def witness(frame: Frame) -> tuple[int, int]:
     return frame.pts, checksum
 
 
-def _seek(carried: Carried, source: FileSource) -> bool:
+def _seek(checkpoint: Checkpoint, source: FileSource) -> bool:
     """Move to the frame; if the frames before it are not those that were read then, to the beginning."""
-    base, (first_pts, _) = source.format.time_base, carried.witnesses[0]
-    last: deque[tuple[int, int]] = deque(maxlen=len(carried.witnesses))
+    base, (first_pts, _) = source.format.time_base, checkpoint.fingerprints[0]
+    last: deque[tuple[int, int]] = deque(maxlen=len(checkpoint.fingerprints))
     try:
         source.seek(first_pts * base - SETTLING_SECONDS)
-        while not last or last[-1][0] < carried.witnesses[-1][0]:
+        while not last or last[-1][0] < checkpoint.fingerprints[-1][0]:
             frame = source.read()
             if frame is None:
                 break
             if frame.pts >= first_pts:
-                last.append(witness(frame))
+                last.append(fingerprint(frame))
     except (DecodeError, SourceOpenError, av.FFmpegError):
         last.clear()
-    if tuple(last) == carried.witnesses:
-        source.number_from(carried.frames)
+    if tuple(last) == checkpoint.fingerprints:
+        source.number_from(checkpoint.frames)
         return True
     source.seek(-base)  # the beginning
     return False
 
 
-def _read_past(carried: Carried, source: Source) -> None:
+def _read_past(checkpoint: Checkpoint, source: Source) -> None:
     index = -1
-    while index < carried.frames - 1:
+    while index < checkpoint.frames - 1:
         try:
             frame = source.read()
         except DecodeError:
             continue
         if frame is None:
             raise SourceLostError(
-                f"{source.name}: ends before frame {carried.frames}, which was read earlier"
+                f"{source.name}: ends before frame {checkpoint.frames}, which was read earlier"
             )
         index = frame.index
 

@@ -1,4 +1,4 @@
-"""What is carried between segments: reading, the search for cuts and routes go on as if never broken off."""
+"""Checkpoints between segments: reading, the search for cuts and routes go on as if never broken off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamfx.capture.shots import ShotSource
 from streamfx.errors import SourceLostError, SourceOpenError
 from streamfx.generate.routed import Routed
 from streamfx.media.frame import Frame
-from streamfx.resume.carried import Carried, Carrier, restore
+from streamfx.resume.checkpoint import Checkpoint, CheckpointRecorder, restore
 from tests import media
 from tests.scenes import scene_frame, write_clip
 
@@ -47,15 +47,15 @@ def test_a_run_that_begins_at_any_frame_decides_as_one_from_the_beginning(film: 
     whole = routed()
     inner = FileSource(str(film), threads=1)
     source = ShotSource(inner, [whole.look])
-    carrier = Carrier(source, inner, [whole], Carried())
-    shots, carried = [], []
+    recorder = CheckpointRecorder(source, inner, [whole], Checkpoint())
+    shots, checkpoint = [], []
     while True:
-        memory = carrier.memory()
+        memory = recorder.memory()
         frame = source.read()
         if frame is None:
             break
-        carried.append(carrier.carried(memory))
-        carrier.passed(frame)
+        checkpoint.append(recorder.checkpoint(memory))
+        recorder.passed(frame)
         shots.append(frame.shot)
     source.close()
     assert len(set(shots)) == 3  # what is there for a moment is none
@@ -64,7 +64,7 @@ def test_a_run_that_begins_at_any_frame_decides_as_one_from_the_beginning(film: 
         now = routed()
         inner = FileSource(str(film), threads=1)
         source = ShotSource(inner, [now.look])
-        before = Carried.model_validate_json(carried[begins].model_dump_json())
+        before = Checkpoint.model_validate_json(checkpoint[begins].model_dump_json())
         assert restore(before, source, inner, [now])  # sought, not read from the beginning
         rest = []
         while (frame := source.read()) is not None:
@@ -75,16 +75,16 @@ def test_a_run_that_begins_at_any_frame_decides_as_one_from_the_beginning(film: 
         assert now.looks == whole.looks
 
 
-def carried_to(source: FileSource, count: int) -> Carried:
-    """Return what is carried to a frame, which is read."""
-    carrier = Carrier(source, source, [], Carried())
+def checkpoint_at(source: FileSource, count: int) -> Checkpoint:
+    """Return the checkpoint of a frame, which is read."""
+    recorder = CheckpointRecorder(source, source, [], Checkpoint())
     for _ in range(count):
         frame = source.read()
         assert frame is not None
-        carrier.passed(frame)
-    memory = carrier.memory()
+        recorder.passed(frame)
+    memory = recorder.memory()
     source.read()
-    return carrier.carried(memory)
+    return recorder.checkpoint(memory)
 
 
 @pytest.mark.parametrize("spoilt", [False, True])
@@ -93,14 +93,14 @@ def test_frames_before_that_are_not_the_same_are_read_from_the_beginning(
 ) -> None:
     film = media.make_clip(tmp_path / "in.mp4", frames=50, options={"g": "10"})
     source = FileSource(str(film), threads=2)
-    carried = carried_to(source, 33)
+    checkpoint = checkpoint_at(source, 33)
     expected = source.read()
     source.close()
     if spoilt:
-        changed = [(pts, checksum ^ 1) for pts, checksum in carried.witnesses]
-        carried = carried.model_copy(update={"witnesses": tuple(changed)})
+        changed = [(pts, checksum ^ 1) for pts, checksum in checkpoint.fingerprints]
+        checkpoint = checkpoint.model_copy(update={"fingerprints": tuple(changed)})
     source = FileSource(str(film), threads=2)
-    assert restore(carried, source, source, []) is not spoilt
+    assert restore(checkpoint, source, source, []) is not spoilt
     source.read()
     found = source.read()
     source.close()
@@ -115,7 +115,7 @@ def test_a_film_in_which_ffmpeg_cannot_move_forward_is_read_from_the_beginning(
 ) -> None:
     film = media.make_clip(tmp_path / "in.mp4", frames=50, options={"g": "10"})
     source = FileSource(str(film), threads=2)
-    carried = carried_to(source, 33)
+    checkpoint = checkpoint_at(source, 33)
     source.close()
     source, seek = FileSource(str(film), threads=2), FileSource.seek
 
@@ -125,7 +125,7 @@ def test_a_film_in_which_ffmpeg_cannot_move_forward_is_read_from_the_beginning(
         seek(self, seconds)
 
     monkeypatch.setattr(FileSource, "seek", only_back)
-    assert not restore(carried, source, source, [])
+    assert not restore(checkpoint, source, source, [])
     found = source.read()
     source.close()
     assert found is not None
@@ -135,5 +135,5 @@ def test_a_film_in_which_ffmpeg_cannot_move_forward_is_read_from_the_beginning(
 def test_a_film_that_became_shorter_is_told(tmp_path: Path) -> None:
     source = FileSource(str(media.make_clip(tmp_path / "in.mp4", frames=5)))
     with pytest.raises(SourceLostError, match="ends before frame 9"):
-        restore(Carried(frames=9), source, source, [])
+        restore(Checkpoint(frames=9), source, source, [])
     source.close()
