@@ -8,6 +8,7 @@ large is not kept either, and the second pass is repeated with less.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import tempfile
@@ -26,13 +27,12 @@ from streamfx.encode.files.file import FileSink
 from streamfx.encode.tracks.formats import SOUND_CODECS, coding_name
 from streamfx.encode.tracks.selection import Tracks
 from streamfx.errors import ConfigError, SinkError, StageFailedError, TooLarge, TooLargeError
-from streamfx.generate.chain import output_format
 from streamfx.media.frame import VideoFormat
 from streamfx.media.notes import NOTE
 from streamfx.media.paths import followed, is_special, is_written_through
 from streamfx.pipeline.stats import Snapshot, Stats
 from streamfx.run.assembly import Parts, Progress, run_parts
-from streamfx.run.film import choose_tracks, open_output, open_parts, preparation_for
+from streamfx.run.film import choose_tracks, made_format, open_output, open_parts, preparation_for
 from streamfx.run.report import Report
 
 log = logging.getLogger(__name__)
@@ -160,10 +160,11 @@ def find_budget(config: TranscodeConfig) -> Budget:
 
     assert config.size_limit is not None
     _refuse_what_has_no_size(config)
-    source = open_source(config.input, threads=1, preparation=preparation_for(config))
-    try:
+    with contextlib.ExitStack() as opened:
+        source = open_source(config.input, threads=1, preparation=preparation_for(config))
+        opened.callback(source.close)
         choose_tracks(config, source)
-        video = output_format(config.effects, source.format)
+        video = made_format(config, source.format)
         seconds = _seconds(video, config.limits.frames)
         if seconds is None:
             raise ConfigError(
@@ -171,14 +172,12 @@ def find_budget(config: TranscodeConfig) -> Budget:
             )
         encoding = replace(config.encoding, bits_per_second=_ANY_BITS)
         sink = open_output(config, source, video, None, written=False, encoding=encoding)
+        opened.callback(sink.abort)
         assert isinstance(sink, FileSink)
         plan, tracks = sink.recipe[0], sink.tracks
         frames = min(filter(None, (video.expected_frames, config.limits.frames)), default=0)
         other_bytes = _copied_bytes(source, tracks) + _converted_bytes(tracks, seconds)
         other_bytes += _BESIDE_BYTES + frames * _BYTES_PER_PICTURE
-        sink.abort()
-    finally:
-        source.close()
     budget = Budget(
         config.size_limit, other_bytes, seconds, video, knows_passes=plan.codec.encoder in _KNOWS_PASSES
     )
