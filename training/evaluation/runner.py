@@ -83,7 +83,7 @@ class Runner:
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """Those of 1, 2 and 4 that the engine was made for."""
+        """Factors judged: those of 1, 2 and 4 that the engine offers, and the largest that it does."""
         offered = self.engine.spec.factors
         judged = {factor for factor in (1.0, 2.0, 4.0) if factor in offered} | {max(offered, default=1.0)}
         return tuple(sorted(judged & set(offered)))
