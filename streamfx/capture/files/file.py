@@ -35,7 +35,7 @@ from streamfx.capture.side_data import display_matrix, not_passed_on
 from streamfx.capture.timestamps import PacketClock
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.media.addresses import without_credentials
-from streamfx.media.frame import NO_PLANES, Frame, OnDevice, Plane, Planes
+from streamfx.media.frame import NO_PLANES, DevicePixels, Frame, Plane, Planes
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.part import Part
 from streamfx.media.tracks import OtherTracks
@@ -275,11 +275,11 @@ class FileSource:
                 f"{self.format.size[1]}x{self.format.size[0]}; such pictures are scaled to the first's size"
             )
         try:
-            held = self._held(picture)
-            planes, alpha = (NO_PLANES, None) if held else self._planes(picture)
+            device_pixels = self._kept_on_device(picture)
+            planes, alpha = (NO_PLANES, None) if device_pixels else self._planes(picture)
             return self.format.frame(
                 planes,
-                held=held,
+                device_pixels=device_pixels,
                 alpha=alpha,
                 index=self._index,
                 pts=pts,
@@ -295,7 +295,7 @@ class FileSource:
             return self._planarizer.with_alpha(picture)
         return self._planarizer.planes(picture), None
 
-    def _held(self, picture: VideoFrame) -> OnDevice | None:
+    def _kept_on_device(self, picture: VideoFrame) -> DevicePixels | None:
         if self._on_device is None:
             return None
         if not self._planarizer.fits(picture):
