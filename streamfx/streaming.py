@@ -19,7 +19,7 @@ from streamfx.encode.network.sink import Delivery
 from streamfx.encode.opening import check_output, open_sink
 from streamfx.encode.sink import Sink
 from streamfx.media.frame import VideoFormat
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.fan_out import SeveralSinks
 from streamfx.pipeline.flow import Watch
 from streamfx.pipeline.stats import Stats
@@ -164,10 +164,10 @@ def _open_sinks(
     opened: ExitStack,
 ) -> Sink:
     """Open every output; with several, each has a queue and a thread of its own."""
-    extras, video = source.extras, controls.video
+    other_tracks, video = source.other_tracks, controls.video
     sinks: list[Sink] = []
     for number, output in enumerate(config.outputs):
-        share = extras if extras is None or len(config.outputs) == 1 else extras.branch()
+        share = other_tracks if other_tracks is None or len(config.outputs) == 1 else other_tracks.branch()
         if number in given:
             sinks.append(given[number])
         elif is_page(output):
@@ -175,7 +175,7 @@ def _open_sinks(
             announce(page.address)
             sinks.append(page)
         else:
-            sinks.append(_open_one(config, output, video, extras=share))
+            sinks.append(_open_one(config, output, video, other_tracks=share))
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
@@ -184,12 +184,12 @@ def _open_sinks(
     return several
 
 
-def _open_one(config: LiveConfig, output: str, video: VideoFormat, extras: Extras | None) -> Sink:
+def _open_one(config: LiveConfig, output: str, video: VideoFormat, other_tracks: OtherTracks | None) -> Sink:
     given = config.sink
     return open_sink(
         output,
         format=video,
-        extras=extras,
+        other_tracks=other_tracks,
         source_path=Path(config.input),
         delivery=Delivery(
             open_seconds=config.source.open_seconds,

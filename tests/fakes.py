@@ -11,7 +11,7 @@ import numpy as np
 
 from streamfx.errors import DecodeError, SinkError, SourceLostError
 from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 TIME_BASE = Fraction(1, 25)
 SIZE = (4, 6)
@@ -57,7 +57,7 @@ class FakeSource:
     picture: Callable[[int], Frame] = small_frame
     name: str = "fake"
     notes: list[str] = field(default_factory=list)
-    extras: Extras | None = None
+    other_tracks: OtherTracks | None = None
     shortfall: int = 0
     format: VideoFormat = field(default_factory=small_format)
     reads: int = 0

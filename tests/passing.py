@@ -23,7 +23,7 @@ def pass_through(
         sink = open_sink(
             str(target_text),
             format=source.format,
-            extras=source.extras,
+            other_tracks=source.other_tracks,
             source_path=Path(source_text),
             encoding=Encoding(**settings),
         )

@@ -84,7 +84,9 @@ class Flow:
         there = [self.device_context.up(frame) for frame in self.frames]
         form = Layout.of_frame(self.frames[0]).semi_planar
         there = [
-            frame.with_held(self.device_context.as_form(device_picture_of(frame), form, "to begin with"))
+            frame.with_device_pixels(
+                self.device_context.as_form(device_picture_of(frame), form, "to begin with")
+            )
             for frame in there
         ]
         for frame in there:

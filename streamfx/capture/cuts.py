@@ -56,8 +56,8 @@ def thumbnail(frame: Frame) -> Thumbnail:
     """Return a frame's thumbnail; takes a quarter of a millisecond, whatever its size."""
     counts = (_GRID[0] * _SAMPLES, _GRID[1] * _SAMPLES)
     sampled = [_sampled(plane, counts) for plane in frame.planes]
-    if frame.held is not None:
-        sampled = [*frame.held.sampled(*counts)]
+    if frame.device_pixels is not None:
+        sampled = [*frame.device_pixels.sampled(*counts)]
     cells = [
         samples.reshape(_GRID[0], _SAMPLES, _GRID[1], _SAMPLES).mean(axis=(1, 3), dtype=np.float32)
         for samples in sampled

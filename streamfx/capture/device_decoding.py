@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from streamfx.media.frame import OnDevice
+from streamfx.media.frame import DevicePixels
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -20,5 +20,5 @@ class PicturesOnDevice(Protocol):
     def problem(self, picture: VideoFrame) -> str | None:
         """Return why pictures like this cannot be taken over; None where they can."""
 
-    def hold(self, picture: VideoFrame) -> OnDevice:
+    def hold(self, picture: VideoFrame) -> DevicePixels:
         """Return the picture's pixels in memory of our own; the picture may be let go."""

@@ -44,7 +44,7 @@ class FrameScaler:
         return replace(
             frame,
             planes=planes,
-            held=None,
+            device_pixels=None,
             subsampling=video.subsampling,
             depth=video.depth,
             colour=video.colour,

@@ -31,7 +31,7 @@ from streamfx.media.frame import (
     Subsampling,
     VideoFormat,
 )
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 STAMP_ROWS, STAMP_COLUMNS = 2, 16
 STAMP_LIMIT = 1 << 20  # frame numbers are stamped modulo this
@@ -192,7 +192,7 @@ class PatternSource:
         self.name = text
         self.live = options.get("live", "0") not in ("0", "false", "no")
         self.notes: list[str] = []
-        self.extras: Extras | None = None
+        self.other_tracks: OtherTracks | None = None
         self.shortfall = 0
         self.format = VideoFormat(
             size=size,

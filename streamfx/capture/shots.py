@@ -31,7 +31,7 @@ class ShotSource:
 
     def __init__(self, source: Source, looks: Sequence[Look] = ()) -> None:
         self.name, self.format, self.notes = source.name, source.format, source.notes
-        self.extras, self.live, self.shortfall = source.extras, source.live, 0
+        self.other_tracks, self.live, self.shortfall = source.other_tracks, source.live, 0
         self._source, self._looks = source, tuple(looks)
         self._most_ahead = _AHEAD_LIVE if source.live else MOST_AHEAD
         self._ahead: deque[Frame | Exception | None] = deque()

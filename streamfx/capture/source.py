@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from streamfx.media.frame import Frame, VideoFormat
 
 if TYPE_CHECKING:
-    from streamfx.media.tracks import Extras
+    from streamfx.media.tracks import OtherTracks
 
 
 class Source(Protocol):
@@ -19,8 +19,8 @@ class Source(Protocol):
         live: True when frames arrive at their own pace and must not be waited for.
         notes: assumptions, conversions and losses (colour tags, alpha, a size change), for the report. Grows
             while reading.
-        extras: tracks and tags that travel along to the output untouched (sound, subtitles, chapters); None
-            where there is nothing of the kind.
+        other_tracks: tracks and tags that travel along to the output untouched (sound, subtitles, chapters);
+            None where there is nothing of the kind.
         shortfall: frames that the container counts and the data does not hold; known at the end, 0 before.
     """
 
@@ -28,7 +28,7 @@ class Source(Protocol):
     format: VideoFormat
     live: bool
     notes: list[str]
-    extras: Extras | None
+    other_tracks: OtherTracks | None
     shortfall: int
 
     def read(self) -> Frame | None:

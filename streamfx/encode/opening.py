@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streamfx.encode.files.pictures import Photos
     from streamfx.encode.network.sink import Delivery
     from streamfx.encode.pixels import Packing
-    from streamfx.media.tracks import Extras
+    from streamfx.media.tracks import OtherTracks
 
 _KINDS = (
     "a video file (out.mp4), pictures (out/%05d.png), rtmp://, rtsp:// or udp:// addresses, "
@@ -81,7 +81,7 @@ def open_sink(
     text: str,
     *,
     format: VideoFormat,
-    extras: Extras | None = None,
+    other_tracks: OtherTracks | None = None,
     source_path: Path | None = None,
     encoding: Encoding | None = None,
     delivery: Delivery | None = None,
@@ -94,8 +94,8 @@ def open_sink(
         text: a video file, ``out/%05d.png`` for pictures, an address, ``hls:FOLDER``, ``virtual:``,
             ``window:``, or ``null:``.
         format: format of the frames.
-        extras: sound, subtitles and tags to copy into a video file: those of the source, which must be open
-            and not be read yet. None for none.
+        other_tracks: sound, subtitles and tags to copy into a video file: those of the source, which must be
+            open and not be read yet. None for none.
         source_path: the file being read, which must not be overwritten.
         encoding: codec and settings of the encoder, and whether a file may be replaced; None: the usual
             ones.
@@ -132,18 +132,18 @@ def open_sink(
     from streamfx.encode.network.targets import is_route
 
     if is_pictures(text) and not is_route(text):
-        return PictureSink(text, format, photos=photos, extras=extras, encoding=encoding)
+        return PictureSink(text, format, photos=photos, other_tracks=other_tracks, encoding=encoding)
     from streamfx.encode.files.file import FileSink
     from streamfx.encode.network.sink import NetworkSink
 
     if is_route(text):
-        return NetworkSink(text, format, extras=extras, encoding=encoding, delivery=delivery)
+        return NetworkSink(text, format, other_tracks=other_tracks, encoding=encoding, delivery=delivery)
     from streamfx.encode.pixels import Packer
 
     return FileSink(
         Path(text),
         format,
-        extras=extras,
+        other_tracks=other_tracks,
         source_path=source_path,
         encoding=encoding,
         packing=packing or Packer,

@@ -1,4 +1,4 @@
-"""Seen: what a network sees of a frame: its planes, reduced, on the grid that it wants, and noise.
+"""Network input: what a network sees of a frame: its planes, reduced, on the grid that it wants, and noise.
 
 Sides must be multiples of the network's stride. Where the picture is reduced anyway it is reduced to such a
 size. At factor 1, where that would blur it, it is left as it is, and its edge is repeated up to the next

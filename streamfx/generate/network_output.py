@@ -1,4 +1,4 @@
-"""Back: from the heads that a network gives to the planes of a full-size frame, by what the heads are."""
+"""Network output: from the heads of a network to the planes of a full-size frame, by what the heads are."""
 
 from __future__ import annotations
 

@@ -111,7 +111,11 @@ class DeviceContext:
 
     def up(self, frame: Frame) -> Frame:
         """Return the frame with its pixels on the device, or soon to be there; does not wait for the copy."""
-        return frame if frame.held is not None else self._brought(frame, Layout.of_frame(frame), "uploaded")
+        return (
+            frame
+            if frame.device_pixels is not None
+            else self._brought(frame, Layout.of_frame(frame), "uploaded")
+        )
 
     def as_decoded(self, frame: Frame) -> Frame:
         """Return a frame of main memory where and as this device's decoder would have given it.
@@ -131,7 +135,7 @@ class DeviceContext:
             place.slot.memory.copy_(staged.slot.memory, non_blocking=True)
             event = self._uploads.record_event()
         staged.used(event)
-        return frame.with_held(DevicePicture(place, event))
+        return frame.with_device_pixels(DevicePicture(place, event))
 
     def down(self, frame: Frame) -> Frame:
         """Return the frame with its pixels in main memory; waits for them.
@@ -139,7 +143,7 @@ class DeviceContext:
         Raises:
             FrameError: an engine gave something that is not finite for it.
         """
-        if frame.held is None:
+        if frame.device_pixels is None:
             return frame
         picture = device_picture_of(frame)
         planar = self.as_form(picture, Layout.of(picture.surface).planar, "to download")
@@ -179,6 +183,6 @@ def device_picture_of(frame: Frame) -> DevicePicture:
     Raises:
         FrameError: its pixels are in main memory.
     """
-    if not isinstance(frame.held, DevicePicture):
+    if not isinstance(frame.device_pixels, DevicePicture):
         raise FrameError(f"frame {frame.index}: its pixels must be on a device, and are in main memory")
-    return frame.held
+    return frame.device_pixels

@@ -160,10 +160,10 @@ def _within(budget: Budget, size_bytes: int | None) -> tuple[int, int, str]:
 
 
 def _kept(parts: Parts) -> tuple[str, ...]:
-    extras = parts.source.extras
-    if extras is None or not isinstance(parts.sink, FileSink):
+    other_tracks = parts.source.other_tracks
+    if other_tracks is None or not isinstance(parts.sink, FileSink):
         return ()
-    return tuple(str(stream) for stream in extras.streams if stream.index in parts.sink.copied)
+    return tuple(str(stream) for stream in other_tracks.streams if stream.index in parts.sink.copied)
 
 
 def _frames_of(config: TranscodeConfig, video: VideoFormat) -> int | None:

@@ -18,7 +18,7 @@ from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import DecodeError
 from streamfx.media.frame import CodeRange, VideoFormat
 from streamfx.media.track_choice import TrackChoice, keep_wanted
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -87,7 +87,7 @@ class Track:
         texts: (start, end, text) of each, if it is text; else start and end and digest of each packet.
     """
 
-    stream: ExtraStream
+    stream: OtherTrack
     name: str
     tags: dict[str, str]
     disposition: int
@@ -142,10 +142,10 @@ def read_film(
     """
     source = open_source(text, preparation=preparation)
     try:
-        extras = source.extras or Extras()
-        extras.claim()
-        keep_wanted(choice or TrackChoice(), extras, source.name)
-        tracks = {stream.index: _track(stream) for stream in extras.streams}
+        other_tracks = source.other_tracks or OtherTracks()
+        other_tracks.claim()
+        keep_wanted(choice or TrackChoice(), other_tracks, source.name)
+        tracks = {stream.index: _track(stream) for stream in other_tracks.streams}
         pictures = Pictures()
         before: Thumbnail | None = None
         while frames is None or len(pictures.seconds) < frames:
@@ -159,8 +159,8 @@ def read_film(
             small = thumbnail(frame)
             _add_picture(pictures, small, before, float(frame.time_seconds), source.format)
             before = small
-            _add_packets(tracks, extras)
-        _add_packets(tracks, extras)
+            _add_packets(tracks, other_tracks)
+        _add_packets(tracks, other_tracks)
         for track in tracks.values():
             _end(track)
         return Film(
@@ -168,22 +168,22 @@ def read_film(
             format=source.format,
             pictures=pictures,
             tracks=list(tracks.values()),
-            tags=dict(extras.metadata),
-            video_tags=dict(extras.video_metadata),
+            tags=dict(other_tracks.metadata),
+            video_tags=dict(other_tracks.video_metadata),
             chapters=[
                 (
-                    float(each["start"] * (each["time_base"] or 0) - extras.shift_seconds),
-                    float(each["end"] * (each["time_base"] or 0) - extras.shift_seconds),
+                    float(each["start"] * (each["time_base"] or 0) - other_tracks.shift_seconds),
+                    float(each["end"] * (each["time_base"] or 0) - other_tracks.shift_seconds),
                     each["metadata"].get("title", ""),
                 )
-                for each in extras.chapters
+                for each in other_tracks.chapters
             ],
         )
     finally:
         source.close()
 
 
-def _track(stream: ExtraStream) -> Track:
+def _track(stream: OtherTrack) -> Track:
     template = stream.template
     return Track(stream, str(stream), dict(template.metadata), stream.disposition)
 
@@ -198,8 +198,8 @@ def _add_picture(
     pictures.change.append(float("inf") if before is None else float(np.abs(small - before).mean()))
 
 
-def _add_packets(tracks: dict[int, Track], extras: Extras) -> None:
-    for index, packet in extras.take():
+def _add_packets(tracks: dict[int, Track], other_tracks: OtherTracks) -> None:
+    for index, packet in other_tracks.take():
         track = tracks[index]
         track.packets += 1
         try:

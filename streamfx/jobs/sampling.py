@@ -11,7 +11,7 @@ from streamfx.capture.files.file import FileSource
 from streamfx.capture.source import Source
 from streamfx.errors import DecodeError
 from streamfx.media.frame import Frame
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 _STRETCHES, _EACH = 3, 24  # frames in each
 _LEAST, _MOST_SECONDS = 4, 8.0  # frames of a stretch, and time for it, after which the next one begins
@@ -31,7 +31,7 @@ class SampledSource:
 
     def __init__(self, inner: Source, *, whole: bool = True) -> None:
         self.name, self.live, self.notes = inner.name, False, list[str]()
-        self.extras: Extras | None = None
+        self.other_tracks: OtherTracks | None = None
         self.shortfall, self.format = 0, inner.format
         self.begins = set[int]()
         self._inner = inner
@@ -64,8 +64,8 @@ class SampledSource:
     def _next(self) -> Frame | None:
         """Return the next frame that is whole; what else is in the film waits nowhere."""
         while True:
-            if self._inner.extras is not None:
-                self._inner.extras.take()
+            if self._inner.other_tracks is not None:
+                self._inner.other_tracks.take()
             try:
                 return self._inner.read()
             except DecodeError:

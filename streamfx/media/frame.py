@@ -151,7 +151,7 @@ class VideoFormat:
         duration: int | None = None,
         captured_ns: int = 0,
         repeated: bool = False,
-        held: OnDevice | None = None,
+        device_pixels: DevicePixels | None = None,
         alpha: Plane | None = None,
         key: bool = False,
     ) -> Frame:
@@ -167,7 +167,7 @@ class VideoFormat:
             duration=duration,
             captured_ns=captured_ns,
             repeated=repeated,
-            held=held,
+            device_pixels=device_pixels,
             alpha=alpha,
             key=key,
         )
@@ -180,7 +180,7 @@ class VideoFormat:
         return self.frame((y, u, v), index=0, pts=0)
 
 
-class OnDevice(Protocol):
+class DevicePixels(Protocol):
     """Pixels in the memory of a GPU; see `streamfx.gpu.pool.Held`."""
 
     @property
@@ -219,7 +219,7 @@ class Frame:
         captured_ns: monotonic clock when capture handed the frame over.
         repeated: stands in for a picture that did not come (the source is away): the previous one, or black.
         shot: number of its shot, from 0; counted only where an effect needs it, 0 elsewhere.
-        held: the pixels, where they are on a device; None where they are in ``planes``.
+        device_pixels: the pixels, where they are on a device; None where they are in ``planes``.
         alpha: opacity of each pixel, as large and as deep as luma, from 0 to the highest value; None where
             all are opaque.
         key: whether decoding can begin with it in its source.
@@ -239,15 +239,15 @@ class Frame:
     captured_ns: int = 0
     repeated: bool = False
     shot: int = 0
-    held: OnDevice | None = None
+    device_pixels: DevicePixels | None = None
     alpha: Plane | None = None
     key: bool = False
 
     def __post_init__(self) -> None:
         if self.alpha is not None:
             self._check_alpha(self.alpha)
-        if self.held is not None:
-            self._check_held(self.held)
+        if self.device_pixels is not None:
+            self._check_device_pixels(self.device_pixels)
             return
         if len(self.planes) != 3:
             raise FrameError(f"frame {self.index}: needs 3 planes (Y, U, V), found {len(self.planes)}")
@@ -280,20 +280,21 @@ class Frame:
             )
         alpha.flags.writeable = False
 
-    def _check_held(self, held: OnDevice) -> None:
+    def _check_device_pixels(self, device_pixels: DevicePixels) -> None:
         asked = (self.subsampling, self.depth, 0)
-        found = (held.subsampling, held.depth, len(self.planes))
+        found = (device_pixels.subsampling, device_pixels.depth, len(self.planes))
         if asked != found:
             raise FrameError(
                 f"frame {self.index}: pixels on a device must be {self.subsampling} {self.depth}-bit, and no "
-                f"planes beside them; found {held.subsampling} {held.depth}-bit, {len(self.planes)} planes"
+                f"planes beside them; found {device_pixels.subsampling} {device_pixels.depth}-bit, "
+                f"{len(self.planes)} planes"
             )
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the luma plane in pixels."""
-        if self.held is not None:
-            return self.held.size
+        if self.device_pixels is not None:
+            return self.device_pixels.size
         height, width = self.planes[0].shape
         return height, width
 
@@ -319,15 +320,15 @@ class Frame:
         alpha, size = self.alpha, planes[0].shape
         if alpha is not None and alpha.shape != size:  # enlarged by the effect
             alpha = enlarged_plane(alpha, (size[0], size[1]))
-        return replace(self, planes=planes, held=None, alpha=alpha)
+        return replace(self, planes=planes, device_pixels=None, alpha=alpha)
 
     def fetched(self) -> Frame:
         """Return the frame with its pixels in main memory; the very same where they are there."""
-        return self if self.held is None else self.with_planes(self.held.fetch())
+        return self if self.device_pixels is None else self.with_planes(self.device_pixels.fetch())
 
-    def with_held(self, held: OnDevice) -> Frame:
+    def with_device_pixels(self, device_pixels: DevicePixels) -> Frame:
         """Return a frame with pixels on a device and the same everything else."""
-        return replace(self, planes=NO_PLANES, held=held)
+        return replace(self, planes=NO_PLANES, device_pixels=device_pixels)
 
     def __repr__(self) -> str:
         height, width = self.size

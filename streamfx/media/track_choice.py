@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from streamfx.errors import ConfigError, did_you_mean
 from streamfx.media.languages import language_code
 from streamfx.media.notes import AsAsked
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 _NAMES = {"audio": "sound", "subtitle": "subtitle"}
 _OPTIONS = {"audio": "--audio-tracks", "subtitle": "--subtitle-tracks"}
@@ -49,26 +49,26 @@ class TrackChoice:
         return self.subtitles not in ("auto", "none") or bool(self.subtitle_tracks)
 
 
-def keep_wanted(choice: TrackChoice, extras: Extras, name: str) -> list[str]:
+def keep_wanted(choice: TrackChoice, other_tracks: OtherTracks, name: str) -> list[str]:
     """Keep of a source's tracks what is wanted; return what is to be said of the others.
 
     Args:
         choice: tracks that are wanted.
-        extras: tracks of the source, which has not been read yet.
+        other_tracks: tracks of the source, which has not been read yet.
         name: name of the source, for messages.
 
     Raises:
         ConfigError: a track that was asked for is not there; the message lists those that are.
     """
-    wanted = wanted_streams(choice, extras.streams, name)
+    wanted = wanted_streams(choice, other_tracks.streams, name)
     kept = {stream.index for stream in wanted}
-    gone = [str(stream) for stream in extras.streams if stream.index not in kept]
-    gone += ["chapters"] if extras.chapters and not choice.chapters else []
-    extras.keep(wanted, chapters=choice.chapters)
+    gone = [str(stream) for stream in other_tracks.streams if stream.index not in kept]
+    gone += ["chapters"] if other_tracks.chapters and not choice.chapters else []
+    other_tracks.keep(wanted, chapters=choice.chapters)
     return [AsAsked(f"left out, as asked: {', '.join(gone)}")] if gone else []
 
 
-def wanted_streams(choice: TrackChoice, streams: Sequence[ExtraStream], name: str) -> tuple[ExtraStream, ...]:
+def wanted_streams(choice: TrackChoice, streams: Sequence[OtherTrack], name: str) -> tuple[OtherTrack, ...]:
     """Return the streams that are wanted, sounds and subtitles in the order that was asked for.
 
     Where sounds are chosen, the first of them is flagged as the one to play, and no other.
@@ -86,7 +86,7 @@ def wanted_streams(choice: TrackChoice, streams: Sequence[ExtraStream], name: st
         "audio": iter(() if choice.audio == "none" else sounds),
         "subtitle": iter(() if choice.subtitles == "none" else texts),
     }
-    wanted = list[ExtraStream]()
+    wanted = list[OtherTrack]()
     for stream in streams:  # each kind keeps the places that it has among the others
         if stream.kind in left:
             wanted.extend(each for each in [next(left[stream.kind], None)] if each is not None)
@@ -95,24 +95,24 @@ def wanted_streams(choice: TrackChoice, streams: Sequence[ExtraStream], name: st
     return tuple(wanted)
 
 
-def listed(streams: Iterable[ExtraStream]) -> str:
+def listed(streams: Iterable[OtherTrack]) -> str:
     """Return tracks of a kind with their numbers, languages and codecs, as a message shows them."""
     return ", ".join(
         f"{number} ({language_of(stream)}, {stream.codec})" for number, stream in enumerate(streams, 1)
     )
 
 
-def language_of(stream: ExtraStream) -> str:
+def language_of(stream: OtherTrack) -> str:
     """Return the language of a track as it is stated; und where none is."""
     return stream.template.metadata.get("language") or "und"
 
 
-def _of_kind(streams: Iterable[ExtraStream], kind: str) -> list[ExtraStream]:
+def _of_kind(streams: Iterable[OtherTrack], kind: str) -> list[OtherTrack]:
     return [stream for stream in streams if stream.kind == kind]
 
 
-def _picked(asked: Iterable[str], streams: Sequence[ExtraStream], kind: str, name: str) -> list[ExtraStream]:
-    found: dict[int, ExtraStream] = {}
+def _picked(asked: Iterable[str], streams: Sequence[OtherTrack], kind: str, name: str) -> list[OtherTrack]:
+    found: dict[int, OtherTrack] = {}
     for each in asked:
         wanted = each.removesuffix("?")
         hits = _matching(wanted, streams)
@@ -123,14 +123,14 @@ def _picked(asked: Iterable[str], streams: Sequence[ExtraStream], kind: str, nam
     return list(found.values())
 
 
-def _matching(wanted: str, streams: Sequence[ExtraStream]) -> Sequence[ExtraStream]:
+def _matching(wanted: str, streams: Sequence[OtherTrack]) -> Sequence[OtherTrack]:
     if wanted.isdecimal():
         return streams[int(wanted) - 1 : int(wanted)]
     code = language_code(wanted)
     return [stream for stream in streams if language_code(language_of(stream)) == code]
 
 
-def _missing(asked: str, streams: Sequence[ExtraStream], kind: str) -> str:
+def _missing(asked: str, streams: Sequence[OtherTrack], kind: str) -> str:
     where_there = f"{asked}? asks for it only where there is one"
     if not streams:
         return f"has no {_NAMES[kind]} track, and {_OPTIONS[kind]} asks for {asked}; {where_there}"

@@ -1,8 +1,8 @@
 """What travels from the source file to the output beside the pictures: sound, subtitles, chapters, tags.
 
-The capture thread demuxes everything once and puts every packet that is not of the video stream into the
-tray; the file sink takes them out and interleaves them with the pictures. Nothing is decoded, nothing is read
-twice.
+The capture thread demuxes everything once and puts every packet that is not of the video stream into a
+queue; the file sink takes them out and interleaves them with the pictures. Nothing is decoded, and nothing is
+read twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEFAULT = 1  # FFmpeg's flag of a stream that is played unless told otherwise
 
 
 @dataclass(frozen=True, slots=True)
-class ExtraStream:
+class OtherTrack:
     """A stream of the source other than the video.
 
     Attributes:
@@ -86,7 +86,7 @@ class Span:
     end_seconds: Fraction | None
     over: set[int] = field(default_factory=set)
 
-    def takes(self, packet: av.Packet[Stream], stream: ExtraStream) -> bool:
+    def takes(self, packet: av.Packet[Stream], stream: OtherTrack) -> bool:
         """Return whether a packet is in the part; a subtitle is clipped to it in place."""
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None or stream.kind not in ("audio", "subtitle", "data"):
@@ -123,10 +123,10 @@ class Span:
 
 
 @dataclass(slots=True)
-class Extras:
-    """The streams and tags of a source that are copied, and the tray their packets wait in.
+class OtherTracks:
+    """The streams and tags of a source that are copied, and the queue their packets wait in.
 
-    A sink claims the tray before the first frame is read; an unclaimed tray stays empty, so that nothing
+    A sink claims the queue before the first frame is read; an unclaimed queue stays empty, so that nothing
     piles up when the output is not a file. Putting and taking may happen in different threads.
 
     Attributes:
@@ -142,7 +142,7 @@ class Extras:
             for files, where nothing may be lost and the sink sets the pace.
     """
 
-    streams: tuple[ExtraStream, ...] = ()
+    streams: tuple[OtherTrack, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     video_metadata: dict[str, str] = field(default_factory=dict)
     video_disposition: int = 0
@@ -152,8 +152,8 @@ class Extras:
     most_waiting: int | None = None
     unwanted_end_seconds: Fraction | None = None
     _unwanted: frozenset[int] = frozenset()
-    _tray: deque[tuple[int, av.Packet[Stream]]] = field(default_factory=deque, repr=False)
-    _branches: list[Extras] = field(default_factory=list, repr=False)
+    _waiting: deque[tuple[int, av.Packet[Stream]]] = field(default_factory=deque, repr=False)
+    _branches: list[OtherTracks] = field(default_factory=list, repr=False)
     _claimed: bool = False
     _started: bool = False
     _span: Span | None = None
@@ -171,16 +171,16 @@ class Extras:
         self._claimed = True
 
     def start(self) -> None:
-        """Called by the source when reading begins: from here on an unclaimed tray stays empty."""
+        """Called by the source when reading begins: from here on an unclaimed queue stays empty."""
         self._started = True
         if not self._claimed:
-            self._tray.clear()
+            self._waiting.clear()
         for branch in self._branches:
             branch.start()
 
-    def branch(self) -> Extras:
-        """Return the same streams with a tray of their own, for one of several sinks."""
-        branch = replace(self, _tray=deque(), _branches=[], _claimed=False)
+    def branch(self) -> OtherTracks:
+        """Return the same streams with a queue of their own, for one of several sinks."""
+        branch = replace(self, _waiting=deque(), _branches=[], _claimed=False)
         self._branches.append(branch)
         return branch
 
@@ -192,7 +192,7 @@ class Extras:
         self.chapters = span.clipped(self.chapters)
         self._put_again()
 
-    def keep(self, streams: tuple[ExtraStream, ...], *, chapters: bool) -> None:
+    def keep(self, streams: tuple[OtherTrack, ...], *, chapters: bool) -> None:
         """Keep what is wanted: packets of other streams are let go, also those that wait already.
 
         Args:
@@ -206,8 +206,8 @@ class Extras:
         self._put_again()
 
     def _put_again(self) -> None:
-        waiting = [*self._tray]
-        self._tray.clear()
+        waiting = [*self._waiting]
+        self._waiting.clear()
         for index, packet in waiting:
             self.put(packet, index)
 
@@ -223,7 +223,7 @@ class Extras:
 
     def forget(self) -> None:
         """Let go of what waits: the source is read from another place."""
-        self._tray.clear()
+        self._waiting.clear()
 
     def put(self, packet: av.Packet[Stream], index: int | None = None) -> None:
         """Called by the source with each packet of ``streams``, in file order.
@@ -243,20 +243,20 @@ class Extras:
         for branch in self._branches:
             branch.put(_copy(packet), index)
         if self._claimed or not self._started:
-            self._tray.append((index, packet))
-            if self.most_waiting is not None and len(self._tray) > self.most_waiting:
-                self._tray.popleft()
+            self._waiting.append((index, packet))
+            if self.most_waiting is not None and len(self._waiting) > self.most_waiting:
+                self._waiting.popleft()
 
     def waiting(self, index: int) -> list[av.Packet[Stream]]:
         """Return copies of the packets of a stream that wait, for a look at what is to come."""
-        return [_copy(packet) for number, packet in self._tray if number == index]
+        return [_copy(packet) for number, packet in self._waiting if number == index]
 
     def take(self) -> list[tuple[int, av.Packet[Stream]]]:
         """Return the packets that came in since the last call, in file order, their times shifted.
 
         Each comes with the number of its stream in ``streams``.
         """
-        packets = [self._tray.popleft() for _ in range(len(self._tray))]
+        packets = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if self.shift_seconds:
             for _, packet in packets:
                 ticks = round(self.shift_seconds / packet.time_base)

@@ -100,7 +100,7 @@ class CheckpointRecorder:
         """Return the checkpoint of the frame after ``memory`` was taken, which has been read, not noted."""
         shot, cuts, decided, fingerprints = memory
         inner = self._inner
-        seen = isinstance(inner, FileSource) and all(frame.held is None for frame in fingerprints)
+        seen = isinstance(inner, FileSource) and all(frame.device_pixels is None for frame in fingerprints)
         return Checkpoint(
             frames=self.frames,
             failed=self.failed,

@@ -94,7 +94,7 @@ class _Tracks:
 
     def __init__(self, source: Source) -> None:
         self._source = source if isinstance(source, FileSource) else None
-        self._shift = source.extras.shift_seconds if source.extras is not None else Fraction(0)
+        self._shift = source.other_tracks.shift_seconds if source.other_tracks is not None else Fraction(0)
         self._reached: float | None = float("-inf")
 
     def reach(self, seconds: Fraction) -> None:

@@ -22,7 +22,7 @@ from streamfx.encode.plan import OutputPlan
 from streamfx.errors import DecodeError, SinkError
 from streamfx.hardware.cpu import cpu
 from streamfx.media.frame import Frame
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 from streamfx.resume.checkpoint import Checkpoint, CheckpointRecorder
 from streamfx.resume.journal import sync_folder
 from streamfx.resume.packets import PacketFile, read_packets
@@ -65,7 +65,7 @@ class SegmentedSource:
 
     def __init__(self, source: Source, recorder: CheckpointRecorder, least_seconds: float) -> None:
         self.name, self.format, self.notes = source.name, source.format, source.notes
-        self.extras, self.live, self.shortfall = source.extras, source.live, 0
+        self.other_tracks, self.live, self.shortfall = source.other_tracks, source.live, 0
         self.begins: dict[int, Checkpoint] = {}
         self._source, self._recorder = source, recorder
         self._least_seconds = Fraction(least_seconds)
@@ -137,7 +137,7 @@ class SegmentSink:
         self._plan, self._packing = reproducible(recipe[0]), recipe[1]
         self._source, self._folder, self._number, self._finished = source, folder, len(done), finished
         self._parameters = done[0].parameters if done else None
-        self._extras: Extras | None = source.extras
+        self._other_tracks: OtherTracks | None = source.other_tracks
         self._encoding: _Encoding | None = None
         self._is_last_whole = False
 
@@ -147,8 +147,8 @@ class SegmentSink:
         Raises:
             SinkError: it cannot be written; finished segments stay.
         """
-        if self._extras is not None:
-            self._extras.take()  # sound is read again when all is put together
+        if self._other_tracks is not None:
+            self._other_tracks.take()  # sound is read again when all is put together
         try:
             checkpoint = self._source.begins.pop(frame.index, None)
             if checkpoint is not None and self._encoding is not None:

@@ -55,12 +55,14 @@ def _shorter_than_promised(source: Source, sink: FileSink) -> Iterator[str]:
     it is not wanted.
     """
     promised_seconds = source.format.duration_seconds
-    sound = sum(stream.kind == "audio" for stream in source.extras.streams) if source.extras else 0
+    sound = (
+        sum(stream.kind == "audio" for stream in source.other_tracks.streams) if source.other_tracks else 0
+    )
     copied = sum(stream.kind == "audio" for stream in sink.expected().streams)
     if promised_seconds is None or copied < sound:
         return
     output_seconds = _duration_seconds(sink.path)
-    unwanted = None if source.extras is None else source.extras.unwanted_end_seconds
+    unwanted = None if source.other_tracks is None else source.other_tracks.unwanted_end_seconds
     if output_seconds is not None and unwanted is not None:
         output_seconds = max(output_seconds, float(unwanted))
     if output_seconds is not None and output_seconds < promised_seconds - _TOLERANCE_SECONDS:

@@ -25,7 +25,7 @@ from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.frame_queue import Policy
 from streamfx.media.notes import Converted, refuse_losses, say
 from streamfx.media.track_choice import keep_wanted
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
@@ -181,8 +181,8 @@ def choose_tracks(config: TranscodeConfig, source: Source) -> None:
     Raises:
         ConfigError: one that was asked for is not there; the message lists those that are.
     """
-    extras = source.extras or Extras()
-    source.notes.extend(keep_wanted(config.tracks, extras, source.name))
+    other_tracks = source.other_tracks or OtherTracks()
+    source.notes.extend(keep_wanted(config.tracks, other_tracks, source.name))
 
 
 def made_format(config: TranscodeConfig, video: VideoFormat) -> VideoFormat:
@@ -243,7 +243,7 @@ def open_output(
     return open_sink(
         config.output,
         format=video,
-        extras=source.extras,
+        other_tracks=source.other_tracks,
         source_path=Path(config.input),
         packing=encoder.packing if encoder else None,
         photos=Photos(source.names, source.photos) if isinstance(source, PictureSource) else None,

@@ -238,13 +238,13 @@ def _copied_bytes(source: Source, tracks: Tracks) -> int:
 
     copied = {track.source.index for track in tracks.streams if track.encoder is None}
     found = sum(len(cover.data) for cover in tracks.covers)
-    if not copied or not isinstance(source, FileSource) or source.extras is None:
+    if not copied or not isinstance(source, FileSource) or source.other_tracks is None:
         return found
     more = True
     while more:
         more = source.skip() is not None
         found += sum(
-            packet.size + _BYTES_PER_PACKET for index, packet in source.extras.take() if index in copied
+            packet.size + _BYTES_PER_PACKET for index, packet in source.other_tracks.take() if index in copied
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Gate: accepts the connections of a site within limits, so that nobody can keep others out.
+"""Connection limits: accepts the connections of a site within limits, so that nobody can keep others out.
 
 A web server waits for a request for as long as the other side likes. Whoever opens connections and says
 nothing, or a letter a minute, would hold them all. Here a connection has to bring a request soon, one address

@@ -208,7 +208,7 @@ def test_the_whole_way_goes_through_the_device_as_a_run_with_that_device_does(
     assert stages[FRAME].count == 3
     assert stages.keys() >= {"decode", "encode"}
     assert len(seen) == 3 + 8 + 3  # two workers: 8 frames before those that count, 3 after
-    assert all(before.held is not None for before, _ in seen)
+    assert all(before.device_pixels is not None for before, _ in seen)
     assert {path.suffix for path in at_home.iterdir()} == {".mp4"}  # the clip; what was written is gone
     assert len(list(at_home.iterdir())) == 1
     seen.clear()

@@ -230,7 +230,7 @@ def test_frames_that_stand_in_belong_to_the_shot_before() -> None:
 def test_what_describes_the_source_is_handed_on() -> None:
     source = FakeSource(2, live=True, shortfall=0)
     shots = ShotSource(source)
-    assert (shots.name, shots.format, shots.live, shots.extras) == ("fake", source.format, True, None)
+    assert (shots.name, shots.format, shots.live, shots.other_tracks) == ("fake", source.format, True, None)
     source.notes.append("late")
     assert shots.notes == ["late"]
     source.shortfall = 7

@@ -159,7 +159,7 @@ def test_a_plan_that_is_refused_is_told_with_what_tensorrt_said(
 
 def test_wrong_heads_are_a_failure_and_times_are_taken_all_the_same(tmp_path: Path, engine: Engine) -> None:
     rows, failures = probed(kit(tmp_path, engine, wrong_by=50.0), engine)
-    assert "AssertionError: heads are Difference(rms=" in failures[0]
+    assert "AssertionError: heads are HeadsDifference(rms=" in failures[0]
     assert "any.plan at 1x3x32x64, launched" in rows
 
 

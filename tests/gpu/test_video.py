@@ -90,7 +90,7 @@ def test_a_picture_taken_over_lets_the_decoder_have_its_own_back() -> None:
 
 def frame_of(held: Any, depth: int, pts: int = 0) -> Frame:
     form = VideoFormat(held.size, Subsampling.YUV420, depth, Colour(), Fraction(1, 25), Fraction(25))
-    return form.frame((), index=pts, pts=pts, held=held)  # type: ignore[arg-type]
+    return form.frame((), index=pts, pts=pts, device_pixels=held)  # type: ignore[arg-type]
 
 
 def test_a_frame_stays_held_until_the_encoder_has_returned_its_packet() -> None:

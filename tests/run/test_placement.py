@@ -138,7 +138,7 @@ def test_files_are_decoded_by_the_processor_where_nothing_else_can(
             frame = source.read()
             source.close()
             assert frame is not None
-            assert frame.held is None
+            assert frame.device_pixels is None
     assert "in.mkv: decoded by the processor: FFmpeg cannot use NVIDIA's decoder" in caplog.text
     assert "test:bars?frames=2: decoded by the processor: only video files" in caplog.text
     assert "in.mkv: decoded by the processor: it decides about effects by the pictures" in caplog.text

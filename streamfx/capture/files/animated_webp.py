@@ -26,7 +26,7 @@ from streamfx.errors import DecodeError, SourceOpenError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.photo_metadata import chunks, is_animated
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 _HEAD_BYTES = 1 << 12
 _SHORTEST_MS, _INSTEAD_MS = 10, 100  # what browsers do with delays too short to be meant
@@ -76,7 +76,7 @@ class AnimatedWebpSource:
 
     def __init__(self, text: str, preparation: Preparation | None = None) -> None:
         self.name, self.live, self.notes, self.shortfall = text, False, list[str](), 0
-        self.extras: Extras | None = None
+        self.other_tracks: OtherTracks | None = None
         try:
             data = Path(text).read_bytes()
         except OSError as error:

@@ -20,7 +20,7 @@ from streamfx.errors import SourceOpenError
 from streamfx.media.addresses import scheme_of, without_credentials
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_special
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 # A connection that breaks in the middle is made anew from there, as far as the server gives parts of a file.
 _WEB_OPTIONS = {"reconnect": "1", "reconnect_delay_max": "8", "rw_timeout": "20000000"}
@@ -147,35 +147,35 @@ def has_coded_alpha(video: VideoStream) -> bool:
     return any(key.lower() == "alpha_mode" and value == "1" for key, value in video.metadata.items())
 
 
-def gather_extras(container: InputContainer, video: VideoStream, notes: list[str]) -> Extras:
+def gather_other_tracks(container: InputContainer, video: VideoStream, notes: list[str]) -> OtherTracks:
     """Return everything in the file but the moving pictures, to be copied; what is odd about it goes into
     ``notes``."""
     streams = [
-        ExtraStream(stream.index, stream.type, _codec_name(stream), stream)
+        OtherTrack(stream.index, stream.type, _codec_name(stream), stream)
         for stream in container.streams
         if stream.index != video.index
         and (stream.type != "video" or _is_cover(stream))
         and not _holds_chapters(stream)
     ]
-    extras = Extras(
+    other_tracks = OtherTracks(
         streams=tuple(streams),
         metadata=dict(container.metadata),
         video_metadata=dict(video.metadata),
         video_disposition=int(video.disposition),
         chapters=container.chapters(),
     )
-    if odd := _not_unicode(extras):
+    if odd := _not_unicode(other_tracks):
         notes.append(Converted(f"tags that are not in UTF-8 keep the bytes they have: {', '.join(odd)}"))
-    return extras
+    return other_tracks
 
 
-def _not_unicode(extras: Extras) -> list[str]:
+def _not_unicode(other_tracks: OtherTracks) -> list[str]:
     """Return the names of tags that are not UTF-8: PyAV then makes lone surrogates of single bytes."""
     places = [
-        extras.metadata,
-        extras.video_metadata,
-        *(stream.template.metadata for stream in extras.streams),
-        *(chapter["metadata"] for chapter in extras.chapters),
+        other_tracks.metadata,
+        other_tracks.video_metadata,
+        *(stream.template.metadata for stream in other_tracks.streams),
+        *(chapter["metadata"] for chapter in other_tracks.chapters),
     ]
     odd = [key for tags in places for key, text in tags.items() if _is_odd(key) or _is_odd(text)]
     return [ascii(key)[1:-1] for key in dict.fromkeys(odd)]

@@ -19,7 +19,7 @@ from streamfx.capture.files.preparation import Prepared
 from streamfx.capture.timestamps import PacketClock
 from streamfx.errors import DecodeError
 from streamfx.media.notes import LeftOut
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -30,13 +30,13 @@ _MOST_HELD = 3000
 
 
 class Decoding:
-    """Demuxes a container once: pictures of its video stream come out, all other packets go to the tray.
+    """Demuxes a container once: pictures of its video stream come out, all other packets go to the queue.
 
     Args:
         container: the open file.
         video: video stream whose pictures are wanted.
         name: name of the source, for messages.
-        extras: place where the other packets go.
+        other_tracks: place where the other packets go.
         clock: clock that sets times right where a container's clock jumps.
         notes: notes, to say what cannot be passed on.
         prepared: filters through which pictures pass; None where pictures stay on a device.
@@ -54,13 +54,19 @@ class Decoding:
         video: VideoStream,
         *,
         name: str,
-        extras: Extras,
+        other_tracks: OtherTracks,
         clock: PacketClock,
         notes: list[str],
         prepared: Prepared | None = None,
         decoder: VideoCodecContext | None = None,
     ) -> None:
-        self._video, self._name, self._extras, self._clock, self._notes = video, name, extras, clock, notes
+        self._video, self._name, self._other_tracks, self._clock, self._notes = (
+            video,
+            name,
+            other_tracks,
+            clock,
+            notes,
+        )
         self._prepared, self._decoder = prepared, decoder or video.codec_context
         self.video_packets = 0
         self.reached_seconds = 0.0
@@ -192,7 +198,7 @@ class Decoding:
             self._notes.append(LeftOut(f"stream {number}, which begins later, is left out"))
         if packet.size and number in self._known:
             self._clock.correct(packet)
-            self._extras.put(packet)
+            self._other_tracks.put(packet)
 
     def _line_up(self, packet: Packet[Stream]) -> None:
         if not packet.size:

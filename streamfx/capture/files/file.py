@@ -20,7 +20,7 @@ from streamfx.capture.device_decoding import PicturesOnDevice
 from streamfx.capture.files.container import (
     alpha_decoder,
     best_video,
-    gather_extras,
+    gather_other_tracks,
     has_coded_alpha,
     open_container,
 )
@@ -35,10 +35,10 @@ from streamfx.capture.side_data import display_matrix, not_passed_on
 from streamfx.capture.timestamps import PacketClock
 from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.media.addresses import without_credentials
-from streamfx.media.frame import NO_PLANES, Frame, OnDevice, Plane, Planes
+from streamfx.media.frame import NO_PLANES, DevicePixels, Frame, Plane, Planes
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.part import Part
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ _UNDECODABLE_AT_OPEN = 200  # broken packets before the first good picture, afte
 class FileSource:
     """A video file as a source: every picture of its best video stream, in order, with exact times.
 
-    Planes are views of the decoder's memory, not copies. Everything else in the file waits in ``extras``.
+    Planes are views of the decoder's memory, not copies. Everything else in the file is in ``other_tracks``.
 
     Args:
         address: a path, ``-`` for standard input, or the address of a file on a web server.
@@ -95,15 +95,15 @@ class FileSource:
             self._video.codec_context.flags |= Flags.unaligned
             shape = self._video.sample_aspect_ratio or None
             self._prepared = Prepared(self._preparation, text, shape)
-            extras = gather_extras(self._container, self._video, self.notes)
-            self.extras: Extras | None = extras
+            other_tracks = gather_other_tracks(self._container, self._video, self.notes)
+            self.other_tracks: OtherTracks | None = other_tracks
             self._container_name = self._container.format.name
             self._clock = PacketClock(discontinuous=self._container_name in FREE_CLOCKS)
             self._decoding = Decoding(
                 self._container,
                 self._video,
                 name=text,
-                extras=extras,
+                other_tracks=other_tracks,
                 clock=self._clock,
                 notes=self.notes,
                 prepared=self._prepared if pictures is None else None,
@@ -115,7 +115,7 @@ class FileSource:
                 problem := pictures.problem(first) or self._preparation.needs_filters(first)
             ):
                 raise SourceOpenError(f"{text}: cannot be decoded on the device: {problem}")
-            self._describe(self._container, extras, first)
+            self._describe(self._container, other_tracks, first)
             if self._preparation.part is not None:
                 self._begin_part(self._container, self._preparation.part)
         except BaseException:
@@ -133,8 +133,8 @@ class FileSource:
             if self._closing:
                 self._release()
                 return None
-            if self.extras is not None:
-                self.extras.start()
+            if self.other_tracks is not None:
+                self.other_tracks.start()
             if self._early_failures:
                 raise self._early_failures.popleft()
             timed = self._timed.next() if self._rate is None else self._rate.next()
@@ -171,14 +171,14 @@ class FileSource:
         self._index = index
 
     def skip(self) -> float | None:
-        """Pass over a packet without decoding it; those of other streams go to ``extras``, as ever.
+        """Pass over a packet without decoding it; those of other streams go to ``other_tracks``, as ever.
 
         Returns:
             The time reached, in seconds of the file's clock; None at the end.
         """
         with self._lock:
-            if self.extras is not None:
-                self.extras.start()
+            if self.other_tracks is not None:
+                self.other_tracks.start()
             if self._timed.skip():
                 return self._decoding.reached_seconds
             self._note_what_was_found()
@@ -218,7 +218,7 @@ class FileSource:
             decoder.thread_count = self._video.codec_context.thread_count
         return decoder
 
-    def _describe(self, container: InputContainer, extras: Extras, first: VideoFrame) -> None:
+    def _describe(self, container: InputContainer, other_tracks: OtherTracks, first: VideoFrame) -> None:
         self._planarizer = Planarizer(first)
         shows_through = self._planarizer.shows_through(first, seen=self._container_name == "gif")
         # FFmpeg gives alpha to every GIF, so there the first picture must show it.
@@ -226,10 +226,10 @@ class FileSource:
         if (shows_through or has_coded_alpha(self._video)) and not alpha:
             self.notes.append(LeftOut("alpha is left out: the output does not hold it"))
         self.format = describe(container, self._video, first, self._planarizer, self._prepared, alpha=alpha)
-        extras.display_matrix = None if self._prepared.turned else display_matrix(first)
-        extras.shift_seconds = self._clock.start_shift_seconds(container)
+        other_tracks.display_matrix = None if self._prepared.turned else display_matrix(first)
+        other_tracks.shift_seconds = self._clock.start_shift_seconds(container)
         self._promised = self.format
-        self._timed.start(self.format, extras)
+        self._timed.start(self.format, other_tracks)
         self._set_rate(self._preparation.rate_fps)
         self._note_what_differs(first)
 
@@ -259,8 +259,8 @@ class FileSource:
         self.notes.extend(LeftOut(f"{what}: left out") for what in not_passed_on(first))
         self._note_deinterlacing()
         self.notes.extend(worth_knowing(self.name, self.format, self._prepared))
-        if self.extras is not None and self.extras.shift_seconds:
-            shift = float(self.extras.shift_seconds)
+        if self.other_tracks is not None and self.other_tracks.shift_seconds:
+            shift = float(self.other_tracks.shift_seconds)
             self.notes.append(f"the source's clock starts at {shift:.3f} s; the output's starts at zero")
 
     # -- reading --
@@ -275,11 +275,11 @@ class FileSource:
                 f"{self.format.size[1]}x{self.format.size[0]}; such pictures are scaled to the first's size"
             )
         try:
-            held = self._held(picture)
-            planes, alpha = (NO_PLANES, None) if held else self._planes(picture)
+            device_pixels = self._kept_on_device(picture)
+            planes, alpha = (NO_PLANES, None) if device_pixels else self._planes(picture)
             return self.format.frame(
                 planes,
-                held=held,
+                device_pixels=device_pixels,
                 alpha=alpha,
                 index=self._index,
                 pts=pts,
@@ -295,7 +295,7 @@ class FileSource:
             return self._planarizer.with_alpha(picture)
         return self._planarizer.planes(picture), None
 
-    def _held(self, picture: VideoFrame) -> OnDevice | None:
+    def _kept_on_device(self, picture: VideoFrame) -> DevicePixels | None:
         if self._on_device is None:
             return None
         if not self._planarizer.fits(picture):

@@ -16,7 +16,7 @@ from streamfx.capture.source import Source
 from streamfx.errors import DecodeError
 from streamfx.gpu.streams import decoder_event
 from streamfx.gpu.transfer import DeviceContext
-from streamfx.media.frame import OnDevice, Subsampling
+from streamfx.media.frame import DevicePixels, Subsampling
 from streamfx.media.surface import Surface
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class DevicePictures:
             return f"{picture.width}x{picture.height} is odd"
         return None
 
-    def hold(self, picture: VideoFrame) -> OnDevice:
+    def hold(self, picture: VideoFrame) -> DevicePixels:
         """Return the picture's pixels in memory of our own; the picture may be let go."""
         ready = decoder_event(self._device_context.device)
         return self._device_context.taken_over(surface_of(picture), ready)

@@ -23,7 +23,7 @@ from streamfx.errors import DecodeError, FrameError, SourceOpenError
 from streamfx.media.frame import Colour, Frame, Plane, Planes, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.photo_metadata import is_animated, made_upright, read_exif, read_icc
-from streamfx.media.tracks import Extras, Photo
+from streamfx.media.tracks import OtherTracks, Photo
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".tga", ".exr", ".jp2")
 _NUMBER = re.compile(r"%(0\d+)?d")
@@ -66,7 +66,7 @@ class PictureSource:
         head, options = split_options(text, _OPTIONS)
         rate_fps = frame_rate(text, "rate", options.get("rate", "25"))
         self.name, self.live, self.notes = text, False, list[str]()
-        self.extras: Extras | None = None
+        self.other_tracks: OtherTracks | None = None
         self.shortfall = 0
         self.photos: dict[int, Photo] = {}
         path, asked = Path(head), preparation or Preparation()

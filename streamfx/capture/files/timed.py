@@ -15,7 +15,7 @@ from streamfx.capture.timestamps import FrameClock
 from streamfx.errors import DecodeError, SourceOpenError
 from streamfx.media.frame import VideoFormat
 from streamfx.media.part import Part
-from streamfx.media.tracks import Extras, Span
+from streamfx.media.tracks import OtherTracks, Span
 
 SETTLING_SECONDS = 1
 """Decoded before a picture that is sought: what refers to pictures before has settled by then."""
@@ -66,10 +66,10 @@ class TimedPictures:
         """Have the next call return this one."""
         self._pictures.appendleft(picture)
 
-    def start(self, form: VideoFormat, extras: Extras) -> None:
-        """Begin to count time: ``form`` says in which unit, ``extras`` where zero is."""
-        self._form, self._extras = form, extras
-        self.shift = round(extras.shift_seconds / form.time_base)
+    def start(self, form: VideoFormat, other_tracks: OtherTracks) -> None:
+        """Begin to count time: ``form`` says in which unit, ``other_tracks`` where zero is."""
+        self._form, self._other_tracks = form, other_tracks
+        self.shift = round(other_tracks.shift_seconds / form.time_base)
         self.clock = FrameClock(form)
 
     def next(self) -> tuple[VideoFrame, int, int | None] | None:
@@ -128,12 +128,15 @@ class TimedPictures:
         if part.end_seconds is not None:
             self._end_ticks = part.first_tick_after(base) - (self.shift - zero)
             self._over_seconds = zero * base + part.end_seconds
-        self._extras.cut(Span(self.shift * base if self._begins_late else None, self._over_seconds))
+        self._other_tracks.cut(Span(self.shift * base if self._begins_late else None, self._over_seconds))
         self.clock = FrameClock(self._form)
 
     def _lead_in(self, container: InputContainer, seconds: Fraction, *, can_seek: bool) -> None:
         """Move before a time on the file's clock, so that decoding has settled when it comes."""
-        base, texts = self._form.time_base, any(each.kind == "subtitle" for each in self._extras.streams)
+        base, texts = (
+            self._form.time_base,
+            any(each.kind == "subtitle" for each in self._other_tracks.streams),
+        )
         first = self._pictures[0] if self._pictures else None
         if self._video.codec_context.name in _ONE_AFTER_ANOTHER or (first is not None and first.pts is None):
             return
@@ -192,7 +195,7 @@ class TimedPictures:
                 "write it anew first (ffmpeg -i IN -c copy OUT.mkv), or read it from its beginning"
             ) from error
         self._pictures.clear()
-        self._extras.forget()
+        self._other_tracks.forget()
         self._ended = False
         self._decoding.begin_again(container)
 
@@ -219,4 +222,4 @@ class TimedPictures:
         if self._over_seconds is None:
             return False
         late_seconds = self._decoding.reached_seconds - float(self._over_seconds)
-        return late_seconds > _LATE_SECONDS or (late_seconds >= 0 and self._extras.is_sound_over())
+        return late_seconds > _LATE_SECONDS or (late_seconds >= 0 and self._other_tracks.is_sound_over())

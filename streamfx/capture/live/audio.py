@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -19,13 +19,13 @@ class LiveTracks:
     """Hands packets of sound on to the outputs, in the time of the output. Used by one thread.
 
     Args:
-        extras: place where outputs find them.
+        other_tracks: place where outputs find them.
     """
 
-    def __init__(self, extras: Extras) -> None:
-        self._extras = extras
+    def __init__(self, other_tracks: OtherTracks) -> None:
+        self._other_tracks = other_tracks
         # Never by the packet's own stream: it may be gone with its connection.
-        self._sound = {stream.index for stream in extras.streams if stream.kind == "audio"}
+        self._sound = {stream.index for stream in other_tracks.streams if stream.kind == "audio"}
         self._until: dict[int, Fraction] = {}  # by stream: where the last packet ends, in seconds
         self._overlapping = 0
 
@@ -45,7 +45,7 @@ class LiveTracks:
         packet.dts = None if packet.dts is None else packet.dts + ticks
         earliest = packet.pts if packet.pts is not None else packet.dts
         if earliest is not None and earliest >= 0 and self._goes_on(packet, index):
-            self._extras.put(packet, index)
+            self._other_tracks.put(packet, index)
 
     def notes(self) -> list[str]:
         """Return what was left out, for the report."""

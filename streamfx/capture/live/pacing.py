@@ -19,7 +19,7 @@ class PacedSource:
 
     def __init__(self, source: Source) -> None:
         self.name, self.format, self.notes = source.name, source.format, source.notes
-        self.extras, self.live = source.extras, True
+        self.other_tracks, self.live = source.other_tracks, True
         self._source, self.shortfall = source, 0
         self._closed = threading.Event()
         self._origin: float | None = None

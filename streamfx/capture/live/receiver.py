@@ -17,7 +17,7 @@ from streamfx.capture.live.connection import Arrival, Connection, PacketArrived,
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame_queue import FrameQueue
-from streamfx.media.tracks import ExtraStream
+from streamfx.media.tracks import OtherTrack
 
 if TYPE_CHECKING:
     from av.stream import Stream
@@ -94,7 +94,7 @@ class Receiver:
 
     def __init__(self, connect: Callable[[], Connection], reconnect: Backoff, name: str) -> None:
         self.events = FrameQueue[Event](_EVENTS_WAITING)
-        self.streams: tuple[ExtraStream, ...] = ()
+        self.streams: tuple[OtherTrack, ...] = ()
         self.connections = 0
         self._connect, self._reconnect, self._name = connect, reconnect, name
         self._keys: list[tuple[object, ...]] = []
@@ -218,7 +218,7 @@ class Receiver:
         return carried
 
 
-def _held(streams: list[Stream]) -> list[ExtraStream]:
+def _held(streams: list[Stream]) -> list[OtherTrack]:
     """Return copies of the streams' parameters in a container of our own, which is never written.
 
     A stream is gone with its connection; an output that is opened anew later still needs to know what it was.
@@ -234,7 +234,7 @@ def _held(streams: list[Stream]) -> list[ExtraStream]:
         except (av.FFmpegError, ValueError):
             continue
         copy.metadata.update(stream.metadata)
-        held.append(ExtraStream(stream.index, stream.type, stream.codec_context.name, copy))
+        held.append(OtherTrack(stream.index, stream.type, stream.codec_context.name, copy))
     return held
 
 

@@ -33,7 +33,7 @@ from streamfx.errors import DecodeError, FrameError, SourceAwayError, SourceLost
 from streamfx.media.addresses import without_credentials
 from streamfx.media.av_planes import planar_name
 from streamfx.media.frame import Frame, Planes, VideoFormat
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _STALL_SECONDS, _STALL_STEPS = (
 _STALE_SECONDS = 0.2  # a picture that waited longer for the first read is not shown
 _LATE_SECONDS = 0.5  # a paced picture later than this is not waited up for: the pace starts anew with it
 _MOST_SIZES_NOTED = 8  # a browser that adapts to its connection has a few; a hostile one could have thousands
-_EXTRAS_WAITING = 5000  # packets of sound: a minute and a half
+_MOST_WAITING = 5000  # packets of sound: a minute and a half
 
 
 class LiveSource:
@@ -150,8 +150,8 @@ class LiveSource:
 
     def _begin(self) -> None:
         """At the first read: start with what comes now."""
-        if self.extras is not None:
-            self.extras.start()
+        if self.other_tracks is not None:
+            self.other_tracks.start()
         self._receiver.resume()
         if not self._paced and not self._fresh_from_ns:
             self._fresh_from_ns = time.monotonic_ns() - round(_STALE_SECONDS * 1e9)
@@ -208,8 +208,10 @@ class LiveSource:
             planarizer = Planarizer(av.VideoFrame(width, height, samples))
         self._refit = PictureScaler(self.format, planarizer)
         self._timeline = Timeline(self.format.rate_fps)
-        self.extras: Extras | None = Extras(streams=self._receiver.streams, most_waiting=_EXTRAS_WAITING)
-        self._beside = LiveTracks(self.extras)
+        self.other_tracks: OtherTracks | None = OtherTracks(
+            streams=self._receiver.streams, most_waiting=_MOST_WAITING
+        )
+        self._beside = LiveTracks(self.other_tracks)
         self.notes.extend(joined.notes)
         missing = assumptions(self.format.colour, self.format.size[0])
         self.notes.extend(filter(None, (layout.note, missing)))

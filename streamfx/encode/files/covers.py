@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from streamfx.encode.files.boxes import append, box, find
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 _INDEX_KINDS = {"image/jpeg": 13, "image/png": 14}
 _KINDS = {"mjpeg": ("image/jpeg", ".jpg"), "png": ("image/png", ".png")}
@@ -29,9 +29,9 @@ class Cover:
     data: bytes
 
 
-def read_cover(stream: ExtraStream, extras: Extras) -> Cover | None:
+def read_cover(stream: OtherTrack, other_tracks: OtherTracks) -> Cover | None:
     """Return the cover picture that a stream of the source is; None for a kind that no player shows."""
-    packets = extras.waiting(stream.index)
+    packets = other_tracks.waiting(stream.index)
     if stream.codec not in _KINDS or not packets:
         return None
     mime_type, ending = _KINDS[stream.codec]

@@ -36,7 +36,7 @@ from streamfx.errors import SinkError, StreamfxError, TooLargeError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 _MUX_BUFFER_BYTES = 1 << 18
 _ABORT_SECONDS = 10  # how long an abort waits for a frame that is being encoded
@@ -52,7 +52,7 @@ class FileSink:
     Args:
         path: destination; the ending says the container.
         video: format of the frames.
-        extras: sound, subtitles, tags to keep; None for none. The source must be open, and not be read yet.
+        other_tracks: sound, subtitles, tags to keep; None for none. The source must be open and not read yet.
         source_path: the file being read, which must not be overwritten.
         encoding: codec and settings of the encoder.
         packing: function that makes the packing that hands frames to the encoder.
@@ -75,7 +75,7 @@ class FileSink:
         path: Path,
         video: VideoFormat,
         *,
-        extras: Extras | None = None,
+        other_tracks: OtherTracks | None = None,
         source_path: Path | None = None,
         encoding: Encoding | None = None,
         packing: Packing = Packer,
@@ -89,7 +89,7 @@ class FileSink:
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
         choice = encoding.tracks
-        self.tracks = plan_tracks(self._plan, extras, self.notes, choice) if extras else Tracks()
+        self.tracks = plan_tracks(self._plan, other_tracks, self.notes, choice) if other_tracks else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
@@ -107,7 +107,7 @@ class FileSink:
                 path, replace=encoding.overwrite, written=encoding.written
             )
             self._note_through(self._file)
-            self._out = self._opened(self._file, extras)
+            self._out = self._opened(self._file, other_tracks)
         except BaseException as error:
             self.abort()
             if isinstance(error, (av.FFmpegError, OSError, ValueError)) and not isinstance(
@@ -267,10 +267,10 @@ class FileSink:
         copied = self._copier.streams.values() if self._copier else ()
         return expected_of(self._plan, self._times, self.packets_written, copied)
 
-    def _opened(self, file: OutputFile, extras: Extras | None) -> OutputContainer:
+    def _opened(self, file: OutputFile, other_tracks: OtherTracks | None) -> OutputContainer:
         plan = self._plan
         options = dict(plan.container.streamed if file.through else plan.container.options)
-        if "movflags" in options and needs_free_tags(extras):
+        if "movflags" in options and needs_free_tags(other_tracks):
             options["movflags"] += "+use_metadata_tags"
         if "frag_duration" in options and self.tracks.hold_text:
             # FFmpeg 8.1 ends such fragments where a text ends, while it writes a picture, and that one gets a
@@ -286,31 +286,31 @@ class FileSink:
             buffer_size=_MUX_BUFFER_BYTES,
         )
         self._stream: VideoStream = add_video_stream(out, plan, self._packer.hwaccel)
-        note = rotate(self._stream, plan, extras.display_matrix if extras else None)
+        note = rotate(self._stream, plan, other_tracks.display_matrix if other_tracks else None)
         self.notes.extend([note] if note else [])
-        if extras is not None:
+        if other_tracks is not None:
             equal_times = plan.container.equal_times
-            self._copier = StreamCopier(out, self.tracks.streams, extras, equal_times=equal_times)
+            self._copier = StreamCopier(out, self.tracks.streams, other_tracks, equal_times=equal_times)
             for cover in self.tracks.covers if plan.container.covers == "attached" else ():
                 out.add_attachment(cover.name, cover.mime_type, cover.data)
-            self._stream.metadata.update(video_tags(extras))
-            self._stream.disposition = Disposition(extras.video_disposition)
-            copy_tags(out, extras)
+            self._stream.metadata.update(video_tags(other_tracks))
+            self._stream.disposition = Disposition(other_tracks.video_disposition)
+            copy_tags(out, other_tracks)
         out.start_encoding()
-        self._prove(out, options, extras)
+        self._prove(out, options, other_tracks)
         return out
 
-    def _prove(self, out: OutputContainer, options: dict[str, str], extras: Extras | None) -> None:
+    def _prove(self, out: OutputContainer, options: dict[str, str], other_tracks: OtherTracks | None) -> None:
         ending, container = self.path.suffix, self._plan.container
-        if extras is not None and not container.tags:
+        if other_tracks is not None and not container.tags:
             kept = [copied.target for copied in self._copier.streams.values()] if self._copier else []
-            self.notes.extend(tags_without_a_place(extras, kept, ending))
+            self.notes.extend(tags_without_a_place(other_tracks, kept, ending))
         if not self._plan.container.sound:
             return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
         try:
-            data = prove(out, options, extras, self._copier)
-            if extras is not None and container.tags:
-                self.notes.extend(lost_tags(data, out, extras, ending))
+            data = prove(out, options, other_tracks, self._copier)
+            if other_tracks is not None and container.tags:
+                self.notes.extend(lost_tags(data, out, other_tracks, ending))
         except (av.FFmpegError, ValueError) as error:
             self._close_quietly(out)
             raise SinkError(

@@ -10,7 +10,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 
 from streamfx.media.notes import LeftOut
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 # Made by FFmpeg and by other programs about the file they wrote; and names of handlers, which mean nothing.
 _ABOUT_THE_FILE = {
@@ -28,13 +28,13 @@ _ABOUT_THE_FILE = {
 }
 
 
-def lost_tags(data: bytes, out: OutputContainer, extras: Extras, ending: str) -> list[str]:
+def lost_tags(data: bytes, out: OutputContainer, other_tracks: OtherTracks, ending: str) -> list[str]:
     """Return what is to be said of tags, flags and chapters that a file like ``out`` has not.
 
     Args:
         data: bytes of such a file, complete but for most of the pictures and sound.
         out: the output, with everything that is to be in it.
-        extras: extras of the source.
+        other_tracks: other_tracks of the source.
         ending: ending of the file, for the text.
     """
     try:
@@ -42,28 +42,30 @@ def lost_tags(data: bytes, out: OutputContainer, extras: Extras, ending: str) ->
     except (av.FFmpegError, OSError, ValueError):
         return []  # too little is in it to be read; what is written is read again at the end
     with file:
-        return list(_differences(file, out, extras, ending))
+        return list(_differences(file, out, other_tracks, ending))
 
 
-def tags_without_a_place(extras: Extras, streams: Iterable[Stream], ending: str) -> list[str]:
+def tags_without_a_place(other_tracks: OtherTracks, streams: Iterable[Stream], ending: str) -> list[str]:
     """Return what is to be said where a file holds no tags at all: transport streams, GIF, pictures.
 
     Args:
-        extras: extras of the source.
+        other_tracks: other_tracks of the source.
         streams: streams of the output, beside the pictures.
         ending: ending of the file, for the text.
     """
-    names = [key for key in extras.metadata if _matters(key)]
+    names = [key for key in other_tracks.metadata if _matters(key)]
     names += [
         f"{key} of stream {stream.index}" for stream in streams for key in _own(stream.metadata, "language")
     ]
     notes = [LeftOut(f"tags are left out, as {ending} holds none: {_listed(names)}")] if names else []
-    if extras.chapters:
+    if other_tracks.chapters:
         notes.append(LeftOut(f"chapters are left out, as {ending} holds none"))
     return list(notes)
 
 
-def _differences(file: InputContainer, out: OutputContainer, extras: Extras, ending: str) -> Iterable[str]:
+def _differences(
+    file: InputContainer, out: OutputContainer, other_tracks: OtherTracks, ending: str
+) -> Iterable[str]:
     lost = list(_lost(out.metadata, file.metadata))
     flags = []
     for sent, found in zip(out.streams, file.streams, strict=False):
@@ -78,7 +80,7 @@ def _differences(file: InputContainer, out: OutputContainer, extras: Extras, end
         yield LeftOut(f"tags are left out, as {ending} does not hold them: {_listed(lost)}")
     if flags:
         yield LeftOut(f"flags are left out, as {ending} does not hold them: {', '.join(flags)}")
-    if len(file.chapters()) < len(extras.chapters):
+    if len(file.chapters()) < len(other_tracks.chapters):
         yield LeftOut(f"chapters are left out, as {ending} holds none")
 
 

@@ -22,7 +22,7 @@ from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import beside, followed, is_written_through, name_problem, open_through, put
-from streamfx.media.tracks import Extras, Photo
+from streamfx.media.tracks import OtherTracks, Photo
 
 _NUMBER = re.compile(r"%(0\d+)?d")
 _FOLDER_PATTERN = "%05d.png"
@@ -63,7 +63,7 @@ class PictureSink:
             which gets the names of ``photos``, or without those ``%05d.png``.
         video: format of the frames; in a folder each frame may have its own.
         photos: the files that frames come from; None where they come from none.
-        extras: tracks and tags of a film beside its pictures, which are left out; None without.
+        other_tracks: tracks and tags of a film beside its pictures, which are left out; None without.
         encoding: encoding, whose quality is that of JPEG, 2 (best) to 31, 3 by default.
 
     Raises:
@@ -77,7 +77,7 @@ class PictureSink:
         video: VideoFormat,
         *,
         photos: Photos | None = None,
-        extras: Extras | None = None,
+        other_tracks: OtherTracks | None = None,
         encoding: Encoding | None = None,
     ) -> None:
         path, folder = Path(text), takes_any_size(text)
@@ -89,9 +89,11 @@ class PictureSink:
         self.name, self.notes = text, list[str]()
         self.frames_written = self.packets_written = self.bytes_written = 0
         self._photos = photos
-        if extras is not None:
-            self.notes += [LeftOut(f"{stream} is left out: pictures hold none") for stream in extras.streams]
-            self.notes += tags_without_a_place(extras, (), "a picture")
+        if other_tracks is not None:
+            self.notes += [
+                LeftOut(f"{stream} is left out: pictures hold none") for stream in other_tracks.streams
+            ]
+            self.notes += tags_without_a_place(other_tracks, (), "a picture")
         self._named: dict[str, Path] = {}
         self._video, self._quality, self._overwrite = video, quality, overwrite
         self._writers: OrderedDict[tuple[VideoFormat, str], PictureWriter] = OrderedDict()

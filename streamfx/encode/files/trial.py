@@ -10,13 +10,16 @@ import av
 from av.container import OutputContainer
 
 from streamfx.encode.tracks.copying import StreamCopier, copy_tags
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 _PACKETS = 3  # of each stream; some muxers look into the first ones
 
 
 def prove(
-    out: OutputContainer, options: Mapping[str, str], extras: Extras | None, copier: StreamCopier | None
+    out: OutputContainer,
+    options: Mapping[str, str],
+    other_tracks: OtherTracks | None,
+    copier: StreamCopier | None,
 ) -> bytes:
     """Write a file like ``out`` into memory, with the same streams and tags, from its header to its end.
 
@@ -26,7 +29,7 @@ def prove(
     Args:
         out: the output, its header written, so that what is known of its streams is final.
         options: options of its container.
-        extras: extras of the source; the first packets that have come are tried.
+        other_tracks: other_tracks of the source; the first packets that have come are tried.
         copier: copier that brings them into the output.
 
     Raises:
@@ -45,14 +48,14 @@ def prove(
             same = trial.add_stream_from_template(stream, opaque=True)
             same.metadata.update(stream.metadata)
             same.disposition = stream.disposition
-        if extras is not None:
-            copy_tags(trial, extras)
+        if other_tracks is not None:
+            copy_tags(trial, other_tracks)
         trial.start_encoding()
-        if extras is not None and copier is not None:
+        if other_tracks is not None and copier is not None:
             for index, copied in copier.streams.items():
                 if copied.converter is not None:
                     continue
-                for packet in extras.waiting(index)[:_PACKETS]:
+                for packet in other_tracks.waiting(index)[:_PACKETS]:
                     packet.dts = packet.pts if packet.dts is None else packet.dts
                     packet.pts = packet.dts if packet.pts is None else packet.pts
                     if packet.dts is None:

@@ -26,7 +26,7 @@ from streamfx.encode.tracks.selection import Track
 from streamfx.encode.video_stream import add_video_stream
 from streamfx.errors import SinkAwayError, SinkError
 from streamfx.media.paths import import_path
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 _ROUNDING = 1e-6
 _LOOK_SECONDS = 0.1
@@ -47,7 +47,7 @@ class Broadcast:
     Args:
         route: destination.
         plan: codec, pixel format and settings of the encoder.
-        extras: place where sound comes from; None for none.
+        other_tracks: place where sound comes from; None for none.
         streams: tracks that are sent.
         open_seconds: give up opening after this time.
         write_seconds: a server that takes nothing for so long is gone.
@@ -65,8 +65,8 @@ class Broadcast:
         self,
         route: NetworkTarget,
         plan: OutputPlan,
-        extras: Extras | None,
-        streams: list[ExtraStream],
+        other_tracks: OtherTracks | None,
+        streams: list[OtherTrack],
         *,
         open_seconds: float,
         write_seconds: float,
@@ -91,8 +91,8 @@ class Broadcast:
             # NUT, which goes to the relay, lets no two packets of a stream have the same time.
             equal_times = plan.container.equal_times and not route.relayed
             self._copier = (
-                StreamCopier(self._out, map(Track, streams), extras, equal_times=equal_times)
-                if extras is not None
+                StreamCopier(self._out, map(Track, streams), other_tracks, equal_times=equal_times)
+                if other_tracks is not None
                 else None
             )
             self._out.start_encoding()

@@ -18,7 +18,7 @@ from streamfx.encode.tracks.selection import streams_to_copy
 from streamfx.errors import SinkAwayError, SinkError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame import Frame, VideoFormat
-from streamfx.media.tracks import Extras
+from streamfx.media.tracks import OtherTracks
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class NetworkSink:
     Args:
         text: the output as the user wrote it.
         video: format of the frames.
-        extras: sound to send along; what the output cannot take is left out. None for none.
+        other_tracks: sound to send along; what the output cannot take is left out. None for none.
         encoding: codec and settings of the encoder.
         delivery: time limits, and when a lost output is tried again.
 
@@ -81,7 +81,7 @@ class NetworkSink:
         text: str,
         video: VideoFormat,
         *,
-        extras: Extras | None = None,
+        other_tracks: OtherTracks | None = None,
         encoding: Encoding | None = None,
         delivery: Delivery | None = None,
     ) -> None:
@@ -92,8 +92,10 @@ class NetworkSink:
         self._plan = low_delay_plan(self._route, video, encoding, delivery)
         self.notes = self._plan.conversions()
         self.frames_written = self.packets_written = self.losses = 0
-        self._extras = extras
-        self._streams = streams_to_copy(self._plan, extras, self.notes, encoding.tracks) if extras else []
+        self._other_tracks = other_tracks
+        self._streams = (
+            streams_to_copy(self._plan, other_tracks, self.notes, encoding.tracks) if other_tracks else []
+        )
         self._packer = Packer(video, self._plan.pix_fmt, self._plan.colour.code_range, size=self._plan.size)
         self._out: Broadcast | None = None
         self._lock = threading.Lock()
@@ -114,8 +116,8 @@ class NetworkSink:
         picture = self._packer.pack(frame)
         out = self._current()
         if out is None:
-            if self._extras is not None:
-                self._extras.take()  # sound that came meanwhile goes past the output, too
+            if self._other_tracks is not None:
+                self._other_tracks.take()  # sound that came meanwhile goes past the output, too
             return AWAY
         try:
             out.write(picture, self._delivery.keyframe_seconds)
@@ -158,7 +160,7 @@ class NetworkSink:
         return Broadcast(
             self._route,
             self._plan,
-            self._extras,
+            self._other_tracks,
             self._streams,
             open_seconds=delivery.open_seconds,
             write_seconds=delivery.write_seconds,

@@ -14,7 +14,7 @@ from streamfx.encode.tracks.holding import encoder_problem, stream_problem
 from streamfx.encode.tracks.subtitles import is_text
 from streamfx.errors import ConfigError
 from streamfx.media.track_choice import TrackChoice
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 _NARROW_BITS = 16  # of a sample
 _WAY_OUT = {
@@ -40,9 +40,7 @@ def refuse_beside_pictures(choice: TrackChoice, output: str) -> None:
             )
 
 
-def refuse_unless_as_it_is(
-    output: str, stream: ExtraStream, problem: str | None, choice: TrackChoice
-) -> None:
+def refuse_unless_as_it_is(output: str, stream: OtherTrack, problem: str | None, choice: TrackChoice) -> None:
     """Refuse a form that was asked for and that an output, into which all goes as it is, cannot have.
 
     Args:
@@ -63,7 +61,7 @@ def refuse_unless_as_it_is(
 
 
 def asked_encoder(
-    output: str, container: Container, stream: ExtraStream, extras: Extras, choice: TrackChoice
+    output: str, container: Container, stream: OtherTrack, other_tracks: OtherTracks, choice: TrackChoice
 ) -> str | None:
     """Return the encoder with which a sound or subtitle gets the form that was asked for; None: it is copied.
 
@@ -71,17 +69,17 @@ def asked_encoder(
         output: name of the output, for messages.
         container: container of the output.
         stream: the sound or subtitle.
-        extras: tracks of the source.
+        other_tracks: tracks of the source.
         choice: form that is wanted, other than auto for this kind.
 
     Raises:
         ConfigError: it cannot get it; the message says why and what can be had.
     """
     _, asked = _asked(stream, choice)
-    held = stream_problem(container.muxer, stream, extras)
+    held = stream_problem(container.muxer, stream, other_tracks)
     if asked == "copy":
         if held is not None:
-            raise ConfigError(_not_copied(output, stream, extras, held))
+            raise ConfigError(_not_copied(output, stream, other_tracks, held))
         return None
     if stream.kind == "audio":
         if held is None and coding_name(stream.codec) == asked and choice.audio_bits_per_second is None:
@@ -101,13 +99,13 @@ def asked_encoder(
     return encoder
 
 
-def _asked(stream: ExtraStream, choice: TrackChoice) -> tuple[str, str]:
+def _asked(stream: OtherTrack, choice: TrackChoice) -> tuple[str, str]:
     forms = {"audio": ("--audio", choice.audio), "subtitle": ("--subtitles", choice.subtitles)}
     return forms.get(stream.kind, ("", "auto"))
 
 
 def _sound_encoder(
-    output: str, container: Container, stream: ExtraStream, codec: SoundCodec, bits_per_second: int | None
+    output: str, container: Container, stream: OtherTrack, codec: SoundCodec, bits_per_second: int | None
 ) -> str:
     option = f"--audio {codec.name}"
     if not is_known(stream):
@@ -126,7 +124,7 @@ def _sound_encoder(
     return encoder
 
 
-def _encoder_of(codec: SoundCodec, stream: ExtraStream) -> str:
+def _encoder_of(codec: SoundCodec, stream: OtherTrack) -> str:
     form = getattr(stream.template.codec_context, "format", None)
     wide = form is not None and form.bits > _NARROW_BITS
     return codec.wide_encoder if wide and codec.wide_encoder else codec.encoder
@@ -140,16 +138,16 @@ def _exists(encoder: str) -> bool:
     return True
 
 
-def _fits(container: Container, stream: ExtraStream, encoder: str) -> bool:
+def _fits(container: Container, stream: OtherTrack, encoder: str) -> bool:
     return encoder_problem(container.muxer, stream, encoder) is None
 
 
-def _not_copied(output: str, stream: ExtraStream, extras: Extras, problem: str) -> str:
+def _not_copied(output: str, stream: OtherTrack, other_tracks: OtherTracks, problem: str) -> str:
     option = "--audio" if stream.kind == "audio" else "--subtitles"
     endings = [
         ending
         for ending, other in CONTAINERS.items()
-        if other.sound and stream_problem(other.muxer, stream, extras) is None
+        if other.sound and stream_problem(other.muxer, stream, other_tracks) is None
     ]
     held = f"; {', '.join(endings)} can" if endings else ""
     return (
@@ -158,7 +156,7 @@ def _not_copied(output: str, stream: ExtraStream, extras: Extras, problem: str) 
     )
 
 
-def _not_encoded(output: str, stream: ExtraStream, option: str, problem: str, there: Iterable[str]) -> str:
+def _not_encoded(output: str, stream: OtherTrack, option: str, problem: str, there: Iterable[str]) -> str:
     can = ", ".join(there)
     what = f"of it, this output takes: {can}" if can else _WAY_OUT[stream.kind]
     return f"{output}: {stream} does not go into it as {option} asks: {problem}; {what}"

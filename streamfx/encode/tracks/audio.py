@@ -12,7 +12,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 
 from streamfx.encode.tracks.formats import SOUND_CODECS, coding_name
-from streamfx.media.tracks import ExtraStream
+from streamfx.media.tracks import OtherTrack
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -41,7 +41,7 @@ def layout_of(context: AudioCodecContext) -> str | None:
     return layout.name
 
 
-def is_known(stream: ExtraStream) -> bool:
+def is_known(stream: OtherTrack) -> bool:
     """Return whether enough is known of a sound to decode or to copy it: rate and channels."""
     context = stream.template.codec_context
     return isinstance(context, AudioCodecContext) and bool(context.sample_rate and context.layout.nb_channels)
@@ -66,7 +66,7 @@ class SoundConverter:
     """
 
     def __init__(
-        self, source: ExtraStream, out: OutputContainer, encoder: str, bits_per_second: int | None = None
+        self, source: OtherTrack, out: OutputContainer, encoder: str, bits_per_second: int | None = None
     ) -> None:
         decoder = source.template.codec_context
         assert isinstance(decoder, AudioCodecContext)

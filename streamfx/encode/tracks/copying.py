@@ -19,7 +19,7 @@ from streamfx.encode.tracks.audio import SoundConverter
 from streamfx.encode.tracks.holding import copied_stream
 from streamfx.encode.tracks.selection import Track
 from streamfx.encode.tracks.subtitles import END_OF_TEXT, TextConverter, says_something
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -56,7 +56,7 @@ class CopiedStream:
         shown_until_seconds: end of the last text in MP4; None before.
     """
 
-    source: ExtraStream
+    source: OtherTrack
     target: Stream
     converter: SoundConverter | TextConverter | None = None
     bare: BitStreamFilterContext | None = None
@@ -82,14 +82,14 @@ class StreamCopier:
     Args:
         out: the output, before its header is written.
         tracks: tracks to copy or convert; their source must still be open.
-        extras: place where the packets come from; claimed here.
+        other_tracks: place where the packets come from; claimed here.
         equal_times: whether the container lets two packets of a stream have the same time.
     """
 
     def __init__(
-        self, out: OutputContainer, tracks: Iterable[Track], extras: Extras, *, equal_times: bool
+        self, out: OutputContainer, tracks: Iterable[Track], other_tracks: OtherTracks, *, equal_times: bool
     ) -> None:
-        self._extras, self._equal_times = extras, equal_times
+        self._other_tracks, self._equal_times = other_tracks, equal_times
         self.streams: dict[int, CopiedStream] = {}
         for track in tracks:
             copied = _converted(track, out) if track.encoder else _copied(track.source, out)
@@ -99,11 +99,11 @@ class StreamCopier:
         for copied in self.streams.values():
             if copied.coding == "mov_text":
                 copied.target.time_base = Fraction(1, _finest_ticks(out))
-        extras.claim()
+        other_tracks.claim()
 
     def packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets that have come in, ready to be muxed."""
-        for index, packet in self._extras.take():
+        for index, packet in self._other_tracks.take():
             copied = self.streams.get(index)
             # The end of a text in MP4 is written anew where it is needed, from how long the text is shown.
             if copied is None or not says_something(copied.source.codec, packet.size):
@@ -161,7 +161,7 @@ def _finest_ticks(out: OutputContainer) -> int:
     return min(most, _MOST_TICKS)
 
 
-def _copied(stream: ExtraStream, out: OutputContainer) -> CopiedStream:
+def _copied(stream: OtherTrack, out: OutputContainer) -> CopiedStream:
     target = copied_stream(out, stream)
     # FFmpeg would do this by itself, but not where the header waits for the first packets (8.1).
     adts = stream.codec == "aac" and out.format.name in _BARE_AAC
@@ -232,29 +232,29 @@ def _counted(packets: Iterable[Packet[Any]], copied: CopiedStream) -> Iterator[P
         yield packet
 
 
-def copy_tags(out: OutputContainer, extras: Extras) -> None:
+def copy_tags(out: OutputContainer, other_tracks: OtherTracks) -> None:
     """Copy tags of the file and chapters into ``out``, times shifted as those of the pictures are."""
-    tags = {k: v for k, v in extras.metadata.items() if k.lower() not in _STALE_FILE_TAGS}
+    tags = {k: v for k, v in other_tracks.metadata.items() if k.lower() not in _STALE_FILE_TAGS}
     out.metadata.update(tags)
     chapters = []
-    for chapter in extras.chapters:
+    for chapter in other_tracks.chapters:
         base = chapter["time_base"] or Fraction(1, 1000)
-        ticks = round(extras.shift_seconds / base)
+        ticks = round(other_tracks.shift_seconds / base)
         chapters.append({**chapter, "start": max(chapter["start"] - ticks, 0), "end": chapter["end"] - ticks})
     if chapters:
         out.set_chapters(chapters)  # type: ignore[arg-type]
 
 
-def video_tags(extras: Extras) -> dict[str, str]:
+def video_tags(other_tracks: OtherTracks) -> dict[str, str]:
     """Return the tags of the source's video stream that are still true of the new one."""
     return {
         key: value
-        for key, value in extras.video_metadata.items()
+        for key, value in other_tracks.video_metadata.items()
         if key.lower().split("-")[0] not in _STALE_VIDEO_TAGS and not key.startswith("_STATISTICS")
     }
 
 
-def needs_free_tags(extras: Extras | None) -> bool:
+def needs_free_tags(other_tracks: OtherTracks | None) -> bool:
     """Return whether there are tags that MP4 and MOV keep only in their free-form list (a phone's make and
     model)."""
-    return extras is not None and any(key.startswith("com.") for key in extras.metadata)
+    return other_tracks is not None and any(key.startswith("com.") for key in other_tracks.metadata)

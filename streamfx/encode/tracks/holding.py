@@ -11,7 +11,7 @@ from av.stream import Stream
 
 from streamfx.encode.tracks.audio import SoundConverter, is_known, layout_of
 from streamfx.encode.tracks.subtitles import TextConverter
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 # FFmpeg writes any sound into MPEG-TS as private data that no player finds; these it can carry for real.
 _MPEGTS_CODECS = {
@@ -42,7 +42,7 @@ _UNTRIED = {"hls", "rtsp"}
 _TRIED_PACKETS = 3
 
 
-def stream_problem(muxer: str, stream: ExtraStream, extras: Extras) -> str | None:
+def stream_problem(muxer: str, stream: OtherTrack, other_tracks: OtherTracks) -> str | None:
     """Return why a container of FFmpeg's ``muxer`` cannot hold the stream, or None when it can.
 
     It is tried out in memory, up to the end of a file, with the first packets that have come.
@@ -63,7 +63,7 @@ def stream_problem(muxer: str, stream: ExtraStream, extras: Extras) -> str | Non
     try:
         target = copied_stream(out, stream)
         out.start_encoding()
-        for packet in extras.waiting(stream.index)[:_TRIED_PACKETS]:
+        for packet in other_tracks.waiting(stream.index)[:_TRIED_PACKETS]:
             packet.stream = target
             packet.dts = packet.pts if packet.dts is None else packet.dts
             packet.pts = packet.dts if packet.pts is None else packet.pts
@@ -78,7 +78,7 @@ def stream_problem(muxer: str, stream: ExtraStream, extras: Extras) -> str | Non
 
 
 def encoder_problem(
-    muxer: str, stream: ExtraStream, encoder: str, bits_per_second: int | None = None
+    muxer: str, stream: OtherTrack, encoder: str, bits_per_second: int | None = None
 ) -> str | None:
     """Return why a sound or text cannot be encoded by ``encoder`` for a container; None when it can.
 
@@ -105,7 +105,7 @@ def encoder_problem(
     return None
 
 
-def copied_stream(out: av.container.OutputContainer, stream: ExtraStream) -> Stream:
+def copied_stream(out: av.container.OutputContainer, stream: OtherTrack) -> Stream:
     """Add a stream to an output that is a copy of one of the source; channels that are only counted there
     get their usual places."""
     target = out.add_stream_from_template(stream.template, opaque=True)

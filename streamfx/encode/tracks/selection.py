@@ -14,7 +14,7 @@ from streamfx.encode.tracks.holding import encoder_problem, stream_problem
 from streamfx.encode.tracks.subtitles import is_text
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.track_choice import TrackChoice
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 _NAMES = {"opus": "Opus", "vorbis": "Vorbis"}
 
@@ -29,7 +29,7 @@ class Track:
         bits_per_second: bit rate of a sound that is encoded; None: the usual one.
     """
 
-    source: ExtraStream
+    source: OtherTrack
     encoder: str | None = None
     bits_per_second: int | None = None
 
@@ -47,7 +47,7 @@ class Tracks:
         return any(track.source.kind == "subtitle" and is_text(track.source) for track in self.streams)
 
 
-def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: TrackChoice) -> Tracks:
+def plan_tracks(plan: OutputPlan, other_tracks: OtherTracks, notes: list[str], choice: TrackChoice) -> Tracks:
     """Return what goes into a file; what is converted or left out is said in ``notes``.
 
     A stream that the container holds is copied. Sound that it does not hold, or that few players play from
@@ -55,7 +55,7 @@ def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: Trac
 
     Args:
         plan: plan of the file.
-        extras: tracks of the source.
+        other_tracks: tracks of the source.
         notes: notes of the output.
         choice: form in which they are wanted.
 
@@ -65,12 +65,14 @@ def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: Trac
     ending, container = plan.ending, plan.container
     if not container.sound:
         refuse_beside_pictures(choice, plan.name)
-        notes += [LeftOut(f"{stream} is left out: {ending} holds pictures only") for stream in extras.streams]
+        notes += [
+            LeftOut(f"{stream} is left out: {ending} holds pictures only") for stream in other_tracks.streams
+        ]
         return Tracks()
     streams, covers = [], []
-    for stream in extras.streams:
+    for stream in other_tracks.streams:
         if stream.kind == "video":
-            cover = read_cover(stream, extras) if container.covers else None
+            cover = read_cover(stream, other_tracks) if container.covers else None
             if cover is None:
                 notes.append(LeftOut(f"{stream}, a cover picture, is left out: {ending} does not hold it"))
             else:
@@ -80,22 +82,22 @@ def plan_tracks(plan: OutputPlan, extras: Extras, notes: list[str], choice: Trac
             language = stream.template.metadata.get("language")
             if language is not None and not is_held(language):
                 notes.append(LeftOut(f"the language of {stream} is left out: {ending} states three letters"))
-        if (track := _form(plan, stream, extras, choice, notes)) is not None:
+        if (track := _form(plan, stream, other_tracks, choice, notes)) is not None:
             streams.append(track)
     return Tracks(tuple(streams), tuple(covers))
 
 
 def streams_to_copy(
-    plan: OutputPlan, extras: Extras, notes: list[str], choice: TrackChoice
-) -> list[ExtraStream]:
+    plan: OutputPlan, other_tracks: OtherTracks, notes: list[str], choice: TrackChoice
+) -> list[OtherTrack]:
     """Return the streams that go into a live output as they are; what is left out is said in ``notes``.
 
     Raises:
         ConfigError: something was asked for that cannot be had.
     """
     copied = []
-    for stream in extras.streams:
-        problem = stream_problem(plan.container.muxer, stream, extras)
+    for stream in other_tracks.streams:
+        problem = stream_problem(plan.container.muxer, stream, other_tracks)
         refuse_unless_as_it_is(plan.name, stream, problem, choice)
         if problem is None:
             copied.append(stream)
@@ -104,7 +106,7 @@ def streams_to_copy(
     return copied
 
 
-def _unplayed(plan: OutputPlan, stream: ExtraStream) -> str | None:
+def _unplayed(plan: OutputPlan, stream: OtherTrack) -> str | None:
     """Return why few players would play a sound from a container that holds it; None where many do."""
     if plan.container.muxer == "mp4" and stream.codec.startswith("pcm_"):
         return f"few players play uncompressed sound from {plan.ending}"
@@ -112,17 +114,17 @@ def _unplayed(plan: OutputPlan, stream: ExtraStream) -> str | None:
 
 
 def _form(
-    plan: OutputPlan, stream: ExtraStream, extras: Extras, choice: TrackChoice, notes: list[str]
+    plan: OutputPlan, stream: OtherTrack, other_tracks: OtherTracks, choice: TrackChoice, notes: list[str]
 ) -> Track | None:
     """Return a stream as it goes into the output; None where it does not. What is to be said is noted."""
     asked = {"audio": choice.audio, "subtitle": choice.subtitles}.get(stream.kind, "auto")
     bits = choice.audio_bits_per_second if stream.kind == "audio" else None
     if asked not in ("auto", "convert"):
-        encoder = asked_encoder(plan.name, plan.container, stream, extras, choice)
+        encoder = asked_encoder(plan.name, plan.container, stream, other_tracks, choice)
         if encoder is not None:
             notes.append(Converted(f"{stream} is converted to {_shown(encoder)}, as asked{_less(stream)}"))
         return Track(stream, encoder, bits)
-    problem = stream_problem(plan.container.muxer, stream, extras) or _unplayed(plan, stream)
+    problem = stream_problem(plan.container.muxer, stream, other_tracks) or _unplayed(plan, stream)
     usual = asked == "convert" and is_text(stream) and plan.container.text_encoder
     if usual and coding_name(stream.codec) != coding_name(usual):
         problem = problem or "as asked"
@@ -137,7 +139,7 @@ def _form(
     return None
 
 
-def _less(stream: ExtraStream) -> str:
+def _less(stream: OtherTrack) -> str:
     """Return what is said of that a subtitle loses with its format."""
     styled = stream.kind == "subtitle" and coding_name(stream.codec) == "ass"
     return "; fonts, colours and places of its styles are not kept" if styled else ""
@@ -149,7 +151,7 @@ def _shown(encoder: str) -> str:
     return TEXT_FORMATS[name].shown if name in TEXT_FORMATS else _NAMES.get(name, name.upper())
 
 
-def _encoder_for(plan: OutputPlan, stream: ExtraStream) -> str | None:
+def _encoder_for(plan: OutputPlan, stream: OtherTrack) -> str | None:
     """Return FFmpeg's name of an encoder with which the stream fits into the output; None without one."""
     container, encoder = plan.container, None
     if stream.kind == "audio" and is_known(stream):
@@ -161,6 +163,6 @@ def _encoder_for(plan: OutputPlan, stream: ExtraStream) -> str | None:
     return encoder
 
 
-def _is_timecode(plan: OutputPlan, stream: ExtraStream) -> bool:
+def _is_timecode(plan: OutputPlan, stream: OtherTrack) -> bool:
     """Return whether a stream is a timecode that the output gets anyhow: its muxer makes it from the tag."""
     return plan.container.muxer in ("mp4", "mov") and "timecode" in stream.template.metadata

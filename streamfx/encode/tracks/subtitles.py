@@ -9,7 +9,7 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from streamfx.media.tracks import ExtraStream
+from streamfx.media.tracks import OtherTrack
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -23,7 +23,7 @@ END_OF_TEXT = b"\0\0"
 """In MP4 a text that ends is a sample of its own: a text with a length of nothing."""
 
 
-def is_text(stream: ExtraStream) -> bool:
+def is_text(stream: OtherTrack) -> bool:
     """Return whether a subtitle is text that can be read here."""
     context: object = stream.template.codec_context
     return isinstance(context, SubtitleCodecContext) and stream.codec not in _PICTURES
@@ -49,7 +49,7 @@ class TextConverter:
         ValueError, FFmpegError: the subtitle cannot be read, or the container does not take the format.
     """
 
-    def __init__(self, source: ExtraStream, out: OutputContainer, encoder: str) -> None:
+    def __init__(self, source: OtherTrack, out: OutputContainer, encoder: str) -> None:
         decoder = source.template.codec_context
         assert isinstance(decoder, SubtitleCodecContext)
         self._decoder = decoder

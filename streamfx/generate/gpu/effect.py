@@ -81,7 +81,7 @@ class Step:
             event.wait()  # nobody else holds its memory, which the next recording would take
         picture.lease.used(event)
         non_finite = NonFiniteFlag(doing, flag)
-        return frame.with_held(DevicePicture(place, event, (*picture.non_finite_flags, non_finite)))
+        return frame.with_device_pixels(DevicePicture(place, event, (*picture.non_finite_flags, non_finite)))
 
     def prepare(self, video: VideoFormat, factor: float) -> None:
         """Record now what the first frame of such a video would record; frames go on meanwhile.

@@ -68,7 +68,7 @@ class DevicePlacement:
         picture = device_picture_of(frame)
         picture = self.device_context.as_form(picture, Layout.of(picture.surface).semi_planar, "to encode")
         picture.wait()
-        return frame.with_held(picture)
+        return frame.with_device_pixels(picture)
 
     def _obstacle(self, spec: EngineSpec, compiled: CompiledEngine) -> str | None:
         """Return why an engine cannot work on frames where they are; None where it can."""

@@ -126,9 +126,9 @@ def test_what_the_file_says_about_the_picture_is_passed_on(tmp_path: Path) -> No
     assert source.format.rotation_degrees == 90
     assert source.format.frame_count == 20
     assert source.notes == []
-    assert source.extras is not None
-    assert source.extras.metadata["title"] == "A title"
-    assert [stream.kind for stream in source.extras.streams] == ["audio"]
+    assert source.other_tracks is not None
+    assert source.other_tracks.metadata["title"] == "A title"
+    assert [stream.kind for stream in source.other_tracks.streams] == ["audio"]
 
 
 def test_colours_that_are_not_tagged_stay_unknown_and_are_noted(tmp_path: Path) -> None:
@@ -234,16 +234,16 @@ def test_the_free_clock_of_a_transport_stream_starts_at_zero(tmp_path: Path) -> 
 def test_the_best_of_the_other_streams_wait_in_the_tray_only_when_claimed(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", audio=2, subtitles=["one"])
     unclaimed, claimed = FileSource(str(clip)), FileSource(str(clip))
-    assert claimed.extras is not None
-    assert unclaimed.extras is not None
-    claimed.extras.claim()
+    assert claimed.other_tracks is not None
+    assert unclaimed.other_tracks is not None
+    claimed.other_tracks.claim()
     assert list(frames_of(unclaimed))
     assert list(frames_of(claimed))
-    assert unclaimed.extras.take() == []
-    packets = claimed.extras.take()
+    assert unclaimed.other_tracks.take() == []
+    packets = claimed.other_tracks.take()
     assert {index for index, _ in packets} == {1, 2, 3}
     with pytest.raises(ConfigError, match="must be opened before the first frame is read"):
-        unclaimed.extras.claim()
+        unclaimed.other_tracks.claim()
 
 
 def test_standard_input_is_a_source(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ SIZE = (72, 128)
 def frames(path: Path | str, rate: str | None = None, **asked: Any) -> tuple[list[Frame], FileSource]:
     preparation = Preparation(geometry=geometry_of(**asked), rate_fps=rate_of(rate) if rate else None)
     source = FileSource(str(path), preparation=preparation)
-    assert source.extras is not None
-    source.extras.claim()
+    assert source.other_tracks is not None
+    source.other_tracks.claim()
     return list(iter(source.read, None)), source
 
 

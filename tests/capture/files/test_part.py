@@ -19,7 +19,7 @@ from streamfx.capture.opening import open_source
 from streamfx.errors import ConfigError, SourceOpenError
 from streamfx.media.frame import Frame
 from streamfx.media.part import Part, part_of
-from streamfx.media.tracks import ExtraStream, Span
+from streamfx.media.tracks import OtherTrack, Span
 from tests.media import make_clip
 
 SECONDS = Fraction(1)
@@ -55,18 +55,18 @@ def film(path: Path, codec: str = "libx264", **settings: Any) -> Path:
 
 def read(path: Path | str, part: Part | None = None) -> tuple[list[Frame], FileSource]:
     source = FileSource(str(path), preparation=Preparation(part=part))
-    assert source.extras is not None
-    source.extras.claim()
+    assert source.other_tracks is not None
+    source.other_tracks.claim()
     return list(iter(source.read, None)), source
 
 
 def packets(source: FileSource, kind: str) -> list[tuple[float, float]]:
     """Return begin and end of the packets that travel along."""
-    assert source.extras is not None
-    kinds = {stream.index: stream.kind for stream in source.extras.streams}
+    assert source.other_tracks is not None
+    kinds = {stream.index: stream.kind for stream in source.other_tracks.streams}
     return [
         (float(packet.pts * packet.time_base), float((packet.pts + packet.duration) * packet.time_base))
-        for index, packet in source.extras.take()
+        for index, packet in source.other_tracks.take()
         if kinds[index] == kind and packet.pts is not None and packet.duration is not None
     ]
 
@@ -213,7 +213,7 @@ def test_subtitles_are_clipped_to_the_part(tmp_path: Path) -> None:
 
 
 def test_a_subtitle_that_began_long_before_the_part_is_still_shown(tmp_path: Path) -> None:
-    stream: Any = ExtraStream(1, "subtitle", "subrip", None)  # type: ignore[arg-type]
+    stream: Any = OtherTrack(1, "subtitle", "subrip", None)  # type: ignore[arg-type]
     packet = _packet(pts=1000, duration=9000)
     assert Span(8 * SECONDS, 9 * SECONDS).takes(packet, stream)
     assert (packet.pts, packet.dts, packet.duration) == (8000, 8000, 1000)
@@ -231,13 +231,13 @@ def _packet(*, pts: int, duration: int) -> Any:
 def test_chapters_are_clipped_to_the_part(tmp_path: Path) -> None:
     path = film(tmp_path / "clip.mkv", chapters=["one", "two", "three"], audio=False)
     _, source = read(path, Part(Fraction("1.52"), Fraction("2.5")))
-    assert source.extras is not None
+    assert source.other_tracks is not None
     chapters = [
         (float(each["start"] * (each["time_base"] or 0)), each["metadata"]["title"], each["end"])
-        for each in source.extras.chapters
+        for each in source.other_tracks.chapters
     ]
     assert [(start, title) for start, title, _ in chapters] == [(1.52, "two"), (2.0, "three")]
-    assert chapters[-1][2] * float(source.extras.chapters[-1]["time_base"] or 0) == pytest.approx(2.5)
+    assert chapters[-1][2] * float(source.other_tracks.chapters[-1]["time_base"] or 0) == pytest.approx(2.5)
     source.close()
 
 

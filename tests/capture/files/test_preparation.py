@@ -140,8 +140,8 @@ def test_pictures_are_turned_upright_where_that_is_asked_for(tmp_path: Path, deg
         luma = np.rot90(stamped_planes(SIZE, number)[0], degrees // 90)  # counter-clockwise, as FFmpeg counts
         np.testing.assert_array_equal(frame.planes[0], luma)
     assert source.format.rotation_degrees == 0
-    assert source.extras is not None
-    assert source.extras.display_matrix is None
+    assert source.other_tracks is not None
+    assert source.other_tracks.display_matrix is None
     assert source.format.sample_aspect_ratio == (Fraction(4, 3) if degrees == 180 else Fraction(3, 4))
     as_coded, source = read_all(clip)
     assert as_coded[0].size == SIZE

@@ -14,7 +14,7 @@ from streamfx.capture.live.audio import LiveTracks
 from streamfx.capture.pattern import PatternSource
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
-from streamfx.media.tracks import Extras, ExtraStream
+from streamfx.media.tracks import OtherTrack, OtherTracks
 
 CLIP = Path(__file__).parents[2] / "clips" / "bigbuckbunny.mp4"
 BASE = Fraction(1, 90_000)  # of MPEG-TS, finer than the 1/48000 that MP4 counts sound in
@@ -42,15 +42,15 @@ def test_sound_of_a_sender_that_was_started_anew_goes_into_every_file(
     pictures = PatternSource("test:bars?size=64x48&fps=25&frames=50")
     with av.open(str(CLIP)) as source:
         stream = source.streams.audio[0]
-        extras = Extras((ExtraStream(stream.index, "audio", stream.codec_context.name, stream),))
+        other_tracks = OtherTracks((OtherTrack(stream.index, "audio", stream.codec_context.name, stream),))
         sink = open_sink(
             str(tmp_path / f"out.{ending}"),
             format=pictures.format,
-            extras=extras,
+            other_tracks=other_tracks,
             encoding=Encoding(preset="ultrafast"),
         )
-        extras.start()
-        beside, end_seconds = LiveTracks(extras), Fraction(0)
+        other_tracks.start()
+        beside, end_seconds = LiveTracks(other_tracks), Fraction(0)
         for _ in range(2):
             for packet in sound(source, 40):
                 beside.put(packet, stream.index, end_seconds)
@@ -75,22 +75,22 @@ def test_sound_of_a_sender_that_was_started_anew_goes_into_every_file(
 def test_packets_that_do_not_say_how_long_they_last_never_have_the_same_time() -> None:
     with av.open(str(CLIP)) as source:
         stream = source.streams.audio[0]
-        extras = Extras((ExtraStream(stream.index, "audio", "aac", stream),))
-        beside = LiveTracks(extras)
+        other_tracks = OtherTracks((OtherTrack(stream.index, "audio", "aac", stream),))
+        beside = LiveTracks(other_tracks)
         for packet in sound(source, 10):
             packet.duration = 0
             packet.pts = packet.dts = packet.dts // 4  # half a dozen milliseconds apart
             beside.put(packet, stream.index, Fraction(0))
             beside.put(packet, stream.index, Fraction(0))
-        assert len(extras.take()) == 10
+        assert len(other_tracks.take()) == 10
 
 
 def test_sound_before_the_first_picture_has_nothing_to_be_in_step_with() -> None:
     with av.open(str(CLIP)) as source:
         stream = source.streams.audio[0]
-        extras = Extras((ExtraStream(stream.index, "audio", "aac", stream),))
-        beside = LiveTracks(extras)
+        other_tracks = OtherTracks((OtherTrack(stream.index, "audio", "aac", stream),))
+        beside = LiveTracks(other_tracks)
         first, second = sound(source, 2)
         beside.put(first, stream.index, None)
         beside.put(second, stream.index, Fraction(-1))
-        assert extras.take() == []
+        assert other_tracks.take() == []

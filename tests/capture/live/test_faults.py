@@ -116,13 +116,15 @@ def test_a_source_that_does_not_come_back_is_lost_in_the_end() -> None:
 def test_a_clock_that_jumps_leaves_the_output_as_it_would_be_without(scenario: str, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", frames=60, rate=50, codec="mpeg4")
     source = opened(f"fault:{scenario}:{clip}", Gap.PAUSE)
-    assert source.extras is not None
-    source.extras.claim()
+    assert source.other_tracks is not None
+    source.other_tracks.claim()
     frames, _ = read_until(source, lambda f: len(f) == 30)
     check_order(frames)
     assert max(late.pts - early.pts for early, late in pairwise(frames)) < 3 * 3600
     sound = [
-        float(packet.pts * packet.time_base) for _, packet in source.extras.take() if packet.pts is not None
+        float(packet.pts * packet.time_base)
+        for _, packet in source.other_tracks.take()
+        if packet.pts is not None
     ]
     assert sound == sorted(sound)
     assert abs(sound[-1] - float(frames[-1].time_seconds)) < 0.5

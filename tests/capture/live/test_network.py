@@ -114,13 +114,13 @@ def test_a_recording_over_http_is_read_to_its_end_with_its_sound(tmp_path: Path)
     make_clip(tmp_path / "clip.mkv", frames=20, codec="mpeg4")
     with offering(tmp_path) as address:
         source = opened(f"{address}/clip.mkv")
-        assert source.extras is not None
-        source.extras.claim()
+        assert source.other_tracks is not None
+        source.other_tracks.claim()
         frames = read(source, 20)
         assert source.read() is None
         source.close()
     assert [frame.index for frame in frames if not frame.repeated] == list(range(20))
-    assert [index for index, _ in source.extras.take()].count(1) > 10
+    assert [index for index, _ in source.other_tracks.take()].count(1) > 10
 
 
 def test_hls_that_was_written_here_is_read_here(tmp_path: Path) -> None:

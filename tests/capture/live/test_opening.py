@@ -78,8 +78,8 @@ def test_the_test_picture_of_a_live_run_has_no_end_of_its_own() -> None:
 def test_a_file_in_a_loop_begins_again_at_its_end_with_its_sound(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", frames=6, rate=50, codec="mpeg4")
     source = open_loop(str(clip), QUICK, threads=1)
-    assert source.extras is not None
-    source.extras.claim()
+    assert source.other_tracks is not None
+    source.other_tracks.claim()
     frames: list[Frame] = []
     while len(frames) < 20:
         frame = source.read()
@@ -88,7 +88,7 @@ def test_a_file_in_a_loop_begins_again_at_its_end_with_its_sound(tmp_path: Path)
     source.close()
     assert [read_stamp(frame.planes[0]) for frame in frames] == [number % 6 for number in range(20)]
     assert all(early.pts < late.pts for early, late in pairwise(frames))
-    times = [packet.pts for _, packet in source.extras.take() if packet.pts is not None]
+    times = [packet.pts for _, packet in source.other_tracks.take() if packet.pts is not None]
     assert times == sorted(set(times))
     assert len(times) > 5
 

@@ -126,11 +126,11 @@ def test_what_the_file_says_about_the_picture_comes_through(tmp_path: Path) -> N
         assert replace(source.format.colour, chroma_location=ChromaLocation.UNKNOWN) == colour
         assert source.format.sample_aspect_ratio == Fraction(64, 45)
         assert source.format.rotation_degrees == 90
-        assert source.extras is not None
-        assert [chapter["metadata"]["title"] for chapter in source.extras.chapters] == ["One", "Two"]
-        tags = {key.lower(): value for key, value in source.extras.metadata.items()}
+        assert source.other_tracks is not None
+        assert [chapter["metadata"]["title"] for chapter in source.other_tracks.chapters] == ["One", "Two"]
+        tags = {key.lower(): value for key, value in source.other_tracks.metadata.items()}
         assert tags["title"] == "A title"
-        assert source.extras.streams[0].template.metadata["language"] == "eng"
+        assert source.other_tracks.streams[0].template.metadata["language"] == "eng"
         source.close()
 
 
@@ -351,11 +351,15 @@ def test_what_cannot_be_written_is_refused_before_the_first_frame(
     before = sorted(path.name for path in tmp_path.iterdir())
     source = FileSource(str(clip))
     target = f"{tmp_path}/{name}" if name and not name.startswith("web:") else name
-    extras = None if "settings" in name or settings else source.extras
+    other_tracks = None if "settings" in name or settings else source.other_tracks
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(kind) as caught:
         open_sink(
-            target, format=source.format, extras=extras, source_path=clip, encoding=Encoding(**settings)
+            target,
+            format=source.format,
+            other_tracks=other_tracks,
+            source_path=clip,
+            encoding=Encoding(**settings),
         )
     assert message in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -91,7 +91,7 @@ def test_sound_goes_along() -> None:
         while True:
             try:
                 sink = NetworkSink(
-                    address, source.format, extras=source.extras, encoding=FAST, delivery=QUICK
+                    address, source.format, other_tracks=source.other_tracks, encoding=FAST, delivery=QUICK
                 )
                 break
             except SinkError:
@@ -243,7 +243,7 @@ def test_sound_that_the_output_cannot_take_is_left_out_and_noted(tmp_path: Path)
     source = open_source(str(clip))
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     sink = open_sink(
-        address, format=source.format, extras=source.extras, encoding=Encoding(preset="ultrafast")
+        address, format=source.format, other_tracks=source.other_tracks, encoding=Encoding(preset="ultrafast")
     )
     assert any("is left out: MPEG-TS does not carry such" in note for note in sink.notes)
     sink.abort()

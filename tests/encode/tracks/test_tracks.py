@@ -205,12 +205,12 @@ def test_a_file_that_could_not_be_completed_is_refused_before_the_first_frame(
 ) -> None:
     clip = make_clip(tmp_path / "in.mkv", codec="mpeg4", audio_codec="pcm_s16le", audio_layout="stereo")
     source = FileSource(str(clip))
-    assert source.extras is not None
-    copied = Tracks(tuple(Track(stream) for stream in source.extras.streams))
+    assert source.other_tracks is not None
+    copied = Tracks(tuple(Track(stream) for stream in source.other_tracks.streams))
     monkeypatch.setattr(file_module, "plan_tracks", lambda *_: copied)
     monkeypatch.setattr("streamfx.encode.tracks.holding.layout_of", lambda _: None)
     with pytest.raises(SinkError, match=r"\.mp4 cannot be completed with what the source holds"):
-        open_sink(str(tmp_path / "out.mp4"), format=source.format, extras=source.extras)
+        open_sink(str(tmp_path / "out.mp4"), format=source.format, other_tracks=source.other_tracks)
     source.close()
     assert {path.name for path in tmp_path.iterdir()} == {"in.mkv"}
 

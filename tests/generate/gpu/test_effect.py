@@ -108,13 +108,13 @@ def test_a_resident_effect_gives_what_the_ordinary_one_gives(
     frame = noise(form)
     there = processing_device.device_context.up(frame)
     if semi_planar:  # NV12 and P010
-        there = there.with_held(
+        there = there.with_device_pixels(
             processing_device.device_context.as_form(
                 device_picture_of(there), Layout.of_frame(frame).semi_planar, "as"
             )
         )
     done = resident.process(there)
-    assert done.held is not None
+    assert done.device_pixels is not None
     assert list(done.planes) == []
     assert furthest(processing_device.leave(done), ordinary.process(frame)) <= 1
     assert furthest(done.fetched(), processing_device.leave(done)) == 0
@@ -168,7 +168,7 @@ def test_a_chain_stays_on_the_device_between_its_effects(engine: str, tmp_path: 
     chain.warm_up(form)
     frame = noise(form)
     done = chain.process(frame)
-    assert done.held is None
+    assert done.device_pixels is None
     assert (done.pts, done.index, done.colour) == (frame.pts, frame.index, frame.colour)
     assert furthest(done, ordinary.process(frame)) <= 2  # one for each effect
 
@@ -348,7 +348,7 @@ def test_what_is_not_finite_ends_as_an_error_that_names_engine_and_frame(
     done = device_picture_of(resident.process(noise(form, 8)))
     done.non_finite_flags[0].flag.fill_(1)  # as a GPU leaves it
     with pytest.raises(FrameError, match=r"engine 'tiny' \(eager, f32\), frame 8: .* not finite"):
-        processing_device.device_context.down(noise(form, 8).with_held(done))
+        processing_device.device_context.down(noise(form, 8).with_device_pixels(done))
 
 
 def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_why(
@@ -366,9 +366,9 @@ def test_an_effect_that_enlarges_takes_its_frames_through_main_memory_and_says_w
 
 def test_a_frame_says_what_does_not_fit_its_pixels_on_a_device() -> None:
     frame = noise(video())
-    held = device_context().up(frame).held
+    held = device_context().up(frame).device_pixels
     with pytest.raises(FrameError, match="no planes beside them; found 4:2:0 8-bit, 3 planes"):
-        replace(frame, held=held)
+        replace(frame, device_pixels=held)
     with pytest.raises(FrameError, match="frame 0: its pixels must be on a device, and are in main memory"):
         device_picture_of(frame)
 

@@ -52,11 +52,11 @@ class Pair:
         there = self.processing_device.device_context.up(frame)
         if semi_planar:
             form = Layout.of_frame(frame).semi_planar
-            there = there.with_held(
+            there = there.with_device_pixels(
                 self.processing_device.device_context.as_form(device_picture_of(there), form, "as decoded")
             )
         done = self.resident.process(there)
-        assert done.held is not None
+        assert done.device_pixels is not None
         found = self.processing_device.leave(done)
         assert furthest(found, frame) > 4
         return furthest(found, self.ordinary.process(frame))
