@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import fill
 
 from training.options import DistilOptions, NetworkOptions, StyleOptions, YuvNetworkOptions
-from training.pictures import CLIPS, Still, find_stills
+from training.pictures import CLIPS, RESEARCH_ONLY, Still, find_stills
 
 _LINE = 110
 _FIGURES = "## Figures"
@@ -146,10 +146,16 @@ def _pictures(options: StyleOptions) -> str:
     return f"{options.crops} crops out of {sources(stills, options.content)}"
 
 
+def _licence(still: Still) -> str:
+    """The licence of a picture; where it is for research only, with the collection it belongs to."""
+    collection = still.source.partition("/")[0]
+    return f"{still.licence}: {collection}" if still.licence == RESEARCH_ONLY else still.licence
+
+
 def sources(stills: Sequence[Still], content: Sequence[Path]) -> str:
     """How many pictures a training used, from how many sources, their licences, and the clips of
     `content`."""
-    licences = Counter(still.licence for still in stills)
+    licences = Counter(_licence(still) for still in stills)
     clips = sorted(path.name for path in content if path.suffix.lower() in CLIPS)
     words = ", ".join(f"{licence} ({count})" for licence, count in licences.most_common())
     text = (

@@ -38,7 +38,7 @@ from training.paired_options import PairedOptions
 from training.pairs import Maker, PairFiles, Pairs, stack
 from training.people_pairs import people_pairs
 from training.picture_store import PictureStore
-from training.pictures import CLIPS, Picture, Still, find_stills, noisy, spoiled
+from training.pictures import CLIPS, STILLS, Picture, Still, find_stills, noisy, spoiled, still_at
 from training.weights import start_from
 
 log = logging.getLogger(__name__)
@@ -263,6 +263,7 @@ def card(options: PairedOptions) -> str:
     )
     on = f"Pairs: {options.squares} squares out of {sources(_stills(options), options.content)}"
     if options.warped is not None:
-        on += f" and of {len(options.warped.people)} pictures and clips of people"
+        stills = [still_at(path) for path in options.warped.people if path.suffix.lower() in STILLS]
+        on += f" People: {sources(stills, options.warped.people)}"
     does = f"Makes {options.title or options.target_domain} of pictures and video."
     return plain_card(options.out.name, does, options.network, options.factors, [how, on])

@@ -20,6 +20,9 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+RESEARCH_ONLY = "research use only"
+"""Licence of pictures whose collection the card of an engine names."""
+
 STILLS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts", ".gif"})
 HELD_OUT_SHARE = 0.2
@@ -59,6 +62,12 @@ def find_stills(folders: Iterable[Path], exclude: Sequence[str] = ()) -> list[St
         wanted = [path for path in paths if not any(word in path.as_posix() for word in exclude)]
         stills += [_still(path, rows.get(path.relative_to(root).as_posix())) for path in wanted]
     return stills
+
+
+def still_at(path: Path) -> Still:
+    """A single picture file with its source, as `find_stills` finds it."""
+    root, rows = _index(path.parent)
+    return _still(path, rows.get(path.relative_to(root).as_posix()))
 
 
 def _index(folder: Path) -> tuple[Path, dict[str, dict[str, str]]]:

@@ -33,7 +33,7 @@ def price(folder: Path, threads: int, rounds: int = ROUNDS) -> Section:
     """Times of an engine's network and of the yardstick's, which is the network that `wave` 1.2.0 was, on the
     CPU by OpenVINO; medians and quartiles of `rounds` turns."""
     engine = read_engine(folder)
-    factor = min((FACTOR, *engine.spec.factors), key=lambda known: abs(known - FACTOR))
+    factor = min(engine.spec.factors or (FACTOR,), key=lambda known: abs(known - FACTOR))
     with TemporaryDirectory() as temporary:
         yardstick = _yardstick(Path(temporary) / "yardstick")
         with (
