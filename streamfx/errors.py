@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def printable(text: str) -> str:
@@ -91,6 +91,22 @@ class DeviceMemoryError(StreamfxError, MemoryError):
 
 class SinkError(StreamfxError, OSError):
     """An output cannot be opened or written."""
+
+
+class TooLarge(NamedTuple):
+    """How large a file would be, how much of that are pictures, and how long they are shown."""
+
+    size_bytes: int
+    picture_bytes: int
+    seconds: float
+
+
+class TooLargeError(SinkError):
+    """A finished file would be larger than it may be, and was not kept; ``found`` says how large."""
+
+    def __init__(self, message: str, found: TooLarge) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class SinkAwayError(SinkError):

@@ -40,6 +40,8 @@ def transcode(
     pixel_format: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
+    bitrate: int | str | None = None,
+    size_limit: int | str | None = None,
     audio: str = "auto",
     audio_tracks: str | Sequence[str | int] = (),
     audio_bitrate: int | str | None = None,
@@ -92,6 +94,9 @@ def transcode(
             default.
         preset: speed of the encoder against size of the output, as the codec names it.
         quality: constant quality, as the codec counts it (lower is better).
+        bitrate: bits a second of the pictures on average, instead of a quality: 2M, 800k.
+        size_limit: size that the whole output must not exceed, kept in two passes: 25M (25 000 000
+            bytes), 25MiB, 1.5G.
         audio: sound: auto (copied, or converted where the output needs it), copy, none, or a codec for
             all of it: aac, opus, mp3, ac3, eac3, vorbis, flac, alac, pcm.
         audio_tracks: sound tracks, in order, by language or by number from 1 on: eng,jpn or 2,1; jpn? is
@@ -159,6 +164,15 @@ def run_config(
             f"{source.name}: a source of one's own is taken as it comes; leave start, end, duration, crop, "
             "rotate, flip, size and fps out"
         )
+    if config.size_limit is not None:
+        if source is not None or sink is not None:
+            raise ConfigError(
+                "size_limit: takes a file that can be read twice, and writes a file; give files"
+            )
+        from streamfx.run.size_limit import run_within_limit
+
+        if not config.resume:
+            return run_within_limit(config, progress)
     if config.resume:
         if source is not None or sink is not None:
             raise ConfigError("resume: a source or sink of one's own cannot be gone on with; give files")

@@ -25,6 +25,7 @@ BUILTINS = {
     "BackendUnavailableError": RuntimeError,
     "DeviceMemoryError": MemoryError,
     "SinkError": OSError,
+    "TooLargeError": OSError,
     "SinkAwayError": OSError,
     "SinkClosedError": OSError,
     "StageFailedError": RuntimeError,

@@ -96,7 +96,7 @@ CASES = [
     ),
     (
         ("in.mp4", "out.webm", "--audio", "copy"),
-        ".mp4, .m4v, .mov, .mkv, .ts, .m2ts, .nut can",
+        ".mp4, .m4v, .mov, .mkv, .ts, .m2ts",
         ("in.mp4", "out.mkv", "--audio", "copy"),
     ),
     (

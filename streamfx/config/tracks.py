@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from streamfx.config.option import Option
+from streamfx.config.sizes import number_of
 from streamfx.encode.tracks.formats import SOUND_CODECS, TEXT_FORMATS, lossy, named
 from streamfx.media.track_choice import TrackChoice
 
 _AUDIO = ("auto", "copy", "none", *SOUND_CODECS)
 _SUBTITLES = ("auto", "copy", "convert", "none", *TEXT_FORMATS)
 _TRACK = re.compile(r"(?:[1-9]\d{0,3}|[a-z]{2,3}(?:-[a-z0-9]{1,8})*)\??", re.IGNORECASE | re.ASCII)
-_BIT_RATE = re.compile(r"(\d+(?:\.\d+)?)(k?)", re.IGNORECASE | re.ASCII)
 _LEAST_BITS, _MOST_BITS = 6_000, 4_000_000
 
 
@@ -49,11 +49,10 @@ def check_tracks(value: object) -> tuple[str, ...]:
 
 def _check_bit_rate(value: object) -> int | None:
     """Return the bits a second that ``128k`` or ``128000`` are."""
-    found = _BIT_RATE.fullmatch(str(value).strip()) if isinstance(value, str | int) else None
-    bits = 0 if found is None or isinstance(value, bool) else float(found[1]) * (1000 if found[2] else 1)
-    if value is not None and not _LEAST_BITS <= bits <= _MOST_BITS:
+    bits = number_of(value)
+    if value is not None and (bits is None or not _LEAST_BITS <= bits <= _MOST_BITS):
         raise ValueError("must be bits a second, such as 128k, from 6k to 4000k")
-    return None if value is None else round(bits)
+    return bits
 
 
 def _unless_none(tracks: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from streamfx.config.option import Option
 from streamfx.config.run import EncodedRunConfig
+from streamfx.config.sizes import BitrateSetting, SizeLimitSetting
 from streamfx.config.tracks import (
     AttachmentsSetting,
     AudioBitrateSetting,
@@ -155,6 +156,8 @@ class TranscodeConfig(EncodedRunConfig):
         default=None,
         description="pixel format to convert to, as FFmpeg names it (yuv420p); that of the video by default",
     )
+    bitrate: BitrateSetting = None
+    size_limit: SizeLimitSetting = None
     audio: AudioSetting = "auto"
     audio_tracks: AudioTracksSetting = ()
     audio_bitrate: AudioBitrateSetting = None
@@ -182,7 +185,12 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def encoding(self) -> Encoding:
         """How the output is encoded."""
-        return replace(super().encoding, pixel_format=self.pixel_format, tracks=self.tracks)
+        return replace(
+            super().encoding,
+            pixel_format=self.pixel_format,
+            bits_per_second=self.bitrate,
+            tracks=self.tracks,
+        )
 
     @property
     def tracks(self) -> TrackChoice:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from streamfx.encode.encoding import Pass
 from streamfx.errors import ConfigError, did_you_mean
 from streamfx.media.frame import CodeRange
 
@@ -45,6 +48,7 @@ class Codec:
         preset: presets; None when there are none.
         even_chroma: whether a picture must be a whole number of chroma samples wide and high.
         code_range: the only range it holds; None when it holds either.
+        takes_bits: whether a bit rate can be asked of it.
         keeps_fields: whether it says of interlaced pictures that they are.
         states_pixel_shape: whether its own headers say the pixel aspect ratio, whatever the container does.
         formats: pixel formats that it takes; empty: those that its encoder names.
@@ -57,28 +61,51 @@ class Codec:
     preset: PresetOption | None = None
     even_chroma: bool = False
     code_range: CodeRange | None = None
+    takes_bits: bool = False
     keeps_fields: bool = False
     states_pixel_shape: bool = False
     formats: tuple[str, ...] = ()
 
-    def options(self, preset: str | None, quality: int | None) -> dict[str, str]:
+    def options(
+        self, preset: str | None, quality: int | None, bits_per_second: int | None = None
+    ) -> dict[str, str]:
         """Return the encoder options for a preset and a quality number; None means the default.
 
+        With a bit rate there is no quality number.
+
         Raises:
-            ConfigError: there is no such preset, or the number is out of range; the message lists what there
-                is.
+            ConfigError: there is no such preset, the number is out of range, or no bit rate can be asked for;
+                the message lists what there is.
         """
         options = dict(self.fixed)
         if self.preset is not None:
             options[self.preset.option] = self._preset(self.preset, preset)
         elif preset is not None:
             raise ConfigError(f"codec {self.name} has no presets; leave preset={preset} out")
-        if self.quality is not None:
+        if bits_per_second is not None:
+            if not self.takes_bits:
+                names = ", ".join(name for name, codec in CODECS.items() if codec.takes_bits)
+                raise ConfigError(f"codec {self.name} has no bit rate; leave it out, or take one of: {names}")
+            options["b"] = str(bits_per_second)
+        elif self.quality is not None:
             number = str(self._quality(self.quality, quality))
             options |= dict.fromkeys(self.quality.options.split(), number)
         elif quality is not None:
             raise ConfigError(f"codec {self.name} has no quality setting; leave quality={quality} out")
         return options
+
+    def options_of_pass(self, turn: Pass, options: Mapping[str, str]) -> dict[str, str]:
+        """Return the encoder options, those of one of two passes included, if the encoder knows passes.
+
+        The first is no quicker for it: its pictures may be all that is needed.
+        """
+        if self.encoder == "libx264":
+            return {**options, "flags": f"+pass{turn.number}", "stats": turn.statistics, "fastfirstpass": "0"}
+        if self.encoder == "libx265":
+            name = re.sub(r"([\\\\:'=])", r"\\\1", turn.statistics)
+            given = f"{options['x265-params']}:" if options.get("x265-params") else ""
+            return {**options, "x265-params": f"{given}pass={turn.number}:slow-firstpass=1:stats={name}"}
+        return dict(options)
 
     def _preset(self, choice: PresetOption, preset: str | None) -> str:
         if preset is None or preset in choice.values:
@@ -122,6 +149,7 @@ CODECS = {
             quality=Scale("crf", 0, 51, 20),
             preset=PresetOption("preset", _X264_PRESETS, "veryfast"),
             even_chroma=True,
+            takes_bits=True,
             keeps_fields=True,
             states_pixel_shape=True,
         ),
@@ -132,6 +160,7 @@ CODECS = {
             quality=Scale("crf", 0, 51, 22),
             preset=PresetOption("preset", _X264_PRESETS, "veryfast"),
             even_chroma=True,
+            takes_bits=True,
             states_pixel_shape=True,
         ),
         Codec(
@@ -139,6 +168,7 @@ CODECS = {
             "libsvtav1",
             quality=Scale("crf", 1, 63, 30),
             preset=PresetOption("preset", _numbers(13), "10"),
+            takes_bits=True,
         ),
         Codec(
             "vp9",
@@ -146,6 +176,7 @@ CODECS = {
             {"b": "0", "row-mt": "1", "deadline": "good"},
             quality=Scale("crf", 0, 63, 30),
             preset=PresetOption("cpu-used", _numbers(8), "5"),
+            takes_bits=True,
         ),
         Codec(
             "vp8",
@@ -153,6 +184,7 @@ CODECS = {
             {"b": "20M", "deadline": "good"},
             quality=Scale("crf", 4, 63, 10),
             preset=PresetOption("cpu-used", _numbers(16), "5"),
+            takes_bits=True,
         ),
         Codec("ffv1", "ffv1", {"level": "3", "slicecrc": "1"}, keeps_fields=True),
         Codec(
@@ -179,6 +211,7 @@ CODECS = {
                 quality=Scale("cq", 1, worst, default),
                 preset=PresetOption("preset", tuple(f"p{number}" for number in range(1, 8)), "p4"),
                 even_chroma=True,
+                takes_bits=True,
                 states_pixel_shape=name != "av1",
             )
             for name, worst, default in (("h264", 51, 22), ("hevc", 51, 24), ("av1", 63, 30))

@@ -159,7 +159,9 @@ def plan(name: str, ending: str, container: Container, video: VideoFormat, encod
     preset = encoding.preset
     if preset is None and codec.name == "prores" and "444" in pix_fmt:
         preset = "4444"
-    options = codec.options(preset, encoding.quality) | dict(encoding.options)
+    options = codec.options(preset, encoding.quality, encoding.bits_per_second) | dict(encoding.options)
+    if encoding.turn is not None:
+        options = codec.options_of_pass(encoding.turn, options)
     if "yuva" in pix_fmt and codec.encoder.startswith("libvpx"):
         options.setdefault("auto-alt-ref", "0")  # hidden pictures have no alpha, and VP8 refuses them with it
     colour = video.colour

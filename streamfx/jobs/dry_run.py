@@ -24,6 +24,7 @@ from streamfx.run.assembly import Parts, factor_facts
 from streamfx.run.effects import numbered
 from streamfx.run.film import made_format, open_parts
 from streamfx.run.report import check_report_path
+from streamfx.run.size_limit import Budget, find_budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,15 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
     with open_parts(config, Stats(), written=False) as parts:
         source = getattr(parts.source, "inner", parts.source)
         kept = _kept(parts)
+        budget = None if config.size_limit is None else find_budget(config)
         said = [*source.notes, *parts.sink.notes]
         frames = _frames_of(config, source.format)
         measured, seconds_each, size_bytes = _measured(parts, frames, whole=config.part is None)
+        notes = [note for note in said if not isinstance(note, Converted | LeftOut)]
+        passes = 1
+        if budget is not None:
+            passes, size_bytes, note = _within(budget, size_bytes)
+            notes.append(note)
         facts = factor_facts(parts)
         return TranscodePlan(
             source=f"{source.name}, {_described(source.format, frames)}",
@@ -109,10 +116,10 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
             kept=kept,
             converted=tuple(note for note in said if isinstance(note, Converted)),
             left_out=tuple(note for note in said if isinstance(note, LeftOut)),
-            notes=tuple(note for note in said if not isinstance(note, Converted | LeftOut)),
+            notes=tuple(notes),
             factors=tuple(effect.controls.factor for effect in parts.effects.chain.effects),
             why=None if facts is None else facts.reason,
-            seconds=None if frames is None or seconds_each is None else frames * seconds_each,
+            seconds=None if frames is None or seconds_each is None else frames * seconds_each * passes,
             size_bytes=size_bytes,
             measured_frames=measured,
         )
@@ -141,6 +148,15 @@ def _measured(parts: Parts, frames: int | None, *, whole: bool) -> tuple[int, fl
     if frames is not None and isinstance(sink, MeasuringSink):
         size_bytes = sink.bytes_for(frames)
     return done, seconds / done if done else None, size_bytes
+
+
+def _within(budget: Budget, size_bytes: int | None) -> tuple[int, int, str]:
+    """Return how many passes it takes to keep within a size, that of the pictures then, and what to say."""
+    most_bytes = budget.limit_bytes - budget.other_bytes
+    if size_bytes is not None and size_bytes <= most_bytes:
+        return 1, size_bytes, "one pass by quality keeps within the size"
+    bits = budget.bits_per_second
+    return 2, most_bytes, f"two passes, and pictures at about {bits} bits a second, keep within the size"
 
 
 def _kept(parts: Parts) -> tuple[str, ...]:

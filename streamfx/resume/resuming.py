@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 def resume_problem(config: TranscodeConfig) -> str | None:
     """Return why a run cannot be done in segments and resumed; None where it can."""
+    if config.size_limit is not None:
+        return f"{config.output}: two passes over all of it are needed to keep a size"
     if scheme_of(config.input) is not None or not Path(config.input).is_file():
         return f"{config.input}: only a file can be read again from where a run ended"
     output = Path(config.output)

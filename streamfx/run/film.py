@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
@@ -71,6 +72,7 @@ def open_ends(
     own_source: Source | None = None,
     own_sink: Sink | None = None,
     written: bool = True,
+    encoding: Encoding | None = None,
 ) -> Iterator[Ends]:
     """Open source and sink, on a device where that can and should be.
 
@@ -80,6 +82,7 @@ def open_ends(
         own_source: source read instead of the configuration's input; None: that input.
         own_sink: sink written to instead of the configuration's output; None: that output.
         written: whether anything is written; else what would be refused is refused, and nothing is there.
+        encoding: settings of the encoder; None: those of the configuration.
     """
     # Imported here, for it loads FFmpeg.
     from streamfx.capture.files.pictures import PictureSource
@@ -102,13 +105,13 @@ def open_ends(
         video = made_format(config, source.format)
         encoder = None if own_sink else encoder_of(config, video, place.device_context)
         try:
-            sink = own_sink or open_output(config, source, video, encoder, written=written)
+            sink = own_sink or open_output(config, source, video, encoder, written=written, encoding=encoding)
         except SinkError as error:
             if encoder is None or config.codec is not None:
                 raise
             log.warning("%s: encoded by the processor: %s", config.output, error)
             encoder = None
-            sink = open_output(config, source, video, encoder, written=written)
+            sink = open_output(config, source, video, encoder, written=written, encoding=encoding)
         opened.callback(sink.abort)  # does nothing once the output is finished
         if config.compare in ("side", "stack"):
             shown = f"pictures are {video.size[1]}x{video.size[0]}"
@@ -127,6 +130,7 @@ def open_parts(
     own_source: Source | None = None,
     own_sink: Sink | None = None,
     written: bool = True,
+    encoding: Encoding | None = None,
 ) -> Iterator[Parts]:
     """Open source, sink and effects; the effects last, because they may have to be compiled first.
 
@@ -139,10 +143,13 @@ def open_parts(
         own_source: see `open_ends`.
         own_sink: see `open_ends`.
         written: see `open_ends`.
+        encoding: see `open_ends`.
     """
     queued = max(config.queue.capture or 0, config.queue.encode or 0)
     place = find_placement(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)
-    with open_ends(config, place, own_source=own_source, own_sink=own_sink, written=written) as ends:
+    with open_ends(
+        config, place, own_source=own_source, own_sink=own_sink, written=written, encoding=encoding
+    ) as ends:
         source, sink = ends.source, ends.sink
         notes = (*source.notes, *sink.notes)
         said = say(notes)  # before the effects are opened, which may take a while
@@ -220,17 +227,19 @@ def open_output(
     encoder: Encoder | None,
     *,
     written: bool = True,
+    encoding: Encoding | None = None,
 ) -> Sink:
     """Open what is to be written; ``encoder`` is that of a device, if it is one's.
 
-    Without ``written``, only what would be refused is refused, and nothing is there.
+    Without ``written``, only what would be refused is refused, and nothing is there. ``encoding`` stands for
+    that of the configuration.
     """
     from streamfx.capture.files.pictures import PictureSource
     from streamfx.encode.files.pictures import Photos
 
     if config.limits.frames is not None and video.frame_count is not None:
         video = replace(video, frame_count=min(video.frame_count, config.limits.frames))
-    encoding = replace(config.encoding, written=written)
+    encoding = replace(encoding or config.encoding, written=written)
     return open_sink(
         config.output,
         format=video,

@@ -19,7 +19,7 @@ from streamfx.encode.files.given_times import given_times
 from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
 from streamfx.encode.files.matroska import write_shape
 from streamfx.encode.files.mp4_index import finish_index
-from streamfx.encode.files.output_file import OutputFile, refuse_target, write_problem
+from streamfx.encode.files.output_file import OutputFile, refuse_target, refuse_too_large, write_problem
 from streamfx.encode.files.picture_times import LEAST_PICTURES, Durations, WrittenTimes, state_decoding_times
 from streamfx.encode.files.trial import prove
 from streamfx.encode.pixels import FramePacker, Packer, Packing
@@ -32,7 +32,7 @@ from streamfx.encode.tracks.copying import (
 )
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
-from streamfx.errors import SinkError, StreamfxError
+from streamfx.errors import SinkError, StreamfxError, TooLargeError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through
@@ -61,6 +61,7 @@ class FileSink:
         path: destination.
         recipe: coding of frames: the plan, and what hands them to the encoder.
         through: whether it is a device or a pipe, which cannot be read again.
+        tracks: tracks that go into the file beside the pictures.
         notes: conversions and omissions, for the report.
         (the others are those of ``Sink``)
 
@@ -81,13 +82,14 @@ class FileSink:
     ) -> None:
         encoding = encoding or Encoding()
         self.name, self.path = str(path), path
-        self.frames_written = self.packets_written = 0
+        self.frames_written = self.packets_written = self._picture_bytes = 0
+        self._most_bytes = encoding.most_bytes
         self._plan = plan_output(path, video, encoding)
         self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
         choice = encoding.tracks
-        self._tracks = plan_tracks(self._plan, other_tracks, self.notes, choice) if other_tracks else Tracks()
+        self.tracks = plan_tracks(self._plan, other_tracks, self.notes, choice) if other_tracks else Tracks()
         if self._plan.size != video.size:
             packing = partial(Packer, size=self._plan.size)
         self.recipe = self._plan, packing
@@ -205,11 +207,16 @@ class FileSink:
                 if self._plan.container.muxer in ("mp4", "mov") and not self._file.through:
                     shown_seconds = self._times.end_seconds - self._times.first_seconds
                     languages = [stream.metadata.get("language") for stream in streams]
-                    note = finish_index(self._file.partial, shown_seconds, self._tracks.covers, languages)
+                    note = finish_index(self._file.partial, shown_seconds, self.tracks.covers, languages)
                     self.notes.extend([note] if note else [])
                 if not self._file.through:
                     self._state_shape(self._file.partial)
+                    shown = self._times.end_seconds - self._times.first_seconds
+                    refuse_too_large(self._file, self._most_bytes, self._picture_bytes, float(shown))
                 self._file.complete()
+            except TooLargeError:
+                self._out = self._file = None
+                raise
             except FileExistsError as error:
                 kept = self._file.keep()
                 self._out = self._file = None
@@ -228,7 +235,7 @@ class FileSink:
         if not file.through:
             return
         self.notes.append(Converted(f"{self.path} is written through, and not read again to compare it"))
-        if self._tracks.covers and self._plan.container.covers == "index":
+        if self.tracks.covers and self._plan.container.covers == "index":
             self.notes.append(LeftOut("cover pictures are left out: nothing can be added to what is written"))
         shape, only_there = self._plan.video.sample_aspect_ratio, not self._plan.codec.states_pixel_shape
         if shape not in (None, 1) and self._plan.container.display_size and only_there:
@@ -265,7 +272,7 @@ class FileSink:
         options = dict(plan.container.streamed if file.through else plan.container.options)
         if "movflags" in options and needs_free_tags(other_tracks):
             options["movflags"] += "+use_metadata_tags"
-        if "frag_duration" in options and self._tracks.hold_text:
+        if "frag_duration" in options and self.tracks.hold_text:
             # FFmpeg 8.1 ends such fragments where a text ends, while it writes a picture, and that one gets a
             # wrong time. Those that end at key frames end before the picture.
             del options["frag_duration"]
@@ -283,8 +290,8 @@ class FileSink:
         self.notes.extend([note] if note else [])
         if other_tracks is not None:
             equal_times = plan.container.equal_times
-            self._copier = StreamCopier(out, self._tracks.streams, other_tracks, equal_times=equal_times)
-            for cover in self._tracks.covers if plan.container.covers == "attached" else ():
+            self._copier = StreamCopier(out, self.tracks.streams, other_tracks, equal_times=equal_times)
+            for cover in self.tracks.covers if plan.container.covers == "attached" else ():
                 out.add_attachment(cover.name, cover.mime_type, cover.data)
             self._stream.metadata.update(video_tags(other_tracks))
             self._stream.disposition = Disposition(other_tracks.video_disposition)
@@ -318,6 +325,7 @@ class FileSink:
             out.mux_one(extra)
         self._packer.returned(packets)
         for packet in self._durations.with_durations(packets, last=last):
+            self._picture_bytes += packet.size
             out.mux_one(packet)
             self.packets_written += 1
 

@@ -9,7 +9,7 @@ import secrets
 from io import FileIO
 from pathlib import Path
 
-from streamfx.errors import ConfigError, SinkError
+from streamfx.errors import ConfigError, SinkError, TooLarge, TooLargeError
 from streamfx.media.paths import (
     beside,
     followed,
@@ -173,6 +173,29 @@ def _refuse_descriptor(path: Path, descriptor: int) -> None:
         raise SinkError(f"{path}: is not open: {error.strerror}") from error
     if os.isatty(descriptor):
         raise SinkError(f"{path}: is a terminal, which shows no films; send it into a pipe or a file")
+
+
+def refuse_too_large(
+    file: OutputFile, most_bytes: int | None, picture_bytes: int, shown_seconds: float
+) -> None:
+    """Remove a file that is complete but for its name, and larger than it may be.
+
+    Args:
+        file: the file.
+        most_bytes: size that it may have; None: any.
+        picture_bytes: bytes of pictures in it.
+        shown_seconds: time for which they are shown.
+
+    Raises:
+        TooLargeError: it is larger.
+    """
+    size_bytes = file.partial.stat().st_size
+    if most_bytes is not None and size_bytes > most_bytes:
+        file.remove()
+        raise TooLargeError(
+            f"{file.path}: would be {size_bytes} bytes large, and {most_bytes} are allowed",
+            TooLarge(size_bytes, picture_bytes, shown_seconds),
+        )
 
 
 def write_problem(error: Exception) -> str:

@@ -84,6 +84,8 @@ class PictureSink:
         encoding = encoding or Encoding()
         quality, overwrite = encoding.quality, encoding.overwrite
         refuse_beside_pictures(encoding.tracks, text)
+        if encoding.bits_per_second is not None:
+            raise ConfigError(f"{text}: pictures have no bit rate; leave it out, or write a video file: .mp4")
         self.name, self.notes = text, list[str]()
         self.frames_written = self.packets_written = self.bytes_written = 0
         self._photos = photos
