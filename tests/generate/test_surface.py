@@ -144,9 +144,10 @@ def test_output_in_the_memory_of_the_source_is_an_error() -> None:
 
 def test_without_triton_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    for name in [
-        name for name in sys.modules if name.startswith("streamfx.generate.ops.") and "triton" in name
-    ]:
+    prefix = "streamfx.generate.ops."
+    for name in [name for name in sys.modules if name.startswith(prefix) and "triton" in name]:
+        package, _, module = name.rpartition(".")
+        monkeypatch.delattr(sys.modules[package], module, raising=False)
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(BackendUnavailableError, match=r"need Triton.*pip install 'streamfx\[gpu\]'"):
         fuse(nv12())
