@@ -83,10 +83,8 @@ class Runner:
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """Factors judged: those of 1, 2 and 4 that the engine offers, and the largest that it does."""
-        offered = self.engine.spec.factors
-        judged = {factor for factor in (1.0, 2.0, 4.0) if factor in offered} | {max(offered, default=1.0)}
-        return tuple(sorted(judged & set(offered)))
+        """Those of 1, 2 and 4 that the engine was made for."""
+        return tuple(factor for factor in (1.0, 2.0, 4.0) if factor in self.engine.spec.factors)
 
     def __call__(self, picture: Picture, factor: float = 1.0, **controls: Any) -> Picture:
         """The RGB picture HW3 that the engine makes of one; see `Controls` for what can be set."""
