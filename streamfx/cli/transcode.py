@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from streamfx.cli.ask import resolved
 from streamfx.cli.output import say, silence
@@ -160,8 +160,15 @@ def _name_level(record: logging.LogRecord) -> bool:
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
     """Treat a request to terminate, or a terminal that closes, like Ctrl-C: the output is completed."""
-    before = {}
-    for number, act in ((signal.SIGTERM, signal.default_int_handler), (signal.SIGHUP, _leave_terminal)):
+    before: dict[signal.Signals, Any] = {}
+    acts: dict[str, Callable[[int, FrameType | None], object]] = {
+        "SIGTERM": signal.default_int_handler,
+        "SIGHUP": _leave_terminal,
+    }
+    for name, act in acts.items():
+        number = getattr(signal, name, None)  # Windows knows no SIGHUP
+        if number is None:
+            continue
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup, or a caller, may have decided otherwise
             before[number] = signal.signal(number, act)
     try:

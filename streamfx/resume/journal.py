@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import zlib
@@ -13,7 +12,17 @@ from typing import IO, Any
 
 from streamfx.errors import ConfigError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 Entry = dict[str, Any]
+
+
+def has_locks() -> bool:
+    """Return whether the system has locks that keep two runs off one journal."""
+    return fcntl is not None
 
 
 def checked_line(entry: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ from streamfx.pipeline.stats import Snapshot, Stats
 from streamfx.resume.checkpoint import KINDS, Checkpoint, CheckpointRecorder, restore
 from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
-from streamfx.resume.journal import sync_folder
+from streamfx.resume.journal import has_locks, sync_folder
 from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
@@ -44,6 +44,8 @@ def resume_problem(config: TranscodeConfig) -> str | None:
     """Return why a run cannot be done in segments and resumed; None where it can."""
     if config.size_limit is not None:
         return f"{config.output}: two passes over all of it are needed to keep a size"
+    if not has_locks():
+        return "this system has no locks that keep two runs off one output"
     if scheme_of(config.input) is not None or not Path(config.input).is_file():
         return f"{config.input}: only a file can be read again from where a run ended"
     output = Path(config.output)
