@@ -45,7 +45,15 @@ if TYPE_CHECKING:
     from streamfx.generate.effect import Effect, EffectSettings, open_effect
     from streamfx.jobs.batch import batch
     from streamfx.jobs.verify import verify
-    from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
+    from streamfx.media.frame import (
+        ChromaLocation,
+        CodeRange,
+        Colour,
+        Frame,
+        Matrix,
+        Subsampling,
+        VideoFormat,
+    )
     from streamfx.pipeline.pipeline import Pipeline
     from streamfx.pipeline.stats import Snapshot
     from streamfx.run.assembly import Progress
@@ -75,7 +83,15 @@ _MODULES = {
     "streamfx.generate.effect": ("Effect", "EffectSettings", "open_effect"),
     "streamfx.jobs.batch": ("batch",),
     "streamfx.jobs.verify": ("verify",),
-    "streamfx.media.frame": ("Colour", "Frame", "Subsampling", "VideoFormat"),
+    "streamfx.media.frame": (
+        "ChromaLocation",
+        "CodeRange",
+        "Colour",
+        "Frame",
+        "Matrix",
+        "Subsampling",
+        "VideoFormat",
+    ),
     "streamfx.pipeline.pipeline": ("Pipeline",),
     "streamfx.pipeline.stats": ("Snapshot",),
     "streamfx.run.assembly": ("Progress",),
@@ -89,6 +105,8 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "BackendUnavailableError",
+    "ChromaLocation",
+    "CodeRange",
     "Colour",
     "ConfigError",
     "DecodeError",
@@ -102,6 +120,7 @@ __all__ = [
     "Frame",
     "FrameError",
     "LiveConfig",
+    "Matrix",
     "Pipeline",
     "Preview",
     "Progress",

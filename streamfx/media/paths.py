@@ -28,6 +28,16 @@ def is_written_through(path: Path) -> bool:
     return own_descriptor(path) is not None or is_special(path)
 
 
+def shown_name(path: Path) -> str:
+    """Return the name of an output for messages.
+
+    Example:
+        >>> shown_name(Path("/dev/stdout.mkv")), shown_name(Path("out.mkv"))
+        ('standard output', 'out.mkv')
+    """
+    return "standard output" if own_descriptor(path) == 1 else str(path)
+
+
 def own_descriptor(path: Path) -> int | None:
     """Return the number of the open file of this process that a path names; None where it names none.
 

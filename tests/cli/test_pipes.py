@@ -118,7 +118,7 @@ def test_a_terminal_is_refused() -> None:
         os.close(ours)
         os.close(its)
     assert ran.returncode == 2
-    assert b"is a terminal, which shows no films" in ran.stderr
+    assert b"standard output: is a terminal, which shows no films" in ran.stderr
 
 
 @pytest.mark.usefixtures("at_home", "clip")

@@ -35,7 +35,7 @@ from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import SinkError, StreamfxError, TooLargeError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
-from streamfx.media.paths import is_written_through
+from streamfx.media.paths import is_written_through, shown_name
 from streamfx.media.tracks import OtherTracks
 
 _MUX_BUFFER_BYTES = 1 << 18
@@ -81,7 +81,7 @@ class FileSink:
         packing: Packing = Packer,
     ) -> None:
         encoding = encoding or Encoding()
-        self.name, self.path = str(path), path
+        self.name, self.path = shown_name(path), path
         self.frames_written = self.packets_written = self._picture_bytes = 0
         self._most_bytes = encoding.most_bytes
         self._plan = plan_output(path, video, encoding)
@@ -113,7 +113,9 @@ class FileSink:
             if isinstance(error, (av.FFmpegError, OSError, ValueError)) and not isinstance(
                 error, StreamfxError
             ):
-                raise SinkError(f"{path}: cannot be opened for writing: {write_problem(error)}") from error
+                raise SinkError(
+                    f"{self.name}: cannot be opened for writing: {write_problem(error)}"
+                ) from error
             raise
 
     @property
@@ -192,7 +194,7 @@ class FileSink:
             return
         if not self.frames_written:
             self.abort()
-            raise SinkError(f"{self.path}: no frame was written; there is no file")
+            raise SinkError(f"{self.name}: no frame was written; there is no file")
         with self._lock:
             try:
                 streams = list(self._out.streams)
@@ -234,7 +236,7 @@ class FileSink:
         """Say what a device or pipe, which is written through, cannot have."""
         if not file.through:
             return
-        self.notes.append(Converted(f"{self.path} is written through, and not read again to compare it"))
+        self.notes.append(Converted(f"{self.name} is written through, and not read again to compare it"))
         if self.tracks.covers and self._plan.container.covers == "index":
             self.notes.append(LeftOut("cover pictures are left out: nothing can be added to what is written"))
         shape, only_there = self._plan.video.sample_aspect_ratio, not self._plan.codec.states_pixel_shape
@@ -314,7 +316,7 @@ class FileSink:
         except (av.FFmpegError, ValueError) as error:
             self._close_quietly(out)
             raise SinkError(
-                f"{self.path}: {self.path.suffix} cannot be completed with what the source holds: "
+                f"{self.name}: {self.path.suffix} cannot be completed with what the source holds: "
                 f"{write_problem(error)}; .mkv may hold it"
             ) from error
 
@@ -335,7 +337,7 @@ class FileSink:
         file, self._file = self._file, None
         kept = file.keep() if file else None
         saved = f"; what was written up to there is in {kept}" if kept else ""
-        return SinkError(f"{self.path}: writing failed at {where}: {write_problem(error)}{saved}")
+        return SinkError(f"{self.name}: writing failed at {where}: {write_problem(error)}{saved}")
 
     def _close_quietly(self, out: OutputContainer | None = None) -> None:
         out, self._out = out or self._out, None

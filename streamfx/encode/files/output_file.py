@@ -18,6 +18,7 @@ from streamfx.media.paths import (
     open_through,
     own_descriptor,
     put,
+    shown_name,
     visible_beside,
 )
 
@@ -170,9 +171,11 @@ def _refuse_descriptor(path: Path, descriptor: int) -> None:
     try:
         os.fstat(descriptor)
     except OSError as error:
-        raise SinkError(f"{path}: is not open: {error.strerror}") from error
+        raise SinkError(f"{shown_name(path)}: is not open: {error.strerror}") from error
     if os.isatty(descriptor):
-        raise SinkError(f"{path}: is a terminal, which shows no films; send it into a pipe or a file")
+        raise SinkError(
+            f"{shown_name(path)}: is a terminal, which shows no films; send it into a pipe or a file"
+        )
 
 
 def refuse_too_large(
