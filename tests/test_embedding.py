@@ -15,9 +15,14 @@ from streamfx.errors import ConfigError
 DOCUMENT = Path(__file__).parent.parent / "docs" / "embedding.md"
 
 
+def blocks() -> list[str]:
+    """Return the Python on the page: the example, and how a picture in RGB becomes planes."""
+    return re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+
+
 def example(*, run: bool) -> dict[str, Any]:
     """Return what the example defines; without its last lines, which run it, unless they are asked for."""
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    code, _ = blocks()
     names: dict[str, Any] = {"__name__": "example"}
     code = code.replace('effects=["wave"]', 'effects=["tiny"]')
     exec(code if run else code.partition("kept = Kept()")[0], names)
@@ -61,3 +66,13 @@ def test_everything_public_is_there_and_importing_loads_none_of_it() -> None:
     assert {"transcode", "live", "serve", "Frame", "open_source", "open_effect", "open_sink"} <= set(
         dir(streamfx)
     )
+
+
+def test_a_picture_in_rgb_becomes_the_planes_that_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    exec(blocks()[1], names)
+    assert capsys.readouterr().out.strip() == "(96, 160) 16 128 128"
+    white = names["planes"](np.full((2, 2, 3), 255, np.uint8))
+    assert [int(plane[0, 0]) for plane in white] == [235, 128, 128]
+    red = names["planes"](np.array([[[255, 0, 0]]], np.uint8))
+    assert [int(plane[0, 0]) for plane in red] == [81, 90, 240]
