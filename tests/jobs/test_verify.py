@@ -178,3 +178,16 @@ def test_times_that_a_container_does_not_have_are_known_from_the_report(tmp_path
     streamfx.transcode(film, output, report=report)
     assert streamfx.verify(film, output).exit_code == 1
     assert streamfx.verify(film, output, report=report).exit_code == 0
+
+
+@pytest.mark.parametrize("ending", [".png", ".mp4"])
+def test_a_photograph_differs_in_no_colour_from_what_is_made_of_it(tmp_path: Path, ending: str) -> None:
+    photo, output = tmp_path / "in.jpg", tmp_path / f"out{ending}"
+    planes = av.VideoFrame.from_ndarray(np.full((96, 64), 90, np.uint8), "yuvj420p")
+    with av.open(str(photo), "w", format="image2", options={"update": "1"}) as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
+        out.mux(stream.encode(planes))
+        out.mux(stream.encode(None))
+    streamfx.transcode(photo, output)
+    assert [found for found in streamfx.verify(photo, output).differences if found.about == "colour"] == []
