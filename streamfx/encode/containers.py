@@ -68,7 +68,9 @@ _MOV_OPTIONS = {
     "movflags": "hybrid_fragmented+delay_moov+negative_cts_offsets",
     "frag_duration": "1000000",
 }
-_MOV_STREAMED = {"movflags": "frag_keyframe+delay_moov+negative_cts_offsets+default_base_moof"}
+# Negative offsets come without the edit list that takes back the delay of B pictures, and the rest is never
+# written anew here: players would show pictures that much later than the sound.
+_MOV_STREAMED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 _MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
 _Y4M_OPTIONS = {"strict": "-1"}  # depths beyond 8 bits are not in its first description
 _NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")

@@ -15,6 +15,7 @@ _BLACK, _EVEN = 0.06, 0.02
 _FROZEN_CODES, _MOVING_CODES = 0.02, 0.3
 _STRETCH_SECONDS = 0.5
 _MOST_TOLD = 3
+_RGB_ENDINGS = (".png", ".gif")  # what they hold was converted by the source's matrix, and has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +156,14 @@ def _compare_format(source: Film, output: Film) -> Iterator[TrackDifference]:
             ChromaLocation.UNKNOWN.value,
         ),
     )  # fmt: skip
+    rgb = output.name.lower().endswith(_RGB_ENDINGS)
     for name, was, is_now, unknown in said:
+        if rgb and name in ("matrix", "range", "chroma location"):
+            continue
         limited = name == "range" and was == CodeRange.LIMITED.value and is_now == unknown
-        if was not in (unknown, is_now) and not limited:
+        # Where chroma lies, the reader knows of those codings alone that fix it.
+        unread = name == "chroma location" and is_now == unknown
+        if was not in (unknown, is_now) and not limited and not unread:
             yield TrackDifference("colour", f"colour {name}: {was} in the source, {is_now} in the output")
     if before.hdr is not None and before.hdr != after.hdr:
         what = "missing" if after.hdr is None else "other"

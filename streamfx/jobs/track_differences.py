@@ -16,18 +16,21 @@ _OF_THE_FILE = frozenset({
     "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "creation_time", "alpha_mode",
     "rotate", "bps", "number_of_frames", "number_of_bytes", "handler_name", "vendor_id",
 })  # fmt: skip
+_UNSTATED = "und"  # a language that is not known
 _DEFAULT = 1  # FFmpeg's flag of a track that is played unless told otherwise
 
 
 class TrackDifference(NamedTuple):
-    """One difference: what it is about, and a sentence."""
+    """One difference: what it is about, a sentence, and the number of the stream of the output concerned."""
 
     about: str
     text: str
+    output_stream: int | None = None
 
 
 def compare_tracks(source: Film, output: Film) -> Iterator[TrackDifference]:
     left = list(output.tracks)
+    kinds: set[str] = set()
     shift = _shift(source, output)
     for track in source.tracks:
         partner = next((other for other in left if _alike(track, other)), None)
@@ -35,7 +38,9 @@ def compare_tracks(source: Film, output: Film) -> Iterator[TrackDifference]:
             yield TrackDifference("tracks", f"{track.name}: missing in the output")
             continue
         left.remove(partner)
-        yield from _compare_track(track, partner, shift)
+        is_first = partner.stream.kind not in kinds
+        kinds.add(partner.stream.kind)
+        yield from _compare_track(track, partner, shift, is_first=is_first)
     for track in left:
         yield TrackDifference("tracks", f"{track.name} of the output: not in the source")
 
@@ -51,7 +56,7 @@ def _shift(source: Film, output: Film) -> float:
     return output.pictures.seconds[0] - source.pictures.seconds[0]
 
 
-def _compare_track(track: Track, other: Track, shift: float) -> Iterator[TrackDifference]:
+def _compare_track(track: Track, other: Track, shift: float, *, is_first: bool) -> Iterator[TrackDifference]:
     if other.broken > track.broken:
         yield TrackDifference(
             "tracks", f"{track.name}: {other.broken} packets of the output cannot be decoded"
@@ -65,16 +70,25 @@ def _compare_track(track: Track, other: Track, shift: float) -> Iterator[TrackDi
             yield TrackDifference(
                 "subtitles" if track.stream.kind == "subtitle" else "data", f"{track.name}: {text}"
             )
-    for name in ("language", "title"):
-        if (was := track.tags.get(name, "und")) != (now := other.tags.get(name, "und")) and was != "und":
-            yield TrackDifference(
-                "tags", f"{track.name}: {name} {was!r} in the source, {now!r} in the output"
-            )
-    # Some containers make the first of a kind its default, where none is said to be.
-    matters = ~_DEFAULT if other.disposition & _DEFAULT else ~0
+    number = other.stream.index
+    for name, was, now in (
+        ("language", track.tags.get("language", _UNSTATED), other.tags.get("language", _UNSTATED)),
+        ("title", _title(track), _title(other)),
+    ):
+        if was not in ("", _UNSTATED, now):
+            text = f"{track.name}: {name} {was!r} in the source, {now!r} in the output"
+            yield TrackDifference("tags", text, number)
+    # Some containers make the first of a kind its default, where none is said to be; the first is played
+    # where they say none.
+    matters = ~_DEFAULT if other.disposition & _DEFAULT or is_first else ~0
     if (track.disposition ^ other.disposition) & matters and track.stream.kind != "video":
         flags = f"{track.disposition:#x} in the source, {other.disposition:#x} in the output"
-        yield TrackDifference("tags", f"{track.name}: dispositions {flags}")
+        yield TrackDifference("tags", f"{track.name}: dispositions {flags}", number)
+
+
+def _title(track: Track) -> str:
+    """Return the title of a track, which MP4 and MOV call its name."""
+    return track.tags.get("title", track.tags.get("name", ""))
 
 
 def compare_sound(sound: Sound, other: Sound, shift: float, *, same_coding: bool) -> Iterator[str]:

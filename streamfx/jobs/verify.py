@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -30,6 +31,7 @@ _TOLD_BY = {
     "depth": "converted from",
     "shape": "pixels are",
     "tags": "tag",
+    "times": "whatever their times",
     "chapters": "chapter",
     "rotation": "turn",
     "size": "pictures are",
@@ -200,8 +202,16 @@ def _is_known(difference: TrackDifference, told: dict[str, Any], source: Film, o
     if difference.about == "frames":
         account = told["result"]["account"]
         written = account["encoded"] + account["repeated"]
-        lost = sum(account["dropped"].values()) + sum(account["failed"].values())
-        return len(output.pictures.seconds) == written and (lost > 0 or bool(account["repeated"]))
+        missing = sum(account["dropped"].values()) + sum(account["failed"].values())
+        steady = any("whatever their times" in note for note in notes)
+        return len(output.pictures.seconds) == written and (
+            missing > 0 or bool(account["repeated"]) or steady
+        )
+    if difference.output_stream is not None:
+        # Flags and titles that the container does not hold are told by the stream of the output.
+        lost = re.compile(rf"are left out, as .* of stream {difference.output_stream}\b")
+        if any(lost.search(note) for note in notes):
+            return True
     if difference.about in ("tracks", "sound", "subtitles", "data", "tags"):
         track = next((each for each in source.tracks if difference.text.startswith(each.name)), None)
         if track is not None:

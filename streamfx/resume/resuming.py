@@ -34,7 +34,14 @@ from streamfx.resume.segments import SegmentedSource, SegmentSink
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
 from streamfx.run.completeness import differences
-from streamfx.run.film import choose_tracks, made_format, open_output, open_parts, preparation_for
+from streamfx.run.film import (
+    choose_tracks,
+    comparison_notes,
+    made_format,
+    open_output,
+    open_parts,
+    preparation_for,
+)
 from streamfx.run.report import OutputFacts, Report, check_report_path
 
 log = logging.getLogger(__name__)
@@ -207,6 +214,7 @@ def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Repo
         video = made_format(config, source.format)
         sink = open_output(config.model_copy(update=chosen), source, video, None)
         assert isinstance(sink, FileSink)
+        sink.notes.extend(comparison_notes(config, video))
         try:
             join(sink, source, segments, work.folder, whole=limit is None)
         except BaseException:

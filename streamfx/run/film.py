@@ -113,13 +113,24 @@ def open_ends(
             encoder = None
             sink = open_output(config, source, video, encoder, written=written, encoding=encoding)
         opened.callback(sink.abort)  # does nothing once the output is finished
-        if config.compare in ("side", "stack"):
-            shown = f"pictures are {video.size[1]}x{video.size[0]}"
-            sink.notes.append(Converted(f"{shown}: they show before and after"))
+        sink.notes.extend(comparison_notes(config, video))
         if encoder is not None:
             sink.notes.append(encoder.note)
             place = replace(place, stays=True)
         yield Ends(source, sink, place, encoder)
+
+
+def comparison_notes(config: TranscodeConfig, video: VideoFormat) -> list[str]:
+    """Return what is to be said of pictures of another size because they show before and after.
+
+    Args:
+        config: the settings.
+        video: format of what is encoded.
+    """
+    if config.compare not in ("side", "stack"):
+        return []
+    height, width = video.size
+    return [Converted(f"pictures are {width}x{height}: they show before and after")]
 
 
 @contextmanager

@@ -56,6 +56,20 @@ def test_a_pipe_gets_the_film_and_stderr_what_is_told(tmp_path: Path, container:
     assert len(pictures) == FRAMES
 
 
+@pytest.mark.usefixtures("at_home", "clip")
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_pictures_in_a_pipe_begin_with_the_sound(tmp_path: Path, container: str) -> None:
+    ran = subprocess.run([*COMMAND, "--container", container], capture_output=True, timeout=240)
+    assert ran.returncode == 0, ran.stderr
+    written = tmp_path / "out"
+    written.write_bytes(ran.stdout)
+    with av.open(str(written)) as file:
+        (video,) = file.streams.video
+        assert video.codec_context.has_b_frames
+        times = sorted(float(packet.pts * packet.time_base) for packet in file.demux(video) if packet.size)
+    assert times == pytest.approx([number / 25 for number in range(FRAMES)], abs=0.002)
+
+
 @pytest.mark.parametrize("ending", [".nut", ".y4m"])
 def test_samples_are_written_as_they_are(clip: Path, tmp_path: Path, ending: str) -> None:
     report = streamfx.transcode(clip, tmp_path / f"out{ending}")

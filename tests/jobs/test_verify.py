@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 import streamfx
 from streamfx.cli import main
@@ -150,3 +151,43 @@ def test_tags_and_chapters_that_are_lost_or_other_are_told(film: Path) -> None:
         "tag title: 'A film' in the source, 'Another' in the output",
         "chapters: 2 in the source, 1 in the output",
     ]
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".ts", ".webm"])
+def test_titles_and_flags_of_tracks_are_found_where_the_container_has_them_or_are_known(
+    tmp_path: Path, ending: str
+) -> None:
+    film, output, report = tmp_path / "in.mkv", tmp_path / f"out{ending}", tmp_path / "report.json"
+    plain = media.make_clip(tmp_path / "plain.mkv", frames=5, audio=1, audio_language="deu")
+    with av.open(str(plain)) as source, av.open(str(film), "w") as out:
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        streams[1].metadata.update(language="deu", title="Main")
+        streams[1].disposition = Disposition.default | Disposition.comment
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+    streamfx.transcode(film, output, report=report)
+    assert streamfx.verify(film, output, report=report).exit_code == 0
+
+
+def test_times_that_a_container_does_not_have_are_known_from_the_report(tmp_path: Path) -> None:
+    times = [0, 40, 80, 300, 340, 380]
+    film = media.make_clip(tmp_path / "in.mkv", frames=6, times=times, audio=0)
+    output, report = tmp_path / "out.y4m", tmp_path / "report.json"
+    streamfx.transcode(film, output, report=report)
+    assert streamfx.verify(film, output).exit_code == 1
+    assert streamfx.verify(film, output, report=report).exit_code == 0
+
+
+@pytest.mark.parametrize("ending", [".png", ".mp4"])
+def test_a_photograph_differs_in_no_colour_from_what_is_made_of_it(tmp_path: Path, ending: str) -> None:
+    photo, output = tmp_path / "in.jpg", tmp_path / f"out{ending}"
+    planes = av.VideoFrame.from_ndarray(np.full((96, 64), 90, np.uint8), "yuvj420p")
+    with av.open(str(photo), "w", format="image2", options={"update": "1"}) as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
+        out.mux(stream.encode(planes))
+        out.mux(stream.encode(None))
+    streamfx.transcode(photo, output)
+    assert [found for found in streamfx.verify(photo, output).differences if found.about == "colour"] == []

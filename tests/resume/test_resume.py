@@ -186,6 +186,14 @@ def test_a_killed_run_at_another_rate_and_geometry_gives_the_same(
     assert (report.exit_code, found.differences) == (0, ())
 
 
+def test_the_report_of_a_comparison_in_segments_says_its_size(film: Path, tmp_path: Path) -> None:
+    output, report = tmp_path / "out.mkv", tmp_path / "report.json"
+    run(film, output, "compare=side", "limits.frames=20").write(report)
+    assert "they show before and after" in report.read_text()
+    found = streamfx.verify(film, output, report=report).differences
+    assert [each.known for each in found if each.about == "size"] == [True]
+
+
 def test_a_damaged_segment_is_done_again(film: Path, whole: dict[str, Contents], tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     kill(film, output, "end", 1)
