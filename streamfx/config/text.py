@@ -181,7 +181,8 @@ def read_overrides(
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError):
             value = text
-        if not accepts(path, value) and accepts(path, text):
+        in_sixties = ":" in text and isinstance(value, int | float)  # as in `_Reader`
+        if in_sixties or (not accepts(path, value) and accepts(path, text)):
             value = text
         settings.set(path, value, place.name)
 

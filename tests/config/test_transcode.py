@@ -295,3 +295,8 @@ def test_what_is_written_with_colons_is_what_it_says(write: Write) -> None:
     path = write("crop: 16:9\nstart: 1:30\nend: 1:02:03.25")
     config = load_config(path)
     assert (config.crop, config.start, config.end) == ("16:9", 90.0, 3723.25)
+
+
+def test_a_shape_that_is_none_is_shown_as_it_was_written() -> None:
+    with pytest.raises(ConfigError, match="found '200:1'"):
+        load_config(overrides=["crop=200:1"], options={"input": "in.mp4", "output": "out.mp4"})
