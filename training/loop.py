@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from streamfx.pipeline.interrupts import interrupts_call
 from training import checkpoint, record
 from training.errors import WrongOptions
 
@@ -101,6 +102,7 @@ def run(
     Raises:
         WrongOptions: The checkpoint in `work` was made with other settings, or has more steps.
         FloatingPointError: A term of the loss is not finite; names step and terms.
+        KeyboardInterrupt: Ctrl-C; the step that was at work is finished and kept.
     """
     torch.set_num_threads(options.threads)
     for optimiser in trainee.optimisers.values():
@@ -112,25 +114,51 @@ def run(
     started = time.monotonic()
     for network in trainee.networks.values():
         network.train()
-    while done < steps:
-        share = rate_share(options, done, steps, phase_starts)
-        for optimiser in trainee.optimisers.values():
-            if done in phase_starts:
-                optimiser.state.clear()  # the scale of the losses changes: old moments would make huge steps
-            for group in optimiser.param_groups:
-                group["lr"] = group["initial_lr"] * share
-        try:
-            terms = trainee.step(done)
-        except FloatingPointError as error:
-            raise FloatingPointError(f"step {done}: {error}; lower learning_rate") from error
-        done += 1
-        _report(work, done, steps, terms, (time.monotonic() - started) / (done - first))
-        if done % options.checkpoint_every == 0 or done == steps:
-            checkpoint.save(work, trainee.networks, trainee.optimisers, made_with, done)
-        if on_step is not None:
-            on_step(done)
+    stop = _Stop()
+    with interrupts_call(stop.ask):
+        while done < steps:
+            share = rate_share(options, done, steps, phase_starts)
+            _set_rates(trainee, share, anew=done in phase_starts)
+            try:
+                terms = trainee.step(done)
+            except FloatingPointError as error:
+                raise FloatingPointError(f"step {done}: {error}; lower learning_rate") from error
+            done += 1
+            _report(work, done, steps, terms, (time.monotonic() - started) / (done - first))
+            if done % options.checkpoint_every == 0 or done == steps or stop.asked:
+                checkpoint.save(work, trainee.networks, trainee.optimisers, made_with, done)
+            if on_step is not None:
+                on_step(done)
+            if stop.asked and done < steps:
+                raise KeyboardInterrupt
     for network in trainee.networks.values():
         network.eval()
+
+
+class _Stop:
+    """Notes that a stop was asked for: the step at work is finished and kept; a second request stops at once.
+
+    Attributes:
+        asked: Whether a stop was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self) -> None:
+        """Ask for it."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def _set_rates(trainee: Trainee, share: float, *, anew: bool) -> None:
+    """Give every optimiser its share of its rate; `anew` clears its moments."""
+    for optimiser in trainee.optimisers.values():
+        if anew:
+            optimiser.state.clear()  # the scale of the losses changes: old moments would make huge steps
+        for group in optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * share
 
 
 def _say_where(work: Path, done: int, steps: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,6 +36,21 @@ class Two:
         return terms | correct(self.optimisers["other"], {"far": (back - 1).square().mean()})
 
 
+class Interrupted(Two):
+    """The same, to which Ctrl-C comes in the middle of steps."""
+
+    def __init__(self, at: tuple[int, ...]) -> None:
+        super().__init__()
+        self.at, self.steps = at, 0
+
+    def step(self, number: int) -> dict[str, float]:
+        for _ in range(self.at.count(number)):
+            signal.raise_signal(signal.SIGINT)
+        terms = super().step(number)
+        self.steps += 1
+        return terms
+
+
 def weights(trainee: Two) -> list[torch.Tensor]:
     return [tensor for network in trainee.networks.values() for tensor in network.state_dict().values()]
 
@@ -57,6 +73,22 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(whole), weights(begun), strict=True))
     assert len(list((tmp_path / "parts").glob("*.safetensors"))) == 1
+
+
+def test_ctrl_c_keeps_the_step_at_work_and_a_second_one_stops_at_once(tmp_path: Path) -> None:
+    whole, stopped, resumed = Two(), Interrupted(at=(4,)), Two()
+    often = OPTIONS.model_copy(update={"checkpoint_every": 100})
+    run(whole, often, 7, tmp_path / "whole", recipe=OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, often, 7, tmp_path / "parts", recipe=OPTIONS)
+    assert stopped.steps == 5
+    run(resumed, often, 7, tmp_path / "parts", recipe=OPTIONS)
+    assert all(map(torch.equal, weights(whole), weights(resumed)))
+    twice = Interrupted(at=(4, 4))
+    with pytest.raises(KeyboardInterrupt):
+        run(twice, often, 7, tmp_path / "twice", recipe=OPTIONS)
+    assert twice.steps == 4
+    assert not list((tmp_path / "twice").glob("*.safetensors"))
 
 
 def test_each_optimiser_keeps_its_own_rate_times_the_schedule(tmp_path: Path) -> None:
