@@ -7,6 +7,11 @@ from argparse import Namespace
 
 from streamfx.cli.output import say
 
+_HINT = (
+    "if the run was asked for a part, other tracks, another size or rate, its report says so: "
+    "give it with --report"
+)
+
 
 def verify(options: Namespace) -> int:
     """Run ``streamfx verify`` and return its exit code: 0 or 1; what is refused is raised."""
@@ -17,4 +22,6 @@ def verify(options: Namespace) -> int:
         say(verification.model_dump_json(indent=2), sys.stdout)
     else:
         say(verification.summary(), sys.stderr if verification.exit_code else sys.stdout)
+        if verification.exit_code and options.report is None:
+            say(_HINT, sys.stderr)
     return verification.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import sys
 from collections import Counter
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from streamfx.encode.containers import CONTAINERS
 from streamfx.errors import ConfigError
+from streamfx.media.notes import NOTE
+
+log = logging.getLogger(__name__)
 
 VIDEO_ENDINGS = frozenset({
     ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2t", ".m2ts", ".m2v", ".m4v",
@@ -109,8 +113,8 @@ def _found(text: str, output_folder: Path) -> Iterator[_Found]:
 
 
 def _in_folder(folder: Path, root: Path, output_folder: Path) -> Iterator[_Found]:
-    """Yield the videos in a folder, hidden ones and those in the folder of outputs apart."""
-    written = os.path.realpath(output_folder)
+    """Yield the videos in a folder, hidden ones and those in the folder of outputs apart; name the rest."""
+    written, others = os.path.realpath(output_folder), Counter[str]()
     for place, folders, names in os.walk(folder, followlinks=False):
         folders[:] = sorted(
             name
@@ -119,8 +123,15 @@ def _in_folder(folder: Path, root: Path, output_folder: Path) -> Iterator[_Found
         )
         for name in sorted(names):
             path = Path(place, name)
-            if path.suffix.lower() in VIDEO_ENDINGS and not name.startswith(".") and path.is_file():
+            if name.startswith(".") or not path.is_file():
+                continue
+            if path.suffix.lower() in VIDEO_ENDINGS:
                 yield _Found(path, root)
+            else:
+                others[path.suffix.lower() or "without an ending"] += 1
+    if others:
+        told = ", ".join(f"{count} {kind}" for kind, count in others.most_common())
+        log.log(NOTE, "%s: files that are no videos by their ending are left out: %s", folder, told)
 
 
 def _fixed_part(path: Path) -> Path:

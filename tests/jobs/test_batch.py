@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -37,8 +38,12 @@ def outputs(*inputs: str, **options: str) -> list[str]:
     return [str(item.output) for item in find_items(inputs, OUT, **options)]
 
 
-def test_the_tree_below_a_folder_is_kept_and_what_is_no_video_left_alone(tree: Path) -> None:
-    assert outputs("films") == ["out/a.mp4", "out/b.mkv", "out/sub/a.mov", "out/sub/deep/c.mkv"]
+def test_the_tree_below_a_folder_is_kept_and_what_is_no_video_left_alone(
+    tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert outputs("films") == ["out/a.mp4", "out/b.mkv", "out/sub/a.mov", "out/sub/deep/c.mkv"]
+    assert "films: files that are no videos by their ending are left out: 1 .txt" in caplog.text
 
 
 def test_outputs_of_an_earlier_batch_are_no_inputs(tree: Path) -> None:

@@ -62,6 +62,7 @@ def test_the_command_says_what_differs_also_for_programs(
     said = capsys.readouterr().err
     assert "frames: 30 in the source, 28 in the output" in said
     assert "stream 2 (audio, aac, deu): missing in the output" in said
+    assert "give it with --report" in said
     assert main(["verify", str(film), str(film), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source"]["frames"] == 30
 
