@@ -54,9 +54,9 @@ def open_source(
         raise ConfigError(f"no source given; it can be {_KINDS}")
     kind = re.match(r"([a-z][a-z0-9+]*):", text)
     if kind and kind[1] == "test":
-        _refuse_part(text, preparation, "a test picture has none; its option frames says how long it is")
-        _refuse_geometry(text, preparation, "its option size says how large they are")
-        _refuse_rate(text, preparation, "its option fps says what it is")
+        _refuse(text, preparation, "part", "a test picture has none; its option frames says how long it is")
+        _refuse(text, preparation, "geometry", "its option size says how large they are")
+        _refuse(text, preparation, "rate_fps", "its option fps says what it is")
         from streamfx.capture.pattern import PatternSource
 
         return PatternSource(text, endless=live is not None)
@@ -80,45 +80,45 @@ def open_source(
         check_protocol(text)
         return open_network(text, live, threads=threads)
     if scheme is None and is_pictures(text):
-        _refuse_part(text, preparation, "of pictures, name those that are wanted, as in 'frames/001*.png'")
-        _refuse_rate(text, preparation, "of pictures, it stands in the name, as in 'frames/%05d.png?rate=25'")
+        _refuse(text, preparation, "part", "of pictures, name those that are wanted, as in 'frames/001*.png'")
+        _refuse(
+            text,
+            preparation,
+            "rate_fps",
+            "of pictures, it stands in the name, as in 'frames/%05d.png?rate=25'",
+        )
         return PictureSource(text, preparation=preparation)
     from streamfx.capture.files.animated_webp import AnimatedWebpSource, is_animated_webp
 
     if scheme is None and is_animated_webp(text):
-        _refuse_part(text, preparation, "an animated WebP is read as a whole")
-        _refuse_rate(text, preparation, "the pictures of an animated WebP are shown as long as it says")
+        _refuse(text, preparation, "part", "an animated WebP is read as a whole")
+        _refuse(
+            text, preparation, "rate_fps", "the pictures of an animated WebP are shown as long as it says"
+        )
         return AnimatedWebpSource(text, preparation)
     from streamfx.capture.files.file import FileSource
 
     return FileSource(text, threads=threads, pictures=pictures, preparation=preparation)
 
 
-def _refuse_part(text: str, preparation: Preparation | None, why: str) -> None:
-    """Refuse to take a part of what is no video file."""
-    if preparation is not None and preparation.part is not None:
-        raise ConfigError(
-            f"{without_credentials(text)}: no part of it can be taken: {why}; leave --start, --end and "
-            "--duration out"
-        )
+_ASKED = {
+    "part": ("no part of it can be taken", "--start, --end and --duration"),
+    "geometry": (
+        "its pictures are not cut, turned or scaled",
+        "--size, --crop, --rotate and --flip",
+    ),
+    "rate_fps": ("its rate is not changed", "--fps"),
+}
+"""What a preparation may ask for, by its attribute: why that is refused, and the options that ask for it."""
+
+
+def _refuse(text: str, preparation: Preparation | None, asked: str, why: str) -> None:
+    """Refuse a part, a geometry or a rate that was asked of a source that cannot have it."""
+    if preparation is not None and getattr(preparation, asked) is not None:
+        refusal, options = _ASKED[asked]
+        raise ConfigError(f"{without_credentials(text)}: {refusal}: {why}; leave {options} out")
 
 
 def _refuse_all(text: str, preparation: Preparation | None, why: str) -> None:
-    _refuse_part(text, preparation, why)
-    _refuse_geometry(text, preparation, why)
-    _refuse_rate(text, preparation, why)
-
-
-def _refuse_geometry(text: str, preparation: Preparation | None, why: str) -> None:
-    """Refuse to cut, turn or scale the pictures of what is neither a file nor a photograph."""
-    if preparation is not None and preparation.geometry is not None:
-        raise ConfigError(
-            f"{without_credentials(text)}: its pictures are not cut, turned or scaled: {why}; leave --size, "
-            "--crop, --rotate and --flip out"
-        )
-
-
-def _refuse_rate(text: str, preparation: Preparation | None, why: str) -> None:
-    """Refuse to change the rate of what is no video file."""
-    if preparation is not None and preparation.rate_fps is not None:
-        raise ConfigError(f"{without_credentials(text)}: its rate is not changed: {why}; leave --fps out")
+    for asked in _ASKED:
+        _refuse(text, preparation, asked, why)

@@ -151,10 +151,10 @@ def open_parts(
     Args:
         config: the settings in full.
         stats: stats of the run.
-        own_source: see `open_ends`.
-        own_sink: see `open_ends`.
-        written: see `open_ends`.
-        encoding: see `open_ends`.
+        own_source: source read instead of the configuration's input; None: that input.
+        own_sink: sink written to instead of the configuration's output; None: that output.
+        written: whether anything is written, as in `open_ends`.
+        encoding: settings of the encoder; None: those of the configuration.
     """
     queued = max(config.queue.capture or 0, config.queue.encode or 0)
     place = find_placement(config.device, config.backend, config.workers or MOST_IN_FLIGHT, queued)

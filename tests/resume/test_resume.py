@@ -148,42 +148,42 @@ def test_another_film_of_the_same_name_begins_anew(film: Path, tmp_path: Path) -
     assert run(source, output).result.account.encoded == 30
 
 
+def killed_and_finished(film: Path, output: Path, segments: int, *asked: str) -> Report:
+    """Have a run killed, finish it, compare it with an uninterrupted one, and return its report."""
+    plain = output.with_name(f"plain{output.suffix}")
+    kill(film, output, "segment", segments, *asked)
+    report = run(film, output, *asked)
+    run(film, plain, *asked)
+    assert contents(output) == contents(plain)
+    written = output.with_name("report.json")
+    report.write(written)
+    found = streamfx.verify(film, output, report=written)
+    assert (report.exit_code, found.differences) == (0, ())
+    assert found.output.frames == report.result.account.frames_in
+    return report
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 def test_a_killed_run_of_a_part_gives_that_part(
     film: Path, tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    output, plain, part = tmp_path / f"out{ending}", tmp_path / f"plain{ending}", ["start=1.2", "end=3.4"]
-    kill(film, output, "segment", 1, *part)
     with caplog.at_level(logging.INFO):
-        report = run(film, output, *part)
+        report = killed_and_finished(film, tmp_path / f"out{ending}", 1, "start=1.2", "end=3.4")
     assert "goes on with frame" in caplog.text
     assert "read again" not in caplog.text
-    run(film, plain, *part)
-    assert contents(output) == contents(plain)
-    written = tmp_path / "report.json"
-    report.write(written)
-    found = streamfx.verify(film, output, report=written)
-    assert (report.exit_code, found.differences) == (0, ())
-    assert found.output.frames == report.result.account.frames_in < 60
+    assert report.result.account.frames_in < 60
 
 
 @pytest.mark.parametrize("fps", ["10", "60"])
 def test_a_killed_run_at_another_rate_and_geometry_gives_the_same(
     film: Path, tmp_path: Path, fps: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    output, plain = tmp_path / "out.mkv", tmp_path / "plain.mkv"
-    asked = [f"fps={fps}", "crop=100x60", "rotate=90", "size=x128"]
-    kill(film, output, "segment", 2, *asked)
     with caplog.at_level(logging.INFO):
-        report = run(film, output, *asked)
+        killed_and_finished(
+            film, tmp_path / "out.mkv", 2, f"fps={fps}", "crop=100x60", "rotate=90", "size=x128"
+        )
     assert "goes on with frame" in caplog.text
     assert "read again" not in caplog.text
-    run(film, plain, *asked)
-    assert contents(output) == contents(plain)
-    written = tmp_path / "report.json"
-    report.write(written)
-    found = streamfx.verify(film, output, report=written)
-    assert (report.exit_code, found.differences) == (0, ())
 
 
 def test_the_report_of_a_comparison_in_segments_says_its_size(film: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import av.error
 from av import VideoFrame
 from av.filter import Graph
 
-from streamfx.capture.files.geometry import Shaped, scaled_to, shaped
+from streamfx.capture.files.geometry import scaled_to, shaped
 from streamfx.capture.files.orientation import Filters, turn_of_degrees, turn_of_matrix
 from streamfx.capture.planar import layout_of, samples_of
 from streamfx.capture.side_data import display_matrix
@@ -140,17 +140,12 @@ class Prepared:
                 f"{self._name}: pictures are interlaced, and cutting, turning or scaling them would mix "
                 "their fields; leave --deinterlace off out"
             )
-        self._take(self._shaped(first, turn))
-
-    def _shaped(self, first: VideoFrame, turn: Filters) -> Shaped:
         try:
-            return shaped(first, turn, self._asked.geometry, self.pixel_shape)
+            made = shaped(first, turn, asked.geometry, self.pixel_shape)
         except ValueError as error:
             raise SourceOpenError(f"{self._name}: {error}; give another --crop") from error
-
-    def _take(self, found: Shaped) -> None:
-        self._filters, self.pixel_shape = found.filters, found.pixel_shape
-        self.notes.extend(found.notes)
+        self._filters, self.pixel_shape = made.filters, made.pixel_shape
+        self.notes.extend(made.notes)
 
     def _scaled_to_first(self, picture: VideoFrame) -> Filters:
         if self._asked.geometry is None or self._size in (None, (picture.height, picture.width)):

@@ -69,9 +69,7 @@ class SteadyRate:
             if self._shown is None and not self._advance():
                 return None
             assert self._shown is not None
-            if self._after is None and not self._ended:
-                self._after = self._following()  # may raise, and is then asked again
-                self._ended = self._after is None
+            self._look_ahead()
             picture, pts, duration = self._shown
             begins = self._round(pts)
             tick = begins if self._tick is None else max(begins, self._tick)
@@ -82,11 +80,15 @@ class SteadyRate:
             self.dropped += not self._begun
             self._shown = None
 
-    def _advance(self) -> bool:
-        """Go on to the picture after; return whether there is one."""
+    def _look_ahead(self) -> None:
+        """Take the picture after, unless it is there; where that raises, the next call asks again."""
         if self._after is None and not self._ended:
             self._after = self._following()
             self._ended = self._after is None
+
+    def _advance(self) -> bool:
+        """Go on to the picture after; return whether there is one."""
+        self._look_ahead()
         self._shown, self._after, self._begun = self._after, None, False
         return self._shown is not None
 

@@ -206,15 +206,14 @@ class FileSink:
                     self._out.mux_one(extra)
                 self._out.close()
                 self._file.close()
+                shown_seconds = self._times.end_seconds - self._times.first_seconds
                 if self._plan.container.muxer in ("mp4", "mov") and not self._file.through:
-                    shown_seconds = self._times.end_seconds - self._times.first_seconds
                     languages = [stream.metadata.get("language") for stream in streams]
                     note = finish_index(self._file.partial, shown_seconds, self.tracks.covers, languages)
                     self.notes.extend([note] if note else [])
                 if not self._file.through:
                     self._state_shape(self._file.partial)
-                    shown = self._times.end_seconds - self._times.first_seconds
-                    refuse_too_large(self._file, self._most_bytes, self._picture_bytes, float(shown))
+                    refuse_too_large(self._file, self._most_bytes, self._picture_bytes, float(shown_seconds))
                 self._file.complete()
             except TooLargeError:
                 self._out = self._file = None
