@@ -19,7 +19,6 @@ from streamfx.config.tracks import (
     ChaptersSetting,
     SubtitlesSetting,
     SubtitleTracksSetting,
-    track_choice,
 )
 from streamfx.config.values import (
     CLOSED,
@@ -195,7 +194,15 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def tracks(self) -> TrackChoice:
         """What is wanted of the tracks beside the pictures."""
-        return track_choice(vars(self))
+        return TrackChoice(
+            audio=self.audio,
+            audio_tracks=self.audio_tracks,
+            audio_bits_per_second=self.audio_bitrate,
+            subtitles=self.subtitles,
+            subtitle_tracks=self.subtitle_tracks,
+            attachments=self.attachments == "keep",
+            chapters=self.chapters == "keep",
+        )
 
     @property
     def part(self) -> Part | None:
