@@ -140,11 +140,12 @@ def _open_sinks(
     other_tracks, video = source.other_tracks, controls.video
     sinks: list[Sink] = []
     for number, output in enumerate(config.outputs):
-        share = other_tracks if other_tracks is None or len(config.outputs) == 1 else other_tracks.branch()
+        shared = len(config.outputs) > 1 or is_page(output)  # a page takes sound while it records
+        share = other_tracks.branch() if other_tracks is not None and shared else other_tracks
         if number in given:
             sinks.append(given[number])
         elif is_page(output):
-            page = open_page(output, source.name, video, controls, config)
+            page = open_page(output, source.name, video, controls, config, share)
             announce(page.address)
             sinks.append(page)
         else:

@@ -29,7 +29,7 @@ HOMES = {
         "web/pictures.py",
         "web/peer.py",
     ),
-    "cv2": ("capture/live/camera.py", "web/pictures.py"),
+    "cv2": ("capture/live/camera.py", "web/pictures.py", "web/thumbnails.py"),
     "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/ops/enlarge.py",

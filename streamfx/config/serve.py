@@ -36,6 +36,9 @@ class VisitorsConfig(BaseModel):
     largest: Annotated[tuple[int, int], Strict(False)] = Field(
         default=(1080, 1920), description="largest picture (height, width) in pixels; larger ones are reduced"
     )
+    effects: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=3, description="most effects of a visitor's chain; all of them share the visitor's processors"
+    )
     bitrate_kbps: Annotated[int, Field(ge=300, le=100_000)] = Field(
         default=6000, description="most kbit/s of the video, there and back"
     )

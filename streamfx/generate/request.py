@@ -12,6 +12,9 @@ from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0
 SCALES = (2, 4)
+CONTROLS = ("strength", "noise_amplitude", "seed")
+"""Names of what can be set of an effect while it runs, the factor apart."""
+
 _AUTO, _MARGIN = "auto", "margin"
 _RANGES: Mapping[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),

@@ -1,11 +1,13 @@
-"""Controls state: how a live run stands, as told to whoever changes it; and what was changed."""
+"""Controls state: how a live run stands, as told to whoever changes it; and what it is to be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from streamfx.generate.chain import AnyEffect
 from streamfx.generate.request import with_controls
+from streamfx.run.rearranging import ChainPlace, NewEffect
 
 _FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
 
@@ -60,29 +62,42 @@ class ControlState:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Something that was changed while the run went on.
+class WantedEffect:
+    """An effect that a chain is to have.
 
     Attributes:
-        at_seconds: time since the start of the run.
-        after_frame: the last frame taken up before it; None before the first.
-        what: one line.
+        name: name of the engine, or of an effect that runs.
+        controls: where its controls are to stand; those that are left out stay, or are the engine's.
     """
 
-    at_seconds: float
-    after_frame: int | None
-    what: str
+    name: str
+    controls: Mapping[str, float] = field(default_factory=dict)
+
+
+def places_of(wanted: Sequence[WantedEffect], running: Sequence[AnyEffect]) -> tuple[ChainPlace, ...]:
+    """Return the places of a chain: effects that run already, each once, and new ones."""
+    left, places = list(running), []
+    for each in wanted:
+        found = next((effect for effect in left if effect.name == each.name), None)
+        if found is not None:
+            left.remove(found)
+        places.append(found or NewEffect(each.name))
+    return tuple(places)
 
 
 def take_over(old: AnyEffect, new: AnyEffect) -> None:
     """Set the controls of an effect to where those of another stand, as far as its engine allows."""
-    stand = {control.name: control.value for control in controls_of(old)}
+    set_as_far(new, {control.name: control.value for control in controls_of(old)})
+
+
+def set_as_far(effect: AnyEffect, values: Mapping[str, float]) -> None:
+    """Set controls as far as the engine has them and allows."""
     taken = {
-        control.name: min(max(stand[control.name], control.low), control.high)
-        for control in controls_of(new)
-        if control.name in stand
+        control.name: min(max(values[control.name], control.low), control.high)
+        for control in controls_of(effect)
+        if control.name in values
     }
-    new.controls = with_controls(new.controls, taken)
+    effect.controls = with_controls(effect.controls, taken)
 
 
 def controls_of(effect: AnyEffect) -> tuple[Control, ...]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from streamfx.capture.frame_conversion import FrameScaler
@@ -22,14 +20,24 @@ from streamfx.generate.chain import AnyEffect
 from streamfx.generate.request import with_controls
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Snapshot
-from streamfx.run.control_state import Change, ControlState, controls_of, state_of, take_over
-from streamfx.run.effects import Effects, exchanged
+from streamfx.run.change_log import Change, ChangeLog
+from streamfx.run.control_state import (
+    ControlState,
+    WantedEffect,
+    controls_of,
+    places_of,
+    set_as_far,
+    state_of,
+    take_over,
+)
+from streamfx.run.effects import MOST_PIXELS, Effects
+from streamfx.run.kept_frames import KeptFrames
+from streamfx.run.rearranging import ChainPlace, NewEffect, rearranged, share_factor
 
 log = logging.getLogger(__name__)
 
-_ONE_MOVE_SECONDS = 1.0  # a slider that is dragged sends many values: they are one change
-_MOST_CHANGES = 1000
-_MOST_EFFECTS = 8  # in a chain that grows by what viewers ask for
+MOST_EFFECTS = 8
+"""Most effects of a chain that grows by what viewers ask for."""
 
 
 class RunControls:
@@ -43,12 +51,12 @@ class RunControls:
         kept_frames: number of sources, of frames on their way to the outputs, that are kept while
             somebody watches.
         video: format for which the outputs are opened; None: that of the effects at the start.
+        most_pixels: most pixels that frames may have between effects that are asked for meanwhile.
 
     Attributes:
         video: format for which the outputs are opened.
         fit: function that brings frames into that format, whatever is changed.
         snapshot: the latest state of the run; None before the first.
-        changes: changes so far, in order.
         failures: effects that failed after a change and were bypassed.
         last_frame_at: time when the last frame of the source was taken up, monotonic clock; None before
             the first.
@@ -60,34 +68,37 @@ class RunControls:
         elapsed_seconds: Callable[[], float],
         kept_frames: int = 12,
         video: VideoFormat | None = None,
+        most_pixels: int = MOST_PIXELS,
     ) -> None:
         self.video = video or effects.chain.output(effects.video)
         self.fit = FrameScaler(self.video)
         self.snapshot: Snapshot | None = None
-        self.changes: list[Change] = []
         self.failures: list[str] = []
         self.last_frame_at: float | None = None
         self._effects, self._first = effects, effects
-        self._elapsed_seconds = elapsed_seconds
+        self._most_pixels = most_pixels
+        self._log = ChangeLog(elapsed_seconds)
         self._bypass = False
         self._last_index: int | None = None
         self._in_frame = threading.Lock()
         self._turning = threading.RLock()  # one hand at the knobs at a time, the governor's included
-        self._sources: deque[Frame] = deque(maxlen=kept_frames)
-        self._keeping = threading.Lock()
-        self._watchers = 0
+        self._sources = KeptFrames(kept_frames)
         self._listeners: list[Callable[[], None]] = []
         self._past_decisions: tuple[FactorDecision, ...] = ()
         self._opening: str | None = None
         self._problem: str | None = None
         self._switching: threading.Thread | None = None
         self._closed = False
-        self._moved: tuple[str, float] = ("", 0.0)
 
     @property
     def effects(self) -> Effects:
         """The effects in force."""
         return self._effects
+
+    @property
+    def changes(self) -> list[Change]:
+        """Changes so far, in order."""
+        return self._log.changes
 
     @property
     def decisions(self) -> tuple[FactorDecision, ...]:
@@ -109,9 +120,7 @@ class RunControls:
         with self._in_frame:
             chain, bypass = self._effects.chain, self._bypass
             self._last_index, self.last_frame_at = frame.index, time.monotonic()
-            if self._watchers:
-                with self._keeping:
-                    self._sources.append(frame)
+            self._sources.put(frame)
             try:
                 done = frame if bypass else chain.process(frame)
             except Exception as error:  # the boundary between what viewers ask for and the run
@@ -123,16 +132,11 @@ class RunControls:
 
     def source_of(self, index: int) -> Frame | None:
         """Return what frame ``index`` was before the effects; None when that was not kept."""
-        with self._keeping:
-            return next((frame for frame in self._sources if frame.index == index), None)
+        return self._sources.find(index)
 
     def watch_sources(self, *, on: bool) -> None:
         """Say that somebody wants to see what frames were before, or does no more. Calls must pair up."""
-        with self._turning:
-            self._watchers += 1 if on else -1
-            if not self._watchers:
-                with self._keeping:
-                    self._sources.clear()
+        self._sources.watch(on=on)
 
     def listen(self, told: Callable[[], None]) -> Callable[[], None]:
         """Have ``told`` called after every change, in any thread; return what ends that."""
@@ -192,21 +196,49 @@ class RunControls:
             ConfigError: there is no such effect or place, or another is being opened already.
         """
         with self._turning:
-            if name not in self.available:
-                raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(self.available)}")
+            self._check_names([name])
             if not 0 <= position <= len(self._effects.chain.effects):
                 raise ConfigError(f"there is no effect number {position}")
-            if position >= _MOST_EFFECTS:
-                raise ConfigError(f"a chain has at most {_MOST_EFFECTS} effects; replace one of them")
-            if self._opening is not None:
-                raise ConfigError(f"{self._opening} is being opened; {name} can be taken after that")
-            if self._closed:
-                raise ConfigError("the run has ended")
-            self._opening, self._problem = name, None
-            self._switching = threading.Thread(
-                target=self._switch, args=(position, name), name="streamfx-switch", daemon=True
-            )
-            self._switching.start()
+            if position >= MOST_EFFECTS:
+                raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects; replace one of them")
+            self._check_free(name)
+            running = self._effects.chain.effects
+            old = next(iter(running[position : position + 1]), None)
+            places = (*running[:position], NewEffect(name, old), *running[position + 1 :])
+
+            def then(after: Effects) -> str:
+                if old is not None:
+                    take_over(old, after.chain.effects[position])
+                return f"effect {old.name if old else 'none'} → {name}"
+
+            self._open(name, places, then)
+        self._tell()
+
+    def set_chain(self, wanted: Sequence[WantedEffect]) -> None:
+        """Have the chain be these effects in this order; those that run are kept, others are opened.
+
+        As with `switch`, everything goes on as it is until all are ready. Controls are set as far as the
+        engines have them.
+
+        Raises:
+            ConfigError: there is no such effect, there are too many, or another is being opened already.
+        """
+        with self._turning:
+            running = self._effects.chain.effects
+            self._check_names([each.name for each in wanted if each.name not in {e.name for e in running}])
+            if len(wanted) > MOST_EFFECTS:
+                raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects, not {len(wanted)}")
+            places = places_of(wanted, running)
+            new = " + ".join(place.name for place in places if isinstance(place, NewEffect))
+            self._check_free(new or "another order")
+            was = _names(running)
+
+            def then(after: Effects) -> str:
+                for effect, each in zip(after.chain.effects, wanted, strict=True):
+                    set_as_far(effect, each.controls)
+                return f"effects {was} → {_names(after.chain.effects)}"
+
+            self._open(new or "another order", places, then)
         self._tell()
 
     def note(self, what: str) -> None:
@@ -223,31 +255,47 @@ class RunControls:
         if self._effects is not self._first:
             _give_back(self._effects, None)
 
-    def _switch(self, position: int, name: str) -> None:
+    def _check_names(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self.available:
+                raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(self.available)}")
+
+    def _check_free(self, what: str) -> None:
+        if self._opening is not None:
+            raise ConfigError(f"{self._opening} is being opened; {what} can be taken after that")
+        if self._closed:
+            raise ConfigError("the run has ended")
+
+    def _open(self, what: str, places: Sequence[ChainPlace], then: Callable[[Effects], str]) -> None:
+        """Have a chain take over once it is open; ``then`` sets its controls and says what was changed."""
+        self._opening, self._problem = what, None
+        self._switching = threading.Thread(
+            target=self._switch, args=(what, places, then), name="streamfx-switch", daemon=True
+        )
+        self._switching.start()
+
+    def _switch(self, what: str, places: Sequence[ChainPlace], then: Callable[[Effects], str]) -> None:
         before, after, problem = self._effects, None, None
         try:
             stages = self.snapshot.stages if self.snapshot else {}
-            after = exchanged(before, position, name, stages)
+            after = rearranged(before, places, stages, self._most_pixels)
         except Exception as error:  # the thread boundary: the old effects go on, and the page says why
             problem = str(error) or type(error).__name__
-            log.warning("effect %s cannot be had, the one before stays: %s", name, error)
+            log.warning("effect %s cannot be had, the one before stays: %s", what, error)
         with self._turning:
             if after is not None:
-                replaced = before.chain.effects[position : position + 1]
                 if before.watch is not None:
                     self._past_decisions += tuple(before.watch.decisions)
-                for old in replaced:
-                    take_over(old, after.chain.effects[position])
-                self._effects = after
-                was = replaced[0].name if replaced else "none"
-                self._note(f"effect {was} → {name}")
+                with self._in_frame:  # effects that both chains have are set between two frames as well
+                    done = then(after)
+                    share_factor(after)
+                    self._effects = after
+                self._note(done)
             else:
-                self._note(f"effect {name} asked for, and not to be had: {problem}")
+                self._note(f"effect {what} asked for, and not to be had: {problem}")
             self._opening, self._problem = None, problem
         self._tell()
         if after is not None:
-            with self._in_frame:
-                pass  # the last frame that is in the old effects is done when this can be had
             _give_back(before, after)
 
     def _give_up(self, frame: Frame, error: Exception) -> None:
@@ -267,19 +315,15 @@ class RunControls:
         return effects[position]
 
     def _note(self, what: str, move: str = "") -> None:
-        """Keep account of a change; a further value of the same move takes the place of the last."""
-        now = self._elapsed_seconds()
-        change = Change(round(now, 3), self._last_index, what)
-        last, last_at = self._moved
-        if move and move == last and now - last_at < _ONE_MOVE_SECONDS and self.changes:
-            change = replace(self.changes.pop(), what=what)
-        if len(self.changes) < _MOST_CHANGES:
-            self.changes.append(change)
-        self._moved = (move, now)
+        self._log.note(what, self._last_index, move)
 
     def _tell(self) -> None:
         for told in tuple(self._listeners):
             told()
+
+
+def _names(effects: Sequence[AnyEffect]) -> str:
+    return " + ".join(effect.name for effect in effects) or "none"
 
 
 def _give_back(old: Effects, kept: Effects | None) -> None:

@@ -1,10 +1,10 @@
-"""Run effects: the effects of a run, opened, their factor chosen and watched; and one in another's place."""
+"""Run effects: the effects of a run, opened, their factor chosen and watched."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,22 +13,21 @@ from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
-from streamfx.engine.library import load_engine
 from streamfx.errors import ConfigError, DeviceMemoryError
 from streamfx.factor.choice import FactorChoice, automatic_effects, common_factors, fit_factor
 from streamfx.factor.watch import FactorWatch, watch_factor
 from streamfx.generate.chain import AnyEffect, Chain, open_chain
-from streamfx.generate.effect import EffectSettings, open_effect
-from streamfx.generate.request import EffectRequest
+from streamfx.generate.effect import EffectSettings
 from streamfx.generate.routed import Routed
 from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import VideoFormat
-from streamfx.pipeline.stats import Stats, Times
+from streamfx.pipeline.stats import Stats
 from streamfx.run.placement import MAIN_MEMORY, Placement
 
 log = logging.getLogger(__name__)
 
-_MOST_PIXELS = 7680 * 4320  # of a frame, between the effects of a chain that viewers change
+MOST_PIXELS = 7680 * 4320
+"""Most pixels of a frame between the effects of a chain that viewers change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Effects:
     watch: FactorWatch | None = None
 
 
-def check_sizes(chain: Chain, video: VideoFormat) -> None:
+def check_sizes(chain: Chain, video: VideoFormat, most_pixels: int = MOST_PIXELS) -> None:
     """Check that frames do not become too large on their way through effects that viewers ask for.
 
     Raises:
@@ -62,11 +61,23 @@ def check_sizes(chain: Chain, video: VideoFormat) -> None:
     for effect in chain.effects:
         video = effect.output(video)
         height, width = video.size
-        if height * width > _MOST_PIXELS:
+        if height * width > most_pixels:
             raise ConfigError(
                 f"effect {effect.name!r} would make frames {width}x{height}; while a run goes on, they may "
-                f"become no larger than {_MOST_PIXELS // 1_000_000} million pixels"
+                f"become no larger than {most_pixels / 1e6:.2g} million pixels"
             )
+
+
+def most_pixels_for(largest: tuple[int, int]) -> int:
+    """Return the most pixels between the effects of a visitor, whose pictures have a largest size.
+
+    One effect that makes them twice as large each way fits in, and is scaled down in the end.
+
+    Example:
+        >>> most_pixels_for((1080, 1920)) == 2160 * 3840
+        True
+    """
+    return 4 * largest[0] * largest[1]
 
 
 def numbered(source: Source, effects: Effects) -> Source:
@@ -153,58 +164,3 @@ def warm_up(
             choice = replace(choice, factor=larger[0], reason=why)
         for effect in automatic:
             effect.controls = replace(effect.controls, factor=choice.factor)
-
-
-def exchanged(effects: Effects, position: int, name: str, stages: Mapping[str, Times]) -> Effects:
-    """Return the effects with that called ``name`` at ``position``, open and warm; the others are shared.
-
-    It takes over the factor of the one it replaces, as far as its engine allows. The factor is watched on
-    with the predictions made for the old one: networks differ in what they cost, but the governor goes by how
-    that changes with the factor, and measuring while frames are processed would tell of the frames.
-
-    Args:
-        effects: effects in force; they stay as they are.
-        position: number of the effect that is replaced; one past the last for a further effect.
-        name: name of the engine.
-        stages: times so far, which say nothing about the new one.
-
-    Raises:
-        EngineNotFoundError, EngineCorruptError, EngineMismatchError, BackendUnavailableError: see
-            `open_effect`.
-        ConfigError: frames would become too large on the way.
-    """
-    old = next(iter(effects.chain.effects[position : position + 1]), None)
-    engine = load_engine(name)
-    others = [
-        part.engine for each in effects.automatic if each is not old for part in each.parts if part.scales
-    ]
-    factors = common_factors([engine, *others])
-    low, high = engine.factor_range
-    # That of an effect without a choice of factors says nothing about another.
-    scaled = old is not None and any(part.scales for part in old.parts)
-    factor = old.controls.factor if old is not None and scaled else effects.settings.factor
-    governed = old in effects.automatic
-    if factor is not None:
-        nearest = factor
-        factor = min(factors, key=lambda other: abs(other - nearest)) if governed else factor
-        factor = min(max(factor, low), high)
-    new = open_effect(EffectRequest(name, factor=factor), effects.settings)
-    before, after = effects.chain.effects[:position], effects.chain.effects[position + 1 :]
-    chain = replace(effects.chain, effects=(*before, new, *after))
-    try:
-        check_sizes(chain, effects.video)
-        new.warm_up(Chain(before).output(effects.video))
-        if chain.output(effects.video).size != effects.chain.output(effects.video).size:
-            Chain(after).warm_up(Chain((*before, new)).output(effects.video))
-    except BaseException:
-        new.close()
-        raise
-    automatic = tuple(new if each is old else each for each in effects.automatic)
-    watch = None
-    if effects.watch is not None and effects.choice is not None:
-        predictions = tuple(found for found in effects.choice.predictions if found.factor in factors)
-        now = automatic[0].controls.factor
-        if now in {found.factor for found in predictions}:
-            choice = replace(effects.choice, factor=now, predictions=predictions)
-            watch = watch_factor(choice, automatic, effects.video, stages)
-    return replace(effects, chain=chain, automatic=automatic, watch=watch)

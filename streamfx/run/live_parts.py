@@ -19,7 +19,7 @@ from streamfx.pipeline.flow import Watch
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
 from streamfx.run.controls import RunControls
-from streamfx.run.effects import numbered, open_effects
+from streamfx.run.effects import MOST_PIXELS, most_pixels_for, numbered, open_effects
 from streamfx.run.live_flow import flow_of
 from streamfx.run.live_outcome import accounts, interruptions, losses
 from streamfx.run.placement import find_placement
@@ -59,7 +59,8 @@ def live_parts(
         # What an effect makes larger than is allowed is scaled down before it is written.
         video = replace(made, size=within(made.size, largest))
         ahead = config.queue.output + _ON_THE_WAY
-        controls = RunControls(effects, lambda: stats.elapsed_seconds, ahead, video=video)
+        most_pixels = MOST_PIXELS if largest is None else most_pixels_for(largest)
+        controls = RunControls(effects, lambda: stats.elapsed_seconds, ahead, video, most_pixels)
         opened.callback(controls.close)
         sink = open_sink(source, controls, opened)
         yield Parts(

@@ -20,7 +20,7 @@ from streamfx.media.paths import followed, is_written_through, name_problem, wri
 from streamfx.media.stage import LATENCY_STAGES, Stage
 from streamfx.pipeline.fan_out import OutputAccount
 from streamfx.pipeline.flow import Ending, RunResult
-from streamfx.run.control_state import Change
+from streamfx.run.change_log import Change
 from streamfx.run.decisions import FactorFacts, RoutingFacts, how_often
 
 EXIT_ALL_THERE = 0

@@ -11,6 +11,7 @@ from streamfx.encode.opening import open_sink
 from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import VideoFormat
+from streamfx.media.tracks import OtherTracks
 from streamfx.run.controls import RunControls
 from streamfx.web.listen_address import place_of
 
@@ -42,7 +43,12 @@ def check_page(output: str, settings: WebConfig) -> None:
 
 
 def open_page(
-    output: str, shown: str, video: VideoFormat, controls: RunControls, config: LiveConfig
+    output: str,
+    shown: str,
+    video: VideoFormat,
+    controls: RunControls,
+    config: LiveConfig,
+    other_tracks: OtherTracks | None = None,
 ) -> PageSink:
     """Return the page that shows a run, listening; see `PageSink`.
 
@@ -52,18 +58,20 @@ def open_page(
         video: format of the frames that come out.
         controls: place where the run is changed.
         config: config of the run; recordings are encoded like its other outputs.
+        other_tracks: streams beside the pictures, with a queue of their own, for recordings; None: none.
 
     Raises:
         SinkError: the address cannot be listened at.
     """
     from streamfx.web.sink import PageSink  # checked before: its libraries are there
 
-    def open_file(path: Path) -> Sink:
+    def open_file(path: Path, tracks: OtherTracks | None) -> Sink:
         return open_sink(
             str(path),
             format=video,
+            other_tracks=tracks,
             encoding=replace(config.encoding, overwrite=False),
         )
 
     title = Path(shown).name if Path(shown).is_file() else shown
-    return PageSink(output, title, video, controls, config.web, open_file)
+    return PageSink(output, title, video, controls, config.web, open_file, other_tracks)

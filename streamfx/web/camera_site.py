@@ -10,6 +10,7 @@ from pathlib import Path
 
 from streamfx.config.serve import ServeConfig
 from streamfx.errors import ConfigError
+from streamfx.web.gallery import Gallery
 from streamfx.web.listen_address import place_of
 from streamfx.web.peer import allow_bitrate
 from streamfx.web.site import Site
@@ -41,7 +42,9 @@ def open_site(
     allow_bitrate(config.visitors.bitrate_kbps)
     visitors = Visitors(config, tell, on_loss)
     folder = files("streamfx.web")
-    site = Site(_NAME, place, [folder / "camera", folder / "page"], visitors.routes(), visitors.close, tls)
+    files_of_page = [folder / "camera", folder / "page"]
+    routes = [*visitors.routes(), *Gallery().routes()]
+    site = Site(_NAME, place, files_of_page, routes, visitors.close, tls)
     site.start()
     try:
         yield site

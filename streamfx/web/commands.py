@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
 from streamfx.errors import ConfigError
-from streamfx.run.controls import RunControls
+from streamfx.run.control_state import WantedEffect
+from streamfx.run.controls import MOST_EFFECTS, RunControls
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -43,6 +44,29 @@ class SwitchEffect(BaseModel):
     name: Name
 
 
+class ChainEffect(BaseModel):
+    """An effect of a chain, and where its controls are to stand."""
+
+    model_config = _CLOSED
+    name: Name
+    controls: Annotated[dict[Name, float], Field(max_length=16)] = {}
+
+    def wanted(self) -> WantedEffect:
+        """Return it as the controls of a run take it."""
+        return WantedEffect(self.name, self.controls)
+
+
+ChainEffects = Annotated[tuple[ChainEffect, ...], Strict(False), Field(max_length=MOST_EFFECTS)]
+
+
+class SetChain(BaseModel):
+    """Have the chain be these effects in this order: add, take out, reorder, or all at once."""
+
+    model_config = _CLOSED
+    type: Literal["chain"]
+    effects: ChainEffects
+
+
 class Record(BaseModel):
     """Start or stop a recording on the machine that runs streamfx."""
 
@@ -75,7 +99,7 @@ class Shown(BaseModel):
     number: Annotated[int, Field(ge=0)]
 
 
-Command = Bypass | SetControl | SwitchEffect | Record | TakeSnapshot | View | Shown
+Command = Bypass | SetControl | SwitchEffect | SetChain | Record | TakeSnapshot | View | Shown
 _COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 
@@ -111,6 +135,8 @@ async def turn(controls: RunControls, command: Command) -> bool:
         controls.set_control(command.effect, command.name, command.value)
     elif isinstance(command, SwitchEffect):
         await asyncio.to_thread(controls.switch, command.effect, command.name)
+    elif isinstance(command, SetChain):
+        await asyncio.to_thread(controls.set_chain, [effect.wanted() for effect in command.effects])
     else:
         return False
     return True

@@ -7,7 +7,6 @@ import logging
 import secrets
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
@@ -17,17 +16,18 @@ from typing import Any
 from aiohttp import web
 
 from streamfx.config.live import WebConfig
-from streamfx.encode.sink import Sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame, VideoFormat
+from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.fan_out import OutputAccount
-from streamfx.run.controls import RunControls
+from streamfx.run.controls import MOST_EFFECTS, RunControls
 from streamfx.version import __version__
 from streamfx.web.commands import Command, Record, TakeSnapshot, turn
 from streamfx.web.figures import Figures
+from streamfx.web.gallery import Gallery
 from streamfx.web.listen_address import place_of
 from streamfx.web.pictures import PictureMaker
-from streamfx.web.recorder import Recorder
+from streamfx.web.recorder import OpenFile, Recorder
 from streamfx.web.site import Site
 from streamfx.web.viewers import Viewer, Viewers
 
@@ -55,6 +55,7 @@ class PageSink:
         controls: place where the run is changed.
         settings: settings of pages.
         open_file: function that opens a file for a recording.
+        other_tracks: streams beside the pictures, with a queue of their own, for recordings; None: none.
 
     Attributes:
         address: address to open in a browser, token included.
@@ -72,13 +73,14 @@ class PageSink:
         video: VideoFormat,
         controls: RunControls,
         settings: WebConfig,
-        open_file: Callable[[Path], Sink],
+        open_file: OpenFile,
+        other_tracks: OtherTracks | None = None,
     ) -> None:
         self.name = text
         self.frames_written = self.packets_written = 0
         self._title, self._video, self._controls = title, video, controls
         self._maker = PictureMaker(video, settings.width, settings.quality)
-        self._recorder = Recorder(Path(settings.recordings), open_file)
+        self._recorder = Recorder(Path(settings.recordings), open_file, other_tracks, video.time_base)
         self._figures = Figures(controls)
         self._viewers = Viewers(self._greeting, self._act, self._viewers_changed)
         self._latest: tuple[Frame, Frame | None] | None = None
@@ -89,6 +91,8 @@ class PageSink:
         routes = [
             web.get("/live", self._viewers.serve),
             web.get("/snapshots/{name}", self._fetch_snapshot),
+            web.get("/recordings/{name}", self._fetch_recording),
+            *Gallery().routes(),
         ]
         page = files("streamfx.web") / "page"
         self._site = Site(
@@ -172,11 +176,6 @@ class PageSink:
             self._problem, self._not_shown = str(error), self._not_shown + 1
             return None
 
-    def _not_shown_note(self) -> str | None:
-        if not self._problem:
-            return None
-        return f"{self._not_shown} frames could not be shown to the viewers, the last: {self._problem}"
-
     def _picture(self, frame: Frame, before: Frame | None) -> bytes:
         after = self._maker.jpeg(frame)
         earlier = self._maker.jpeg(before) if before is not None and self._viewers.before else b""
@@ -195,6 +194,8 @@ class PageSink:
             "shown_width": shown_width,
             "shown_height": shown_height,
             "folder": str(Path(self._recorder.folder).absolute()),
+            "sound": self._recorder.sound,
+            "most_effects": MOST_EFFECTS,
         }
         return [hello, self._state()]
 
@@ -274,6 +275,16 @@ class PageSink:
         if content is None:
             raise web.HTTPNotFound(text="This picture is not kept any more; take another.\n")
         return web.Response(body=content, content_type="image/png")
+
+    async def _fetch_recording(self, request: web.Request) -> web.StreamResponse:
+        """Give a recording that was made on this page, and no other file."""
+        path = self._recorder.find(request.match_info["name"])
+        if path is None or not path.is_file():
+            raise web.HTTPNotFound(text="There is no such recording of this run.\n")
+        named = f'attachment; filename="{path.name}"'
+        return web.FileResponse(
+            path, headers={"Content-Disposition": named, "Content-Type": "video/x-matroska"}
+        )
 
     async def _end(self) -> None:
         if self._telling is not None:

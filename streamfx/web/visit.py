@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from aiohttp import WSCloseCode, WSMsgType, web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamfx.capture.live.browser import IncomingPictures, within
 from streamfx.config.live import LiveConfig
@@ -28,7 +28,15 @@ from streamfx.media.stage import Stage
 from streamfx.run.controls import RunControls
 from streamfx.run.report import Report
 from streamfx.run.visitor import Camera, run_visitor
-from streamfx.web.commands import Command, SwitchEffect, read_command, turn
+from streamfx.web.commands import (
+    ChainEffect,
+    ChainEffects,
+    Command,
+    SetChain,
+    SwitchEffect,
+    read_command,
+    turn,
+)
 from streamfx.web.figures import Figures
 from streamfx.web.peer import Peer
 
@@ -62,10 +70,24 @@ class Offer(BaseModel):
 
     type: Literal["offer"]
     sdp: Annotated[str, Field(max_length=MOST_BYTES)]
-    effect: Name
+    effect: Name | None = None
     strength: Share = 1.0
+    chain: ChainEffects | None = None
     bypass: bool = False
     camera: CameraSays | None = None
+
+    @model_validator(mode="after")
+    def _says_what_is_wanted(self) -> Offer:
+        if (self.effect is None) is (self.chain is None):
+            raise ValueError("either 'effect' or 'chain' is needed")
+        return self
+
+    @property
+    def wanted(self) -> tuple[ChainEffect, ...]:
+        """The chain that is wanted."""
+        if self.chain is not None or self.effect is None:
+            return self.chain or ()
+        return (ChainEffect(name=self.effect, controls={"strength": self.strength}),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +97,7 @@ class SiteServices:
     Attributes:
         limits: limits for each visitor.
         stun: addresses of STUN servers.
-        config_of: the settings of the run of a visitor, by number and offer; raises ConfigError.
+        config_of: the settings of the run of a visitor, by number, offer and camera; raises ConfigError.
         pool: place where the run is waited for; has a thread for each visitor.
         tell: callback that is called with a line when the visitor comes, and leaves.
         on_loss: callback that is called when the run of a visitor ended with losses that were no fault of the
@@ -84,7 +106,7 @@ class SiteServices:
 
     limits: VisitorsConfig
     stun: tuple[str, ...]
-    config_of: Callable[[int, Offer], LiveConfig]
+    config_of: Callable[[int, Offer, Camera], LiveConfig]
     pool: ThreadPoolExecutor
     tell: Callable[[str], None]
     on_loss: Callable[[], None]
@@ -110,10 +132,11 @@ class Visit:
         beside: list[asyncio.Task[None]] = []
         try:
             offer = await self._offer()
-            config = self._services.config_of(self._number, offer)
             camera = camera_of(offer.camera, self._services.limits.largest)
+            config = self._services.config_of(self._number, offer, camera)
             await self._say("answer", sdp=await peer.answer(offer.sdp))
-            self._services.tell(f"{self._name} came: {_describe(camera)}, {offer.effect}")
+            effects = " + ".join(effect.name for effect in offer.wanted) or "no effect"
+            self._services.tell(f"{self._name} came: {_describe(camera)}, {effects}")
             run = asyncio.get_running_loop().run_in_executor(
                 self._services.pool, lambda: run_visitor(config, camera, incoming, peer, self._opened(offer))
             )
@@ -181,8 +204,14 @@ class Visit:
         controls = self._controls
         if controls is None:
             raise ConfigError("the effect is not ready yet")
-        further = isinstance(command, SwitchEffect) and command.effect != 0  # a page of one effect
-        if further or not await turn(controls, command):
+        count, most = 0, self._services.limits.effects
+        if isinstance(command, SwitchEffect):
+            count = command.effect + 1
+        elif isinstance(command, SetChain):
+            count = len(command.effects)
+        if count > most:
+            raise ConfigError(most_effects_text(most))
+        if not await turn(controls, command):
             raise ConfigError("this page has no such command")
 
     async def _show(self) -> None:
@@ -227,6 +256,11 @@ def camera_of(says: CameraSays | None, largest: tuple[int, int]) -> Camera:
         return Camera(largest=largest)
     rate_fps = None if says.fps is None else Fraction(says.fps).limit_denominator(1001)
     return Camera(within((says.height, says.width), largest), rate_fps, largest)
+
+
+def most_effects_text(most: int) -> str:
+    """Return what a visitor is told who asks for a longer chain than there may be."""
+    return f"a chain has at most {most} effect{'s' if most > 1 else ''} here"
 
 
 def _describe(camera: Camera) -> str:

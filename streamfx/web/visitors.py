@@ -16,10 +16,13 @@ from streamfx.config.live import LiveConfig, ReconnectConfig, SourceConfig
 from streamfx.config.serve import ServeConfig
 from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
-from streamfx.generate.request import parse_effect
+from streamfx.generate.request import CONTROLS, parse_effect
 from streamfx.hardware.cpu import usable_cores
+from streamfx.run.effects import most_pixels_for
 from streamfx.run.log_limit import limited
-from streamfx.web.visit import MOST_BYTES, Offer, SiteServices, Visit
+from streamfx.run.visitor import Camera
+from streamfx.web.commands import ChainEffect
+from streamfx.web.visit import MOST_BYTES, Offer, SiteServices, Visit, most_effects_text
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,8 @@ class Visitors:
         on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._config, self._capacity = config, capacity(config)
-        self._effects = tuple(found.name for found in list_effects() if found.spec is not None)
+        self._specs = {found.name: found.spec for found in list_effects() if found.spec is not None}
+        self._effects = tuple(self._specs)
         self._first = parse_effect(config.effect or next(iter(self._effects), "none"))
         if self._first.engine not in self._effects:
             names = ", ".join(self._effects) or "none are installed"
@@ -110,6 +114,7 @@ class Visitors:
                 "effects": self._effects,
                 "effect": self._first.engine,
                 "strength": 1.0 if strength is None else strength,
+                "most_effects": self._config.visitors.effects,
                 "most": self._capacity.visitors,
                 "room": self.here < self._capacity.visitors,
                 "stun": self._config.stun,
@@ -146,23 +151,32 @@ class Visitors:
             await asyncio.sleep(_LOOK_SECONDS)
         return False
 
-    def _config_of(self, number: int, offer: Offer) -> LiveConfig:
+    def _config_of(self, number: int, offer: Offer, camera: Camera) -> LiveConfig:
         """Return the settings of one visitor's run.
 
         Raises:
-            ConfigError: there is no such effect. Nothing but the name of an installed one is taken.
+            ConfigError: there is no such effect, or the chain is too long or makes pictures too large.
+                Nothing but the names of installed effects is taken, and controls as far as they have them.
         """
-        if offer.effect not in self._effects:
-            raise ConfigError(f"there is no effect {offer.effect!r}; there are: {', '.join(self._effects)}")
+        wanted, limits = offer.wanted, self._config.visitors
+        for effect in wanted:
+            if effect.name not in self._specs:
+                names = ", ".join(self._effects)
+                raise ConfigError(f"there is no effect {effect.name!r}; there are: {names}")
+        if len(wanted) > limits.effects:
+            raise ConfigError(most_effects_text(limits.effects))
+        height, width = camera.size or limits.largest
+        for effect in wanted:
+            scale = self._specs[effect.name].scale if self._specs[effect.name].enlarges else 1
+            height, width = height * scale, width * scale
+        if height * width > most_pixels_for(limits.largest):
+            raise ConfigError(f"this chain would make pictures of {width}x{height}, too large here")
         given, name = self._config, f"browser:{number}"
-        effect = f"{offer.effect}:strength={offer.strength}"
-        if self._first.factor is not None and offer.effect == self._first.engine:
-            effect += f",factor={self._first.factor}"
         report = given.report and str(Path(given.report) / f"visitor-{self._started}-{number:04}.json")
         return LiveConfig(
             input=name,
             outputs=(name,),
-            effects=(effect,),
+            effects=tuple(map(self._request_of, wanted)),
             factor=given.factor,
             backend=given.backend,
             device=given.device,
@@ -175,3 +189,16 @@ class Visitors:
                 reconnect=ReconnectConfig(attempts=1),
             ),
         )
+
+    def _request_of(self, effect: ChainEffect) -> str:
+        """Return an effect as configurations have it, its controls as far as its engine allows."""
+        declared = self._specs[effect.name].controls
+        values = {
+            name: min(max(value, declared[name].low), declared[name].high)
+            for name, value in effect.controls.items()
+            if name in declared and name in CONTROLS
+        }
+        if self._first.factor is not None and effect.name == self._first.engine:
+            values["factor"] = self._first.factor
+        settings = ",".join(f"{name}={value!r}" for name, value in values.items())
+        return f"{effect.name}:{settings}" if settings else effect.name

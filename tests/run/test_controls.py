@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from streamfx.errors import ConfigError
 from streamfx.generate.effect import Effect
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Snapshot, Times
+from streamfx.run.control_state import WantedEffect
 from streamfx.run.effects import check_sizes
 from tests import engines
 from tests.run_controls import Bench, Gate, bench
@@ -280,6 +281,65 @@ def test_a_chain_does_not_grow_without_end_nor_do_its_frames() -> None:
         table.controls._effects = replace(table.controls._effects, chain=several)
         with pytest.raises(ConfigError, match="a chain has at most 8 effects"):
             table.controls.switch(8, "tiny")
+
+
+def test_a_chain_is_changed_as_a_whole_and_what_runs_already_is_kept() -> None:
+    with bench("tiny", "other", factor="auto") as table:
+        controls = table.controls
+        tiny, other = controls.effects.chain.effects
+        frame = table.frame()
+        both = controls.process(frame)
+        wanted = [WantedEffect("other", {"strength": 0.25}), WantedEffect("tiny"), WantedEffect("tiny")]
+        rearranged(table, wanted)
+        assert controls.effects.chain.effects[:2] == (other, tiny)
+        new = controls.effects.chain.effects[2]
+        assert new.name == "tiny"
+        assert new.controls.factor == tiny.controls.factor == other.controls.factor
+        assert controls.effects.automatic == (other, tiny, new), "all are governed"
+        assert (other.controls.strength, new.controls.strength) == (0.25, 1.0)
+        assert not same(controls.process(frame), both)
+        rearranged(table, [])
+        assert same(controls.process(frame), frame)
+        assert controls.state().effects == ()
+        rearranged(table, [WantedEffect("tiny", {"strength": 9, "unknown": 1})])
+        (effect,) = controls.effects.chain.effects
+        assert effect.controls.strength == 1, "as far as the engine allows"
+        assert list(controls.effects.automatic) == [effect]
+        assert [change.what for change in controls.changes] == [
+            "effects tiny + other → other + tiny + tiny",
+            "effects other + tiny + tiny → none",
+            "effects none → tiny",
+        ]
+
+
+def test_effects_that_are_taken_out_of_a_chain_are_closed_and_a_chain_that_cannot_be_changes_nothing() -> (
+    None
+):
+    with bench("tiny") as table:
+        controls = table.controls
+        first = controls.effects.chain.effects
+        for wanted, message in (
+            ([WantedEffect("nope")], "there is no effect 'nope'"),
+            ([WantedEffect("tiny")] * 9, "a chain has at most 8 effects, not 9"),
+        ):
+            with pytest.raises(ConfigError, match=message):
+                controls.set_chain(wanted)
+        rearranged(table, [WantedEffect("tiny"), WantedEffect("broken")])
+        assert "weights.safetensors" in str(controls.state().problem)
+        assert controls.effects.chain.effects == first
+        rearranged(table, [WantedEffect("tiny"), WantedEffect("other")])
+        added = controls.effects.chain.effects[1]
+        assert isinstance(added, Effect)
+        gate = added.compiled = Gate(added.compiled)
+        rearranged(table, [WantedEffect("tiny")])
+        wait_until(lambda: gate.closes == 1)
+        assert controls.effects.chain.effects == first
+
+
+def rearranged(table: Bench, wanted: Sequence[WantedEffect]) -> None:
+    """Have the chain be another, and wait until it is, or cannot be."""
+    table.controls.set_chain(wanted)
+    wait_until(lambda: table.controls.state().opening is None)
 
 
 def test_sources_are_kept_only_while_somebody_watches() -> None:

@@ -69,7 +69,8 @@ class Browser:
         """Send the offer, and listen from then on."""
         await self.connection.setLocalDescription(await self.connection.createOffer())
         sdp = self.connection.localDescription.sdp
-        await self.socket.send_json({"type": "offer", "sdp": sdp, "effect": "tiny"} | offer)
+        said = {"type": "offer", "sdp": sdp, "effect": "tiny"} | offer
+        await self.socket.send_json({name: value for name, value in said.items() if value is not None})
         self.tasks.append(asyncio.create_task(self._hear()))
 
     async def heard(self, name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from yarl import URL
 
 import streamfx
 from streamfx.capture.pattern import PatternSource, read_stamp
@@ -27,12 +28,15 @@ from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.errors import SinkError
 from streamfx.media.frame import Frame
+from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.fan_out import OutputBranch
 from streamfx.pipeline.stats import Snapshot, Times
 from streamfx.web.sink import PageSink
 from tests.fakes import FakeSink
+from tests.media import make_clip
 from tests.run_controls import Bench, bench
 from tests.servers import wait_until
+from tests.web.lookers import Looker, live_with
 
 pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
@@ -56,10 +60,9 @@ def page(*effects: str, **settings: object) -> Iterator[Page]:
     """Open a page over effects."""
     with bench(*effects) as table:
 
-        def open_file(path: Path) -> Any:
-            return open_sink(
-                str(path), format=table.source.format, encoding=Encoding(preset="ultrafast", overwrite=False)
-            )
+        def open_file(path: Path, tracks: OtherTracks | None) -> Any:
+            encoding = Encoding(preset="ultrafast", overwrite=False)
+            return open_sink(str(path), format=table.source.format, other_tracks=tracks, encoding=encoding)
 
         config = WebConfig.model_validate({"token": False} | settings)
         sink = PageSink("web:0", "bars", table.source.format, table.controls, config, open_file)
@@ -300,6 +303,39 @@ def test_what_a_page_may_not_ask_is_told_to_that_viewer_and_changes_nothing(aske
         go(visit(shown))
 
 
+def test_a_chain_is_changed_from_the_page_and_everybody_is_told() -> None:
+    async def visit(shown: Page) -> None:
+        async with visiting(shown) as one, visiting(shown) as other:
+            chain = [{"name": "other", "controls": {"strength": 0.5}}, {"name": "tiny"}]
+            await one.send(type="chain", effects=chain)
+            state = await other.told("state", lambda told: len(told["effects"]) == 2)
+            assert [effect["name"] for effect in state["effects"]] == ["other", "tiny"]
+            assert state["effects"][0]["controls"][0]["value"] == 0.5
+            await one.send(type="chain", effects=chain * 5)
+            assert "at most 8 items" in (await one.told("problem"))["text"]
+
+    with page("tiny") as shown:
+        go(visit(shown))
+
+
+def test_the_page_is_told_of_each_effect_what_it_does_and_gets_its_picture() -> None:
+    async def visit(shown: Page) -> None:
+        address = shown.sink.address
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{address}effects") as response:
+                found = {each["name"]: each for each in await response.json()}
+            assert found["tiny"] == {"name": "tiny", "group": "look", "words": "", "picture": None}
+            assert found["upscale"]["group"] == "enlarge"
+            async with session.get(f"{address}{found['upscale']['picture']}") as response:
+                assert response.content_type == "image/jpeg"
+                assert (await response.read())[:2] == b"\xff\xd8"
+            async with session.get(f"{address}thumbnails/tiny") as response:
+                assert response.status == 404
+
+    with page("tiny") as shown:
+        go(visit(shown))
+
+
 def test_a_message_that_is_too_long_ends_that_viewer_only() -> None:
     async def visit(shown: Page) -> None:
         async with visiting(shown) as rude, visiting(shown) as other:
@@ -381,12 +417,52 @@ def test_a_recording_is_started_and_stopped_by_hand_and_plays(tmp_path: Path) ->
                 frames = list(file.decode(video=0))
             assert len(frames) == 5
             assert frames[0].time == 0, "its time begins with it"
+            await downloads(shown, Path(state["recording"]["file"]))
+
+    async def downloads(shown: Page, file: Path) -> None:
+        (tmp_path / "other.mkv").write_bytes(b"not of this page")
+        base = f"{shown.sink.address}recordings/"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(base + file.name) as response:
+                assert response.headers["Content-Disposition"] == f'attachment; filename="{file.name}"'
+                assert await response.read() == file.read_bytes()
+            for name in ("other.mkv", "..%2Fother.mkv", "%2Fetc%2Fpasswd"):
+                async with session.get(URL(base + name, encoded=True)) as response:
+                    assert response.status == 404
 
     with page("tiny", recordings=str(tmp_path)) as shown:
         go(visit(shown))
     assert len(list(tmp_path.glob("streamfx_*.mkv"))) == 1
     assert any("recorded 5 frames to " in note for note in shown.sink.notes)
     assert [each.what.split()[-1] for each in shown.table.controls.changes] == ["started", "stopped"]
+
+
+def test_a_recording_has_the_sound_of_its_pictures_from_its_first_frame_on(tmp_path: Path) -> None:
+    async def come(viewer: Looker) -> None:
+        assert (await viewer.heard("hello"))["sound"]
+        await viewer.seen(12)
+        await viewer.send("record", on=True)
+        await viewer.heard("state", lambda told: told["recording"]["on"])
+        await viewer.seen(25)
+        await viewer.send("record", on=False)
+        await viewer.heard("state", lambda told: told["recording"]["file"] and not told["recording"]["on"])
+
+    make_clip("clip.mkv", frames=250)
+    report = live_with(
+        come, "clip.mkv", ["web:0"], effects=["tiny"], backend="eager", factor=4, threads=1,
+        settings=[f"web.recordings={tmp_path}"],
+    )  # fmt: skip
+    assert report.losses == []
+    (recording,) = tmp_path.glob("streamfx_*.mkv")
+    with av.open(str(recording)) as file:
+        video, sound = file.streams.video[0], file.streams.audio[0]
+        times: dict[str, list[float]] = {"video": [], "audio": []}
+        for packet in file.demux(video, sound):
+            if packet.pts is not None and packet.time_base is not None:
+                times[packet.stream.type].append(float(packet.pts * packet.time_base))
+    assert min(times["video"]) == 0
+    assert 0 <= min(times["audio"]) < 0.1, "there is no gap before the sound"
+    assert abs(max(times["audio"]) - max(times["video"])) < 0.3
 
 
 def test_a_recording_that_goes_on_at_the_end_is_completed(tmp_path: Path) -> None:
@@ -460,9 +536,9 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
             async with visiting(shown) as visitor:
                 shown.step()
                 await visitor.picture()
-                assert shown.table.controls._watchers == 1
+                assert shown.table.controls._sources.watchers == 1
             await asyncio.to_thread(wait_until, lambda: len(shown.sink._viewers) == 0)
-        await asyncio.to_thread(wait_until, lambda: shown.table.controls._watchers == 0)
+        await asyncio.to_thread(wait_until, lambda: shown.table.controls._sources.watchers == 0)
         assert await running(shown) == of_the_server
         assert shown.sink._telling is None
 

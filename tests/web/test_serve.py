@@ -30,7 +30,7 @@ from streamfx.media.frame import Frame
 from streamfx.serving import serving
 from streamfx.web.peer import Peer
 from streamfx.web.visitors import VisitorCapacity, capacity
-from tests.web.browsers import browser, luma_of, stamp_of
+from tests.web.browsers import Browser, browser, luma_of, stamp_of
 from tests.web.certificates import self_signed
 
 pytestmark = pytest.mark.usefixtures("place_of_its_own")
@@ -87,7 +87,9 @@ def test_effect_strength_and_bypass_are_turned_between_two_frames_and_noted() ->
             await tab.until(lambda: not is_plain(tab.pictures[-1]))
             for wrong, answer in (
                 ({"type": "effect", "effect": 0, "name": "../tiny"}, "there is no effect '../tiny'"),
-                ({"type": "effect", "effect": 1, "name": "tiny"}, "this page has no such command"),
+                ({"type": "effect", "effect": 3, "name": "tiny"}, "a chain has at most 3 effects here"),
+                ({"type": "chain", "effects": [{"name": "tiny"}] * 4}, "a chain has at most 3 effects here"),
+                ({"type": "chain", "effects": [{"name": "/etc"}]}, "there is no effect '/etc'"),
                 ({"type": "record", "on": True}, "this page has no such command"),
                 (strength | {"value": 2}, "strength must be 0 to 1, found 2"),
                 ({"volume": 1}, "the page sent what is no command"),
@@ -104,6 +106,30 @@ def test_effect_strength_and_bypass_are_turned_between_two_frames_and_noted() ->
         "bypass on", "bypass off", "tiny: strength 0", "effect tiny → other", "other: strength 1"
     ]  # fmt: skip
     assert report["effects"][0]["name"] == "other"
+
+
+def test_a_visitor_comes_with_a_chain_and_changes_it_as_a_whole() -> None:
+    chain = [{"name": "other", "controls": {"strength": 0.5, "unknown": 1}}, {"name": "tiny"}]
+
+    def names(tab: Browser) -> list[str]:
+        return [effect["name"] for effect in tab.latest("state").get("effects", [])]
+
+    async def visit(address: str) -> None:
+        async with browser(address, CAMERA) as tab:
+            await tab.join(camera=SIZE, effect=None, chain=chain)
+            state = await tab.heard("state")
+            assert names(tab) == ["other", "tiny"]
+            assert state["effects"][0]["controls"][0]["value"] == 0.5
+            await tab.socket.send_json({"type": "chain", "effects": chain[1:]})
+            await tab.until(lambda: names(tab) == ["tiny"], "the shorter chain")
+            await tab.socket.send_json({"type": "chain", "effects": []})
+            await tab.until(lambda: tab.latest("state")["effects"] == [], "the empty chain")
+            assert is_plain(await tab.seen(3))
+
+    told: list[str] = []
+    with serving(settings(), told.append) as address:
+        asyncio.run(visit(address))
+        assert told[0] == "visitor 1 came: 160x96 at 30 fps, other + tiny"
 
 
 def test_a_run_that_fails_here_is_a_loss_and_one_that_the_visitor_ends_is_none(
@@ -206,6 +232,19 @@ def test_one_more_than_there_is_room_for_is_told_so_and_comes_in_later() -> None
         (
             {"type": "offer", "sdp": "x" * 40, "effect": "none"},
             "there is no effect 'none'; there are: ",
+        ),
+        ({"type": "offer", "sdp": "x"}, "either 'effect' or 'chain' is needed"),
+        (
+            {"type": "offer", "sdp": "x", "chain": [{"name": "tiny"}] * 4},
+            "a chain has at most 3 effects here",
+        ),
+        (
+            {"type": "offer", "sdp": "x", "chain": [{"name": "tiny"}, {"name": "../tiny"}]},
+            "there is no effect '../tiny'; there are: ",
+        ),
+        (
+            {"type": "offer", "sdp": "x", "chain": [{"name": "upscale"}] * 2},
+            "this chain would make pictures of 7680x4320, too large here",
         ),
         (
             {"type": "offer", "sdp": "x", "effect": "tiny", "camera": {"width": 1, "height": 1}},

@@ -1,0 +1,144 @@
+"""Gallery: the effects that a page offers, each with a picture, plain words, and a place in a group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+
+from aiohttp import web
+
+from streamfx.engine.folder import read_card
+from streamfx.engine.folder_files import read_file
+from streamfx.engine.library import FoundEngine, list_effects, shipped_folders
+from streamfx.engine.spec import EngineSpec
+from streamfx.errors import EngineCorruptError
+from streamfx.web.thumbnails import thumbnail
+
+log = logging.getLogger(__name__)
+
+LOOK, REPAIR, ENLARGE = "look", "repair", "enlarge"
+_SHEET = "sheet.jpg"
+_MOST_EFFECTS = 200  # that are shown with a picture
+_MOST_LETTERS = 140
+WORDS = {
+    "cafe": "Lamplight and violet in hatched strokes, after van Gogh's Café Terrace at Night",
+    "caricature": "Larger eyes and a narrower chin; only faces change",
+    "ink": "Drawing in black ink, with a grey wash on paper",
+    "pencil": "Pencil drawing: lines, and shading by tone",
+    "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
+    "scream": "Burning sky, after Munch's The Scream",
+    "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow",
+    "starry": "Blue night in short strokes, after van Gogh's The Starry Night",
+    "toon": "Cartoon: clean black lines over calm colours",
+    "unpaint": "From a painting back towards a photograph",
+    "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
+    "vangogh": "Oil in short strokes, ochre and orange, after van Gogh",
+    "watercolour": "Watercolour: bright paper, layered washes with darker rims",
+    "wave": "Woodblock print, after Hokusai's Under the Wave off Kanagawa",
+}
+"""What each shipped effect does, for somebody who has never seen it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEffect:
+    """An effect as a page offers it.
+
+    Attributes:
+        name: name of the engine.
+        group: kind of effect: look, repair or enlarge.
+        words: what it does, in plain words; empty where its engine does not say.
+        picture: a small square JPEG; None: there is none.
+    """
+
+    name: str
+    group: str
+    words: str
+    picture: bytes | None
+
+
+class Gallery:
+    """Answers what a page asks about the effects: ``/effects`` and ``/thumbnails/NAME``.
+
+    Everything is made once, when it is first asked for, in a thread beside the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._making = Lock()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what the page asks for."""
+        return [web.get("/effects", self._list), web.get("/thumbnails/{name}", self._picture)]
+
+    @cached_property
+    def _shown(self) -> dict[str, ShownEffect]:
+        return {shown.name: shown for shown in shown_effects(list_effects())}
+
+    def _made(self) -> dict[str, ShownEffect]:
+        with self._making:
+            return self._shown
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return web.json_response(
+            [
+                {
+                    "name": shown.name,
+                    "group": shown.group,
+                    "words": shown.words,
+                    "picture": f"thumbnails/{shown.name}" if shown.picture else None,
+                }
+                for shown in (await asyncio.to_thread(self._made)).values()
+            ]
+        )
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        shown = (await asyncio.to_thread(self._made)).get(request.match_info["name"])
+        if shown is None or shown.picture is None:
+            raise web.HTTPNotFound(text="There is no picture of such an effect.\n")
+        return web.Response(body=shown.picture, content_type="image/jpeg")
+
+
+def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
+    """Return how effects are shown; those that cannot be read are left out."""
+    return [
+        ShownEffect(
+            each.name,
+            group_of(each.spec),
+            _words(each),
+            _picture(each, group_of(each.spec)) if number < _MOST_EFFECTS else None,
+        )
+        for number, each in enumerate(found)
+        if each.spec is not None
+    ]
+
+
+def group_of(spec: EngineSpec) -> str:
+    """Return the group of an effect: what enlarges, what gives photographs, and what gives anything else."""
+    if spec.enlarges:
+        return ENLARGE
+    return REPAIR if spec.target_domain == "photo" else LOOK
+
+
+def _words(found: FoundEngine) -> str:
+    """Return what an effect does: our words for what is shipped, else the first sentence of its card."""
+    if found.name in WORDS and found.folder.parent in shipped_folders():
+        return WORDS[found.name]
+    try:
+        card = read_card(found.folder)
+    except EngineCorruptError:
+        return ""
+    paragraphs = (" ".join(part.split()) for part in card.split("\n\n"))
+    first = next((part for part in paragraphs if part and not part.startswith("#")), "")
+    sentence = first.partition(". ")[0].rstrip(".")
+    return sentence if len(sentence) <= _MOST_LETTERS else sentence[: _MOST_LETTERS - 1].rstrip() + "…"
+
+
+def _picture(found: FoundEngine, group: str) -> bytes | None:
+    try:
+        return thumbnail(read_file(found.folder / _SHEET), halved=group != LOOK)
+    except OSError as error:
+        log.debug("effect %s has no picture: %s", found.name, error)
+        return None
