@@ -16,6 +16,7 @@ from streamfx.engine.folder_files import read_file
 from streamfx.engine.library import FoundEngine, list_effects, shipped_folders
 from streamfx.engine.spec import EngineSpec
 from streamfx.errors import EngineCorruptError
+from streamfx.generate.request import CONTROLS
 from streamfx.web.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ WORDS = {
 }
 """What each shipped effect does, for somebody who has never seen it."""
 
+_TITLES = {"cafe": "Café", "vangogh": "Van Gogh"}
+
 
 @dataclass(frozen=True, slots=True)
 class ShownEffect:
@@ -52,12 +55,14 @@ class ShownEffect:
         group: kind of effect: look, repair or enlarge.
         words: what it does, in plain words; empty where its engine does not say.
         picture: a small square JPEG; None: there is none.
+        controls: what can be set while it runs: name, low, high and default of each.
     """
 
     name: str
     group: str
     words: str
     picture: bytes | None
+    controls: tuple[dict[str, str | float], ...] = ()
 
 
 class Gallery:
@@ -86,9 +91,11 @@ class Gallery:
             [
                 {
                     "name": shown.name,
+                    "title": _TITLES.get(shown.name, shown.name.capitalize().replace("_", " ")),
                     "group": shown.group,
                     "words": shown.words,
                     "picture": f"thumbnails/{shown.name}" if shown.picture else None,
+                    "controls": shown.controls,
                 }
                 for shown in (await asyncio.to_thread(self._made)).values()
             ]
@@ -109,6 +116,7 @@ def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
             group_of(each.spec),
             _words(each),
             _picture(each, group_of(each.spec)) if number < _MOST_EFFECTS else None,
+            _controls(each.spec),
         )
         for number, each in enumerate(found)
         if each.spec is not None
@@ -120,6 +128,14 @@ def group_of(spec: EngineSpec) -> str:
     if spec.enlarges:
         return ENLARGE
     return REPAIR if spec.target_domain == "photo" else LOOK
+
+
+def _controls(spec: EngineSpec) -> tuple[dict[str, str | float], ...]:
+    return tuple(
+        {"name": name, "low": found.low, "high": found.high, "default": found.default}
+        for name, found in spec.controls.items()
+        if name in CONTROLS
+    )
 
 
 def _words(found: FoundEngine) -> str:

@@ -122,6 +122,7 @@ class Visit:
     def __init__(self, number: int, socket: web.WebSocketResponse, services: SiteServices) -> None:
         self._name, self._number, self._socket, self._services = f"visitor {number}", number, socket, services
         self._controls: RunControls | None = None
+        self._changed = asyncio.Event()
         self.leaving = False
 
     async def stay(self) -> None:
@@ -137,8 +138,9 @@ class Visit:
             await self._say("answer", sdp=await peer.answer(offer.sdp))
             effects = " + ".join(effect.name for effect in offer.wanted) or "no effect"
             self._services.tell(f"{self._name} came: {_describe(camera)}, {effects}")
+            ready = self._opened(offer)
             run = asyncio.get_running_loop().run_in_executor(
-                self._services.pool, lambda: run_visitor(config, camera, incoming, peer, self._opened(offer))
+                self._services.pool, lambda: run_visitor(config, camera, incoming, peer, ready)
             )
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._show())]
             first: set[asyncio.Future[Any]] = {run, *beside}
@@ -182,10 +184,12 @@ class Visit:
 
     def _opened(self, offer: Offer) -> Callable[[RunControls], None]:
         """Return what takes the knobs of the run when it has been opened, in its thread."""
+        loop = asyncio.get_running_loop()
 
         def ready(controls: RunControls) -> None:
             if offer.bypass:
                 controls.set_bypass(True)
+            controls.listen(lambda: loop.call_soon_threadsafe(self._changed.set))
             self._controls = controls
 
         return ready
@@ -215,14 +219,19 @@ class Visit:
             raise ConfigError("this page has no such command")
 
     async def _show(self) -> None:
-        """Tell the page now and then how its run stands."""
+        """Tell the page how its run stands: the figures now and then, and the controls after a change too."""
         figures: Figures | None = None
         while True:
-            await asyncio.sleep(_SHOW_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SHOW_SECONDS):
+                    await self._changed.wait()
+            by_hand = self._changed.is_set()
+            self._changed.clear()
             if self._controls is not None:
-                figures = figures or Figures(self._controls, _STAGES)
                 await self._say("state", **asdict(self._controls.state()))
-                await self._say("figures", **(figures.now() or {}))
+                if not by_hand:
+                    figures = figures or Figures(self._controls, _STAGES)
+                    await self._say("figures", **(figures.now() or {}))
 
     async def _see_off(self, run: asyncio.Future[Report]) -> None:
         """Wait for the end of the run; tell what came of it, here and on the page if it is still there."""

@@ -30,6 +30,7 @@ pytestmark = [
 SIZE = (160, 96)
 SOURCE = f"test:bars?size={SIZE[0]}x{SIZE[1]}&fps=15&live=1"
 NUMBER = "Number(document.querySelector('#stage')?.dataset.number ?? -1)"
+CHAIN = "[...document.querySelectorAll('#chain .name')].map(e => e.textContent.split(' ').pop().toLowerCase()).join()"
 SAID = "document.querySelector('#said').textContent"
 
 
@@ -113,6 +114,8 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
             await agrees(tab, other)
             await other.close()
             await tab.until("document.querySelector('#foot').textContent.endsWith('· 1 viewer')")
+            await keeps_effects(tab)
+            await is_seen_otherwise(tab)
             await keeps(tab)
             await looks(tab)
             run._stop.set()
@@ -143,13 +146,41 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
         await tab.until("document.querySelector('#after-chip').textContent === 'after'")
 
     async def agrees(tab: Tab, other: Tab) -> None:
-        await tab.run(
-            "(e => { e.value = 'other'; e.dispatchEvent(new Event('change')); })"
-            "(document.querySelector('#effect-0'))"
-        )
+        await tab.click("#choose-other")
         for each in (tab, other):
-            await each.until("(e => !e.disabled && e.value === 'other')(document.querySelector('#effect-0'))")
+            await each.until(f"{CHAIN} === 'other'")
         assert "2 viewers" in await other.run("document.querySelector('#foot').textContent")
+        await tab.click("#add")
+        await tab.click("#choose-tiny")
+        await other.until(f"{CHAIN} === 'other,tiny'")
+        await tab.until(f"{CHAIN} === 'other,tiny' && !document.querySelector('#chain-note').textContent")
+        await tab.click("#earlier-1")
+        await other.until(f"{CHAIN} === 'tiny,other'")
+
+    async def keeps_effects(tab: Tab) -> None:
+        await tab.until("!document.querySelector('#remove-0').disabled")
+        await tab.run("document.querySelector('#kept').open = true")
+        await tab.click("#keep")
+        await tab.run("document.querySelector('#keep-name').value = 'Both <b>'")
+        await tab.press("Enter", 13)
+        await tab.until("document.querySelector('#presets .preset')?.textContent === 'Both <b>'")
+        await tab.click("#remove-0")
+        await tab.until(f"{CHAIN} === 'other' && !document.querySelector('#chain-note').textContent")
+        await tab.click("#presets .preset")
+        await tab.until(f"{CHAIN} === 'tiny,other'")
+        assert "does not" not in await tab.run(SAID)
+
+    async def is_seen_otherwise(tab: Tab) -> None:
+        stage = "document.querySelector('#stage')"
+        await tab.click("#mirror")
+        assert await tab.run(f"{stage}.dataset.mirror") == "yes"
+        assert await tab.run("localStorage.getItem('streamfx live.mirror')") == "true"
+        await tab.click("#full")
+        await tab.until("document.fullscreenElement?.id === 'stage'")
+        await tab.click("#leave-full")
+        await tab.until("!document.fullscreenElement")
+        await tab.until("document.querySelector('#plain').textContent.includes('a second')")
+        assert not await tab.run("document.querySelector('#figures-details').open")
 
     async def keeps(tab: Tab) -> None:
         await tab.click("#snapshot")
@@ -160,11 +191,14 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
         await moving(tab)
         await tab.click("#record")
         await tab.until(f"{SAID}.includes('Recorded to')")
+        await tab.click("#said a[href^=recordings]")
+        await asyncio.to_thread(wait_until, lambda: any((folder / "downloads").glob("*.mkv")))
 
     async def looks(tab: Tab) -> None:
         shots = Path(os.environ.get("STREAMFX_SCREENSHOTS", folder))
         for name, width, height, dark in (
             ("dark", 1360, 900, True), ("light", 1360, 900, False), ("phone", 360, 780, True),
+            ("sideways", 844, 390, True),
         ):  # fmt: skip
             await tab.look(shots / f"{name}.png", width=width, height=height, dark=dark)
             assert await tab.run("document.documentElement.scrollWidth") <= width, "nothing is cut off"
@@ -186,7 +220,7 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
         assert len(list(file.decode(video=0))) > 1
     what = [each.what for each in report.changes]
     assert any(each.startswith("tiny: strength ") for each in what)
-    assert "effect tiny → other" in what
+    assert "effects tiny → other" in what
     assert any(note.startswith("viewers of the page: 2 at a time") for note in report.notes)
 
 

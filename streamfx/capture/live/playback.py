@@ -45,7 +45,7 @@ class Playback:
         self._name, self._closed = text, closed
         self.notes: list[str] = []
         self.finite = False
-        self._shift = self._end = Fraction(0)
+        self._shift = self._end = self._due = Fraction(0)
         self._first: Fraction | None = None  # time of the first packet since the beginning
         self._origin: float | None = None
         self._count = 0
@@ -71,16 +71,21 @@ class Playback:
                 self.video.codec_context.flush_buffers()
                 self._packets = self._container.demux()
                 continue
-            if packet.dts is None:
+            if packet.dts is None and packet.pts is None:
                 continue
+            # Matroska states no decoding time for the first pictures where some are shown out of order: such
+            # packets are due with the one before.
+            at = packet.pts if packet.dts is None else packet.dts
             if self._first is None:
-                self._first = packet.dts * packet.time_base
+                self._first = at * packet.time_base
+                self._due = self._shift
             ticks = round((self._shift - self._first) / packet.time_base)
-            packet.dts += ticks
+            if packet.dts is not None:
+                packet.dts += ticks
+                self._due = packet.dts * packet.time_base
             packet.pts = None if packet.pts is None else packet.pts + ticks
-            seconds = packet.dts * packet.time_base
-            self._end = max(self._end, seconds + (packet.duration or 0) * packet.time_base)
-            return packet if self._wait(float(seconds)) else None
+            self._end = max(self._end, self._due + (packet.duration or 0) * packet.time_base)
+            return packet if self._wait(float(self._due)) else None
 
     def pictures(self, packet: Packet[Stream]) -> list[VideoFrame]:
         """Return the pictures that a packet completes.

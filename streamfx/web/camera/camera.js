@@ -1,35 +1,27 @@
 // The page of a visitor: sends the camera through WebRTC and shows what comes back. One WebSocket carries
 // everything else, and is the visit: it opens with Start, and when it closes everything ends on both sides.
 
-const at = (id) => document.getElementById(id);
-const stage = at("stage"), curtain = at("curtain");
-const SEND_EVERY_MS = 50; // a slider that is dragged
-const STALE_SECONDS = 2;
+import { chainEditor } from "./chain.js";
+import { at, ms, rate, remember, remembered } from "./dom.js";
+import { fetchEffects } from "./gallery.js";
+import { isRecording, prepareKeeping, startRecording, stopRecording, takeSnapshot } from "./keep.js";
+import { boldly, described, gathered, parts } from "./link.js";
+import { showDrops, showFactor, showPlainly } from "./plain.js";
+import { preparePresets } from "./presets.js";
+import { cover, forget, say, showStale, status } from "./said.js";
+import { buildTools, prepareFullScreen, prepareMirror, prepareSmallWindow, prepareWipe } from "./view.js";
+
+const stage = at("stage");
 const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
-const GATHER_MS = 3000;
 const CONNECT_MS = 8000; // streamfx itself waits a little longer, and knows less of why
 
-let about = { stun: [], effects: [] };
+let about = { stun: [] };
 let visit = null; // { socket, peer, stream, sender, timer }
 let touched = 0;
-
-// What is said to the visitor
-
-function status(state, text) {
-  at("status").dataset.state = state;
-  at("status").textContent = text;
-}
-
-function say(text, kind = "") {
-  const line = Object.assign(document.createElement("p"), { className: kind });
-  line.textContent = text;
-  at("said").replaceChildren(...(text ? [line] : []));
-}
-
-function cover(text) {
-  curtain.textContent = text;
-  curtain.hidden = !text;
-}
+let editor = null;
+let mirror = null;
+let effects = new Map();
+let trip_ms = null;
 
 const REASONS = {
   NotAllowedError: "The camera was not allowed. Allow it for this page in the browser, then press Start.",
@@ -41,7 +33,7 @@ const REASONS = {
 // Start and end
 
 async function start() {
-  say("");
+  forget();
   const mine = (visit = { socket: null, peer: null, stream: null, sender: null, timer: null });
   buttons();
   status("connecting", "waiting for the camera");
@@ -89,8 +81,7 @@ async function listCameras(stream) {
     return option;
   }));
   at("camera").value = used.deviceId ?? "";
-  if (used.facingMode === "environment") at("mirror").checked = false;
-  look();
+  mirror.set(used.facingMode !== "environment" && mirror.usual());
 }
 
 function show(stream) {
@@ -121,8 +112,7 @@ async function connect(mine) {
   socket.addEventListener("open", () => tell({
     type: "offer",
     sdp: peer.localDescription.sdp,
-    effect: at("effect").value,
-    strength: Number(at("strength").value),
+    chain: editor.wanted(),
     bypass: at("bypass").checked,
     camera: described(mine.stream),
   }));
@@ -151,24 +141,10 @@ const UNREACHED =
   "The page came through, but the video did not: something between here and streamfx lets no UDP pass. " +
   "Where an address translator is in between, start streamfx with --stun.";
 
-function gathered(peer) {
-  if (peer.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((done) => {
-    const look = () => peer.iceGatheringState === "complete" && done();
-    peer.addEventListener("icegatheringstatechange", look);
-    setTimeout(done, GATHER_MS);
-  });
-}
-
-function described(stream) {
-  const { width, height, frameRate } = stream.getVideoTracks()[0].getSettings();
-  if (!width || !height) return null;
-  return { width, height, fps: frameRate >= 1 ? frameRate : null };
-}
-
 function end(text = "") {
   const was = visit;
   visit = null;
+  stopRecording();
   if (was) {
     clearInterval(was.timer);
     was.peer?.close();
@@ -180,6 +156,10 @@ function end(text = "") {
   stage.dataset.on = "no";
   status("off", "not started");
   cover(text ? "Stopped" : "Press Start and allow the camera");
+  trip_ms = null;
+  at("plain").textContent = "Nothing is sent before you press Start.";
+  at("plain").dataset.state = "off";
+  at("plain-factor").textContent = "";
   if (text) say(text, "problem");
   buttons();
 }
@@ -191,6 +171,8 @@ function letGo(stream) {
 function buttons() {
   at("start").textContent = visit ? "Stop" : "Start";
   at("start").dataset.on = visit ? "yes" : "no";
+  const live = at("status").dataset.state === "live" || at("status").dataset.state === "stale";
+  for (const id of ["snapshot", "record", "small"]) at(id).disabled = !visit || !live;
 }
 
 // Messages
@@ -213,21 +195,8 @@ function take(mine, message) {
   takers[message.type]?.();
 }
 
-// Chromium begins with 0.3 Mbit/s, which is a picture of 320 pixels for half a minute, and takes a busy server for
-// a slow line. So it is told where to begin and where to stay above; other browsers pass over this.
-function boldly(sdp) {
-  const start = Math.round(about.bitrate_kbps / 2), least = Math.round(about.bitrate_kbps / 4);
-  const more = `x-google-start-bitrate=${start};x-google-min-bitrate=${least}`;
-  const codecs = [...sdp.matchAll(/^a=rtpmap:(\d+) (?:VP8|H264)\/90000$/gm)].map((found) => found[1]);
-  return codecs.reduce((text, number) => {
-    const settings = new RegExp(`^a=fmtp:${number} .*$`, "m");
-    if (settings.test(text)) return text.replace(settings, (line) => `${line};${more}`);
-    return text.replace(new RegExp(`^a=rtpmap:${number} .*$`, "m"), (line) => `${line}\r\na=fmtp:${number} ${more}`);
-  }, sdp.replaceAll("\r\n", "\n")).replaceAll(/\r?\n/g, "\r\n");
-}
-
 async function answered(mine, { sdp }) {
-  await mine.peer.setRemoteDescription({ type: "answer", sdp: boldly(sdp) });
+  await mine.peer.setRemoteDescription({ type: "answer", sdp: boldly(sdp, about.bitrate_kbps) });
   const parameters = mine.sender.getParameters();
   for (const encoding of parameters.encodings ?? []) encoding.maxBitrate = about.bitrate_kbps * 1000;
   await mine.sender.setParameters(parameters);
@@ -237,34 +206,35 @@ async function answered(mine, { sdp }) {
     if (visit === mine) {
       cover("");
       status("live", "live");
+      buttons();
     }
   });
 }
 
-function showState({ effects, bypass, opening, problem }) {
-  const [effect] = effects;
-  if (!opening) at("effect").value = effect.name;
-  at("effect").disabled = Boolean(opening);
-  at("opening").textContent = opening ? `Opening ${opening}…` : "";
-  if (problem && problem !== showState.said) say(problem, "problem");
-  showState.said = problem;
-  if (Date.now() - touched < LET_GO_MS) return;
-  at("bypass").checked = bypass;
-  const strength = effect.controls.find((each) => each.name === "strength");
-  if (strength) at("strength").value = strength.value;
-  showStrength();
+function showState(state) {
+  editor.show(state);
+  if (state.problem && state.problem !== showState.said) say(state.problem, "problem");
+  showState.said = state.problem;
+  if (Date.now() - touched > LET_GO_MS) at("bypass").checked = state.bypass;
 }
 
-function showStrength() {
-  const text = `${Math.round(at("strength").value * 100)} %`;
-  at("strength-value").textContent = text;
-  at("strength").setAttribute("aria-valuetext", text);
+// Before the visit the chain is this page's own; during it, the run has it.
+function changeChain(list) {
+  if (visit) {
+    tell({ type: "chain", effects: list });
+    return;
+  }
+  editor.show({
+    opening: null,
+    effects: list.map(({ name, controls }) => ({
+      name,
+      controls: (effects.get(name)?.controls ?? []).map((each) => (
+        { ...each, value: Math.min(Math.max(controls[each.name] ?? each.default, each.low), each.high) })),
+    })),
+  });
 }
 
 // Figures
-
-const ms = (value) => (value == null ? "–" : value.toFixed(0));
-const rate = (value) => (value == null ? "–" : value.toFixed(1));
 
 async function showFigures(mine, message) {
   if (!message.stages_ms) return;
@@ -274,69 +244,21 @@ async function showFigures(mine, message) {
   if (decoded && decoded !== mine.decoded) Object.assign(mine, { decoded, movedAt: Date.now() });
   const { latency = null, send = null } = message.stages_ms;
   const trip = [here.encode, here.network, latency, send, here.arrive];
-  at("trip").textContent = trip.includes(null) ? "–" : ms(trip.reduce((sum, each) => sum + each, 0));
+  trip_ms = trip.includes(null) ? null : trip.reduce((sum, each) => sum + each, 0);
+  showPlainly({ ...message, fps_out: here.fps, effects: Boolean(editor.wanted().length) }, trip_ms);
+  at("trip").textContent = ms(trip_ms);
   at("trip-parts").textContent =
     `compress ${ms(here.encode)}, network ${ms(here.network)}, change ${ms(latency)}, ` +
     `compress ${ms(send)}, wait and decode ${ms(here.arrive)}`;
   at("fps").textContent = rate(here.fps);
   at("fps-in").textContent = rate(message.fps_in);
   at("sizes").textContent = `sent ${here.sent}, back ${here.back}, ${here.mbps} Mbit/s`;
-  const causes = Object.entries(message.drops).map(([cause, count]) => `${cause} (${count})`);
-  at("dropped").textContent = Object.values(message.drops).reduce((sum, count) => sum + count, 0);
-  at("frames-in").textContent = message.frames_in;
-  at("causes").textContent = causes.join("; ") || "every frame came through";
-  at("factor").textContent = message.factor ? String(message.factor.factor) : "–";
-  at("factor-why").textContent = message.factor?.why ?? "";
+  showDrops(message);
+  showFactor(message);
 }
 
-// A picture that stands still for so long is none of now.
-function showStale() {
-  const seconds = visit?.movedAt ? (Date.now() - visit.movedAt) / 1000 : 0;
-  const stale = seconds > STALE_SECONDS;
-  at("stale").hidden = !stale;
-  if (stale) {
-    at("stale").textContent = `No new picture for ${Math.round(seconds)} s`;
-    status("stale", "no new picture");
-  } else if (visit && at("status").dataset.state === "stale") {
-    status("live", "live");
-  }
-}
-
-// What this browser knows of its own part: means since the last look, in milliseconds.
-async function parts(mine) {
-  const now = {};
-  for (const each of (await mine.peer.getStats()).values()) {
-    if (each.type === "outbound-rtp" && each.kind === "video") now.out = each;
-    if (each.type === "inbound-rtp" && each.kind === "video") now.in = each;
-    if (each.type === "candidate-pair" && each.nominated) now.pair = each;
-  }
-  const before = mine.stats ?? {};
-  mine.stats = now;
-  const mean = (which, sum, count) => {
-    const of = (now[which]?.[count] ?? 0) - (before[which]?.[count] ?? 0);
-    return of > 0 ? (((now[which][sum] ?? 0) - (before[which]?.[sum] ?? 0)) / of) * 1000 : null;
-  };
-  const seconds = before.in ? (now.in.timestamp - before.in.timestamp) / 1000 : null;
-  const size = (each) => (each?.frameWidth ? `${each.frameWidth} × ${each.frameHeight}` : "–");
-  return {
-    encode: mean("out", "totalEncodeTime", "framesEncoded"),
-    network: now.pair?.currentRoundTripTime == null ? null : now.pair.currentRoundTripTime * 1000,
-    arrive: mean("in", "totalProcessingDelay", "framesDecoded")
-      ?? mean("in", "jitterBufferDelay", "jitterBufferEmittedCount"),
-    fps: seconds ? (now.in.framesDecoded - before.in.framesDecoded) / seconds : null,
-    mbps: seconds ? (((now.in.bytesReceived - before.in.bytesReceived) * 8e-6) / seconds).toFixed(1) : "–",
-    sent: size(now.out),
-    back: size(now.in),
-  };
-}
-
-// What is looked at
-
-function look() {
-  stage.dataset.view = at("view").value;
-  stage.dataset.mirror = at("mirror").checked ? "yes" : "no";
-  stage.style.setProperty("--wipe", `${at("wipe").value}%`);
-  at("wipe").setAttribute("aria-valuetext", `${Math.round(at("wipe").value)} percent before`);
+function lookStale() {
+  showStale(visit?.movedAt ? (Date.now() - visit.movedAt) / 1000 : 0, Boolean(visit));
 }
 
 async function changeCamera() {
@@ -349,8 +271,16 @@ async function changeCamera() {
 
 async function prepare() {
   if (location.search) history.replaceState(null, "", location.pathname); // the token is in a cookie now
-  look();
   stage.dataset.on = "no";
+  [about, effects] = await Promise.all([fetch("about").then((answer) => answer.json()), fetchEffects()]);
+  editor = chainEditor({
+    effects,
+    change: changeChain,
+    control: (place, name, value) => tell({ type: "control", effect: place, name, value }),
+  });
+  editor.limit(about.most_effects);
+  preparePresets(editor, effects);
+  changeChain([{ name: about.effect, controls: { strength: about.strength } }]);
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
     cover("No camera on this page");
     say(
@@ -361,31 +291,35 @@ async function prepare() {
     );
     return;
   }
-  about = await (await fetch("about")).json();
-  at("effect").replaceChildren(...about.effects.map((name) => {
-    const option = Object.assign(document.createElement("option"), { value: name });
-    option.textContent = name;
-    return option;
-  }));
-  at("effect").value = about.effect;
-  at("strength").value = about.strength;
-  showStrength();
   at("start").disabled = false;
   if (!about.room) say(`All ${about.most === 1 ? "" : `${about.most} `}places are taken just now.`, "problem");
 }
 
-let timer = null;
-function tellStrength() {
-  timer = null;
-  tell({ type: "control", effect: 0, name: "strength", value: Number(at("strength").value) });
+function changeView() {
+  stage.dataset.view = at("view").value;
+  remember("camera.view", at("view").value);
 }
 
+function playing() {
+  if (!at("changed").videoWidth) throw new Error("no picture yet");
+  return at("changed");
+}
+
+buildTools(at("tools"));
+mirror = prepareMirror(stage, "camera.mirror", true);
+prepareFullScreen(stage, at("changed"));
+prepareSmallWindow(playing);
+prepareWipe(stage);
+prepareKeeping();
+at("view").value = remembered("camera.view", "small");
+if (!at("view").value) at("view").value = "small";
+stage.dataset.view = at("view").value;
+buttons();
 at("start").addEventListener("click", () => (visit ? end() : start()));
-at("effect").addEventListener("change", () => tell({ type: "effect", effect: 0, name: at("effect").value }));
-at("strength").addEventListener("input", () => {
-  touched = Date.now();
-  showStrength();
-  timer ??= setTimeout(tellStrength, SEND_EVERY_MS);
+at("snapshot").addEventListener("click", takeSnapshot);
+at("record").addEventListener("click", () => {
+  if (isRecording()) stopRecording();
+  else startRecording(at("changed").srcObject, (trip_ms ?? 0) / 1000);
 });
 at("bypass").addEventListener("change", () => {
   touched = Date.now();
@@ -393,8 +327,7 @@ at("bypass").addEventListener("change", () => {
 });
 at("camera").addEventListener("change", changeCamera);
 at("size").addEventListener("change", changeCamera);
-for (const id of ["view", "mirror"]) at(id).addEventListener("change", look);
-at("wipe").addEventListener("input", look);
-setInterval(showStale, 500);
+at("view").addEventListener("change", changeView);
+setInterval(lookStale, 500);
 window.addEventListener("pagehide", () => end());
 prepare().catch((error) => say(`streamfx does not answer: ${error.message}`, "problem"));

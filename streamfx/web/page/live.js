@@ -1,16 +1,23 @@
 // The page of a live run: shows the pictures as they come, and sends what is changed. Every viewer gets the
 // state back after each change, so that the controls of all of them agree.
 
-const at = (id) => document.getElementById(id);
-const stage = at("stage"), wipe = at("wipe"), curtain = at("curtain");
+import { chainEditor } from "./chain.js";
+import { at, make, minutes, ms, rate, whole } from "./dom.js";
+import { fetchEffects } from "./gallery.js";
+import { showDrops, showFactor, showPlainly } from "./plain.js";
+import { preparePresets } from "./presets.js";
+import { cover, offer, say, showStale, status } from "./said.js";
+import { showStages } from "./stages.js";
+import {
+  buildTools, isSmallWindowOpen, prepareFullScreen, prepareMirror, prepareSmallWindow, prepareWipe,
+} from "./view.js";
+
+const stage = at("stage"), wipe = at("wipe");
 const canvases = { after: at("after"), before: at("before") };
 const drawn = {
   after: canvases.after.getContext("bitmaprenderer"),
   before: canvases.before.getContext("bitmaprenderer"),
 };
-const SEND_EVERY_MS = 50; // a slider that is dragged
-const STALE_SECONDS = 2;
-const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
 
 let socket = null;
 let waitMs = 500;
@@ -21,21 +28,11 @@ let recordingSince = null;
 let heardAt = 0; // when the last message came
 let stale = { seconds: 0, at: 0 }; // how old the newest picture was, and when that was said
 let version = null;
-const touched = new Map(); // control → when a hand was on it
-
-function make(tag, text = "", properties = {}) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.textContent = text;
-  return element;
-}
+let editor = null;
+let latest = null; // the last state, for an editor that is not there yet
 
 function send(message) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
-}
-
-function status(state, text) {
-  at("status").dataset.state = state;
-  at("status").textContent = text;
 }
 
 function connect() {
@@ -57,14 +54,13 @@ function connect() {
   };
   socket.onclose = async () => {
     stale = { seconds: 0, at: Date.now() };
-    showStale();
+    lookStale();
     stage.dataset.same = "yes"; // no slider over a picture that stands
     enable(false);
     if (!ended) status("lost", "connection lost");
     const { state, short, long } = await whyLost();
     status(state, short);
-    curtain.textContent = long;
-    curtain.hidden = false;
+    cover(long);
     setTimeout(connect, waitMs);
     waitMs = Math.min(waitMs * 1.7, 5000);
   };
@@ -92,19 +88,11 @@ async function whyLost() {
 }
 
 // Whether what is shown is still what the source gives: pictures repeated while it is away are not.
-function showStale() {
+function lookStale() {
   const now = Date.now(), open = socket?.readyState === WebSocket.OPEN;
   const silent = open ? (now - heardAt) / 1000 : 0;
   const old = open && stale.at ? stale.seconds + (now - stale.at) / 1000 : 0;
-  const seconds = Math.max(silent, stale.seconds ? old : 0);
-  const is = seconds > STALE_SECONDS;
-  at("stale").hidden = !is;
-  if (is) {
-    at("stale").textContent = `No new picture for ${Math.round(seconds)} s`;
-    status("stale", "no new picture");
-  } else if (open && at("status").dataset.state === "stale") {
-    status("live", "live");
-  }
+  showStale(Math.max(silent, stale.seconds ? old : 0), open);
 }
 
 // Pictures
@@ -121,7 +109,7 @@ async function draw(data) {
     if (before) drawn.before.transferFromImageBitmap(before);
     stage.dataset.same = before ? "no" : "yes";
     stage.dataset.number = number;
-    curtain.hidden = true;
+    cover("");
   } finally {
     send({ type: "shown", number });
   }
@@ -131,18 +119,21 @@ function bitmap(data, start, length) {
   return createImageBitmap(new Blob([new Uint8Array(data, start, length)], { type: "image/jpeg" }));
 }
 
-// What is looked at: a page in the background gets no pictures, and nothing is made that nobody sees.
+// What is looked at: a page in the background gets no pictures unless a small window shows them, and nothing is
+// made that nobody sees.
 function look() {
-  const view = { type: "view", pictures: !document.hidden, before: Number(wipe.value) > 0 };
+  const view = { type: "view", pictures: !document.hidden || isSmallWindowOpen(), before: Number(wipe.value) > 0 };
   if (JSON.stringify(view) === wanted) return;
   wanted = JSON.stringify(view);
   send(view);
 }
 
-function showWipe() {
-  stage.style.setProperty("--wipe", `${wipe.value}%`);
-  wipe.setAttribute("aria-valuetext", `${Math.round(wipe.value)} percent before`);
-  look();
+// The small window shows a video, so the pictures are made one.
+async function asVideo() {
+  const video = (asVideo.video ??= make("video", "", { muted: true, playsInline: true }));
+  video.srcObject ??= canvases.after.captureStream();
+  await video.play();
+  return video;
 }
 
 // Messages
@@ -163,8 +154,11 @@ function hello(message) {
   const smaller = width < message.width ? `, shown at ${width} × ${height}` : "";
   at("caption").textContent =
     `${message.width} × ${message.height}${smaller}. Drag across the picture, or use the arrow keys, to compare.`;
-  at("record-note").textContent = `Recordings go to ${message.folder} where streamfx runs, without sound.`;
+  at("record-note").textContent =
+    `Recordings are made where streamfx runs, in ${message.folder}, ${message.sound ? "with sound" : "without sound"}` +
+    `${message.sound ? "" : ", as the source has none"}. You can download them here afterwards.`;
   at("foot").textContent = `streamfx ${message.version}`;
+  editor?.limit(message.most_effects);
   enable(true);
 }
 
@@ -174,201 +168,93 @@ function over() {
 }
 
 function enable(on) {
-  for (const element of document.querySelectorAll("#controls button, #controls select, #controls input")) {
-    element.disabled = !on;
-  }
+  for (const id of ["bypass", "snapshot", "record"]) at(id).disabled = !on;
+  editor?.enable(on);
 }
 
 function state(message) {
-  showEffects(message);
+  latest = message;
+  editor?.show(message);
   at("bypass").checked = message.bypass;
   at("after-chip").textContent = message.bypass ? "bypassed" : "after";
   const { on, file, problem } = message.recording;
   if (on && recordingSince === null) recordingSince = Date.now();
   if (!on && recordingSince !== null) {
     recordingSince = null;
-    say(problem ? `The recording ended early: ${problem}` : `Recorded to ${file.split(/[\\/]/).pop()}`, problem ? "problem" : "");
+    recorded(file, problem);
   }
-  at("record").setAttribute("aria-pressed", String(on));
+  at("record").ariaPressed = String(on);
   at("record-label").textContent = on ? "Stop" : "Record";
   const viewers = message.viewers === 1 ? "1 viewer" : `${message.viewers} viewers`;
   at("foot").textContent = `${at("foot").textContent.split(" · ")[0]} · ${viewers}`;
+  if (message.problem && message.problem !== state.said) say(message.problem, "problem");
+  state.said = message.problem;
 }
 
-// One group per effect of the chain. They are made anew only when the chain is another, so that a control
-// keeps the focus while it is used.
-let shape = "";
-
-function showEffects({ effects, available, opening, problem }) {
-  const chain = effects.length ? effects : [{ name: "", controls: [] }];
-  const now = JSON.stringify([chain.map((each) => [each.name, each.controls.map((c) => c.name)]), available]);
-  if (now !== shape) {
-    shape = now;
-    const focused = document.activeElement?.id;
-    at("effects").replaceChildren(...chain.map((effect, place) => group(effect, place, available)));
-    if (focused) at(focused)?.focus();
+function recorded(file, problem) {
+  if (problem) {
+    say(`The recording ended early: ${problem}`, "problem");
+    return;
   }
-  chain.forEach((effect, place) => {
-    const choice = at(`effect-${place}`), note = at(`opening-${place}`);
-    if (!opening) choice.value = effect.name;
-    choice.disabled = Boolean(opening);
-    note.textContent = opening ? `Opening ${opening}…` : "";
-    for (const control of effect.controls) {
-      const id = `control-${place}-${control.name}`;
-      if (Date.now() - (touched.get(id) ?? 0) > LET_GO_MS) at(id).value = control.value;
-      showValue(at(id));
-    }
-  });
-  if (problem && problem !== showEffects.said) say(problem, "problem");
-  showEffects.said = problem;
+  const name = file.split(/[\\/]/).pop();
+  const href = `recordings/${encodeURIComponent(name)}`;
+  offer(`Recorded to ${name}.`, [{ label: "Download", href, name }], { fetchFirst: false });
 }
 
-function group(effect, place, available) {
-  const box = make("div");
-  const field = make("div", "", { className: "field" });
-  const label = make("label", place ? `Effect ${place + 1}` : "Effect", { htmlFor: `effect-${place}` });
-  const choice = make("select", "", { id: `effect-${place}` });
-  const names = available.includes(effect.name) ? available : [effect.name, ...available];
-  choice.append(...names.map((name) => make("option", name || "none", { value: name, disabled: !name })));
-  choice.value = effect.name;
-  choice.addEventListener("change", () => send({ type: "effect", effect: place, name: choice.value }));
-  field.append(label, choice, make("p", "", { id: `opening-${place}`, className: "opening" }));
-  box.append(field, ...effect.controls.map((control) => slider(control, place)));
-  return box;
-}
-
-function slider(control, place) {
-  const id = `control-${place}-${control.name}`;
-  const field = make("div", "", { className: "field" });
-  const name = control.name[0].toUpperCase() + control.name.slice(1).replaceAll("_", " ");
-  const label = make("label", name, { htmlFor: id });
-  const output = make("output", "", { id: `${id}-value` });
-  output.setAttribute("for", id);
-  label.append(output);
-  const range = make("input", "", { type: "range", id });
-  Object.assign(range, { min: control.low, max: control.high, step: (control.high - control.low) / 100 });
-  range.value = control.value;
-  range.dataset.low = control.low;
-  range.dataset.high = control.high;
-  let last = 0, timer = null;
-  const tell = () => {
-    last = Date.now();
-    timer = null;
-    send({ type: "control", effect: place, name: control.name, value: Number(range.value) });
-  };
-  range.addEventListener("input", () => {
-    touched.set(id, Date.now());
-    showValue(range, output);
-    if (timer === null) timer = setTimeout(tell, Math.max(0, last + SEND_EVERY_MS - Date.now()));
-  });
-  showValue(range, output);
-  field.append(label, range);
-  return field;
-}
-
-function showValue(range, output = at(`${range.id}-value`)) {
-  const { low, high } = range.dataset;
-  const text = low === "0" && high === "1"
-    ? `${Math.round(range.value * 100)} %` : Number(range.value).toPrecision(3);
-  output.textContent = text;
-  range.setAttribute("aria-valuetext", text);
-}
-
+// The picture after the effects is downloaded at once, the other on demand.
 function snapshot({ frame, pictures }) {
-  const line = make("p", `Frame ${frame}: `);
-  for (const [what, { url, file }] of Object.entries(pictures)) {
-    line.append(make("a", `${what}.png`, { href: url, download: file }), " ");
-  }
-  keep(line);
-  line.querySelector("a").click(); // the picture after the effects is downloaded at once, the other on demand
-}
-
-function say(text, kind = "") {
-  keep(make("p", text, { className: kind }));
-}
-
-function keep(line) {
-  at("said").prepend(line);
-  while (at("said").children.length > 3) at("said").lastChild.remove();
+  offer(`Frame ${frame}:`, Object.entries(pictures).map(([what, { url, file }]) => (
+    { label: `${what}.png`, href: url, name: file })));
 }
 
 // Figures
 
-const whole = new Intl.NumberFormat("en");
-const rate = (value) => (value === null ? "–" : value.toFixed(1));
-const ms = (value) => (value == null ? "–" : value.toFixed(value < 10 ? 1 : 0));
-
 function figures(message) {
   stale = { seconds: message.stale_seconds ?? 0, at: Date.now() };
-  showStale();
+  lookStale();
+  showPlainly({ ...message, effects: Boolean(latest?.effects.length) && !latest.bypass }, message.screen_ms);
   at("fps-out").textContent = rate(message.fps_out);
   at("fps-in").textContent = rate(message.fps_in);
   at("latency-p50").textContent = ms(message.latency_ms?.p50);
   at("latency-p95").textContent = ms(message.latency_ms?.p95);
   at("screen").textContent = ms(message.screen_ms);
-  const causes = Object.entries(message.drops).map(([cause, count]) => `${cause} (${whole.format(count)})`);
-  const dropped = Object.values(message.drops).reduce((sum, count) => sum + count, 0);
-  if (message.failed) causes.push(`broken (${whole.format(message.failed)})`);
-  if (message.repeated) causes.push(`repeated while the source was away (${whole.format(message.repeated)})`);
-  if (message.skipped) causes.push(`skipped on this page alone (${whole.format(message.skipped)})`);
-  at("dropped").textContent = whole.format(dropped);
-  at("frames-in").textContent = whole.format(message.frames_in);
-  at("causes").textContent = causes.join("; ") || "every frame came through";
-  at("factor").textContent = message.factor ? String(message.factor.factor) : "–";
-  at("factor-why").textContent = message.factor?.why ?? "no effect runs";
+  const more = [];
+  if (message.failed) more.push(`broken (${whole.format(message.failed)})`);
+  if (message.repeated) more.push(`repeated while the source was away (${whole.format(message.repeated)})`);
+  if (message.skipped) more.push(`skipped on this page alone (${whole.format(message.skipped)})`);
+  showDrops(message, more);
+  showFactor(message, "no effect runs");
   at("routing").textContent = message.routing ?? "";
   showStages(message.stages_ms);
   if (recordingSince !== null) {
-    const seconds = Math.round((Date.now() - recordingSince) / 1000);
-    at("record-label").textContent =
-      `Stop ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    at("record-label").textContent = `Stop ${minutes((Date.now() - recordingSince) / 1000)}`;
   }
 }
 
-const INNER = new Set(["reduce", "translate", "fuse", "on device"]);
-const NAMES = { decode: "capture", waiting: "queue" };
-const MEANING = {
-  decode: "Decoding a frame, and waiting for the source to deliver it",
-  waiting: "From the capture of a frame to where its generation begins",
-};
-
-function showStages(stages) {
-  const rows = at("stages"), longest = Math.max(1, ...Object.values(stages));
-  const names = Object.keys(stages);
-  if (rows.dataset.names !== names.join()) {
-    rows.dataset.names = names.join();
-    rows.replaceChildren(...names.map((name) => {
-      const row = make("tr", "", { className: INNER.has(name) ? "inner" : "" });
-      const bar = make("td");
-      bar.append(make("meter", "", { min: 0 }));
-      bar.firstChild.setAttribute("aria-hidden", "true");
-      row.append(make("th", NAMES[name] ?? name, { scope: "row", title: MEANING[name] ?? "" }), bar, make("td"));
-      return row;
-    }));
-  }
-  names.forEach((name, position) => {
-    const row = rows.children[position], meter = row.querySelector("meter");
-    meter.max = longest;
-    meter.value = stages[name];
-    row.lastChild.textContent = `${ms(stages[name])} ms`;
+async function prepare() {
+  const effects = await fetchEffects().catch(() => new Map());
+  editor = chainEditor({
+    effects,
+    change: (list) => send({ type: "chain", effects: list }),
+    control: (place, name, value) => send({ type: "control", effect: place, name, value }),
   });
+  preparePresets(editor, effects);
+  if (latest) editor.show(latest);
+  editor.enable(socket?.readyState === WebSocket.OPEN);
 }
 
 // The token came in through the address, and is in a cookie now: it need not stay in the history.
 if (location.search) history.replaceState(null, "", location.pathname);
-wipe.addEventListener("input", showWipe);
-wipe.addEventListener("keydown", (event) => {
-  const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
-  if (!way) return; // the step that suits a hand is too small for a key
-  event.preventDefault();
-  wipe.value = Number(wipe.value) + way * (event.shiftKey ? 10 : 2);
-  showWipe();
-});
+buildTools(at("tools"));
+prepareMirror(stage, "live.mirror", false);
+prepareFullScreen(stage);
+prepareSmallWindow(asVideo, look);
+prepareWipe(stage, look);
 document.addEventListener("visibilitychange", look);
 at("bypass").addEventListener("change", () => send({ type: "bypass", on: at("bypass").checked }));
 at("snapshot").addEventListener("click", () => send({ type: "snapshot" }));
-at("record").addEventListener("click", () =>
-  send({ type: "record", on: at("record").getAttribute("aria-pressed") !== "true" }));
+at("record").addEventListener("click", () => send({ type: "record", on: at("record").ariaPressed !== "true" }));
 enable(false);
-setInterval(showStale, 500);
+setInterval(lookStale, 500);
 connect();
+prepare();
