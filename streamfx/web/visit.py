@@ -186,10 +186,13 @@ class Visit:
         """Return what takes the knobs of the run when it has been opened, in its thread."""
         loop = asyncio.get_running_loop()
 
+        def tell() -> None:
+            loop.call_soon_threadsafe(self._changed.set)
+
         def ready(controls: RunControls) -> None:
             if offer.bypass:
                 controls.set_bypass(True)
-            controls.listen(lambda: loop.call_soon_threadsafe(self._changed.set))
+            controls.listen(tell)
             self._controls = controls
 
         return ready

@@ -30,7 +30,10 @@ pytestmark = [
 SIZE = (160, 96)
 SOURCE = f"test:bars?size={SIZE[0]}x{SIZE[1]}&fps=15&live=1"
 NUMBER = "Number(document.querySelector('#stage')?.dataset.number ?? -1)"
-CHAIN = "[...document.querySelectorAll('#chain .name')].map(e => e.textContent.split(' ').pop().toLowerCase()).join()"
+CHAIN = (
+    "[...document.querySelectorAll('#chain .name')]"
+    ".map(e => e.textContent.split(' ').pop().toLowerCase()).join()"
+)
 SAID = "document.querySelector('#said').textContent"
 
 
@@ -162,7 +165,7 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
         await tab.run("document.querySelector('#kept').open = true")
         await tab.click("#keep")
         await tab.run("document.querySelector('#keep-name').value = 'Both <b>'")
-        await tab.press("Enter", 13)
+        await tab.click("#keep-form [type=submit]")
         await tab.until("document.querySelector('#presets .preset')?.textContent === 'Both <b>'")
         await tab.click("#remove-0")
         await tab.until(f"{CHAIN} === 'other' && !document.querySelector('#chain-note').textContent")

@@ -325,7 +325,12 @@ def test_the_page_is_told_of_each_effect_what_it_does_and_gets_its_picture() -> 
             async with session.get(f"{address}effects") as response:
                 found = {each["name"]: each for each in await response.json()}
             tiny = found["tiny"]
-            assert (tiny["title"], tiny["group"], tiny["words"], tiny["picture"]) == ("Tiny", "look", "", None)
+            assert (tiny["title"], tiny["group"], tiny["words"], tiny["picture"]) == (
+                "Tiny",
+                "look",
+                "",
+                None,
+            )
             assert tiny["controls"][0] == {"name": "strength", "low": 0, "high": 1, "default": 1}
             assert found["upscale"]["group"] == "enlarge"
             async with session.get(f"{address}{found['upscale']['picture']}") as response:

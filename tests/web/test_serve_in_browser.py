@@ -101,7 +101,7 @@ def test_a_visitor_sends_the_camera_sees_it_changed_turns_the_knobs_and_leaves(f
 
     async def visit(address: str) -> None:
         async with browser(folder / "profile", camera_file(folder / "camera.y4m")) as chrome:
-            tab = await chrome.open(address)
+            tab = await chrome.open(address, folder / "another")
             await tab.until(READY)
             await tab.run("document.querySelector('#bypass').click()")
             await tab.click("#start")
@@ -123,6 +123,7 @@ def test_a_visitor_sends_the_camera_sees_it_changed_turns_the_knobs_and_leaves(f
             else:
                 pytest.fail("the picture was not changed")
             await tab.until("document.querySelector('#trip').textContent !== '–'")
+            await changes_and_keeps(tab, folder)
             await keep(tab, "serve")
             await tab.click("#start")
             await tab.until("document.querySelector('#status').dataset.state === 'off'")
@@ -170,6 +171,33 @@ def test_what_is_in_the_way_is_said_on_the_page(folder: Path) -> None:
     with serving(settings(), told.append) as address:
         asyncio.run(visit(address))
         asyncio.run(come_without_camera(address))
+
+
+async def changes_and_keeps(tab: Tab, folder: Path) -> None:
+    """Make the chain longer; take a snapshot and a recording, which the browser makes by itself."""
+    settled = "!document.querySelector('#chain-note').textContent.startsWith('Opening')"
+    for count in (2, 3):
+        await tab.click("#add")
+        await tab.click("#choose-tiny")
+        await tab.until(f"document.querySelectorAll('#chain .head').length === {count} && {settled}")
+    assert await tab.run("document.querySelector('#add').disabled"), "a visitor's chain has a limit"
+    await tab.click("#remove-2")
+    await tab.until(f"document.querySelectorAll('#chain .head').length === 2 && {settled}")
+    assert await tab.run("stage.dataset.mirror") == "yes"
+    await tab.click("#snapshot")
+    await tab.until(f"{SAID}.includes('before.png')")
+    await tab.click("#record")
+    await tab.until("document.querySelector('#record-label').textContent.startsWith('Stop 0:0')")
+    await asyncio.sleep(1)
+    await tab.click("#record")
+    await tab.until(f"{SAID}.includes('Recorded, without sound')")
+    kept = folder / "another"
+    await asyncio.to_thread(wait_until, lambda: any(kept.glob("*.mp4")) or any(kept.glob("*.webm")))
+    (file,) = [*kept.glob("*.mp4"), *kept.glob("*.webm")]
+    with av.open(str(file)) as recording:
+        assert next(recording.decode(video=0)).width == SIZE[0]
+    with av.open(str(next(kept.glob("*_after.png")))) as picture:
+        assert (picture.streams.video[0].width, picture.streams.video[0].height) == SIZE
 
 
 async def keep(tab: Tab, name: str) -> None:

@@ -63,7 +63,11 @@ class Playback:
         """Return the next packet when it is due; None once closed."""
         while True:
             packet = next(self._packets, None)
-            if packet is None or (not packet.size and packet.dts is None):
+            if packet is not None and not packet.size and packet.dts is None:
+                if packet.stream is self.video:
+                    return packet  # the decoder gives what it still holds
+                continue
+            if packet is None:
                 if not self._count:
                     raise SourceLostError(f"{self._name}: there is nothing in it")
                 self._shift, self._first = self._end, None
@@ -71,11 +75,11 @@ class Playback:
                 self.video.codec_context.flush_buffers()
                 self._packets = self._container.demux()
                 continue
-            if packet.dts is None and packet.pts is None:
-                continue
             # Matroska states no decoding time for the first pictures where some are shown out of order: such
             # packets are due with the one before.
             at = packet.pts if packet.dts is None else packet.dts
+            if at is None:
+                continue
             if self._first is None:
                 self._first = at * packet.time_base
                 self._due = self._shift
@@ -93,7 +97,7 @@ class Playback:
         Raises:
             DecodeError: it is broken.
         """
-        self._count += 1
+        self._count += bool(packet.size)
         return decoded(packet, self._name, self._count)
 
     def close(self) -> None:

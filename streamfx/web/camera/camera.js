@@ -274,11 +274,11 @@ async function prepare() {
   stage.dataset.on = "no";
   [about, effects] = await Promise.all([fetch("about").then((answer) => answer.json()), fetchEffects()]);
   editor = chainEditor({
-    effects,
     change: changeChain,
     control: (place, name, value) => tell({ type: "control", effect: place, name, value }),
   });
   editor.limit(about.most_effects);
+  editor.learn(effects);
   preparePresets(editor, effects);
   changeChain([{ name: about.effect, controls: { strength: about.strength } }]);
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {

@@ -9,7 +9,8 @@ const LET_GO_MS = 600; // after which the run's value counts again, not the hand
 const UP = "m6 15 6-6 6 6", DOWN = "m6 9 6 6 6-6", OUT = ["m6 6 12 12", "M18 6 6 18"];
 
 // `change`: called with the chain that is wanted, [{ name, controls }]; `control`: with place, name and value.
-export function chainEditor({ effects, change, control }) {
+export function chainEditor({ change, control }) {
+  let effects = new Map(); // what the gallery knows of each
   let chain = [], selected = 0, most = 8, opening = null, shape = "", on = true;
   let queued = null; // what was chosen while another was being opened: the last wins
   let focusNext = null;
@@ -159,9 +160,13 @@ export function chainEditor({ effects, change, control }) {
   }
 
   at("add").addEventListener("click", () => select(selected >= chain.length ? 0 : chain.length));
-  buildGallery(effects, choose);
   return {
     show,
+    learn(known) {
+      effects = known;
+      buildGallery(effects, choose);
+      rebuild();
+    },
     wanted,
     request,
     enable(is) {

@@ -28,8 +28,11 @@ let recordingSince = null;
 let heardAt = 0; // when the last message came
 let stale = { seconds: 0, at: 0 }; // how old the newest picture was, and when that was said
 let version = null;
-let editor = null;
-let latest = null; // the last state, for an editor that is not there yet
+let latest = null; // the last state
+const editor = chainEditor({
+  change: (list) => send({ type: "chain", effects: list }),
+  control: (place, name, value) => send({ type: "control", effect: place, name, value }),
+});
 
 function send(message) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
@@ -151,6 +154,9 @@ function hello(message) {
   const { shown_width: width, shown_height: height } = message;
   stage.style.setProperty("--shape", `${width} / ${height}`);
   stage.style.setProperty("--ratio", `${width / height}`);
+  for (const canvas of Object.values(canvases)) {
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  }
   const smaller = width < message.width ? `, shown at ${width} × ${height}` : "";
   at("caption").textContent =
     `${message.width} × ${message.height}${smaller}. Drag across the picture, or use the arrow keys, to compare.`;
@@ -158,7 +164,7 @@ function hello(message) {
     `Recordings are made where streamfx runs, in ${message.folder}, ${message.sound ? "with sound" : "without sound"}` +
     `${message.sound ? "" : ", as the source has none"}. You can download them here afterwards.`;
   at("foot").textContent = `streamfx ${message.version}`;
-  editor?.limit(message.most_effects);
+  editor.limit(message.most_effects);
   enable(true);
 }
 
@@ -169,12 +175,12 @@ function over() {
 
 function enable(on) {
   for (const id of ["bypass", "snapshot", "record"]) at(id).disabled = !on;
-  editor?.enable(on);
+  editor.enable(on);
 }
 
 function state(message) {
   latest = message;
-  editor?.show(message);
+  editor.show(message);
   at("bypass").checked = message.bypass;
   at("after-chip").textContent = message.bypass ? "bypassed" : "after";
   const { on, file, problem } = message.recording;
@@ -231,16 +237,10 @@ function figures(message) {
   }
 }
 
-async function prepare() {
+async function learn() {
   const effects = await fetchEffects().catch(() => new Map());
-  editor = chainEditor({
-    effects,
-    change: (list) => send({ type: "chain", effects: list }),
-    control: (place, name, value) => send({ type: "control", effect: place, name, value }),
-  });
+  editor.learn(effects);
   preparePresets(editor, effects);
-  if (latest) editor.show(latest);
-  editor.enable(socket?.readyState === WebSocket.OPEN);
 }
 
 // The token came in through the address, and is in a cookie now: it need not stay in the history.
@@ -257,4 +257,4 @@ at("record").addEventListener("click", () => send({ type: "record", on: at("reco
 enable(false);
 setInterval(lookStale, 500);
 connect();
-prepare();
+learn();

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 
 from streamfx.capture.live.opening import Opening, open_live
@@ -91,6 +92,23 @@ def test_a_file_in_a_loop_begins_again_at_its_end_with_its_sound(tmp_path: Path)
     times = [packet.pts for _, packet in source.other_tracks.take() if packet.pts is not None]
     assert times == sorted(set(times))
     assert len(times) > 5
+
+
+def test_a_film_in_a_loop_begins_with_its_first_picture_where_pictures_are_stored_out_of_order(
+    tmp_path: Path,
+) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=12, rate=50, b_frames=3, audio=False)
+    with av.open(str(clip)) as file:
+        assert next(file.demux(video=0)).dts is None, "as Matroska has it"
+    source = open_loop(str(clip), QUICK, threads=1)
+    numbers: list[int | None] = []
+    while len(numbers) < 14:
+        frame = source.read()
+        assert frame is not None
+        numbers += [] if frame.repeated else [read_stamp(frame.planes[0])]
+    source.close()
+    assert numbers[0] == 0
+    assert numbers[10:14] == [10, 11, 0, 1]
 
 
 @pytest.mark.parametrize("text", ["test:bars", "camera:0", "rtsp://host/1", "fault:loss:a.mp4", "-"])
