@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_CLIP := tests/clips/person.mkv
 DEMO_OUT := demo-toon.mp4
 
-.PHONY: help demo test test-all docs tensorrt-check gpu-kit package lint format bench clean
+.PHONY: help demo live test test-all docs tensorrt-check gpu-kit package lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -16,6 +16,13 @@ demo: .venv/installed-demo  ## Turn a person before a webcam into a cartoon, and
 	$(BIN)/streamfx transcode $(DEMO_CLIP) $(DEMO_OUT) --effect toon --overwrite
 	@echo "Before: $(CURDIR)/$(DEMO_CLIP)"
 	@echo "After:  $(CURDIR)/$(DEMO_OUT)"
+
+live: .venv/installed-live  ## Show the camera, or without one the demo clip, with effects in a page; Ctrl-C ends
+	@if [ -r /dev/video0 ] && [ -w /dev/video0 ]; then source=camera:0; again=; \
+	else source=$(DEMO_CLIP); again=--loop; \
+		echo "There is no camera that may be opened (/dev/video0), so a clip is played again and again."; fi; \
+	echo "Open the address of the page, below, in a browser. Ctrl-C ends it."; \
+	$(BIN)/streamfx live $$source web:0 --effect toon $$again
 
 test: .venv/installed-dev  ## Run the tests (about four minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -65,6 +72,13 @@ clean:  ## Remove what the other commands made
 .venv/installed-demo: pyproject.toml | $(BIN)/pip
 	@if command -v nvidia-smi >/dev/null || [ -e .venv/installed-core ]; then $(MAKE) --no-print-directory .venv/installed-core; \
 	else $(MAKE) --no-print-directory .venv/installed-small; fi
+	@touch $@
+
+# Pages and cameras on top of what is there, and no torch on account of them.
+.venv/installed-live: pyproject.toml | .venv/installed-demo
+	@$(BIN)/python -c "import tomllib; extras = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; \
+	print(*extras['web'], *extras['camera'], sep='\n')" > .venv/extras-live.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .venv/extras-live.txt
 	@touch $@
 
 # Everything but torch: for a processor, with the engines that bring along what OpenVINO runs.

@@ -48,7 +48,7 @@ class ChainEffect(BaseModel):
     """An effect of a chain, and where its controls are to stand."""
 
     model_config = _CLOSED
-    name: Name
+    name: Annotated[str, Field(min_length=1, max_length=300)]  # that of a route says what it chooses from
     controls: Annotated[dict[Name, float], Field(max_length=16)] = {}
 
     def wanted(self) -> WantedEffect:

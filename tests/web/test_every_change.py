@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,23 @@ pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
 SIZE_WH = (96, 64)
 QUICK: dict[str, Any] = {"backend": "eager", "factor": 4, "threads": 1, "seconds": 120}
+CHAINS = [["toon", "upscale", "restore"], ["restore", "toon", "upscale"], ["upscale"], [], ["wave", "wave"]]
 SOURCE = "test:bars?size=96x64&fps=30&frames=0&live=1"
 
 
 def effects() -> list[str]:
     """Return the names of the effects, one that enlarges first: what comes after it is as large."""
     return sorted((found.name for found in list_effects() if found.spec), key=lambda name: name != "upscale")
+
+
+def runs(chain: list[str], told: dict[str, Any]) -> bool:
+    """Return whether these are the effects of a state."""
+    return [each["name"] for each in told["effects"]] == chain
+
+
+def is_running(tab: Browser, chain: list[str]) -> bool:
+    """Return whether a visitor was last told of these effects."""
+    return runs(chain, tab.latest("state"))
 
 
 def sizes_in(path: Path) -> set[tuple[int, int]]:
@@ -65,6 +77,10 @@ def test_every_effect_and_every_control_of_the_live_page_leaves_the_run_going() 
         await viewer.send("record", on=True)
         for name in names:
             await turn(viewer, name)
+        for chain in CHAINS:
+            await viewer.send("chain", effects=[{"name": name} for name in chain])
+            await viewer.heard("state", partial(runs, chain))
+            await viewer.seen(2)
         await viewer.send("record", on=False)
         await viewer.heard("state", lambda told: told["recording"]["file"] and not told["recording"]["on"])
 
@@ -169,7 +185,11 @@ def test_every_effect_and_every_control_of_the_visitors_page_leaves_the_run_goin
             await tab.heard("state")
             for name in effects():
                 await turn(tab, name)
-            await tab.seen(2)
+            for chain in CHAINS:
+                await tab.socket.send_json({"type": "chain", "effects": [{"name": name} for name in chain]})
+                await tab.until(partial(is_running, tab, chain), f"{chain}")
+                picture = await tab.seen(2)
+                assert (picture.width, picture.height) == SIZE_WH
             assert tab.latest("refused") == tab.latest("ended") == {}
 
     asyncio.run(visit())

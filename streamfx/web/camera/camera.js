@@ -145,6 +145,7 @@ function end(text = "") {
   const was = visit;
   visit = null;
   stopRecording();
+  if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
   if (was) {
     clearInterval(was.timer);
     was.peer?.close();

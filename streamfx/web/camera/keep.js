@@ -64,6 +64,7 @@ async function openMicrophone(delaySeconds) {
     const context = new AudioContext(), delay = context.createDelay(5);
     delay.delayTime.value = Math.min(Math.max(delaySeconds, 0), 5); // sound as late as the picture
     const target = context.createMediaStreamDestination();
+    await context.resume();
     context.createMediaStreamSource(raw).connect(delay).connect(target);
     const close = () => {
       for (const track of raw.getTracks()) track.stop();
