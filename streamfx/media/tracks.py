@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from streamfx.errors import ConfigError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from av.container.core import Chapter
     from av.stream import Stream
 
+    TrackPacket: TypeAlias = av.Packet[Stream]
 
 _DEFAULT = 1  # FFmpeg's flag of a stream that is played unless told otherwise
 

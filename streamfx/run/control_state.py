@@ -67,7 +67,7 @@ class WantedEffect:
 
     Attributes:
         name: name of the engine, or of an effect that runs.
-        controls: where its controls are to stand; those that are left out stay, or are the engine's.
+        controls: numbers that its controls are set to; those left out stay, or are the engine's.
     """
 
     name: str

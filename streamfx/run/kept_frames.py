@@ -12,10 +12,10 @@ class KeptFrames:
     """Keeps the newest sources while there are watchers. For any thread.
 
     Args:
-        most: most frames kept.
+        most: largest number of frames kept.
 
     Attributes:
-        watchers: how many watch.
+        watchers: number of those who watch.
     """
 
     def __init__(self, most: int) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from streamfx.media.tracks import OtherTracks, Span
 
 if TYPE_CHECKING:
-    import av
-    from av.stream import Stream
+    from streamfx.media.tracks import TrackPacket
 
 
 class BesideTracks:
@@ -27,7 +26,7 @@ class BesideTracks:
     def __init__(self, other_tracks: OtherTracks) -> None:
         self._source = other_tracks
         self._source.claim()
-        self._waiting: deque[tuple[int, av.Packet[Stream]]] = deque(maxlen=other_tracks.most_waiting)
+        self._waiting: deque[tuple[int, TrackPacket]] = deque(maxlen=other_tracks.most_waiting)
         self._into: OtherTracks | None = None
 
     @property
@@ -70,7 +69,7 @@ class BesideTracks:
             into.put(packet, index)
 
 
-def _end_seconds(packet: av.Packet[Stream]) -> Fraction:
+def _end_seconds(packet: TrackPacket) -> Fraction:
     at = packet.pts if packet.pts is not None else packet.dts
     base = packet.time_base
     return Fraction(0) if at is None or base is None else (at + (packet.duration or 0)) * Fraction(base)

@@ -53,9 +53,9 @@ class ShownEffect:
     Attributes:
         name: name of the engine.
         group: kind of effect: look, repair or enlarge.
-        words: what it does, in plain words; empty where its engine does not say.
+        words: description of what it does, in plain words; empty where its engine does not say.
         picture: a small square JPEG; None: there is none.
-        controls: what can be set while it runs: name, low, high and default of each.
+        controls: numbers that can be set while it runs: name, low, high and default of each.
     """
 
     name: str
