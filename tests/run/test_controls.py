@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("controls")
     engines.make_engine(folder, "tiny")
     engines.make_engine(folder, "other", seed=11)
+    engines.make_engine(folder, "narrow", factors=[2.0, 3.0])
     broken = engines.make_engine(folder, "broken")
     (broken / "weights.safetensors").write_bytes(b"damaged")
     return folder
@@ -310,6 +311,20 @@ def test_a_chain_is_changed_as_a_whole_and_what_runs_already_is_kept() -> None:
             "effects other + tiny + tiny → none",
             "effects none → tiny",
         ]
+
+
+def test_effects_whose_factor_nobody_gave_share_one_that_all_engines_know() -> None:
+    with bench("tiny", factor="auto") as table:
+        controls = table.controls
+        (tiny,) = controls.effects.chain.effects
+        tiny.controls = replace(tiny.controls, factor=4)
+        rearranged(table, [WantedEffect("tiny"), WantedEffect("narrow")])
+        assert controls.state().problem is None
+        assert [each.factor for each in controls.state().effects] == [2, 2]
+        controls.process(table.frame())
+    with bench("tiny:factor=4", factor="auto") as table:
+        rearranged(table, [WantedEffect("narrow"), WantedEffect("tiny")])
+        assert [each.factor for each in table.controls.state().effects] == [3, 4], "what was asked for stays"
 
 
 def test_effects_that_are_taken_out_of_a_chain_are_closed_and_a_chain_that_cannot_be_changes_nothing() -> (

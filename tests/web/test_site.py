@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,27 @@ def test_a_site_that_was_stopped_leaves_no_thread_and_no_port(tmp_path: Path) ->
             assert time.monotonic() < deadline
         with pytest.raises(urllib.error.URLError):
             urllib.request.urlopen(address)
+
+
+@pytest.mark.parametrize("page", ["page", "camera"])
+def test_every_module_and_element_that_a_page_names_is_there(page: str) -> None:
+    web = files("streamfx.web")
+    folders = [web / "camera", web / "page"] if page == "camera" else [web / "page"]
+    sources = {file.name: file for folder in reversed(folders) for file in folder.iterdir()}
+    text = sources["index.html"].read_text("utf-8")
+    ids = set(re.findall(r' id="([a-z0-9-]+)"', text))
+    assert len(ids) == len(re.findall(r' id="', text)), "each once"
+    wanted, seen = ["camera.js" if page == "camera" else "live.js"], set[str]()
+    named: dict[str, str] = {}
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        module = sources[name].read_text("utf-8")
+        wanted += re.findall(r'from "\./([a-z]+\.js)"', module)
+        named |= dict.fromkeys(re.findall(r'\bat\("([a-z0-9-]+)"\)', module), name)
+        ids |= set(re.findall(r'tool\("([a-z]+)"', module)) | set(re.findall(r'\.id = "([a-z-]+)"', module))
+    assert {each: module for each, module in named.items() if each not in ids} == {}
+    assert not re.search(r'(src|href)="(https?:)?//', text), "nothing is fetched from elsewhere"
+    assert not re.search(r"<style| style=| on[a-z]+=", text), "nothing is inline"
