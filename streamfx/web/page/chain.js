@@ -62,11 +62,13 @@ export function chainEditor({ change, control }) {
       showValue(range);
     }));
     mark();
+    giveFocusBack();
   }
 
   // They are made anew only when the chain is another, so that a control keeps the focus while it is used.
   function rebuild() {
-    const focused = document.activeElement?.id;
+    const inChain = at("chain").contains(document.activeElement);
+    const focused = focusNext && inChain ? null : document.activeElement?.id;
     const cards = chain.map(card);
     if (selected >= chain.length && chain.length) {
       cards.push(make("li", "Choose the next effect below", { className: "step pending" }));
@@ -87,10 +89,13 @@ export function chainEditor({ change, control }) {
       button.disabled = !on || Boolean(opening) || button.dataset.end === "yes";
     }
     for (const each of document.querySelectorAll("#chain input, #gallery button")) each.disabled = !on;
+  }
+
+  // What is disabled, or made anew, loses the focus: it is given back, if nobody has taken it elsewhere.
+  function giveFocusBack() {
     if (opening || !focusNext) return;
-    // What is disabled, or made anew, loses the focus: it is given back, if nobody has taken it elsewhere.
-    const wanted = [at(focusNext), at(`effect-${selected}`)].find((each) => each && !each.disabled);
-    if (document.activeElement === document.body) wanted?.focus();
+    const next = [at(focusNext), at(`effect-${selected}`)].find((each) => each && !each.disabled);
+    if (document.activeElement === document.body) next?.focus();
     focusNext = null;
   }
 
