@@ -37,6 +37,7 @@ HOMES = {
         "generate/ops/fuse/cpu_llvm.py",
         "generate/ops/place/cpu.py",
         "generate/ops/reduce/cpu.py",
+        "generate/ops/steady/cpu.py",
     ),
     "onnxruntime": (),
     "pygame": ("encode/screens/window_process.py",),

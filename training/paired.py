@@ -64,6 +64,7 @@ def engine_fields(options: PairedOptions) -> dict[str, Any]:
         options.network,
         version=options.version,
         max_displacement_pixels=options.max_displacement_pixels,
+        memory_tolerance=options.memory_tolerance,
         domains=(options.source_domain, options.target_domain),
         licence=options.licence,
         factors=options.factors,

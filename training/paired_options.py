@@ -94,6 +94,13 @@ class PairedOptions(BaseModel):
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
+    memory_tolerance: float = Field(
+        default=0.035,
+        ge=0,
+        le=1,
+        description="change of the reduced picture, as a share of all codes, up to which the finished engine "
+        "takes the heads of the frames before into account; 0: each frame stands alone",
+    )
     temporal_weight: float = Field(default=20.0, ge=0)
     temporal_every: int = Field(default=3, ge=1, description="steps from one temporal term to the next")
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")

@@ -6,7 +6,7 @@ What comes out is what an uninterrupted run of the same command gives; `docs/des
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -19,6 +19,8 @@ from streamfx.encode.files.file import FileSink
 from streamfx.errors import ConfigError
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
+from streamfx.media.frame import Frame
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.notes import NOTE, left_out, say
 from streamfx.media.paths import followed, is_written_through
 from streamfx.media.paths import printable as printable_text
@@ -178,20 +180,38 @@ def _opened(config: TranscodeConfig, work: Work, run: _Run, stats: Stats) -> Ite
                 "factor_facts": None if facts is None else facts.model_dump(mode="json"),
             }
         )
-        done = work.segments()
+        done, memories = work.segments(), FrameMemories()
+        looked_back = parts.effects.chain.looks_back
         checkpoint = run.begun_at = done[-1].checkpoint if done else Checkpoint()
         if done:
-            spared = restore(checkpoint, source, inner, routed)
-            how = "" if spared else "; the frames before are read again, and not changed"
+            restored = restore(checkpoint, source, inner, routed)
+            memories = remembered(restored.frames, parts.process or parts.effects.chain.process, looked_back)
+            how = "" if restored.spared else "; the frames before are read again, and not changed"
             log.log(NOTE, "%s: goes on with frame %d%s", config.output, checkpoint.frames, how)
-        recorder = CheckpointRecorder(source, inner, routed, checkpoint)
+        recorder = CheckpointRecorder(source, inner, routed, checkpoint, looked_back)
         run.source = SegmentedSource(source, recorder, config.segment_seconds)
         run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, done, work.add)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
         left = None if limit is None else max(limit - checkpoint.frames - checkpoint.failed, 0)
-        flow = replace(parts.flow, frame_limit=left)
+        flow = replace(parts.flow, frame_limit=left, memories=memories)
         yield replace(parts, source=run.source, sink=run.sink, flow=flow, file=None)
+
+
+def remembered(frames: Sequence[Frame], process: Callable[[Frame], Frame], looked_back: int) -> FrameMemories:
+    """Return the memories that effects have of the frames before, which are done once more for that.
+
+    Args:
+        frames: frames before, in order; the last ones are enough.
+        process: function that applies the effects.
+        looked_back: number of frames that effects look back on.
+    """
+    memories = FrameMemories()
+    for frame in frames[max(len(frames) - looked_back, 0) :]:
+        memory = memories.next()
+        process(frame.with_memory(memory))
+        memory.close()
+    return memories
 
 
 def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Report | None) -> Report:
