@@ -70,9 +70,7 @@ clean:  ## Remove what the other commands made
 # Everything but torch: for a processor, with the engines that bring along what OpenVINO runs.
 .venv/installed-small: pyproject.toml | $(BIN)/pip
 	@echo "Installing into .venv, without torch; the first time this takes a minute"
-	@$(BIN)/python .ci/small-requirements > .venv/small.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .venv/small.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python .ci/install-small --editable .
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | $(BIN)/pip

@@ -203,7 +203,7 @@ def load() -> None:
     for module in (
         "torch",
         "streamfx.backends.eager",
-        "streamfx.generate.ops.fuse.cpu_kernels",
+        "streamfx.generate.ops.fuse.numba_kernels",
         "streamfx.transcoding",
     ):
         importlib.import_module(module)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import html
+import inspect
 import io
 import json
 import re
@@ -16,8 +17,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 import streamfx
 from streamfx.cli import main, parser
+from streamfx.config.arguments import settings_of
+from streamfx.config.live import LiveConfig
+from streamfx.config.serve import ServeConfig
+from streamfx.config.transcode import TranscodeConfig
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -25,6 +32,11 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
+TAKE_SETTINGS: dict[str, type[BaseModel]] = {
+    "live": LiveConfig,
+    "serve": ServeConfig,
+    "transcode": TranscodeConfig,
+}
 EVERY_PUBLIC_NAME, EVERY_SHEET = "<!-- every public name -->", "<!-- every sheet -->"
 _ELSEWHERE = re.compile(
     r"<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\"'\s>]+"
@@ -298,9 +310,30 @@ def _values(setting: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 def public_names() -> str:
     """Return the part of a page that documents every public name of the package."""
-    return "\n\n".join(
-        f"::: streamfx.{name}" for name in sorted(streamfx.__all__, key=str.lower) if name[0] != "_"
-    )
+    parts = []
+    for name in sorted(streamfx.__all__, key=str.lower):
+        if name[0] != "_":
+            parts.append(f"::: streamfx.{name}")
+        if name in TAKE_SETTINGS:
+            parts.append(settings_by_name(name))
+    return "\n\n".join(parts)
+
+
+def settings_by_name(name: str) -> str:
+    """Return a table of the settings that a public function takes by name."""
+    shown = inspect.signature(getattr(streamfx, name)).parameters
+    rows = [
+        f"| `{argument}` | {_cell(description)} | `{shown[argument].default!r}` |"
+        for argument, description, _ in settings_of(TAKE_SETTINGS[name])
+        if argument in shown and shown[argument].default is not inspect.Parameter.empty
+    ]
+    head = [
+        f"Settings that `streamfx.{name}` takes by name:",
+        "",
+        "| setting | | default |",
+        "| --- | --- | --- |",
+    ]
+    return "\n".join([*head, *rows])
 
 
 def _folded(title: str, text: str) -> str:

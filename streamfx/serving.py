@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from os import PathLike
+from typing import Unpack
 
+from streamfx.config.arguments import takes_settings
 from streamfx.config.loading import configured
-from streamfx.config.serve import ServeConfig
+from streamfx.config.serve import ServeArguments, ServeConfig
 from streamfx.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -38,47 +39,22 @@ def serving(
         yield site.address
 
 
+@takes_settings(ServeConfig, ServeArguments)
 @contextmanager
 def serve(
     *,
-    effect: str | None = None,
-    factor: float | str = "auto",
-    backend: str = "auto",
-    device: str = "auto",
-    threads: int | None = None,
-    visitors: int | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    certificate: str | PathLike[str] | None = None,
-    key: str | PathLike[str] | None = None,
-    stun: Sequence[str] = (),
-    report: str | PathLike[str] | None = None,
     settings: Sequence[str] = (),
+    **options: Unpack[ServeArguments],
 ) -> Iterator[str]:
     """Offer a page that changes visitors' cameras while in the context, whose value is its address.
 
     Args:
-        effect: effect that visitors see first; any by default.
-        factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
-            smallest that keeps up with the source.
-        backend: library that runs the network ('streamfx devices' lists them); auto: the fastest here.
-        device: place of the frames and the network: auto (a GPU where one can be used), cpu, cuda, or
-            cuda:1 for the second GPU.
-        threads: number of processor threads to use; all by default.
-        visitors: most visitors at a time; one for every two processors by default.
-        host: address to listen at; 127.0.0.1: only this machine can come.
-        port: port of the page; 0: any free one.
-        certificate: TLS certificate (PEM); browsers give a camera only to https or localhost.
-        key: private key of the certificate (PEM).
-        stun: STUN server, stun:HOST:PORT, for where an address translator is between.
-        report: folder for a report of each visitor.
+        **options: settings by name, those of `ServeConfig`; ``help(streamfx.serve)`` tells each.
         settings: everything else, each ``key=value`` as for ``--set`` (``visitors.bitrate_kbps=3000``).
 
     Raises:
         ConfigError: a setting is wrong, a library is missing, or there is no such effect.
         SinkError: the address cannot be listened at.
     """
-    given = dict(locals())
-    del given["settings"]
-    with serving(configured(ServeConfig, given, settings)) as address:
+    with serving(configured(ServeConfig, options, settings)) as address:
         yield address

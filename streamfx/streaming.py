@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, Unpack
 
 from streamfx.capture.live.opening import Opening, open_live
 from streamfx.capture.live.pacing import PacedSource
 from streamfx.capture.source import Source
-from streamfx.config.live import LiveConfig
+from streamfx.config.arguments import takes_settings
+from streamfx.config.live import LiveArguments, LiveConfig
 from streamfx.config.loading import configured
 from streamfx.encode.network.sink import Delivery
 from streamfx.encode.opening import check_output, open_sink
@@ -36,27 +37,15 @@ Announce = Callable[[str], None]
 Output: TypeAlias = str | PathLike[str] | Sink
 
 
+@takes_settings(LiveConfig, LiveArguments)
 def live(
     input: str | PathLike[str] | Source,
     output: Output | Sequence[Output],
     *,
-    effects: Sequence[str] = (),
-    factor: float | str = "auto",
-    backend: str = "auto",
-    device: str = "auto",
-    codec: str | None = None,
-    preset: str | None = None,
-    quality: int | None = None,
-    threads: int | None = None,
-    seconds: float | None = None,
-    gap: str = "last",
-    overwrite: bool = False,
-    wait: bool = True,
-    loop: bool = False,
-    report: str | PathLike[str] | None = None,
     settings: Sequence[str] = (),
     progress: Progress | None = None,
     announce: Announce | None = None,
+    **options: Unpack[LiveArguments],
 ) -> Report:
     """Change how a live video looks while it comes; return the report of what came of it.
 
@@ -64,22 +53,7 @@ def live(
         input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time.
         output: outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:,
             window:, web:8080 (a page), null:.
-        effects: effect and its controls ('streamfx effects' lists them); several are applied in order.
-        factor: reduction of the picture that the network sees: 1, 1.5, 2, 3, 4, 6, 8 times, or auto: the
-            smallest that keeps up with the source.
-        backend: library that runs the network ('streamfx devices' lists them); auto: the fastest here.
-        device: place of the frames and the network: auto (a GPU where one can be used), cpu, cuda, or
-            cuda:1 for the second GPU.
-        codec: video codec; one that fits the output by default.
-        preset: speed of the encoder against size of the output, as the codec names it.
-        quality: constant quality, as the codec counts it (lower is better).
-        threads: number of processor threads to use; all by default.
-        seconds: length of the run in seconds; until the source ends by default.
-        gap: picture shown while the source is away: last, black, or pause (none; time stands still).
-        overwrite: replacement of an output file that exists.
-        wait: waiting for a source or server that is away at the start; else the run is refused.
-        loop: endless repetition of a file, with its sound.
-        report: file for the account of every frame, as JSON.
+        **options: settings by name, those of `LiveConfig`; ``help(streamfx.live)`` tells each.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.read_seconds=2``).
         progress: callback that is called now and then, in this thread, with the state of the run.
         announce: callback that is called with the address of each ``web:`` output, with the secret in it
@@ -100,15 +74,14 @@ def live(
         >>> report.exit_code, report.result.account.frames_in
         (0, 10)
     """
-    given = dict(locals())
-    for name in ("output", "settings", "progress", "announce"):
-        del given[name]
     outputs = output if isinstance(output, Sequence) and not isinstance(output, str) else (output,)
     sinks = {number: each for number, each in enumerate(outputs) if not isinstance(each, str | PathLike)}
     source = None if isinstance(input, str | PathLike) else input
-    given["input"] = input if source is None else source.name
-    given["outputs"] = tuple(each if isinstance(each, str | PathLike) else each.name for each in outputs)
-    config = configured(LiveConfig, given, settings)
+    named = {
+        "input": input if source is None else source.name,
+        "outputs": tuple(each if isinstance(each, str | PathLike) else each.name for each in outputs),
+    }
+    config = configured(LiveConfig, {**options, **named}, settings)
     return run_live(config, progress, announce, source=source, sinks=sinks)
 
 

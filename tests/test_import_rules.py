@@ -33,7 +33,7 @@ HOMES = {
     "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/ops/enlarge.py",
-        "generate/ops/fuse/cpu_kernels.py",
+        "generate/ops/fuse/numba_kernels.py",
         "generate/ops/fuse/cpu_llvm.py",
         "generate/ops/place/cpu.py",
         "generate/ops/reduce/cpu.py",

@@ -53,7 +53,7 @@ def contextual_of_layers(
         true_layers: Layers of the true pictures, of the same sizes.
         most_places: Places per layer.
         random: Draws the places; on the CPU.
-        bandwidth: See `contextual`.
+        bandwidth: The smaller, the more only the nearest counts.
     """
     terms = []
     for features, true in zip(layers, true_layers, strict=True):

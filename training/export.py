@@ -104,7 +104,7 @@ def export(
         out: Folder to write.
         fields: Fields of engine.yaml; format, name (that of the folder), strength among the controls and the
             hashes are filled in where they are missing.
-        frame: See `golden`.
+        frame: Golden frame, which `golden` computes.
         card: Markdown.
         sheet: JPEG file.
         graph: Whether what OpenVINO runs goes into it, so that running it needs no torch.

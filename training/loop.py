@@ -90,7 +90,7 @@ def run(
     """Train to the end; goes on from the checkpoint in `work`, if any. Networks end in evaluation mode.
 
     Args:
-        trainee: See there.
+        trainee: Networks, and the step that trains them.
         options: Rates, device, checkpoints.
         steps: Number of steps of the whole training.
         work: Folder for checkpoint and log.jsonl.

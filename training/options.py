@@ -24,7 +24,7 @@ class NetworkOptions(BaseModel):
     joined: int = Field(default=32, ge=1)
     detail: bool = True
     norm: Literal["none", "instance"] = "instance"
-    fine: bool = Field(default=False, description="see the luma on a grid four times finer as well")
+    fine: bool = Field(default=False, description="luma on a grid four times finer, as a further input")
     ink: bool = Field(default=False, description="four more heads that answer to the source's own detail")
     dilated: bool = Field(default=False, description="each block reaches twice as far as the one before")
 

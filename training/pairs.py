@@ -37,7 +37,7 @@ class Pairs:
     """A fixed, seeded set of pairs. Close it after use.
 
     Args:
-        make: See there.
+        make: Maker of the pair of an index.
         size: Number of pairs.
         factors: Factors, and how often each is drawn.
         batch: Pairs of a step.

@@ -61,7 +61,7 @@ def people_pairs(
         other: Gives a square by chance of anything else.
         find: Finds people.
         side: Side of the squares, in pixels.
-        options: See there.
+        options: Options of the pairs and their fields.
         seed: Seed of all choices.
     """
     scenes = _Scenes(people, find, options.clip_share)

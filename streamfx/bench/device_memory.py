@@ -37,7 +37,7 @@ class DeviceLoop:
     """Gives a device the work of one frame after the other, a few ahead of what is done; see `Opened`.
 
     Args:
-        includes: see `Opened`.
+        includes: parts of the work that are in the time of a frame, in words.
         compiled: the network.
         device_context: device_context of the frames.
         works: works of one frame each; they take turns.

@@ -135,7 +135,7 @@ class BenchConfig(BaseModel):
     """What is measured and how, defaults included.
 
     Attributes:
-        levels: see `streamfx.bench.levels`.
+        levels: names of what is measured, as `streamfx.bench.levels` lists them.
         effects: effects as a user writes them.
         sizes: (height, width) of the frames.
         factors: factors for effects that have a choice.
@@ -172,8 +172,8 @@ class DeviceInfo(BaseModel):
     """What it was measured on.
 
     Attributes:
-        processor: see `streamfx.hardware.cpu.Cpu`.
-        gpus: see `streamfx.hardware.nvidia.Gpu`.
+        processor: fields of `streamfx.hardware.cpu.Cpu`.
+        gpus: fields of `streamfx.hardware.nvidia.Gpu`, GPU by GPU.
         driver: version of NVIDIA's driver; None without one.
         system: name and version of the operating system.
         clocks_mhz: lowest and highest that was seen between the turns, by what runs at it.

@@ -54,7 +54,7 @@ class Turn:
         cpu_seconds: processor time of this process meanwhile, all threads.
         stages: times of frames and their parts, of all turns so far.
         peak_memory_bytes: peak memory of this process so far.
-        device_memory_bytes: see `Opened`.
+        device_memory_bytes: most memory of the GPU that was in use; None where none is.
     """
 
     frames: int

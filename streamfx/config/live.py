@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from streamfx.config.option import Option
-from streamfx.config.run import EncodedRunConfig
+from streamfx.config.run import EncodedRunArguments, EncodedRunConfig
 from streamfx.config.text import from_environment
 from streamfx.config.values import CLOSED, Build, Count, Seconds, Text, Texts
 from streamfx.media.addresses import without_credentials
@@ -178,3 +178,12 @@ class LiveConfig(EncodedRunConfig):
                 "source": self.source.model_copy(update={"options": hidden}),
             }
         )
+
+
+class LiveArguments(EncodedRunArguments, total=False):
+    """Settings of `LiveConfig`, as Python arguments; those of its sections that have an option as well."""
+
+    seconds: float | None
+    gap: str
+    wait: bool
+    loop: bool

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from os import PathLike
+from typing import Annotated, TypedDict
 
 from pydantic import BaseModel, Field
 
@@ -56,6 +58,16 @@ class RunConfig(BaseModel):
     )
 
 
+class RunArguments(TypedDict, total=False):
+    """Settings of `RunConfig`, as Python arguments."""
+
+    factor: float | str
+    backend: str
+    device: str
+    threads: int | None
+    report: str | PathLike[str] | None
+
+
 class EncodedRunConfig(RunConfig):
     """What every run can be told that encodes its frames."""
 
@@ -89,3 +101,13 @@ class EncodedRunConfig(RunConfig):
             threads=self.threads,
             overwrite=self.overwrite,
         )
+
+
+class EncodedRunArguments(RunArguments, total=False):
+    """Settings of `EncodedRunConfig`, as Python arguments."""
+
+    effects: Sequence[str]
+    codec: str | None
+    preset: str | None
+    quality: int | None
+    overwrite: bool

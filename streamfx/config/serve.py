@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from os import PathLike
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from streamfx.config.option import Option
-from streamfx.config.run import RunConfig
+from streamfx.config.run import RunArguments, RunConfig
 from streamfx.config.values import CLOSED, Count, Seconds, Text, Texts
 
 _STUN = re.compile(r"stun:(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?", re.IGNORECASE)
@@ -73,3 +75,15 @@ class ServeConfig(RunConfig):
         default=None, description="folder for a report of each visitor"
     )
     visitors: VisitorsConfig = Field(default_factory=VisitorsConfig)
+
+
+class ServeArguments(RunArguments, total=False):
+    """Settings of `ServeConfig`, as Python arguments; those of its sections that have an option as well."""
+
+    effect: str | None
+    visitors: int | None
+    host: str
+    port: int
+    certificate: str | PathLike[str] | None
+    key: str | PathLike[str] | None
+    stun: Sequence[str]

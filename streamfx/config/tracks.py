@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from streamfx.config.option import Option
 from streamfx.config.sizes import number_of
 from streamfx.encode.tracks.formats import SOUND_CODECS, TEXT_FORMATS, lossy, named
-from streamfx.media.track_choice import TrackChoice
 
 _AUDIO = ("auto", "copy", "none", *SOUND_CODECS)
 _SUBTITLES = ("auto", "copy", "convert", "none", *TEXT_FORMATS)
@@ -122,17 +120,3 @@ AttachmentsSetting = Annotated[
     Field(description="attached files, such as fonts, and cover pictures: keep or none"),
 ]
 ChaptersSetting = Annotated[_Kept, Option("tracks", "HOW"), Field(description="chapters: keep or none")]
-
-
-def track_choice(settings: Mapping[str, Any]) -> TrackChoice:
-    """Return what settings of a run, by their names, want of the tracks; what is not there is as usual."""
-    usual = TrackChoice()
-    return TrackChoice(
-        audio=settings.get("audio", usual.audio),
-        audio_tracks=tuple(settings.get("audio_tracks", ())),
-        audio_bits_per_second=settings.get("audio_bitrate"),
-        subtitles=settings.get("subtitles", usual.subtitles),
-        subtitle_tracks=tuple(settings.get("subtitle_tracks", ())),
-        attachments=settings.get("attachments") != "none",
-        chapters=settings.get("chapters") != "none",
-    )

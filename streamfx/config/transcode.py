@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from streamfx.config.option import Option
-from streamfx.config.run import EncodedRunConfig
+from streamfx.config.run import EncodedRunArguments, EncodedRunConfig
 from streamfx.config.sizes import BitrateSetting, SizeLimitSetting
 from streamfx.config.tracks import (
     AttachmentsSetting,
@@ -19,7 +20,6 @@ from streamfx.config.tracks import (
     ChaptersSetting,
     SubtitlesSetting,
     SubtitleTracksSetting,
-    track_choice,
 )
 from streamfx.config.values import (
     CLOSED,
@@ -195,7 +195,15 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def tracks(self) -> TrackChoice:
         """What is wanted of the tracks beside the pictures."""
-        return track_choice(vars(self))
+        return TrackChoice(
+            audio=self.audio,
+            audio_tracks=self.audio_tracks,
+            audio_bits_per_second=self.audio_bitrate,
+            subtitles=self.subtitles,
+            subtitle_tracks=self.subtitle_tracks,
+            attachments=self.attachments == "keep",
+            chapters=self.chapters == "keep",
+        )
 
     @property
     def part(self) -> Part | None:
@@ -221,3 +229,35 @@ class TranscodeConfig(EncodedRunConfig):
         """Return the configuration as it may be stored and shown."""
         shown = {"input": without_credentials(self.input), "output": without_credentials(self.output)}
         return self.model_copy(update=shown)
+
+
+class TranscodeArguments(EncodedRunArguments, total=False):
+    """Settings of `TranscodeConfig`, as Python arguments."""
+
+    start: float | str | None
+    end: float | str | None
+    duration: float | str | None
+    crop: str | None
+    rotate: int
+    flip: str | None
+    size: str | None
+    fps: float | str | None
+    compare: str | None
+    speed: float
+    deinterlace: str
+    container: str | None
+    pixel_format: str | None
+    bitrate: int | str | None
+    size_limit: int | str | None
+    audio: str
+    audio_tracks: str | Sequence[str | int]
+    audio_bitrate: int | str | None
+    subtitles: str
+    subtitle_tracks: str | Sequence[str | int]
+    attachments: str
+    chapters: str
+    workers: int | None
+    strict: bool
+    verify: bool
+    resume: bool
+    segment_seconds: float

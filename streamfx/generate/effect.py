@@ -76,7 +76,7 @@ class Effect:
         engine: engine that it runs.
         compiled: the engine made ready by a backend; closed with the effect.
         threads: threads for reduce and fuse; None for all cores this process may use.
-        measure: see `EffectSettings`.
+        measure: receiver of (name, seconds) of reduce, translate and fuse.
         doublings: number of times that the frame becomes twice as large each way.
         on_device: implementation for frames that stay on a device; None: they are processed in main memory.
     """

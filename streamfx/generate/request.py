@@ -47,10 +47,10 @@ class EffectRequest:
 
     Attributes:
         engine: name of an engine, or path of its folder.
-        strength: see `Controls`.
-        factor: see `Controls`.
-        noise_amplitude: see `Controls`.
-        seed: see `Controls`.
+        strength: 0..1, how much of the effect is applied.
+        factor: reduction of the picture that the network sees, 1 or more.
+        noise_amplitude: 0..1, how much noise the network gets.
+        seed: whole number that decides the noise.
         scale: 2 or 4, how many times larger the frame gets, for effects that enlarge it.
         auto: whether good pictures are left alone.
         route: route asked for instead of an engine by name; None: the engine.

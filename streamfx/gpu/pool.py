@@ -174,7 +174,7 @@ class Pool:
         what: purpose, for messages.
 
     Attributes:
-        form: see above.
+        form: form of the pictures.
         slots: number of slots. Fewer than the budget allows, where the device had no more
             memory.
 

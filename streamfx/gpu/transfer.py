@@ -47,7 +47,7 @@ class DeviceContext:
         allocate: function that gives memory on the device; None: torch does.
 
     Attributes:
-        device: see above.
+        device: place where the frames live.
         work: the stream of reduce, network and fuse.
         interleaved: whether frames begin as NV12 or P010, as decoders of GPUs give them.
     """

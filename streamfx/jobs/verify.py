@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from os import PathLike, fspath
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from streamfx.capture.files.preparation import Preparation
-from streamfx.config.tracks import track_choice
+from streamfx.config.transcode import TranscodeConfig
 from streamfx.config.values import FileName
 from streamfx.encode.opening import shows_as_coded
-from streamfx.errors import ConfigError
 from streamfx.jobs.differences import compare_films, longest_gap
 from streamfx.jobs.reading import Film, read_film
 from streamfx.jobs.track_differences import TrackDifference
-from streamfx.media.geometry import geometry_of
-from streamfx.media.part import part_of
 from streamfx.media.paths import printable
-from streamfx.media.rates import rate_of
+from streamfx.media.track_choice import TrackChoice
+from streamfx.run.report import Report, read_report
 
 # By which word a note of a run tells of a difference.
 _TOLD_BY = {
@@ -128,16 +123,15 @@ def verify(
         >>> verification.exit_code, verification.differences
         (0, ())
     """
-    told = _read_report(report) if report is not None else {}
-    config = told.get("config", {})
-    limit = config.get("limits", {}).get("frames")
+    told = None if report is None else read_report(report)
+    config = told.config if told is not None and isinstance(told.config, TranscodeConfig) else None
     source = read_film(
         fspath(input),
-        frames=limit,
+        frames=told.config.limits.frames if told is not None else None,
         preparation=_preparation(config, fspath(output)),
-        choice=track_choice(config),
+        choice=config.tracks if config is not None else TrackChoice(),
     )
-    _mark_converted(source, told.get("notes", ()))
+    _mark_converted(source, told.notes if told is not None else ())
     made = read_film(fspath(output))
     return Verification(
         source=_facts(source),
@@ -168,45 +162,26 @@ def _facts(film: Film) -> FilmFacts:
     )
 
 
-def _preparation(config: dict[str, Any], output: str) -> Preparation:
-    """Return what was done to the source: the part that was read, its geometry and its rate."""
-    part, geometry, fps = (
-        [config.get(name) for name in names]
-        for names in (("start", "end", "duration"), ("size", "crop", "rotate", "flip"), ("fps",))
-    )
+def _preparation(config: TranscodeConfig | None, output: str) -> Preparation:
+    """Return what was done to the source of a film: the part that was read, its geometry and its rate."""
+    if config is None:
+        return Preparation()
     return Preparation(
-        upright=bool(config) and shows_as_coded(output),
-        part=part_of(*part),
-        geometry=geometry_of(*geometry),
-        rate_fps=None if fps[0] is None else rate_of(fps[0]),
+        upright=shows_as_coded(output), part=config.part, geometry=config.geometry, rate_fps=config.rate_fps
     )
 
 
-def _read_report(path: str | PathLike[str]) -> dict[str, Any]:
-    try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"report {path}: cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    if not isinstance(told, dict) or "result" not in told:
-        raise ConfigError(f"report {path}: is none; give the file that --report wrote")
-    return told
-
-
-def _is_known(difference: TrackDifference, told: dict[str, Any], source: Film, output: Film) -> bool:
+def _is_known(difference: TrackDifference, told: Report | None, source: Film, output: Film) -> bool:
     """Return whether the report of the run says so: in its account, or in a note on what is not as it was."""
-    if not told:
+    if told is None:
         return False
-    notes: Sequence[str] = told.get("notes", ())
+    notes = told.notes
     if difference.about == "frames":
-        account = told["result"]["account"]
-        written = account["encoded"] + account["repeated"]
-        missing = sum(account["dropped"].values()) + sum(account["failed"].values())
+        account = told.result.account
+        written = account.encoded + account.repeated
+        missing = sum(account.dropped.values()) + sum(account.failed.values())
         steady = any("whatever their times" in note for note in notes)
-        return len(output.pictures.seconds) == written and (
-            missing > 0 or bool(account["repeated"]) or steady
-        )
+        return len(output.pictures.seconds) == written and (missing > 0 or account.repeated > 0 or steady)
     if difference.output_stream is not None:
         # Flags and titles that the container does not hold are told by the stream of the output.
         lost = re.compile(rf"are left out, as .* of stream {difference.output_stream}\b")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from streamfx.capture.live.outages import Outage
 from streamfx.config.live import LiveConfig
@@ -219,6 +220,28 @@ class Report(BaseModel):
             write_whole(path, data)
         except OSError as error:
             raise SinkError(f"{path}: cannot write the report: {error.strerror or error}") from error
+
+
+def read_report(path: str | PathLike[str]) -> Report:
+    """Return the report that a run wrote.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no report of this version of streamfx.
+    """
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"report {path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    try:
+        return Report.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ": ".join([*(str(part) for part in first["loc"]), first["msg"]])
+        raise ConfigError(
+            f"report {path}: is none of this version of streamfx ({what}); give the file that --report wrote"
+        ) from error
 
 
 def check_report_path(path: str, *, output: str, source: str) -> None:

@@ -50,7 +50,7 @@ class ConnectionListener:
     Args:
         name: name of the site, for the log.
         serve: function that makes the protocol for one connection.
-        limits: see `ConnectionLimits`.
+        limits: limits of what connections may take.
         tls: certificate and key for https; None: http.
 
     Attributes:

@@ -78,7 +78,7 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> L
 
     Args:
         text: text as the user wrote it; what stands before the colon may be another word.
-        names: see `Placement`.
+        names: further names the page may be asked for by, beside addresses and the machine's own name.
         token: False: whoever reaches the page may come in; for loopback only.
 
     Raises:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 import streamfx
+from docs.reference_pages import TAKE_SETTINGS, settings_by_name
 from streamfx.cli.parser import parse
 from streamfx.config.live import LiveConfig
 from streamfx.config.loading import configured, name_of, options_of, schema
@@ -73,6 +74,20 @@ def test_python_arguments_are_the_settings(function: Callable[..., Any], model: 
             assert parameter.default == default, name
     options = {path if "." not in path else name_of(path, option) for path, option, _ in options_of(model)}
     assert options <= given.keys(), "what the command line can set, Python can"
+
+
+def test_what_is_no_setting_is_refused_as_python_refuses_it() -> None:
+    settings: dict[str, Any] = {"facter": 2}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'facter'"):
+        streamfx.transcode("in.mp4", "out.mp4", **settings)
+
+
+@pytest.mark.parametrize("name", TAKE_SETTINGS)
+def test_the_page_of_public_names_lists_the_settings_of_a_function(name: str) -> None:
+    table = settings_by_name(name)
+    for path, option, description in options_of(MODELS[name]):
+        assert f"| `{name_of(path, option) if '.' in path else path}` | " in table
+        assert description.replace("|", "\\|") in table
 
 
 @pytest.mark.parametrize("command", MODELS)

@@ -70,8 +70,19 @@ def test_the_command_says_what_differs_also_for_programs(
 def test_what_cannot_be_compared_is_refused(film: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceOpenError, match="no such file"):
         streamfx.verify(film, tmp_path / "none.mp4")
-    (tmp_path / "report.json").write_text("[]")
-    with pytest.raises(ConfigError, match="give the file that --report wrote"):
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be read"),
+        ("[]", "give the file that --report wrote"),
+        ('{"result": {}}', "source: Field required"),
+    ],
+)
+def test_what_is_no_report_is_refused(film: Path, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ConfigError, match=said):
         streamfx.verify(film, film, report=tmp_path / "report.json")
 
 

@@ -113,7 +113,7 @@ def decode(finds_AK: Real, scores_A: Real, anchors_A2: Real) -> list[Face]:
     Args:
         finds_AK: Output of the network: in pixels of the input, positions from the anchor on.
         scores_A: Scores before the logistic function.
-        anchors_A2: See `anchors`.
+        anchors_A2: Centres (x, y) of the anchors, in sides of the input: `anchors`.
     """
     sure_A = 1 / (1 + np.exp(-np.clip(scores_A, -80, 80)))
     faces = []

@@ -34,7 +34,7 @@ class Judge:
 
     Args:
         style_13HW: The style picture, RGB in [0, 1].
-        encoder: See there.
+        encoder: Frozen network whose layers tell the style.
     """
 
     def __init__(self, style_13HW: Tensor, encoder: Encoder) -> None:

@@ -163,7 +163,7 @@ def _write(job: Job, network: WarpMask, drawn: bytes, version: str, done: int | 
     """Write the engine's folder, replacing what is there.
 
     Args:
-        job: See there.
+        job: Training that the network comes from.
         network: Network with the weights.
         drawn: The sheet.
         version: Version of the engine.

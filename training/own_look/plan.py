@@ -36,7 +36,7 @@ def paces(recipe: Recipe, training: Training, settings: Mapping[str, Any]) -> di
     """Seconds that a step of each phase takes here.
 
     Args:
-        recipe: See there.
+        recipe: Recipe whose steps are timed.
         training: Training of the recipe.
         settings: All that the training needs but the lengths of its phases.
     """

@@ -75,7 +75,7 @@ def check(request: Request, taken: Iterable[str]) -> None:
     """Refuse what cannot be done, as far as that shows without reading a picture.
 
     Args:
-        request: See there.
+        request: Wishes of the user.
         taken: Names of engines that come with streamfx.
 
     Raises:

@@ -119,11 +119,12 @@ def place_surface(
         code_range: limited or full; bounds the small picture where it takes the place of the source's.
         shift: place where chroma samples lie, (y, x) in samples: `colour.chroma_shift` for a small
             picture on one grid, (0, 0) for one whose planes lie as those of the source.
-        strength: see `fuse_surface`.
-        not_finite: see `fuse_surface`. What is not a number counts as the lowest code, or adds nothing.
+        strength: 0..1, one or one per picture; a tensor is read when the kernel runs, as in `fuse_surface`.
+        not_finite: (B,) int32. Set to 1 for a picture whose small one is not finite, and else left alone.
+            What is not a number counts as the lowest code, or adds nothing.
         added: whether the small picture is added; else it takes the place of the source's.
-        out: see `fuse_surface`.
-        tile: see `fuse_surface`.
+        out: surface to write to, like ``surface``, in other memory; None: new memory.
+        tile: block of samples that one program of the kernel computes; None for one that suits GPUs.
 
     Raises:
         FrameError: sizes, types or ranges do not fit together.
@@ -205,7 +206,7 @@ def reduce_each(
         surface: source. Not changed.
         small: Y, U and V to write to, as for `place_surface`; they span the planes exactly.
         shift: place where chroma samples lie, see `place_surface`.
-        tile: see `reduce_surface`.
+        tile: block of samples that one program of the kernel computes; None for one that suits GPUs.
 
     Raises:
         FrameError: sizes or types do not fit together.

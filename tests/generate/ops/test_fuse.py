@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
-from streamfx.generate.ops.fuse.cpu_kernels import TILE
 from streamfx.generate.ops.fuse.definition import AMPLITUDE, GAIN, MASK
+from streamfx.generate.ops.fuse.numba_kernels import TILE
 from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
 from tests.generate.ops.fused_cases import Case, cases, random_heads, random_planes

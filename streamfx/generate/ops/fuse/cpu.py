@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from streamfx.generate.ops.cpu_planes import flat_view, in_bands
 from streamfx.generate.ops.fuse import definition
-from streamfx.generate.ops.fuse.cpu_grid import Group, Limits, Samples, columns_between, rows_between
-from streamfx.generate.ops.fuse.cpu_kernels import fuse_band, largest_exponent
+from streamfx.generate.ops.fuse.cpu_grid import (
+    FuseScalars,
+    PlaneGroup,
+    Samples,
+    columns_between,
+    rows_between,
+)
+from streamfx.generate.ops.fuse.numba_kernels import fuse_band, largest_exponent
 from streamfx.media.frame import Plane, Planes
 
 Codes = tuple[int, int]
@@ -43,10 +49,10 @@ def fuse_planes(
     has_gain = len(heads) > definition.GAIN and bool(small[definition.GAIN].max() > 0)
     has_ink = len(heads) > definition.AMPLITUDE and bool(small[definition.AMPLITUDE].any())
     seen = _two_columns(reduced) if (has_gain or has_ink) and reduced is not None else NO_REDUCED
-    amount = Amount(highest, strength, max_displacement_pixels)
+    settings = FuseSettings(highest, strength, max_displacement_pixels)
     small_size = (heads.shape[1], heads.shape[2])
-    luma = _group((planes[0],), (out[0],), small_size, legal[0], (0.0, 0.0), amount)
-    chroma = _group(planes[1:], out[1:], small_size, legal[1], shift, amount)
+    luma = _group((planes[0],), (out[0],), small_size, legal[0], (0.0, 0.0), settings)
+    chroma = _group(planes[1:], out[1:], small_size, legal[1], shift, settings)
     all_rows = planes[0].shape[0]
 
     def work(first_row: int, end_row: int) -> None:
@@ -60,7 +66,7 @@ def fuse_planes(
     in_bands(work, all_rows, threads)
 
 
-class Amount(NamedTuple):
+class FuseSettings(NamedTuple):
     """Highest code, strength 0..1, and bound of the displacement in small-picture pixels."""
 
     highest: int
@@ -74,17 +80,17 @@ def _group(
     small_size: tuple[int, int],
     legal: Codes,
     shift: tuple[float, float],
-    amount: Amount,
-) -> Group:
+    settings: FuseSettings,
+) -> PlaneGroup:
     """Return one or two planes of the same size, ready for the kernels."""
     height, width = planes[0].shape
-    highest, strength, bound = amount
+    highest, strength, bound = settings
     scale_y, scale_x = strength * height / small_size[0], strength * width / small_size[1]
     real = _precision(highest, bound * max(scale_y, scale_x))
     sources, stride, source_size = _sources(planes)
     targets = [flat_view(plane, writeable=True) for plane in outs]
     first, last = targets[0], targets[-1]
-    return Group(
+    return PlaneGroup(
         sources,
         stride,
         source_size,
@@ -94,7 +100,7 @@ def _group(
         rows_between(height, small_size[0], shift[0], real),
         columns_between(width, small_size[1], shift[1], real),
         # As floats throughout: a whole number would be another type, and compile the kernels anew.
-        Limits(*map(float, (*legal, highest, strength, bound, scale_y, scale_x))),
+        FuseScalars(*map(float, (*legal, highest, strength, bound, scale_y, scale_x))),
     )
 
 

@@ -1,4 +1,8 @@
-"""What the kernels of the fused step get: planes, limits, and how samples lie between those of the heads."""
+"""What the kernels of the fused step get: planes, scalars, and how samples lie between those of the heads.
+
+What Numba has cached of the kernels names these classes, and is read before its age is looked at: whoever
+renames one of them gives `numba_kernels.py` another name, too.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.fuse.cpu_kernels import MOST_ALIKE, TILE
 from streamfx.generate.ops.fuse.cpu_llvm import RUN
+from streamfx.generate.ops.fuse.numba_kernels import MOST_ALIKE, TILE
 
 Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-class Columns(NamedTuple):
+class ColumnInterpolation(NamedTuple):
     """How columns of a plane lie between columns of the heads: runs of up to `RUN` that lie between the
     same two.
 
@@ -36,14 +40,14 @@ class Columns(NamedTuple):
     alike: NDArray[np.int64]
 
 
-class Rows(NamedTuple):
+class RowInterpolation(NamedTuple):
     """How rows of a plane lie between rows of the heads: the row above, and the weight of the one below."""
 
     above: NDArray[np.int64]
     down: NDArray[np.floating]
 
 
-class Limits(NamedTuple):
+class FuseScalars(NamedTuple):
     """The scalars of the fused step. Scales turn small-picture pixels into samples, with strength in them."""
 
     lowest_legal: float
@@ -55,21 +59,21 @@ class Limits(NamedTuple):
     scale_x: float
 
 
-class Group(NamedTuple):
+class PlaneGroup(NamedTuple):
     """One plane (luma) or two on the same grid (chroma), and how the heads lie on it.
 
     There are always two views, so that luma and chroma are one compiled type; of luma, both are the same.
 
     Attributes:
         sources: flat views of the source planes, whose rows lie ``stride`` samples apart.
-        stride: see there.
+        stride: samples from row to row of the source planes.
         source_size: (height, width) in samples, at least 2 each.
         targets: flat views of the planes to write, whose rows lie ``target_strides`` samples apart.
-        target_strides: see there.
+        target_strides: samples from row to row of each plane to write.
         width: columns to write.
-        rows: see `Rows`.
-        columns: see `Columns`.
-        limits: see `Limits`.
+        rows: rows of the heads that each row lies between.
+        columns: columns of the heads that each run of columns lies between.
+        scalars: numbers that are the same for every sample.
     """
 
     sources: tuple[Samples, Samples]
@@ -78,9 +82,9 @@ class Group(NamedTuple):
     targets: tuple[Samples, Samples]
     target_strides: tuple[int, int]
     width: int
-    rows: Rows
-    columns: Columns
-    limits: Limits
+    rows: RowInterpolation
+    columns: ColumnInterpolation
+    scalars: FuseScalars
 
 
 def _between(full: int, small: int, shift: float) -> NDArray[np.float64]:
@@ -92,15 +96,15 @@ def _between(full: int, small: int, shift: float) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=32)
-def rows_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Rows:
+def rows_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> RowInterpolation:
     """Return the table for a plane ``full`` high, heads ``small`` high, shifted by so many samples."""
     position = _between(full, small, shift)
     above = position.astype(np.int64)
-    return Rows(above, (position - above).astype(real))
+    return RowInterpolation(above, (position - above).astype(real))
 
 
 @lru_cache(maxsize=32)
-def columns_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> Columns:
+def columns_between(full: int, small: int, shift: float, real: np.dtype[Any]) -> ColumnInterpolation:
     """Return the table for a plane ``full`` wide, heads ``small`` wide, shifted by so many samples."""
     x = np.arange(full)
     position = _between(full, small, shift)
@@ -117,4 +121,4 @@ def columns_between(full: int, small: int, shift: float, real: np.dtype[Any]) ->
             found = first + np.flatnonzero(whole[first:end])
             if len(found) and found[-1] - found[0] + 1 == len(found):
                 alike[tile] = found[0], found[-1] + 1
-    return Columns(at.astype(np.uint32), left[at].astype(np.uint32), tiles, along, ratio, alike)
+    return ColumnInterpolation(at.astype(np.uint32), left[at].astype(np.uint32), tiles, along, ratio, alike)

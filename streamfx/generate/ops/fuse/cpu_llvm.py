@@ -1,6 +1,6 @@
 """Two operations the kernels of the fused step need and Numba does not have, as LLVM for any CPU.
 
-Numba's cache of the kernels does not see a change of this file: touch `cpu_kernels.py` after one.
+Numba's cache of the kernels does not see a change of this file: touch `numba_kernels.py` after one.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def place(
         colour: colour of the frame, nothing in it unknown.
         strength: 0..1, how much of the small picture is seen, or how much of it is added.
         added: whether the small picture is added; else it takes the place of the frame's.
-        shifts: see `shifts_of`; none for a small picture whose planes lie as those of the frame.
+        shifts: place where the samples of each plane lie, from `shifts_of`; `NO_SHIFTS` for a small picture
+            whose planes lie as those of the frame.
         out: planes to write to; new ones when None.
         threads: number of threads that share the rows; None for all cores this process may use.
 

@@ -58,15 +58,15 @@ def largest_exponent(bits):
 @_kernel
 def fuse_band(group, heads, reduced, first_plane, planes, has_gain, has_ink, first_row, end_row):
     """Fuse rows first_row..end_row of 1 or 2 planes of a group; their heads begin at ``first_plane``."""
-    sources, stride, columns, limits = group.sources, group.stride, group.columns, group.limits
+    sources, stride, columns, scalars = group.sources, group.stride, group.columns, group.scalars
     real = columns.along.dtype
     above, below, line = np.empty(HEAD_LINES, real), np.empty(HEAD_LINES, real), np.zeros(ROW_LINES, real)
     offsets, square = np.empty(LINE, np.uint32), np.empty(4 * LINE, sources[0].dtype)
-    ahead = 4 + int(min(limits.displacement * limits.scale_y, MOST_AHEAD))
+    ahead = 4 + int(min(scalars.displacement * scalars.scale_y, MOST_AHEAD))
     for tile in range(columns.tiles.shape[0] - 1):
         x0 = tile * TILE
         n = min(TILE, group.width - x0)
-        _number(line, x0, n, group.width, limits)
+        _number(line, x0, n, group.width, scalars)
         held = -2
         opaque = still = False
         for y in range(first_row, end_row):
@@ -79,10 +79,10 @@ def fuse_band(group, heads, reduced, first_plane, planes, has_gain, has_ink, fir
                 under = min(row + 1, heads.shape[1] - 1)
                 _expand(heads, reduced, under, first_plane, planes, has_gain, has_ink, columns, tile, below)
                 held = row
-                opaque, still = _shortcuts(heads, row, under, columns, tile, limits.strength)
+                opaque, still = _shortcuts(heads, row, under, columns, tile, scalars.strength)
             down = group.rows.down[y]
             if not (opaque or still):
-                _positions(above, below, down, line, offsets, n, y, group.source_size, stride, limits)
+                _positions(above, below, down, line, offsets, n, y, group.source_size, stride, scalars)
             for plane in range(planes):
                 source = sources[plane][y * stride + x0 : y * stride + x0 + n]
                 if not (opaque or still):
@@ -93,20 +93,20 @@ def fuse_band(group, heads, reduced, first_plane, planes, has_gain, has_ink, fir
                     _copy(source, line)
                 at = plane * PER_PLANE
                 if has_ink:
-                    _draw(above, below, down, source, line, n, limits)
+                    _draw(above, below, down, source, line, n, scalars)
                 else:
-                    _translate(above[at:], below[at:], down, line, n, limits)
+                    _translate(above[at:], below[at:], down, line, n, scalars)
                 if has_gain:
                     _add_detail(above, below, above[at:], below[at:], down, source, line, n)
                 to = y * group.target_strides[plane] + x0
-                _blend(above, below, down, line, limits, group.targets[plane][to : to + n])
+                _blend(above, below, down, line, scalars, group.targets[plane][to : to + n])
 
 
 @_kernel
-def _number(line, x0, n, width, limits):
+def _number(line, x0, n, width, scalars):
     """Write what stays the same for all rows of a tile: the number of each column and how far it may move."""
     real = line.dtype.type
-    limit = real(limits.displacement * limits.scale_x)
+    limit = real(scalars.displacement * scalars.scale_x)
     for x in range(n):
         line[COLUMN + x] = real(x0 + x)
         line[LEAST_X + x] = max(-limit, -real(x0 + x))
@@ -203,10 +203,10 @@ def _expand_runs(row, columns, first, end, x0, line):
 
 
 @_kernel
-def _positions(above, below, down, line, offsets, n, y, size, stride, limits):
+def _positions(above, below, down, line, offsets, n, y, size, stride, scalars):
     """Write where each pixel is fetched from: offset of the sample to the upper left, and fractions 0..1."""
     real = line.dtype.type
-    limit, scale_x, scale_y = real(limits.displacement), real(limits.scale_x), real(limits.scale_y)
+    limit, scale_x, scale_y = real(scalars.displacement), real(scalars.scale_x), real(scalars.scale_y)
     row, row_stride = real(y), np.int32(stride)
     last_whole_x, last_whole_y = real(size[1] - 2), real(size[0] - 2 - y)
     least_y, most_y = max(-limit * scale_y, -row), min(limit * scale_y, real(size[0] - 1 - y))
@@ -267,20 +267,20 @@ def _copy(source, line):
 
 
 @_kernel
-def _translate(above, below, down, line, n, limits):
+def _translate(above, below, down, line, n, scalars):
     """Write the translated picture, in legal codes."""
     real = line.dtype.type
-    lowest, highest = real(limits.lowest_legal), real(limits.highest_legal)
+    lowest, highest = real(scalars.lowest_legal), real(scalars.highest_legal)
     for x in range(n):
         value = above[TRANSLATED + x] + down * (below[TRANSLATED + x] - above[TRANSLATED + x])
         line[TARGET + x] = min(max(value, lowest), highest)
 
 
 @_kernel
-def _draw(above, below, down, source, line, n, limits):
+def _draw(above, below, down, source, line, n, scalars):
     """Write the translated luma with its ink, in legal codes."""
     real = line.dtype.type
-    lowest, highest = real(limits.lowest_legal), real(limits.highest_legal)
+    lowest, highest = real(scalars.lowest_legal), real(scalars.highest_legal)
     none, one = real(0), real(1)
     for x in range(n):
         seen = above[REDUCED + x] + down * (below[REDUCED + x] - above[REDUCED + x])
@@ -307,12 +307,12 @@ def _add_detail(above, below, above_plane, below_plane, down, source, line, n):
 
 
 @_kernel
-def _blend(above, below, down, line, limits, out):
+def _blend(above, below, down, line, scalars, out):
     """Blend translated picture and source under the mask, round, and store."""
     real = line.dtype.type
     strength, highest, none, one, half = (
-        real(limits.strength),
-        real(limits.highest),
+        real(scalars.strength),
+        real(scalars.highest),
         real(0),
         real(1),
         real(0.5),
