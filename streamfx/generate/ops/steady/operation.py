@@ -81,7 +81,7 @@ class PastOnDevice:
         Args:
             heads: (1, C, h, w), like those it was made for.
             reduced: (1, 3, h, w) of the same type, the planes contiguous, in code values.
-            tolerance: see `steady`.
+            tolerance: change of the reduced picture, in code values, from which on heads do not count.
 
         Raises:
             FrameError: sizes do not fit together, or the tolerance is not above 0.
