@@ -56,6 +56,7 @@ def transcode(
     verify: bool = True,
     resume: bool = False,
     segment_seconds: float = 10.0,
+    cluster: str | None = None,
     report: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -115,6 +116,8 @@ def transcode(
         verify: comparison of finished files, read again, with the account.
         resume: work in segments that survive a crash, after those that an earlier run finished.
         segment_seconds: least length of a segment, in seconds, for resume; key frames and cuts end one.
+        cluster: cluster of machines that do the segments of the film, or the files of a batch: auto (that of
+            this machine, or one of this machine alone) or HOST:PORT of its head; needs the extra cluster.
         report: file for the account of every frame, as JSON.
         progress: callback that is called now and then, in this thread, with the state of the run.
 
@@ -171,11 +174,17 @@ def run_config(
             )
         from streamfx.run.size_limit import run_within_limit
 
-        if not config.resume:
+        if not config.resume and config.cluster is None:
             return run_within_limit(config, progress)
-    if config.resume:
+    if config.cluster is not None or config.resume:
+        what = "resume" if config.cluster is None else "cluster"
         if source is not None or sink is not None:
-            raise ConfigError("resume: a source or sink of one's own cannot be gone on with; give files")
+            raise ConfigError(f"{what}: a source or sink of one's own cannot be gone on with; give files")
+    if config.cluster is not None:
+        from streamfx.cluster.film import run_on_cluster
+
+        return run_on_cluster(config, progress)
+    if config.resume:
         from streamfx.resume.resuming import run_resumable
 
         return run_resumable(config, progress)

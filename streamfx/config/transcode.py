@@ -179,6 +179,18 @@ class TranscodeConfig(EncodedRunConfig):
         default=10.0,
         description="least length of a segment, in seconds, for resume; key frames and cuts end one",
     )
+    cluster: Annotated[Text | None, Option("run", "ADDRESS")] = Field(
+        default=None,
+        description="cluster of machines that do the segments of the film, or the files of a batch: auto "
+        "(that of this machine, or one of this machine alone) or HOST:PORT of its head; needs the extra "
+        "cluster",
+    )
+    cluster_gpus: Annotated[float, Field(ge=0, le=16, allow_inf_nan=False)] = Field(
+        default=1.0, description="number of GPUs that a task of the cluster takes where frames are on GPUs"
+    )
+    cluster_retries: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=3, description="most times that a task of the cluster is done again whose worker was lost"
+    )
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
