@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,12 @@ from streamfx.errors import ConfigError
 from streamfx.hardware.cpu import usable_cores
 
 _STORE_BYTES = 100_000_000  # nothing large is passed about: films lie in files
+_ANSWER_SECONDS = 10.0
+_HOW_TO_JOIN = (
+    "start it with 'ray start --head --disable-usage-stats', have this machine join it with 'ray start "
+    "--address HOST:PORT', and give auto, or HOST:PORT (with RAY_AUTH_MODE=token in the environment where "
+    "the cluster asks for a token)"
+)
 _CHECK_SECONDS = 120.0  # in which a machine must have started a worker and looked around
 
 
@@ -86,7 +93,7 @@ class RayPool:
         done, late = self._ray.wait(list(begun), num_returns=len(begun), timeout=_CHECK_SECONDS)
         ends = {begun[each]: self._end(each, 0) for each in done}
         for each in late:
-            self._ray.cancel(each, force=True)
+            self._ray.cancel(each, force=False)
             problem = f"no worker started there within {_CHECK_SECONDS:g} s"
             ends[begun[each]] = TaskEnd(0, None, problem)
         return ends
@@ -112,9 +119,8 @@ class RayPool:
         """Give up a task, or all."""
         for reference, own in self._running.items():
             if number in (None, own):
-                self._ray.cancel(reference, force=True)
-        if number is None:
-            self._running.clear()
+                # Not by force: Ray 2.60 may abort the process that asks for it. What goes on gets a Ctrl-C.
+                self._ray.cancel(reference, force=False)
 
     def close(self) -> None:
         """Give up what is not done, and leave the cluster. Safe to call twice."""
@@ -124,6 +130,8 @@ class RayPool:
                 self._ray.shutdown()
 
     def _join(self, address: str) -> None:
+        if address != "auto":
+            _check_answers(address)
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "streamfx"}
         try:
             try:
@@ -141,11 +149,7 @@ class RayPool:
                 )
         except (ConnectionError, RuntimeError, ValueError) as error:
             first = str(error).strip().partition("\n")[0]
-            raise ConfigError(
-                f"--cluster {address}: cannot be joined: {first}; start it with 'ray start --head "
-                "--disable-usage-stats', join it from here with 'ray start --address HOST:PORT', and give "
-                "HOST:PORT or auto"
-            ) from error
+            raise ConfigError(f"--cluster {address}: cannot be joined: {first}; {_HOW_TO_JOIN}") from error
 
     def _end(self, reference: Any, number: int) -> TaskEnd:
         import ray.exceptions
@@ -159,6 +163,23 @@ class RayPool:
             )
         except ray.exceptions.RayError as error:
             return TaskEnd(number, None, str(error).strip().partition("\n")[0])
+
+
+def _check_answers(address: str) -> None:
+    """Check that somebody listens at an address: Ray itself would go on trying for minutes.
+
+    Raises:
+        ConfigError: nobody does, or it is no address.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ConfigError(f"--cluster {address}: must be auto, or HOST:PORT of the head of a cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--cluster {address}: cannot be joined: nobody answers there ({error}); {_HOW_TO_JOIN}"
+        ) from error
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,32 +32,42 @@ SEGMENTS = ("--set", "segment_seconds=1", "--set", "preset=veryslow")
 
 
 @pytest.fixture(scope="module")
-def cluster(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a cluster with two processors, whose files lie in a folder of its own."""
+def home(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment of a user who has nothing yet but the secret that a cluster asks for."""
+    with tempfile.TemporaryDirectory(
+        prefix="r"
+    ) as folder:  # short: names of sockets have 107 letters at most
+        yield environment | {"HOME": folder, "RAY_AUTH_MODE": "token"}
+
+
+@pytest.fixture(scope="module")
+def cluster(home: dict[str, str]) -> Iterator[str]:
+    """The address of a cluster of two processors; Ray takes 127.0.0.1 for another of the machine's names."""
+    ray = (sys.executable, "-m", "ray.scripts.scripts")
+    subprocess.run([*ray, "get-auth-token", "--generate"], env=home, check=True, capture_output=True)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.2", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("r")
     command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--disable-usage-stats"),
-        *("--include-dashboard=false", f"--port={port}", "--num-cpus=2", "--node-ip-address=127.0.0.1"),
-        *("--object-store-memory=100000000", f"--temp-dir={folder}", "--block"),
+        *(*ray, "start", "--block", "--head", "--disable-usage-stats", "--include-dashboard=false"),
+        *(f"--port={port}", "--num-cpus=2", "--node-ip-address=127.0.0.2", f"--temp-dir={home['HOME']}/r"),
+        "--object-store-memory=100000000",
     ]
     head = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command, env=home, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: reachable(port), 60)
-    yield f"127.0.0.1:{port}"
+    wait_for(lambda: reachable(port) or head.poll() is not None, 60)
+    yield f"127.0.0.2:{port}"
     head.terminate()
     try:
         head.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(head.pid, signal.SIGKILL)
-        head.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(head.pid, signal.SIGKILL)
 
 
 def reachable(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.2", port), 1):
         return True
     return False
 
@@ -84,14 +95,14 @@ Begin = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def begin(film: Path, environment: dict[str, str]) -> Begin:
+def begin(film: Path, home: dict[str, str]) -> Begin:
     """Begin a run; its options are given."""
 
     def begun(output: Path, *options: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "streamfx", "transcode", str(film), str(output), *HOW, *SEGMENTS]
         return subprocess.Popen(
             [*command, *options],
-            env=environment,
+            env=home,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -169,13 +180,13 @@ def test_a_driver_that_was_killed_goes_on_from_the_finished_segments(
     assert contents(output) == whole
 
 
-def test_ctrl_c_stops_and_the_same_command_goes_on(
+def test_ctrl_c_at_the_terminal_stops_and_the_same_command_goes_on(
     begin: Begin, cluster: str, tmp_path: Path, whole: object
 ) -> None:
     output = tmp_path / "out.mkv"
     run = begin(output, "--cluster", cluster)
     wait_for(lambda: segments(output) or run.poll() is not None)
-    run.send_signal(signal.SIGINT)
+    os.killpg(run.pid, signal.SIGINT)
     code, said = ended(run)
     assert (code, "stopped before the end; the same command goes on from there" in said) == (130, True), said
     wait_for(lambda: not workers_at_it(output))
