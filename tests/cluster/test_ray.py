@@ -200,3 +200,19 @@ def test_a_cluster_that_is_not_there_is_named(begin: Begin, tmp_path: Path) -> N
     assert code == 2, said
     assert "--cluster 127.0.0.1:9: cannot be joined" in said
     assert "ray start --head --disable-usage-stats" in said
+
+
+def test_files_of_a_batch_are_done_by_a_cluster(
+    home: dict[str, str], cluster: str, film: Path, tmp_path: Path
+) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        (tmp_path / "films" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "films" / name).write_bytes(film.read_bytes())
+    command = [sys.executable, "-m", "streamfx", "batch", "films", "--output-dir", "out", *HOW]
+    ran = subprocess.run(
+        [*command, "--cluster", cluster], env=home, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "2 finished" in ran.stdout
+    first, second = (contents(tmp_path / "out" / name) for name in ("a.mkv", "b.mkv"))
+    assert first == second
