@@ -45,12 +45,14 @@ class RayPool:
         address: ``auto`` joins the cluster that this machine belongs to (``ray start``), or starts one of
             this machine alone; else HOST:PORT of the cluster's head.
         retries: how often a task is done again whose worker was lost.
+        cpus: processors of a cluster of this machine alone, which is started; None: one is joined where there
+            is one, else all are taken.
 
     Raises:
         ConfigError: Ray is not installed, or there is no such cluster.
     """
 
-    def __init__(self, address: str, retries: int) -> None:
+    def __init__(self, address: str, retries: int, *, cpus: int | None = None) -> None:
         check_there()
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when it is imported, and by all that it starts
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -61,7 +63,7 @@ class RayPool:
         self._running: dict[Any, int] = {}
         self._count = 0
         with _handlers_kept():
-            self._join(address)
+            self._join(address, cpus)
 
     def machines(self) -> list[Machine]:
         """Return the machines that are there now."""
@@ -129,19 +131,21 @@ class RayPool:
             with _handlers_kept():
                 self._ray.shutdown()
 
-    def _join(self, address: str) -> None:
+    def _join(self, address: str, cpus: int | None) -> None:
         if address != "auto":
             _check_answers(address)
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "streamfx"}
         try:
             try:
+                if cpus is not None:
+                    raise ConnectionError
                 self._ray.init(address=address, **quiet)
             except ConnectionError:
                 if address != "auto":
                     raise
                 self._ray.init(
                     address="local",
-                    num_cpus=usable_cores(),
+                    num_cpus=cpus or usable_cores(),
                     object_store_memory=_STORE_BYTES,
                     include_dashboard=False,
                     _node_ip_address="127.0.0.1",

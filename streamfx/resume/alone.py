@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,7 @@ class SegmentDone:
 
     segment: Segment
     result: RunResult
+    seconds: float  # that it took, opening everything included
 
 
 def decided_by(parts: Parts, sink: FileSink) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def run_segment(
         SinkError: the segment cannot be written, or does not hold the frames that it should.
         StageFailedError: something failed on the way.
     """
+    started = time.monotonic()
     own, run = folder / f"alone-{place.number:06d}-{secrets.token_hex(4)}", _Run()
     try:
         own.mkdir()
@@ -114,7 +117,7 @@ def run_segment(
         segment_path(own, 0).replace(segment_path(folder, place.number))
         sync_folder(folder)
         segment = run.done[0].model_copy(update={"number": place.number})
-        return SegmentDone(segment, report.result)
+        return SegmentDone(segment, report.result, time.monotonic() - started)
     except OSError as error:
         if isinstance(error, StreamfxError):
             raise

@@ -1,0 +1,184 @@
+"""A film on a cluster of this machine alone beside one process: times, processor time, and what follows.
+
+    python -m benchmarks.cluster [--seconds 60] [--rounds 2] [--factor 4]
+
+The film is the 720p clip of the tests, again and again, with its sound. It is done by one process, in
+segments, with as many threads as there are workers otherwise, and by Ray with so many workers of one thread
+each; all in turn, each run a process of its own. From the times of its segments it is computed how well more
+machines would be used: each segment can begin when the planning has come past it, and goes to the machine that
+is free first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+
+from benchmarks.options import option_parser
+from benchmarks.record import record
+
+CLIP = Path(__file__).parent.parent / "tests" / "clips" / "bigbuckbunny.mp4"
+SEGMENT_SECONDS = 5.0
+WORKERS = (1, 2, 4)
+MACHINES = (8, 64)
+HOURS = 2.0
+
+
+def main() -> None:
+    """Run, print and record."""
+    parser = option_parser(__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="length of the film")
+    parser.add_argument("--rounds", type=int, default=2, help="number of times that each case has its turn")
+    parser.add_argument("--factor", type=float, default=4, help="factor of the effect")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        kind, workers, film, output = options.one
+        print(json.dumps(measured(kind, int(workers), Path(film), Path(output), options.factor)))
+        return
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        film = Path(name) / "film.mkv"
+        frames = repeated(CLIP, film, options.seconds)
+        for turn in range(options.rounds + 1):
+            for workers in WORKERS:
+                for kind in ("one process", "ray"):
+                    if turn == 0 and (kind, workers) != ("one process", 1):
+                        continue  # the first compiles the engine
+                    row = apart(kind, workers, film, options.factor)
+                    if turn:
+                        rows.append(row)
+                        print(*(f"{key} {value}" for key, value in row.items() if key != "tasks"), flush=True)
+    on_paper = [foreseen(rows, machines, options.seconds) for machines in MACHINES]
+    for line in on_paper:
+        print(line)
+    config = {"seconds": options.seconds, "frames": frames, "segment_seconds": SEGMENT_SECONDS}
+    record("cluster", rows, {**config, "factor": options.factor, "on_paper": on_paper})
+
+
+def repeated(clip: Path, film: Path, seconds: int) -> int:
+    """Write a clip again and again, packet by packet, until the film is so long; return its frames."""
+    frames, shift = 0, 0
+    with av.open(str(clip)) as source, av.open(str(film), "w") as out:
+        streams = [*source.streams.video, *source.streams.audio]
+        targets = {stream.index: out.add_stream_from_template(stream) for stream in streams}
+        length = source.duration or 0
+        while shift < seconds * av.time_base:
+            source.seek(0)
+            for packet in source.demux(streams):
+                if packet.dts is None or packet.pts is None:
+                    continue
+                frames += packet.stream.type == "video"
+                ticks = int(shift / av.time_base / (packet.time_base or 1))
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                packet.stream = targets[packet.stream.index]
+                out.mux(packet)
+            shift += length
+    return frames
+
+
+def apart(kind: str, workers: int, film: Path, factor: float) -> dict[str, Any]:
+    """Measure a case in a process of its own."""
+    output = film.with_name("out.mkv")
+    output.unlink(missing_ok=True)
+    case = ["--one", kind, str(workers), str(film), str(output)]
+    command = [sys.executable, "-m", "benchmarks.cluster", "--factor", f"{factor:g}", *case]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    row: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return row
+
+
+def measured(kind: str, workers: int, film: Path, output: Path, factor: float) -> dict[str, Any]:
+    """Do the film once; return the times."""
+    import streamfx
+    from streamfx.cluster.film import run_on_cluster
+    from streamfx.cluster.ray_pool import RayPool
+    from streamfx.resume.alone import SegmentDone
+    from streamfx.resume.resuming import run_resumable
+
+    tasks: list[SegmentDone] = []
+    opened: list[float] = []
+
+    class Watched(RayPool):
+        """Keeps what the tasks came to."""
+
+        def ended(self, wait_seconds: float) -> Any:
+            found = super().ended(wait_seconds)
+            tasks.extend(end.returned[0] for end in found)
+            return found
+
+    def open_pool(address: str, retries: int) -> RayPool:
+        pool = Watched(address, retries, cpus=workers)
+        opened.append(time.monotonic() - started)
+        return pool
+
+    threads = workers if kind == "one process" else 1
+    config = streamfx.load_config(
+        overrides=["resume=true", f"segment_seconds={SEGMENT_SECONDS}", "device=cpu", f"threads={threads}"],
+        options={"input": str(film), "output": str(output), "effects": ("wave",), "factor": factor},
+    )
+    started = time.monotonic()
+    if kind == "ray":
+        report = run_on_cluster(config.model_copy(update={"cluster": "auto"}), None, open_pool)
+    else:
+        report = run_resumable(config)
+    wall_seconds = time.monotonic() - started
+    assert report.exit_code == 0, report.summary()
+    speed = report.result.speed
+    start_seconds = opened[0] if opened else 0.0
+    return {
+        "case": kind,
+        "workers": workers,
+        "wall_seconds": round(wall_seconds - start_seconds, 2),
+        "cluster_start_seconds": round(start_seconds, 2),
+        "cpu_seconds": round(speed.cpu_seconds, 2),
+        "fps": round(speed.frames_out / (wall_seconds - start_seconds), 1),
+        "segments_seconds": round(speed.wall_seconds, 2),
+        "tasks": [[each.segment.frames, round(each.seconds, 3)] for each in tasks],
+        "planning_cpu_seconds": round(
+            speed.cpu_seconds - sum(each.result.speed.cpu_seconds for each in tasks), 2
+        )
+        if tasks
+        else None,
+    }
+
+
+def foreseen(rows: Sequence[dict[str, Any]], machines: int, seconds: float) -> dict[str, Any]:
+    """Return how well so many machines like one worker would be used by a long film, from measured times."""
+    alone = [row for row in rows if (row["case"], row["workers"]) == ("ray", 1)]
+    times = [task_seconds for row in alone for _, task_seconds in row["tasks"][1:]]  # the first warms up
+    count = len(alone[0]["tasks"])
+    planning_seconds = min(row["planning_cpu_seconds"] for row in alone) / count
+    ends_seconds = (
+        min(row["wall_seconds"] - row["segments_seconds"] for row in alone) / seconds * HOURS * 3600
+    )
+    segments = int(HOURS * 3600 / seconds * count)
+    free = [0.0] * machines
+    for number in range(segments):
+        begins = max(heapq.heappop(free), (number + 1) * planning_seconds)
+        heapq.heappush(free, begins + times[number % len(times)])
+    work_seconds = sum(times[number % len(times)] for number in range(segments))
+    return {
+        "machines": machines,
+        "segments": segments,
+        "segment_seconds_mean": round(work_seconds / segments, 2),
+        "planning_seconds_per_segment": round(planning_seconds, 3),
+        "all_segments_seconds": round(max(free), 1),
+        "joining_seconds": round(ends_seconds, 1),
+        "efficiency": round(work_seconds / machines / max(free), 3),
+        "efficiency_with_joining": round(work_seconds / machines / (max(free) + ends_seconds), 3),
+    }
+
+
+if __name__ == "__main__":
+    main()
