@@ -5,8 +5,8 @@
 The film is the 720p clip of the tests, again and again, with its sound. It is done by one process, in
 segments, with as many threads as there are workers otherwise, and by Ray with so many workers of one thread
 each; all in turn, each run a process of its own. From the times of its segments it is computed how well more
-machines would be used: each segment can begin when the planning has come past it, and goes to the machine that
-is free first.
+machines would be used: each segment can begin when the planning has come past it, and goes to the machine
+that is free first.
 """
 
 from __future__ import annotations

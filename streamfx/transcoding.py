@@ -71,7 +71,8 @@ def transcode(
         start: first moment wanted, in seconds or as H:MM:SS.mmm; the beginning by default.
         end: moment to end before, in seconds or as H:MM:SS.mmm; the end of the film by default.
         duration: length wanted, instead of an end, in seconds or as H:MM:SS.mmm.
-        crop: part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, 16:9.
+        crop: part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, a shape, 16:9, or
+            auto (without the black bars).
         rotate: turn of the picture, clockwise: 90, 180 or 270 degrees.
         flip: mirroring: horizontal (left and right change places) or vertical.
         size: size to scale the picture to, before effects: 1280x720, 1280x, x720, or 720p (its shorter
@@ -162,11 +163,15 @@ def run_config(
         source: source read instead of the configuration's input, and closed; None: that input.
         sink: sink written to instead of the configuration's output; None: that output.
     """
-    if source is not None and (config.part or config.geometry or config.rate_fps):
+    if source is not None and (config.part or config.geometry or config.crop or config.rate_fps):
         raise ConfigError(
             f"{source.name}: a source of one's own is taken as it comes; leave start, end, duration, crop, "
             "rotate, flip, size and fps out"
         )
+    if config.crop == "auto":
+        from streamfx.run.black_bars import with_bars_found
+
+        config = with_bars_found(config)
     if config.size_limit is not None:
         if source is not None or sink is not None:
             raise ConfigError(

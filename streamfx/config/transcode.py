@@ -117,8 +117,8 @@ class TranscodeConfig(EncodedRunConfig):
     )
     crop: Annotated[CropBox | None, Option("picture", "PART")] = Field(
         default=None,
-        description="part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, "
-        "16:9",
+        description="part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, a shape, "
+        "16:9, or auto (without the black bars)",
     )
     rotate: Annotated[Rotation, Option("picture", "DEGREES")] = Field(
         default=0, description="turn of the picture, clockwise: 90, 180 or 270 degrees"
@@ -217,7 +217,8 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def geometry(self) -> Geometry | None:
         """What is done to the picture before effects; None: nothing."""
-        return geometry_of(self.size, self.crop, self.rotate, self.flip)
+        crop = None if self.crop == "auto" else self.crop  # `streamfx.run.black_bars` finds it out
+        return geometry_of(self.size, crop, self.rotate, self.flip)
 
     @property
     def rate_fps(self) -> Fraction | None:

@@ -164,7 +164,8 @@ def _check_size(value: str) -> str:
 
 
 def _check_crop(value: str) -> str:
-    crop_of(value)
+    if value != "auto":
+        crop_of(value)
     return value
 
 

@@ -21,6 +21,7 @@ from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
 from streamfx.resume.resuming import check_resumable
 from streamfx.run.assembly import Parts, factor_facts
+from streamfx.run.black_bars import with_bars_found
 from streamfx.run.effects import numbered
 from streamfx.run.film import made_format, open_parts
 from streamfx.run.report import check_report_path
@@ -97,6 +98,7 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
         check_report_path(config.report, output=config.output, source=config.input)
     if config.resume:
         check_resumable(config)
+    config = with_bars_found(config)
     with open_parts(config, Stats(), written=False) as parts:
         source = getattr(parts.source, "inner", parts.source)
         kept = _kept(parts)

@@ -98,7 +98,7 @@ def test_every_problem_of_a_file_is_named_at_once_with_line_column_key_and_hint(
         ("size: 720", "c.yaml:3:7: size: must be text, found 720"),
         ("size: 8p", "c.yaml:3:7: size: must have sides of 16 to 16384 pixels, not 8, found '8p'"),
         ("crop: 1:2:3", "c.yaml:3:7: crop: must be a part of the picture: 640x480 (from its middle), "
-         "640x480+LEFT+TOP or a shape, 16:9, for instance, found '1:2:3'"),
+         "640x480+LEFT+TOP or a shape, 16:9, for instance; or auto, without the black bars, found '1:2:3'"),
         ("rotate: 45", "c.yaml:3:9: rotate: must be 0, 90, 180 or 270, found 45"),
         ("flip: up", "c.yaml:3:7: flip: must be 'horizontal' or 'vertical', found 'up'"),
         ("fps: 0", "c.yaml:3:6: fps: must be above 0 and at most 1000 frames per second, found 0"),
