@@ -91,7 +91,7 @@ def test_the_smallest_bars_of_all_pictures_are_found(
 def test_bars_are_found_at_every_depth_and_range_and_where_no_place_can_be_sought(
     tmp_path: Path, ending: str, pix_fmt: str
 ) -> None:
-    assert found(make_film(tmp_path / f"in{ending}", [(12, 12, 0, 0)] * 12, pix_fmt)) == "128x72+0+12"
+    assert found(make_film(tmp_path / f"in{ending}", [(16, 16, 0, 0)] * 12, pix_fmt)) == "128x64+0+16"
 
 
 def test_only_the_part_that_is_wanted_is_looked_at(tmp_path: Path) -> None:
