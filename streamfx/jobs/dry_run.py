@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from streamfx.capture.source import Source
 from streamfx.config.transcode import TranscodeConfig
@@ -16,6 +17,7 @@ from streamfx.errors import ConfigError
 from streamfx.jobs.sampling import SampledSource
 from streamfx.media.frame import VideoFormat
 from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.paths import shown_name
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
@@ -114,7 +116,7 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
         facts = factor_facts(parts)
         return TranscodePlan(
             source=f"{source.name}, {_described(source.format, frames)}",
-            output=f"{config.output}, {_coded(config, source, parts.sink)}",
+            output=f"{shown_name(Path(config.output))}, {_coded(config, source, parts.sink)}",
             kept=kept,
             converted=tuple(note for note in said if isinstance(note, Converted)),
             left_out=tuple(note for note in said if isinstance(note, LeftOut)),

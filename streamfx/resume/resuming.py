@@ -22,7 +22,7 @@ from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
 from streamfx.media.frame import Frame
 from streamfx.media.notes import NOTE, left_out, say
-from streamfx.media.paths import followed, is_written_through
+from streamfx.media.paths import followed, is_written_through, shown_name
 from streamfx.media.paths import printable as printable_text
 from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Ending
@@ -63,7 +63,7 @@ def resume_problem(config: TranscodeConfig) -> str | None:
     container = CONTAINERS.get(output.suffix.lower())
     whole = container is None or container.muxer == "gif" or not container.times
     if container is None or whole or is_written_through(output):
-        return f"{config.output}: only a video file, and no GIF or Y4M, is put together of segments"
+        return f"{shown_name(output)}: only a video file, and no GIF or Y4M, is put together of segments"
     if container.alpha and config.codec in (None, "vp8", "vp9") and container.muxer in ("matroska", "webm"):
         return _alpha_problem(config)
     return None
