@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from streamfx.encode.files.file import FileSink
 from streamfx.errors import ConfigError, SinkError, StreamfxError
 from streamfx.generate.routed import Routed
 from streamfx.pipeline.flow import Ending, RunResult
-from streamfx.pipeline.stats import Stats
+from streamfx.pipeline.stats import Stats, process_cpu_seconds
 from streamfx.resume.checkpoint import Checkpoint, CheckpointRecorder, restore
 from streamfx.resume.journal import changes, sync_folder
 from streamfx.resume.segments import Segment, SegmentedSource, SegmentSink, segment_path
@@ -61,11 +60,17 @@ class SegmentRange(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SegmentDone:
-    """A segment that is on the disk, and what the run came to that did it."""
+    """A segment that is on the disk.
+
+    Attributes:
+        segment: the segment.
+        result: what the run came to that did it.
+        cpu_seconds: processor time that it took, opening everything included.
+    """
 
     segment: Segment
     result: RunResult
-    seconds: float  # that it took, opening everything included
+    cpu_seconds: float
 
 
 def decided_by(parts: Parts, sink: FileSink) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def run_segment(
         SinkError: the segment cannot be written, or does not hold the frames that it should.
         StageFailedError: something failed on the way.
     """
-    started = time.monotonic()
+    before = process_cpu_seconds()
     own, run = folder / f"alone-{place.number:06d}-{secrets.token_hex(4)}", _Run()
     try:
         own.mkdir()
@@ -117,7 +122,7 @@ def run_segment(
         segment_path(own, 0).replace(segment_path(folder, place.number))
         sync_folder(folder)
         segment = run.done[0].model_copy(update={"number": place.number})
-        return SegmentDone(segment, report.result, time.monotonic() - started)
+        return SegmentDone(segment, report.result, process_cpu_seconds() - before)
     except OSError as error:
         if isinstance(error, StreamfxError):
             raise
