@@ -106,7 +106,7 @@ def test_a_command_that_is_not_run_says_why_and_names_what_exists(command: str) 
         assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
         assert all((ROOT / word).exists() for word in arguments if "/" in word)
     else:
-        assert program in ("apt-get", "ray", "sudo"), f"what is '{program}'?"
+        assert program in ("apt-get", "export", "ray", "sudo"), f"what is '{program}'?"
 
 
 @pytest.mark.parametrize(("page", "example"), EXAMPLES)

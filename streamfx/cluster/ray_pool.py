@@ -16,6 +16,13 @@ from streamfx.errors import ConfigError
 from streamfx.hardware.cpu import usable_cores
 
 _STORE_BYTES = 100_000_000  # nothing large is passed about: films lie in files
+NOWHERE = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
+    "no_proxy": "",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",
+}
+"""An environment in which nothing that asks for a proxy reaches anything: nobody listens there."""
 _ANSWER_SECONDS = 10.0
 _HOW_TO_JOIN = (
     "start it with 'ray start --head --disable-usage-stats', have this machine join it with 'ray start "
@@ -143,14 +150,15 @@ class RayPool:
             except ConnectionError:
                 if address != "auto":
                     raise
-                self._ray.init(
-                    address="local",
-                    num_cpus=cpus or usable_cores(),
-                    object_store_memory=_STORE_BYTES,
-                    include_dashboard=False,
-                    _node_ip_address="127.0.0.1",
-                    **quiet,
-                )
+                with _nothing_reached():
+                    self._ray.init(
+                        address="local",
+                        num_cpus=cpus or usable_cores(),
+                        object_store_memory=_STORE_BYTES,
+                        include_dashboard=False,
+                        _node_ip_address="127.0.0.1",
+                        **quiet,
+                    )
         except (ConnectionError, RuntimeError, ValueError) as error:
             first = str(error).strip().partition("\n")[0]
             raise ConfigError(f"--cluster {address}: cannot be joined: {first}; {_HOW_TO_JOIN}") from error
@@ -184,6 +192,25 @@ def _check_answers(address: str) -> None:
         raise ConfigError(
             f"--cluster {address}: cannot be joined: nobody answers there ({error}); {_HOW_TO_JOIN}"
         ) from error
+
+
+@contextmanager
+def _nothing_reached() -> Iterator[None]:
+    """Within, what Ray starts reaches no address over HTTP.
+
+    Even with its statistics off it asks every cloud that it knows whether it is there (Ray 2.60), which looks
+    a name up in the network.
+    """
+    before = {name: os.environ.get(name) for name in NOWHERE}
+    os.environ |= NOWHERE
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

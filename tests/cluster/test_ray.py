@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from streamfx.cluster.ray_pool import NOWHERE
 from streamfx.resume.work import work_folder
 from tests import media
 from tests.resume.contents import contents
@@ -37,7 +38,7 @@ def home(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(
         prefix="r"
     ) as folder:  # short: names of sockets have 107 letters at most
-        yield environment | {"HOME": folder, "RAY_AUTH_MODE": "token"}
+        yield environment | NOWHERE | {"HOME": folder, "RAY_AUTH_MODE": "token"}
 
 
 @pytest.fixture(scope="module")
