@@ -35,7 +35,7 @@ def problem_here(config: TranscodeConfig, decided: Mapping[str, Any], folder: Pa
 
     Args:
         config: settings of the film.
-        decided: what `decisions_anywhere` says on the machine that asks.
+        decided: answer of `decisions_anywhere` on the machine that asks.
         folder: folder where the work is kept.
     """
     if not Path(config.input).is_file():

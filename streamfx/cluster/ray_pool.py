@@ -51,7 +51,7 @@ class RayPool:
     Args:
         address: ``auto`` joins the cluster that this machine belongs to (``ray start``), or starts one of
             this machine alone; else HOST:PORT of the cluster's head.
-        retries: how often a task is done again whose worker was lost.
+        retries: most times that a task is done again whose worker was lost.
         cpus: processors of a cluster of this machine alone, which is started; None: one is joined where there
             is one, else all are taken.
 

@@ -64,7 +64,7 @@ class SegmentDone:
 
     Attributes:
         segment: the segment.
-        result: what the run came to that did it.
+        result: outcome of the run that did it.
         cpu_seconds: processor time that it took, opening everything included.
     """
 
@@ -98,7 +98,7 @@ def run_segment(
     Args:
         config: settings of the film, all that a run decides by itself given.
         place: part of the film that the segment is.
-        decided: what the run of the film has decided by itself.
+        decided: decisions that the run of the film has made by itself.
         folder: folder of the work.
 
     Raises:

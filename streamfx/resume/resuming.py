@@ -87,7 +87,7 @@ def run_resumable(
     Args:
         config: the settings in full.
         progress: callback that is called now and then, in this thread, with the state of the run.
-        hands: who does the segments; None: this process, one after the other.
+        hands: somebody who does the segments; None: this process does, one after the other.
 
     Raises:
         ConfigError: it cannot be resumed (the message says why), or another run is at work on the output.

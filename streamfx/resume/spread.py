@@ -58,9 +58,9 @@ class SpreadSink:
         name: name of the output.
         source: source, which says where segments begin.
         work: the work on the film, where finished segments are noted.
-        begins: where planning begins: after the segments that are finished from the first on.
+        begins: state where planning begins: after the segments that are finished from the first on.
         first: number of the segment there.
-        hands: who does them; told what was decided.
+        hands: somebody who does them, and was told what was decided.
     """
 
     def __init__(
@@ -162,8 +162,8 @@ def result_of_all(planned: RunResult, results: list[RunResult], wall_seconds: fl
     """Return what the runs of all segments came to together.
 
     Args:
-        planned: what the run that planned them came to, which has the account of all frames.
-        results: what each run of a segment came to.
+        planned: outcome of the run that planned them, which has the account of all frames.
+        results: outcomes of the runs of the segments.
         wall_seconds: time from the beginning to the end of all.
     """
     sums: dict[str, _Sum] = {}
