@@ -145,6 +145,8 @@ def _segments(
     factor = work.decided.get("factor")
     pinned = {"factor": factor} if config.factor == "auto" and factor is not None else {}
     alone = config.model_copy(update={**pinned, "report": None, "verify": False})
+    if hands is not None and alone.factor != "auto":  # which is found for as many threads as a segment has
+        alone = alone.model_copy(update={"threads": None, "workers": 1})  # all of them read the film
     last: list[Snapshot] = []
 
     def show(snapshot: Snapshot) -> None:
