@@ -29,7 +29,7 @@ from benchmarks.options import option_parser
 from benchmarks.record import record
 
 CLIP = Path(__file__).parent.parent / "tests" / "clips" / "bigbuckbunny.mp4"
-SEGMENT_SECONDS = 5.0
+SEGMENT_SECONDS = 10.0
 WORKERS = (1, 2, 4)
 MACHINES = (8, 64)
 HOURS = 2.0
@@ -51,11 +51,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         film = Path(name) / "film.mkv"
         frames = repeated(CLIP, film, options.seconds)
-        for turn in range(options.rounds + 1):
+        for turn in range(options.rounds + 1):  # the first time compiles the engine
             for workers in WORKERS:
                 for kind in ("one process", "ray"):
                     if turn == 0 and (kind, workers) != ("one process", 1):
-                        continue  # the first compiles the engine
+                        continue
                     row = apart(kind, workers, film, options.factor)
                     if turn:
                         rows.append(row)
