@@ -38,7 +38,7 @@ def home(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(
         prefix="r"
     ) as folder:  # short: names of sockets have 107 letters at most
-        yield environment | NOWHERE | {"HOME": folder, "RAY_AUTH_MODE": "token"}
+        yield environment | NOWHERE | {"HOME": folder, "RAY_AUTH_MODE": "token", "RAY_worker_niceness": "0"}
 
 
 @pytest.fixture(scope="module")
