@@ -29,9 +29,10 @@ from benchmarks.options import option_parser
 from benchmarks.record import record
 
 CLIP = Path(__file__).parent.parent / "tests" / "clips" / "bigbuckbunny.mp4"
-SEGMENT_SECONDS = 10.0
+SEGMENT_SECONDS = 5.0
 WORKERS = (1, 2, 4)
 MACHINES = (8, 64)
+PLANNING_PROCESSORS = (1, 4)
 HOURS = 2.0
 
 
@@ -67,7 +68,11 @@ def main() -> None:
                             ),
                             flush=True,
                         )
-    on_paper = [foreseen(rows, machines, options.seconds) for machines in MACHINES]
+    on_paper = [
+        foreseen(rows, machines, processors, options.seconds)
+        for processors in PLANNING_PROCESSORS
+        for machines in MACHINES
+    ]
     for line in on_paper:
         print(line)
     config = {"seconds": options.seconds, "frames": frames, "segment_seconds": SEGMENT_SECONDS}
@@ -172,15 +177,17 @@ def measured(kind: str, workers: int, film: Path, output: Path, factor: float) -
     }
 
 
-def foreseen(rows: Sequence[dict[str, Any]], machines: int, seconds: float) -> dict[str, Any]:
+def foreseen(
+    rows: Sequence[dict[str, Any]], machines: int, processors: int, seconds: float
+) -> dict[str, Any]:
     """Return how well so many machines like one worker would be used by a long film.
 
-    From processor times, as if a worker had a processor of its own.
+    From processor times, as if a worker had a processor of its own, and planning so many.
     """
     alone = [row for row in rows if (row["case"], row["workers"]) == ("ray", 1)]
     times = [each for row in alone for each in row["segments_cpu_seconds"][1:]]  # the first warms up
     count = len(alone[0]["segments_cpu_seconds"])
-    planning_seconds = min(row["planning_cpu_seconds"] for row in alone) / count
+    planning_seconds = min(row["planning_cpu_seconds"] for row in alone) / count / processors
     joining_seconds = min(row["joining_cpu_seconds"] for row in alone) / seconds * HOURS * 3600
     segments = int(HOURS * 3600 / seconds * count)
     free = [0.0] * machines
@@ -190,6 +197,7 @@ def foreseen(rows: Sequence[dict[str, Any]], machines: int, seconds: float) -> d
     work_seconds = sum(times[number % len(times)] for number in range(segments))
     return {
         "machines": machines,
+        "planning_processors": processors,
         "segments": segments,
         "segment_seconds": round(work_seconds / segments, 2),
         "planning_seconds_per_segment": round(planning_seconds, 3),
