@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamfx.capture.source import Source
+from streamfx.cluster.film import check_spreadable
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.measured import MeasuringSink
@@ -98,7 +99,9 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
         )
     if config.report is not None:
         check_report_path(config.report, output=config.output, source=config.input)
-    if config.resume:
+    if config.cluster is not None:
+        check_spreadable(config)
+    elif config.resume:
         check_resumable(config)
     config = with_bars_found(config)
     with open_parts(config, Stats(), written=False) as parts:

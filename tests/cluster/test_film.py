@@ -14,6 +14,7 @@ from streamfx.cluster.pool import Machine, Task, TaskEnd
 from streamfx.config.loading import load_config
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.errors import ConfigError, SinkError
+from streamfx.jobs.dry_run import dry_run
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.stats import Snapshot
 from streamfx.resume.work import Work, work_folder
@@ -228,8 +229,11 @@ def test_what_is_not_put_together_of_segments_is_refused(film: Path, name: str, 
 
 def test_a_film_in_which_no_place_is_found_by_its_time_is_refused(tmp_path: Path) -> None:
     film = media.make_clip(tmp_path / "in.ts", frames=10)
-    with pytest.raises(ConfigError, match=r"in.ts: no place in it can be found by its time.*OUT.mkv\), or"):
+    says = r"in.ts: no place in it can be found by its time.*OUT.mkv\), or run without --cluster"
+    with pytest.raises(ConfigError, match=says):
         spread(film, tmp_path / "out.mkv", PoolHere())
+    with pytest.raises(ConfigError, match=says):
+        dry_run(config(film, tmp_path / "out.mkv", "cluster=auto"))
 
 
 def test_a_segment_whose_file_is_damaged_on_the_way_is_not_noted(
