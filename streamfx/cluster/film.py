@@ -76,7 +76,6 @@ def settled(config: TranscodeConfig, pool: Pool) -> TranscodeConfig:
     machines = [machine for machine in pool.machines() if machine.cpus >= 1]
     if not machines:
         raise ConfigError("--cluster: no machine of it gives a processor")
-    has_gpus = any(machine.gpus for machine in machines)
     most = max(machine.cpus for machine in machines)
     threads = config.threads or int(min(_MOST_THREADS, *(machine.cpus for machine in machines)))
     if threads > most:
@@ -84,17 +83,21 @@ def settled(config: TranscodeConfig, pool: Pool) -> TranscodeConfig:
             f"--cluster: each task is to have {threads} processors, and no machine gives more than {most:g}; "
             f"give --threads {most:g} or fewer"
         )
-    device = config.device
-    if device == "auto":
-        device = "cuda" if has_gpus else "cpu"
-    return config.model_copy(update={"threads": threads, "device": device, "resume": True})
+    return config.model_copy(update={"threads": threads, "resume": True})
+
+
+def device_on(pool: Pool, config: TranscodeConfig) -> str:
+    """Return the device of tasks: a GPU where none was named and there are some."""
+    if config.device != "auto":
+        return config.device
+    return "cuda" if any(machine.gpus for machine in pool.machines()) else "cpu"
 
 
 class _ClusterHands:
     """Has segments done by the workers of a cluster."""
 
     def __init__(self, config: TranscodeConfig, pool: Pool) -> None:
-        self._config, self._pool = config, pool
+        self._config, self._pool, self._device = config, pool, device_on(pool, config)
         self._places: dict[int, SegmentRange] = {}
         self._asked: dict[str, Any] = {}
 
@@ -111,6 +114,7 @@ class _ClusterHands:
             update={
                 **named,
                 **factor,
+                "device": self._device,
                 "report": None,
                 "verify": False,
                 "strict": False,
@@ -132,7 +136,7 @@ class _ClusterHands:
     def give(self, place: SegmentRange) -> None:
         """Have a segment done, when its turn comes."""
         config = self._config
-        gpus = config.cluster_gpus if config.device.startswith("cuda") else 0.0
+        gpus = config.cluster_gpus if self._device.startswith("cuda") else 0.0
         asked = {**self._asked, "place": place.model_dump(mode="json")}
         number = self._pool.submit(do_segment, asked, cpus=config.threads or 1, gpus=gpus)
         self._places[number] = place

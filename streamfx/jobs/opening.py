@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
-from streamfx.cluster.film import OpenPool, settled
+from streamfx.cluster.film import OpenPool, device_on, settled
 from streamfx.cluster.ray_pool import RayPool
 from streamfx.hardware.cpu import usable_cores
 from streamfx.jobs.cluster_workers import ClusterWorkers
@@ -38,6 +38,7 @@ def open_workers(
     pool = (opened or RayPool)(address, asked.settings["cluster_retries"])
     try:
         first = settled(asked.config_of(items[0].source, items[0].output), pool)
+        first = first.model_copy(update={"device": device_on(pool, first)})
         room = sum(machine.cpus // (first.threads or 1) for machine in pool.machines())
         jobs = min(asked.jobs or max(1, int(room)), len(items))
         cluster = ClusterWorkers(pool, jobs, told)

@@ -18,6 +18,7 @@ class PoolHere:
         machines: processors of each machine, by its name.
         change: function that changes what a task is asked, as a machine set up otherwise would see it.
         fails: numbers of tasks that are lost for good.
+        in_order: do the first task first.
     """
 
     def __init__(
@@ -25,9 +26,11 @@ class PoolHere:
         machines: Mapping[str, int] | None = None,
         change: Change = lambda asked: asked,
         fails: tuple[int, ...] = (),
+        *,
+        in_order: bool = False,
     ) -> None:
         self._machines = {"left": 2, "right": 2} if machines is None else machines
-        self._change, self._fails = change, fails
+        self._change, self._fails, self._next = change, fails, min if in_order else max
         self._waiting: dict[int, tuple[Task, dict[str, Any]]] = {}
         self.done: list[dict[str, Any]] = []
         self.asked_for: list[tuple[float, float]] = []
@@ -48,7 +51,7 @@ class PoolHere:
     def ended(self, wait_seconds: float) -> list[TaskEnd]:
         if not wait_seconds or not self._waiting:
             return []
-        number = max(self._waiting)
+        number = self._next(self._waiting)
         task, asked = self._waiting.pop(number)
         if number in self._fails:
             return [TaskEnd(number, None, "The worker died unexpectedly.")]
