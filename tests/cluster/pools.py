@@ -18,7 +18,7 @@ class PoolHere:
         machines: processors of each machine, by its name.
         change: function that changes what a task is asked, as a machine set up otherwise would see it.
         fails: numbers of tasks that are lost for good.
-        in_order: do the first task first.
+        in_order: whether the first task is done first.
     """
 
     def __init__(
