@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.generate.routed import Routed, RouteDecision
 from streamfx.media.frame import Frame
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.notes import AsAsked, Converted, LeftOut
 
 FINGERPRINTS = 4
@@ -171,6 +172,22 @@ def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Seque
         for at, frame, shot in zip(range(len(last)), last, shots, strict=True)
     ]
     return Restored(sought, tuple(frames))
+
+
+def remembered(frames: Sequence[Frame], process: Callable[[Frame], Frame], looked_back: int) -> FrameMemories:
+    """Return the memories that effects have of the frames before, which are done once more for that.
+
+    Args:
+        frames: frames before, in order; the last ones are enough.
+        process: function that applies the effects.
+        looked_back: number of frames that effects look back on.
+    """
+    memories = FrameMemories()
+    for frame in frames[max(len(frames) - looked_back, 0) :]:
+        memory = memories.next()
+        process(frame.with_memory(memory))
+        memory.close()
+    return memories
 
 
 def fingerprint(frame: Frame) -> tuple[int, int]:
