@@ -3,9 +3,9 @@
     python -m benchmarks.resume [--kills 50] [--seconds 8] [--seed 1]
 
 The film has a variable frame rate, cuts, sound, subtitles and chapters; the effects are a route that the
-pictures decide and one that takes noise. A run is killed (SIGKILL) at a random moment and started again,
-until it ends; then its output is compared, decoded, with that of a run that nobody killed. That goes on until
-there were as many kills as asked for.
+pictures decide, one that takes noise, and one that remembers the frames before. A run is killed (SIGKILL) at
+a random moment and started again, until it ends; then its output is compared, decoded, with that of a run
+that nobody killed. That goes on until there were as many kills as asked for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from streamfx.resume.work import work_folder
 
 BY_COLOUR = {"photo": (20, 0, -20, 0.0), "painting": (-20, 0, 20, 0.0), "drawing": (0, 0, 0, 3.0)}
 TINTS = ("red", "blue", "grey")
-EFFECTS = ("route:to=linocut", "convert_sr:noise_amplitude=0.7,seed=3")
+EFFECTS = ("route:to=linocut", "convert_sr:noise_amplitude=0.7,seed=3", "remembers")
 SEGMENT_SECONDS = 1.0
 MILLISECOND = Fraction(1, 1000)
 
@@ -218,11 +218,14 @@ def know_classifier() -> None:
 
 
 def make_engines(folder: Path) -> None:
-    """Write tiny engines: two that a route chooses from, what tells pictures apart, one that takes noise."""
+    """Write tiny engines: two that a route chooses from, what tells pictures apart, one that takes noise,
+    one that remembers the frames before."""
     from tests import engines
     from tests.generate.test_placed_families import make_placed
 
-    engines.make_engine(folder, "carve", 7, source_domain="photo", target_domain="linocut")
+    memory: dict[str, Any] = {"format": 3, "memory_tolerance": 0.1}
+    engines.make_engine(folder, "carve", 7, source_domain="photo", target_domain="linocut", **memory)
+    engines.make_engine(folder, "remembers", 5, **memory)
     engines.make_engine(folder, "print", 11, source_domain="painting", target_domain="linocut")
     engines.make_classifier(folder, "domain", BY_COLOUR)
     make_placed(folder, "convert_sr")

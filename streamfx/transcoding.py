@@ -76,11 +76,15 @@ def run_config(
         source: source read instead of the configuration's input, and closed; None: that input.
         sink: sink written to instead of the configuration's output; None: that output.
     """
-    if source is not None and (config.part or config.geometry or config.rate_fps):
+    if source is not None and (config.part or config.geometry or config.crop or config.rate_fps):
         raise ConfigError(
             f"{source.name}: a source of one's own is taken as it comes; leave start, end, duration, crop, "
             "rotate, flip, size and fps out"
         )
+    if config.crop == "auto":
+        from streamfx.run.black_bars import with_bars_found
+
+        config = with_bars_found(config)
     if config.size_limit is not None:
         if source is not None or sink is not None:
             raise ConfigError(
@@ -88,11 +92,17 @@ def run_config(
             )
         from streamfx.run.size_limit import run_within_limit
 
-        if not config.resume:
+        if not config.resume and config.cluster is None:
             return run_within_limit(config, progress)
-    if config.resume:
+    if config.cluster is not None or config.resume:
+        what = "resume" if config.cluster is None else "cluster"
         if source is not None or sink is not None:
-            raise ConfigError("resume: a source or sink of one's own cannot be gone on with; give files")
+            raise ConfigError(f"{what}: a source or sink of one's own cannot be gone on with; give files")
+    if config.cluster is not None:
+        from streamfx.cluster.film import run_on_cluster
+
+        return run_on_cluster(config, progress)
+    if config.resume:
         from streamfx.resume.resuming import run_resumable
 
         return run_resumable(config, progress)

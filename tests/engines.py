@@ -65,11 +65,12 @@ def make_engine(
     return write_engine(folder / name, spec, weights=weights, golden=golden, card="# A tiny engine\n").folder
 
 
-def make_inked_engine(folder: Path, name: str = "inked", seed: int = 7) -> Path:
+def make_inked_engine(folder: Path, name: str = "inked", seed: int = 7, **described: object) -> Path:
     """Write an engine like that of `make_engine` with heads of ink, which sees fine luma."""
     options = {**OPTIONS, "fine": True, "ink": True}
     heads = ["translated", "mask", "displacement", "detail", "ink"]
-    return make_engine(folder, name, seed, options, format=2, heads=heads, fine_luma=4)
+    described = {"format": 2, "heads": heads, "fine_luma": 4} | described
+    return make_engine(folder, name, seed, options, **described)
 
 
 def make_classifier(folder: Path, name: str, tells: Mapping[str, Sequence[float]]) -> Path:

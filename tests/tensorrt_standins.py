@@ -48,7 +48,9 @@ def install(wheels: Path) -> None:
     sys.path.insert(0, str(wheels))
     sys.modules["tensorrt_rtx"] = _tensorrt_rtx(wheels)
     for library in (wheels / "torch_tensorrt" / "lib").glob("libtorchtrt*.so"):
-        library.unlink(missing_ok=True)  # want CUDA's part of torch; without them the Python part is used
+        library.unlink(
+            missing_ok=True
+        )  # they want CUDA's part of torch; without them its Python part is used
     logging.getLogger("torch_tensorrt").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -37,10 +37,12 @@ HOMES = {
         "generate/ops/fuse/cpu_llvm.py",
         "generate/ops/place/cpu.py",
         "generate/ops/reduce/cpu.py",
+        "generate/ops/steady/cpu.py",
     ),
     "onnxruntime": (),
     "pygame": ("encode/screens/window_process.py",),
     "pyvirtualcam": ("encode/screens/virtual_camera.py",),
+    "ray": ("cluster/ray_pool.py",),
     "openvino": ("backends/openvino_model.py",),
     "platformdirs": ("backends/store.py", "engine/library.py"),
     "rich": ("cli/progress.py",),
@@ -66,7 +68,8 @@ HOMES = {
 ORDER = (
     "version", "errors", "media", "hardware", "gpu", "engine", "backends",
     "capture", "encode", "generate", "config", "pipeline", "factor", "run", "web",
-    "resume", "transcoding", "jobs", "sheets", "streaming", "serving", "bench", "cli", "__init__", "__main__",
+    "resume", "cluster", "transcoding", "jobs", "sheets", "streaming", "serving", "bench", "cli",
+    "__init__", "__main__",
 )  # fmt: skip
 """Packages and modules at the top; each may import those before it, and no other."""
 STAGES = ("capture", "encode", "generate")

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 EXEMPT = "# not run by the tests: "
+CELL = re.compile(r"\| `(streamfx [^`]*)` \|$", re.MULTILINE)
+"""A command in the last column of a table."""
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 
@@ -30,10 +32,11 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands() -> Iterator[tuple[str, bool]]:
-    """Every command of every page, once, and whether a test runs it."""
+    """Every command of every page, in a block or a table, once, and whether a test runs it."""
     seen = set()
     for page in PAGES:
-        for line in (line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()):
+        lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
+        for line in (*lines, *CELL.findall(page.read_text(encoding="utf-8"))):
             command = " ".join(shlex.split(line, comments=True))
             if command not in seen:
                 seen.add(command)
@@ -103,7 +106,7 @@ def test_a_command_that_is_not_run_says_why_and_names_what_exists(command: str) 
         assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
         assert all((ROOT / word).exists() for word in arguments if "/" in word)
     else:
-        assert program in ("apt-get", "sudo"), f"what is '{program}'?"
+        assert program in ("apt-get", "export", "ray", "sudo"), f"what is '{program}'?"
 
 
 @pytest.mark.parametrize(("page", "example"), EXAMPLES)

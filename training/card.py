@@ -79,9 +79,13 @@ def _losses(options: StyleOptions) -> str:
 
 
 def plain_card(
-    name: str, does: str, network: NetworkOptions, factors: Collection[float], training: Sequence[str]
+    name: str,
+    does: str,
+    network: NetworkOptions | YuvNetworkOptions,
+    factors: Collection[float],
+    training: Sequence[str],
 ) -> str:
-    """Card of a freshly trained warp_mask engine: what it does, the factors that it was trained at, and
+    """Card of a freshly trained engine: what it does, the factors that it was trained at, and
     paragraphs on how it was trained."""
     told = "\n\n".join(fill(paragraph, _LINE) for paragraph in training)
     return f"""# {name}

@@ -126,6 +126,7 @@ def network_fields(
     licence: str,
     factors: Collection[float],
     max_displacement_pixels: float = 0.0,
+    memory_tolerance: float = 0.0,
 ) -> dict[str, Any]:
     """Fields of engine.yaml of an engine that repaints; `domains` are those of source and target, `factors`
     those that it was trained at: no others are offered."""
@@ -142,11 +143,12 @@ def network_fields(
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
         return common | heads
     return common | {
-        "format": 2 if network.ink or network.fine or network.dilated else 1,
+        "format": 3 if memory_tolerance else 2 if network.ink or network.fine or network.dilated else 1,
         "stride": warp_mask.STRIDE,
         "heads": [*warp_mask.HEADS, *["ink"] * network.ink],
         "fine_luma": warp_mask.FINE * network.fine,
         "max_displacement_pixels": max_displacement_pixels,
+        "memory_tolerance": memory_tolerance,
     }
 
 

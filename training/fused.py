@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamfx.engine.families.warp_mask import FINE, HEAD_CHANNELS, INK_CHANNELS, WarpMask
+from streamfx.engine.families.yuv_style import YuvStyle
 
 # BT.709, full range, Y in [0, 1], U and V in [-0.5, 0.5]: the planes in which training fuses.
 _KR, _KB = 0.2126, 0.0722
@@ -221,6 +222,18 @@ def paint(
         heads_BKhw = heads_of(network, planes_B3HW, reduced_B3hw, factor)
     fused_B3HW = fuse(planes_B3HW, reduced_B3hw, heads_BKhw, max_displacement_pixels=max_displacement_pixels)
     return returning_clamp(recolour(fused_B3HW, FROM_YUV), 0.0, 1.0), heads_BKhw
+
+
+def paint_whole(
+    network: YuvStyle, rgb_B3HW: Tensor, factor: float, precision: AbstractContextManager[object]
+) -> tuple[Tensor, Tensor]:
+    """Full-size output B3HW of a network that paints the whole picture, for RGB pictures in [0, 1], and its
+    heads BKhw as if they were to be fused, the translated picture in YUV planes."""
+    reduced_B3hw = reduce(rgb_B3HW, factor)
+    with precision:
+        small_B3hw = network.translate(reduced_B3hw, torch.tensor([factor], device=rgb_B3HW.device)).float()
+    output_B3HW = enlarge(small_B3hw, rgb_B3HW.shape[2], rgb_B3HW.shape[3])
+    return returning_clamp(output_B3HW, 0.0, 1.0), complete(recolour(small_B3hw, TO_YUV))
 
 
 def bare(rgb_13HW: Tensor, factor: float) -> Tensor:

@@ -24,16 +24,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamfx.engine.families.warp_mask import FINE, WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.families.yuv_style import YuvStyle
 from training import losses, pairs, warped
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.export import export, golden, network_fields
-from training.fused import paint
+from training.fused import paint, paint_whole
 from training.loop import correct
 from training.loop import run as run_loop
 from training.operators.people import finder
+from training.options import NetworkOptions
 from training.paired_options import PairedOptions
 from training.pairs import Maker, PairFiles, Pairs, stack
 from training.people_pairs import people_pairs
@@ -52,9 +54,12 @@ def run(options: PairedOptions) -> None:
     """Train and write the engine."""
     trainee = train(options)
     if options.warped is not None:
+        assert isinstance(trainee.generator, WarpMask)
         warped.forget_hints(trainee.generator)
-    frame = golden(trainee.generator, fine_luma=FINE * options.network.fine)
-    engine = export(trainee.generator, options.out, engine_fields(options), frame, card(options))
+    fields = engine_fields(options)
+    layout, fine_luma = fields.get("layout", "planes"), fields.get("fine_luma", 0)
+    frame = golden(trainee.generator, layout=layout, fine_luma=fine_luma)
+    engine = export(trainee.generator, options.out, fields, frame, card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
@@ -64,6 +69,7 @@ def engine_fields(options: PairedOptions) -> dict[str, Any]:
         options.network,
         version=options.version,
         max_displacement_pixels=options.max_displacement_pixels,
+        memory_tolerance=options.memory_tolerance,
         domains=(options.source_domain, options.target_domain),
         licence=options.licence,
         factors=options.factors,
@@ -85,16 +91,22 @@ class PairedTrainee:
         torch.manual_seed(options.loop.seed)
         self.options, self.pairs = options, opened
         device = options.loop.device
-        self.generator = WarpMask(**options.network.model_dump(exclude={"family"})).to(device)
+        sizes = options.network.model_dump(exclude={"family"})
+        self.generator = (WarpMask if isinstance(options.network, NetworkOptions) else YuvStyle)(**sizes)
+        self.generator.to(device)
         if options.init is None:
-            wake(self.generator)
+            if isinstance(self.generator, WarpMask):
+                wake(self.generator)
         else:
             start_from(self.generator, options.init)
         if options.spread:
             spread(self.generator)
-            forget_detail(self.generator)
+            if isinstance(self.generator, WarpMask):
+                forget_detail(self.generator)
         if options.warped is not None:
+            assert isinstance(self.generator, WarpMask)
             warped.only_warp(self.generator)
+        self._grid = {"region_pixels": 32, "square_pixels": 4} if isinstance(self.generator, YuvStyle) else {}
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}
@@ -122,7 +134,7 @@ class PairedTrainee:
         place_yx = rng.integers(options.temporal_shift, options.square - side - options.temporal_shift + 1, 2)
         both_BNSS = self._crops(squares, place_yx, side)
         source_B3SS, partner_B3SS = both_BNSS[:, :3], both_BNSS[:, 3:6]
-        if options.warped is not None and number % options.warped.fused_every:
+        if isinstance(self.generator, WarpMask) and options.warped and number % options.warped.fused_every:
             heads_BKss = warped.heads(self.generator, source_B3SS, factor, options.loop.precision())
             told = warped.terms(both_BNSS, heads_BKss, factor, options.warped)
             return correct(self.optimisers["generator"], told)
@@ -131,7 +143,7 @@ class PairedTrainee:
             "difference": options.difference_weight * losses.imitation(output_B3SS, partner_B3SS),
             "slopes": options.slopes_weight * losses.slopes(output_B3SS, partner_B3SS),
             "crispness": options.crispness_weight * losses.crispness(output_B3SS, partner_B3SS),
-            "grid": options.grid_weight * losses.grid(heads_BKss[:, :3]),
+            "grid": options.grid_weight * losses.grid(heads_BKss[:, :3], **self._grid),
             "displacement": options.displacement_price * losses.displacement_price(heads_BKss[:, 4:6]),
         }
         if options.warped is not None:
@@ -169,6 +181,8 @@ class PairedTrainee:
     def _paint(self, rgb_B3SS: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         options = self.options
         precision = options.loop.precision()
+        if isinstance(self.generator, YuvStyle):
+            return paint_whole(self.generator, rgb_B3SS, factor, precision)
         return paint(self.generator, rgb_B3SS, factor, options.max_displacement_pixels, precision)
 
     def _judge(self, source_B3SS: Tensor, picture_B3SS: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from training.engine_folder import EngineFolder
 from training.loop import LoopOptions
 from training.operators import OPERATORS, Operator
 from training.operators.after import painter_after
-from training.options import NetworkOptions
+from training.options import NetworkOptions, YuvNetworkOptions
 from training.warped import WarpedOptions
 from training.weights import WeightsFile
 
@@ -59,7 +59,10 @@ class PairedOptions(BaseModel):
     target_domain: str = "painting"
     licence: str = "Apache-2.0"
 
-    network: NetworkOptions = Field(default_factory=lambda: NetworkOptions(norm="none"))
+    network: NetworkOptions | YuvNetworkOptions = Field(
+        default_factory=lambda: NetworkOptions(norm="none"),
+        description="sizes of a network of family warp_mask; of yuv_style with family: yuv_style",
+    )
     critic_width: int = Field(default=32, ge=1)
     critic_halvings: int = Field(default=2, ge=1)
     critic_learning_rate: float = Field(default=4e-4, gt=0)
@@ -94,6 +97,13 @@ class PairedOptions(BaseModel):
     grid_weight: float = Field(default=5.0, ge=0)
     displacement_price: float = Field(default=0.005, ge=0)
     max_displacement_pixels: float = Field(default=4.0, gt=0)
+    memory_tolerance: float = Field(
+        default=0.035,
+        ge=0,
+        le=1,
+        description="change of the reduced picture, as a share of all codes, up to which the finished engine "
+        "takes the heads of the frames before into account; 0: each frame stands alone",
+    )
     temporal_weight: float = Field(default=20.0, ge=0)
     temporal_every: int = Field(default=3, ge=1, description="steps from one temporal term to the next")
     temporal_shift: int = Field(default=8, ge=0, description="largest displacement, in full-size pixels")
@@ -117,6 +127,8 @@ class PairedOptions(BaseModel):
             wrong.append("with partners, content is one folder")
         if self.warped is not None and self.operator != "caricature":
             wrong.append("warped is for the operator caricature")
+        if self.warped is not None and not isinstance(self.network, NetworkOptions):
+            wrong.append("warped is for networks of family warp_mask: others displace nothing")
         if any(factor < 1 or share <= 0 for factor, share in self.factors.items()):
             wrong.append("factors: factors are at least 1, shares above 0")
         wrong += [

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.families.warp_mask import FINE, WarpMask
 from training import losses
 from training.anchors import tie, wake
 from training.critic import FeatureCritic, belief_term, cycle_term, identity_term, made_term, true_term
@@ -56,7 +56,8 @@ def run(options: UnpairedOptions) -> None:
             licence=options.licence,
             factors=options.factors,
         )
-        engine = export(generator, out, fields, golden(generator), card(options, out.name, between))
+        frame = golden(generator, fine_luma=FINE * options.network.fine)
+        engine = export(generator, out, fields, frame, card(options, out.name, between))
         log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 

@@ -117,8 +117,8 @@ class TranscodeConfig(EncodedRunConfig):
     )
     crop: Annotated[CropBox | None, Option("picture", "PART")] = Field(
         default=None,
-        description="part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, or a shape, "
-        "16:9",
+        description="part of the picture to keep: 640x480 (from its middle), 640x480+LEFT+TOP, a shape, "
+        "16:9, or auto (without the black bars)",
     )
     rotate: Annotated[Rotation, Option("picture", "DEGREES")] = Field(
         default=0, description="turn of the picture, clockwise: 90, 180 or 270 degrees"
@@ -179,6 +179,18 @@ class TranscodeConfig(EncodedRunConfig):
         default=10.0,
         description="least length of a segment, in seconds, for resume; key frames and cuts end one",
     )
+    cluster: Annotated[Text | None, Option("run", "ADDRESS")] = Field(
+        default=None,
+        description="cluster of machines that do the segments of the film, or the files of a batch: auto "
+        "(that of this machine, or one of this machine alone) or HOST:PORT of its head; needs the extra "
+        "cluster",
+    )
+    cluster_gpus: Annotated[float, Field(ge=0, le=16, allow_inf_nan=False)] = Field(
+        default=1.0, description="number of GPUs that a task of the cluster takes where frames are on GPUs"
+    )
+    cluster_retries: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=3, description="most times that a task of the cluster is done again whose worker was lost"
+    )
     queue: QueueConfig = Field(default_factory=QueueConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
@@ -213,7 +225,8 @@ class TranscodeConfig(EncodedRunConfig):
     @property
     def geometry(self) -> Geometry | None:
         """What is done to the picture before effects; None: nothing."""
-        return geometry_of(self.size, self.crop, self.rotate, self.flip)
+        crop = None if self.crop == "auto" else self.crop  # `streamfx.run.black_bars` finds it out
+        return geometry_of(self.size, crop, self.rotate, self.flip)
 
     @property
     def rate_fps(self) -> Fraction | None:
@@ -261,3 +274,4 @@ class TranscodeArguments(EncodedRunArguments, total=False):
     verify: bool
     resume: bool
     segment_seconds: float
+    cluster: str | None

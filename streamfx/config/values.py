@@ -158,18 +158,20 @@ Deinterlace = Literal["auto", "off", "bwdif", "yadif"]
 Build = Literal["wait", "background"]
 
 
-def _check_size(value: str) -> str:
-    scaling_of(value)
-    return value
+def _check_size(value: object) -> str:
+    scaling_of(text := value if isinstance(value, str) else "")  # YAML takes 0x200 for a number
+    return text
 
 
-def _check_crop(value: str) -> str:
-    crop_of(value)
-    return value
+def _check_crop(value: object) -> str:
+    if (text := value if isinstance(value, str) else "") != "auto":
+        crop_of(text)
+    return text
 
 
-PictureSize = Annotated[Text, AfterValidator(_check_size)]
-CropBox = Annotated[Text, AfterValidator(_check_crop)]
+_TEXT_SCHEMA = {"type": "string", "minLength": 1}
+PictureSize = Annotated[str, PlainValidator(_check_size), WithJsonSchema(_TEXT_SCHEMA)]
+CropBox = Annotated[str, PlainValidator(_check_crop), WithJsonSchema(_TEXT_SCHEMA)]
 Rotation = Literal[0, 90, 180, 270]
 Flip = Literal["horizontal", "vertical"]
 Rate = Annotated[

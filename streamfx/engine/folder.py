@@ -154,7 +154,7 @@ def read_spec(folder: Path) -> EngineSpec:
     if isinstance(values, dict) and values.get("format", FORMATS[0]) not in FORMATS:
         raise EngineMismatchError(
             f"{path} is of format {values['format']}; this version of streamfx reads formats "
-            f"{' and '.join(map(str, FORMATS))}"
+            f"{', '.join(map(str, FORMATS))}"
         )
     try:
         return EngineSpec.model_validate(values)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FORMATS = (1, 2)  # that are read; 2 adds ink heads and fine luma
+FORMATS = (1, 2, 3)  # that are read; 2 adds ink heads and fine luma, 3 a memory of the frames before
 _CLOSED = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -77,6 +77,8 @@ class EngineSpec(BaseModel):
             asked for. The card tells which were in training.
         heads: meanings of the output channels, in order; see `HEADS`.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
+        memory_tolerance: change of the reduced picture, as a share of all codes, up to which the heads of the
+            frames before count, see `steady`; 0: each frame stands alone.
         source_domain: kind of picture that goes in.
         target_domain: kind of picture that comes out.
         classes: kinds that a classifier tells apart, in order of its scores.
@@ -102,6 +104,7 @@ class EngineSpec(BaseModel):
     margin_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
     classes: tuple[str, ...] = ()
     max_displacement_pixels: Annotated[float, Field(ge=0, le=4096)] = 0.0
+    memory_tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0
     source_domain: str
     target_domain: str
     controls: dict[str, ControlRange]
@@ -128,7 +131,8 @@ class EngineSpec(BaseModel):
     def _format_knows_the_rest(self) -> EngineSpec:
         if self.format < self.needed_format:
             raise ValueError(
-                f"format is {self.format}, but ink heads and fine luma need format {self.needed_format}"
+                f"format is {self.format}, but this needs format {self.needed_format}: ink heads "
+                "and fine luma came with 2, the memory with 3"
             )
         return self
 
@@ -139,6 +143,12 @@ class EngineSpec(BaseModel):
                 f"fine luma is for heads that are fused, layout planes and no noise; found heads "
                 f"{', '.join(self.heads)}, layout {self.layout}, noise channels {self.noise_channels}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _memory_is_for_the_fused_step(self) -> EngineSpec:
+        if self.memory_tolerance and not self.fuses:
+            raise ValueError(f"a memory is for heads that are fused; found heads {', '.join(self.heads)}")
         return self
 
     @property
@@ -154,6 +164,8 @@ class EngineSpec(BaseModel):
     @property
     def needed_format(self) -> int:
         """The oldest format that can say what this description says."""
+        if self.memory_tolerance:
+            return 3
         return 2 if self.kind is OutputKind.INKED or self.fine_luma else 1
 
     @property

@@ -17,6 +17,7 @@ from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, EngineDomains, EnginePerDomain, OneEngine, explain, route
 from streamfx.generate.routed import MARGIN, Routed
 from streamfx.media.frame import Frame, VideoFormat
+from streamfx.media.frame_memory import FRAMES_BEFORE
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,16 @@ class Chain:
         for effect in self.effects:
             frame = effect.process(frame)
         return frame if self.processing_device is None else self.processing_device.leave(frame)
+
+    @property
+    def looks_back(self) -> int:
+        """Number of frames before a frame on which what comes out for it depends.
+
+        Each effect with a memory looks back from what the effects before it give.
+        """
+        return FRAMES_BEFORE * sum(
+            any(part.engine.spec.memory_tolerance for part in effect.parts) for effect in self.effects
+        )
 
     def output(self, video: VideoFormat) -> VideoFormat:
         """Return the format of the frames that come out for those that go in."""

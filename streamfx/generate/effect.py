@@ -16,8 +16,10 @@ from streamfx.engine.library import load_engine
 from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
-from streamfx.generate.network_input import Noise, input_size, network_input, with_noise
+from streamfx.generate.network_input import NetworkInput, Noise, input_size, network_input, with_noise
 from streamfx.generate.network_output import NetworkOutput
+from streamfx.generate.ops.steady.definition import Past
+from streamfx.generate.ops.steady.operation import steady
 from streamfx.generate.request import (
     SCALES,
     Controls,
@@ -139,6 +141,8 @@ class Effect:
             return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, controls.factor), values, spec)
 
         heads = translate(given.values)
+        if spec.memory_tolerance and frame.memory is not None:
+            heads = self._steadied(frame, given, heads)
         clock.done(Stage.TRANSLATE)
         try:
             output = NetworkOutput(spec, colour, controls.strength, self.threads)
@@ -157,6 +161,20 @@ class Effect:
             ) from error
         clock.done(Stage.FUSE)
         return frame.with_planes(planes)
+
+    def _steadied(self, frame: Frame, given: NetworkInput, heads: Array) -> Array:
+        """Return the heads of a frame averaged with those of the frames before, and keep them for those
+        after it."""
+        assert frame.memory is not None
+        reduced = given.values[:3]
+        frame.memory.keep(self, Past(reduced.copy(), heads))
+        past = []
+        for kept in frame.memory.recall(self):
+            if not isinstance(kept, Past) or kept.heads.shape != heads.shape:  # the factor was another
+                break
+            past.append(kept)
+        tolerance = self.engine.spec.memory_tolerance * (1 << frame.depth)
+        return steady(heads, reduced, past, tolerance, self.threads)
 
     def output(self, video: VideoFormat) -> VideoFormat:
         """Return the format of the frames that come out for those that go in."""

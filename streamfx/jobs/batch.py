@@ -14,20 +14,18 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from streamfx.cluster.film import OpenPool
 from streamfx.errors import ConfigError, SinkError
-from streamfx.hardware.cpu import usable_cores
 from streamfx.jobs.inputs import Item, find_items
+from streamfx.jobs.opening import open_workers
 from streamfx.jobs.settings import Batch, load_batch
 from streamfx.jobs.summary import Outcome, Summary
-from streamfx.jobs.workers import COMMAND, Worker, WorkerMessage
+from streamfx.jobs.workers import COMMAND, FileWorker, WorkerMessage
 from streamfx.pipeline.interrupts import interrupts_call
 from streamfx.resume.identity import asked_for, engine_digests, stamp_of
 from streamfx.resume.journal import Journal
 from streamfx.resume.resuming import resume_problem
 
-_CORES_PER_JOB = (
-    4  # with fewer, files beside one another take as long as one after the other, and more memory
-)
 _INTERRUPT = -1  # in place of the number of a worker
 
 
@@ -88,7 +86,12 @@ def batch(
     return run_batch(load_batch(options={**settings, **named}), show)
 
 
-def run_batch(asked: Batch, show: BatchObserver | None = None, command: Sequence[str] = COMMAND) -> Summary:
+def run_batch(
+    asked: Batch,
+    show: BatchObserver | None = None,
+    command: Sequence[str] = COMMAND,
+    opened: OpenPool | None = None,
+) -> Summary:
     """Do a batch; returns and raises as ``batch``.
 
     A Ctrl-C ends it properly: what is finished stays, and the same batch goes on later. A second one stops at
@@ -98,6 +101,7 @@ def run_batch(asked: Batch, show: BatchObserver | None = None, command: Sequence
         asked: batch to do.
         show: receiver of everything that happens.
         command: command of the processes that do it.
+        opened: function that opens the cluster that was asked for; None: the usual one.
     """
     engine_digests(asked.settings["effects"])  # an effect that is not there is no matter of the files
     items = find_items(asked.inputs, asked.output_folder, list_file=asked.list_file, ending=asked.ending)
@@ -108,10 +112,12 @@ def run_batch(asked: Batch, show: BatchObserver | None = None, command: Sequence
     except OSError as error:
         raise SinkError(f"{asked.output_folder}: cannot write there: {error.strerror or error}") from error
     started_at, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    jobs = min(asked.jobs or max(1, usable_cores() // _CORES_PER_JOB), len(items))
+    told: SimpleQueue[WorkerMessage] = SimpleQueue()
     try:
-        course = _Course(asked, items, jobs, journal, show or BatchObserver(), command)
-        course.run()
+        with open_workers(asked, items, told, command, opened) as (workers, chosen):
+            jobs = len(workers)
+            course = _Course(asked, items, workers, told, chosen, journal, show or BatchObserver())
+            course.run()
     finally:
         journal.close()
     summary = Summary(
@@ -141,16 +147,15 @@ class _Course:
         self,
         asked: Batch,
         items: Sequence[Item],
-        jobs: int,
+        workers: Sequence[FileWorker],
+        told: SimpleQueue[WorkerMessage],
+        chosen: Mapping[str, Any],
         journal: Journal,
         show: BatchObserver,
-        command: Sequence[str],
     ) -> None:
         self.outcomes: dict[Item, Outcome] = {}
         self._asked, self._items, self._journal, self._show = asked, items, journal, show
-        self._threads = asked.settings["threads"] or max(1, usable_cores() // jobs)
-        self._told: SimpleQueue[WorkerMessage] = SimpleQueue()
-        self._workers = [Worker(number, self._told, command) for number in range(jobs)]
+        self._workers, self._told, self._chosen = workers, told, chosen
         self._jobs: dict[int, _Job] = {}
         self._running: dict[str, tuple[int, int | None]] = {}
         self._finished = {entry["output"]: entry for entry in journal.entries}
@@ -197,7 +202,7 @@ class _Course:
             )
         return same
 
-    def _begin(self, number: int, worker: Worker, item: Item) -> None:
+    def _begin(self, number: int, worker: FileWorker, item: Item) -> None:
         # An output of an earlier batch that nobody has touched may be replaced: settings have changed.
         entry = self._finished.get(self._name(item))
         own = entry is not None and entry["stamp"] == stamp_of(item.output)
@@ -209,7 +214,7 @@ class _Course:
                 item.source,
                 item.output,
                 report=str(report_of(item)),
-                threads=self._threads,
+                **self._chosen,
                 overwrite=self._asked.settings["overwrite"] or own,
             )
             if config.resume and resume_problem(config) is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from streamfx.capture.source import Source
+from streamfx.cluster.film import check_spreadable
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.measured import MeasuringSink
@@ -16,11 +18,13 @@ from streamfx.errors import ConfigError
 from streamfx.jobs.sampling import SampledSource
 from streamfx.media.frame import VideoFormat
 from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.paths import shown_name
 from streamfx.pipeline.flow import Flow
 from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stats import Stats
 from streamfx.resume.resuming import check_resumable
 from streamfx.run.assembly import Parts, factor_facts
+from streamfx.run.black_bars import with_bars_found
 from streamfx.run.effects import numbered
 from streamfx.run.film import made_format, open_parts
 from streamfx.run.report import check_report_path
@@ -95,8 +99,11 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
         )
     if config.report is not None:
         check_report_path(config.report, output=config.output, source=config.input)
-    if config.resume:
+    if config.cluster is not None:
+        check_spreadable(config)
+    elif config.resume:
         check_resumable(config)
+    config = with_bars_found(config)
     with open_parts(config, Stats(), written=False) as parts:
         source = getattr(parts.source, "inner", parts.source)
         kept = _kept(parts)
@@ -112,7 +119,7 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
         facts = factor_facts(parts)
         return TranscodePlan(
             source=f"{source.name}, {_described(source.format, frames)}",
-            output=f"{config.output}, {_coded(config, source, parts.sink)}",
+            output=f"{shown_name(Path(config.output))}, {_coded(config, source, parts.sink)}",
             kept=kept,
             converted=tuple(note for note in said if isinstance(note, Converted)),
             left_out=tuple(note for note in said if isinstance(note, LeftOut)),

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
@@ -59,10 +59,10 @@ def main() -> int:
     for line in _asked():
         config = TranscodeConfig.model_validate(json.loads(line))
         try:
-            ended = _ended(config, teller)
+            found = ended(config, teller.show)
         except KeyboardInterrupt:
-            ended = {"stopped": True, "error": _INTERRUPTED}
-        teller.tell("ended", ended)
+            found = {"stopped": True, "error": _INTERRUPTED}
+        teller.tell("ended", found)
     return 0
 
 
@@ -91,12 +91,13 @@ def _asked() -> Iterator[str]:
         busy.clear()
 
 
-def _ended(config: TranscodeConfig, teller: JsonLogHandler) -> dict[str, Any]:
+def ended(config: TranscodeConfig, show: Callable[[Snapshot], None]) -> dict[str, Any]:
+    """Do a file and return how that ended, in a form that JSON holds."""
     from streamfx.transcoding import run_config
 
     report: Report | None
     try:
-        report = run_config(config, teller.show)
+        report = run_config(config, show)
         error = None
     except StageFailedError as failure:
         report, error = failure.report, str(failure)

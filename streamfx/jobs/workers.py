@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.media.paths import import_path
@@ -27,6 +27,22 @@ class WorkerMessage(NamedTuple):
     worker: int
     kind: str
     what: Any
+
+
+class FileWorker(Protocol):
+    """Who does one file of a batch after the other; what becomes of them is told in a queue."""
+
+    def give(self, config: TranscodeConfig) -> None:
+        """Give it a file."""
+
+    def interrupt(self) -> None:
+        """Ask for a proper end of what it does."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
 
 
 class Worker:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
 from streamfx.media.alpha import enlarged_plane
+from streamfx.media.frame_memory import FrameMemory
 from streamfx.media.hdr import HdrMetadata
 
 Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -223,6 +224,8 @@ class Frame:
         alpha: opacity of each pixel, as large and as deep as luma, from 0 to the highest value; None where
             all are opaque.
         key: whether decoding can begin with it in its source.
+        memory: memory that effects have of it and of the frames before; None where the
+            frame stands alone.
 
     Raises:
         FrameError: planes, depth, subsampling and sizes do not fit together.
@@ -242,6 +245,7 @@ class Frame:
     device_pixels: DevicePixels | None = None
     alpha: Plane | None = None
     key: bool = False
+    memory: FrameMemory | None = None
 
     def __post_init__(self) -> None:
         if self.alpha is not None:
@@ -329,6 +333,10 @@ class Frame:
     def with_device_pixels(self, device_pixels: DevicePixels) -> Frame:
         """Return a frame with pixels on a device and the same everything else."""
         return replace(self, planes=NO_PLANES, device_pixels=device_pixels)
+
+    def with_memory(self, memory: FrameMemory | None) -> Frame:
+        """Return a frame with another memory and the same everything else."""
+        return replace(self, memory=memory)
 
     def __repr__(self) -> str:
         height, width = self.size

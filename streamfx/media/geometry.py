@@ -172,7 +172,7 @@ def crop_of(text: str) -> Crop:
         return Crop((_side(int(height)), _side(int(width))), place=place)
     raise ValueError(
         "must be a part of the picture: 640x480 (from its middle), 640x480+LEFT+TOP or a shape, 16:9, "
-        "for instance"
+        "for instance; or auto, without the black bars"
     )
 
 

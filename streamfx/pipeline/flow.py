@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from streamfx.media.frame import Frame
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.frame_queue import Policy
 from streamfx.pipeline.ledger import Account
 from streamfx.pipeline.stats import Speed, Times
@@ -49,6 +50,7 @@ class Flow:
         abort_limit_seconds: time for which an abort waits for threads to end.
         progress_seconds: time between two progress snapshots.
         watch: observer that sees every frame that is taken up or written; None for nobody.
+        memories: memories of the frames, which begin with those of frames that were done before the run.
     """
 
     policy: Policy | None = None
@@ -63,6 +65,7 @@ class Flow:
     abort_limit_seconds: float = 10.0
     progress_seconds: float = 0.25
     watch: Watch | None = None
+    memories: FrameMemories = field(default_factory=FrameMemories)
 
 
 @dataclass(frozen=True, slots=True)

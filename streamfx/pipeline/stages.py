@@ -139,7 +139,8 @@ class Stages:
                 item = self.captured.get()
                 if item is None:
                     return
-                frame = item.frame
+                memory = self.flow.memories.next()
+                frame = item.frame.with_memory(memory)
                 position.index, slot = frame.index, PendingFrame(frame)
                 if not self.generated.put(slot):
                     return
@@ -148,11 +149,12 @@ class Stages:
             if self.flow.watch is not None:
                 self.flow.watch.taken(frame)
             try:
-                slot.frame = process(frame)
+                slot.frame = process(frame).with_memory(None)
             except BaseException as error:
                 slot.error = error
                 raise
             finally:
+                memory.close()
                 slot.done_at = time.monotonic()
                 slot.done.set()
             # What stands in for a picture costs next to nothing, which would make the stage look quick.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
 
 import av
 from pydantic import BaseModel, ConfigDict
@@ -19,10 +19,12 @@ from streamfx.capture.source import Source
 from streamfx.errors import DecodeError, SourceLostError, SourceOpenError
 from streamfx.generate.routed import Routed, RouteDecision
 from streamfx.media.frame import Frame
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.notes import AsAsked, Converted, LeftOut
 
 FINGERPRINTS = 4
-"""Frames before a segment by which it is known that reading came to the right place."""
+"""Frames before a segment by which it is known that reading came to the right place; more where effects look
+back further."""
 
 _MOST_REASONS = 20
 KINDS: dict[str, type[str]] = {"converted": Converted, "left out": LeftOut, "as asked": AsAsked}
@@ -37,6 +39,7 @@ class Checkpoint(BaseModel):
         failed: frames that could not be decoded before.
         reasons: reasons of the first failures.
         fingerprints: time and checksum of the frames just before; none where they are on a device.
+        last_shots: numbers of the shots of the frames just before.
         seekable: whether the source's frames can be found again by their times.
         damaged: frames that the decoder patched up before.
         shot: number of the shot of the frame before; None where shots are not counted.
@@ -52,6 +55,7 @@ class Checkpoint(BaseModel):
     failed: int = 0
     reasons: tuple[str, ...] = ()
     fingerprints: tuple[tuple[int, int], ...] = ()
+    last_shots: tuple[int, ...] = ()
     seekable: bool = False
     damaged: int = 0
     shot: int | None = None
@@ -69,12 +73,20 @@ class CheckpointRecorder:
         inner: the source below it.
         routed: the effects of which pictures decide.
         before: state at the place where reading began.
+        looked_back: number of frames that effects look back on.
     """
 
-    def __init__(self, source: Source, inner: Source, routed: Sequence[Routed], before: Checkpoint) -> None:
+    def __init__(
+        self,
+        source: Source,
+        inner: Source,
+        routed: Sequence[Routed],
+        before: Checkpoint,
+        looked_back: int = 0,
+    ) -> None:
         self._source, self._inner, self._routed = source, inner, routed
         self.frames, self.failed, self.reasons = before.frames, before.failed, list(before.reasons)
-        self._last_frames: deque[Frame] = deque(maxlen=FINGERPRINTS)
+        self._last_frames: deque[Frame] = deque(maxlen=max(FINGERPRINTS, looked_back))
 
     def passed(self, frame: Frame) -> None:
         """Note a frame that was read."""
@@ -98,14 +110,15 @@ class CheckpointRecorder:
 
     def checkpoint(self, memory: tuple[Any, ...]) -> Checkpoint:
         """Return the checkpoint of the frame after ``memory`` was taken, which has been read, not noted."""
-        shot, cuts, decided, fingerprints = memory
+        shot, cuts, decided, last_frames = memory
         inner = self._inner
-        seen = isinstance(inner, FileSource) and all(frame.device_pixels is None for frame in fingerprints)
+        seen = isinstance(inner, FileSource) and all(frame.device_pixels is None for frame in last_frames)
         return Checkpoint(
             frames=self.frames,
             failed=self.failed,
             reasons=tuple(self.reasons),
-            fingerprints=tuple(map(fingerprint, fingerprints)) if seen else (),
+            fingerprints=tuple(map(fingerprint, last_frames)) if seen else (),
+            last_shots=tuple(frame.shot for frame in last_frames),
             seekable=seen and isinstance(inner, FileSource) and inner.can_seek and not self.failed,
             damaged=inner.damaged if isinstance(inner, FileSource) else 0,
             shot=shot,
@@ -116,8 +129,20 @@ class CheckpointRecorder:
         )
 
 
-def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Sequence[Routed]) -> bool:
-    """Bring source and effects to where a segment begins; return whether the frames before it were spared.
+class Restored(NamedTuple):
+    """What came of restoring a state.
+
+    Attributes:
+        spared: whether the frames before did not have to be read from the beginning.
+        frames: the last frames before, in order, as they were: as many as shots of them are known.
+    """
+
+    spared: bool
+    frames: tuple[Frame, ...]
+
+
+def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Sequence[Routed]) -> Restored:
+    """Bring source and effects to where a segment begins.
 
     Frames are found by their times if the file allows, and known by the checksums of those before. Else they
     are read from the beginning, and thrown away.
@@ -126,10 +151,11 @@ def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Seque
         SourceLostError: the source does not hold the frames any more.
     """
     if not checkpoint.frames:
-        return True
-    sought = isinstance(inner, FileSource) and checkpoint.seekable and _seek(checkpoint, inner)
+        return Restored(spared=True, frames=())
+    last = _seek(checkpoint, inner) if isinstance(inner, FileSource) and checkpoint.seekable else ()
+    sought = bool(last)
     if not sought:
-        _read_past(checkpoint, inner)
+        last = _read_past(checkpoint, inner)
     if isinstance(source, ShotSource) and checkpoint.cuts is not None:
         source.restore(checkpoint.shot, Cuts.from_json(checkpoint.cuts))
     for effect, choices, looks in zip(routed, checkpoint.choices, checkpoint.looks, strict=True):
@@ -139,7 +165,29 @@ def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Seque
         inner.damaged = checkpoint.damaged
         known = set(inner.notes)
         inner.notes.extend(KINDS.get(kind, str)(text) for kind, text in checkpoint.notes if text not in known)
-    return sought
+    first = checkpoint.frames - len(last)
+    shots = checkpoint.last_shots[-len(last) :]
+    frames = [
+        replace(frame, index=first + at, shot=shot)
+        for at, frame, shot in zip(range(len(last)), last, shots, strict=True)
+    ]
+    return Restored(sought, tuple(frames))
+
+
+def remembered(frames: Sequence[Frame], process: Callable[[Frame], Frame], looked_back: int) -> FrameMemories:
+    """Return the memories that effects have of the frames before, which are done once more for that.
+
+    Args:
+        frames: frames before, in order; the last ones are enough.
+        process: function that applies the effects.
+        looked_back: number of frames that effects look back on.
+    """
+    memories = FrameMemories()
+    for frame in frames[max(len(frames) - looked_back, 0) :]:
+        memory = memories.next()
+        process(frame.with_memory(memory))
+        memory.close()
+    return memories
 
 
 def fingerprint(frame: Frame) -> tuple[int, int]:
@@ -151,29 +199,32 @@ def fingerprint(frame: Frame) -> tuple[int, int]:
     return frame.pts, checksum
 
 
-def _seek(checkpoint: Checkpoint, source: FileSource) -> bool:
-    """Move to the frame; if the frames before it are not those that were read then, to the beginning."""
+def _seek(checkpoint: Checkpoint, source: FileSource) -> tuple[Frame, ...]:
+    """Move to the frame and return those before it; if they are not those that were read then, move to the
+    beginning and return none."""
     base, (first_pts, _) = source.format.time_base, checkpoint.fingerprints[0]
-    last: deque[tuple[int, int]] = deque(maxlen=len(checkpoint.fingerprints))
+    last: deque[Frame] = deque(maxlen=len(checkpoint.fingerprints))
     try:
         source.seek(first_pts * base - SETTLING_SECONDS)
-        while not last or last[-1][0] < checkpoint.fingerprints[-1][0]:
+        while not last or last[-1].pts < checkpoint.fingerprints[-1][0]:
             frame = source.read()
             if frame is None:
                 break
             if frame.pts >= first_pts:
-                last.append(fingerprint(frame))
+                last.append(frame)
     except (DecodeError, SourceOpenError, av.FFmpegError):
         last.clear()
-    if tuple(last) == checkpoint.fingerprints:
+    if tuple(map(fingerprint, last)) == checkpoint.fingerprints:
         source.number_from(checkpoint.frames)
-        return True
+        return tuple(last)
     source.seek(-base)  # the beginning
-    return False
+    return ()
 
 
-def _read_past(checkpoint: Checkpoint, source: Source) -> None:
+def _read_past(checkpoint: Checkpoint, source: Source) -> tuple[Frame, ...]:
+    """Read the frames before; return the last ones."""
     index = -1
+    last: deque[Frame] = deque(maxlen=len(checkpoint.last_shots))
     while index < checkpoint.frames - 1:
         try:
             frame = source.read()
@@ -184,6 +235,8 @@ def _read_past(checkpoint: Checkpoint, source: Source) -> None:
                 f"{source.name}: ends before frame {checkpoint.frames}, which was read earlier"
             )
         index = frame.index
+        last.append(frame)
+    return tuple(last)
 
 
 def _kind(note: str) -> str:

@@ -13,7 +13,10 @@ from streamfx.hardware.cpu import cpu, usable_cores
 from streamfx.hardware.software import versions
 
 _SAMPLES, _SAMPLE_BYTES = 16, 1 << 16
-_DECIDE_NOTHING = {"input", "output", "report", "overwrite", "strict", "verify", "resume", "queue"}
+_DECIDE_NOTHING = {
+    "input", "output", "report", "overwrite", "strict", "verify", "resume", "queue",
+    "cluster", "cluster_gpus", "cluster_retries",
+}  # fmt: skip
 _DECIDE_HOW = {"threads", "workers", "backend", "device", "build", "segment_seconds"}
 
 

@@ -6,6 +6,7 @@ What comes out is what an uninterrupted run of the same command gives; `docs/des
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,20 +20,24 @@ from streamfx.encode.files.file import FileSink
 from streamfx.errors import ConfigError
 from streamfx.generate.routed import Routed
 from streamfx.media.addresses import scheme_of
+from streamfx.media.frame import Frame
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.notes import NOTE, left_out, say
-from streamfx.media.paths import followed, is_written_through
+from streamfx.media.paths import followed, is_written_through, shown_name
 from streamfx.media.paths import printable as printable_text
 from streamfx.media.stage import Stage
 from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.ledger import Account, FailedFrame
 from streamfx.pipeline.stats import Snapshot, Stats
-from streamfx.resume.checkpoint import KINDS, Checkpoint, CheckpointRecorder, restore
+from streamfx.resume.alone import decided_by
+from streamfx.resume.checkpoint import KINDS, Checkpoint, CheckpointRecorder, remembered, restore
 from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
 from streamfx.resume.journal import has_locks, sync_folder
 from streamfx.resume.segments import SegmentedSource, SegmentSink
+from streamfx.resume.spread import Hands, SpreadSink, result_of_all, snapshot_of_all
 from streamfx.resume.work import Work
-from streamfx.run.assembly import Parts, Progress, effect_facts, factor_facts, run_parts
+from streamfx.run.assembly import Parts, Progress, run_parts
 from streamfx.run.completeness import differences
 from streamfx.run.film import (
     choose_tracks,
@@ -59,7 +64,7 @@ def resume_problem(config: TranscodeConfig) -> str | None:
     container = CONTAINERS.get(output.suffix.lower())
     whole = container is None or container.muxer == "gif" or not container.times
     if container is None or whole or is_written_through(output):
-        return f"{config.output}: only a video file, and no GIF or Y4M, is put together of segments"
+        return f"{shown_name(output)}: only a video file, and no GIF or Y4M, is put together of segments"
     if container.alpha and config.codec in (None, "vp8", "vp9") and container.muxer in ("matroska", "webm"):
         return _alpha_problem(config)
     return None
@@ -75,8 +80,15 @@ def check_resumable(config: TranscodeConfig) -> None:
         raise ConfigError(f"--resume: {problem}; run with --no-resume")
 
 
-def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> Report:
+def run_resumable(
+    config: TranscodeConfig, progress: Progress | None = None, hands: Hands | None = None
+) -> Report:
     """Run in segments; returns and raises as ``run_config``.
+
+    Args:
+        config: the settings in full.
+        progress: callback that is called now and then, in this thread, with the state of the run.
+        hands: somebody who does the segments; None: this process does, one after the other.
 
     Raises:
         ConfigError: it cannot be resumed (the message says why), or another run is at work on the output.
@@ -92,7 +104,7 @@ def run_resumable(config: TranscodeConfig, progress: Progress | None = None) -> 
             told = None
         report = None
         if told is None:
-            report, told = _segments(config, work, progress)
+            report, told = _segments(config, work, progress, hands)
             if told is None:  # stopped
                 return report
         report = _joined(config, work, told, report)
@@ -111,11 +123,19 @@ class _Run:
 
     begun_at: Checkpoint = field(default_factory=Checkpoint)
     source: SegmentedSource | None = None
-    sink: SegmentSink | None = None
+    sink: SegmentSink | SpreadSink | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def shown(self, snapshot: Snapshot) -> Snapshot:
+        """Return how far the film is, when this run is so far."""
+        if isinstance(self.sink, SpreadSink):
+            elapsed_seconds = time.monotonic() - self.started
+            snapshot = snapshot_of_all(snapshot, self.sink, elapsed_seconds)
+        return _whole(snapshot, self.begun_at)
 
 
 def _segments(
-    config: TranscodeConfig, work: Work, progress: Progress | None
+    config: TranscodeConfig, work: Work, progress: Progress | None, hands: Hands | None
 ) -> tuple[Report, dict[str, Any] | None]:
     """Do what is left of the segments; return the report, and what is to be kept of it for the whole.
 
@@ -126,19 +146,32 @@ def _segments(
     factor = work.decided.get("factor")
     pinned = {"factor": factor} if config.factor == "auto" and factor is not None else {}
     alone = config.model_copy(update={**pinned, "report": None, "verify": False})
+    if hands is not None and alone.factor != "auto":  # which is found for as many threads as a segment has
+        alone = alone.model_copy(update={"threads": None, "workers": 1})  # all of them read the film
+    last: list[Snapshot] = []
 
     def show(snapshot: Snapshot) -> None:
+        last[:] = [snapshot]
         if progress is not None:
-            progress(_whole(snapshot, run.begun_at))
+            progress(run.shown(snapshot))
 
     try:
-        report = run_parts(alone, partial(_opened, alone, work, run), show)
+        report = run_parts(alone, partial(_opened, alone, work, run, hands), show)
         report = report.model_copy(update={"config": config.without_credentials()})
         if report.result.ending is not Ending.COMPLETE or run.source is None or run.sink is None:
-            return report, None
+            return _stopped(report, run), None
         recorder = run.source.recorder
         checkpoint = recorder.checkpoint(recorder.memory())
-        run.sink.settle(checkpoint)
+        if isinstance(run.sink, SpreadSink):
+            try:
+                run.sink.settle(checkpoint, lambda: show(last[0]))
+            except KeyboardInterrupt:
+                return _stopped(report, run), None
+            seconds = time.monotonic() - run.started
+            result = result_of_all(report.result, run.sink.results, seconds)
+            report = report.model_copy(update={"result": result})
+        else:
+            run.sink.settle(checkpoint)
     finally:
         if run.sink is not None:
             run.sink.abort()  # a segment that is not finished; else there is none
@@ -154,44 +187,63 @@ def _segments(
     return report, told
 
 
+def _stopped(report: Report, run: _Run) -> Report:
+    """Return the report of a run that was stopped: what was only planned does not count as done."""
+    if not isinstance(run.sink, SpreadSink):
+        return report
+    done = run.sink.frames_done
+    account = replace(report.result.account, frames_in=done, encoded=done, failed={}, failures=())
+    ending = Ending.STOPPED if report.result.ending is Ending.COMPLETE else report.result.ending
+    result = replace(report.result, ending=ending, account=account, packets_written=done)
+    return report.model_copy(update={"result": result})
+
+
 @contextmanager
-def _opened(config: TranscodeConfig, work: Work, run: _Run, stats: Stats) -> Iterator[Parts]:
+def _opened(
+    config: TranscodeConfig, work: Work, run: _Run, hands: Hands | None, stats: Stats
+) -> Iterator[Parts]:
     """Open what a plain run opens, which refuses what it must; then put segments in place of the output."""
     with open_parts(config, stats) as parts:
         sink, source = parts.sink, parts.source
         assert isinstance(sink, FileSink)
-        recipe = sink.recipe
         sink.abort()
         inner = getattr(source, "inner", source)
         routed = [effect for effect in parts.effects.chain.effects if isinstance(effect, Routed)]
-        facts = factor_facts(parts)
-        work.settle(
-            {
-                "engines": {
-                    str(number): effect_facts(part).model_dump(mode="json")
-                    for number, part in enumerate(
-                        part for effect in parts.effects.chain.effects for part in effect.parts
-                    )
-                },
-                "coded": f"{recipe[0].codec.name} {recipe[0].pix_fmt}",
-                "factor": parts.effects.choice.factor if parts.effects.choice else None,
-                "factor_facts": None if facts is None else facts.model_dump(mode="json"),
-            }
-        )
-        done = work.segments()
+        work.settle(decided_by(parts, sink))
+        done, memories = work.segments(), FrameMemories()
+        looked_back = parts.effects.chain.looks_back
         checkpoint = run.begun_at = done[-1].checkpoint if done else Checkpoint()
         if done:
-            spared = restore(checkpoint, source, inner, routed)
-            how = "" if spared else "; the frames before are read again, and not changed"
+            restored = restore(checkpoint, source, inner, routed)
+            if hands is None:
+                process = parts.process or parts.effects.chain.process
+                memories = remembered(restored.frames, process, looked_back)
+            how = "" if restored.spared else "; the frames before are read again, and not changed"
             log.log(NOTE, "%s: goes on with frame %d%s", config.output, checkpoint.frames, how)
-        recorder = CheckpointRecorder(source, inner, routed, checkpoint)
+        recorder = CheckpointRecorder(source, inner, routed, checkpoint, looked_back)
         run.source = SegmentedSource(source, recorder, config.segment_seconds)
-        run.sink = SegmentSink(sink.name, recipe, run.source, work.folder, done, work.add)
+        if hands is None:
+            run.sink = SegmentSink(sink.name, sink.recipe, run.source, work.folder, done, work.add)
+        else:
+            hands.begin(work.decided)
+            run.sink = SpreadSink(sink.name, run.source, work, checkpoint, len(done), hands)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
         left = None if limit is None else max(limit - checkpoint.frames - checkpoint.failed, 0)
-        flow = replace(parts.flow, frame_limit=left)
-        yield replace(parts, source=run.source, sink=run.sink, flow=flow, file=None)
+        flow = replace(parts.flow, frame_limit=left, memories=memories)
+        yield replace(
+            parts,
+            source=run.source,
+            sink=run.sink,
+            flow=flow,
+            file=None,
+            process=parts.process if hands is None else _as_it_is,
+            workers=parts.workers if hands is None else 1,
+        )
+
+
+def _as_it_is(frame: Frame) -> Frame:
+    return frame
 
 
 def _joined(config: TranscodeConfig, work: Work, told: dict[str, Any], now: Report | None) -> Report:

@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 _FORMAT = 2
 
 
+def otherwise(decided: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what a run has decided otherwise than an earlier one, one phrase each; empty: nothing."""
+    others = list(changes(decided["engines"], now["engines"]))
+    return others + list(changes({"coded": decided["coded"]}, {"coded": now["coded"]}))
+
+
 def work_folder(output: Path) -> Path:
     """Return the folder of the work on an output.
 
@@ -72,31 +78,40 @@ class Work:
 
     def settle(self, decided: Mapping[str, Any]) -> None:
         """Note what this run decided by itself; begin anew where an earlier one decided otherwise."""
-        if self._journal.entries:
-            others = list(changes(self.decided["engines"], decided["engines"]))
-            others += list(changes({"coded": self.decided["coded"]}, {"coded": decided["coded"]}))
-            if others:
-                self._begin_anew(others)
+        if self._journal.entries and (others := otherwise(self.decided, decided)):
+            self._begin_anew(others)
         if not self._journal.entries:
             self._journal.add({"format": _FORMAT, "decisions": self._decisions, "decided": dict(decided)})
 
     def segments(self) -> list[Segment]:
-        """Return the finished segments, up to the first whose file is not what was noted."""
-        found: list[Segment] = []
-        for entry in self._journal.entries:
-            if "segment" in entry:
-                segment = Segment.model_validate(entry["segment"])
-                del found[segment.number :]  # done again, because its file was damaged
-                found.append(segment)
-        for segment in found:
-            if problem := self._problem(segment):
+        """Return the finished segments, up to the first that is missing or whose file has changed."""
+        noted, found = self._noted(), list[Segment]()
+        while (segment := noted.get(len(found))) is not None:
+            if problem := self.problem(segment):
                 log.log(NOTE, "%s: segment %d is done again: %s", self._output, segment.number, problem)
-                return found[: segment.number]
+                break
+            found.append(segment)
         return found
+
+    def finished(self) -> dict[int, Segment]:
+        """Return all finished segments whose files are what was noted, by number; some may be missing."""
+        noted = self._noted().items()
+        return {number: segment for number, segment in noted if self.problem(segment) is None}
 
     def add(self, segment: Segment) -> None:
         """Note a finished segment."""
         self._journal.add({"segment": segment.model_dump(mode="json")})
+
+    def problem(self, segment: Segment) -> str | None:
+        """Read the file of a segment again; return what is wrong with it, None if nothing is."""
+        path = segment_path(self.folder, segment.number)
+        try:
+            if path.stat().st_size != segment.size_bytes:
+                return f"{path} has another size"
+            count = sum(1 for _ in read_packets(path))
+        except OSError as error:
+            return str(error)
+        return None if count == segment.frames else f"{path} holds {count} packets, not {segment.frames}"
 
     @property
     def completed(self) -> dict[str, Any] | None:
@@ -152,12 +167,8 @@ class Work:
         for path in self.folder.glob("*.packets"):
             path.unlink(missing_ok=True)
 
-    def _problem(self, segment: Segment) -> str | None:
-        path = segment_path(self.folder, segment.number)
-        try:
-            if path.stat().st_size != segment.size_bytes:
-                return f"{path} has another size"
-            count = sum(1 for _ in read_packets(path))
-        except OSError as error:
-            return str(error)
-        return None if count == segment.frames else f"{path} holds {count} packets, not {segment.frames}"
+    def _noted(self) -> dict[int, Segment]:
+        """Return what was noted of each segment last. Those done anew hold the same as before."""
+        noted = (entry["segment"] for entry in self._journal.entries if "segment" in entry)
+        segments = map(Segment.model_validate, noted)
+        return {segment.number: segment for segment in segments}

@@ -151,11 +151,10 @@ class Report(BaseModel):
         parts += [f"{count} dropped ({cause})" for cause, count in account.dropped.items()]
         parts += [f"{count} failed ({stage})" for stage, count in account.failed.items()]
         lines = [f"{self.output.name}: {what}", "frames: " + ", ".join(parts)]
-        if speed.fps is not None and speed.share_of_bound is not None:
-            lines.append(
-                f"speed: {speed.fps:.1f} fps in {speed.wall_seconds:.1f} s, "
-                f"{speed.share_of_bound:.0%} of {speed.cores} cores"
-            )
+        if speed.fps is not None:
+            share = speed.share_of_bound  # None where several machines worked
+            busy = "" if share is None else f", {share:.0%} of {speed.cores} cores"
+            lines.append(f"speed: {speed.fps:.1f} fps in {speed.wall_seconds:.1f} s{busy}")
         if self.factor is not None:
             lines.append(self.factor.summary())
         lines += [routing.summary() for routing in self.routing]

@@ -29,7 +29,7 @@ from streamfx.encode.tracks.selection import Tracks
 from streamfx.errors import ConfigError, SinkError, StageFailedError, TooLarge, TooLargeError
 from streamfx.media.frame import VideoFormat
 from streamfx.media.notes import NOTE
-from streamfx.media.paths import followed, is_special, is_written_through
+from streamfx.media.paths import followed, is_special, is_written_through, shown_name
 from streamfx.pipeline.stats import Snapshot, Stats
 from streamfx.run.assembly import Parts, Progress, run_parts
 from streamfx.run.film import choose_tracks, made_format, open_output, open_parts, preparation_for
@@ -219,7 +219,7 @@ def _refuse_what_has_no_size(config: TranscodeConfig) -> None:
     output = Path(config.output)
     if output.suffix.lower() not in CONTAINERS or is_written_through(output):
         raise ConfigError(
-            f"--size-limit: {config.output} is no video file whose size can be kept; give out.mp4"
+            f"--size-limit: {shown_name(output)} is no video file whose size can be kept; give out.mp4"
         )
 
 

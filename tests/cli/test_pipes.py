@@ -15,6 +15,7 @@ import pytest
 
 import streamfx
 from streamfx.capture.pattern import read_stamp
+from streamfx.cli import main
 from streamfx.config.loading import load_config
 from streamfx.errors import ConfigError
 from streamfx.jobs.verify import verify
@@ -169,3 +170,22 @@ def test_a_container_beside_a_file_is_refused() -> None:
         load_config(options={"input": "in.mp4", "output": "out.mp4", "container": "mkv"})
     with pytest.raises(ConfigError, match="container: must be 'mkv'"):
         load_config(options={"input": "in.mp4", "output": "-", "container": "avi"})
+
+
+@pytest.mark.usefixtures("at_home", "clip")
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (["--size-limit", "1M"], "error: --size-limit: standard output is no video file"),
+        (["--resume"], "error: --resume: standard output: only a video file"),
+        (["--cluster", "auto"], "error: --cluster: standard output: only a video file"),
+        (["--dry-run"], "would write: standard output, 128x72"),
+    ],
+)
+def test_standard_output_is_named_as_such(
+    asked: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([*COMMAND[3:], *asked])
+    told = capsys.readouterr()
+    assert expected in told.out + told.err
+    assert "/dev/stdout" not in told.out + told.err

@@ -95,10 +95,15 @@ def test_every_problem_of_a_file_is_named_at_once_with_line_column_key_and_hint(
         ("end: 9\nduration: 2", "c.yaml:4:11: duration: cannot be given together with end; leave one of them "
                                "out, found 2"),
         ("duration: 0", "c.yaml:3:11: duration: must be longer than nothing, found 0"),
-        ("size: 720", "c.yaml:3:7: size: must be text, found 720"),
+        ("size: 0x200", "c.yaml:3:7: size: must be a size: 1280x720, 1280x (a width), x720 (a height) or "
+                        "720p, for instance, found 512"),
+        ("crop: 720", "c.yaml:3:7: crop: must be a part of the picture: 640x480 (from its middle), "
+         "640x480+LEFT+TOP or a shape, 16:9, for instance; or auto, without the black bars, found 720"),
+        ("subtitles: no", "c.yaml:3:12: subtitles: must be one of auto, copy, convert, none, srt, ass, "
+                          "webvtt, mov_text (did you mean 'none'?), found False"),
         ("size: 8p", "c.yaml:3:7: size: must have sides of 16 to 16384 pixels, not 8, found '8p'"),
         ("crop: 1:2:3", "c.yaml:3:7: crop: must be a part of the picture: 640x480 (from its middle), "
-         "640x480+LEFT+TOP or a shape, 16:9, for instance, found '1:2:3'"),
+         "640x480+LEFT+TOP or a shape, 16:9, for instance; or auto, without the black bars, found '1:2:3'"),
         ("rotate: 45", "c.yaml:3:9: rotate: must be 0, 90, 180 or 270, found 45"),
         ("flip: up", "c.yaml:3:7: flip: must be 'horizontal' or 'vertical', found 'up'"),
         ("fps: 0", "c.yaml:3:6: fps: must be above 0 and at most 1000 frames per second, found 0"),

@@ -151,8 +151,8 @@ def test_a_description_that_is_not_plain_yaml_is_refused_and_not_executed(
 
 
 def test_a_folder_of_a_later_format_is_refused_with_all_formats(folder: Path) -> None:
-    describe(folder, format=3)
-    expected = "is of format 3; this version of streamfx reads formats 1 and 2"
+    describe(folder, format=4)
+    expected = "is of format 4; this version of streamfx reads formats 1, 2, 3"
     with pytest.raises(EngineMismatchError, match=expected):
         read_engine(folder)
 
@@ -163,7 +163,7 @@ def test_a_folder_of_a_later_format_is_refused_with_all_formats(folder: Path) ->
 )
 def test_what_format_1_cannot_say_is_refused_there(folder: Path, fields: dict[str, object]) -> None:
     describe(folder, **fields)
-    with pytest.raises(EngineCorruptError, match="format is 1, but ink heads and fine luma need format 2"):
+    with pytest.raises(EngineCorruptError, match="format is 1, but this needs format 2: ink heads and fine"):
         read_engine(folder)
 
 

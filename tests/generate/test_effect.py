@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from streamfx.backends.eager import EagerBackend
 from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.engine.golden import Array
+from streamfx.engine.spec import EngineSpec
 from streamfx.errors import BackendUnavailableError, ConfigError, EngineNotFoundError, FrameError
 from streamfx.generate.chain import Chain, open_chain
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
@@ -23,6 +25,7 @@ from streamfx.generate.ops.reduce.definition import reduce_reference, small_size
 from streamfx.generate.request import Controls, EffectRequest, parse_effect
 from streamfx.media.colour import code_to_rgb, rgb_to_code
 from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Plane, Subsampling, VideoFormat
+from streamfx.media.frame_memory import FrameMemories
 from tests.engines import make_engine
 
 HD = Colour(Matrix.BT709, CodeRange.LIMITED)
@@ -347,3 +350,91 @@ def test_a_chain_that_cannot_be_opened_closes_what_it_opened(
     closed.clear()
     assert len(open_chain(["tiny", EffectRequest("tiny", 0.5)], settings).effects) == 2
     assert closed == []
+
+
+@pytest.fixture(scope="module")
+def remembering(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """An engine with a memory of the frames before."""
+    return read_engine(make_engine(tmp_path_factory.mktemp("engines"), format=3, memory_tolerance=0.05))
+
+
+def noisy_frames(count: int) -> list[Frame]:
+    """Return frames of a scene in which nothing moves, with a camera's noise; the last ones of another
+    scene."""
+    frames = []
+    for number in range(count):
+        still, random = make_frame(seed=3 if number < count - 2 else 4), np.random.default_rng(number)
+        y, u, v = (
+            np.clip(plane + random.normal(0, 2, plane.shape), 16, 235).astype(np.uint8)
+            for plane in still.planes
+        )
+        frames.append(replace(still, planes=(y, u, v), index=number, pts=number))
+    return frames
+
+
+def remembered(effect: Effect, frames: list[Frame]) -> list[Frame]:
+    memories, done = FrameMemories(), []
+    for frame in frames:
+        memory = memories.next()
+        done.append(effect.process(frame.with_memory(memory)))
+        memory.close()
+    return done
+
+
+def changes(frames: list[Frame]) -> list[float]:
+    return [
+        float(np.abs(now.planes[0].astype(int) - before.planes[0]).mean()) for before, now in pairwise(frames)
+    ]
+
+
+def test_a_memory_makes_still_scenes_steadier_and_begins_anew_with_another_scene(remembering: Engine) -> None:
+    effect = Effect(remembering, EagerBackend().compile(remembering, CompileOptions()))
+    frames = noisy_frames(7)
+    alone, done = [effect.process(frame) for frame in frames], remembered(effect, frames)
+    for index in (0, 5):  # the first of each scene
+        assert np.array_equal(done[index].planes[0], alone[index].planes[0])
+    for index in (1, 2, 3, 4, 6):
+        assert not np.array_equal(done[index].planes[0], alone[index].planes[0])
+    assert sum(changes(done[2:5])) < 0.7 * sum(changes(alone[2:5]))
+
+
+def test_frames_done_side_by_side_remember_what_they_do_one_after_the_other(remembering: Engine) -> None:
+    frames, memories = noisy_frames(8), FrameMemories()
+    effect = Effect(remembering, EagerBackend().compile(remembering, CompileOptions()))
+    expected = remembered(effect, frames)
+    given = [frame.with_memory(memories.next()) for frame in frames]
+    done: dict[int, Frame] = {}
+
+    def process(frame: Frame) -> None:
+        done[frame.index] = effect.process(frame)
+        assert frame.memory is not None
+        frame.memory.close()
+
+    threads = [threading.Thread(target=process, args=(frame,)) for frame in reversed(given)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for frame in expected:
+        assert all(map(np.array_equal, done[frame.index].planes, frame.planes))
+
+
+def test_a_change_of_the_factor_begins_the_memory_anew(remembering: Engine) -> None:
+    effect = Effect(remembering, EagerBackend().compile(remembering, CompileOptions()))
+    frames, memories = noisy_frames(6)[:4], FrameMemories()
+    for frame in frames:
+        if frame.index == 2:
+            effect.controls = replace(effect.controls, factor=2.0)
+        memory = memories.next()
+        done = effect.process(frame.with_memory(memory))
+        memory.close()
+        alone = effect.process(frame)
+        assert np.array_equal(done.planes[0], alone.planes[0]) == (frame.index in (0, 2))
+
+
+def test_a_memory_takes_format_three_and_heads_that_are_fused(remembering: Engine) -> None:
+    described = remembering.spec.model_dump()
+    with pytest.raises(ValueError, match="format is 2, but this needs format 3"):
+        EngineSpec.model_validate(described | {"format": 2})
+    with pytest.raises(ValueError, match="a memory is for heads that are fused"):
+        EngineSpec.model_validate(described | {"heads": ["translated"]})

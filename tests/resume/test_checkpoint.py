@@ -65,7 +65,7 @@ def test_a_run_that_begins_at_any_frame_decides_as_one_from_the_beginning(film: 
         inner = FileSource(str(film), threads=1)
         source = ShotSource(inner, [now.look])
         before = Checkpoint.model_validate_json(checkpoint[begins].model_dump_json())
-        assert restore(before, source, inner, [now])  # sought, not read from the beginning
+        assert restore(before, source, inner, [now]).spared  # sought, not read from the beginning
         rest = []
         while (frame := source.read()) is not None:
             rest.append((frame.index, frame.shot))
@@ -100,7 +100,9 @@ def test_frames_before_that_are_not_the_same_are_read_from_the_beginning(
         changed = [(pts, checksum ^ 1) for pts, checksum in checkpoint.fingerprints]
         checkpoint = checkpoint.model_copy(update={"fingerprints": tuple(changed)})
     source = FileSource(str(film), threads=2)
-    assert restore(checkpoint, source, source, []) is not spoilt
+    restored = restore(checkpoint, source, source, [])
+    assert restored.spared is not spoilt
+    assert [frame.index for frame in restored.frames] == [29, 30, 31, 32]
     source.read()
     found = source.read()
     source.close()
@@ -125,7 +127,7 @@ def test_a_film_in_which_ffmpeg_cannot_move_forward_is_read_from_the_beginning(
         seek(self, seconds)
 
     monkeypatch.setattr(FileSource, "seek", only_back)
-    assert not restore(checkpoint, source, source, [])
+    assert not restore(checkpoint, source, source, []).spared
     found = source.read()
     source.close()
     assert found is not None

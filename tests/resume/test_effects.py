@@ -19,13 +19,15 @@ from tests.scenes import scene_frame, write_clip
 
 BY_COLOUR = {"photo": (20, 0, -20, 0.0), "painting": (-20, 0, 20, 0.0), "drawing": (0, 0, 0, 3.0)}
 SCENES = [(1, "red", 14), (2, "blue", 11), (3, "grey", 12), (4, "red", 13), (5, "blue", 10)]
-EFFECTS = ("route:to=linocut", "convert_sr:noise_amplitude=0.7,seed=3")
+EFFECTS = ("route:to=linocut", "convert_sr:noise_amplitude=0.7,seed=3", "remembers")
 
 
 @pytest.fixture
 def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A film with cuts, and the engines that a route chooses from by its colours."""
-    engines.make_engine(tmp_path, "carve", 7, source_domain="photo", target_domain="linocut")
+    memory: Any = {"format": 3, "memory_tolerance": 0.1}
+    engines.make_engine(tmp_path, "carve", 7, source_domain="photo", target_domain="linocut", **memory)
+    engines.make_engine(tmp_path, "remembers", 5, **memory)
     engines.make_engine(tmp_path, "print", 11, source_domain="painting", target_domain="linocut")
     engines.make_classifier(tmp_path, "domain", BY_COLOUR)
     make_placed(tmp_path, "convert_sr")

@@ -413,15 +413,34 @@ def test_steps_are_timed_in_a_folder_that_is_gone_afterwards(
 
 def test_the_time_an_operator_takes_is_that_of_all_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[int, ...]] = []
-    now = iter([10.0, 10.5])
+    now, spent = iter([10.0, 10.5, 20.0, 24.0]), iter([3.0, 3.4, 5.0, 5.4])
 
     def operator(square: Picture) -> Picture:
         drawn.append(square.shape)
         return square
 
-    monkeypatch.setattr("training.own_look.plan.time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(
+        "training.own_look.plan.time",
+        SimpleNamespace(monotonic=lambda: next(now), thread_time=lambda: next(spent)),
+    )
     assert plan.drawing_seconds(operator, 48, 100) == 50.0
     assert drawn == [(48, 48, 3)] * 2
+    # Four seconds passed, of which the operator had 0.4: something else ran.
+    assert plan.drawing_seconds(operator, 48, 100) == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize(
+    ("threads", "spent_each", "expected"), [(1, 0.9, 1.0), (1, 0.1, 0.2), (2, 0.4, 0.4), (None, 0.01, 1.0)]
+)
+def test_a_step_counts_for_at_most_twice_its_processor_time(
+    threads: int | None, spent_each: float, expected: float
+) -> None:
+    now = iter(float(at) for at in range(100))
+    spent = iter(spent_each * at for at in range(100))
+    watch = plan.Watch(lambda: next(now), lambda: next(spent), threads)
+    for step in range(5):
+        watch(step)
+    assert watch.step_seconds() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", ["style", "operator", "pairs"])
@@ -464,7 +483,9 @@ def test_every_example_of_the_package_runs(module: ModuleType) -> None:
 
 def test_the_wheel_holds_what_the_command_imports() -> None:
     project = tomllib.loads((STARTER.parents[1] / "pyproject.toml").read_text())
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["streamfx", "training"]
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["only-include"] == ["streamfx", "training", "engines"]
+    assert not any(each.startswith("/training/starter") for each in wheel["exclude"])
 
 
 def test_sheets_show_pictures_that_no_training_sees() -> None:

@@ -22,6 +22,7 @@ from training.pairs import PairFiles, Pairs, drawn, kept
 from training.picture_store import PictureStore
 from training.pictures import Picture, find_stills
 
+HEAD = Path(__file__).parents[1] / "clips" / "head.jpg"
 NETWORK = {"stem": 4, "width": 8, "blocks": 1, "norm": "none"}
 
 
@@ -248,3 +249,28 @@ def test_painting_leaves_everything_on_the_pictures_device() -> None:
     assert output.device.type == "meta"
     assert output.shape == picture.shape
     assert heads.shape == (1, 7, 16, 16)
+
+
+def test_a_network_that_paints_the_whole_picture_learns_from_pairs(tmp_path: Path) -> None:
+    network = {"family": "yuv_style", "luma_width": 4, "chroma_width": 4}
+    loop = {"learning_rate": 0.01, "bfloat16": False, "threads": 1}
+    values = toy_values(tmp_path, network=network, steps=60, squares=1, batch=1, adversarial_weight=0.0)
+    config = tmp_path / "paired.yaml"
+    config.write_text(json.dumps(values | {"loop": loop, "temporal_weight": 0.0}))
+    assert main(["paired", "--config", str(config)]) == 0
+    engine = read_engine(tmp_path / "toy")
+    assert (engine.spec.family, engine.spec.layout) == ("yuv_style", "i420")
+    assert engine.spec.heads == ("translated",)
+    lines = (tmp_path / "work" / "log.jsonl").read_text().splitlines()
+    differences = [json.loads(line)["difference"] for line in lines]
+    assert np.mean(differences[-6:]) < 0.85 * np.mean(differences[:6])
+    assert "Family `yuv_style`, layout i420" in (tmp_path / "toy" / "card.md").read_text()
+
+
+def test_a_network_that_displaces_nothing_cannot_learn_to_warp(tmp_path: Path) -> None:
+    network = {"family": "yuv_style"}
+    values = toy_values(
+        tmp_path, network=network, operator="caricature", partners=None, warped={"people": [str(HEAD)]}
+    )
+    with pytest.raises(ValueError, match="warped is for networks of family warp_mask"):
+        PairedOptions.model_validate(values)

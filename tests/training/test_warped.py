@@ -182,6 +182,7 @@ def test_only_displacement_is_learned_and_it_comes_nearer_to_the_field(tmp_path:
     loop = {"learning_rate": 0.003, "bfloat16": False, "threads": 1}
     options = toy_options(tmp_path, steps=40, squares=1, batch=1, pairs=tmp_path / "pairs", loop=loop)
     network = train(options).generator
+    assert isinstance(network, WarpMask)
     (path,) = (tmp_path / "pairs").iterdir()
     pair = kept(lambda index: pytest.fail("made again"), tmp_path / "pairs")(int(path.stem))
     pairs = stack([pair[4:68, 4:68]])

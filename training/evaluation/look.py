@@ -227,6 +227,7 @@ def _add_steadiness(
     """Warping error beyond the source's, mean of the clips, that of contrast alone, and restlessness in
     noise."""
     beyond: dict[float, list[float]] = {}
+    alone: dict[float, list[float]] = {}
     contrast: dict[float, list[float]] = {}
     own = []
     for clip in scenes.clips:
@@ -237,6 +238,8 @@ def _add_steadiness(
         for factor in factors:
             outputs = method.clip(frames, factor)
             beyond.setdefault(factor, []).append(warping_error(outputs, motions) - own[-1])
+            singly = [method.clip([frame], factor)[0] for frame in frames]
+            alone.setdefault(factor, []).append(warping_error(singly, motions) - own[-1])
             alike = [
                 stretched(source, gradient_energy(out)) for source, out in zip(sources, outputs, strict=True)
             ]
@@ -248,5 +251,6 @@ def _add_steadiness(
     for factor in factors:
         mine = figures["engine", factor]
         mine["warping error"] = float(np.mean(beyond[factor]))
+        mine["without memory"] = float(np.mean(alone[factor]))
         mine["of contrast"] = float(np.mean(contrast[factor]))
         mine |= {noise: ratio for (noise, at), ratio in restless.items() if at == factor}

@@ -11,7 +11,14 @@ from training.evaluation.people import HEIGHTS, STAYED
 from training.evaluation.section import Section
 
 _PEOPLE = {"faces": ".0f", "found": ".2f", "stayed": ".2f", "moved": ".3f"}
-_STEADY = {"warping error": ".2f", "of contrast": ".2f", "noisy": ".2f", "dark": ".2f", "compressed": ".2f"}
+_STEADY = {
+    "warping error": ".2f",
+    "without memory": ".2f",
+    "of contrast": ".2f",
+    "noisy": ".2f",
+    "dark": ".2f",
+    "compressed": ".2f",
+}
 _PICTURE = {"edges": ".2f", "sharpness": ".2f", "lock": ".2f", "lock ratio": ".2f", "spectral lock": ".1f"}
 _LIKENESS = {"style": ".3f", "content": ".2f", "PSNR": ".1f", "SSIM": ".2f"}
 
@@ -29,7 +36,8 @@ def sections(figures: Mapping[Key, Mapping[str, float]], scenes: str) -> list[Se
         f"4:2:0. Faces: frontal, {low:g} to {high:g} pixels from forehead to chin, in the source; found: "
         "share of them still found by BlazeFace; moved: how far their 68 points moved, mean of each face, "
         "median of the faces, in distances of the eyes; stayed: share found and moved by less than "
-        f"{STAYED:.0%}. Warping error beyond the source's own, in code values; of contrast: that of the "
+        f"{STAYED:.0%}. Warping error beyond the source's own, in code values; without memory: each "
+        "frame by itself; of contrast: that of the "
         "source with contrast raised until its gradient energy is the look's. Noisy, dark, compressed: "
         f"change of a still scene with a camera's noise (deviation {NOISE:g}; in little light; as JPEG) "
         "over the noise's own."

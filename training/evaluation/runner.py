@@ -18,6 +18,7 @@ from streamfx.engine.golden import Array
 from streamfx.generate.effect import Effect
 from streamfx.generate.request import Controls
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Frame, Matrix, Planes, Subsampling
+from streamfx.media.frame_memory import FrameMemories
 from training.evaluation.video import from_video, to_video
 from training.fused import FROM_YUV, TO_YUV
 from training.pictures import Picture
@@ -96,8 +97,12 @@ class Runner:
     def clip(self, pictures: Sequence[Picture], factor: float = 1.0) -> list[Picture]:
         """What the engine makes of pictures that follow one another as the frames of a video."""
         self._effect.controls = Controls(strength=1.0, factor=factor)
-        frames = (to_video(picture, index) for index, picture in enumerate(pictures))
-        return [from_video(self._effect.process(frame).planes) for frame in frames]
+        memories, made = FrameMemories(), []
+        for index, picture in enumerate(pictures):
+            memory = memories.next()
+            made.append(from_video(self._effect.process(to_video(picture, index).with_memory(memory)).planes))
+            memory.close()
+        return made
 
     def without(self, part: Part) -> Callable[[Picture, float], Picture]:
         """The same engine with a part of the fusion, one of `parts_of` it, taken out."""

@@ -1,7 +1,9 @@
 """Plan: how many steps fit into the minutes that were asked for, on this machine.
 
 Few steps of each phase are tried, in a folder that is thrown away; their time decides how many there will be.
-From then on the training is that of its settings: the clock changes nothing any more.
+From then on the training is that of its settings: the clock changes nothing any more. A processor that is
+busy with something else just now will not be for an hour, so a step counts for at most twice its processor
+time.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ _WARM_STEPS = 2  # whose time says little: pictures are read, memory is taken
 _TIMED_STEPS = 4
 _TIMED_SECONDS = 6.0  # quick steps are timed for so long
 _MOST_TRIED = 60
+_BUSY = 2.0  # times its processor time: the most that a step counts for
 _SPARE = 0.06  # of the time: sheets, checkpoints, the engine itself
 
 
@@ -51,27 +54,43 @@ def _pace(recipe: Recipe, training: Training, settings: Mapping[str, Any], phase
         tried = {**settings, **recipe.along, **lengths, "work": Path(folder)}
         if "squares" in training.options.model_fields:  # few, drawn in the first steps: see `drawing_seconds`
             tried["squares"] = int(tried.get("batch", training.options.model_fields["batch"].default))
-        watch = _Watch(time.monotonic)
+        loop = tried.get("loop", {})
+        alone = loop.get("threads", 1) if loop.get("device", "cpu") == "cpu" else None
+        watch = Watch(time.monotonic, time.process_time, alone)
         with suppress(_TrialOver):
             training.train(training.options.model_validate(tried), watch)
     return watch.step_seconds()
 
 
-class _Watch:
-    """Notes the time of each step, and ends the trial when there is enough to judge by."""
+class Watch:
+    """Notes the time of each step, and ends the trial when there is enough to judge by.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock, self._times = clock, [clock()]
+    Args:
+        clock: Clock that tells the time.
+        spent: Clock of the process's own processor time.
+        threads: Processors that a step keeps busy; None where it does not run on processors.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], spent: Callable[[], float], threads: int | None = None
+    ) -> None:
+        self._clock, self._spent, self._threads = clock, spent, threads
+        self._times, self._spent_times = [clock()], [spent()]
 
     def __call__(self, _done: int) -> None:
         self._times.append(self._clock())
+        self._spent_times.append(self._spent())
         timed = len(self._times) - 1 - _WARM_STEPS
         if timed >= _TIMED_STEPS and self._times[-1] - self._times[_WARM_STEPS] >= _TIMED_SECONDS:
             raise _TrialOver
 
     def step_seconds(self) -> float:
+        """Time of a step that was no warming up."""
         warm = min(_WARM_STEPS, len(self._times) - 2)
-        return (self._times[-1] - self._times[warm]) / (len(self._times) - 1 - warm)
+        seconds = self._times[-1] - self._times[warm]
+        if self._threads is not None:
+            seconds = min(seconds, _BUSY * (self._spent_times[-1] - self._spent_times[warm]) / self._threads)
+        return seconds / (len(self._times) - 1 - warm)
 
 
 def lengths(
@@ -110,6 +129,6 @@ def drawing_seconds(operator: Operator, side: int, squares: int) -> float:
     """Time in which an operator draws the partners of so many squares."""
     square = np.ascontiguousarray(shown_pictures()[0][:side, :side])
     operator(square)  # what it needs is loaded
-    began = time.monotonic()
+    began, spent = time.monotonic(), time.thread_time()
     operator(square)
-    return squares * (time.monotonic() - began)
+    return squares * min(time.monotonic() - began, _BUSY * (time.thread_time() - spent))

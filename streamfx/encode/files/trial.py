@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import av
 from av.container import OutputContainer
+from av.stream import Stream
 
 from streamfx.encode.tracks.copying import StreamCopier, copy_tags
 from streamfx.media.tracks import OtherTracks
 
+if TYPE_CHECKING:
+    from av.packet import Packet
+
 _PACKETS = 3  # of each stream; some muxers look into the first ones
+_UNREADABLE_WHEN_EMPTY = "nut"  # and takes every packet, whatever is in it
 
 
 def prove(
@@ -51,6 +57,7 @@ def prove(
         if other_tracks is not None:
             copy_tags(trial, other_tracks)
         trial.start_encoding()
+        is_empty = True
         if other_tracks is not None and copier is not None:
             for index, copied in copier.streams.items():
                 if copied.converter is not None:
@@ -63,8 +70,19 @@ def prove(
                     for bare in [packet] if copied.bare is None else copied.bare.filter(packet):
                         bare.stream = trial.streams[copied.target.index]
                         trial.mux_one(bare)
+                        is_empty = False
+        if is_empty and out.format.name == _UNREADABLE_WHEN_EMPTY:
+            trial.mux_one(_something(trial.streams[0]))
         trial.close()
         return data.getvalue()
     finally:
         with contextlib.suppress(av.FFmpegError, ValueError):
             trial.close()
+
+
+def _something(stream: Stream) -> Packet[Stream]:
+    """Return a packet of nothing."""
+    packet: Packet[Stream] = av.Packet(bytes(64))
+    packet.pts = packet.dts = 0
+    packet.is_keyframe, packet.stream = True, stream
+    return packet

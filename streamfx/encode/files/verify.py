@@ -85,7 +85,9 @@ def _compare_video(video: VideoStream, found: _Found, expected: Expected) -> Ite
         yield f"video packets: {expected.packets} sent, {found.packets} found"
     if found.first_seconds is not None and found.last_seconds is not None:
         sent, got = expected.last_seconds - expected.first_seconds, found.last_seconds - found.first_seconds
-        if abs(sent - got) > 2 * expected.tick_seconds:
+        # Where all pictures have one time, FFmpeg makes others up; that they coincide was said before.
+        coincide = expected.packets > 1 and sent < expected.tick_seconds
+        if abs(sent - got) > 2 * expected.tick_seconds and not coincide:
             yield f"time from first to last picture: {float(sent):.4f} s sent, {float(got):.4f} s found"
     size = (video.codec_context.height, video.codec_context.width)
     if size != expected.size:

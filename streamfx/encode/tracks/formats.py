@@ -84,7 +84,8 @@ def named(value: object, known: tuple[str, ...]) -> str:
     name = value.lower() if isinstance(value, str) else ""
     name = _OTHER_NAMES.get(name, name)
     if name not in known:
-        meant = did_you_mean(name, known)
+        # YAML takes no and off for false.
+        meant = "did you mean 'none'?" if value is False else did_you_mean(name, known)
         raise ValueError(f"must be one of {', '.join(known)}{meant and f' ({meant})'}")
     return name
 

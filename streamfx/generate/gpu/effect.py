@@ -7,7 +7,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from streamfx.errors import FrameError
 from streamfx.generate.device_effects import Measure
@@ -63,6 +64,8 @@ class Step:
         """
         frame = self._device_context.up(frame)
         picture, stream = device_picture_of(frame), self._device_context.work
+        memory = frame.memory if self.network.memory_tolerance else None
+        before = () if memory is None else memory.recall(self)  # enqueued, so frames are done in their order
         kind = self._kind(Layout.of(picture.surface), frame.colour, factor)
         recording = self._recordings.get(kind) or self.record(kind)
         place = self._device_context.place(self._purpose, kind.form)
@@ -70,7 +73,10 @@ class Step:
         try:
             with self._turn, stream.work(picture.ready, *place.slot.uses):
                 begun = stream.record_time()
-                flag = recording.run(picture.lease.slot, place.slot, strength, noise)
+                known = _known(before, recording)
+                flag = recording.run(picture.lease.slot, place.slot, strength, noise, known)
+                if memory is not None:
+                    memory.keep(self, _Done(recording, recording.pictures_done))
                 ended, event = stream.record_time(), stream.record_event()
                 if measure is not None:
                     self._meter.took(begun, ended, partial(measure, Stage.ON_DEVICE))
@@ -144,6 +150,19 @@ class Step:
             event = self._device_context.work.record_event()
         if dropped:
             event.wait()  # they may be at work still; who takes one from here on waits himself
+
+
+class _Done(NamedTuple):
+    """A frame that was enqueued: where, and as which of the pictures there."""
+
+    recording: Recording
+    number: int
+
+
+def _known(before: tuple[object, ...], recording: Recording) -> int:
+    """Return how many of the frames before are the pictures that a recording did last."""
+    wanted = (_Done(recording, recording.pictures_done - at) for at in range(len(before)))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, wanted, strict=True)))
 
 
 def with_less(make: Callable[[], Made], shrink: Callable[[], int], asked: str) -> Made:

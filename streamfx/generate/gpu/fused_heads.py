@@ -9,6 +9,7 @@ from streamfx.generate.gpu.steps import GraphKey, Network
 from streamfx.generate.ops.fuse.operation import fuse_on
 from streamfx.generate.ops.reduce.definition import small_size
 from streamfx.generate.ops.reduce.operation import reduce_on
+from streamfx.generate.ops.steady.operation import PastOnDevice
 from streamfx.media.surface import Surface
 
 if TYPE_CHECKING:
@@ -29,21 +30,29 @@ class FusedHeads:
         seen = (1, 3 + self._fine**2, *small_size(kind.form.size, kind.factor, network.stride))
         self._seen = torch.zeros(seen, dtype=engine.dtype, device=device)
         self._heads = torch.zeros(engine.heads_shape(seen), dtype=engine.dtype, device=device)
+        self._tolerance = network.memory_tolerance * (1 << kind.form.depth)
+        self._past = PastOnDevice(self._heads) if self._tolerance else None
 
     def take(self, noise: Noise) -> None:
         """Nothing: such engines take none."""
+
+    def know(self, frames: int) -> None:
+        if self._past is not None:
+            self._past.know(frames)
 
     def reduce(self, source: Surface) -> None:
         reduce_on(source, self._colour, self._seen, fine=self._fine)
 
     def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
         network(self._seen, self._heads)
+        if self._past is not None:
+            self._past.steady(self._heads, self._seen[:, :3], self._tolerance)
 
     def full_size(self, source: Surface, target: Surface, strength: Tensor, not_finite: Tensor) -> None:
         fuse_on(
             source,
             target,
-            self._heads,
+            self._heads if self._past is None else self._past.steadied,
             self._seen[:, :3],
             colour=self._colour,
             strength=strength,

@@ -71,6 +71,9 @@ class PlacedHeads:
             self._normal[0].copy_(staged.copy_(drawn), non_blocking=True)
         self._noise_set, self._noise_there = noise, True
 
+    def know(self, frames: int) -> None:
+        """Do nothing: such engines have no memory."""
+
     def reduce(self, source: Surface) -> None:
         """Write what the network sees of a picture, its edge repeated up to the stride."""
         import torch

@@ -52,6 +52,7 @@ class DevicePlacement:
             engine.stride,
             spec.max_displacement_pixels,
             fine_luma=spec.fine_luma,
+            memory_tolerance=spec.memory_tolerance,
             placed=None if spec.fuses else engine,
         )
         return Step(network, self.device_context)

@@ -32,12 +32,16 @@ class Recording:
         network: the engine.
         kind: kind of picture.
         stream: stream to record in, while frames are done in another one.
+
+    Attributes:
+        pictures_done: number of pictures that were enqueued.
     """
 
     def __init__(self, network: Network, kind: GraphKey, stream: Stream) -> None:
         self._network, self._kind = network, kind
         self._to_rgb, self._from_rgb = both_ways(kind.colour, kind.form.depth)
         self._strength_set = 1.0
+        self.pictures_done = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         with stream.work():
             self._allocate(stream.device)
@@ -45,8 +49,18 @@ class Recording:
                 self._record(stream.device, stream.stream)
         stream.record_event().wait()
 
-    def run(self, source: Slot, target: Slot, strength: float, noise: Noise | None = None) -> Tensor:
-        """Enqueue one picture on torch's current stream; return the flag of its `NonFiniteFlag`."""
+    def run(
+        self, source: Slot, target: Slot, strength: float, noise: Noise | None = None, known: int = 0
+    ) -> Tensor:
+        """Enqueue one picture on torch's current stream; return the flag of its `NonFiniteFlag`.
+
+        Args:
+            source: picture that goes in.
+            target: place for the one that comes out.
+            strength: 0..1.
+            noise: noise for engines that take some.
+            known: number of the pictures done last that are the frames just before this one.
+        """
         import torch
 
         if strength != self._strength_set:
@@ -54,6 +68,8 @@ class Recording:
             self._strength_set = strength
         if noise is not None:
             self._head_steps.take(noise)
+        self._head_steps.know(known)
+        self.pictures_done += 1
         if self._graph is None:
             self._steps(source.surface, target.surface)
         else:

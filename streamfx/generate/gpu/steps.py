@@ -28,6 +28,7 @@ class Network:
         stride: divisor of both sides of the reduced picture.
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
         fine_luma: ratio, each way, of the luma that it sees besides to the reduced picture; 0: none.
+        memory_tolerance: change up to which the heads of the frames before count, as in `EngineSpec`.
         placed: the engine itself where its heads are placed or added; None where they are fused.
     """
 
@@ -36,6 +37,7 @@ class Network:
     stride: int
     max_displacement_pixels: float
     fine_luma: int = 0
+    memory_tolerance: float = 0.0
     placed: Engine | None = None
 
 
@@ -53,6 +55,9 @@ class HeadSteps(Protocol):
 
     def take(self, noise: Noise) -> None:
         """Let the pictures from now on have this noise. Not recorded."""
+
+    def know(self, frames: int) -> None:
+        """Say how many of the frames that it did last are the ones before the next. Not recorded."""
 
     def reduce(self, source: Surface) -> None:
         """Write what the network sees."""

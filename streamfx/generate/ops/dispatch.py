@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamfx.gpu.layout import arrays_of
 from streamfx.media.surface import Surface
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def by_processor(surface: Surface) -> bool:
+
+def by_processor(pixels: Surface | Tensor) -> bool:
     """Return whether the kernels for the CPU do it."""
-    return surface.device.type == "cpu"
+    return pixels.device.type == "cpu"
 
 
 def planes_of(surface: Surface) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfx.capture.opening import open_source
+from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.file import FileSink
 from streamfx.encode.files.gif_times import LEAST_TICKS, GifTimes
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.opening import open_sink
@@ -75,3 +78,15 @@ def test_more_pictures_than_milliseconds_are_said_before_and_counted_after(tmp_p
     counted = [note for note in sink.notes if "have the time of the one before" in note]
     assert len(counted) == 1
     assert isinstance(counted[0], Converted)
+
+
+def test_pictures_that_all_have_one_time_are_no_difference(tmp_path: Path) -> None:
+    source = open_source("test:bars?size=64x36&fps=1000&frames=12")
+    quick = replace(source.format, time_base=Fraction(1, 90_000), rate_fps=Fraction(90_000))
+    sink = open_sink(str(tmp_path / "out.mkv"), format=quick, encoding=Encoding(preset="ultrafast"))
+    for frame in iter(source.read, None):
+        sink.write(quick.frame(frame.planes, index=frame.index, pts=frame.index, duration=3600))
+    sink.finish()
+    assert isinstance(sink, FileSink)
+    assert "11 pictures have the time of the one before: .mkv counts in 1 ms" in sink.notes
+    assert verify_output(sink.path, sink.expected()) == []

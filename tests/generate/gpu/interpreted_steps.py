@@ -88,7 +88,10 @@ def way_of(engine: Engine, compiled: Any, kind: GraphKey) -> HeadSteps:
     if not spec.fuses:
         return PlacedHeads(engine, compiled, kind, CPU)
     bound = spec.max_displacement_pixels
-    return FusedHeads(Network("toy", compiled, spec.stride, bound, fine_luma=spec.fine_luma), kind, CPU)
+    network = Network(
+        "toy", compiled, spec.stride, bound, spec.fine_luma, memory_tolerance=spec.memory_tolerance
+    )
+    return FusedHeads(network, kind, CPU)
 
 
 def difference(described: dict[str, Any], factor: float, form: Layout) -> int:
@@ -124,7 +127,7 @@ def difference(described: dict[str, Any], factor: float, form: Layout) -> int:
 
 def main() -> None:
     """Print the differences, by engine and form."""
-    steps.by_processor = lambda surface: False
+    steps.by_processor = lambda pixels: False
     differences = {
         f"{engine}, {name}": difference(*ENGINES[engine], form)
         for engine in ENGINES

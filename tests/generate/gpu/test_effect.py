@@ -30,6 +30,7 @@ from streamfx.gpu.streams import Event, Meter, TimedEvent
 from streamfx.gpu.transfer import DeviceContext, MemoryBudget, device_picture_of
 from streamfx.hardware.cuda import Device
 from streamfx.media.frame import Colour, Frame, Subsampling, VideoFormat
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.run.effects import warm_up
 from tests import fake_cuda
 from tests.engines import make_engine, make_inked_engine
@@ -410,3 +411,28 @@ def test_the_core_needs_no_video_library_and_none_for_the_cpu() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+def test_a_resident_effect_remembers_as_the_ordinary_one_does(tmp_path: Path) -> None:
+    engine = make_inked_engine(tmp_path / "engines", format=3, memory_tolerance=0.05)
+    form = video()
+    ordinary, resident, processing_device = pair(str(engine), tmp_path, form)
+    still, memories, others = noise(form).planes, FrameMemories(), FrameMemories()
+    differs = []
+    for index in range(6):
+        random = np.random.default_rng(index)
+        planes: Any = tuple(
+            np.clip(plane * 0.8 + 20 + random.normal(0, 2, plane.shape), 0, 255).astype(np.uint8)
+            for plane in still
+        )
+        frame = form.frame(planes, index=index, pts=index)
+        if index == 4:
+            for effect in (ordinary, resident):
+                effect.controls = replace(effect.controls, factor=4)
+        memory, other = memories.next(), others.next()
+        found = processing_device.leave(resident.process(frame.with_memory(memory)))
+        assert furthest(found, ordinary.process(frame.with_memory(other))) <= 1
+        memory.close()
+        other.close()
+        differs.append(furthest(found, ordinary.process(frame)) > 1)
+    assert differs == [False, True, True, True, False, True]

@@ -23,9 +23,12 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
+from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.fuse import triton as fuse_gpu
 from streamfx.generate.ops.place import triton as place_triton
 from streamfx.generate.ops.reduce import triton as reduce_triton
+from streamfx.generate.ops.steady import triton as steady_triton
+from streamfx.generate.ops.steady.operation import PastOnDevice
 from streamfx.generate.ops.surfaces import fuse_surface, place_surface, reduce_surface
 from streamfx.media.frame import ChromaLocation, CodeRange, Subsampling
 from streamfx.media.surface import Surface
@@ -124,6 +127,19 @@ def place(kind: str) -> Any:
     return kernel.binaries[0]
 
 
+def steady(kernel: str) -> Any:
+    """Return the binary of one of the two kernels that average heads of half precision."""
+    kernels = {name: stand_in(steady_triton, name) for name in ("agree_kernel", "average_kernel")}
+    heads = torch.zeros(1, 11, SIZE[0] // 4, SIZE[1] // 4, dtype=torch.float16)
+    past = PastOnDevice(heads)
+    by_processor, dispatch.by_processor = dispatch.by_processor, lambda pixels: False
+    try:
+        past.steady(heads, heads[:, :3], 9.0)
+    finally:
+        dispatch.by_processor = by_processor
+    return kernels[kernel].binaries[0]
+
+
 BUILDS: dict[str, Callable[[], Any]] = {
     "nv12_factor_1": lambda: fuse("nv12", SIZE[1]),
     "nv12_factor_2": lambda: fuse("nv12", SIZE[1] // 2),
@@ -150,6 +166,8 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "fine_nv12_factor_2": lambda: reduce("nv12", 2, 4),
     "fine_nv12_factor_4": lambda: reduce("nv12", 4, 4),
     "fine_p010_factor_8": lambda: reduce("p010", 8, 4),
+    "agree": lambda: steady("agree_kernel"),
+    "average": lambda: steady("average_kernel"),
 }
 
 

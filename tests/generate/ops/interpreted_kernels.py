@@ -20,12 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.fuse.definition import AMPLITUDE, MASK, OFFSET, RISE
 from streamfx.generate.ops.fuse.triton import FuseTile
 from streamfx.generate.ops.place.definition import place_reference
 from streamfx.generate.ops.place.triton import PlaceTile
 from streamfx.generate.ops.reduce.definition import axis_matrix, fine_luma_reference, reduce_reference
 from streamfx.generate.ops.reduce.triton import ReduceTile
+from streamfx.generate.ops.steady.definition import Past, steady_reference
+from streamfx.generate.ops.steady.operation import PastOnDevice
 from streamfx.generate.ops.surfaces import fuse_surface, place_surface, reduce_each, reduce_surface
 from streamfx.media.colour import chroma_shift
 from streamfx.media.frame import ChromaLocation, Colour, Frame, Planes, Subsampling
@@ -390,13 +393,44 @@ def reductions(examples: int) -> list[Result]:
     return results
 
 
+def steadied(channels: int, size: tuple[int, int], half: bool) -> list[Result]:
+    """Return how far heads of frames that follow one another are off, a cut and another start among them."""
+    dtype = torch.float16 if half else torch.float32
+    made = PastOnDevice(torch.zeros((1, channels, *size), dtype=dtype))
+    random = np.random.default_rng(channels)
+    scene, past, results = random.uniform(20, 220, (3, *size)), list[Past](), list[Result]()
+    for number, known in enumerate((0, 1, 2, 2, 2, 0, 1)):
+        if number == 3:
+            scene = random.uniform(20, 220, (3, *size))
+        numbers = (scene + random.normal(0, 3, (3, *size)), random.normal(0, 50, (channels, *size)))
+        reduced, heads = (torch.from_numpy(each).to(dtype)[None] for each in numbers)
+        now = Past(reduced[0].float().numpy(), heads[0].float().numpy())
+        expected = steady_reference(now.heads, now.reduced, past[:known], 9.0)
+        made.know(known)
+        made.steady(heads, reduced, 9.0)
+        past = [now, *past]
+        results.append({
+            "name": f"frame {number}, {channels} heads {size}, half: {half}",
+            "difference": float(np.abs(made.steadied[0].float().numpy() - expected).max()),
+            "changed": float(np.abs(now.heads - expected).max()),
+        })  # fmt: skip
+    return results
+
+
 def main() -> None:
     """Print the results, by kind; ``python -m … examples``."""
+    dispatch.by_processor = lambda pixels: False
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     np.seterr(all="ignore")
     named = [{"name": name, **case()} for name, case in NAMED.items()]
     fuse = properties(examples)
     rest = {"place": placements(3 * examples), "reduce": reductions(4 * examples)}
+    rest["steady"] = [
+        result
+        for half in (False, True)
+        for channels, size in ((11, (9, 37)), (6, (16, 16)), (7, (1, 5)))
+        for result in steadied(channels, size, half)
+    ]
     json.dump({"named": named, "fuse": fuse, **rest}, sys.stdout)
 
 

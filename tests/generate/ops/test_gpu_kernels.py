@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
+PIXELS = 256  # of a block that averages heads
 MOST_REGISTERS = 64  # half of the threads an SM holds can then run on it at least
 ARCHITECTURES = ("80", "86", "89", "90", "100", "120")
 OF_EACH_KIND = ("80", "89", "90", "120")
@@ -80,6 +81,18 @@ def test_the_reduction_equals_the_reference_on_anything(
     assert [result for result in interpreted["reduce"] if result["difference"] > 1e-5] == []
 
 
+def test_heads_are_averaged_with_those_of_the_frames_before_as_the_reference_says(
+    interpreted: dict[str, list[dict[str, Any]]],
+) -> None:
+    results = interpreted["steady"]
+    assert len(results) == 2 * 3 * 7
+    for result in results:
+        assert result["difference"] <= (0.1 if "half: True" in result["name"] else 1e-4), result
+    for number, averaged in enumerate((False, True, True, False, True, False, True)):
+        of_frame = [result for result in results if result["name"].startswith(f"frame {number},")]
+        assert all((result["changed"] > 1) == averaged for result in of_frame), of_frame
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -140,17 +153,25 @@ def compiled(cache: Path, *arguments: str) -> list[dict[str, Any]]:
 def assert_fits(build: dict[str, Any]) -> None:
     assert build["registers"] <= MOST_REGISTERS, build
     assert build["local_bytes"] == build["stack_bytes"] == 0, build
-    assert build["shared_bytes"] == 0, build
+    shared = 4 * PIXELS if build["build"] == "agree" else 0  # by which the threads add up what they count
+    assert build["shared_bytes"] <= shared, build
 
 
 def test_the_kernels_compile_for_real_gpus_within_the_registers_and_without_spilling(tmp_path: Path) -> None:
     first, *later = OF_EACH_KIND
-    names = ("nv12_factor_4", "nv12_inked_factor_4", "reduce_nv12_factor_4", "fine_nv12_factor_4")
+    names = (
+        "nv12_factor_4",
+        "nv12_inked_factor_4",
+        "reduce_nv12_factor_4",
+        "fine_nv12_factor_4",
+        "agree",
+        "average",
+    )
     builds = compiled(tmp_path, first, *names, "--later", *later)
     assert [str(build["architecture"]) for build in builds] == len(names) * list(OF_EACH_KIND)
     for build in builds:
         assert_fits(build)
-    fused, inked, reduced, fine = builds[:: len(OF_EACH_KIND)]
+    fused, inked, reduced, fine, agree, average = builds[:: len(OF_EACH_KIND)]
     # Half of it is luma: 8 pixels in a row have 4 columns of 4 heads, above and below, and 4 samples each.
     # Chroma: 4 pairs in a row, 4 columns of 5 heads, and 4 pairs each. And the strength.
     assert fused["loads"] <= 2 * 4 * 4 + 8 * 4 + 2 * 4 * 5 + 4 * 4 + 1
@@ -164,6 +185,12 @@ def test_the_kernels_compile_for_real_gpus_within_the_registers_and_without_spil
     # samples and 5 weights; no sample is loaded twice. The rest is chroma's.
     assert fine["loads"] <= 2 + 5 * 4 + 4 * (4 + 5) + 20
     assert fine["stores"] == 1 + 16 + 2
+    # Two pixels a thread, 9 places of 3 planes of two pictures each.
+    assert agree["loads"] <= 2 * 9 * 3 * 2
+    # Heads, and for each of two frames before heads, agreement, how many are known and how many agree; the
+    # same again for the reduced planes.
+    assert average["loads"] <= 2 * (1 + 2 * 2 + 1 + 2) + 2 * 2
+    assert average["stores"] <= 2 * (1 + 2 + 2)
 
 
 @pytest.mark.slow

@@ -51,18 +51,21 @@ def unshuffle(
     samples, stride = flat_view(plane)
     rows, columns = weights
     width = plane.shape[1]
-    whole = columns.weights.shape == (width, 1)
+    whole, doubled = columns.weights.shape == (width, 1), len(columns.first) == 2 * width
 
     def work(first_row: int, end_row: int) -> None:
-        _unshuffle_rows(samples, stride, width, rows, columns, whole, reduced, first_row, end_row, out)
+        _unshuffle_rows(
+            samples, stride, width, rows, columns, whole, doubled, reduced, first_row, end_row, out
+        )
 
     useful = threads_of_use(out.size)
     in_bands(work, len(reduced), min(useful, available_threads() if threads is None else threads))
 
 
 @_kernel
-def _unshuffle_rows(samples, stride, width, rows, columns, whole, reduced, first_row, end_row, out):
-    """Write rows first_row..end_row of every channel; with ``whole`` each sample is one of the finer grid."""
+def _unshuffle_rows(samples, stride, width, rows, columns, whole, doubled, reduced, first_row, end_row, out):
+    """Write rows first_row..end_row of every channel; with ``whole`` each sample is one of the finer grid,
+    with ``doubled`` that has twice as many along the row."""
     small_width = out.shape[2]
     side = rows.first.shape[0] // out.shape[1]
     line, fine = np.zeros(width + FASTEST_STEP, np.float32), np.empty(side * small_width, np.float32)
@@ -70,24 +73,48 @@ def _unshuffle_rows(samples, stride, width, rows, columns, whole, reduced, first
         base = reduced[small_y]
         for i in range(side):
             y = side * small_y + i
-            _sum_rows(samples, stride, width, rows.first[y], rows.weights[y], line)
-            if whole:
-                fine[:] = line[:width]
+            if whole and side == 4 and rows.weights.shape[1] == 1:
+                at = rows.first[y] * stride
+                _take_four(samples[at : at + width], base, out, i, small_y)
+                continue
+            own = line[1 : width + 1]
+            _sum_rows(samples, stride, width, rows.first[y], rows.weights[y], own)
+            if whole and side == 4:
+                _take_four(own, base, out, i, small_y)
+            elif doubled and side == 4:
+                line[0], line[width + 1] = own[0], own[width - 1]
+                _double_four(line, base, out, i, small_y)
             else:
-                _sum_columns(line, columns, fine, 0, side * small_width)
-            for j in range(side):
-                _take_column(fine, side, j, base, out[side * i + j, small_y])
+                _sum_columns(own, columns, fine, 0, side * small_width)
+                for j in range(side):
+                    for x in range(small_width):
+                        out[side * i + j, small_y, x] = fine[side * x + j] - base[x]
 
 
 @_kernel
-def _take_column(fine, side, j, base, target):
-    """Write column ``j`` of each square of a row, minus the reduced row."""
-    if side == 4:  # a constant to the compiler, so that the loop vectorises
-        for x in range(target.shape[0]):
-            target[x] = fine[4 * x + j] - base[x]
-    else:
-        for x in range(target.shape[0]):
-            target[x] = fine[side * x + j] - base[x]
+def _double_four(line, base, out, i, y):
+    """Write what `_take_four` does of samples that lie twice as far apart, one beyond each end of the row."""
+    first, second, third, fourth = out[4 * i, y], out[4 * i + 1, y], out[4 * i + 2, y], out[4 * i + 3, y]
+    near, far = np.float32(0.75), np.float32(0.25)
+    for x in range(base.shape[0]):
+        middle, here, after = base[x], line[2 * x + 1], line[2 * x + 2]
+        first[x] = far * line[2 * x] + near * here - middle
+        second[x] = near * here + far * after - middle
+        third[x] = far * here + near * after - middle
+        fourth[x] = near * after + far * line[2 * x + 3] - middle
+
+
+@_kernel
+def _take_four(fine, base, out, i, y):
+    """Write row ``i`` of each square of a row of them, minus the reduced row: all four columns at once, so
+    that the loads of one are those of the others."""
+    first, second, third, fourth = out[4 * i, y], out[4 * i + 1, y], out[4 * i + 2, y], out[4 * i + 3, y]
+    for x in range(base.shape[0]):
+        middle = base[x]
+        first[x] = np.float32(fine[4 * x]) - middle
+        second[x] = np.float32(fine[4 * x + 1]) - middle
+        third[x] = np.float32(fine[4 * x + 2]) - middle
+        fourth[x] = np.float32(fine[4 * x + 3]) - middle
 
 
 @_kernel
