@@ -26,24 +26,22 @@ _SHEET = "sheet.jpg"
 _MOST_EFFECTS = 200  # that are shown with a picture
 _MOST_LETTERS = 140
 WORDS = {
-    "cafe": "Lamplight and violet in hatched strokes, after van Gogh's Café Terrace at Night",
-    "caricature": "Larger eyes and a narrower chin; only faces change",
-    "ink": "Drawing in black ink, with a grey wash on paper",
-    "pencil": "Pencil drawing: lines, and shading by tone",
-    "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
-    "scream": "Burning sky, after Munch's The Scream",
-    "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow",
-    "starry": "Blue night in short strokes, after van Gogh's The Starry Night",
     "toon": "Cartoon: clean black lines over calm colours",
-    "unpaint": "From a painting back towards a photograph",
-    "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
-    "vangogh": "Oil in short strokes, ochre and orange, after van Gogh",
+    "pencil": "Pencil drawing: lines, and shading by tone",
     "watercolour": "Watercolour: bright paper, layered washes with darker rims",
+    "ink": "Drawing in black ink, with a grey wash on paper",
+    "caricature": "Larger eyes and a narrower chin; only faces change",
     "wave": "Woodblock print, after Hokusai's Under the Wave off Kanagawa",
+    "starry": "Blue night in short strokes, after van Gogh's The Starry Night",
+    "scream": "Burning sky, after Munch's The Scream",
+    "cafe": "Lamplight and violet in hatched strokes, after van Gogh's Café Terrace at Night",
+    "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow; for scenes, not for faces",
+    "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
+    "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
 }
-"""What each shipped effect does, for somebody who has never seen it."""
+"""What each shipped effect does, for somebody who has never seen it; pages show them in this order."""
 
-_TITLES = {"cafe": "Café", "vangogh": "Van Gogh"}
+_TITLES = {"cafe": "Café"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,9 @@ class Gallery:
 
 
 def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
-    """Return how effects are shown; those that cannot be read are left out."""
+    """Return how effects are shown, one's own first; those that cannot be read are left out."""
+    places = {name: place for place, name in enumerate(WORDS)}
+    in_order = sorted(found, key=lambda each: places.get(each.name, -1))
     return [
         ShownEffect(
             each.name,
@@ -118,7 +118,7 @@ def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
             _picture(each, group_of(each.spec)) if number < _MOST_EFFECTS else None,
             _controls(each.spec),
         )
-        for number, each in enumerate(found)
+        for number, each in enumerate(in_order)
         if each.spec is not None
     ]
 
