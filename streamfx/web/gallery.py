@@ -34,7 +34,7 @@ WORDS = {
     "wave": "Woodblock print, after Hokusai's Under the Wave off Kanagawa",
     "starry": "Blue night in short strokes, after van Gogh's The Starry Night",
     "scream": "Burning sky, after Munch's The Scream",
-    "cafe": "Lamplight and violet in hatched strokes, after van Gogh's Café Terrace at Night",
+    "cafe": "Lamplight and violet, after van Gogh's Café Terrace at Night",
     "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow; for scenes, not for faces",
     "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
     "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
