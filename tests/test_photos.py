@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
+import streamfx
 from streamfx.capture.files.preparation import Preparation
 from streamfx.capture.opening import open_source
 from streamfx.cli import main
@@ -22,6 +24,7 @@ from streamfx.media.photo_metadata import (
     read_icc,
     with_tags,
 )
+from tests.engines import make_engine
 from tests.test_films import Run, complete, run
 
 __all__ = ["run"]  # the fixture
@@ -166,3 +169,26 @@ def test_pictures_of_a_folder_become_a_film_that_says_it_scales_them(run: Run) -
     ran = complete(run("in", "out.mp4"))
     assert "pictures unlike the first (64x48) are converted to be like it" in ran.err
     assert main(["transcode", "none/*.jpg", "out/", "--effect", "tiny"]) == 2
+
+
+@pytest.mark.parametrize(("pattern", "alone"), [("{letter}.png", True), ("{number}.png", False)])
+def test_a_photograph_does_not_hang_on_the_one_before_it_but_a_frame_of_a_sequence_does(
+    tmp_path: Path, pattern: str, alone: bool
+) -> None:
+    engine = make_engine(tmp_path, format=3, memory_tolerance=0.1)
+    random, folder = np.random.default_rng(1), tmp_path / "in"
+    folder.mkdir()
+    scene = random.integers(40, 200, (8, 12, 3)).repeat(8, 0).repeat(8, 1)
+    for number, letter in enumerate("ab"):
+        noisy = np.clip(scene + random.normal(0, 3, scene.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / pattern.format(letter=letter, number=number)), noisy)
+    names = sorted(path.name for path in folder.iterdir())
+    options: dict[str, Any] = {"effects": [str(engine)], "factor": 2, "backend": "eager", "device": "cpu"}
+    given = folder if alone else folder / "%d.png"
+    streamfx.transcode(given, f"{tmp_path / 'out'}/" if alone else tmp_path / "out" / "%d.png", **options)
+    streamfx.transcode(folder / names[1], tmp_path / "single.png", **options)
+    second, single = (
+        cv2.imread(str(path)) for path in (tmp_path / "out" / names[1], tmp_path / "single.png")
+    )
+    assert second is not None
+    assert np.array_equal(second, single) == alone

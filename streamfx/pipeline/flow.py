@@ -50,7 +50,8 @@ class Flow:
         abort_limit_seconds: time for which an abort waits for threads to end.
         progress_seconds: time between two progress snapshots.
         watch: observer that sees every frame that is taken up or written; None for nobody.
-        memories: memories of the frames, which begin with those of frames that were done before the run.
+        memories: memories of the frames, which begin with those of frames that were done before the run;
+            None: each frame stands alone.
     """
 
     policy: Policy | None = None
@@ -65,7 +66,7 @@ class Flow:
     abort_limit_seconds: float = 10.0
     progress_seconds: float = 0.25
     watch: Watch | None = None
-    memories: FrameMemories = field(default_factory=FrameMemories)
+    memories: FrameMemories | None = field(default_factory=FrameMemories)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class Stages:
                 item = self.captured.get()
                 if item is None:
                     return
-                memory = self.flow.memories.next()
+                memory = None if self.flow.memories is None else self.flow.memories.next()
                 frame = item.frame.with_memory(memory)
                 position.index, slot = frame.index, PendingFrame(frame)
                 if not self.generated.put(slot):
@@ -154,7 +154,8 @@ class Stages:
                 slot.error = error
                 raise
             finally:
-                memory.close()
+                if memory is not None:
+                    memory.close()
                 slot.done_at = time.monotonic()
                 slot.done.set()
             # What stands in for a picture costs next to nothing, which would make the stage look quick.

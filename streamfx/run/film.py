@@ -22,6 +22,7 @@ from streamfx.generate.request import parse_effect
 from streamfx.generate.transparency import opaque_within
 from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import Frame, VideoFormat
+from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.frame_queue import Policy
 from streamfx.media.notes import Converted, refuse_losses, say
 from streamfx.media.track_choice import keep_wanted
@@ -264,7 +265,10 @@ def open_output(
 
 def flow_of(config: TranscodeConfig, source: Source, workers: int) -> Flow:
     """Return the settings of the flow that the configuration of a film asks for."""
+    from streamfx.capture.files.pictures import PictureSource
+
     queue, limits = config.queue, config.limits
+    alone = isinstance(source, PictureSource) and source.alone
     return Flow(
         policy=None if queue.policy == "auto" else Policy(queue.policy),
         capture_capacity=queue.capture or (2 if source.live else workers + 1),
@@ -273,4 +277,5 @@ def flow_of(config: TranscodeConfig, source: Source, workers: int) -> Flow:
         decode_failures_in_a_row=limits.decode_failures_in_a_row,
         decode_failures=limits.decode_failures,
         read_limit_seconds=limits.read_seconds,
+        memories=None if alone else FrameMemories(),
     )

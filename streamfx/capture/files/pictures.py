@@ -55,6 +55,7 @@ class PictureSource:
         photos: metadata of the frames' files beside the pixels, by the number of the frame. Grows while
             reading.
         names: names of all files, in order.
+        alone: whether each picture stands by itself, and is no frame of a film.
         (the others are those of ``Source``)
 
     Raises:
@@ -72,7 +73,7 @@ class PictureSource:
         path, asked = Path(head), preparation or Preparation()
         self._paths = _find(path, self.notes)
         self.names = [each.name for each in self._paths]
-        self._alone = asked.alone and _NUMBER.search(path.name) is None
+        self.alone = asked.alone and _NUMBER.search(path.name) is None
         self._keeps_alpha, self._geometry = asked.alpha, asked.geometry
         self._index = self._position = 0
         self._closed = threading.Event()
@@ -128,7 +129,7 @@ class PictureSource:
 
     def _planes(self, picture: VideoFrame, path: Path) -> tuple[VideoFormat, Planes, Plane | None]:
         """Return format, planes and alpha of a picture: its own, or those of the first."""
-        if self._alone:
+        if self.alone:
             planarizer = Planarizer(picture)
             form = replace(
                 self.format,
@@ -151,7 +152,7 @@ class PictureSource:
     def _shows_through(self, planarizer: Planarizer, picture: VideoFrame) -> bool:
         """Return whether a picture's alpha is kept; where it is not, say so."""
         # In a film, later pictures may show through where the first does not.
-        film = len(self._paths) > 1 and not self._alone
+        film = len(self._paths) > 1 and not self.alone
         if not planarizer.shows_through(picture, seen=not film):
             return False
         if not self._keeps_alpha:
