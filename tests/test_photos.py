@@ -187,8 +187,7 @@ def test_a_photograph_does_not_hang_on_the_one_before_it_but_a_frame_of_a_sequen
     given = folder if alone else folder / "%d.png"
     streamfx.transcode(given, f"{tmp_path / 'out'}/" if alone else tmp_path / "out" / "%d.png", **options)
     streamfx.transcode(folder / names[1], tmp_path / "single.png", **options)
-    second, single = (
-        cv2.imread(str(path)) for path in (tmp_path / "out" / names[1], tmp_path / "single.png")
-    )
+    second, single = cv2.imread(str(tmp_path / "out" / names[1])), cv2.imread(str(tmp_path / "single.png"))
     assert second is not None
+    assert single is not None
     assert np.array_equal(second, single) == alone
