@@ -145,17 +145,17 @@ class Stages:
                 if not self.generated.put(slot):
                     return
             started = time.monotonic()
-            self._add_live(frame, Stage.WAITING, started - item.since_seconds)
-            if self.flow.watch is not None:
-                self.flow.watch.taken(frame)
             try:
+                self._add_live(frame, Stage.WAITING, started - item.since_seconds)
+                if self.flow.watch is not None:
+                    self.flow.watch.taken(frame)
                 slot.frame = process(frame).with_memory(None)
             except BaseException as error:
                 slot.error = error
                 raise
             finally:
                 if memory is not None:
-                    memory.close()
+                    memory.close()  # whatever happened: the frames after this one may wait for it
                 slot.done_at = time.monotonic()
                 slot.done.set()
             # What stands in for a picture costs next to nothing, which would make the stage look quick.

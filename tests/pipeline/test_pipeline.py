@@ -170,6 +170,29 @@ def test_the_first_failure_is_raised_from_the_original_exception() -> None:
     assert result.account.failures == (FailedFrame(4, Stage.GENERATE, "heads of engine wave are not finite"),)
 
 
+def test_a_frame_that_waits_for_the_memory_of_one_that_fails_waits_no_longer() -> None:
+    after_it, owner = threading.Event(), object()
+    recalled: dict[int, tuple[object, ...]] = {}
+
+    def generate(frame: Frame) -> Frame:
+        assert frame.memory is not None
+        if frame.index == 3:
+            assert after_it.wait(10)
+            raise ValueError("the heads are not finite")
+        if frame.index == 4:
+            after_it.set()
+        recalled[frame.index] = frame.memory.recall(owner)
+        frame.memory.keep(owner, frame.index)
+        return plus_one(frame)
+
+    sink = FakeSink()
+    with pytest.raises(StageFailedError, match="generate failed at frame 3"):
+        Pipeline(FakeSource(), [generate] * 2, sink).run()
+    assert_no_stage_thread_is_left()
+    assert sink.written == [0, 1, 2]
+    assert recalled == {0: (), 1: (0,), 2: (1, 0), 4: ()}
+
+
 def test_an_exception_without_words_is_named() -> None:
     with pytest.raises(StageFailedError, match=r"^generate failed at frame 0: ZeroDivisionError$"):
         Pipeline(FakeSource(), failing_at(0, ZeroDivisionError()), FakeSink()).run()
