@@ -58,11 +58,17 @@ class People:
     def __call__(self, picture: Picture) -> list[Person]:
         """The people of an RGB picture HW3, the surest first."""
         with self._alone:
-            found = [self._person(picture, face) for face in self._faces(picture)]
+            found = [self._person(picture, face) for face in self._finds(picture)]
         people = sorted((one for one in found if one.presence > 0), key=lambda one: -one.presence)
         return _different(people)
 
-    def _faces(self, picture: Picture) -> list[Face]:
+    def faces(self, picture: Picture) -> list[Face]:
+        """What the detector takes for faces in an RGB picture HW3, the surest first, whether or not points are
+        found on them: more small faces, and more that are none, than there are people."""
+        with self._alone:
+            return self._finds(picture)
+
+    def _finds(self, picture: Picture) -> list[Face]:
         """The detector's finds in the picture at all sizes, those of one face put together."""
         finds: list[Face] = []
         for scale in scales(min(picture.shape[:2])):
