@@ -29,7 +29,7 @@ def open_network(path: Path) -> Callable[[Real], tuple[Real, ...]]:
     from openvino.frontend import ConversionExtension
 
     core = openvino.Core()
-    core.add_extension(ConversionExtension("Convolution2DTransposeBias", _transposed_convolution))
+    core.add_extension(ConversionExtension("Convolution2DTransposeBias", transposed_convolution))
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     model = core.compile_model(core.read_model(path), "CPU", settings)
     request = model.create_infer_request()
@@ -41,7 +41,7 @@ def open_network(path: Path) -> Callable[[Real], tuple[Real, ...]]:
     return run
 
 
-def _transposed_convolution(node: NodeContext) -> list[Output]:
+def transposed_convolution(node: NodeContext) -> list[Output]:
     """MediaPipe's own operation, which OpenVINO does not know: a transposed convolution, 2 x 2 with step 2,
     and a bias. It takes values BHWC, a kernel OHWI and a bias O."""
     from openvino import opset13 as ops

@@ -63,8 +63,8 @@ class People:
         return _different(people)
 
     def faces(self, picture: Picture) -> list[Face]:
-        """What the detector takes for faces in an RGB picture HW3, the surest first, whether or not points are
-        found on them: more small faces, and more that are none, than there are people."""
+        """What the detector takes for faces in an RGB picture HW3, the surest first, whether or not points
+        are found on them: more of the small faces, and more that are none."""
         with self._alone:
             return self._finds(picture)
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.evaluation.network import JUDGES, open_network
 from training.evaluation.faces import Face
+from training.evaluation.network import JUDGES, open_network
 from training.operators.people import finder
-from training.operators.planes import Plane, to_rgb
+from training.operators.planes import Plane, rise, to_rgb
 from training.pictures import Picture
 
 SEGMENTER = JUDGES / "selfie_segmentation.tflite"
@@ -43,14 +43,18 @@ class Matting:
         reach: Radius of the windows of the guided filter, in short sides of the picture.
         unevenness: Variance of colours in 0..1 below which a window counts as flat, so that no edge is
             followed there.
-        low, high: Values of the filtered mask that become 0 and 1.
+        sure: Values of the network between which its mask rises from 0 to 1, before it is filtered.
+        full: Values of the filtered mask that become 0 and 1.
+        faceless: Whether people count whose faces are not seen. Animals, cars and whatever else stands out
+            then count as well: the network takes them for people.
         around: Sides of the squares that are looked at around each face, in heights of its box.
     """
 
-    reach: float = 1 / 60
+    reach: float = 1 / 120
     unevenness: float = 1e-4
-    low: float = 0.1
-    high: float = 0.9
+    sure: tuple[float, float] = (0.3, 0.7)
+    full: tuple[float, float] = (0.1, 0.9)
+    faceless: bool = False
     around: tuple[float, ...] = (5.0, 9.0)
 
 
@@ -67,12 +71,14 @@ def person(picture: Picture, settings: Matting | None = None) -> Plane:
         )
     how = settings or Matting()
     radius = max(1, round(how.reach * min(picture.shape[:2])))
-    fine = guided(to_rgb(picture), _coarse(picture, how), radius, how.unevenness)
-    return np.asarray(((fine - how.low) / (how.high - how.low)).clip(0, 1), np.float32)
+    sure = rise(_coarse(picture, how), *how.sure)
+    fine = guided(to_rgb(picture), sure, radius, how.unevenness)
+    low, high = how.full
+    return np.asarray(((fine - low) / (high - low)).clip(0, 1), np.float32)
 
 
 def guided(guide_HW3: Plane, plane_HW: Plane, radius: int, unevenness: float) -> Plane:
-    """The plane made to follow the guide: in each window it becomes an affine function of the guide's colours.
+    """The plane made to follow the guide: in each window, an affine function of the guide's colours.
 
     Args:
         guide_HW3: Colours in 0..1.
@@ -89,9 +95,9 @@ def guided(guide_HW3: Plane, plane_HW: Plane, radius: int, unevenness: float) ->
         varied_HW33[..., other, one] = varied_HW33[..., one, other]
     varied_HW33 += np.float32(unevenness) * np.eye(3, dtype=np.float32)
     slope_HW3 = np.asarray(np.linalg.solve(varied_HW33, shared_HW3[..., None])[..., 0], np.float32)
-    offset_HW = mean_HW - (slope_HW3 * mean_HW3).sum(-1)
-    fine_HW = (_box(slope_HW3, radius) * guide_HW3).sum(-1) + _box(offset_HW, radius)
-    return np.asarray(fine_HW, np.float32)
+    offset_HW = np.asarray(mean_HW - (slope_HW3 * mean_HW3).sum(-1), np.float32)
+    followed_HW3 = _box(slope_HW3, radius) * guide_HW3
+    return np.asarray(followed_HW3.sum(-1) + _box(offset_HW, radius), np.float32)
 
 
 def _box(plane: Plane, radius: int) -> Plane:
@@ -101,10 +107,12 @@ def _box(plane: Plane, radius: int) -> Plane:
 
 
 def _coarse(picture: Picture, how: Matting) -> Plane:
-    """What the network says of the whole picture in two ways, on average, and where it is more, what it says
-    of the surroundings of a face."""
+    """What the network says of the surroundings of faces and, where people without a face count, on average
+    of the picture and of windows of it: the larger value."""
     windows = _in_windows(picture)
-    found = (_seen(picture) + windows) / 2
+    found = np.zeros_like(windows)
+    if how.faceless:
+        found += (_seen(picture) + windows) / 2
     for face in finder().faces(picture):
         np.maximum(found, _around(picture, face, windows, how), out=found)
     return found
