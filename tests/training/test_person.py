@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from training.evaluation.faces import Face
+from training.operators.people import People
 from training.operators.person import Matting, guided, person
 from training.operators.planes import Plane
 from training.pictures import Picture, read_still
@@ -138,3 +140,12 @@ def test_what_is_no_rgb_picture_is_refused(picture: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="give an RGB picture of 8 bits, its axes height, width, 3") as error:
         person(picture)
     assert str(list(picture.shape)) in str(error.value)
+
+
+def test_finds_count_once_one_of_them_is_clearly_a_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    finds = [Face((0, 0, 40, 40), np.zeros((6, 2), np.float32), score) for score in (0.7, 0.55)]
+    people = People()
+    monkeypatch.setattr(people, "_finds", lambda _: finds)
+    assert people.faces(np.full((80, 80, 3), 90, np.uint8)) == []
+    finds.insert(0, Face((40, 0, 80, 40), np.zeros((6, 2), np.float32), 0.8))
+    assert people.faces(np.full((80, 80, 3), 90, np.uint8)) == finds

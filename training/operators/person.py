@@ -1,14 +1,15 @@
 """Person: how much of each pixel of a picture belongs to a person, drawn to the hair and the fingers.
 
 A network of others that knows people in front of a camera says where they are, on a square of 256 x 256
-pixels (`training/judges`). It is shown the whole picture, and the surroundings of each face that is small in
-it, since a person who fills a sixth of the picture is no more than a few of its pixels. Everything is done
-with the mirror image too, and averaged: left and right are treated alike, and what the network is unsure of
-evens out. What it says is coarse, so a guided filter then moves its edge onto those of the picture.
+pixels (`training/judges`). It is shown windows of the picture and the surroundings of each face, since a
+person who fills a sixth of the picture is no more than a few of its pixels; each time with the mirror image
+too, so that left and right are treated alike. It takes whatever stands out for a person, animals as well, so
+only what hangs together with a face counts. What it says is coarse, so a guided filter then moves its edge
+onto those of the picture.
 
 Source of the filter: He, Sun, Tang, "Guided Image Filtering" (2010), with a guide in colour.
 
-Legend of axes: H, W = of the picture; 3 = its colours, 6 = pairs of them.
+Legend of axes: H, W = of the picture; 3 = its colours.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ INPUT = 256  # side of what the network sees, in pixels
 _ABOVE = 0.4  # room above a face in the square around it, in halves of its side
 _PERSON = 0.5  # value from which a pixel is taken for one of a person
 _MARGIN = 0.15  # share of the side of a square over which what is seen in it fades in
-_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # of colours
 _alone = threading.Lock()  # one picture at a time: the network keeps its values in one place
 
 
