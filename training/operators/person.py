@@ -83,7 +83,7 @@ def guided(guide_HW3: Plane, plane_HW: Plane, radius: int, unevenness: float) ->
 
     Args:
         guide_HW3: Colours in 0..1.
-        plane_HW: What is filtered.
+        plane_HW: Plane to filter, of the size of the guide.
         radius: Windows are squares of 2 radius + 1 pixels; what lies outside mirrors what is inside.
         unevenness: Variance of the guide, in a window, from which its edges are followed.
     """
