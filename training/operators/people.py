@@ -30,6 +30,7 @@ OUTLINE, LEFT_EYE, RIGHT_EYE, LIPS = slice(0, 17), slice(36, 42), slice(42, 48),
 _FINEST = 2.0  # enlarged so, faces of 30 pixels are found
 _SURE = (0.6, 0.8)  # scores of the detector between which a face fades in
 _LIKELY = (2.0, 8.0)  # logits between which it does, as the network of the points sees it
+_CLEAR = 0.78  # score of the detector from which a find is a face, whatever the network of the points sees
 _SAME = 0.3  # intersection over union from which two finds are one face
 
 
@@ -58,11 +59,19 @@ class People:
     def __call__(self, picture: Picture) -> list[Person]:
         """The people of an RGB picture HW3, the surest first."""
         with self._alone:
-            found = [self._person(picture, face) for face in self._faces(picture)]
+            found = [self._person(picture, face) for face in self._finds(picture)]
         people = sorted((one for one in found if one.presence > 0), key=lambda one: -one.presence)
         return _different(people)
 
-    def _faces(self, picture: Picture) -> list[Face]:
+    def faces(self, picture: Picture) -> list[Face]:
+        """What the detector takes for faces in an RGB picture HW3, the surest first: all of it where one of
+        them is clearly a face, for there are people then, else nothing. Heads of animals are not clear."""
+        with self._alone:
+            faces = self._finds(picture)
+            clear = any(face.score >= _CLEAR or self._points_of(picture, face)[1] >= 0 for face in faces)
+        return faces if clear else []
+
+    def _finds(self, picture: Picture) -> list[Face]:
         """The detector's finds in the picture at all sizes, those of one face put together."""
         finds: list[Face] = []
         for scale in scales(min(picture.shape[:2])):
@@ -72,9 +81,13 @@ class People:
         return distinct(finds)
 
     def _person(self, picture: Picture, face: Face) -> Person:
-        mesh_M3, _ = self._mesh(picture, face)
-        mesh_M3, logit = self._mesh(picture, _around(mesh_M3[list(POINTS)], face.score))
+        mesh_M3, logit = self._points_of(picture, face)
         return Person(mesh_M3[list(POINTS)], fade_in(face.score, *_SURE) * fade_in(logit, *_LIKELY))
+
+    def _points_of(self, picture: Picture, face: Face) -> tuple[Real, float]:
+        """As `_mesh`, around the points that are found around the face."""
+        mesh_M3, _ = self._mesh(picture, face)
+        return self._mesh(picture, _around(mesh_M3[list(POINTS)], face.score))
 
     def _mesh(self, picture: Picture, face: Face) -> tuple[Real, float]:
         """Points M3 of what is where `face` is, and the logit of its being one."""
