@@ -67,7 +67,7 @@ def distil(
     Weights that both have under the same name and in the same size start as the teacher's.
     """
     torch.manual_seed(options.loop.seed)
-    network = WarpMask(**options.network.model_dump(exclude={"family"}))
+    network = options.network.build()
     own, given = network.state_dict(), teacher.state_dict()
     shared = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
     network.load_state_dict(own | shared)

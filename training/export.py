@@ -118,6 +118,11 @@ def export(
     return add_graph(out) if graph else engine
 
 
+def golden_of(network: nn.Module, fields: Mapping[str, Any]) -> Golden:
+    """The golden input and heads of an engine that repaints, for what its fields say that it sees."""
+    return golden(network, layout=fields.get("layout", "planes"), fine_luma=fields.get("fine_luma", 0))
+
+
 def network_fields(
     network: NetworkOptions | YuvNetworkOptions,
     *,
@@ -172,7 +177,7 @@ def export_distilled(network: WarpMask, teacher: Engine, options: DistilOptions,
         "options": options.network.model_dump(exclude={"family"}),
         "factors": sorted(options.factors),
     }
-    return export(network, options.out, fields, golden(network), card)
+    return export(network, options.out, fields, golden_of(network, fields), card)
 
 
 def document(folder: Path, card: str, sheet: bytes | None) -> Engine:

@@ -5,7 +5,7 @@ Legend of shapes: B pictures, C channels, H x W picture, h x w features or reduc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -152,6 +152,10 @@ def displacement_price(displacement_B2hw: Tensor) -> Tensor:
 def detail_price(gain_B1hw: Tensor) -> Tensor:
     """Mean size of the detail gain: what the source's own detail costs; scalar."""
     return gain_B1hw.abs().mean()
+
+
+WHOLE_GRID: Mapping[str, int] = {"region_pixels": 32, "square_pixels": 4}
+"""What `grid` looks at where a network paints the whole picture: its last layers shuffle 4 x 4 squares."""
 
 
 def grid(translated_B3hw: Tensor, region_pixels: int = 8, square_pixels: int = 2) -> Tensor:

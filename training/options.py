@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from streamfx.engine.families.warp_mask import WarpMask
+from streamfx.engine.families.yuv_style import YuvStyle
 from training.engine_folder import EngineFolder
 from training.loop import LoopOptions
 from training.weights import WeightsFile
@@ -28,6 +30,10 @@ class NetworkOptions(BaseModel):
     ink: bool = Field(default=False, description="four more heads that answer to the source's own detail")
     dilated: bool = Field(default=False, description="each block reaches twice as far as the one before")
 
+    def build(self) -> WarpMask:
+        """A network of these sizes, of random weights."""
+        return WarpMask(**self.model_dump(exclude={"family"}))
+
 
 class YuvNetworkOptions(BaseModel):
     """Sizes of the luma/chroma network."""
@@ -38,6 +44,10 @@ class YuvNetworkOptions(BaseModel):
     luma_width: int = Field(default=8, ge=4, multiple_of=4)
     chroma_width: int = Field(default=4, ge=4, multiple_of=4)
     layout: Literal["planes", "i420"] = "i420"
+
+    def build(self) -> YuvStyle:
+        """A network of these sizes, of random weights."""
+        return YuvStyle(**self.model_dump(exclude={"family"}))
 
 
 class StyleOptions(BaseModel):

@@ -30,12 +30,11 @@ from training import losses, pairs, warped
 from training.anchors import forget_detail, spread, tie, wake
 from training.card import plain_card, sources
 from training.critic import PatchCritic, belief_term, made_term, true_term
-from training.export import export, golden, network_fields
+from training.export import export, golden_of, network_fields
 from training.fused import paint, paint_whole
 from training.loop import correct
 from training.loop import run as run_loop
 from training.operators.people import finder
-from training.options import NetworkOptions
 from training.paired_options import PairedOptions
 from training.pairs import Maker, PairFiles, Pairs, stack
 from training.people_pairs import people_pairs
@@ -57,8 +56,7 @@ def run(options: PairedOptions) -> None:
         assert isinstance(trainee.generator, WarpMask)
         warped.forget_hints(trainee.generator)
     fields = engine_fields(options)
-    layout, fine_luma = fields.get("layout", "planes"), fields.get("fine_luma", 0)
-    frame = golden(trainee.generator, layout=layout, fine_luma=fine_luma)
+    frame = golden_of(trainee.generator, fields)
     engine = export(trainee.generator, options.out, fields, frame, card(options))
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
@@ -91,9 +89,7 @@ class PairedTrainee:
         torch.manual_seed(options.loop.seed)
         self.options, self.pairs = options, opened
         device = options.loop.device
-        sizes = options.network.model_dump(exclude={"family"})
-        self.generator = (WarpMask if isinstance(options.network, NetworkOptions) else YuvStyle)(**sizes)
-        self.generator.to(device)
+        self.generator = options.network.build().to(device)
         if options.init is None:
             if isinstance(self.generator, WarpMask):
                 wake(self.generator)
@@ -106,7 +102,7 @@ class PairedTrainee:
         if options.warped is not None:
             assert isinstance(self.generator, WarpMask)
             warped.only_warp(self.generator)
-        self._grid = {"region_pixels": 32, "square_pixels": 4} if isinstance(self.generator, YuvStyle) else {}
+        self._grid = losses.WHOLE_GRID if isinstance(self.generator, YuvStyle) else {}
         self._tied = tie(self.generator)
         self.critic = PatchCritic(6, options.critic_width, options.critic_halvings).to(device)
         self.networks = {"generator": self.generator, "critic": self.critic}

@@ -28,10 +28,10 @@ from streamfx.engine.families.yuv_style import YuvStyle
 from training import loop, losses
 from training.anchors import hold, spread
 from training.card import style_card
-from training.export import export, golden, style_fields
+from training.export import export, golden_of, style_fields
 from training.features import Decoder, Encoder, adain
 from training.fused import FROM_YUV, TO_YUV, bare, complete, fuse_rgb, heads_of, recolour, reduce
-from training.options import NetworkOptions, StyleOptions
+from training.options import StyleOptions
 from training.pictures import draw_factor, noisy, read_still, to_short_side, to_tensor
 from training.pool import Pool, open_pool
 from training.weights import start_from
@@ -146,17 +146,14 @@ def run(options: StyleOptions) -> None:
     """Train and write the engine."""
     network = train(options)
     fields, card = style_fields(options), style_card(options)
-    layout, fine_luma = fields.get("layout", "planes"), fields.get("fine_luma", 0)
-    frame = golden(network, layout=layout, fine_luma=fine_luma)
-    engine = export(network, options.out, fields, frame, card)
+    engine = export(network, options.out, fields, golden_of(network, fields), card)
     log.info("wrote engine %s to %s", engine.name, engine.folder)
 
 
 def train(options: StyleOptions, on_step: Callable[[int], None] | None = None) -> StyleNetwork:
     """The trained network, in evaluation mode; goes on from the checkpoint in `options.work`, if any."""
     torch.manual_seed(options.loop.seed)
-    sizes = options.network.model_dump(exclude={"family"})
-    network = WarpMask(**sizes) if isinstance(options.network, NetworkOptions) else YuvStyle(**sizes)
+    network = options.network.build()
     if options.init is not None:
         start_from(network, options.init)
     if options.spread:
@@ -229,7 +226,7 @@ def _style_terms(
         likeness = losses.likeness(features, own_features, _LIKENESS)
         difference = losses.imitation(output_B3SS, own_B3SS)
         terms["imitation"] = options.imitation_weight * (likeness + difference)
-    square = {"region_pixels": 32, "square_pixels": 4} if isinstance(network, YuvStyle) else {}
+    square = losses.WHOLE_GRID if isinstance(network, YuvStyle) else {}
     terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
     if options.weight_bias_weight > 0:
         mix_A = anchor_mix(torch.tensor([factor], device=setup.device))

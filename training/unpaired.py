@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamfx.engine.families.warp_mask import FINE, WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from training import losses
 from training.anchors import tie, wake
 from training.critic import FeatureCritic, belief_term, cycle_term, identity_term, made_term, true_term
-from training.export import export, golden, network_fields
+from training.export import export, golden_of, network_fields
 from training.features import Encoder
 from training.feed import Feed, Squares
 from training.fused import paint
@@ -56,7 +56,7 @@ def run(options: UnpairedOptions) -> None:
             licence=options.licence,
             factors=options.factors,
         )
-        frame = golden(generator, fine_luma=FINE * options.network.fine)
+        frame = golden_of(generator, fields)
         engine = export(generator, out, fields, frame, card(options, out.name, between))
         log.info("wrote engine %s to %s", engine.name, engine.folder)
 
@@ -85,8 +85,7 @@ class UnpairedTrainee:
         self.options = options
         self.source, self.target = source, target
         device = options.loop.device
-        sizes = options.network.model_dump(exclude={"family"})
-        self.forth, self.back = (WarpMask(**sizes).to(device) for _ in range(2))
+        self.forth, self.back = (options.network.build().to(device) for _ in range(2))
         for generator in (self.forth, self.back):
             wake(generator)
         self._copying = [self.forth, self.back]

@@ -32,6 +32,7 @@ from streamfx.generate.tiles import in_tiles, tile_shape
 from streamfx.hardware.cuda import Device
 from streamfx.media.colour import both_ways
 from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.frame_memory import FrameMemory
 from streamfx.media.stage import Stage
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class Effect:
 
         heads = translate(given.values)
         if spec.memory_tolerance and frame.memory is not None:
-            heads = self._steadied(frame, given, heads)
+            heads = self._steadied(frame.memory, given, heads, frame.depth)
         clock.done(Stage.TRANSLATE)
         try:
             output = NetworkOutput(spec, colour, controls.strength, self.threads)
@@ -162,18 +163,17 @@ class Effect:
         clock.done(Stage.FUSE)
         return frame.with_planes(planes)
 
-    def _steadied(self, frame: Frame, given: NetworkInput, heads: Array) -> Array:
+    def _steadied(self, memory: FrameMemory, given: NetworkInput, heads: Array, depth: int) -> Array:
         """Return the heads of a frame averaged with those of the frames before, and keep them for those
         after it."""
-        assert frame.memory is not None
         reduced = given.values[:3]
-        frame.memory.keep(self, Past(reduced.copy(), heads))
+        memory.keep(self, Past(reduced.copy(), heads))
         past = []
-        for kept in frame.memory.recall(self):
+        for kept in memory.recall(self):
             if not isinstance(kept, Past) or kept.heads.shape != heads.shape:  # the factor was another
                 break
             past.append(kept)
-        tolerance = self.engine.spec.memory_tolerance * (1 << frame.depth)
+        tolerance = self.engine.spec.memory_tolerance * (1 << depth)
         return steady(heads, reduced, past, tolerance, self.threads)
 
     def output(self, video: VideoFormat) -> VideoFormat:

@@ -13,7 +13,6 @@ import torch
 
 from streamfx.backends.backend import CompileOptions
 from streamfx.backends.registry import choose
-from streamfx.engine.families.build import NETWORKS
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.generate.network_input import Noise, network_input
 from streamfx.media.colour import both_ways
@@ -89,7 +88,7 @@ class _Timed:
 def _yardstick(folder: Path) -> Engine:
     """An engine with the yardstick's network, which need not have learned anything."""
     torch.manual_seed(7)
-    network = NETWORKS["warp_mask"](**YARDSTICK.model_dump(exclude={"family"}))
+    network = YARDSTICK.build()
     fields = network_fields(
         YARDSTICK,
         version="1.2.0",

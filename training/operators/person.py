@@ -120,8 +120,8 @@ def _coarse(picture: Picture, how: Matting) -> Plane:
 
 
 def _in_windows(picture: Picture) -> Plane:
-    """What the network says of squares as wide as the short side of the picture, which overlap by half or
-    more: it sees nothing stretched there, and people larger than in the whole."""
+    """What the network says of squares as wide as the short side of the picture, which overlap by at least
+    half. Nothing is stretched in them, and people are larger than in the whole."""
     height, width = picture.shape[:2]
     side = min(height, width)
     count = 2 * -(-max(height, width) // side) - 1

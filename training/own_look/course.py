@@ -13,10 +13,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from streamfx.engine.families.warp_mask import FINE, WarpMask
+from streamfx.engine.families.warp_mask import WarpMask
 from streamfx.engine.folder import Engine
 from training import checkpoint
-from training.export import export, golden
+from training.export import export, golden_of
 from training.own_look.job import Job, finish
 from training.own_look.preview import preview, shown_pictures
 from training.own_look.words import described
@@ -154,7 +154,7 @@ def effect(job: Job) -> str:
 
 
 def _network(job: Job, weights: dict[str, Tensor]) -> WarpMask:
-    network = WarpMask(**job.options.network.model_dump(exclude={"family"}))
+    network: WarpMask = job.options.network.build()
     network.load_state_dict(weights)
     return network.eval()
 
@@ -172,9 +172,8 @@ def _write(job: Job, network: WarpMask, drawn: bytes, version: str, done: int | 
     card = job.training.card(job.options)
     if done is not None:
         card += f"\nAn early version: {done} of {job.total_steps} steps were done.\n"
-    frame = golden(network, fine_luma=FINE * network.fine)
     fields = job.training.fields(job.options) | {"version": version}
-    return export(network, job.request.folder, fields, frame, card, drawn)
+    return export(network, job.request.folder, fields, golden_of(network, fields), card, drawn)
 
 
 def _last_terms(log: Path) -> dict[str, float]:
