@@ -40,7 +40,7 @@ class FrameScaler:
         if self._refit is None:
             height, width = video.size
             self._refit = PictureScaler(video, Planarizer(VideoFrame(width, height, self._name)))
-        planes = self._refit.planes(_picture_of(frame.fetched()))
+        planes = self._refit.planes(picture_of(frame.fetched()))
         return replace(
             frame,
             planes=planes,
@@ -51,7 +51,7 @@ class FrameScaler:
         )
 
 
-def _picture_of(frame: Frame) -> VideoFrame:
+def picture_of(frame: Frame) -> VideoFrame:
     """Return the pixels of a frame with their colour tags."""
     height, width = frame.size
     picture = VideoFrame(width, height, planar_name(frame.subsampling, frame.depth))

@@ -38,7 +38,7 @@ class PictureScaler:
             min(max(round(side * scale / step) * step, step), whole)
             for side, step, whole in zip((picture.height, picture.width), steps, (height, width), strict=True)
         )
-        scaled = self._scaled(picture, inner[0], inner[1])
+        scaled = self.scaled(picture, inner[0], inner[1])
         inside = Planarizer(scaled).planes(scaled)
         if inner == self._video.size:
             return inside
@@ -60,7 +60,7 @@ class PictureScaler:
             self._black = (y, u, v)
         return self._black
 
-    def _scaled(self, picture: VideoFrame, height: int, width: int) -> VideoFrame:
+    def scaled(self, picture: VideoFrame, height: int, width: int) -> VideoFrame:
         """Scale, and bring colours into the matrix and range that the output is tagged with."""
         colour = self._video.colour.assumed(self._video.size[0])
         if picture.colorspace == int(Matrix.UNKNOWN):

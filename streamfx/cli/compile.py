@@ -67,6 +67,7 @@ def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
     from streamfx.backends.backend import Build
     from streamfx.backends.registry import backends, choose
     from streamfx.backends.store import CompiledStore
+    from streamfx.capture.backdrop import read_backdrop
     from streamfx.generate.chain import output_format
     from streamfx.generate.effect import EffectSettings
     from streamfx.media.frame import Colour, Subsampling, VideoFormat
@@ -90,6 +91,7 @@ def _make(config: TranscodeConfig, size: tuple[int, int]) -> None:
         device=place.device,
         build=Build.WAIT,
         processing_device=place.processing_device(video),
+        backdrops=read_backdrop,
     )
     output_format(config.effects, video)  # what is no effect is refused before anything is made
     before, started = _files(store), time.monotonic()
@@ -112,6 +114,8 @@ def _made(
     with closing(open_chain([text], settings)) as chain:
         for factor in _factors(config, text, chain):
             chain.effects[0].warm_up(video, factor)
+            if chain.matting is not None:
+                chain.matting.warm_up(video)
             made = _changed(before, store)
             seconds = time.monotonic() - started
             print(f"{text}, factor {factor:g}: " + (f"made in {seconds:.1f} s" if made else "there already"))

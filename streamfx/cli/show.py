@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from streamfx.engine.library import FoundEngine
+    from streamfx.generate.people.effects import PeopleEffectKind
 
 _WIDTH_COLUMNS = 100
 
@@ -21,21 +22,27 @@ _WIDTH_COLUMNS = 100
 def effects(options: Namespace) -> int:
     """Print the effects there are, or one of them, with what a user may set; classifiers apart, as text."""
     from streamfx.engine.library import engine_folders, list_effects, list_engines
+    from streamfx.generate.people.effects import PEOPLE_EFFECTS
 
     found = list_effects()
     others = [engine for engine in list_engines() if engine not in found]
-    if options.name is not None:
+    people = [(name, kind) for name, kind in PEOPLE_EFFECTS.items() if options.name in (None, name)]
+    if options.name is not None and people:
+        found, others = (), []
+    elif options.name is not None:
         chosen = [engine for engine in (*found, *others) if engine.name == options.name]
         if not chosen:
-            names = ", ".join(effect.name for effect in found) or "none"
+            names = ", ".join((*(effect.name for effect in found), *PEOPLE_EFFECTS))
             raise EngineNotFoundError(f"there is no effect '{options.name}'; there are: {names}")
         found, others = tuple(chosen), []
     if options.json:
-        print(json.dumps([_effect_facts(effect) for effect in found], indent=2, ensure_ascii=False))
-    elif not found:
-        print("no effects found; searched " + ", ".join(map(str, engine_folders())))
+        facts = [*map(_effect_facts, found), *(_people_facts(name, kind) for name, kind in people)]
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        print("\n\n".join(_effect_text(effect) for effect in found))
+        if options.name is None and not found:
+            print("no engines found; searched " + ", ".join(map(str, engine_folders())) + "\n")
+        texts = [*map(_effect_text, found), *(_people_text(name, kind) for name, kind in people)]
+        print("\n\n".join(texts))
     if others and not options.json:
         print("\nNot effects: what decides on routes, on 'auto' and where an effect acts\n")
         print("\n\n".join(_effect_text(engine) for engine in others))
@@ -91,6 +98,31 @@ def _effect_text(effect: FoundEngine) -> str:
     for name, control in spec.controls.items():
         lines.append(f"  {name}: {control.low:g} to {control.high:g}, default {control.default:g}")
     return "\n".join(lines)
+
+
+def _people_facts(name: str, kind: PeopleEffectKind) -> dict[str, object]:
+    controls = {"strength": kind.strength.model_dump(mode="json")}
+    return {
+        "name": name,
+        "description": kind.words,
+        "problem": None,
+        "controls": controls,
+        "where": kind.where,
+    }
+
+
+def _people_text(name: str, kind: PeopleEffectKind) -> str:
+    from streamfx.generate.where import Where
+
+    strength = kind.strength
+    return "\n".join(
+        [
+            name,
+            *textwrap.wrap(kind.words, _WIDTH_COLUMNS, initial_indent="  ", subsequent_indent="  "),
+            f"  strength: {strength.low:g} to {strength.high:g}, default {strength.default:g}",
+            f"  where: {', '.join(Where)}, default {kind.where}",
+        ]
+    )
 
 
 def _description(folder: Path) -> str:

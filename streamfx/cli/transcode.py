@@ -122,9 +122,9 @@ def with_effects(config: Config) -> Config:
         ConfigError: there are none (the message lists those installed), or see `resolved`.
     """
     if not config.effects:
-        from streamfx.engine.library import list_effects
+        from streamfx.generate.chain import effect_names
 
-        names = ", ".join(effect.name for effect in list_effects()) or "none are installed"
+        names = ", ".join(effect_names())
         raise ConfigError(f"no effect given: add --effect NAME, one of: {names}")
     return config.model_copy(update={"effects": resolved(config.effects)})
 

@@ -17,7 +17,7 @@ from streamfx.encode.hdr import carries_hdr
 from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
 from streamfx.media.av_planes import planar_name
 from streamfx.media.frame import CodeRange, Colour, VideoFormat
-from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.notes import ALPHA_LEFT_OUT, Converted, LeftOut
 
 _PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}  # hold the same samples in another order
 
@@ -62,7 +62,7 @@ class OutputPlan:
         if video.top_field_first is not None and not self.codec.keeps_fields:
             notes.append(LeftOut(f"that pictures are interlaced is left out: {codec} does not say it"))
         if video.alpha and not alpha:
-            notes.append(LeftOut(f"alpha is left out: {self.ending} with {codec} does not hold it"))
+            notes.append(LeftOut(f"{ALPHA_LEFT_OUT}: {self.ending} with {codec} does not hold it"))
             own = planar_name(video.subsampling, video.depth)
         if (shape := video.sample_aspect_ratio) not in (None, 1) and not self.states_shape:
             notes.append(

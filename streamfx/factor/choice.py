@@ -23,7 +23,7 @@ from streamfx.factor.estimate import Prediction, predict
 from streamfx.factor.governor import LIVE_SHARE
 from streamfx.factor.workload import CodedOutput, EffectCost, Workload
 from streamfx.generate.chain import AnyEffect, Chain
-from streamfx.generate.effect import EffectSettings
+from streamfx.generate.effect import Effect, EffectSettings
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
 from streamfx.hardware.cpu import cpu
 from streamfx.hardware.machine import Machine
@@ -131,7 +131,7 @@ def fit_factor(
         settings: settings that the chain was opened with.
         live: whether the source is.
     """
-    gpu = gpu_of(automatic[0].compiled)
+    gpu = gpu_of(automatic[0].parts[0].compiled)
     processor, store = cpu(), settings.store or CompiledStore()
     if config.threads is not None:
         processor = replace(processor, usable_cores=min(config.threads, processor.usable_cores))
@@ -141,15 +141,20 @@ def fit_factor(
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
 
+    def measured(part: Effect) -> Calibration | None:
+        """Return what a network costs here; None: measuring would take a compilation for each size, which may
+        take longer than the whole run."""
+        made = backend_named(part.compiled.backend)
+        if made is not None and made.compiles_each_size:
+            return None
+        return calibration(part.engine, part.compiled, threads, store)
+
     def cost_of(effect: AnyEffect) -> EffectCost:
         """Return the cost of an effect; where the pictures decide on one of several, that of the dearest."""
         costs = [
             effect_cost(
                 part.engine,
-                # Measuring takes a compilation for each size, which may take longer than the whole run.
-                None
-                if (made := backend_named(part.compiled.backend)) is not None and made.compiles_each_size
-                else calibration(part.engine, part.compiled, threads, store),
+                measured(part),
                 share,
                 None if effect in automatic and part.scales else part.controls.factor,
                 part.doublings,
@@ -158,7 +163,11 @@ def fit_factor(
         ]
         return max(costs, key=lambda cost: predict(machine, workload, [cost], DEFAULT_FACTOR).frame_seconds)
 
-    costs = [cost_of(effect) for effect in chain.effects]
+    costs = [cost_of(effect) for effect in chain.effects if effect.parts]
+    if chain.matting is not None:
+        network = chain.matting.network
+        costs.insert(0, effect_cost(network.engine, measured(network), share, chain.matting.factor(video)))
+    costs += [passes_cost(effect.name) for effect in chain.effects if not effect.parts]
     budget_seconds, purpose = budget(video, config.speed, live=live)
     choice = choose_factor(
         common_factors([part.engine for effect in automatic for part in effect.parts if part.scales]),
@@ -198,6 +207,11 @@ def effect_cost(
         doublings=doublings,
         measured=None if measured is None else lambda pixels: share * measured.seconds(pixels),
     )
+
+
+def passes_cost(name: str) -> EffectCost:
+    """Return the cost of an effect without a network, which reads and writes the frame at full size."""
+    return EffectCost(name, layers=(), stride=1, fixed_factor=DEFAULT_FACTOR, measured=lambda _pixels: 0.0)
 
 
 def common_factors(engines: Sequence[Engine]) -> tuple[float, ...]:

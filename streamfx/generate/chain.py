@@ -8,14 +8,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from streamfx.engine.folder import Engine
 from streamfx.engine.library import list_effects, load_engine
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, EngineNotFoundError, FrameError, did_you_mean
 from streamfx.generate.classify import Classifier, open_classifier, whole, windows
 from streamfx.generate.device_effects import ProcessingDevice
-from streamfx.generate.effect import Effect, EffectSettings, doublings_of, enlarged_format, open_effect
+from streamfx.generate.effect import (
+    Backdrop,
+    Effect,
+    EffectSettings,
+    doublings_of,
+    enlarged_format,
+    open_effect,
+)
+from streamfx.generate.ops.matte.operation import mix
+from streamfx.generate.people.backdrop import colour_backdrop
+from streamfx.generate.people.effects import PEOPLE_EFFECTS, PeopleEffect, open_people_effect
+from streamfx.generate.people.matting import Matte, Matting, open_matting
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, EngineDomains, EnginePerDomain, OneEngine, explain, route
 from streamfx.generate.routed import MARGIN, Routed
+from streamfx.generate.where import Where
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.frame_memory import FRAMES_BEFORE
 
@@ -27,7 +40,7 @@ DOMAIN, QUALITY = "domain", "quality"
 _GOOD = "good"
 _LEAVES_GOOD_ALONE = "restore"
 
-AnyEffect: TypeAlias = Effect | Routed
+AnyEffect: TypeAlias = Effect | Routed | PeopleEffect
 """What stands in one place of a chain."""
 
 
@@ -38,26 +51,54 @@ class Chain:
     Attributes:
         effects: effects in order.
         processing_device: device on which frames stay between effects; None for main memory.
+        matting: engine that finds people, once for each frame; None: no effect asks for them.
     """
 
     effects: tuple[AnyEffect, ...]
     processing_device: ProcessingDevice | None = None
+    matting: Matting | None = None
 
     def process(self, frame: Frame) -> Frame:
         """Return the frame with every effect applied, in order, where the output wants its pixels."""
+        source, matte = frame, None
         for effect in self.effects:
-            frame = effect.process(frame)
+            if effect.controls.where is Where.ALL:
+                within = None
+            else:
+                matte = matte or self._matte(source)
+                within = matte.enlarged(frame.size)
+            frame = _changed(effect, frame, within)
         return frame if self.processing_device is None else self.processing_device.leave(frame)
+
+    def _matte(self, frame: Frame) -> Matte:
+        """Return the matte of a frame as it came, before any effect."""
+        if self.matting is None:
+            raise FrameError(f"frame {frame.index}: an effect acts on people, and nothing finds them")
+        return self.matting.matte(frame)
 
     @property
     def looks_back(self) -> int:
         """Number of frames before a frame on which what comes out for it depends.
 
-        Each effect with a memory looks back from what the effects before it give.
+        Each effect with a memory looks back from what the effects before it give, on which the matte has a
+        say.
         """
+        networks = [effect.parts for effect in self.effects]
+        networks += [(self.matting.network,)] if self.matting else []
         return FRAMES_BEFORE * sum(
-            any(part.engine.spec.memory_tolerance for part in effect.parts) for effect in self.effects
+            any(part.engine.spec.memory_tolerance for part in parts) for parts in networks
         )
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Factors in force, of each effect that has a network."""
+        return tuple(effect.controls.factor for effect in self.effects if effect.parts)
+
+    @property
+    def networks(self) -> tuple[Effect, ...]:
+        """Every network that may run: those of the effects, in order, and the one that finds people."""
+        parts = tuple(part for effect in self.effects for part in effect.parts)
+        return parts if self.matting is None else (*parts, self.matting.network)
 
     def output(self, video: VideoFormat) -> VideoFormat:
         """Return the format of the frames that come out for those that go in."""
@@ -67,6 +108,8 @@ class Chain:
 
     def warm_up(self, video: VideoFormat) -> None:
         """Do now what the first frame of such a video would do besides computing."""
+        if self.matting is not None:
+            self.matting.warm_up(video)
         for effect in self.effects:
             effect.warm_up(video)
             video = effect.output(video)
@@ -75,6 +118,20 @@ class Chain:
         """Give everything back. May be called twice."""
         for effect in self.effects:
             effect.close()
+        if self.matting is not None:
+            self.matting.close()
+
+
+def _changed(effect: AnyEffect, frame: Frame, matte: Matte | None) -> Frame:
+    """Return a frame with an effect applied where it acts; None: everywhere."""
+    if isinstance(effect, PeopleEffect):
+        return effect.process(frame.fetched(), matte)
+    made = effect.process(frame)
+    if matte is None or made is frame:
+        return made
+    frame, made = frame.fetched(), made.fetched()
+    threads = effect.parts[0].threads
+    return made.with_planes(mix(made, frame, matte.of(effect.controls.where), threads))
 
 
 def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings | None = None) -> Chain:
@@ -88,10 +145,22 @@ def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings
     effects: list[AnyEffect] = []
     with ExitStack() as on_failure:
         for request in requests:
-            effects.append(_open(request, settings or EffectSettings()))
+            effects.append(open_place(request, settings or EffectSettings()))
             on_failure.callback(effects[-1].close)
+        matting = open_matting_for(effects, settings or EffectSettings())
         on_failure.pop_all()
-    return Chain(tuple(effects), settings.processing_device if settings else None)
+    return Chain(tuple(effects), settings.processing_device if settings else None, matting)
+
+
+def open_matting_for(effects: Sequence[AnyEffect], settings: EffectSettings) -> Matting | None:
+    """Return the engine that finds people, if any of the effects acts on a part of the picture.
+
+    Raises:
+        ConfigError, EngineNotFoundError, EngineCorruptError: see `open_matting`.
+        EngineMismatchError, BackendUnavailableError: see `open_matting`.
+    """
+    asked = any(effect.controls.where is not Where.ALL for effect in effects)
+    return open_matting(settings) if asked else None
 
 
 def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -> VideoFormat:
@@ -102,9 +171,35 @@ def output_format(requests: Sequence[EffectRequest | str], video: VideoFormat) -
     """
     for request in requests:
         asked = _resolved(parse_effect(request) if isinstance(request, str) else request)
-        if isinstance(asked, EffectRequest):  # where the pictures decide, frames keep their size
-            video = enlarged_format(video, doublings_of(asked, load_engine(asked.engine)))
+        if isinstance(asked, EffectRequest) and asked.engine in PEOPLE_EFFECTS:
+            video = open_people_effect(asked, EffectSettings(backdrops=_unread)).output(video)
+        elif isinstance(asked, EffectRequest):  # where the pictures decide, frames keep their size
+            video = enlarged_format(video, doublings_of(asked, _engine_of(asked)))
     return video
+
+
+def _engine_of(request: EffectRequest) -> Engine:
+    """Return the engine that a request names.
+
+    Raises:
+        EngineNotFoundError, EngineCorruptError, EngineMismatchError: see `load_engine`.
+    """
+    try:
+        return load_engine(request.engine)
+    except EngineNotFoundError as error:
+        if meant := did_you_mean(request.engine, PEOPLE_EFFECTS):
+            raise EngineNotFoundError(f"there is no effect {request.engine!r}; {meant}") from error
+        raise
+
+
+def _unread(_name: str) -> Backdrop:
+    """Stand for the picture of a backdrop where only its format matters."""
+    return colour_backdrop("black")
+
+
+def effect_names() -> tuple[str, ...]:
+    """Return the names of every effect that a user may pick, those that need no engine of their own last."""
+    return (*(found.name for found in list_effects() if found.spec is not None), *PEOPLE_EFFECTS)
 
 
 def domains() -> tuple[EngineDomains, ...]:
@@ -116,9 +211,12 @@ def domains() -> tuple[EngineDomains, ...]:
     )
 
 
-def _open(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
+def open_place(request: EffectRequest | str, settings: EffectSettings) -> AnyEffect:
+    """Return what a request puts in one place of a chain; raises what `open_chain` does."""
     request = parse_effect(request) if isinstance(request, str) else request
     resolved = _resolved(request)
+    if isinstance(resolved, EffectRequest) and resolved.engine in PEOPLE_EFFECTS:
+        return open_people_effect(resolved, settings)
     if isinstance(resolved, EnginePerDomain):
         return _open_route(request, resolved, settings)
     if request.route is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TypeAlias
 
 from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision
 from streamfx.backends.registry import choose
@@ -13,6 +15,7 @@ from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
+from streamfx.engine.spec import ControlRange
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
 from streamfx.generate.network_input import NetworkInput, Noise, input_size, network_input, with_noise
@@ -30,11 +33,14 @@ from streamfx.generate.request import (
 from streamfx.generate.tiles import in_tiles, tile_shape
 from streamfx.hardware.cuda import Device
 from streamfx.media.colour import both_ways
-from streamfx.media.frame import Colour, Frame, VideoFormat
+from streamfx.media.frame import Colour, Frame, Planes, VideoFormat
 from streamfx.media.frame_memory import FrameMemory
 from streamfx.media.stage import Stage
 
 log = logging.getLogger(__name__)
+
+Backdrop: TypeAlias = Callable[[VideoFormat], Planes]
+"""Gives the planes of a picture that fills frames of a format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class EffectSettings:
         device: place where networks run.
         build: whether to wait for what takes long to build.
         processing_device: device on which frames stay between effects; None for main memory.
+        backdrops: function that reads the picture of a file that a backdrop shows; None: there are none.
     """
 
     backend: str = "auto"
@@ -66,6 +73,7 @@ class EffectSettings:
     device: Device = Device.AUTO
     build: Build = Build.BACKGROUND
     processing_device: ProcessingDevice | None = None
+    backdrops: Callable[[str], Backdrop] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +108,11 @@ class Effect:
         return (self,)
 
     @property
+    def ranges(self) -> Mapping[str, ControlRange]:
+        """What the controls may be set to, by name."""
+        return self.engine.spec.controls
+
+    @property
     def scales(self) -> bool:
         """Whether there is a choice of factors."""
         return len(self.engine.spec.factors) > 1
@@ -132,24 +145,16 @@ class Effect:
         if self.on_device is not None:
             return self.on_device(frame, controls.factor, controls.strength, noise, self.measure)
         frame = frame.fetched()
-        clock = _Clock(self.measure)
-        colour, to_rgb, from_rgb = _colour(frame.colour, frame.depth, frame.size[0])
-        given = network_input(frame, colour, spec, controls.factor, noise, self.threads)
-        clock.done(Stage.REDUCE)
-
-        def translate(values: Array) -> Array:
-            return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, controls.factor), values, spec)
-
-        heads = translate(given.values)
-        if spec.memory_tolerance and frame.memory is not None:
-            heads = self._steadied(frame.memory, given, heads, frame.depth)
-        clock.done(Stage.TRANSLATE)
+        given, heads = self.heads_of(frame, controls.factor, noise)
+        clock, colour = _Clock(self.measure), self._colours(frame)[0]
         try:
             output = NetworkOutput(spec, colour, controls.strength, self.threads)
             if self.doublings:
                 picture = output.doubled(given.values[:3], heads)
                 for _ in range(1, self.doublings):
-                    heads = translate(with_noise(picture, spec.noise_channels, noise))
+                    heads = self._translated(
+                        frame, with_noise(picture, spec.noise_channels, noise), controls.factor
+                    )
                     picture = output.doubled(picture, heads)
                 planes = output.enlarged(self.output(frame.format), given, picture)
             else:
@@ -161,6 +166,37 @@ class Effect:
             ) from error
         clock.done(Stage.FUSE)
         return frame.with_planes(planes)
+
+    def heads_of(self, frame: Frame, factor: float, noise: Noise | None = None) -> tuple[NetworkInput, Array]:
+        """Return what the network sees of a frame in main memory, and the heads it gives: averaged with those
+        of the frames before where the engine has a memory.
+
+        Args:
+            frame: frame with its pixels in main memory.
+            factor: reduction of the picture that the network sees, 1 or more.
+            noise: noise for engines that take some; None: without.
+
+        Raises:
+            FrameError: the frame's colours cannot be converted to RGB.
+        """
+        spec, clock = self.engine.spec, _Clock(self.measure)
+        given = network_input(frame, self._colours(frame)[0], spec, factor, noise or Noise(), self.threads)
+        clock.done(Stage.REDUCE)
+        heads = self._translated(frame, given.values, factor)
+        if spec.memory_tolerance and frame.memory is not None:
+            heads = self._steadied(frame.memory, given, heads, frame.depth)
+        clock.done(Stage.TRANSLATE)
+        return given, heads
+
+    def _translated(self, frame: Frame, values: Array, factor: float) -> Array:
+        """Return the heads for what the network sees of a frame."""
+        _, to_rgb, from_rgb = self._colours(frame)
+        spec = self.engine.spec
+        return in_tiles(lambda part: self.compiled(part, to_rgb, from_rgb, factor), values, spec)
+
+    @staticmethod
+    def _colours(frame: Frame) -> tuple[Colour, Array, Array]:
+        return _colour(frame.colour, frame.depth, frame.size[0])
 
     def _steadied(self, memory: FrameMemory, given: NetworkInput, heads: Array, depth: int) -> Array:
         """Return the heads of a frame averaged with those of the frames before, and keep them for those
@@ -221,6 +257,22 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     if engine.spec.no_effect is not None:
         raise ConfigError(f"engine {engine.name!r} is no effect: it {engine.spec.no_effect}")
     controls = controls_for(request, engine, settings.factor)
+    compiled = compile_engine(engine, settings)
+    log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
+    on_device = (
+        settings.processing_device.step(engine, compiled) if settings.processing_device is not None else None
+    )
+    doublings = doublings_of(request, engine)
+    return Effect(engine, compiled, settings.threads, settings.measure, doublings, controls, on_device)
+
+
+def compile_engine(engine: Engine, settings: EffectSettings) -> CompiledEngine:
+    """Return an engine made ready as the settings say, checked against its golden heads.
+
+    Raises:
+        EngineMismatchError: compiled, it does not give its golden heads.
+        BackendUnavailableError: the backend asked for cannot run here.
+    """
     options = CompileOptions(
         settings.precision,
         settings.threads,
@@ -229,13 +281,7 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
         settings.device,
         settings.build,
     )
-    compiled = choose(settings.backend, device=settings.device).compile(engine, options)
-    log.info("effect %s runs with %s in %s", engine.name, compiled.backend, compiled.precision)
-    on_device = (
-        settings.processing_device.step(engine, compiled) if settings.processing_device is not None else None
-    )
-    doublings = doublings_of(request, engine)
-    return Effect(engine, compiled, settings.threads, settings.measure, doublings, controls, on_device)
+    return choose(settings.backend, device=settings.device).compile(engine, options)
 
 
 @lru_cache(maxsize=64)

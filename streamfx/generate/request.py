@@ -9,13 +9,16 @@ from streamfx.engine.factors import check_factor
 from streamfx.engine.folder import Engine
 from streamfx.errors import ConfigError, did_you_mean
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
+from streamfx.generate.where import Where
 
 DEFAULT_FACTOR = 4.0
 SCALES = (2, 4)
 CONTROLS = ("strength", "noise_amplitude", "seed")
 """Names of what can be set of an effect while it runs, the factor apart."""
 
-_AUTO, _MARGIN = "auto", "margin"
+_AUTO, _MARGIN, _WHERE = "auto", "margin", "where"
+_BACKDROP_KEYS = ("picture", "colour")
+_TEXT_KEYS = (_WHERE, *_BACKDROP_KEYS)
 _RANGES: Mapping[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "factor": (1.0, 64.0),
@@ -36,12 +39,14 @@ class Controls:
         factor: reduction of the picture that the network sees, 1 or more.
         noise_amplitude: 0..1, how much noise the network gets, where it takes some.
         seed: whole number that decides the noise.
+        where: part of the picture that the effect acts on.
     """
 
     strength: float = 1.0
     factor: float = DEFAULT_FACTOR
     noise_amplitude: float = 0.0
     seed: int = 0
+    where: Where = Where.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class EffectRequest:
         route: route asked for instead of an engine by name; None: the engine.
         margin: 0..1, by how much more probable something else must be before it runs, where the pictures
             decide what runs.
+        where: part of the picture that the effect acts on.
+        picture: file that a backdrop shows.
+        colour: colour that a backdrop has, as ``name`` or ``RRGGBB``.
     """
 
     engine: str
@@ -70,14 +78,18 @@ class EffectRequest:
     auto: bool = False
     route: Route | None = None
     margin: float | None = None
+    where: Where | None = None
+    picture: str | None = None
+    colour: str | None = None
 
 
 def parse_effect(text: str) -> EffectRequest:
     """Return the effect that ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE`` asks for; NAME may be a path.
 
-    ``NAME:auto`` leaves good pictures alone. With the name ``route``, ``from`` and ``to`` say what goes in
-    and what comes out, and ``among=NAME+NAME`` which effects come into question; each may be left out. Both
-    take a ``margin``.
+    ``NAME:auto`` leaves good pictures alone. ``where`` is ``all``, ``person`` or ``background``. With the
+    name ``route``, ``from`` and ``to`` say what goes in and what comes out, and ``among=NAME+NAME`` which
+    effects come into question; each may be left out. Both take a ``margin``. With the name ``backdrop``,
+    ``picture`` is a file and ``colour`` a colour.
 
     Raises:
         ConfigError: a key is unknown, given twice or without a number, or a number is out of range.
@@ -94,12 +106,15 @@ def parse_effect(text: str) -> EffectRequest:
     routed = name.strip() == ROUTE
     given: dict[str, str] = {}
     for setting in settings.split(",") if colon else ():
-        key, value = _text(setting, what, (*ROUTE_KEYS, *_RANGES) if routed else (*_RANGES, _AUTO))
+        known = (*ROUTE_KEYS, *_RANGES, _WHERE) if routed else (*_RANGES, *_TEXT_KEYS, _AUTO)
+        key, value = _text(setting, what, known)
         if key in given:
             raise ConfigError(f"{what}: {key} is given twice")
         given[key] = value
     auto = given.pop(_AUTO, None) is not None
     asked = {key: given.pop(key) for key in ROUTE_KEYS if key in given}
+    backdrop = {key: given.pop(key) for key in _BACKDROP_KEYS if key in given}
+    where = _where(given.pop(_WHERE), what) if _WHERE in given else None
     values = {key: _number(key, value, what) for key, value in given.items()}
     check_ranges(values, _RANGES, what)
     if "factor" in values:
@@ -113,7 +128,8 @@ def parse_effect(text: str) -> EffectRequest:
     if whole.get("scale", 2) not in SCALES:
         raise ConfigError(f"{what}: scale must be 2 or 4, found {whole['scale']}")
     wanted = Route(asked.get("from"), asked.get("to"), _names(asked.get("among"))) if routed else None
-    return EffectRequest(name.strip(), **values, **whole, auto=auto, route=wanted)  # type: ignore[arg-type]
+    told = {**values, **whole, **backdrop}
+    return EffectRequest(name.strip(), auto=auto, route=wanted, where=where, **told)  # type: ignore[arg-type]
 
 
 def _text(setting: str, what: str, known: Sequence[str]) -> tuple[str, str]:
@@ -125,9 +141,19 @@ def _text(setting: str, what: str, known: Sequence[str]) -> tuple[str, str]:
     if key == _AUTO and equals:
         raise ConfigError(f"{what}: {key} stands alone, without {setting.strip().removeprefix(key)!r}")
     if key != _AUTO and not value:
-        needs = "a name" if key in ROUTE_KEYS else f"a number, {key}=0.5 for instance"
+        needs = "a name" if key in (*ROUTE_KEYS, *_TEXT_KEYS) else f"a number, {key}=0.5 for instance"
         raise ConfigError(f"{what}: {key} needs {needs}; nothing was given")
     return key, value
+
+
+def _where(value: str, what: str) -> Where:
+    try:
+        return Where(value)
+    except ValueError as error:
+        meant = did_you_mean(value, list(Where))
+        raise ConfigError(
+            f"{what}: where must be {' or '.join(Where)}; found {value!r}{f'; {meant}' if meant else ''}"
+        ) from error
 
 
 def _number(key: str, value: str, what: str) -> float:
@@ -163,6 +189,11 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
     for key in ("noise_amplitude", "seed"):
         if getattr(request, key) is not None and not engine.spec.noise_channels:
             raise ConfigError(f"engine {engine.name!r} takes no noise, so {key} cannot be set")
+    for key in _BACKDROP_KEYS:
+        if getattr(request, key) is not None:
+            raise ConfigError(
+                f"engine {engine.name!r} has no {key}; it is for backdrop, as in backdrop:{key}=…"
+            )
     if request.scale is not None and not engine.spec.enlarges:
         raise ConfigError(f"engine {engine.name!r} does not enlarge, so scale cannot be set")
     values = {
@@ -171,7 +202,13 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
         if key in declared
     }
     given = next(value for value in (request.factor, factor, usual) if value is not None)
-    controls = Controls(**values, factor=given, seed=request.seed or 0)
+    where = request.where or Where.ALL
+    if where is not Where.ALL and engine.spec.enlarges:
+        raise ConfigError(
+            f"engine {engine.name!r} makes frames larger, so it acts on all of the picture; leave "
+            f"where={where} out"
+        )
+    controls = Controls(**values, factor=given, seed=request.seed or 0, where=where)
     check_controls(controls, engine)
     return controls
 

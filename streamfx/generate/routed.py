@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from streamfx.backends.backend import CompiledEngine
 from streamfx.engine.folder import Engine
+from streamfx.engine.spec import ControlRange
 from streamfx.generate.classify import Classifier
 from streamfx.generate.effect import Effect
 from streamfx.generate.request import Controls, check_controls
@@ -70,6 +71,22 @@ class Routed:
     def parts(self) -> tuple[Effect, ...]:
         """The effects that may run, each once."""
         return tuple(dict.fromkeys(self.options.values()))
+
+    @property
+    def ranges(self) -> Mapping[str, ControlRange]:
+        """What the controls may be set to, by name: those that all engines declare, within what all allow."""
+        first, *others = (part.engine.spec.controls for part in self.parts)
+        shared = {
+            name: [found, *(each[name] for each in others)]
+            for name, found in first.items()
+            if all(name in each for each in others)
+        }
+        return {
+            name: found[0].model_copy(
+                update={"low": max(each.low for each in found), "high": min(each.high for each in found)}
+            )
+            for name, found in shared.items()
+        }
 
     @property
     def engine(self) -> Engine:

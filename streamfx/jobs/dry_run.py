@@ -124,7 +124,7 @@ def dry_run(config: TranscodeConfig) -> TranscodePlan:
             converted=tuple(note for note in said if isinstance(note, Converted)),
             left_out=tuple(note for note in said if isinstance(note, LeftOut)),
             notes=tuple(notes),
-            factors=tuple(effect.controls.factor for effect in parts.effects.chain.effects),
+            factors=parts.effects.chain.factors,
             why=None if facts is None else facts.reason,
             seconds=None if frames is None or seconds_each is None else frames * seconds_each * passes,
             size_bytes=size_bytes,

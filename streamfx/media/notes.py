@@ -31,6 +31,10 @@ class AsAsked(str):
     __slots__ = ()
 
 
+ALPHA_LEFT_OUT = "alpha is left out"
+"""How a note on an output begins that does not hold alpha."""
+
+
 def left_out(notes: Iterable[str]) -> list[str]:
     """Return the notes on what is not in the output.
 

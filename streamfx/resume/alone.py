@@ -75,7 +75,7 @@ class SegmentDone:
 
 def decided_by(parts: Parts, sink: FileSink) -> dict[str, Any]:
     """Return what a run has decided by itself: engines as they run, codec, factor."""
-    effects = [part for effect in parts.effects.chain.effects for part in effect.parts]
+    effects = parts.effects.chain.networks
     plan, facts = sink.recipe[0], factor_facts(parts)
     return {
         "engines": {

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from streamfx.config.transcode import TranscodeConfig
+from streamfx.generate.request import parse_effect
+from streamfx.generate.where import Where
 from streamfx.hardware.cpu import cpu, usable_cores
 from streamfx.hardware.software import versions
 
@@ -38,13 +40,18 @@ def asked_for(config: TranscodeConfig) -> dict[str, Any]:
     """Return what a user decides on: the input, the settings, the engines, and not how they are run.
 
     Raises:
-        OSError: the input cannot be read.
+        OSError: the input, or the picture of a backdrop, cannot be read.
         EngineNotFoundError: there is no such effect.
     """
     return {
         "input": identity_of_file(Path(config.input)),
         "settings": config.model_dump(mode="json", exclude=_DECIDE_NOTHING | _DECIDE_HOW),
         "engines": engine_digests(config.effects),
+        "backdrops": {
+            request.picture: identity_of_file(Path(request.picture))
+            for request in map(parse_effect, config.effects)
+            if request.picture is not None
+        },
     }
 
 
@@ -70,10 +77,15 @@ def engine_digests(effects: Sequence[str]) -> dict[str, str]:
         EngineNotFoundError: there is no such effect.
     """
     from streamfx.engine.library import list_engines, load_engine
-    from streamfx.generate.request import parse_effect
+    from streamfx.generate.people.effects import PEOPLE_EFFECTS
+    from streamfx.generate.people.matting import PERSON
 
     found: dict[str, str] = {}
     for request in map(parse_effect, effects):
+        if request.engine in PEOPLE_EFFECTS or request.where not in (None, Where.ALL):
+            found[PERSON] = load_engine(PERSON).digest
+        if request.engine in PEOPLE_EFFECTS:
+            continue
         if request.route or request.auto:
             found |= {engine.name: engine.spec.digest for engine in list_engines() if engine.spec}
         if not request.route:

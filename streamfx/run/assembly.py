@@ -16,7 +16,9 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.sink import Sink, bytes_so_far
 from streamfx.errors import SinkError, StageFailedError
+from streamfx.generate.chain import AnyEffect
 from streamfx.generate.effect import Effect
+from streamfx.generate.people.effects import PeopleEffect
 from streamfx.generate.routed import Routed
 from streamfx.hardware.cpu import cpu
 from streamfx.hardware.software import versions
@@ -39,6 +41,7 @@ from streamfx.run.report import (
     check_report_path,
     describe_source,
 )
+from streamfx.version import __version__
 
 Progress = Callable[[Snapshot], None]
 
@@ -85,8 +88,7 @@ class Parts:
             self.effects.watch.look(snapshot)
         if progress is not None:
             effects = self.controls.effects if self.controls is not None else self.effects
-            factors = tuple(effect.controls.factor for effect in effects.chain.effects)
-            progress(replace(snapshot, factors=factors, bytes_out=bytes_so_far(self.sink)))
+            progress(replace(snapshot, factors=effects.chain.factors, bytes_out=bytes_so_far(self.sink)))
 
 
 def run_parts(
@@ -161,7 +163,8 @@ def _report(
         ),
         outputs=parts.accounts(),
         interruptions=parts.interruptions(),
-        effects=tuple(effect_facts(part) for effect in effects.chain.effects for part in effect.parts),
+        effects=tuple(facts for effect in effects.chain.effects for facts in facts_of(effect)),
+        matting=effect_facts(matting.network) if (matting := effects.chain.matting) else None,
         config=config.without_credentials(),
         versions=versions(libraries()),
         machine=asdict(cpu()),
@@ -186,6 +189,25 @@ def _with_printable_texts(result: RunResult) -> RunResult:
     return replace(result, account=replace(result.account, failures=failures), failure=failure)
 
 
+def facts_of(effect: AnyEffect) -> tuple[EffectFacts, ...]:
+    """Return what a report says of what stands in one place of a chain."""
+    if not isinstance(effect, PeopleEffect):
+        return tuple(map(effect_facts, effect.parts))
+    controls = {control.name: control.value for control in controls_of(effect)}
+    where = effect.controls.where
+    return (
+        EffectFacts(
+            name=effect.name,
+            version=__version__,
+            digest="",
+            backend="",
+            precision="",
+            controls=controls,
+            where=where,
+        ),
+    )
+
+
 def effect_facts(effect: Effect) -> EffectFacts:
     return EffectFacts(
         name=effect.engine.name,
@@ -197,6 +219,7 @@ def effect_facts(effect: Effect) -> EffectFacts:
             **{control.name: control.value for control in controls_of(effect)},
             "factor": effect.controls.factor,
         },
+        where=effect.controls.where,
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from streamfx.generate.chain import AnyEffect
+from streamfx.errors import ConfigError
+from streamfx.generate.chain import AnyEffect, Chain
+from streamfx.generate.effect import Backdrop
+from streamfx.generate.people.effects import BACKDROP, PeopleEffect, backdrop_change
 from streamfx.generate.request import with_controls
+from streamfx.generate.where import Where
 from streamfx.run.rearranging import ChainPlace, NewEffect
 
 _FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
@@ -29,10 +33,11 @@ class EffectState:
 
     Attributes:
         name: name of the engine.
-        backend: backend that runs it.
+        backend: backend that runs its network; empty for an effect without one.
         precision: number format of the network.
         factor: factor in force.
         controls: controls that can be set, in the order in which the engine declares them.
+        where: part of the picture that it acts on; None: it always acts on all of it.
     """
 
     name: str
@@ -40,6 +45,7 @@ class EffectState:
     precision: str
     factor: float
     controls: tuple[Control, ...]
+    where: Where | None = Where.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,12 @@ class WantedEffect:
     Attributes:
         name: name of the engine, or of an effect that runs.
         controls: numbers that its controls are set to; those left out stay, or are the engine's.
+        where: part of the picture that it is to act on; None: it stays, or is the effect's.
     """
 
     name: str
     controls: Mapping[str, float] = field(default_factory=dict)
+    where: Where | None = None
 
 
 def places_of(wanted: Sequence[WantedEffect], running: Sequence[AnyEffect]) -> tuple[ChainPlace, ...]:
@@ -86,44 +94,97 @@ def places_of(wanted: Sequence[WantedEffect], running: Sequence[AnyEffect]) -> t
 
 
 def take_over(old: AnyEffect, new: AnyEffect) -> None:
-    """Set the controls of an effect to where those of another stand, as far as its engine allows."""
-    set_as_far(new, {control.name: control.value for control in controls_of(old)})
+    """Set the controls of an effect to where those of another stand, as far as its engine allows.
+
+    It acts on the same part of the picture, unless one of the two is made for a part.
+    """
+    made_for_a_part = isinstance(old, PeopleEffect) or isinstance(new, PeopleEffect)
+    values = {control.name: control.value for control in controls_of(old)}
+    set_as_far(new, {} if made_for_a_part else values, None if made_for_a_part else old.controls.where)
 
 
-def set_as_far(effect: AnyEffect, values: Mapping[str, float]) -> None:
-    """Set controls as far as the engine has them and allows."""
+def acts_on_parts(effect: AnyEffect) -> bool:
+    """Return whether an effect can act on a part of the picture: one that enlarges cannot."""
+    return not any(part.engine.spec.enlarges for part in effect.parts)
+
+
+def set_as_far(effect: AnyEffect, values: Mapping[str, float], where: Where | None = None) -> None:
+    """Set controls as far as the effect has them and allows; None: it acts on what it did."""
     taken = {
         control.name: min(max(values[control.name], control.low), control.high)
         for control in controls_of(effect)
         if control.name in values
     }
-    effect.controls = with_controls(effect.controls, taken)
+    controls = with_controls(effect.controls, taken)
+    if where is not None and acts_on_parts(effect):
+        controls = replace(controls, where=where)
+    effect.controls = controls
 
 
 def controls_of(effect: AnyEffect) -> tuple[Control, ...]:
-    """Return the controls that the engine declares and that can be set while it runs.
-
-    Where the pictures decide on one of several engines, those that all declare, within what all allow.
-    """
-    declared = [part.engine.spec.controls for part in effect.parts]
+    """Return the controls that the effect has and that can be set while it runs."""
     return tuple(
-        Control(
-            name,
-            max(controls[name].low for controls in declared),
-            min(controls[name].high for controls in declared),
-            found.default,
-            float(getattr(effect.controls, name)),
-        )
-        for name, found in declared[0].items()
-        if name != _FACTOR and hasattr(effect.controls, name) and all(name in other for other in declared)
+        Control(name, found.low, found.high, found.default, float(getattr(effect.controls, name)))
+        for name, found in effect.ranges.items()
+        if name != _FACTOR and hasattr(effect.controls, name)
     )
 
 
 def state_of(effect: AnyEffect) -> EffectState:
+    runs = None if isinstance(effect, PeopleEffect) else effect.compiled
     return EffectState(
         name=effect.name,
-        backend=effect.compiled.backend,
-        precision=effect.compiled.precision.value,
+        backend=runs.backend if runs else "",
+        precision=runs.precision.value if runs else "",
         factor=effect.controls.factor,
         controls=controls_of(effect),
+        where=effect.controls.where if acts_on_parts(effect) else None,
     )
+
+
+def effect_at(chain: Chain, position: int) -> AnyEffect:
+    """Return the effect in a place of a chain.
+
+    Raises:
+        ConfigError: there is no such place.
+    """
+    if not 0 <= position < len(chain.effects):
+        raise ConfigError(f"there is no effect number {position}; there are {len(chain.effects)}")
+    return chain.effects[position]
+
+
+def names_of(effects: Sequence[AnyEffect]) -> str:
+    """Return the names of effects in one line."""
+    return " + ".join(effect.name for effect in effects) or "none"
+
+
+def check_names(available: Sequence[str], names: Sequence[str]) -> None:
+    """Check that there are effects of these names.
+
+    Raises:
+        ConfigError: there is none of one of them; lists those there are.
+    """
+    for name in names:
+        if name not in available:
+            raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(available)}")
+
+
+def check_part(effect: AnyEffect, where: Where) -> None:
+    """Check that an effect can act on a part of the picture.
+
+    Raises:
+        ConfigError: it enlarges.
+    """
+    if where is not Where.ALL and not acts_on_parts(effect):
+        raise ConfigError(f"effect {effect.name!r} makes frames larger, so it acts on all of the picture")
+
+
+def show_backdrop(effect: AnyEffect, backdrop: Backdrop) -> None:
+    """Have an effect show another picture behind people, from its next frame on.
+
+    Raises:
+        ConfigError: it shows none.
+    """
+    if not isinstance(effect, PeopleEffect) or effect.name != BACKDROP:
+        raise ConfigError(f"effect {effect.name!r} shows no picture; {BACKDROP!r} does")
+    effect.change = backdrop_change(backdrop)

@@ -11,30 +11,40 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 from streamfx.capture.frame_conversion import FrameScaler
-from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
 from streamfx.factor.governor import FactorDecision
-from streamfx.generate.chain import AnyEffect
+from streamfx.generate.chain import effect_names
+from streamfx.generate.effect import Backdrop
 from streamfx.generate.request import with_controls
+from streamfx.generate.where import Where
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Snapshot
 from streamfx.run.change_log import Change, ChangeLog
 from streamfx.run.control_state import (
     ControlState,
     WantedEffect,
+    check_names,
+    check_part,
     controls_of,
+    effect_at,
+    names_of,
     places_of,
     set_as_far,
+    show_backdrop,
     state_of,
     take_over,
 )
 from streamfx.run.effects import MOST_PIXELS, Effects
 from streamfx.run.kept_frames import KeptFrames
-from streamfx.run.rearranging import ChainPlace, NewEffect, rearranged, share_factor
+from streamfx.run.rearranging import ChainPlace, NewEffect, give_back, rearranged, share_factor
 
 log = logging.getLogger(__name__)
+
+Places: TypeAlias = Sequence[ChainPlace]
+Then: TypeAlias = Callable[[Effects], str]
 
 MOST_EFFECTS = 8
 """Most effects of a chain that grows by what viewers ask for."""
@@ -58,8 +68,8 @@ class RunControls:
         fit: function that brings frames into that format, whatever is changed.
         snapshot: the latest state of the run; None before the first.
         failures: effects that failed after a change and were bypassed.
-        last_frame_at: time when the last frame of the source was taken up, monotonic clock; None before
-            the first.
+        sources: frames before the effects, kept while somebody watches.
+        last_frame_at: time when the last frame of the source was taken up, monotonic; None before the first.
     """
 
     def __init__(
@@ -82,7 +92,7 @@ class RunControls:
         self._last_index: int | None = None
         self._in_frame = threading.Lock()
         self._turning = threading.RLock()  # one hand at the knobs at a time, the governor's included
-        self._sources = KeptFrames(kept_frames)
+        self.sources = KeptFrames(kept_frames)
         self._listeners: list[Callable[[], None]] = []
         self._past_decisions: tuple[FactorDecision, ...] = ()
         self._opening: str | None = None
@@ -109,7 +119,7 @@ class RunControls:
     @cached_property
     def available(self) -> tuple[str, ...]:
         """Names of the effects there are; looked for once."""
-        return tuple(found.name for found in list_effects() if found.spec is not None)
+        return effect_names()
 
     def process(self, frame: Frame) -> Frame:
         """Return the frame with the effects applied, or as it is when bypassed, in the outputs' format.
@@ -120,7 +130,7 @@ class RunControls:
         with self._in_frame:
             chain, bypass = self._effects.chain, self._bypass
             self._last_index, self.last_frame_at = frame.index, time.monotonic()
-            self._sources.put(frame)
+            self.sources.put(frame)
             try:
                 done = frame if bypass else chain.process(frame)
             except Exception as error:  # the boundary between what viewers ask for and the run
@@ -129,14 +139,6 @@ class RunControls:
                 self._give_up(frame, error)
                 done = frame
         return self.fit(done)
-
-    def source_of(self, index: int) -> Frame | None:
-        """Return what frame ``index`` was before the effects; None when that was not kept."""
-        return self._sources.find(index)
-
-    def watch_sources(self, *, on: bool) -> None:
-        """Say that somebody wants to see what frames were before, or does no more. Calls must pair up."""
-        self._sources.watch(on=on)
 
     def listen(self, told: Callable[[], None]) -> Callable[[], None]:
         """Have ``told`` called after every change, in any thread; return what ends that."""
@@ -177,7 +179,7 @@ class RunControls:
             ConfigError: there is no such effect or control, or the value is out of the engine's range.
         """
         with self._turning:
-            effect = self._effect_at(position)
+            effect = effect_at(self._effects.chain, position)
             if name not in {control.name for control in controls_of(effect)}:
                 raise ConfigError(f"effect {effect.name!r} has no control {name!r}")
             before = getattr(effect.controls, name)
@@ -196,7 +198,7 @@ class RunControls:
             ConfigError: there is no such effect or place, or another is being opened already.
         """
         with self._turning:
-            self._check_names([name])
+            check_names(self.available, [name])
             if not 0 <= position <= len(self._effects.chain.effects):
                 raise ConfigError(f"there is no effect number {position}")
             if position >= MOST_EFFECTS:
@@ -225,20 +227,57 @@ class RunControls:
         """
         with self._turning:
             running = self._effects.chain.effects
-            self._check_names([each.name for each in wanted if each.name not in {e.name for e in running}])
+            check_names(
+                self.available, [each.name for each in wanted if each.name not in {e.name for e in running}]
+            )
             if len(wanted) > MOST_EFFECTS:
                 raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects, not {len(wanted)}")
             places = places_of(wanted, running)
             new = " + ".join(place.name for place in places if isinstance(place, NewEffect))
             self._check_free(new or "another order")
-            was = _names(running)
+            was = names_of(running)
 
             def then(after: Effects) -> str:
                 for effect, each in zip(after.chain.effects, wanted, strict=True):
-                    set_as_far(effect, each.controls)
-                return f"effects {was} → {_names(after.chain.effects)}"
+                    set_as_far(effect, each.controls, each.where)
+                return f"effects {was} → {names_of(after.chain.effects)}"
 
-            self._open(new or "another order", places, then)
+            finds_people = any(each.where not in (None, Where.ALL) for each in wanted)
+            self._open(new or "another order", places, then, finds_people=finds_people)
+        self._tell()
+
+    def set_where(self, position: int, where: Where) -> None:
+        """Have the effect at ``position`` act on a part of the picture, once what finds people is open.
+
+        Raises:
+            ConfigError: there is no such effect, it acts on all of the picture, or another is being opened.
+        """
+        with self._turning:
+            effect = effect_at(self._effects.chain, position)
+            check_part(effect, where)
+
+            def then(_after: Effects) -> str:
+                set_as_far(effect, {}, where)
+                return f"{effect.name}: where {where}"
+
+            if where is Where.ALL or self._effects.chain.matting is not None:
+                if where is not effect.controls.where:
+                    self._note(then(self._effects))
+            else:
+                self._check_free(f"where={where}")
+                self._open(f"where={where}", self._effects.chain.effects, then, finds_people=True)
+        self._tell()
+
+    def set_backdrop(self, position: int, backdrop: Backdrop) -> None:
+        """Have the backdrop at ``position`` of the chain show another picture, from its next frame on.
+
+        Raises:
+            ConfigError: there is no such effect, or it shows none.
+        """
+        with self._turning:
+            effect = effect_at(self._effects.chain, position)
+            show_backdrop(effect, backdrop)
+            self._note(f"{effect.name}: another picture")
         self._tell()
 
     def note(self, what: str) -> None:
@@ -253,12 +292,7 @@ class RunControls:
         if self._switching is not None:
             self._switching.join()
         if self._effects is not self._first:
-            _give_back(self._effects, None)
-
-    def _check_names(self, names: Sequence[str]) -> None:
-        for name in names:
-            if name not in self.available:
-                raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(self.available)}")
+            give_back(self._effects, None)
 
     def _check_free(self, what: str) -> None:
         if self._opening is not None:
@@ -266,19 +300,19 @@ class RunControls:
         if self._closed:
             raise ConfigError("the run has ended")
 
-    def _open(self, what: str, places: Sequence[ChainPlace], then: Callable[[Effects], str]) -> None:
+    def _open(self, what: str, places: Places, then: Then, *, finds_people: bool = False) -> None:
         """Have a chain take over once it is open; ``then`` sets its controls and says what was changed."""
         self._opening, self._problem = what, None
         self._switching = threading.Thread(
-            target=self._switch, args=(what, places, then), name="streamfx-switch", daemon=True
+            target=self._switch, args=(what, places, then, finds_people), name="streamfx-switch", daemon=True
         )
         self._switching.start()
 
-    def _switch(self, what: str, places: Sequence[ChainPlace], then: Callable[[Effects], str]) -> None:
+    def _switch(self, what: str, places: Places, then: Then, finds_people: bool) -> None:
         before, after, problem = self._effects, None, None
         try:
             stages = self.snapshot.stages if self.snapshot else {}
-            after = rearranged(before, places, stages, self._most_pixels)
+            after = rearranged(before, places, stages, self._most_pixels, finds_people=finds_people)
         except Exception as error:  # the thread boundary: the old effects go on, and the page says why
             problem = str(error) or type(error).__name__
             log.warning("effect %s cannot be had, the one before stays: %s", what, error)
@@ -296,11 +330,11 @@ class RunControls:
             self._opening, self._problem = None, problem
         self._tell()
         if after is not None:
-            _give_back(before, after)
+            give_back(before, after)
 
     def _give_up(self, frame: Frame, error: Exception) -> None:
         """Bypass effects that fail after a change."""
-        names = ", ".join(effect.name for effect in self._effects.chain.effects)
+        names = names_of(self._effects.chain.effects)
         self._problem = f"{names} failed on frame {frame.index}, and is bypassed: {error}"
         log.warning("%s", self._problem)
         self.failures.append(self._problem)
@@ -308,28 +342,9 @@ class RunControls:
         self._note(f"bypass on: {self._problem}")
         self._tell()
 
-    def _effect_at(self, position: int) -> AnyEffect:
-        effects = self._effects.chain.effects
-        if not 0 <= position < len(effects):
-            raise ConfigError(f"there is no effect number {position}; there are {len(effects)}")
-        return effects[position]
-
     def _note(self, what: str, move: str = "") -> None:
         self._log.note(what, self._last_index, move)
 
     def _tell(self) -> None:
         for told in tuple(self._listeners):
             told()
-
-
-def _names(effects: Sequence[AnyEffect]) -> str:
-    return " + ".join(effect.name for effect in effects) or "none"
-
-
-def _give_back(old: Effects, kept: Effects | None) -> None:
-    """Close the watch and those effects that are not among the kept ones."""
-    if old.watch is not None:
-        old.watch.close()
-    for effect in old.chain.effects:
-        if kept is None or all(effect is not other for other in kept.chain.effects):
-            effect.close()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from streamfx.backends.backend import Build, Precision
+from streamfx.capture.backdrop import read_backdrop
 from streamfx.capture.shots import ShotSource
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
@@ -87,8 +88,7 @@ def numbered(source: Source, effects: Effects) -> Source:
     take noise get new noise with each shot.
     """
     looks = [effect.look for effect in effects.chain.effects if isinstance(effect, Routed)]
-    parts = [part for effect in effects.chain.effects for part in effect.parts]
-    takes_noise = any(part.engine.spec.noise_channels for part in parts)
+    takes_noise = any(part.engine.spec.noise_channels for part in effects.chain.networks)
     return ShotSource(source, looks) if looks or takes_noise else source
 
 
@@ -115,6 +115,7 @@ def open_effects(
         device=place.device,
         build=Build(config.build),
         processing_device=place.processing_device(source.format),
+        backdrops=read_backdrop,
     )
     video = source.format
     with contextlib.ExitStack() as opened:

@@ -15,7 +15,7 @@ from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import holds_alpha, open_sink, shows_as_coded
 from streamfx.encode.sink import Sink
-from streamfx.errors import SinkError
+from streamfx.errors import ConfigError, SinkError
 from streamfx.generate.chain import output_format
 from streamfx.generate.comparison import compared, compared_format
 from streamfx.generate.request import parse_effect
@@ -24,7 +24,7 @@ from streamfx.hardware.cpu import usable_cores
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.frame_memory import FrameMemories
 from streamfx.media.frame_queue import Policy
-from streamfx.media.notes import Converted, refuse_losses, say
+from streamfx.media.notes import ALPHA_LEFT_OUT, Converted, refuse_losses, say
 from streamfx.media.track_choice import keep_wanted
 from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.flow import Flow
@@ -114,11 +114,27 @@ def open_ends(
             encoder = None
             sink = open_output(config, source, video, encoder, written=written, encoding=encoding)
         opened.callback(sink.abort)  # does nothing once the output is finished
+        _check_alpha(config, source, video, sink)
         sink.notes.extend(comparison_notes(config, video))
         if encoder is not None:
             sink.notes.append(encoder.note)
             place = replace(place, stays=True)
         yield Ends(source, sink, place, encoder)
+
+
+def _check_alpha(config: TranscodeConfig, source: Source, video: VideoFormat, sink: Sink) -> None:
+    """Refuse an output in which nothing would be seen of people who were cut out.
+
+    Raises:
+        ConfigError: it does not hold alpha, and the source had none before.
+    """
+    found = next((note for note in sink.notes if note.startswith(ALPHA_LEFT_OUT)), None)
+    if video.alpha and not source.format.alpha and found is not None:
+        raise ConfigError(
+            f"{config.output}: nothing would be seen of what is cut out: {found}. Take .webm, .mov with "
+            "--codec prores, a .png or a folder of them; or put something behind the person: "
+            "--effect backdrop:colour=green"
+        )
 
 
 def comparison_notes(config: TranscodeConfig, video: VideoFormat) -> list[str]:

@@ -11,9 +11,11 @@ from streamfx.engine.folder import Engine
 from streamfx.engine.library import load_engine
 from streamfx.factor.choice import common_factors
 from streamfx.factor.watch import FactorWatch, watch_factor
-from streamfx.generate.chain import AnyEffect, Chain
-from streamfx.generate.effect import open_effect
+from streamfx.generate.chain import AnyEffect, Chain, open_place
+from streamfx.generate.people.effects import PEOPLE_EFFECTS
+from streamfx.generate.people.matting import open_matting
 from streamfx.generate.request import EffectRequest
+from streamfx.generate.where import Where
 from streamfx.pipeline.stats import Times
 from streamfx.run.effects import MOST_PIXELS, Effects, check_sizes
 
@@ -40,6 +42,8 @@ def rearranged(
     places: Sequence[ChainPlace],
     stages: Mapping[str, Times],
     most_pixels: int = MOST_PIXELS,
+    *,
+    finds_people: bool = False,
 ) -> Effects:
     """Return the effects as ``places`` says, the new ones open and warm; the others are shared.
 
@@ -52,26 +56,35 @@ def rearranged(
         places: the chain that is wanted: effects in force, and new ones.
         stages: times so far, which say nothing about the new chain.
         most_pixels: most pixels that frames may have on their way.
+        finds_people: whether an effect will act on a part of the picture that does not do so yet.
 
     Raises:
         EngineNotFoundError, EngineCorruptError, EngineMismatchError, BackendUnavailableError: see
             `open_effect`.
         ConfigError: frames would become too large on the way.
     """
-    engines = {place.name: load_engine(place.name) for place in places if isinstance(place, NewEffect)}
+    engines = {
+        place.name: load_engine(place.name)
+        for place in places
+        if isinstance(place, NewEffect) and place.name not in PEOPLE_EFFECTS
+    }
     governed = [place for place in places if _is_governed(effects, place, engines)]
     factors = common_factors(_scaling(governed, engines)) if governed else ()
     with ExitStack() as on_failure:
         chosen: list[AnyEffect] = []
         for place in places:
             if isinstance(place, NewEffect):
-                engine = engines[place.name]
+                engine = engines.get(place.name)
                 factor = _factor_of(place, effects, engine, factors if place in governed else ())
-                chosen.append(open_effect(EffectRequest(place.name, factor=factor), effects.settings))
+                chosen.append(open_place(EffectRequest(place.name, factor=factor), effects.settings))
                 on_failure.callback(chosen[-1].close)
             else:
                 chosen.append(place)
-        chain = replace(effects.chain, effects=tuple(chosen))
+        matting = effects.chain.matting
+        if matting is None and (finds_people or any(each.controls.where is not Where.ALL for each in chosen)):
+            matting = open_matting(effects.settings)
+            on_failure.callback(matting.close)
+        chain = replace(effects.chain, effects=tuple(chosen), matting=matting)
         check_sizes(chain, effects.video, most_pixels)
         automatic = tuple(each for each, place in zip(chosen, places, strict=True) if place in governed)
         now = _shared_factor(automatic, factors)
@@ -95,13 +108,28 @@ def share_factor(effects: Effects) -> None:
                 effect.controls = replace(effect.controls, factor=now)
 
 
+def give_back(old: Effects, kept: Effects | None) -> None:
+    """Close the watch and those effects, and what finds people, that are not among the kept ones."""
+    if old.watch is not None:
+        old.watch.close()
+    for effect in old.chain.effects:
+        if kept is None or all(effect is not other for other in kept.chain.effects):
+            effect.close()
+    matting = old.chain.matting
+    if matting is not None and (kept is None or kept.chain.matting is not matting):
+        matting.close()
+
+
 def _is_governed(effects: Effects, place: ChainPlace, engines: Mapping[str, Engine]) -> bool:
     """Return whether the factor of what stands in a place is nobody's choice."""
     if not isinstance(place, NewEffect):
         return place in effects.automatic
+    if place.name in PEOPLE_EFFECTS:
+        return False
     if place.instead_of is not None:
         return place.instead_of in effects.automatic
-    return effects.choice is not None and len(engines[place.name].spec.factors) > 1
+    engine = engines.get(place.name)
+    return effects.choice is not None and engine is not None and len(engine.spec.factors) > 1
 
 
 def _scaling(places: Sequence[ChainPlace], engines: Mapping[str, Engine]) -> list[Engine]:
@@ -115,8 +143,12 @@ def _scaling(places: Sequence[ChainPlace], engines: Mapping[str, Engine]) -> lis
     return found
 
 
-def _factor_of(place: NewEffect, effects: Effects, engine: Engine, factors: Sequence[float]) -> float | None:
-    """Return the factor of a new effect; None: the usual one."""
+def _factor_of(
+    place: NewEffect, effects: Effects, engine: Engine | None, factors: Sequence[float]
+) -> float | None:
+    """Return the factor of a new effect; None: the usual one, or it has no network."""
+    if engine is None:
+        return None
     old, factor = place.instead_of, effects.settings.factor
     # That of an effect without a choice of factors says nothing about another.
     if old is not None and any(part.scales for part in old.parts):
@@ -148,6 +180,8 @@ def _warm_up(effects: Effects, chain: Chain, factors: Mapping[AnyEffect, float |
         ready[effect] = (video.size, effect.controls.factor)
         video = effect.output(video)
     video = effects.video
+    if chain.matting is not None and effects.chain.matting is not chain.matting:
+        chain.matting.warm_up(video)
     for effect in chain.effects:
         factor = factors.get(effect)
         if ready.get(effect) != (video.size, factor or effect.controls.factor):

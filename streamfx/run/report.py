@@ -15,6 +15,7 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.encode.sink import AWAY
 from streamfx.errors import ConfigError, SinkError
+from streamfx.generate.where import Where
 from streamfx.media.frame import VideoFormat
 from streamfx.media.paths import followed, is_written_through, name_problem, write_whole
 from streamfx.media.stage import LATENCY_STAGES, Stage
@@ -46,7 +47,7 @@ class SourceFacts(BaseModel):
 
 
 class EffectFacts(BaseModel):
-    """One effect of the chain, as it ran."""
+    """One effect of the chain, as it ran; digest, backend and precision are empty where it has no network."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,6 +57,7 @@ class EffectFacts(BaseModel):
     backend: str
     precision: str
     controls: dict[str, float]
+    where: Where = Where.ALL
 
 
 class OutputFacts(BaseModel):
@@ -76,6 +78,7 @@ class Report(BaseModel):
         outputs: the account of each output of a live run.
         interruptions: times when a live source was away.
         effects: effects as they ran; where they were changed during the run, those at its end.
+        matting: engine that told people from the background; None: no effect asked for it.
         changes: changes made by hand while a live run went on.
         factor: account of the choice of the factor; None where it was given.
         routing: decisions where the pictures decide, one account for each such place of the chain.
@@ -99,6 +102,7 @@ class Report(BaseModel):
     outputs: tuple[OutputAccount, ...] = ()
     interruptions: tuple[Outage, ...] = ()
     effects: tuple[EffectFacts, ...]
+    matting: EffectFacts | None = None
     config: TranscodeConfig | LiveConfig
     versions: dict[str, str]
     machine: dict[str, Any]

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from streamfx.backends.backend import Build
+from streamfx.capture.backdrop import read_backdrop
 from streamfx.capture.files.preparation import Preparation
 from streamfx.capture.opening import open_source
 from streamfx.capture.source import Source
@@ -19,7 +20,7 @@ from streamfx.config.preview import PreviewConfig
 from streamfx.encode.files.picture_file import ENDINGS
 from streamfx.encode.files.pictures import prepare_folder
 from streamfx.errors import ConfigError, SinkError
-from streamfx.generate.chain import AnyEffect, open_chain
+from streamfx.generate.chain import AnyEffect, Chain, open_chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.request import parse_effect
 from streamfx.generate.routed import Routed
@@ -132,6 +133,7 @@ def preview_config(config: PreviewConfig, progress: Steps | None = None) -> Prev
         threads=config.threads or usable_cores(),
         device=place.device,
         build=Build.WAIT,
+        backdrops=read_backdrop,
     )
     with ExitStack() as opened:
         preparation = Preparation(config.deinterlace, upright=True)
@@ -143,7 +145,7 @@ def preview_config(config: PreviewConfig, progress: Steps | None = None) -> Prev
         rows = []
         for text in config.effects:
             chain = opened.enter_context(closing(open_chain([text], settings)))
-            rows.append(_Row(text, chain.effects[0], _factors_of(text, chain.effects[0], config.factors)))
+            rows.append(_Row(text, chain, _factors_of(text, chain.effects[0], config.factors)))
         if config.at:
             frames = frames_at(source, config.at)
         else:
@@ -174,12 +176,12 @@ class _Row:
 
     Attributes:
         name: the effect as it was given.
-        effect: the same, open.
+        chain: the same, open.
         factors: factors to show.
     """
 
     name: str
-    effect: AnyEffect
+    chain: Chain
     factors: tuple[float, ...]
 
 
@@ -235,20 +237,21 @@ def _cells(
             for factor in row.factors:
                 if progress is not None:
                     progress(done, total, f"{row.name}, factor {factor:g}, {clock}")
-                picture = small_picture(_processed(row.effect, frame, factor), size)
+                picture = small_picture(_processed(row.chain, frame, factor), size)
                 cells[-1].append(Cell(picture, row.name, f"factor {factor:g}"))
                 done += 1
     return cells
 
 
-def _processed(effect: AnyEffect, frame: Frame, factor: float) -> Frame:
+def _processed(chain: Chain, frame: Frame, factor: float) -> Frame:
     """Return a frame with an effect applied; what the pictures decide, this one decides alone."""
+    (effect,) = chain.effects
     if any(part.scales for part in effect.parts):
         effect.controls = replace(effect.controls, factor=factor)
     if isinstance(effect, Routed):
         effect.choices = ()
         effect.look(frame)
-    return effect.process(frame)
+    return chain.process(frame)
 
 
 def _write(output: Path, data: bytes, *, replace: bool) -> None:

@@ -86,14 +86,15 @@ class Figures:
     def _factor(self) -> dict[str, Any] | None:
         controls = self._controls
         effects = controls.effects
-        if not effects.chain.effects:
+        factors = effects.chain.factors
+        if not factors:
             return None
         decisions = controls.decisions
         if decisions:
             why = f"{decisions[-1].why} (at {decisions[-1].time_seconds:.0f} s)"
         else:
             why = effects.choice.reason if effects.choice else "as asked for"
-        return {"factor": effects.chain.effects[0].controls.factor, "why": why}
+        return {"factor": factors[0], "why": why}
 
     def _routing(self) -> str | None:
         """Return what the pictures decided last, for each place of the chain where they do."""

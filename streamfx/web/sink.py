@@ -149,7 +149,7 @@ class PageSink:
         self._site.stop()
         if self._watching:
             self._watching = False
-            self._controls.watch_sources(on=False)
+            self._controls.sources.watch(on=False)
 
     def abort(self) -> None:
         """Close the page. A recording that goes on is completed all the same: somebody asked for it."""
@@ -157,7 +157,7 @@ class PageSink:
 
     def _before(self, frame: Frame) -> Frame | None:
         """Return what a frame was before the effects; None where nothing changed it, or it was not kept."""
-        source = self._controls.source_of(frame.index)
+        source = self._controls.sources.find(frame.index)
         if source is None and frame.repeated and self._latest is not None:
             shown, source = self._latest
             if shown.planes[0] is not frame.planes[0]:
@@ -214,7 +214,7 @@ class PageSink:
     def _viewers_changed(self) -> None:
         if self._viewers.wanted is not self._watching:
             self._watching = not self._watching
-            self._controls.watch_sources(on=self._watching)
+            self._controls.sources.watch(on=self._watching)
         if len(self._viewers) and self._telling is None:
             self._telling = asyncio.create_task(self._tell_figures())
         elif not len(self._viewers) and self._telling is not None:

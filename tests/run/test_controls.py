@@ -362,12 +362,12 @@ def test_sources_are_kept_only_while_somebody_watches() -> None:
         controls = table.controls
         unseen, seen = table.frame(), table.frame()
         controls.process(unseen)
-        controls.watch_sources(on=True)
+        controls.sources.watch(on=True)
         controls.process(seen)
-        assert controls.source_of(unseen.index) is None
-        assert controls.source_of(seen.index) is seen
-        controls.watch_sources(on=False)
-        assert controls.source_of(seen.index) is None
+        assert controls.sources.find(unseen.index) is None
+        assert controls.sources.find(seen.index) is seen
+        controls.sources.watch(on=False)
+        assert controls.sources.find(seen.index) is None
 
 
 def test_a_slider_that_is_dragged_is_one_change_in_the_account() -> None:
@@ -394,7 +394,7 @@ def test_the_governor_goes_on_with_the_effect_that_was_put_in() -> None:
         effect, watch = controls.effects.chain.effects[0], controls.effects.watch
         assert watch is not None
         assert watch is not first_watch
-        assert effect.engine.name == "other"
+        assert effect.name == "other"
         assert effect.controls.factor == first_factor
         late(table, first_factor)
         assert effect.controls.factor > first_factor

@@ -543,9 +543,9 @@ def test_a_closed_tab_frees_everything_of_it() -> None:
             async with visiting(shown) as visitor:
                 shown.step()
                 await visitor.picture()
-                assert shown.table.controls._sources.watchers == 1
+                assert shown.table.controls.sources.watchers == 1
             await asyncio.to_thread(wait_until, lambda: len(shown.sink._viewers) == 0)
-        await asyncio.to_thread(wait_until, lambda: shown.table.controls._sources.watchers == 0)
+        await asyncio.to_thread(wait_until, lambda: shown.table.controls.sources.watchers == 0)
         assert await running(shown) == of_the_server
         assert shown.sink._telling is None
 

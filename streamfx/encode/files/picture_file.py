@@ -13,7 +13,7 @@ from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.errors import ConfigError
 from streamfx.media.av_planes import planar_name
 from streamfx.media.frame import Frame, VideoFormat
-from streamfx.media.notes import Converted, LeftOut
+from streamfx.media.notes import ALPHA_LEFT_OUT, Converted, LeftOut
 from streamfx.media.photo_metadata import with_tags
 from streamfx.media.tracks import Photo
 
@@ -47,7 +47,7 @@ class PictureWriter:
         self.notes: list[str] = []
         self._video, self._jpeg = video, path.suffix.lower() != ".png"
         if self._jpeg and video.alpha:
-            self.notes.append(LeftOut("alpha is left out: JPEG does not hold it"))
+            self.notes.append(LeftOut(f"{ALPHA_LEFT_OUT}: JPEG does not hold it"))
         if video.hdr is not None:
             self.notes.append(LeftOut("HDR metadata is left out: pictures do not carry it"))
         self._encoder = self._open_encoder(quality)

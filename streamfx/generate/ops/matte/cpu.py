@@ -1,0 +1,166 @@
+"""The matte of `definition.py`, and the mixing by it, as Numba kernels.
+
+Nearly all of a matte is 0 or 1: between two reduced pixels where it can be nothing else, whatever the detail,
+it is filled and not computed.
+"""
+
+# mypy: allow-untyped-defs
+# Kernels have no annotations: Numba takes the types of the first call.
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfx.generate.ops.cpu_planes import flat_view, in_bands
+from streamfx.generate.ops.matte.definition import Mask
+from streamfx.media.frame import Frame, Plane, Planes
+
+_kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+
+
+def fill_matte(
+    luma: Plane, heads: NDArray[np.float32], reduced: NDArray[np.float32], threads: int | None
+) -> Mask:
+    """Return the matte; arguments checked."""
+    height, width = luma.shape
+    matte = np.empty((height, width), np.uint8)
+    source, stride = flat_view(luma)
+    four = np.ascontiguousarray(np.concatenate([heads, reduced[None]]))
+    above, down = _between(height, reduced.shape[0])
+    edges, along = _runs(width, reduced.shape[1])
+    furthest = np.float32(np.iinfo(luma.dtype).max)
+
+    def work(first_row: int, end_row: int) -> None:
+        _matte_rows(source, stride, four, above, down, edges, along, furthest, matte, first_row, end_row)
+
+    in_bands(work, height, threads)
+    return matte
+
+
+def mix_planes(over: Frame, under: Frame, matte: Mask, threads: int | None) -> Planes:
+    """Return the planes of two frames mixed; arguments checked."""
+    made: list[Plane] = [np.empty_like(plane) for plane in over.planes]
+    steps = ((1, 1), over.subsampling.steps, over.subsampling.steps)
+    planes = [
+        (flat_view(front), flat_view(back), out, step)
+        for front, back, out, step in zip(over.planes, under.planes, made, steps, strict=True)
+    ]
+    chroma_rows = made[1].shape[0]
+
+    def work(first_row: int, end_row: int) -> None:
+        for (front, front_stride), (back, back_stride), out, (down, across) in planes:
+            rows = out.shape[0]
+            first, end = rows * first_row // chroma_rows, rows * end_row // chroma_rows
+            if down == across == 1:
+                _mix_rows(front, front_stride, back, back_stride, matte, out, first, end)
+            else:
+                _mix_chroma_rows(front, front_stride, back, back_stride, matte, down, across, out, first, end)
+
+    in_bands(work, chroma_rows, threads)
+    y, u, v = made
+    return y, u, v
+
+
+@lru_cache(maxsize=32)
+def _between(full: int, small: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return, for each sample of an axis, the small one before it and the weight of the next one."""
+    position = np.clip((np.arange(full) + 0.5) * small / full - 0.5, 0, small - 1)
+    before = np.minimum(position.astype(np.int64), max(small - 2, 0))
+    return before, (position - before).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _runs(full: int, small: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return where the samples between each two small ones begin, small + 1 long, and the weights of the
+    latter."""
+    before, along = _between(full, small)
+    return np.searchsorted(before, np.arange(small + 1)), along
+
+
+@_kernel
+def _matte_rows(source, stride, four, above, down, edges, along, furthest, matte, first_row, end_row):
+    """Write rows first_row..end_row of the matte."""
+    _, small_rows, small_width = four.shape
+    lines = np.empty((4, small_width + 1), np.float32)
+    for y in range(first_row, end_row):
+        upper, lower, weight = above[y], min(above[y] + 1, small_rows - 1), down[y]
+        for channel in range(4):
+            for x in range(small_width):
+                start = four[channel, upper, x]
+                lines[channel, x] = start + weight * (four[channel, lower, x] - start)
+            lines[channel, small_width] = lines[channel, small_width - 1]
+        row, out = source[y * stride :], matte[y]
+        for small in range(small_width):
+            first, end = edges[small], edges[small + 1]
+            if first == end:
+                continue
+            left, right = lines[0, small], lines[0, small + 1]
+            steepest = max(abs(lines[1, small]), abs(lines[1, small + 1]))
+            steepest = max(steepest, abs(lines[2, small]), abs(lines[2, small + 1])) * furthest
+            if min(left, right) - steepest >= 1:
+                out[first:end] = 255
+            elif max(left, right) + steepest <= 0:
+                out[first:end] = 0
+            else:
+                for x in range(first, end):
+                    to = along[x]
+                    detail = np.float32(row[x]) - _toward(lines, 3, small, to)
+                    slope = _toward(lines, 1, small, to) if detail > 0 else _toward(lines, 2, small, to)
+                    share = _toward(lines, 0, small, to) + slope * detail
+                    share = min(max(share, np.float32(0)), np.float32(1))
+                    out[x] = np.uint8(share * np.float32(255) + np.float32(0.5))
+
+
+@_kernel
+def _toward(lines, channel, small, to):
+    return lines[channel, small] + to * (lines[channel, small + 1] - lines[channel, small])
+
+
+@_kernel
+def _mixed(front, back, share):
+    """(share · front + (255 - share) · back + 127) / 255 without a division: exact up to 2^24."""
+    total = np.uint32(share) * np.uint32(front) + np.uint32(255 - share) * np.uint32(back) + np.uint32(127)
+    return np.uint32((np.uint64(total) * np.uint64(0x80808081)) >> np.uint64(39))
+
+
+@_kernel
+def _mix_rows(front, front_stride, back, back_stride, matte, out, first_row, end_row):
+    """Mix rows first_row..end_row of a plane as large as the matte."""
+    width = out.shape[1]
+    for y in range(first_row, end_row):
+        over = front[y * front_stride : y * front_stride + width]
+        under = back[y * back_stride : y * back_stride + width]
+        for x in range(width):
+            out[y, x] = _mixed(over[x], under[x], np.int32(matte[y, x]))
+
+
+@_kernel
+def _mix_chroma_rows(
+    front, front_stride, back, back_stride, matte, down, across, out, first_row, end_row
+):  # fmt: skip
+    """Mix rows first_row..end_row of a subsampled plane."""
+    width = out.shape[1]
+    height, full_width = matte.shape
+    shares = np.empty(width, np.int32)
+    half, count = down * across // 2, down * across
+    whole = full_width // across  # samples whose luma samples are all there
+    for y in range(first_row, end_row):
+        upper, lower = matte[y * down], matte[min(y * down + down - 1, height - 1)]
+        for x in range(whole):
+            total = np.int32(upper[x * across]) + np.int32(upper[x * across + across - 1])
+            if down == 2:
+                total += np.int32(lower[x * across]) + np.int32(lower[x * across + across - 1])
+            shares[x] = (total + half) // count
+        for x in range(whole, width):
+            total = 2 * np.int32(upper[full_width - 1])
+            if down == 2:
+                total += 2 * np.int32(lower[full_width - 1])
+            shares[x] = (total + half) // count
+        over = front[y * front_stride : y * front_stride + width]
+        under = back[y * back_stride : y * back_stride + width]
+        for x in range(width):
+            out[y, x] = _mixed(over[x], under[x], shares[x])

@@ -1,0 +1,105 @@
+"""Matting: the engine that tells people from the background, at work on frames."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamfx.engine.library import load_engine
+from streamfx.engine.spec import OutputKind
+from streamfx.errors import ConfigError
+from streamfx.generate.effect import Effect, EffectSettings, compile_engine
+from streamfx.generate.ops.matte.definition import OPAQUE, Mask
+from streamfx.generate.ops.matte.operation import matte_of
+from streamfx.generate.where import Where
+from streamfx.media.frame import Frame, VideoFormat
+from streamfx.media.stage import Stage
+
+PERSON = "person"
+"""Name of the engine that tells people from the background."""
+
+LONG_SIDE_PIXELS = 256
+"""Long side of the reduced picture in which people are looked for: what the network was made for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matte:
+    """How much of each pixel of a frame belongs to a person.
+
+    Attributes:
+        share: (H, W) in 0..255.
+    """
+
+    share: Mask
+
+    def of(self, where: Where) -> Mask:
+        """Return how much of each pixel belongs to a part of the picture, (H, W) in 0..255."""
+        if where is Where.ALL:
+            return np.full_like(self.share, OPAQUE)
+        return self.share if where is Where.PERSON else OPAQUE - self.share
+
+    def enlarged(self, size: tuple[int, int]) -> Matte:
+        """Return the matte for the frame after it was made a whole number of times larger; the very same
+        where it was not."""
+        if self.share.shape == size:
+            return self
+        down, across = size[0] // self.share.shape[0], size[1] // self.share.shape[1]
+        return Matte(np.ascontiguousarray(self.share.repeat(down, axis=0).repeat(across, axis=1)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matting:
+    """Finds people in frames. May be called from several threads at once.
+
+    Attributes:
+        network: the engine, compiled; what it gives is no picture, so only its heads are asked for.
+    """
+
+    network: Effect
+
+    def matte(self, frame: Frame) -> Matte:
+        """Return the matte of a frame.
+
+        Raises:
+            FrameError: the frame's colours cannot be converted to RGB, or the network gave values that are
+                not finite.
+        """
+        frame, network = frame.fetched(), self.network
+        given, heads = network.heads_of(frame, self.factor(frame.format))
+        started = time.perf_counter()
+        matte = Matte(matte_of(frame.planes[0], heads, given.values[0], network.threads))
+        if network.measure is not None:
+            network.measure(Stage.FUSE, time.perf_counter() - started)
+        return matte
+
+    def factor(self, video: VideoFormat) -> float:
+        """Return how many times smaller than frames the picture is in which people are looked for."""
+        low, high = self.network.engine.factor_range
+        return min(max(max(video.size) / LONG_SIDE_PIXELS, low), high)
+
+    def warm_up(self, video: VideoFormat) -> None:
+        """Do now what the first frame of such a video would do besides computing; nothing is measured."""
+        self.matte(video.grey())
+
+    def close(self) -> None:
+        """Give the compiled engine back. May be called twice."""
+        self.network.close()
+
+
+def open_matting(settings: EffectSettings) -> Matting:
+    """Return the engine that tells people from the background, compiled and checked.
+
+    Raises:
+        ConfigError: the engine of that name does something else.
+        EngineNotFoundError, EngineCorruptError: there is none, or it is broken.
+        EngineMismatchError, BackendUnavailableError: see `compile_engine`.
+    """
+    engine = load_engine(PERSON)
+    if engine.spec.kind is not OutputKind.MATTE:
+        raise ConfigError(
+            f"where= needs the engine {PERSON!r} that tells people from the background; the one in "
+            f"{engine.folder} gives {', '.join(engine.spec.heads)}. Rename that one"
+        )
+    return Matting(Effect(engine, compile_engine(engine, settings), settings.threads, settings.measure))
