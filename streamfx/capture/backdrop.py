@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 
 from av import VideoFrame
 
@@ -14,7 +13,7 @@ from streamfx.capture.picture_conversion import PictureScaler
 from streamfx.capture.planar import Planarizer
 from streamfx.errors import ConfigError
 from streamfx.media.av_planes import planar_name
-from streamfx.media.frame import Frame, Planes, VideoFormat
+from streamfx.media.frame import Planes, VideoFormat
 
 
 def read_backdrop(name: str) -> Callable[[VideoFormat], Planes]:
@@ -31,41 +30,32 @@ def read_backdrop(name: str) -> Callable[[VideoFormat], Planes]:
         frame = source.read()
     if frame is None:
         raise ConfigError(f"{name}: holds no picture")
-    return filling(frame)
+    return filling(picture_of(frame))
 
 
-def filling(frame: Frame) -> Callable[[VideoFormat], Planes]:
-    """Return what gives the planes of a frame in any format: as large as fills it, what stands out cut off on
-    both sides alike."""
-    shown = replace(frame.fetched(), alpha=None)
+def filling(picture: VideoFrame) -> Callable[[VideoFormat], Planes]:
+    """Return what gives the planes of a picture in any format: as large as fills it, what stands out cut off
+    on both sides alike."""
 
     def planes(video: VideoFormat) -> Planes:
-        height, width = video.size
+        (height, width), (step_y, step_x) = video.size, video.subsampling.steps
+        scale = max(height / picture.height, width / picture.width)
+        rows, columns = (
+            max(-(-round(side * scale) // step) * step, whole)
+            for side, step, whole in zip(
+                (picture.height, picture.width), (step_y, step_x), video.size, strict=True
+            )
+        )
         name = planar_name(video.subsampling, video.depth)
         scaler = PictureScaler(video, Planarizer(VideoFrame(width, height, name)))
-        scaled = scaler.scaled(picture_of(cut_to(shown, video.size)), height, width)
-        return Planarizer(scaled).planes(scaled)
+        scaled = scaler.scaled(picture, rows, columns)
+        luma, u, v = Planarizer(scaled).planes(scaled)
+        top, left = (rows - height) // 2 // step_y, (columns - width) // 2 // step_x
+        chroma_rows, chroma_columns = video.subsampling.chroma_size(video.size)
+        return (
+            luma[top * step_y :, left * step_x :][:height, :width],
+            u[top:, left:][:chroma_rows, :chroma_columns],
+            v[top:, left:][:chroma_rows, :chroma_columns],
+        )
 
     return planes
-
-
-def cut_to(frame: Frame, size: tuple[int, int]) -> Frame:
-    """Return the middle of a frame, as much of it as has the shape of ``size``, (height, width)."""
-    height, width = frame.size
-    step_y, step_x = frame.subsampling.steps
-    rows = _whole(width * size[0] / size[1], step_y, height)
-    columns = _whole(height * size[1] / size[0], step_x, width)
-    top, left = (height - rows) // 2 // step_y, (width - columns) // 2 // step_x
-    luma, u, v = frame.planes
-    return frame.with_planes(
-        (
-            luma[top * step_y :, left * step_x :][:rows, :columns],
-            u[top:, left:][: -(-rows // step_y), : -(-columns // step_x)],
-            v[top:, left:][: -(-rows // step_y), : -(-columns // step_x)],
-        )
-    )
-
-
-def _whole(side: float, step: int, most: int) -> int:
-    """Return a side in pixels, at most so many, a whole number of chroma samples where there is room."""
-    return min(max(round(side / step) * step, step), most)

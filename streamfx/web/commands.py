@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError, model_validator
 
 from streamfx.errors import ConfigError
+from streamfx.generate.effect import Backdrop
+from streamfx.generate.people.backdrop import colour_backdrop
+from streamfx.generate.where import Where
 from streamfx.run.control_state import WantedEffect
 from streamfx.run.controls import MOST_EFFECTS, RunControls
+from streamfx.web.pictures import jpeg_backdrop
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+MOST_COMMAND_BYTES = 3 << 20
+"""Most bytes of a message: one that brings a picture is the largest."""
+
 Place = Annotated[int, Field(ge=0, le=99)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+PartOfPicture = Annotated[Where, Strict(False)]
 
 
 class Bypass(BaseModel):
@@ -35,6 +44,31 @@ class SetControl(BaseModel):
     value: float
 
 
+class SetWhere(BaseModel):
+    """Have the effect at a place of the chain act on a part of the picture."""
+
+    model_config = _CLOSED
+    type: Literal["where"]
+    effect: Place
+    where: PartOfPicture
+
+
+class SetBackdrop(BaseModel):
+    """Have the backdrop at a place of the chain show a picture, a JPEG in base 64, or a colour."""
+
+    model_config = _CLOSED
+    type: Literal["backdrop"]
+    effect: Place
+    picture: Annotated[str, Field(max_length=MOST_COMMAND_BYTES)] | None = None
+    colour: Annotated[str, Field(pattern=r"^#?[0-9a-fA-F]{6}$")] | None = None
+
+    @model_validator(mode="after")
+    def _shows_one_thing(self) -> SetBackdrop:
+        if (self.picture is None) is (self.colour is None):
+            raise ValueError("either 'picture' or 'colour' is needed")
+        return self
+
+
 class SwitchEffect(BaseModel):
     """Put another effect in a place of the chain."""
 
@@ -50,10 +84,11 @@ class ChainEffect(BaseModel):
     model_config = _CLOSED
     name: Annotated[str, Field(min_length=1, max_length=300)]  # that of a route says what it chooses from
     controls: Annotated[dict[Name, float], Field(max_length=16)] = {}
+    where: PartOfPicture | None = None
 
     def wanted(self) -> WantedEffect:
         """Return it as the controls of a run take it."""
-        return WantedEffect(self.name, self.controls)
+        return WantedEffect(self.name, self.controls, self.where)
 
 
 ChainEffects = Annotated[tuple[ChainEffect, ...], Strict(False), Field(max_length=MOST_EFFECTS)]
@@ -99,7 +134,18 @@ class Shown(BaseModel):
     number: Annotated[int, Field(ge=0)]
 
 
-Command = Bypass | SetControl | SwitchEffect | SetChain | Record | TakeSnapshot | View | Shown
+Command = (
+    Bypass
+    | SetControl
+    | SetWhere
+    | SetBackdrop
+    | SwitchEffect
+    | SetChain
+    | Record
+    | TakeSnapshot
+    | View
+    | Shown
+)
 _COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 
@@ -123,6 +169,20 @@ def read_command(text: str) -> Command:
         raise ConfigError(f"the page sent what is no command: {problems}") from error
 
 
+def _backdrop(command: SetBackdrop) -> Backdrop:
+    """Return what is to stand behind people.
+
+    Raises:
+        ConfigError: the picture cannot be used.
+    """
+    if command.picture is None:
+        return colour_backdrop(command.colour or "")
+    try:
+        return jpeg_backdrop(base64.b64decode(command.picture, validate=True))
+    except ValueError as error:
+        raise ConfigError(f"the picture for the backdrop cannot be used: {error}") from error
+
+
 async def turn(controls: RunControls, command: Command) -> bool:
     """Have the controls do what was asked; return whether that is a matter of the controls at all.
 
@@ -133,6 +193,10 @@ async def turn(controls: RunControls, command: Command) -> bool:
         controls.set_bypass(command.on)
     elif isinstance(command, SetControl):
         controls.set_control(command.effect, command.name, command.value)
+    elif isinstance(command, SetWhere):
+        await asyncio.to_thread(controls.set_where, command.effect, command.where)
+    elif isinstance(command, SetBackdrop):
+        await asyncio.to_thread(controls.set_backdrop, command.effect, _backdrop(command))
     elif isinstance(command, SwitchEffect):
         await asyncio.to_thread(controls.switch, command.effect, command.name)
     elif isinstance(command, SetChain):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
 from threading import Lock
 
 from aiohttp import web
@@ -14,14 +15,16 @@ from aiohttp import web
 from streamfx.engine.folder import read_card
 from streamfx.engine.folder_files import read_file
 from streamfx.engine.library import FoundEngine, list_effects, shipped_folders
-from streamfx.engine.spec import EngineSpec
+from streamfx.engine.spec import ControlRange, EngineSpec
 from streamfx.errors import EngineCorruptError
+from streamfx.generate.people.effects import PEOPLE_EFFECTS
 from streamfx.generate.request import CONTROLS
+from streamfx.generate.where import Where
 from streamfx.web.thumbnails import thumbnail
 
 log = logging.getLogger(__name__)
 
-LOOK, REPAIR, ENLARGE = "look", "repair", "enlarge"
+LOOK, PEOPLE, REPAIR, ENLARGE = "look", "people", "repair", "enlarge"
 _SHEET = "sheet.jpg"
 _MOST_EFFECTS = 200  # that are shown with a picture
 _MOST_LETTERS = 140
@@ -39,7 +42,14 @@ WORDS = {
     "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
     "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
 }
-"""What each shipped effect does, for somebody who has never seen it; pages show them in this order."""
+"""What each shipped engine does, for somebody who has never seen it; pages show them in this order."""
+
+_PEOPLE_WORDS = {
+    "blur": "The background out of focus, the person sharp",
+    "backdrop": "A picture or a colour in place of the background",
+    "mask": "The mask itself: white where the person is",
+}
+"""What the effects do that need only the mask of people; without `cutout`, which a page cannot show."""
 
 _TITLES = {"cafe": "Café"}
 
@@ -50,10 +60,11 @@ class ShownEffect:
 
     Attributes:
         name: name of the engine.
-        group: kind of effect: look, repair or enlarge.
+        group: kind of effect: look, people, repair or enlarge.
         words: description of what it does, in plain words; empty where its engine does not say.
         picture: a small square JPEG; None: there is none.
         controls: numbers that can be set while it runs: name, low, high and default of each.
+        where: part of the picture that it acts on unless told otherwise; None: it always acts on all of it.
     """
 
     name: str
@@ -61,6 +72,7 @@ class ShownEffect:
     words: str
     picture: bytes | None
     controls: tuple[dict[str, str | float], ...] = ()
+    where: Where | None = Where.ALL
 
 
 class Gallery:
@@ -78,7 +90,7 @@ class Gallery:
 
     @cached_property
     def _shown(self) -> dict[str, ShownEffect]:
-        return {shown.name: shown for shown in shown_effects(list_effects())}
+        return {shown.name: shown for shown in (*shown_effects(list_effects()), *people_effects())}
 
     def _made(self) -> dict[str, ShownEffect]:
         with self._making:
@@ -94,6 +106,7 @@ class Gallery:
                     "words": shown.words,
                     "picture": f"thumbnails/{shown.name}" if shown.picture else None,
                     "controls": shown.controls,
+                    "where": shown.where,
                 }
                 for shown in (await asyncio.to_thread(self._made)).values()
             ]
@@ -116,7 +129,8 @@ def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
             group_of(each.spec),
             _words(each),
             _picture(each, group_of(each.spec)) if number < _MOST_EFFECTS else None,
-            _controls(each.spec),
+            _controls(each.spec.controls),
+            None if each.spec.enlarges else Where.ALL,
         )
         for number, each in enumerate(in_order)
         if each.spec is not None
@@ -130,10 +144,30 @@ def group_of(spec: EngineSpec) -> str:
     return REPAIR if spec.target_domain == "photo" else LOOK
 
 
-def _controls(spec: EngineSpec) -> tuple[dict[str, str | float], ...]:
+def people_effects() -> list[ShownEffect]:
+    """Return how the effects are shown that need only the mask of people."""
+    return [
+        ShownEffect(
+            name,
+            PEOPLE,
+            words,
+            _people_picture(name),
+            _controls(PEOPLE_EFFECTS[name].ranges),
+            PEOPLE_EFFECTS[name].where,
+        )  # fmt: skip
+        for name, words in _PEOPLE_WORDS.items()
+    ]
+
+
+def _people_picture(name: str) -> bytes:
+    """Return the small picture of one of these effects, which comes with the page."""
+    return (resources.files("streamfx.web") / "people" / f"{name}.jpg").read_bytes()
+
+
+def _controls(ranges: Mapping[str, ControlRange]) -> tuple[dict[str, str | float], ...]:
     return tuple(
         {"name": name, "low": found.low, "high": found.high, "default": found.default}
-        for name, found in spec.controls.items()
+        for name, found in ranges.items()
         if name in CONTROLS
     )
 

@@ -6,17 +6,23 @@ processor time where FFmpeg's encoder took 6.4 (Zen 4, quality 80 against a quan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import cv2
+import numpy as np
 from av import FFmpegError, VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from streamfx.capture.backdrop import filling
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.errors import SinkError
-from streamfx.media.frame import Frame, VideoFormat
+from streamfx.media.frame import Frame, Planes, VideoFormat
+from streamfx.web.thumbnails import jpeg_size
+
+MOST_BACKDROP_SIDE_PIXELS = 4096
+"""Largest side of a picture that a page may send."""
 
 _MOST_FORMATS = 4  # of frames: after the effects, before them, and what was before a change
 
@@ -99,6 +105,21 @@ def shown_size(video: VideoFormat, width_pixels: int) -> tuple[int, int]:
     wide = width * float(video.sample_aspect_ratio or 1)
     scale = min(1.0, width_pixels / wide)
     return max(2, round(height * scale / 2) * 2), max(2, round(wide * scale / 2) * 2)
+
+
+def jpeg_backdrop(data: bytes) -> Callable[[VideoFormat], Planes]:
+    """Return what gives the planes of a picture that a page sent, for frames of any format.
+
+    Raises:
+        ValueError: it is no JPEG, broken, or too large.
+    """
+    size = jpeg_size(data)
+    if size is None or not all(0 < side <= MOST_BACKDROP_SIDE_PIXELS for side in size):
+        raise ValueError(f"it must be a JPEG of at most {MOST_BACKDROP_SIDE_PIXELS} pixels each way")
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError("it is broken")
+    return filling(VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "bgr24"))
 
 
 def _encoded(ending: str, picture: VideoFrame, options: list[int]) -> bytes:

@@ -29,7 +29,7 @@ def thumbnail(sheet: bytes, *, halved: bool) -> bytes | None:
     Returns:
         None where the sheet is too large, or laid out otherwise.
     """
-    size = _size(sheet)
+    size = jpeg_size(sheet)
     if len(sheet) > _MOST_BYTES or size is None or max(size) > _MOST_SIDE_PIXELS:
         return None
     picture: Any = cv2.imdecode(np.frombuffer(sheet, np.uint8), cv2.IMREAD_COLOR)
@@ -65,7 +65,7 @@ def _side(picture: Any) -> int | None:
     return None
 
 
-def _size(jpeg: bytes) -> tuple[int, int] | None:
+def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
     """Return the (height, width) that a JPEG states, before it is decoded; None: it has none."""
     at = 2
     while jpeg[:2] == b"\xff\xd8" and at + 9 <= len(jpeg) and jpeg[at] == _START:

@@ -15,14 +15,13 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from streamfx.errors import StreamfxError
-from streamfx.web.commands import Command, Shown, View, read_command
+from streamfx.web.commands import MOST_COMMAND_BYTES, Command, Shown, View, read_command
 
 log = logging.getLogger(__name__)
 
 _MOST_ON_THE_WAY = 2  # pictures that a viewer has not shown yet: one travels while one is decoded
 _MOST_ANSWERS = 32
 _DELAYS = 60
-_MOST_COMMAND_BYTES = 4096
 _PING_SECONDS = 15.0
 _CLOSE_SECONDS = 1.0
 
@@ -163,7 +162,7 @@ class Viewers:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one viewer, from its coming to its going."""
         socket = web.WebSocketResponse(
-            heartbeat=_PING_SECONDS, max_msg_size=_MOST_COMMAND_BYTES, compress=False, timeout=_CLOSE_SECONDS
+            heartbeat=_PING_SECONDS, max_msg_size=MOST_COMMAND_BYTES, compress=False, timeout=_CLOSE_SECONDS
         )
         await socket.prepare(request)
         viewer = Viewer(socket)

@@ -42,7 +42,7 @@ from streamfx.web.peer import Peer
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 1 << 16  # of a message; an offer has about 8 kB
+_MOST_OFFER_BYTES = 1 << 16  # an offer has about 8 kB
 _OFFER_SECONDS = 15.0
 _SHOW_SECONDS = 0.5
 _STAGES = (Stage.WAITING, Stage.GENERATE, Stage.LATENCY, Stage.SEND)
@@ -69,7 +69,7 @@ class Offer(BaseModel):
     model_config = _STRICT
 
     type: Literal["offer"]
-    sdp: Annotated[str, Field(max_length=MOST_BYTES)]
+    sdp: Annotated[str, Field(max_length=_MOST_OFFER_BYTES)]
     effect: Name | None = None
     strength: Share = 1.0
     chain: ChainEffects | None = None

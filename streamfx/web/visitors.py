@@ -16,13 +16,15 @@ from streamfx.config.live import LiveConfig, ReconnectConfig, SourceConfig
 from streamfx.config.serve import ServeConfig
 from streamfx.engine.library import list_effects
 from streamfx.errors import ConfigError
+from streamfx.generate.chain import effect_names
+from streamfx.generate.people.effects import PEOPLE_EFFECTS
 from streamfx.generate.request import CONTROLS, parse_effect
 from streamfx.hardware.cpu import usable_cores
 from streamfx.run.effects import most_pixels_for
 from streamfx.run.log_limit import limited
 from streamfx.run.visitor import Camera
-from streamfx.web.commands import ChainEffect
-from streamfx.web.visit import MOST_BYTES, Offer, SiteServices, Visit, most_effects_text
+from streamfx.web.commands import MOST_COMMAND_BYTES, ChainEffect
+from streamfx.web.visit import Offer, SiteServices, Visit, most_effects_text
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class Visitors:
     ) -> None:
         self._config, self._capacity = config, capacity(config)
         self._specs = {found.name: found.spec for found in list_effects() if found.spec is not None}
-        self._effects = tuple(self._specs)
+        self._effects = effect_names()
         self._first = parse_effect(config.effect or next(iter(self._effects), "none"))
         if self._first.engine not in self._effects:
             names = ", ".join(self._effects) or "none are installed"
@@ -123,7 +125,7 @@ class Visitors:
         )
 
     async def _visit(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MOST_BYTES)
+        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MOST_COMMAND_BYTES)
         await socket.prepare(request)
         if not await self._room():
             await socket.send_json({"type": "full", "most": self._capacity.visitors})
@@ -160,14 +162,15 @@ class Visitors:
         """
         wanted, limits = offer.wanted, self._config.visitors
         for effect in wanted:
-            if effect.name not in self._specs:
+            if effect.name not in self._effects:
                 names = ", ".join(self._effects)
                 raise ConfigError(f"there is no effect {effect.name!r}; there are: {names}")
         if len(wanted) > limits.effects:
             raise ConfigError(most_effects_text(limits.effects))
         height, width = camera.size or limits.largest
         for effect in wanted:
-            scale = self._specs[effect.name].scale if self._specs[effect.name].enlarges else 1
+            spec = self._specs.get(effect.name)
+            scale = spec.scale if spec is not None and spec.enlarges else 1
             height, width = height * scale, width * scale
         if height * width > most_pixels_for(limits.largest):
             raise ConfigError(f"this chain would make pictures of {width}x{height}, too large here")
@@ -192,13 +195,16 @@ class Visitors:
 
     def _request_of(self, effect: ChainEffect) -> str:
         """Return an effect as configurations have it, its controls as far as its engine allows."""
-        declared = self._specs[effect.name].controls
-        values = {
-            name: min(max(value, declared[name].low), declared[name].high)
+        spec = self._specs.get(effect.name)
+        declared = PEOPLE_EFFECTS[effect.name].ranges if spec is None else spec.controls
+        values: dict[str, object] = {
+            name: repr(min(max(value, declared[name].low), declared[name].high))
             for name, value in effect.controls.items()
             if name in declared and name in CONTROLS
         }
         if self._first.factor is not None and effect.name == self._first.engine:
             values["factor"] = self._first.factor
-        settings = ",".join(f"{name}={value!r}" for name, value in values.items())
+        if effect.where is not None and not (spec is not None and spec.enlarges):
+            values["where"] = effect.where
+        settings = ",".join(f"{name}={value}" for name, value in values.items())
         return f"{effect.name}:{settings}" if settings else effect.name

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.capture.backdrop import cut_to, read_backdrop
+from streamfx.capture.backdrop import read_backdrop
 from streamfx.errors import ConfigError, SourceOpenError
 from streamfx.media.frame import CodeRange, Colour, Matrix, Subsampling, VideoFormat
 
@@ -49,10 +49,17 @@ def test_a_backdrop_has_the_depth_and_the_subsampling_of_the_frames(tmp_path: Pa
     video.frame(planes, index=0, pts=0)  # checks the rest
 
 
-def test_the_middle_of_a_frame_is_cut_in_whole_chroma_samples() -> None:
-    assert cut_to(VIDEO.grey(), (48, 48)).size == (48, 48)
-    assert cut_to(VIDEO.grey(), (10, 1000)).size == (2, 64)
-    assert cut_to(VIDEO.grey(), (1000, 10)).size == (48, 2)
+@pytest.mark.parametrize("size", [(47, 63), (1, 1), (2, 200), (200, 2)])
+@pytest.mark.parametrize("subsampling", list(Subsampling))
+def test_frames_of_any_shape_are_filled(
+    tmp_path: Path, size: tuple[int, int], subsampling: Subsampling
+) -> None:
+    video = VideoFormat(size, subsampling, 8, VIDEO.colour, Fraction(1))
+    path = tmp_path / "white.png"
+    assert cv2.imwrite(str(path), np.full((40, 60, 3), 255, np.uint8))
+    planes = read_backdrop(str(path))(video)
+    video.frame(planes, index=0, pts=0)  # checks the sizes
+    assert planes[0].min() >= 233, "nothing beside the picture is black"
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:

@@ -105,6 +105,40 @@ async def pixels(tab: Tab, canvas: str) -> list[int]:
     return [int(value) for value in found]
 
 
+async def acts_on_parts(tab: Tab, other: Tab) -> None:
+    async def ready() -> None:
+        await tab.until("!document.querySelector('#chain-note').textContent")
+
+    def pressed(button: str) -> str:
+        return f"document.querySelector('{button}')?.ariaPressed === 'true'"
+
+    await ready()
+    assert await tab.run(pressed("#all-0"))
+    await tab.click("#background-0")
+    await other.until(pressed("#background-0"))
+    await ready()
+    await tab.click("#all-0")
+    await other.until(pressed("#all-0"))
+    await tab.click("#add")
+    await tab.click("#choose-backdrop")
+    await other.until(f"{CHAIN} === 'tiny,other,backdrop'")
+    await ready()
+    await tab.until(pressed("#background-2"))
+    await tab.run(
+        "(e => { e.value = '#ff0000'; e.dispatchEvent(new Event('change')); })"
+        "(document.querySelector('#colour-2'))"
+    )
+    # The bars hold nobody, so that the colour is everywhere.
+    await tab.until(
+        "(c => { const k = document.createElement('canvas'); const x = k.getContext('2d');"
+        " x.drawImage(c, 0, 0, 1, 1); const [r, g] = x.getImageData(0, 0, 1, 1).data;"
+        " return r > 200 && g < 60; })(document.querySelector('#after'))"
+    )
+    await tab.click("#remove-2")
+    await other.until(f"{CHAIN} === 'tiny,other'")
+    await ready()
+
+
 def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> None:
     async def visit(run: Run) -> None:
         async with browser(folder / "browser") as chrome:
@@ -115,6 +149,7 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
             other = await chrome.open(run.address)
             await moving(other)
             await agrees(tab, other)
+            await acts_on_parts(tab, other)
             await other.close()
             await tab.until("document.querySelector('#foot').textContent.endsWith('· 1 viewer')")
             await keeps_effects(tab)

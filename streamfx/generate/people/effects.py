@@ -46,6 +46,11 @@ class PeopleEffectKind:
     open: Callable[[EffectRequest, EffectSettings], Change]
     gives_alpha: bool = False
 
+    @property
+    def ranges(self) -> Mapping[str, ControlRange]:
+        """What the controls may be set to, by name."""
+        return {"strength": self.strength}
+
 
 @dataclass(slots=True, eq=False)
 class PeopleEffect:
@@ -77,7 +82,7 @@ class PeopleEffect:
     @property
     def ranges(self) -> Mapping[str, ControlRange]:
         """What the controls may be set to, by name."""
-        return {"strength": self.kind.strength}
+        return self.kind.ranges
 
     @property
     def controls(self) -> Controls:

@@ -227,12 +227,21 @@ function changeChain(list) {
   }
   editor.show({
     opening: null,
-    effects: list.map(({ name, controls }) => ({
+    effects: list.map(({ name, controls, where = null }) => ({
       name,
+      where: effects.get(name)?.where ? where ?? effects.get(name).where : null,
       controls: (effects.get(name)?.controls ?? []).map((each) => (
         { ...each, value: Math.min(Math.max(controls[each.name] ?? each.default, each.low), each.high) })),
     })),
   });
+}
+
+function changePart(place, where) {
+  if (visit) {
+    tell({ type: "where", effect: place, where });
+    return;
+  }
+  changeChain(editor.wanted().map((each, other) => (other === place ? { ...each, where } : each)));
 }
 
 // Figures
@@ -277,6 +286,11 @@ async function prepare() {
   editor = chainEditor({
     change: changeChain,
     control: (place, name, value) => tell({ type: "control", effect: place, name, value }),
+    part: changePart,
+    backdrop: (place, what) => {
+      if (visit) tell({ type: "backdrop", effect: place, ...what });
+      else say("Press Start first, then choose what stands behind you.", "problem");
+    },
   });
   editor.limit(about.most_effects);
   editor.learn(effects);

@@ -1,23 +1,27 @@
 // The chain of effects: what is in it and in which order, with the controls of each; and what a choice in the
 // gallery does: it takes the place of the effect that is selected, or is added.
 
+import { behind } from "./backdrop.js";
 import { at, icon, make, named } from "./dom.js";
 import { buildGallery, markChosen, thumbnail } from "./gallery.js";
 
 const SEND_EVERY_MS = 50; // a slider that is dragged
 const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
+const BACKDROP = "backdrop";
+const PARTS = { all: "All", person: "Person", background: "Background" };
 const UP = "m6 15 6-6 6 6", DOWN = "m6 9 6 6 6-6", OUT = ["m6 6 12 12", "M18 6 6 18"];
 
-// `change`: called with the chain that is wanted, [{ name, controls }]; `control`: with place, name and value.
-export function chainEditor({ change, control }) {
+// `change`: called with the chain that is wanted, [{ name, controls, where }]; `control`: with place, name and
+// value; `part`: with place and where; `backdrop`: with place and { picture } or { colour }.
+export function chainEditor({ change, control, part, backdrop }) {
   let effects = new Map(); // what the gallery knows of each
   let chain = [], selected = 0, most = 8, opening = null, shape = "", on = true;
   let queued = null; // what was chosen while another was being opened: the last wins
   let focusNext = null;
   const touched = new Map(); // control → when a hand was on it
 
-  const wanted = () => chain.map(({ name, controls }) => (
-    { name, controls: Object.fromEntries(controls.map((each) => [each.name, each.value])) }));
+  const wanted = () => chain.map(({ name, controls, where = null }) => (
+    { name, controls: Object.fromEntries(controls.map((each) => [each.name, each.value])), where }));
   const request = (list, next = selected) => {
     selected = Math.max(0, Math.min(next, list.length - 1));
     focusNext ??= document.activeElement?.id || null;
@@ -49,7 +53,7 @@ export function chainEditor({ change, control }) {
       queued = null;
       change(list);
     }
-    const now = JSON.stringify(chain.map((each) => [each.name, each.controls.map((found) => found.name)]));
+    const now = JSON.stringify(chain.map((each) => [each.name, each.controls.map((found) => found.name), each.where]));
     if (selected > chain.length || (selected === chain.length && chain.length >= most)) selected = 0;
     if (now !== shape) {
       shape = now;
@@ -132,9 +136,25 @@ export function chainEditor({ change, control }) {
     }
     buttons.append(button("remove", "take it out", OUT, () => request(wanted().toSpliced(place, 1)), false));
     const item = make("li", "", { className: "step" },
-      make("div", "", { className: "top" }, head, buttons), ...effect.controls.map((each) => slider(each, place)));
+      make("div", "", { className: "top" }, head, buttons), ...effect.controls.map((each) => slider(each, place)),
+      ...(effect.where ? [partOf(effect, place, title)] : []),
+      ...(effect.name === BACKDROP ? [behind(place, backdrop)] : []));
     item.dataset.selected = place === selected ? "yes" : "no";
     return item;
+  }
+
+  function partOf(effect, place, title) {
+    const parts = Object.entries(PARTS).map(([value, text]) => {
+      const made = make("button", text, { type: "button", className: "part", id: `${value}-${place}` });
+      made.ariaPressed = String(effect.where === value);
+      made.addEventListener("click", () => {
+        effect.where = value;
+        focusNext = made.id;
+        part(place, value);
+      });
+      return made;
+    });
+    return make("div", "", { className: "parts", role: "group", ariaLabel: `${title}: where it acts` }, ...parts);
   }
 
   function slider(given, place) {

@@ -2,9 +2,9 @@
 
 import { at, make } from "./dom.js";
 
-const GROUPS = { look: "Looks", repair: "Repair", enlarge: "Enlarge" };
+const GROUPS = { look: "Looks", people: "Person and background", repair: "Repair", enlarge: "Enlarge" };
 
-// name → { name, title, group, words, picture, controls }; empty where the page cannot have it.
+// name → { name, title, group, words, picture, controls, where }; empty where the page cannot have it.
 export async function fetchEffects() {
   const answer = await fetch("effects", { cache: "no-store" });
   return new Map(answer.ok ? (await answer.json()).map((each) => [each.name, each]) : []);

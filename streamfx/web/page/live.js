@@ -32,6 +32,8 @@ let latest = null; // the last state
 const editor = chainEditor({
   change: (list) => send({ type: "chain", effects: list }),
   control: (place, name, value) => send({ type: "control", effect: place, name, value }),
+  part: (place, where) => send({ type: "where", effect: place, where }),
+  backdrop: (place, what) => send({ type: "backdrop", effect: place, ...what }),
 });
 
 function send(message) {
