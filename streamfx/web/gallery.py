@@ -147,15 +147,9 @@ def group_of(spec: EngineSpec) -> str:
 def people_effects() -> list[ShownEffect]:
     """Return how the effects are shown that need only the mask of people."""
     return [
-        ShownEffect(
-            name,
-            PEOPLE,
-            words,
-            _people_picture(name),
-            _controls(PEOPLE_EFFECTS[name].ranges),
-            PEOPLE_EFFECTS[name].where,
-        )  # fmt: skip
+        ShownEffect(name, PEOPLE, words, _people_picture(name), _controls(kind.ranges), kind.where)
         for name, words in _PEOPLE_WORDS.items()
+        for kind in (PEOPLE_EFFECTS[name],)
     ]
 
 

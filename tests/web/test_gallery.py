@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from streamfx.engine.library import FoundEngine, list_effects, shipped_folders
-from streamfx.web.gallery import ENLARGE, LOOK, REPAIR, WORDS, shown_effects
+from streamfx.generate.people.effects import PEOPLE_EFFECTS
+from streamfx.generate.where import Where
+from streamfx.web.gallery import ENLARGE, LOOK, PEOPLE, REPAIR, WORDS, people_effects, shown_effects
 from streamfx.web.thumbnails import thumbnail
 from tests import engines
 
@@ -53,6 +55,16 @@ def test_every_shipped_effect_has_a_picture_and_words_of_its_own_in_its_group() 
         colours(each.picture)
     groups = {group: {n for n, each in shown.items() if each.group == group} for group in (REPAIR, ENLARGE)}
     assert groups == {REPAIR: {"restore"}, ENLARGE: {"upscale"}}
+
+
+def test_the_effects_that_need_only_the_mask_have_pictures_and_stand_in_a_group_of_their_own() -> None:
+    shown = people_effects()
+    assert {each.name for each in shown} == set(PEOPLE_EFFECTS) - {"cutout"}, "a page has no alpha"
+    for each in shown:
+        assert each.group == PEOPLE
+        assert len(each.words) <= 90
+        assert each.where in (Where.PERSON, Where.BACKGROUND)
+        colours(each.picture)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(3, 1), (4, 2), (5, 9)])
