@@ -14,7 +14,9 @@ from streamfx.config.values import check_device
 from streamfx.engine.folder import Engine
 from streamfx.engine.library import load_engine
 from streamfx.errors import ConfigError
+from streamfx.generate.people.effects import PEOPLE_EFFECTS
 from streamfx.generate.request import EffectRequest, parse_effect
+from streamfx.generate.where import Where
 
 
 def cases_of(config: BenchConfig) -> tuple[Case, ...]:
@@ -79,6 +81,11 @@ def _engine_of(text: str) -> tuple[EffectRequest, Engine]:
     if request.route is not None or request.auto:
         raise ConfigError(
             f"effect {text!r}: the pictures decide what runs, so a figure would tell of them; name the effect"
+        )
+    if request.engine in PEOPLE_EFFECTS or request.where not in (None, Where.ALL):
+        raise ConfigError(
+            f"effect {text!r}: a figure would tell of two engines, for one more finds the people; name an effect "
+            "that acts on all of the picture"
         )
     engine = load_engine(request.engine)
     if engine.spec.no_effect is not None:

@@ -84,8 +84,9 @@ def _path(text: str | None) -> Path | None:
 
 def _shipped() -> list[str]:
     from streamfx.engine.library import find_engines, shipped_folders
+    from streamfx.generate.people.effects import PEOPLE_EFFECTS
 
-    return list(find_engines(shipped_folders()))
+    return [*find_engines(shipped_folders()), *PEOPLE_EFFECTS]
 
 
 def _extra_is_there() -> None:

@@ -159,6 +159,12 @@ def test_what_is_not_known_or_cannot_be_measured_by_itself_is_refused(
         cases_of(config(effects=("nobody",)))
 
 
+@pytest.mark.parametrize("text", ["blur", "wave:where=person"])
+def test_what_takes_an_engine_more_to_find_people_is_not_measured(text: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{text}.*for one more finds the people"):
+        cases_of(config(effects=(text,)))
+
+
 def test_a_classifier_is_no_effect_to_measure(at_home: Path) -> None:
     folder = engines.make_classifier(at_home, "tells", {"red": (1, 0, 0, 0), "blue": (0, 0, 1, 0)})
     with pytest.raises(

@@ -277,6 +277,7 @@ def test_a_training_whose_numbers_are_not_finite_fails_with_one_line(
         (["my.png", "--name", "My look"], "--name My look: give at most 64 small letters, digits"),
         (["my.png", "--name", "../mine"], "--name ../mine: give at most 64 small letters, digits"),
         (["my.png", "--name", "wave"], "--name wave: an effect of that name comes with streamfx"),
+        (["my.png", "--name", "blur"], "--name blur: an effect of that name comes with streamfx"),
         (
             ["my.png", "--name", "taken", "--out", "."],
             "taken is there already; choose another name",
