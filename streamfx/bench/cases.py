@@ -84,8 +84,8 @@ def _engine_of(text: str) -> tuple[EffectRequest, Engine]:
         )
     if request.engine in PEOPLE_EFFECTS or request.where not in (None, Where.ALL):
         raise ConfigError(
-            f"effect {text!r}: a figure would tell of two engines, for one more finds the people; name an effect "
-            "that acts on all of the picture"
+            f"effect {text!r}: a figure would tell of two engines, for one more finds the people; name an "
+            "effect that acts on all of the picture"
         )
     engine = load_engine(request.engine)
     if engine.spec.no_effect is not None:

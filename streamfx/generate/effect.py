@@ -6,8 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Protocol
 
 from streamfx.backends.backend import Build, CompiledEngine, CompileOptions, Precision
 from streamfx.backends.registry import choose
@@ -39,8 +40,15 @@ from streamfx.media.stage import Stage
 
 log = logging.getLogger(__name__)
 
-Backdrop: TypeAlias = Callable[[VideoFormat], Planes]
-"""Gives the planes of a picture that fills frames of a format."""
+
+class Backdrop(Protocol):
+    """A picture, or a video, that stands behind what frames show."""
+
+    def __call__(self, video: VideoFormat, time_seconds: Fraction, /) -> Planes:
+        """Return the planes of what fills frames of a format at a time of the run."""
+
+    def close(self) -> None:
+        """Give it back. May be called twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from streamfx.errors import ConfigError
 from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import Backdrop
-from streamfx.generate.people.effects import BACKDROP, PeopleEffect, backdrop_change
+from streamfx.generate.people.effects import BACKDROP, PeopleEffect
 from streamfx.generate.request import with_controls
 from streamfx.generate.where import Where
 from streamfx.run.rearranging import ChainPlace, NewEffect
@@ -185,6 +185,6 @@ def show_backdrop(effect: AnyEffect, backdrop: Backdrop) -> None:
     Raises:
         ConfigError: it shows none.
     """
-    if not isinstance(effect, PeopleEffect) or effect.name != BACKDROP:
+    if not isinstance(effect, PeopleEffect):
         raise ConfigError(f"effect {effect.name!r} shows no picture; {BACKDROP!r} does")
-    effect.change = backdrop_change(backdrop)
+    effect.show(backdrop)

@@ -6,7 +6,7 @@ processor time where FFmpeg's encoder took 6.4 (Zen 4, quality 80 against a quan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 from av import FFmpegError, VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from streamfx.capture.backdrop import filling
+from streamfx.capture.backdrop import StillBackdrop, filling
 from streamfx.encode.pixels import AV_RANGES, Packer
 from streamfx.errors import SinkError
-from streamfx.media.frame import Frame, Planes, VideoFormat
+from streamfx.media.frame import Frame, VideoFormat
 from streamfx.web.thumbnails import jpeg_size
 
 MOST_BACKDROP_SIDE_PIXELS = 4096
@@ -107,8 +107,8 @@ def shown_size(video: VideoFormat, width_pixels: int) -> tuple[int, int]:
     return max(2, round(height * scale / 2) * 2), max(2, round(wide * scale / 2) * 2)
 
 
-def jpeg_backdrop(data: bytes) -> Callable[[VideoFormat], Planes]:
-    """Return what gives the planes of a picture that a page sent, for frames of any format.
+def jpeg_backdrop(data: bytes) -> StillBackdrop:
+    """Return a picture that a page sent, for frames of any format.
 
     Raises:
         ValueError: it is no JPEG, broken, or too large.
@@ -119,7 +119,7 @@ def jpeg_backdrop(data: bytes) -> Callable[[VideoFormat], Planes]:
     pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
         raise ValueError("it is broken")
-    return filling(VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "bgr24"))
+    return StillBackdrop(filling(VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "bgr24")))
 
 
 def _encoded(ending: str, picture: VideoFrame, options: list[int]) -> bytes:

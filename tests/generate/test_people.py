@@ -221,23 +221,27 @@ def test_a_request_says_where_an_effect_acts_and_what_stands_behind() -> None:
     assert opened("cutout:where=background").controls.where is Where.BACKGROUND
 
 
-def test_the_picture_of_a_backdrop_is_read_once_and_fitted_to_the_frames() -> None:
+def test_a_backdrop_is_opened_once_asked_by_the_time_of_frames_and_closed() -> None:
     read: list[object] = []
 
-    def backdrops(name: str) -> Any:
-        read.append(name)
-
-        def planes(video: VideoFormat) -> Planes:
-            read.append(video.size)
+    class Room:
+        def __call__(self, video: VideoFormat, time_seconds: Fraction, /) -> Planes:
+            read.append((video.size, time_seconds))
             return video.grey().planes
 
-        return planes
+        def close(self) -> None:
+            read.append("closed")
+
+    def backdrops(name: str) -> Room:
+        read.append(name)
+        return Room()
 
     table = chain(opened("backdrop:picture=room.png", backdrops=backdrops))
-    for seed in (1, 2):
-        made = table.process(noise(seed=seed))
+    for index in (0, 5):
+        made = table.process(replace(noise(), pts=index))
         assert np.unique(made.planes[0][:, 32:]).tolist() == [128]
-    assert read == ["room.png", (48, 64)]
+    table.close()
+    assert read == ["room.png", ((48, 64), 0), ((48, 64), Fraction(1, 5)), "closed"]
 
 
 def test_the_format_is_known_before_anything_is_open() -> None:

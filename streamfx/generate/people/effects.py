@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +25,23 @@ from streamfx.media.frame import Frame, Plane, VideoFormat
 Change: TypeAlias = Callable[[Frame, Mask, float, int | None], Frame]
 """What an effect makes of a frame in main memory, given how much of each pixel it acts on (0..255), its
 strength (0..1), and the number of threads (None for all cores)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackdropChange:
+    """Puts a backdrop in the place of a part of frames.
+
+    Attributes:
+        backdrop: the backdrop.
+    """
+
+    backdrop: Backdrop
+
+    def __call__(self, frame: Frame, part: Mask, strength: float, threads: int | None) -> Frame:
+        """Return a frame with the backdrop in the place of a part of it."""
+        planes = self.backdrop(replace(frame.format, alpha=False), frame.time_seconds)
+        shown = part if strength == 1 else (part * np.float32(strength) + np.float32(0.5)).astype(np.uint8)
+        return frame.with_planes(mix(frame.with_planes(planes), frame, shown, threads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +140,22 @@ class PeopleEffect:
         """Do now what the first frame of such a video would do besides computing."""
         self.process(video.grey(), None)
 
+    def show(self, backdrop: Backdrop) -> None:
+        """Have another picture stand behind people, from the next frame on.
+
+        Raises:
+            ConfigError: the effect shows none.
+        """
+        before = self.change
+        if not isinstance(before, BackdropChange):
+            raise ConfigError(f"effect {self.name!r} shows no picture; {BACKDROP!r} does")
+        self.change = BackdropChange(backdrop)
+        before.backdrop.close()
+
     def close(self) -> None:
-        """Do nothing: there is nothing to give back."""
+        """Give the backdrop back. May be called twice."""
+        if isinstance(self.change, BackdropChange):
+            self.change.backdrop.close()
 
 
 def open_people_effect(request: EffectRequest, settings: EffectSettings) -> PeopleEffect:
@@ -146,18 +176,6 @@ def open_people_effect(request: EffectRequest, settings: EffectSettings) -> Peop
     return effect
 
 
-def backdrop_change(backdrop: Backdrop) -> Change:
-    """Return what puts a backdrop in the place of a part of frames."""
-    planes_of = lru_cache(maxsize=2)(backdrop)
-
-    def change(frame: Frame, part: Mask, strength: float, threads: int | None) -> Frame:
-        video = replace(frame.format, alpha=False)
-        shown = part if strength == 1 else (part * np.float32(strength) + np.float32(0.5)).astype(np.uint8)
-        return frame.with_planes(mix(frame.with_planes(planes_of(video)), frame, shown, threads))
-
-    return change
-
-
 def _open_blur(request: EffectRequest, _settings: EffectSettings) -> Change:
     _no_backdrop(request)
 
@@ -172,11 +190,11 @@ def _open_backdrop(request: EffectRequest, settings: EffectSettings) -> Change:
     if request.picture is not None and request.colour is not None:
         raise ConfigError("backdrop: a picture and a colour are given; leave one of them out")
     if request.picture is None:
-        return backdrop_change(colour_backdrop(request.colour or "green"))
+        return BackdropChange(colour_backdrop(request.colour or "green"))
     if settings.backdrops is None:
         raise ConfigError("backdrop: pictures cannot be had here; give a colour, as in backdrop:colour=green")
     try:
-        return backdrop_change(settings.backdrops(request.picture))
+        return BackdropChange(settings.backdrops(request.picture))
     except StreamfxError as error:
         raise ConfigError(f"backdrop: {error}") from error
 
