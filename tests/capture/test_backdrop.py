@@ -112,8 +112,8 @@ def test_a_video_is_the_same_for_any_number_of_threads(film: str) -> None:
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    line = read_backdrop(str(write(tmp_path / "line.png", (2, 8000))))
     with pytest.raises(FrameError, match="a picture of 8000x2 is too narrow to fill frames of 1280x720"):
-        line = read_backdrop(str(write(tmp_path / "line.png", (2, 8000))))
         line(replace(VIDEO, size=(720, 1280)), Fraction(0))
     with pytest.raises(SourceOpenError, match="no such file"):
         read_backdrop(str(tmp_path / "nothing.png"))

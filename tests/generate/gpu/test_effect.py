@@ -9,7 +9,7 @@ import weakref
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,10 +20,14 @@ from streamfx.capture.cuts import thumbnail
 from streamfx.capture.shots import ShotSource
 from streamfx.errors import DeviceMemoryError, FrameError
 from streamfx.factor.choice import FactorChoice
-from streamfx.generate.chain import open_chain
+from streamfx.generate.chain import Chain, open_chain
 from streamfx.generate.effect import Effect, EffectSettings, open_effect
 from streamfx.generate.gpu.effect import MOST_RECORDINGS, Step
 from streamfx.generate.gpu.placement import DevicePlacement
+from streamfx.generate.people.effects import open_people_effect
+from streamfx.generate.people.matting import Matte, Matting
+from streamfx.generate.request import parse_effect
+from streamfx.generate.where import Where
 from streamfx.gpu.layout import Layout
 from streamfx.gpu.pool import Lease
 from streamfx.gpu.streams import Event, Meter, TimedEvent
@@ -96,6 +100,38 @@ def furthest(one: Frame, other: Frame) -> int:
         int(np.abs(a.astype(int) - b.astype(int)).max())
         for a, b in zip(one.planes, other.planes, strict=True)
     )
+
+
+class LeftHalf:
+    """Finds a person in the left half of every frame."""
+
+    def matte(self, frame: Frame) -> Matte:
+        share = np.zeros(frame.size, np.uint8)
+        share[:, : frame.size[1] // 2] = 255
+        return Matte(share)
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_chain_whose_effects_act_on_parts_gives_the_same_wherever_frames_are(
+    engine: str, tmp_path: Path, depth: int, stays: bool
+) -> None:
+    form = video(depth)
+    ordinary, resident, processing_device = pair(engine, tmp_path, form, stays=stays)
+    frame, finder = noise(form), cast("Matting", LeftHalf())
+    effects = [
+        open_people_effect(parse_effect(text), EffectSettings()) for text in ("blur", "backdrop:colour=red")
+    ]
+    for each in (ordinary, resident):
+        each.controls = replace(each.controls, where=Where.PERSON)
+    expected = Chain((ordinary, *effects), matting=finder).process(frame)
+    chain = Chain((resident, *effects, resident), processing_device, finder)
+    again = Chain((ordinary,), matting=finder).process(expected)
+    done = chain.process(processing_device.device_context.up(frame))
+    assert (done.device_pixels is not None) is stays
+    assert furthest(processing_device.device_context.down(done), again) <= 2
 
 
 @pytest.mark.parametrize("kind", ["engine", "inked"])
