@@ -29,7 +29,13 @@ HOMES = {
         "web/pictures.py",
         "web/peer.py",
     ),
-    "cv2": ("capture/live/camera.py", "generate/people/blur.py", "web/pictures.py", "web/thumbnails.py"),
+    "cv2": (
+        "capture/live/camera.py",
+        "generate/people/blur.py",
+        "web/pictures.py",
+        "web/qr_code.py",
+        "web/thumbnails.py",
+    ),
     "matplotlib": ("bench/plot.py",),
     "numba": (
         "generate/ops/enlarge.py",

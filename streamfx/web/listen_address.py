@@ -8,11 +8,19 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from streamfx.errors import ConfigError
 
 _LOOPBACK = "127.0.0.1"
 _FORM = re.compile(r"(?P<kind>[a-z]+):(?:(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):)?(?P<port>\d{1,5})")
+
+
+class Access(StrEnum):
+    """What a visitor may do."""
+
+    CHANGE = "change"
+    LOOK = "look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +32,32 @@ class ListenAddress:
         port: port to listen at; 0 for any that is free.
         names: further names the page may be asked for by, beside addresses and the machine's own name.
         token: secret that a visitor must know; None: nothing.
+        look_token: secret with which a visitor may look on and change nothing; None: there is no such way.
     """
 
     host: str = _LOOPBACK
     port: int = 8080
     names: tuple[str, ...] = ()
     token: str | None = field(default=None, repr=False)
+    look_token: str | None = field(default=None, repr=False)
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return is_loopback(self.host)
 
-    def address(self, port: int, *, secure: bool = False) -> str:
+    def address(self, port: int, access: Access = Access.CHANGE, *, secure: bool = False) -> str:
         """Return what to open in a browser, with the token where there is one.
 
         Args:
             port: port that is listened at.
+            access: what whoever opens it may do.
             secure: whether by https.
         """
+        token = self.token if access is Access.CHANGE else self.look_token
         host = self.host if self.host not in ("0.0.0.0", "::") else own_address()
         shown = f"[{host}]" if ":" in host else host
-        return f"http{'s' * secure}://{shown}:{port}/" + (f"?token={self.token}" if self.token else "")
+        return f"http{'s' * secure}://{shown}:{port}/" + (f"?token={token}" if token else "")
 
     def answers_to(self, host_header: str) -> bool:
         """Return whether a request for that host is meant for this page.
@@ -63,15 +75,20 @@ class ListenAddress:
             return not self.loopback and host in (own, own.partition(".")[0] + ".local")
         return address.is_loopback or not self.loopback
 
-    def admits(self, token: str | None) -> bool:
-        """Return whether a visitor with that token may come in; takes the same time whatever it is."""
+    def access(self, token: str | None) -> Access | None:
+        """Return what a visitor with that token may do, None: not even come in; takes the same time whatever
+        it is."""
         if self.token is None:
-            return True
-        return hmac.compare_digest((token or "").encode(), self.token.encode())
+            return Access.CHANGE
+        may_change = hmac.compare_digest((token or "").encode(), self.token.encode())
+        may_look = hmac.compare_digest((token or "").encode(), (self.look_token or "").encode())
+        if may_change:
+            return Access.CHANGE
+        return Access.LOOK if may_look and self.look_token else None
 
 
 def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> ListenAddress:
-    """Return the place that ``web:[HOST:]PORT`` asks for, with a new token.
+    """Return the place that ``web:[HOST:]PORT`` asks for, with new tokens.
 
     On loopback, too: every user and program of this machine, and whoever comes through a tunnel, can ask
     there.
@@ -103,8 +120,9 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> L
         raise ConfigError(
             f"{text}: other machines can reach this page, so it needs its token; leave out token=false"
         )
-    secret = secrets.token_urlsafe(24) if token else None
-    return ListenAddress(host, int(found["port"]), tuple(name.lower() for name in names), secret)
+    secret, look_secret = (secrets.token_urlsafe(24) if token else None for _ in range(2))
+    named = tuple(name.lower() for name in names)
+    return ListenAddress(host, int(found["port"]), named, secret, look_secret)
 
 
 def _host_of(header: str) -> str:

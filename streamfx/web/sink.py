@@ -25,10 +25,11 @@ from streamfx.version import __version__
 from streamfx.web.commands import Command, Record, TakeSnapshot, turn
 from streamfx.web.figures import Figures
 from streamfx.web.gallery import Gallery
-from streamfx.web.listen_address import place_of
+from streamfx.web.listen_address import Access, place_of
 from streamfx.web.pictures import PictureMaker
+from streamfx.web.qr_code import qr_code
 from streamfx.web.recorder import OpenFile, Recorder
-from streamfx.web.site import Site
+from streamfx.web.site import ACCESS, Site
 from streamfx.web.viewers import Viewer, Viewers
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class PageSink:
             web.get("/live", self._viewers.serve),
             web.get("/snapshots/{name}", self._fetch_snapshot),
             web.get("/recordings/{name}", self._fetch_recording),
+            web.get("/share", self._share),
             *Gallery().routes(),
         ]
         page = files("streamfx.web") / "page"
@@ -183,7 +185,7 @@ class PageSink:
 
     # From here on in the loop of the site.
 
-    def _greeting(self) -> list[dict[str, Any]]:
+    def _greeting(self, viewer: Viewer) -> list[dict[str, Any]]:
         (height, width), (shown_height, shown_width) = self._video.size, self._maker.size
         hello = {
             "type": "hello",
@@ -196,6 +198,7 @@ class PageSink:
             "folder": str(Path(self._recorder.folder).absolute()),
             "sound": self._recorder.sound,
             "most_effects": MOST_EFFECTS,
+            "may_change": viewer.access is Access.CHANGE,
         }
         return [hello, self._state()]
 
@@ -284,6 +287,18 @@ class PageSink:
         named = f'attachment; filename="{path.name}"'
         return web.FileResponse(
             path, headers={"Content-Disposition": named, "Content-Type": "video/x-matroska"}
+        )
+
+    async def _share(self, request: web.Request) -> web.Response:
+        """Tell a viewer who may change the run with which links others come to this page."""
+        if request[ACCESS] is not Access.CHANGE:
+            raise web.HTTPForbidden(text="This link is for looking on; ask whoever gave it to you.\n")
+        links = {Access.LOOK: self._site.look_address, Access.CHANGE: self._site.address}
+        return web.json_response(
+            {
+                "here": self._site.place.loopback,
+                "links": {access: {"address": link, "code": qr_code(link)} for access, link in links.items()},
+            }
         )
 
     async def _end(self) -> None:

@@ -14,9 +14,12 @@ from aiohttp import web
 
 from streamfx.errors import SinkError
 from streamfx.web.connection_limits import LIMITS, ConnectionLimits, ConnectionListener
-from streamfx.web.listen_address import ListenAddress
+from streamfx.web.listen_address import Access, ListenAddress
 
 log = logging.getLogger(__name__)
+
+ACCESS = web.RequestKey("access", Access)
+"""What whoever sent a request may do; set for every request that passes the guard."""
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -62,6 +65,7 @@ class Site:
 
     Attributes:
         address: address to open in a browser, token included; empty before `start`.
+        look_address: the same for those who may look on and change nothing.
         loop: the event loop of its thread.
     """
 
@@ -76,7 +80,7 @@ class Site:
         limits: ConnectionLimits = LIMITS,
     ) -> None:
         self.name, self.place = name, place
-        self.address = ""
+        self.address = self.look_address = ""
         self.loop = asyncio.new_event_loop()
         self._files, self._routes, self._before_stop, self._tls = files, routes, before_stop, tls
         self._limits = limits
@@ -152,7 +156,9 @@ class Site:
             except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
                 self._problem = error
                 return
-            self.address = self.place.address(listener.port, secure=self._tls is not None)
+            secure = self._tls is not None
+            self.address = self.place.address(listener.port, secure=secure)
+            self.look_address = self.place.address(listener.port, Access.LOOK, secure=secure)
             self._cookie = f"streamfx-{listener.port}"
             self._started.set()
             await self._stopping.wait()
@@ -184,18 +190,20 @@ class Site:
         if not _is_from_here(request):
             raise _closing(web.HTTPForbidden(text="This page takes nothing from pages of other sites.\n"))
         given = request.query.get("token")
-        knows = self.place.admits(given)
-        if not knows and not self.place.admits(request.cookies.get(self._cookie)):
+        knows = self.place.access(given)
+        access = knows or self.place.access(request.cookies.get(self._cookie))
+        if access is None:
             raise _closing(
                 web.HTTPForbidden(
                     text="Open the whole address that streamfx printed, with ?token= and what follows.\n"
                 )
             )
+        request[ACCESS] = access
         response = await handler(request)
-        if self.place.token is not None and knows and not response.prepared:
+        if self.place.token is not None and knows and given and not response.prepared:
             secure = self._tls is not None
             response.set_cookie(
-                self._cookie, self.place.token, httponly=True, samesite="Strict", path="/", secure=secure
+                self._cookie, given, httponly=True, samesite="Strict", path="/", secure=secure
             )
         return response
 

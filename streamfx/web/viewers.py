@@ -14,8 +14,10 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from streamfx.errors import StreamfxError
+from streamfx.errors import ConfigError, StreamfxError
 from streamfx.web.commands import MOST_COMMAND_BYTES, Command, Shown, View, read_command
+from streamfx.web.listen_address import Access
+from streamfx.web.site import ACCESS
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +34,13 @@ class Viewer:
     Lives in the loop.
 
     Attributes:
+        access: what it may do.
         pictures: whether it wants pictures; before: and what they were before the effects.
         sent: pictures sent; skipped: those it was spared because it was not ready for them.
     """
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, access: Access = Access.CHANGE) -> None:
+        self.access = access
         self.pictures = self.before = True
         self.sent = self.skipped = 0
         self._socket = socket
@@ -122,7 +126,7 @@ class Viewers:
 
     def __init__(
         self,
-        greet: Callable[[], list[dict[str, Any]]],
+        greet: Callable[[Viewer], list[dict[str, Any]]],
         act: Callable[[Viewer, Command], Awaitable[None]],
         changed: Callable[[], None],
     ) -> None:
@@ -165,8 +169,8 @@ class Viewers:
             heartbeat=_PING_SECONDS, max_msg_size=MOST_COMMAND_BYTES, compress=False, timeout=_CLOSE_SECONDS
         )
         await socket.prepare(request)
-        viewer = Viewer(socket)
-        for message in self._greet():
+        viewer = Viewer(socket, request[ACCESS])
+        for message in self._greet(viewer):
             viewer.tell(message)
         if self._ended:
             await viewer.close({"type": "ended"})
@@ -218,6 +222,8 @@ class Viewers:
             elif isinstance(command, View):
                 viewer.pictures, viewer.before = command.pictures, command.before
                 self._changed()
+            elif viewer.access is Access.LOOK:
+                raise ConfigError("this link is for looking on; it changes nothing")
             else:
                 await self._act(viewer, command)
         except StreamfxError as error:

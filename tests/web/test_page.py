@@ -361,6 +361,49 @@ def test_a_message_that_is_too_long_ends_that_viewer_only() -> None:
         go(visit(shown))
 
 
+def test_who_came_by_the_link_for_looking_sees_everything_and_changes_nothing() -> None:
+    async def visit(shown: Page) -> None:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            address = shown.sink._site.look_address
+            assert "?token=" in address
+            async with session.get(address) as answer:  # the token is in a cookie from here on
+                assert answer.status == 200
+            base = address.partition("?")[0]
+            async with session.ws_connect(f"{base}live", max_msg_size=1 << 26) as socket:
+                visitor = Visitor(socket)
+                assert (await visitor.told("hello"))["may_change"] is False
+                shown.step()
+                assert (await visitor.picture())[0] == 0
+                for message in ({"type": "bypass", "on": True}, {"type": "record", "on": True}):
+                    await visitor.send(**message)
+                    assert "this link is for looking on" in (await visitor.told("problem"))["text"]
+            async with session.get(f"{base}share") as answer:
+                assert answer.status == 403
+        assert shown.table.controls.changes == []
+
+    with page("tiny", token=True) as shown:
+        go(visit(shown))
+
+
+def test_who_may_change_the_run_is_given_both_links_with_their_codes() -> None:
+    async def visit(shown: Page) -> None:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            async with session.get(shown.sink.address):
+                pass
+            async with session.get(f"{shown.sink.address.partition('?')[0]}share") as answer:
+                told = await answer.json()
+        assert told["here"] is True
+        links = {access: link["address"] for access, link in told["links"].items()}
+        assert links == {"look": shown.sink._site.look_address, "change": shown.sink.address}
+        for link in told["links"].values():
+            rows = [[0 if square == "1" else 255 for square in row] for row in link["code"]]
+            large: Any = np.kron(np.array(rows, np.uint8), np.ones((8, 8), np.uint8))
+            assert cv2.QRCodeDetector().detectAndDecode(large)[0] == link["address"]
+
+    with page("tiny", token=True) as shown:
+        go(visit(shown))
+
+
 def test_figures_come_while_somebody_looks() -> None:
     async def visit(shown: Page) -> None:
         async with visiting(shown) as visitor:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from streamfx.errors import ConfigError, SinkError
-from streamfx.web.listen_address import ListenAddress, place_of
+from streamfx.web.listen_address import Access, ListenAddress, place_of
 from streamfx.web.site import Site
 
 
@@ -65,6 +65,19 @@ def test_a_page_has_a_token_that_nobody_can_guess(text: str) -> None:
     assert first.token != second.token
     assert f"?token={first.token}" in first.address(8080)
     assert first.token not in repr(first)
+
+
+def test_a_page_has_another_token_for_those_who_only_look_on() -> None:
+    place = place_of("web:8080")
+    assert place.token is not None
+    assert place.look_token not in (None, place.token)
+    assert f"?token={place.look_token}" in place.address(8080, Access.LOOK)
+    assert str(place.look_token) not in repr(place)
+    assert place.access(place.token) is Access.CHANGE
+    assert place.access(place.look_token) is Access.LOOK
+    assert [place.access(wrong) for wrong in (None, "", "x", f"{place.token}x")] == [None] * 4
+    assert ListenAddress(token="t").access("") is None, "no token for looking is no open door"
+    assert ListenAddress().access(None) is Access.CHANGE
 
 
 def test_a_page_of_this_machine_alone_may_do_without_a_token_where_that_is_asked_for() -> None:

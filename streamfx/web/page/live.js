@@ -7,6 +7,7 @@ import { fetchEffects } from "./gallery.js";
 import { showDrops, showFactor, showPlainly } from "./plain.js";
 import { preparePresets } from "./presets.js";
 import { cover, offer, say, showStale, status } from "./said.js";
+import { prepareShare } from "./share.js";
 import { showStages } from "./stages.js";
 import {
   buildTools, isSmallWindowOpen, prepareFullScreen, prepareMirror, prepareSmallWindow, prepareWipe,
@@ -167,7 +168,8 @@ function hello(message) {
     `${message.sound ? "" : ", as the source has none"}. You can download them here afterwards.`;
   at("foot").textContent = `streamfx ${message.version}`;
   editor.limit(message.most_effects);
-  enable(true);
+  document.body.dataset.access = message.may_change ? "change" : "look";
+  enable(message.may_change);
 }
 
 function over() {
@@ -248,6 +250,7 @@ async function learn() {
 // The token came in through the address, and is in a cookie now: it need not stay in the history.
 if (location.search) history.replaceState(null, "", location.pathname);
 buildTools(at("tools"));
+prepareShare(at("tools"));
 prepareMirror(stage, "live.mirror", false);
 prepareFullScreen(stage);
 prepareSmallWindow(asVideo, look);
