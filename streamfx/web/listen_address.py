@@ -51,7 +51,7 @@ class ListenAddress:
 
         Args:
             port: port that is listened at.
-            access: what whoever opens it may do.
+            access: rights of whoever opens it.
             secure: whether by https.
         """
         token = self.token if access is Access.CHANGE else self.look_token

@@ -34,7 +34,7 @@ class Viewer:
     Lives in the loop.
 
     Attributes:
-        access: what it may do.
+        access: rights that its link gave it.
         pictures: whether it wants pictures; before: and what they were before the effects.
         sent: pictures sent; skipped: those it was spared because it was not ready for them.
     """
