@@ -69,6 +69,11 @@ class SuperResolutionOptions(BaseModel):
 
     feed: FeedOptions
     out: EngineFolder = Field(description="engine folder to write")
+    out_twice: EngineFolder | None = Field(
+        default=None,
+        description="engine folder to write besides, of the first level alone: with the weights that all "
+        "levels have it makes pictures twice as large",
+    )
     work: Path = Field(description="folder for checkpoint and log")
     init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
@@ -257,9 +262,23 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 def run(options: SuperResolutionOptions) -> None:
     """Train and write the engine."""
     network = train(options)
-    frame = golden(network, factor=1.0, noise_channels=network.noise_channels, grain=0.05)
-    engine = export(network, options.out, fields(options, network), frame, card(options))
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
+    written = [(network, options.out, options.network)]
+    if options.out_twice is not None:
+        once = options.network.model_copy(update={"levels": 1})
+        written.append((first_level(network, once), options.out_twice, once))
+    for each, out, sizes in written:
+        frame = golden(each, factor=1.0, noise_channels=each.noise_channels, grain=0.05)
+        described = options.model_copy(update={"out": out, "network": sizes})
+        engine = export(each, out, fields(described, each), frame, card(described))
+        log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def first_level(network: SuperResolution, options: SuperResolutionNetworkOptions) -> SuperResolution:
+    """A network of one level with the weights that a network of several has for its levels."""
+    once = SuperResolution(**options.model_dump())
+    weights = network.state_dict()
+    once.load_state_dict({name: weights[name] for name in once.state_dict()})
+    return once.eval()
 
 
 def train(options: SuperResolutionOptions, on_step: Callable[[int], None] | None = None) -> SuperResolution:
@@ -291,11 +310,13 @@ def _of_options(network: SuperResolution) -> list[str]:
 
 def fields(options: SuperResolutionOptions, network: SuperResolution) -> dict[str, Any]:
     """Fields of engine.yaml."""
+    sizes = options.network
+    further = sizes.model_dump(exclude_defaults=True, exclude={"features", "rounds"})
     return {
+        "format": 4 if further else 1,
         "version": options.version,
         "family": "super_resolution",
-        "options": options.network.model_dump(exclude_defaults=True)
-        | {"features": options.network.features, "rounds": options.network.rounds},
+        "options": {"features": sizes.features, "rounds": sizes.rounds} | further,
         "stride": STRIDE,
         "factors": [1.0],
         "heads": list(HEADS),

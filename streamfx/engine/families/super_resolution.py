@@ -1,4 +1,4 @@
-"""Super-resolution: a picture and noise become what the bicubic enlargement to 2, 4 or 8 times the size lacks.
+"""Super-resolution: a picture and noise become what its bicubic enlargement, 2, 4 or 8 times, lacks.
 
 After JP7446997B2 and Navarrete Michelini, Zhu, Liu, "Multi-Scale Recursive and Perception-Distortion
 Controllable Image Super-Resolution" (2018): L levels with the same weights, each of which doubles the size;
@@ -25,12 +25,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamfx.engine.families.back_projection import BackProjection, Convolution, Level
 from streamfx.engine.families.warp_mask import convolve
 
 HEADS = ("residual",)
@@ -40,61 +40,6 @@ NOISE_CHANNELS = 1
 MOST_LEVELS = 3
 _SQUARE = SCALE**2
 _MOST_ITERATIONS = 8  # of weights that are used again: their file does not bound the number
-
-
-class Convolution(nn.Module):
-    """Convolution of 3 x 3 or 1 x 1 whose border repeats."""
-
-    def __init__(self, inputs: int, outputs: int, side: int = 3) -> None:
-        super().__init__()
-        self.margin = side // 2
-        start = nn.Conv2d(inputs, outputs, side)
-        assert start.bias is not None
-        self.weight = nn.Parameter(start.weight.detach())
-        self.bias = nn.Parameter(start.bias.detach())
-
-    def forward(self, features_BIHW: Tensor) -> Tensor:
-        return convolve(features_BIHW, self.weight, self.bias, 1, self.margin)
-
-
-class BackProjection(nn.Module):
-    """A round: what the folded features lack, when lowered, to be the initial ones is lifted and added.
-
-    Args:
-        features: F.
-        noisy: Whether noise is added to the difference.
-    """
-
-    def __init__(self, features: int, *, noisy: bool = False) -> None:
-        super().__init__()
-        self.lower = Convolution(features, features)
-        self.lift = Convolution(features, features)
-        self.slopes = nn.Parameter(torch.full((2, features), 0.1))
-        self.blend = nn.Parameter(torch.zeros(features, features // 2, 1, 1)) if noisy else None
-
-    def forward(
-        self, folded_BFHW: Tensor, lowered_BFHW: Tensor, minus_initial_BFHW: Tensor, grain_BGHW: Tensor
-    ) -> Tensor:
-        """Folded features corrected once.
-
-        Args:
-            folded_BFHW: Folded features.
-            lowered_BFHW: What `lower` makes of them, or better.
-            minus_initial_BFHW: Features to come back to when lowered, negated.
-            grain_BGHW: Features of the noise, G = F/2.
-        """
-        difference_BFHW = lowered_BFHW + minus_initial_BFHW
-        if self.blend is not None:
-            difference_BFHW = difference_BFHW + functional.conv2d(grain_BGHW, self.blend)
-        difference_BFHW = functional.prelu(difference_BFHW, self.slopes[0])
-        return functional.prelu(folded_BFHW + self.lift(difference_BFHW), self.slopes[1])
-
-
-class _Level(NamedTuple):
-    """What the features of a level, and of those above, are corrected to."""
-
-    minus_initial_BFHW: Tensor
-    grain_BGHW: Tensor
 
 
 class SuperResolution(nn.Module):
@@ -216,7 +161,7 @@ class SuperResolution(nn.Module):
             to_rgb_34: As in `forward`.
             from_rgb_34: As in `forward`.
         """
-        levels: list[_Level] = []
+        levels: list[Level] = []
         found: list[Tensor] = []
         folded = None
         for noise_B1HW in noise:
@@ -230,18 +175,19 @@ class SuperResolution(nn.Module):
                 sum_BFHW = sum_BFHW + self._carried(folded)
             initial = functional.prelu(sum_BFHW, self.slopes[0])
             folded = functional.prelu(self.lift(initial), self.slopes[1])
-            levels.append(_Level(-initial, grain))
+            levels.append(Level(-initial, grain))
             folded = self._corrected(folded, levels)
             residual = convolve(folded, *self._synthesis(from_rgb_34))
             found.append(functional.pixel_shuffle(residual, SCALE))
         return found
 
-    def _corrected(self, folded_BFHW: Tensor, levels: Sequence[_Level]) -> Tensor:
+    def _corrected(self, folded_BFHW: Tensor, levels: Sequence[Level]) -> Tensor:
         """Folded features after all rounds of back-projection to the initial features of their level, the
         last of `levels`, and through these to those of all levels below."""
         *below, level = levels
         for number in range(self.iterations):
             back_project = self.rounds[number % len(self.rounds)]
+            assert isinstance(back_project, BackProjection)
             lowered = back_project.lower(folded_BFHW)
             if below:
                 assert self.thin is not None
@@ -295,9 +241,9 @@ def _of_planes(weight_O3ss: Tensor, bias_O: Tensor, to_rgb_34: Tensor) -> tuple[
 def unfolded(noise_BNHW: Tensor, levels: int) -> list[Tensor]:
     """Noise of each level, B1(2^l H)(2^l W), of all channels that a network takes."""
     channels = [_SQUARE**level for level in range(levels)]
+    parts = torch.split(noise_BNHW, channels, dim=1)
     return [
-        functional.pixel_shuffle(part, SCALE**level) if level else part
-        for level, part in enumerate(noise_BNHW.split(channels, dim=1))
+        functional.pixel_shuffle(part, SCALE**level) if level else part for level, part in enumerate(parts)
     ]
 
 
@@ -313,7 +259,7 @@ def _check(features: int, rounds: int, levels: int, *, shared: bool) -> None:
         raise ValueError(f"with {levels} levels features must be a multiple of {_SQUARE}, found {features}")
     if (shared or levels > 1) and rounds > _MOST_ITERATIONS:
         raise ValueError(
-            f"rounds of shared weights, or with several levels, are {_MOST_ITERATIONS} at most, found {rounds}"
+            f"rounds of shared weights or with several levels are {_MOST_ITERATIONS} at most, found {rounds}"
         )
 
 
