@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamfx.engine.families.warp_mask import FactorConv, convolve
+from streamfx.engine.families.warp_mask import FactorConv, convolve, normalise
 
 _GROUP = 4
 
@@ -35,6 +35,14 @@ def after_composite(
     `pixel_shuffle`."""
     weight_OIss, bias_O = convolution.mixed(mix_A)
     return convolve(features_BIhw, fold_composite(weight_OIss, folding_KL), bias_O.repeat_interleave(4))
+
+
+def normalise_doubled(features_BChw: Tensor) -> Tensor:
+    """Features of which a composite layer makes the instance norm of its result: groups of four maps with mean
+    0 and deviation 1 together, since every map of the doubled group holds the values of all four."""
+    batch, channels, height, width = features_BChw.shape
+    groups = features_BChw.reshape(batch, channels // _GROUP, _GROUP * height, width)
+    return normalise(groups, "instance").reshape(batch, channels, height, width)
 
 
 def smooth(picture_BCHW: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional
 
-from streamfx.engine.families.layers import fold_composite, folding, smooth
+from streamfx.engine.families.layers import fold_composite, folding, normalise_doubled, smooth
 from tests.engine.families.composite import composite
 
 
@@ -44,6 +44,20 @@ def test_a_folded_convolution_is_one_after_a_composite_layer(side: int) -> None:
     bordered = functional.pad(features, (1,) * 4, mode="replicate")
     folded = functional.conv2d(bordered, fold_composite(weight, folding(side)))
     torch.testing.assert_close(functional.pixel_shuffle(folded, 2), doubled, rtol=1e-4, atol=1e-4)
+
+
+def test_norm_of_what_is_doubled_is_that_of_its_groups() -> None:
+    features = (
+        torch.randn(2, 8, 4, 5, generator=torch.Generator().manual_seed(4)) + torch.arange(8.0)[:, None, None]
+    )
+    expected = functional.instance_norm(composite(features))
+    torch.testing.assert_close(composite(normalise_doubled(features)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_four_maps_are_normalised_together_by_hand() -> None:
+    # Mean 3, mean square difference (9 + 1 + 1 + 9) / 4 = 5.
+    found = normalise_doubled(torch.tensor([0.0, 2.0, 4.0, 6.0]).reshape(1, 4, 1, 1))
+    assert found.flatten().tolist() == pytest.approx([value / 5**0.5 for value in (-3, -1, 1, 3)], abs=1e-4)
 
 
 def test_folding_says_which_sides_fit() -> None:
