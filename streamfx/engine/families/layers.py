@@ -38,8 +38,10 @@ def after_composite(
 
 
 def normalise_doubled(features_BChw: Tensor) -> Tensor:
-    """Features of which a composite layer makes the instance norm of its result: groups of four maps with mean
-    0 and deviation 1 together, since every map of the doubled group holds the values of all four."""
+    """Features that become, once doubled by a composite layer, the instance norm of what it would have made.
+
+    Every map of a doubled group holds the values of all four, so the four have mean 0 and deviation 1 together.
+    """
     batch, channels, height, width = features_BChw.shape
     groups = features_BChw.reshape(batch, channels // _GROUP, _GROUP * height, width)
     return normalise(groups, "instance").reshape(batch, channels, height, width)
