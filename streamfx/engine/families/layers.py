@@ -40,7 +40,8 @@ def after_composite(
 def normalise_doubled(features_BChw: Tensor) -> Tensor:
     """Features that become, once doubled by a composite layer, the instance norm of what it would have made.
 
-    Every map of a doubled group holds the values of all four, so the four have mean 0 and deviation 1 together.
+    Every map of a doubled group holds the values of all four, so the four have mean 0 and deviation 1
+    together.
     """
     batch, channels, height, width = features_BChw.shape
     groups = features_BChw.reshape(batch, channels // _GROUP, _GROUP * height, width)
