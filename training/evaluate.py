@@ -37,7 +37,7 @@ from training.evaluation.restoration import Method, damage_sheet, restoration, s
 from training.evaluation.runner import Part, Runner, parts_of, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
-from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
+from training.evaluation.upscaling import bounded, true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
 from training.operators import OPERATORS, Operator
@@ -240,7 +240,8 @@ def _enlargement(trial: Trial) -> list[Section]:
     runners = {once: trial.runner}
     if once == SCALE:
         runners[once**2] = trial.opened.enter_context(Runner(options.engine, scale=once**2))
-    found = [upscaling(runners, trial.chosen)]
+    figures = upscaling(runners, trial.chosen)
+    found = [figures, bounded(figures)]
     if options.videos:
         found.append(enlarged_flicker(runners, options.videos, options.first_frame, options.frames))
     return found
