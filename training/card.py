@@ -52,7 +52,6 @@ Repaints pictures and video in the manner of {options.title or options.style.ste
 def _losses(options: StyleOptions) -> str:
     growth = f" times the factor to the power {options.content_growth:g}" if options.content_growth else ""
     weights = {
-        "channel means and deviations": options.moments_weight,
         f"content{growth} (relu4_1, against the source's features with the style's moments)": (
             options.content_weight
         ),

@@ -247,7 +247,7 @@ def engine_fields(options: ConvertSrOptions) -> dict[str, Any]:
         "name": options.out.name,
         "version": options.version,
         "family": "convert_sr",
-        "options": network.model_dump(),
+        "options": network.model_dump(exclude={} if network.joint else {"joint"}),
         "stride": STRIDE,
         "factors": sorted(
             {max(factor, SCALE) for factor in options.factors}

@@ -23,6 +23,10 @@ class ConvertSrNetworkOptions(BaseModel):
     width: int = Field(default=48, ge=4, multiple_of=4)
     blocks: int = Field(default=4, ge=0)
     enlarge_width: int = Field(default=8, ge=4, multiple_of=4)
+    joint: bool = Field(
+        default=False,
+        description="whether up-scale modules double, normalise and convolve in that order, as in the source",
+    )
 
 
 class ConvertSrOptions(BaseModel):

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import torch
 
 from streamfx.backends.backend import Precision
+from streamfx.engine.families.super_resolution import SCALE
 from streamfx.engine.folder import CARD, SHEET, read_engine
 from streamfx.engine.spec import OutputKind
 from streamfx.generate.classify import open_classifier, whole
@@ -36,7 +37,7 @@ from training.evaluation.restoration import Method, damage_sheet, restoration, s
 from training.evaluation.runner import Part, Runner, parts_of, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
-from training.evaluation.upscaling import true_pictures, upscaling, upscaling_sheet
+from training.evaluation.upscaling import bounded, true_pictures, upscaling, upscaling_sheet
 from training.export import document
 from training.features import Encoder
 from training.operators import OPERATORS, Operator
@@ -235,9 +236,12 @@ def _restoration(trial: Trial) -> list[Section]:
 def _enlargement(trial: Trial) -> list[Section]:
     """How near engines that enlarge come to true pictures, and how steady clips are."""
     options = trial.options
-    further = trial.opened.enter_context(Runner(options.engine, scale=4))
-    runners = {2: trial.runner, 4: further}
-    found = [upscaling(runners, trial.chosen)]
+    once = trial.runner.engine.spec.scale
+    runners = {once: trial.runner}
+    if once == SCALE:
+        runners[once**2] = trial.opened.enter_context(Runner(options.engine, scale=once**2))
+    figures = upscaling(runners, trial.chosen)
+    found = [figures, bounded(figures)]
     if options.videos:
         found.append(enlarged_flicker(runners, options.videos, options.first_frame, options.frames))
     return found
@@ -260,7 +264,9 @@ def _sheet(trial: Trial) -> Picture:
         return damage_sheet(runner, chosen, trial.options.seed)
     if runner.engine.spec.enlarges:
         truths = list(true_pictures(chosen))
-        return upscaling_sheet(runner, truths[:: max(1, len(truths) // 4)][:4], times=2)
+        return upscaling_sheet(
+            runner, truths[:: max(1, len(truths) // 4)][:4], times=runner.engine.spec.scale
+        )
     return picture_sheet(runner, _shown(trial.options, chosen))
 
 

@@ -60,41 +60,14 @@ def style(grams: Sequence[Tensor], style_grams: Sequence[Tensor], pooling: float
     return pooling * pooled.sum() + (1 - pooling) * each
 
 
-def moments(
-    layers: Sequence[Tensor],
-    grams: Sequence[Tensor],
-    style_layers: Sequence[Tensor],
-    style_grams: Sequence[Tensor],
-) -> Tensor:
-    """Sum over layers of the squared differences of channel means and deviations, relative to the style's;
-    scalar.
-
-    The style loss of Huang, Belongie (2017), given features and their Gram matrices. Its gradient does not
-    fade where features do, as that of Gram matrices does: it leads out of flat pictures, and vanishes where
-    Gram matrices agree."""
-    terms = []
-    for features, matrix, style_features, style_matrix in zip(
-        layers, grams, style_layers, style_grams, strict=True
-    ):
-        mean_BC, deviation_BC = channel_moments(features, matrix)
-        style_mean_1C, style_deviation_1C = channel_moments(style_features, style_matrix)
-        scale = (style_mean_1C.square() + style_deviation_1C.square()).mean()
-        squares_BC = (mean_BC - style_mean_1C).square() + (deviation_BC - style_deviation_1C).square()
-        terms.append(squares_BC.mean() / scale)
-    return torch.stack(terms).sum()
-
-
-def channel_moments(features_BChw: Tensor, gram_BCC: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, BC each; the squares are the diagonal of the Gram
-    matrix."""
-    mean_BC = features_BChw.mean(dim=(2, 3), dtype=torch.float32)
-    variance_BC = gram_BCC.diagonal(dim1=1, dim2=2) - mean_BC.square()
-    return mean_BC, (variance_BC.clamp(min=0) + 1e-4).sqrt()
-
-
 def content(features_BChw: Tensor, source_BChw: Tensor) -> Tensor:
-    """Mean squared difference of features at relu4_1 (Johnson, Alahi, Fei-Fei, "Perceptual Losses for
-    Real-Time Style Transfer and Super-Resolution", 2016); scalar."""
+    """Mean squared difference of features; scalar.
+
+    The feature reconstruction loss of Johnson, Alahi, Fei-Fei, "Perceptual Losses for Real-Time Style
+    Transfer and Super-Resolution" (2016), here at relu4_1. The caller says what features are compared with:
+    trainings take the source's with the style's moments, as Huang, Belongie, "Arbitrary Style Transfer in
+    Real-Time with Adaptive Instance Normalization" (2017) do at that layer, evaluation the source's own.
+    """
     return (features_BChw.float() - source_BChw.float()).square().mean()
 
 

@@ -114,7 +114,6 @@ class StyleOptions(BaseModel):
     )
     structure_weight: float = Field(default=0.12, ge=0)
     tone_weight: float = Field(default=0.5, ge=0)
-    moments_weight: float = Field(default=0.0, ge=0)
     variation_weight: float = Field(default=0.05, ge=0)
     grid_weight: float = Field(default=200.0, ge=0)
     weight_bias_weight: float = Field(

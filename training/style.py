@@ -262,13 +262,11 @@ def _looks(
     options = setup.options
     grams = [losses.gram(layer) for layer in features]
     source = [torch.cat(layers) for layers in zip(*(setup.source(index) for index in indices), strict=True)]
-    moments = losses.moments(features, grams, setup.style_features, setup.style_grams)
     content_weight = options.content_weight * factor**options.content_growth
     sources_B3SS = torch.stack([setup.pool.crop(index).rgb() for index in indices]).to(setup.device)
     return {
         "style": options.style_weight * losses.style(grams, setup.grams(factor), options.style_pooling),
         "tone": options.tone_weight * losses.tone(output_B3SS, sources_B3SS),
-        "moments": options.moments_weight * moments,
         "content": content_weight * losses.content(features[-1], source[-1]),
         "structure": options.structure_weight * losses.structure(features[-2], source[-2]),
         "variation": options.variation_weight * losses.total_variation(output_B3SS),

@@ -1,5 +1,8 @@
 """Training of a super-resolution engine, x2 with the same weights at every level.
 
+After JP7446997B2 and Navarrete Michelini, Zhu, Liu, "Multi-Scale Recursive and Perception-Distortion
+Controllable Image Super-Resolution" (2018).
+
 First distortion alone; then, in one step of `perception_every`, squares go through twice: without noise for
 the lowest distortion, with noise of amplitude 1 for the best perception.
 
@@ -18,7 +21,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from streamfx.engine.families.super_resolution import HEADS, NOISE_CHANNELS, SCALE, STRIDE, SuperResolution
+from streamfx.engine.families.super_resolution import HEADS, MOST_LEVELS, SCALE, STRIDE, SuperResolution
 from training import loop, losses
 from training.contextual import contextual_of_layers
 from training.engine_folder import EngineFolder
@@ -34,7 +37,6 @@ from training.weights import WeightsFile, start_from
 
 log = logging.getLogger(__name__)
 
-LEVELS = 2
 _DEEPEST = 3  # the encoder's layers relu1_1, relu2_1 and relu3_1: detail, not content
 
 
@@ -45,6 +47,19 @@ class SuperResolutionNetworkOptions(BaseModel):
 
     features: int = Field(default=32, ge=2, multiple_of=2)
     rounds: int = Field(default=2, ge=0, description="rounds of back-projection")
+    levels: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_LEVELS,
+        description="number of doublings that the engine makes at once: with more than one, features are "
+        "corrected down to those of the picture that went in",
+    )
+    shared: bool = Field(
+        default=False, description="whether all rounds of back-projection have the same weights"
+    )
+    noisy: bool = Field(
+        default=False, description="whether noise goes into every round of back-projection as well"
+    )
 
 
 class SuperResolutionOptions(BaseModel):
@@ -54,6 +69,11 @@ class SuperResolutionOptions(BaseModel):
 
     feed: FeedOptions
     out: EngineFolder = Field(description="engine folder to write")
+    out_twice: EngineFolder | None = Field(
+        default=None,
+        description="engine folder to write besides, of the first level alone: with the weights that all "
+        "levels have it makes pictures twice as large",
+    )
     work: Path = Field(description="folder for checkpoint and log")
     init: WeightsFile | None = Field(
         default=None, description="weights.safetensors of a finished engine to start from"
@@ -74,11 +94,14 @@ class SuperResolutionOptions(BaseModel):
         description="number of steps of which one sees all terms; the others, cheaper, distortion alone",
     )
     loop: LoopOptions = Field(default_factory=LoopOptions)
+    levels: int = Field(
+        default=2, ge=1, le=MOST_LEVELS, description="number of doublings that are seen in training"
+    )
     second_level: float = Field(
         default=0.25,
         ge=0,
         le=1,
-        description="share of the steps with distortion alone that see both levels, not only x2",
+        description="share of the steps with distortion alone that see all levels, not only x2",
     )
     noisy_squares: int = Field(
         default=4, ge=1, description="squares of each batch that go through a second time, with noise"
@@ -105,12 +128,16 @@ class SuperResolutionOptions(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> SuperResolutionOptions:
         wrong = []
-        if self.feed.crop % 2 ** (LEVELS + 1):
-            wrong.append(f"feed.crop {self.feed.crop} is not a multiple of {2 ** (LEVELS + 1)}")
+        if self.feed.crop % 2 ** (self.levels + 1):
+            wrong.append(f"feed.crop {self.feed.crop} is not a multiple of {2 ** (self.levels + 1)}")
         if self.feed.crop < 48:
             wrong.append(f"feed.crop {self.feed.crop} is less than 48")
         if self.noisy_squares > self.feed.batch:
             wrong.append(f"noisy_squares {self.noisy_squares} is more than feed.batch {self.feed.batch}")
+        if self.network.levels > self.levels:
+            wrong.append(
+                f"network.levels {self.network.levels} is more than levels {self.levels}, which are trained"
+            )
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -122,7 +149,7 @@ class SuperResolutionTrainee:
     def __init__(self, options: SuperResolutionOptions, network: SuperResolution, feed: Feed) -> None:
         self._options, self._network, self._feed = options, network, feed
         self._device = torch.device(options.loop.device)
-        self._critic = ScaleCritic(LEVELS, options.critic_width).to(self._device)
+        self._critic = ScaleCritic(options.levels, options.critic_width).to(self._device)
         self._encoder = Encoder().to(self._device)
         generator = torch.optim.Adam(network.parameters(), lr=options.loop.learning_rate)
         critic = torch.optim.Adam(self._critic.parameters(), lr=options.critic_rate, betas=(0.5, 0.9))
@@ -135,7 +162,7 @@ class SuperResolutionTrainee:
         since = number - options.distortion_steps
         perception = since >= 0 and since % options.perception_every == 0
         rng = np.random.default_rng([options.loop.seed, 6, number])
-        levels = LEVELS if perception or rng.random() < options.second_level else 1
+        levels = options.levels if perception or rng.random() < options.second_level else 1
         truths, low = self._pictures(number, levels, turns=int(rng.integers(4)))
         terms = self._distortion(low, truths)
         if not perception:
@@ -235,9 +262,23 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 def run(options: SuperResolutionOptions) -> None:
     """Train and write the engine."""
     network = train(options)
-    frame = golden(network, factor=1.0, noise_channels=NOISE_CHANNELS, grain=0.05)
-    engine = export(network, options.out, fields(options, network), frame, card(options))
-    log.info("wrote engine %s to %s", engine.name, engine.folder)
+    written = [(network, options.out, options.network)]
+    if options.out_twice is not None:
+        once = options.network.model_copy(update={"levels": 1})
+        written.append((first_level(network, once), options.out_twice, once))
+    for each, out, sizes in written:
+        frame = golden(each, factor=1.0, noise_channels=each.noise_channels, grain=0.05)
+        described = options.model_copy(update={"out": out, "network": sizes})
+        engine = export(each, out, fields(described, each), frame, card(described))
+        log.info("wrote engine %s to %s", engine.name, engine.folder)
+
+
+def first_level(network: SuperResolution, options: SuperResolutionNetworkOptions) -> SuperResolution:
+    """A network of one level with the weights that a network of several has for its levels."""
+    once = SuperResolution(**options.model_dump())
+    weights = network.state_dict()
+    once.load_state_dict({name: weights[name] for name in once.state_dict()})
+    return once.eval()
 
 
 def train(options: SuperResolutionOptions, on_step: Callable[[int], None] | None = None) -> SuperResolution:
@@ -245,7 +286,7 @@ def train(options: SuperResolutionOptions, on_step: Callable[[int], None] | None
     torch.manual_seed(options.loop.seed)
     network = SuperResolution(**options.network.model_dump())
     if options.init is not None:
-        start_from(network, options.init)
+        start_from(network, options.init, may_lack=_of_options(network))
     network.to(options.loop.device)
     with Feed(options.feed, options.loop.seed) as feed:
         loop.run(
@@ -260,18 +301,28 @@ def train(options: SuperResolutionOptions, on_step: Callable[[int], None] | None
     return network
 
 
+def _of_options(network: SuperResolution) -> list[str]:
+    """Names of the weights that a network of one level, without noise in its rounds, has not: they begin
+    where they change nothing."""
+    noisy = [f"rounds.{number}.blend" for number in range(len(network.rounds))]
+    return [name for name in network.state_dict() if name in ("carry", "thin", *noisy)]
+
+
 def fields(options: SuperResolutionOptions, network: SuperResolution) -> dict[str, Any]:
     """Fields of engine.yaml."""
+    sizes = options.network
+    further = sizes.model_dump(exclude_defaults=True, exclude={"features", "rounds"})
     return {
+        "format": 4 if further else 1,
         "version": options.version,
         "family": "super_resolution",
-        "options": options.network.model_dump(),
+        "options": {"features": sizes.features, "rounds": sizes.rounds} | further,
         "stride": STRIDE,
         "factors": [1.0],
         "heads": list(HEADS),
         "max_displacement_pixels": 0.0,
-        "noise_channels": NOISE_CHANNELS,
-        "scale": SCALE,
+        "noise_channels": network.noise_channels,
+        "scale": SCALE**network.levels,
         "margin_pixels": network.margin_pixels,
         "source_domain": "photo",
         "target_domain": "enlargement",

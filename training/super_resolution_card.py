@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from training.card import NOT_MEASURED, sources
 
 if TYPE_CHECKING:
-    from training.super_resolution import SuperResolutionOptions
+    from training.super_resolution import SuperResolutionNetworkOptions, SuperResolutionOptions
+
+
+_SIZES = {
+    1: "Enlarges pictures and video to twice the size; applied twice, to four times.",
+    2: "Enlarges pictures and video to four times the size.",
+    3: "Enlarges pictures and video to eight times the size.",
+}
 
 
 def card(options: SuperResolutionOptions) -> str:
@@ -35,8 +42,8 @@ def card(options: SuperResolutionOptions) -> str:
     )
     return f"""# {options.out.name}
 
-Enlarges pictures and video to twice the size; applied twice, to four times.
-Family `super_resolution`: {network.features} features, {network.rounds} rounds of back-projection.
+{_SIZES[network.levels]}
+Family `super_resolution`: {network.features} features, {network.rounds} rounds of {_further(network)}.
 Controls: `strength`, 0 to 1: how much is added to the bicubic enlargement. `noise_amplitude`, 0 to 1: at 0
 the enlargement is as close to the true picture as the network can tell, at 1 it has the most detail, some of
 it invented.
@@ -51,3 +58,13 @@ it invented.
 
 {NOT_MEASURED}
 """
+
+
+def _further(network: SuperResolutionNetworkOptions) -> str:
+    """What is not as usual in a network, for the sentence that names its sizes."""
+    told = [
+        (network.levels > 1, f"{network.levels} levels corrected down to the features of what goes in"),
+        (network.shared, "rounds of the same weights"),
+        (network.noisy, "noise in every round"),
+    ]
+    return "".join(["back-projection", *(f",\n{text}" for holds, text in told if holds)])

@@ -1,9 +1,16 @@
 """Training of two warp-and-mask engines on two unpaired sets of pictures, one engine per direction.
 
-Two generators and two critics. What a generator makes of a picture is fused at full size, reduced again and
-sent through the other generator, back to the domain where it began (Zhu, Park, Isola, Efros, "Unpaired
-Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017). Both sets of probabilities of
-both critics correct all four networks.
+After JP7133003B2: two generators and two critics. What a generator makes of a picture, the translation, is
+fused at full size, reduced again and sent through the other generator, which gives the return. The critic of
+the domain that it was translated to compares translations with pictures of that domain, the critic of the
+domain where it began compares returns with pictures of that one. The source's method begins in one domain;
+here it begins in both, so that each generator sees true pictures too. Returns are also compared with what
+they began as (Zhu, Park, Isola, Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent
+Adversarial Networks", 2017).
+
+Which networks a set of probabilities corrects, `tests/training/test_unpaired.py` says of every term:
+translations correct their generator and the critic that judges them; returns correct both generators and the
+critic that judges them.
 
 Legend of shapes: B pictures, S side of a crop, s reduced side. A is the source domain, B the target domain.
 """
@@ -11,8 +18,7 @@ Legend of shapes: B pictures, S side of a crop, s reduced side. A is the source 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -22,6 +28,7 @@ from streamfx.engine.families.warp_mask import WarpMask
 from training import losses
 from training.anchors import tie, wake
 from training.critic import FeatureCritic, belief_term, cycle_term, identity_term, made_term, true_term
+from training.directions import Direction, Features, Round
 from training.export import export, golden_of, network_fields
 from training.features import Encoder
 from training.feed import Feed, Squares
@@ -35,9 +42,6 @@ from training.unpaired_options import GeneratorWeights, UnpairedOptions
 from training.weights import start_from
 
 log = logging.getLogger(__name__)
-
-Features: TypeAlias = list[Tensor]
-"""Of a batch of pictures, at the layers that critics look at."""
 
 
 def run(options: UnpairedOptions) -> None:
@@ -116,83 +120,107 @@ class UnpairedTrainee:
         for tied in self._ties:
             tied.on = number < options.tied_steps
         rng = np.random.default_rng([options.loop.seed, 3, number])
+        copying = number < options.copying_steps
+        with torch.set_grad_enabled(not copying):
+            both = self.round(number, rng)
+        judged = correct(self.optimisers["critics"], self.critic_terms(both))
+        if copying:
+            return correct(self.optimisers["generators"], self._copying_terms(both)) | judged
+        return correct(self.optimisers["generators"], self.generator_terms(both, rng)) | judged
+
+    def round(self, number: int, rng: np.random.Generator) -> Round:
+        """Both directions of a step: pictures of both domains, translated and returned."""
+        options = self.options
         factor = draw_factor(options.factors, rng)
         source_B3SS = self._squares(self.source.batch(number), 1.0)
         target_B3SS = self._squares(
             self.target.batch(number), options.stroke_scale * factor**options.stroke_growth
         )
-        copying = number < options.copying_steps
-        with torch.set_grad_enabled(not copying):
-            made_target = self._paint(self.forth, source_B3SS, factor)
-            made_source = self._paint(self.back, target_B3SS, factor)
-            seen_source, seen_target = self._see(made_source[0]), self._see(made_target[0])
-        judged = self._correct_critics((source_B3SS, target_B3SS), (seen_source, seen_target), factor)
-        if copying:
-            copied = self._copying_terms(source_B3SS, target_B3SS, factor)
-            return correct(self.optimisers["generators"], copied) | judged
-        terms = self._adversarial_terms(seen_source, seen_target, factor)
-        terms |= self._cycle_terms((source_B3SS, target_B3SS), (made_source[0], made_target[0]), factor, rng)
-        terms |= self._generator_terms(
-            self.forth, options.weights, (source_B3SS, made_target), target_B3SS, factor, rng
-        )
-        terms_back = self._generator_terms(
-            self.back, options.weights_back, (target_B3SS, made_source), source_B3SS, factor, rng
-        )
-        terms |= {f"{name} back": term for name, term in terms_back.items()}
-        return correct(self.optimisers["generators"], terms) | judged
+        forth = self._direction((self.forth, self.back), source_B3SS, factor, rng)
+        return Round(factor, forth, self._direction((self.back, self.forth), target_B3SS, factor, rng))
 
-    def _correct_critics(
-        self, true: tuple[Tensor, Tensor], made: tuple[Features, Features], factor: float
-    ) -> dict[str, float]:
-        """Correct both critics once, each from both of its sets of probabilities."""
-        terms: dict[str, Tensor] = {}
-        critics = {"source": self.critic_source, "target": self.critic_target}
-        for (domain, critic), true_B3SS, features in zip(critics.items(), true, made, strict=True):
-            with torch.no_grad():
-                wanted = self._see(true_B3SS)
-            terms[f"critic {domain} true"] = true_term(self._judge(critic, wanted, factor))
-            found = [layer.detach() for layer in features]
-            terms[f"critic {domain} made"] = made_term(self._judge(critic, found, factor))
-        return correct(self.optimisers["critics"], terms)
-
-    def _adversarial_terms(self, source: Features, target: Features, factor: float) -> dict[str, Tensor]:
-        weights, weights_back = self.options.weights, self.options.weights_back
-        return {
-            "belief": weights.adversarial * belief_term(self._judge(self.critic_target, target, factor)),
-            "belief back": weights_back.adversarial
-            * belief_term(self._judge(self.critic_source, source, factor)),
-        }
-
-    def _cycle_terms(
+    def _direction(
         self,
-        begun: tuple[Tensor, Tensor],
-        made: tuple[Tensor, Tensor],
+        generators: tuple[WarpMask, WarpMask],
+        given_B3SS: Tensor,
         factor: float,
         rng: np.random.Generator,
-    ) -> dict[str, Tensor]:
-        """What differs in pictures of both domains that were sent to the other one, `made`, and back.
+    ) -> Direction:
+        """Pictures sent through the first generator, and what it made through the second.
 
-        A generator would hide what it leaves out in noise that nobody sees (Chu, Zhmoginov, Sandler,
-        "CycleGAN, a Master of Steganography", 2017); noise of our own covers it.
+        The first would hide what it leaves out in noise that nobody sees (Chu, Zhmoginov, Sandler, "CycleGAN,
+        a Master of Steganography", 2017); noise of our own covers it.
         """
-        options = self.options
-        reach, deviation = options.cycle_reach, options.cycle_noise
-        sent = [reach * picture + (1 - reach) * picture.detach() for picture in made]
+        there, home = generators
+        reach, deviation = self.options.cycle_reach, self.options.cycle_noise
+        made_B3SS, heads_BKss = self._paint(there, given_B3SS, factor)
+        sent_B3SS = reach * made_B3SS + (1 - reach) * made_B3SS.detach()
         if deviation > 0:
-            sent = [noisy(picture, rng, deviation) for picture in sent]
-        back_again_B3SS, _ = self._paint(self.forth, sent[0], factor)
-        returned_B3SS, _ = self._paint(self.back, sent[1], factor)
-        back_again = cycle_term(back_again_B3SS, begun[1], options.cycle_pooling)
-        return {
-            "cycle": options.weights.cycle * back_again,
-            "cycle back": options.weights_back.cycle * cycle_term(returned_B3SS, begun[0]),
-        }
+            sent_B3SS = noisy(sent_B3SS, rng, deviation)
+        returned_B3SS, _ = self._paint(home, sent_B3SS, factor)
+        seen = self._see(made_B3SS), self._see(returned_B3SS)
+        return Direction(given_B3SS, made_B3SS, heads_BKss, returned_B3SS, *seen)
 
-    def _generator_terms(
+    def critic_terms(self, both: Round) -> dict[str, Tensor]:
+        """What both critics pay: for doubting true pictures of their domain, and, half each, for believing
+        translations into it and returns to it."""
+        forth, back = both.forth, both.back
+        sets = {
+            "source": (self.critic_source, forth.given_B3SS, back.seen_made, forth.seen_returned),
+            "target": (self.critic_target, back.given_B3SS, forth.seen_made, back.seen_returned),
+        }
+        terms: dict[str, Tensor] = {}
+        for domain, (critic, true_B3SS, made, returned) in sets.items():
+            with torch.no_grad():
+                true = self._see(true_B3SS)
+            terms[f"critic {domain} true"] = true_term(self._judge(critic, true, both.factor))
+            for name, seen in (("made", made), ("returned", returned)):
+                logits = self._judge(critic, [layer.detach() for layer in seen], both.factor)
+                terms[f"critic {domain} {name}"] = 0.5 * made_term(logits)
+        return terms
+
+    def generator_terms(self, both: Round, rng: np.random.Generator) -> dict[str, Tensor]:
+        """What both generators pay; terms of the generator from target to source end in "back"."""
+        options = self.options
+        critics = {"": self.critic_target, " back": self.critic_source}
+        weights = {"": options.weights, " back": options.weights_back}
+        terms = self._belief_terms(both, critics, weights)
+        # A circle is closed, and paid for, by the generator that leads home.
+        there_again = cycle_term(both.back.returned_B3SS, both.back.given_B3SS, options.cycle_pooling)
+        terms["cycle"] = options.weights.cycle * there_again
+        home_again = cycle_term(both.forth.returned_B3SS, both.forth.given_B3SS)
+        terms["cycle back"] = options.weights_back.cycle * home_again
+        own = (
+            ("", self.forth, both.forth, both.back.given_B3SS),
+            (" back", self.back, both.back, both.forth.given_B3SS),
+        )
+        for which, generator, direction, wanted_B3SS in own:
+            found = self._own_terms(generator, weights[which], direction, wanted_B3SS, both.factor, rng)
+            terms |= {f"{name}{which}": term for name, term in found.items()}
+        return terms
+
+    def _belief_terms(
+        self, both: Round, critics: Mapping[str, FeatureCritic], weights: Mapping[str, GeneratorWeights]
+    ) -> dict[str, Tensor]:
+        """What generators pay for not being believed, by who painted what is judged: translations correct
+        their generator, returns also the one whose translations they are of."""
+        painted = {
+            "": (both.forth.seen_made, both.back.seen_returned),
+            " back": (both.back.seen_made, both.forth.seen_returned),
+        }
+        terms: dict[str, Tensor] = {}
+        for which, (made, returned) in painted.items():
+            believed = belief_term(self._judge(critics[which], made, both.factor))
+            terms[f"belief{which}"] = weights[which].adversarial * believed
+            believed = belief_term(self._judge(critics[which], returned, both.factor))
+            terms[f"returned{which}"] = weights[which].returned * believed
+        return terms
+
+    def _own_terms(
         self,
         generator: WarpMask,
         weights: GeneratorWeights,
-        pair: tuple[Tensor, tuple[Tensor, Tensor]],
+        direction: Direction,
         wanted_B3SS: Tensor,
         factor: float,
         rng: np.random.Generator,
@@ -202,50 +230,45 @@ class UnpairedTrainee:
         Args:
             generator: Generator in question.
             weights: Weights of the terms.
-            pair: Pictures, and what it painted of them: pictures and heads.
+            direction: Pictures, and what it painted of them.
             wanted_B3SS: Pictures that are in its target domain already. One of them is enough.
             factor: Factor of the step.
             rng: Random numbers for the temporal term.
         """
         options = self.options
-        given_B3SS, (made_B3SS, heads_B7ss) = pair
-        price = losses.displacement_price(heads_B7ss[:, 4:6])
+        heads_BKss = direction.heads_BKss
+        price = losses.displacement_price(heads_BKss[:, 4:6])
         terms = {
-            "grid": weights.grid * losses.grid(heads_B7ss[:, :3]),
+            "grid": weights.grid * losses.grid(heads_BKss[:, :3]),
             "displacement": options.displacement_price * price,
         }
         if weights.identity > 0:
             kept_13SS, _ = self._paint(generator, wanted_B3SS[:1], factor)
             terms["identity"] = weights.identity * identity_term(kept_13SS, wanted_B3SS[:1])
         if weights.temporal > 0:
-            moved = self._temporal(generator, given_B3SS, made_B3SS, factor, rng)
+            moved = self._temporal(generator, direction, factor, rng)
             terms["temporal"] = weights.temporal * moved
         return terms
 
-    def _copying_terms(self, source_B3SS: Tensor, target_B3SS: Tensor, factor: float) -> dict[str, Tensor]:
-        both = torch.cat([source_B3SS, target_B3SS])
-        copies = [self._paint(generator, both, factor)[0] for generator in self._copying]
-        return {"copying": torch.stack([identity_term(copy, both) for copy in copies]).sum()}
+    def _copying_terms(self, both: Round) -> dict[str, Tensor]:
+        given = torch.cat([both.forth.given_B3SS, both.back.given_B3SS])
+        copies = [self._paint(generator, given, both.factor)[0] for generator in self._copying]
+        return {"copying": torch.stack([identity_term(copy, given) for copy in copies]).sum()}
 
     def _temporal(
-        self,
-        generator: WarpMask,
-        rgb_B3SS: Tensor,
-        output_B3SS: Tensor,
-        factor: float,
-        rng: np.random.Generator,
+        self, generator: WarpMask, direction: Direction, factor: float, rng: np.random.Generator
     ) -> Tensor:
         """How much the output of one displaced, noisy picture differs from the displaced output."""
         options = self.options
         shift_yx = tuple(int(n) for n in rng.integers(-options.temporal_shift, options.temporal_shift + 1, 2))
-        moved_13SS = torch.roll(rgb_B3SS[:1], shift_yx, (2, 3))
+        moved_13SS = torch.roll(direction.given_B3SS[:1], shift_yx, (2, 3))
         noisy_13SS = noisy(moved_13SS, rng, options.temporal_noise)
         moved_output_13SS, _ = self._paint(generator, noisy_13SS, factor)
         # What the roll brought in from the other side, and what sees it, is left out.
         inner = slice(options.source.crop // 4, -(options.source.crop // 4))
         return losses.temporal(
             moved_output_13SS[..., inner, inner],
-            torch.roll(output_B3SS[:1], shift_yx, (2, 3))[..., inner, inner],
+            torch.roll(direction.made_B3SS[:1], shift_yx, (2, 3))[..., inner, inner],
         )
 
     def _paint(self, generator: WarpMask, rgb_B3SS: Tensor, factor: float) -> tuple[Tensor, Tensor]:

@@ -24,8 +24,8 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
         f"times the factor to the power {options.stroke_growth:g}. Losses, on the fused full-size output, "
         f"and their weights to {there}: {_told(options.weights)}; back: {_told(options.weights_back)}; "
         f"price of the displacement {options.displacement_price:g}. "
-        f"{options.cycle_reach:g} of a cycle's gradient reached the generator that began it, noise of "
-        f"{options.cycle_noise:g} was added half way, and target pictures that came back were compared as "
+        f"{options.cycle_reach:g} of the gradient of what returned reached the generator that began, noise "
+        f"of {options.cycle_noise:g} was added half way, and target pictures that came back were compared as "
         f"means of {options.cycle_pooling} x {options.cycle_pooling} pixels."
     )
     told = [
@@ -39,9 +39,9 @@ def card(options: UnpairedOptions, name: str, domains: tuple[str, str]) -> str:
 
 def _told(weights: GeneratorWeights) -> str:
     return (
-        f"belief of the critic {weights.adversarial:g}, cycle {weights.cycle:g}, identity "
-        f"{weights.identity:g}, temporal term {weights.temporal:g}, grid of pixels "
-        f"{weights.grid:g}"
+        f"belief of the critic in translations {weights.adversarial:g}, in returns {weights.returned:g}, "
+        f"cycle {weights.cycle:g}, identity {weights.identity:g}, temporal term {weights.temporal:g}, grid "
+        f"of pixels {weights.grid:g}"
     )
 
 

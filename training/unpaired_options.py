@@ -20,7 +20,14 @@ class GeneratorWeights(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    adversarial: float = Field(default=0.5, ge=0)
+    adversarial: float = Field(
+        default=0.5, ge=0, description="weight of the critic's belief in what this generator translates"
+    )
+    returned: float = Field(
+        default=0.25,
+        ge=0,
+        description="weight of the critic's belief in what this generator returns, which corrects both",
+    )
     cycle: float = Field(default=0.5, ge=0, description="weight of the circle that this generator closes")
     identity: float = Field(default=0.1, ge=0)
     temporal: float = Field(default=5.0, ge=0)
@@ -85,7 +92,10 @@ class UnpairedOptions(BaseModel):
         description="target to source",
     )
     cycle_reach: float = Field(
-        default=0.25, ge=0, le=1, description="share of a cycle's gradient that reaches who began the circle"
+        default=0.25,
+        ge=0,
+        le=1,
+        description="share of the gradient of what returns that reaches who began the circle",
     )
     cycle_noise: float = Field(
         default=0.0, ge=0, description="deviation of noise added half way, in which nothing can be hidden"

@@ -46,17 +46,20 @@ def enlarge_bicubic(picture_BChw: Tensor, steps: int = 1) -> Tensor:
 def upscale(network: SuperResolution, rgb_B3hw: Tensor, noise: Sequence[Tensor]) -> list[Tensor]:
     """Pictures of every level, each twice as large as the one before, RGB.
 
+    Levels beyond those of the network come out of another application of it to its own result.
+
     Args:
-        network: Makes every level out of the one before.
+        network: Makes every level out of those before.
         rgb_B3hw: Pictures in [0, 1].
         noise: Noise of each level, B1hw, of the size that goes in: standard normal times the amplitude.
     """
     found: list[Tensor] = []
-    factor_1 = torch.ones(1, device=rgb_B3hw.device)
-    for noise_B1hw in noise:
-        residual = network.translate(torch.cat([rgb_B3hw, noise_B1hw], dim=1), factor_1)
-        rgb_B3hw = enlarge_bicubic(rgb_B3hw) + residual.float()
-        found.append(rgb_B3hw)
+    unchanged_34 = torch.eye(3, 4, device=rgb_B3hw.device)
+    for first in range(0, len(noise), network.levels):
+        given = noise[first : first + network.levels]
+        for residual in network.residuals(rgb_B3hw, given, unchanged_34, unchanged_34):
+            rgb_B3hw = enlarge_bicubic(rgb_B3hw) + residual.float()
+            found.append(rgb_B3hw)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -22,14 +23,21 @@ def _is_there(path: Path) -> Path:
 WeightsFile = Annotated[Path, AfterValidator(_is_there)]
 
 
-def start_from(network: nn.Module, path: Path) -> None:
+def start_from(network: nn.Module, path: Path, may_lack: Collection[str] = ()) -> None:
     """Set a network to the weights of a finished engine.
+
+    Args:
+        network: Network to set.
+        path: weights.safetensors of the engine.
+        may_lack: Names of weights that stay as they are where the engine has none of them.
 
     Raises:
         WrongOptions: They are those of another network, or the file holds none.
     """
+    own = network.state_dict()
     try:
-        network.load_state_dict(load_file(path))
+        given = load_file(path)
+        network.load_state_dict({name: own[name] for name in may_lack if name in own} | given)
     except SafetensorError as error:
         raise WrongOptions(f"init {path} is no file of weights: {error}") from error
     except RuntimeError as error:

@@ -11,8 +11,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FORMATS = (1, 2, 3, 4)
-"""Those that are read: 2 adds ink heads and fine luma, 3 a memory of the frames before, 4 the matte."""
+"""Formats that are read; 2 adds ink heads and fine luma, 3 a memory of the frames before, 4 the matte and
+enlargement to more than twice the size at once."""
 
+_TWICE = 2
+_ONCE_MOST_NOISE = 16  # channels, before format 4
 _CLOSED = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -101,10 +104,10 @@ class EngineSpec(BaseModel):
     stride: Annotated[int, Field(ge=1, le=256)]
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], Field(min_length=1)]
     heads: tuple[str, ...]
-    noise_channels: Annotated[int, Field(ge=0, le=16)] = 0
+    noise_channels: Annotated[int, Field(ge=0, le=32)] = 0
     fine_luma: Literal[0, 4] = 0
     layout: Literal["planes", "i420"] = "planes"
-    scale: Annotated[int, Field(ge=1, le=4)] = 1
+    scale: Annotated[int, Field(ge=1, le=8)] = 1
     margin_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
     classes: tuple[str, ...] = ()
     max_displacement_pixels: Annotated[float, Field(ge=0, le=4096)] = 0.0
@@ -136,8 +139,15 @@ class EngineSpec(BaseModel):
         if self.format < self.needed_format:
             raise ValueError(
                 f"format is {self.format}, but this needs format {self.needed_format}: ink heads "
-                "and fine luma came with 2, the memory with 3, the matte with 4"
+                "and fine luma came with 2, the memory with 3, and with 4 the matte, enlargement to more "
+                "than twice the size at once and more than 16 channels of noise"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _enlargement_is_by_doubling(self) -> EngineSpec:
+        if self.enlarges and self.scale & (self.scale - 1):
+            raise ValueError(f"frames can be made 2, 4 or 8 times as large, found scale {self.scale}")
         return self
 
     @model_validator(mode="after")
@@ -184,7 +194,9 @@ class EngineSpec(BaseModel):
     @property
     def needed_format(self) -> int:
         """The oldest format that can say what this description says."""
-        if self.kind is OutputKind.MATTE:
+        if self.kind is OutputKind.MATTE or self.noise_channels > _ONCE_MOST_NOISE:
+            return 4
+        if self.enlarges and self.scale > _TWICE:
             return 4
         if self.memory_tolerance:
             return 3
@@ -199,6 +211,11 @@ class EngineSpec(BaseModel):
     def enlarges(self) -> bool:
         """Whether frames become larger, and not only the picture that takes the place of theirs."""
         return self.kind is OutputKind.ADDED and self.scale > 1
+
+    @property
+    def doublings(self) -> int:
+        """How many times one run of the network makes a frame twice as large each way."""
+        return self.scale.bit_length() - 1 if self.enlarges else 0
 
     @property
     def digest(self) -> str:

@@ -24,7 +24,6 @@ from streamfx.generate.network_output import NetworkOutput
 from streamfx.generate.ops.steady.definition import Past
 from streamfx.generate.ops.steady.operation import steady
 from streamfx.generate.request import (
-    SCALES,
     Controls,
     EffectRequest,
     check_controls,
@@ -158,12 +157,11 @@ class Effect:
         try:
             output = NetworkOutput(spec, colour, controls.strength, self.threads)
             if self.doublings:
-                picture = output.doubled(given.values[:3], heads)
-                for _ in range(1, self.doublings):
-                    heads = self._translated(
-                        frame, with_noise(picture, spec.noise_channels, noise), controls.factor
-                    )
-                    picture = output.doubled(picture, heads)
+                picture = output.larger(given.values[:3], heads)
+                for _ in range(spec.doublings, self.doublings, spec.doublings):
+                    seen = with_noise(picture, spec.noise_channels, noise)
+                    heads = self._translated(frame, seen, controls.factor)
+                    picture = output.larger(picture, heads)
                 planes = output.enlarged(self.output(frame.format), given, picture)
             else:
                 planes = output.full_size(frame, given, heads)
@@ -321,7 +319,7 @@ class _Clock:
 
 def doublings_of(request: EffectRequest, engine: Engine) -> int:
     """Return how many times an effect makes frames twice as large each way."""
-    return (request.scale or SCALES[0]).bit_length() - 1 if engine.spec.enlarges else 0
+    return (request.scale or engine.spec.scale).bit_length() - 1 if engine.spec.enlarges else 0
 
 
 def enlarged_format(video: VideoFormat, doublings: int) -> VideoFormat:

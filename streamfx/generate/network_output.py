@@ -66,9 +66,11 @@ class NetworkOutput:
             threads=self.threads,
         )
 
-    def doubled(self, picture: Array, heads: Array) -> Array:
-        """Return a picture (3, h, w) twice as large each way, with what the heads say added to it."""
-        larger = enlarge_twice(picture, self.threads)
+    def larger(self, picture: Array, heads: Array) -> Array:
+        """Return a picture (3, h, w) as large as the heads, with what they say added to it."""
+        larger = picture
+        for _ in range(self.spec.doublings):
+            larger = enlarge_twice(larger, self.threads)
         larger += np.float32(self.strength) * heads
         return larger
 

@@ -12,7 +12,7 @@ from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 from streamfx.generate.where import Where
 
 DEFAULT_FACTOR = 4.0
-SCALES = (2, 4)
+SCALES = (2, 4, 8)
 CONTROLS = ("strength", "noise_amplitude", "seed")
 """Names of what can be set of an effect while it runs, the factor apart."""
 
@@ -59,7 +59,7 @@ class EffectRequest:
         factor: reduction of the picture that the network sees, 1 or more.
         noise_amplitude: 0..1, how much noise the network gets.
         seed: whole number that decides the noise.
-        scale: 2 or 4, how many times larger the frame gets, for effects that enlarge it.
+        scale: 2, 4 or 8, how many times larger the frame gets, for effects that enlarge it.
         auto: whether good pictures are left alone.
         route: route asked for instead of an engine by name; None: the engine.
         margin: 0..1, by how much more probable something else must be before it runs, where the pictures
@@ -126,7 +126,7 @@ def parse_effect(text: str) -> EffectRequest:
     if _MARGIN in values and not (auto or routed):
         raise ConfigError(f"{what}: {_MARGIN} is for routes and for {_AUTO!r}, where the pictures decide")
     if whole.get("scale", 2) not in SCALES:
-        raise ConfigError(f"{what}: scale must be 2 or 4, found {whole['scale']}")
+        raise ConfigError(f"{what}: scale must be 2, 4 or 8, found {whole['scale']}")
     wanted = Route(asked.get("from"), asked.get("to"), _names(asked.get("among"))) if routed else None
     told = {**values, **whole, **backdrop}
     return EffectRequest(name.strip(), auto=auto, route=wanted, where=where, **told)  # type: ignore[arg-type]
@@ -196,6 +196,11 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
             )
     if request.scale is not None and not engine.spec.enlarges:
         raise ConfigError(f"engine {engine.name!r} does not enlarge, so scale cannot be set")
+    if request.scale is not None and request.scale not in scales_of(engine):
+        raise ConfigError(
+            f"engine {engine.name!r} makes frames {engine.spec.scale} times as large at once, so scale must "
+            f"be {' or '.join(map(str, scales_of(engine)))}, found {request.scale}"
+        )
     values = {
         key: declared[key].default if getattr(request, key) is None else getattr(request, key)
         for key in ("strength", "noise_amplitude")
@@ -211,6 +216,12 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
     controls = Controls(**values, factor=given, seed=request.seed or 0, where=where)
     check_controls(controls, engine)
     return controls
+
+
+def scales_of(engine: Engine) -> tuple[int, ...]:
+    """Return how many times larger an engine that enlarges can make frames: once or more in a row."""
+    once = engine.spec.doublings
+    return tuple(scale for scale in SCALES if once and (scale.bit_length() - 1) % once == 0)
 
 
 def with_controls(controls: Controls, values: Mapping[str, float]) -> Controls:

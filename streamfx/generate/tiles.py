@@ -13,6 +13,7 @@ import numpy as np
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
 
+_USUAL_SCALE = 2
 MOST_PIXELS = 1_200_000  # of a band; a network of 32 channels then needs some 150 MB for each layer it keeps
 
 
@@ -66,6 +67,7 @@ def tile_shape(
 ) -> tuple[int, int, int]:
     """Return the shape of the bands of an input of this shape: the same where it is done at once."""
     channels, height, width = shape
+    most_pixels //= max(spec.scale // _USUAL_SCALE, 1) ** 2  # its last layers run at that many more pixels
     if not spec.margin_pixels or spec.layout != "planes" or height * width <= most_pixels:
         return shape
     least = 2 * _border(spec) + spec.stride

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def qr_code(text: str) -> list[str]:
-    """Return the squares of a code, a text of 0 and 1 for each row, 1 for dark; the white border is part of it.
+    """Return the squares of a code with its white border: for each row a text of 0 and, where dark, 1.
 
     Example:
         >>> rows = qr_code("http://localhost:8080/")

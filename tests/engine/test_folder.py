@@ -167,6 +167,19 @@ def test_what_format_1_cannot_say_is_refused_there(folder: Path, fields: dict[st
         read_engine(folder)
 
 
+@pytest.mark.parametrize("fields", [{"heads": ["residual"], "scale": 4}, {"noise_channels": 17}])
+def test_what_format_3_cannot_say_is_refused_there(folder: Path, fields: dict[str, object]) -> None:
+    describe(folder, format=3, **fields)
+    with pytest.raises(EngineCorruptError, match=r"format is 3, but this needs format 4: .* more than twice"):
+        read_engine(folder)
+
+
+def test_frames_cannot_become_three_times_as_large(folder: Path) -> None:
+    describe(folder, format=4, heads=["residual"], scale=3)
+    with pytest.raises(EngineCorruptError, match="2, 4 or 8 times as large, found scale 3"):
+        read_engine(folder)
+
+
 @pytest.mark.parametrize(
     "fields", [{"heads": ["translated"]}, {"noise_channels": 1}, {"layout": "i420"}], ids=str
 )

@@ -109,6 +109,22 @@ def test_a_frame_is_enlarged_by_what_is_added_to_a_cubic_enlargement(tiny: Engin
     assert all(seen[3].std() == pytest.approx(0.25, rel=0.1) for seen in told.seen)
 
 
+def test_an_engine_that_enlarges_four_times_runs_once(tiny: Engine) -> None:
+    frame = make_frame((24, 32), Subsampling.YUV444)
+    told = Told(lambda seen: np.full((3, 4 * seen.shape[1], 4 * seen.shape[2]), 3, np.float32))
+    effect = effect_of(
+        tiny, told, FULL, 2, format=4, heads=["residual"], scale=4, noise_channels=5, margin_pixels=4
+    )
+    found = effect.process(frame)
+    assert found.size == (96, 128)
+    assert [seen.shape for seen in told.seen] == [(8, 24, 32)]
+    larger = frame.planes[0].astype(np.float32)
+    for _ in range(2):
+        larger = np.asarray(cv2.resize(larger, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
+    difference = found.planes[0].astype(int) - np.clip(np.floor(larger + 3.5), 16, 235)
+    assert np.abs(difference[8:-8, 8:-8]).max() <= 1
+
+
 def test_at_strength_0_an_enlarged_frame_is_only_enlarged(tiny: Engine) -> None:
     frame = make_frame((16, 24))
     told = Told(lambda seen: np.full((3, 2 * seen.shape[1], 2 * seen.shape[2]), 99, np.float32))
@@ -128,7 +144,7 @@ def test_values_that_are_not_finite_name_the_engine(tiny: Engine) -> None:
 def test_requests_name_noise_seed_and_scale() -> None:
     request = parse_effect("upscale:scale=4,noise_amplitude=0.5,seed=12")
     assert (request.scale, request.noise_amplitude, request.seed) == (4, 0.5, 12)
-    with pytest.raises(ConfigError, match="scale must be 2 or 4, found 3"):
+    with pytest.raises(ConfigError, match="scale must be 2, 4 or 8, found 3"):
         parse_effect("upscale:scale=3")
     with pytest.raises(ConfigError, match=r"seed needs a whole number, found 1\.5"):
         parse_effect("upscale:seed=1.5")
@@ -153,8 +169,19 @@ def test_an_engine_with_one_factor_takes_that_whatever_the_others_get(tiny: Engi
 
 def test_how_often_a_frame_is_doubled_follows_from_scale(tiny: Engine) -> None:
     larger = replace(tiny, spec=make_spec(heads=["residual"], scale=2))
-    assert [doublings_of(parse_effect(text), larger) for text in ("a", "a:scale=2", "a:scale=4")] == [1, 1, 2]
+    texts = ("a", "a:scale=2", "a:scale=4", "a:scale=8")
+    assert [doublings_of(parse_effect(text), larger) for text in texts] == [1, 1, 2, 3]
     assert doublings_of(parse_effect("a"), tiny) == 0
+    fourfold = replace(tiny, spec=make_spec(format=4, heads=["residual"], scale=4))
+    assert [doublings_of(parse_effect(text), fourfold) for text in ("a", "a:scale=4")] == [2, 2]
+
+
+def test_an_engine_that_enlarges_four_times_at_once_cannot_be_asked_for_twice(tiny: Engine) -> None:
+    fourfold = replace(tiny, spec=make_spec(format=4, heads=["residual"], scale=4, factors=[1.0]))
+    assert controls_for(parse_effect("a:scale=4"), fourfold, None).strength == 1.0
+    message = "makes frames 4 times as large at once, so scale must be 4, found 2"
+    with pytest.raises(ConfigError, match=message):
+        controls_for(parse_effect("a:scale=2"), fourfold, None)
 
 
 def test_a_matte_is_no_effect_and_says_how_it_is_used(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,14 @@ from tests.generate.ops.test_place import make_frame
 from training.export import export, golden
 
 YUV = {"luma_width": 4, "chroma_width": 4}
-CONVERT = {"convert_noise": 2, "enlarge_noise": 1, "stem": 4, "width": 8, "blocks": 1, "enlarge_width": 4}
+CONVERT: dict[str, Any] = {
+    "convert_noise": 2,
+    "enlarge_noise": 1,
+    "stem": 4,
+    "width": 8,
+    "blocks": 1,
+    "enlarge_width": 4,
+}
 KINDS = ("planes", "i420", "convert_sr")
 
 

@@ -131,6 +131,9 @@ def test_the_engine_says_that_it_takes_noise_and_doubles_the_size(tmp_path: Path
     fields = engine_fields(options)
     assert (fields["scale"], fields["noise_channels"]) == (2, 3)
     assert fields["controls"]["noise_amplitude"]["default"] == 1.0
+    assert "joint" not in fields["options"]
+    other = toy_options(tmp_path, network={"joint": True})
+    assert engine_fields(other)["options"]["joint"] is True
     assert "2 + 1 channels of noise" in card(options)
 
 

@@ -38,15 +38,6 @@ def test_pooled_style_forgives_pictures_that_are_like_the_style_together() -> No
     assert losses.style([half_and_more], [GRAM], pooling=0.8).item() == pytest.approx(0.05)
 
 
-def test_moments_compare_means_and_deviations() -> None:
-    mean, deviation = losses.channel_moments(FEATURES, losses.gram(FEATURES))
-    assert mean.tolist() == [[0.5, 1.0]]
-    assert deviation.tolist()[0] == pytest.approx([0.5, 1.0], abs=1e-3)
-    brighter = FEATURES + 1.0  # means grow by 1, deviations stay: mean square 1 over mean of 0.5 and 2
-    found = losses.moments([brighter], [losses.gram(brighter)], [FEATURES], [GRAM])
-    assert found.item() == pytest.approx(1 / 1.25, rel=1e-3)
-
-
 def test_content_is_the_mean_squared_difference_of_features() -> None:
     assert losses.content(FEATURES, torch.zeros_like(FEATURES)).item() == pytest.approx(10 / 8)
 

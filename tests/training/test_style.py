@@ -125,7 +125,7 @@ def test_every_term_is_logged(tmp_path: Path) -> None:
     train(options)
     lines = [json.loads(line) for line in (options.work / "log.jsonl").read_text().splitlines()]
     assert "imitation" in lines[0]
-    released = {"style", "moments", "content", "variation", "mask", "displacement", "detail", "temporal"}
+    released = {"style", "content", "variation", "mask", "displacement", "detail", "temporal"}
     assert released <= lines[-1].keys()
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfx.backends.backend import CompileOptions, Precision
@@ -125,6 +126,55 @@ def test_the_card_names_steps_and_licences(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         toy_options(tmp_path, **change)
+
+
+def test_an_engine_of_two_levels_is_written_with_one_of_its_first_level(tmp_path: Path) -> None:
+    network = {"features": 8, "rounds": 1, "levels": 2, "noisy": True}
+    changes = {"network": network, "out_twice": tmp_path / "twice", "distortion_steps": 1}
+    run(toy_options(tmp_path, perception_steps=1, **changes))
+    both, first = (read_engine(tmp_path / name) for name in ("toy", "twice"))
+    assert (both.spec.scale, both.spec.noise_channels, both.spec.format) == (4, 5, 4)
+    assert (first.spec.scale, first.spec.noise_channels, first.spec.options["noisy"]) == (2, 1, True)
+    assert "levels" not in first.spec.options
+    planes, to_rgb, from_rgb = first.golden.planes[:, :10, :12], first.golden.to_rgb, first.golden.from_rgb
+    once = EagerBackend().compile(first, CompileOptions())(planes, to_rgb, from_rgb, 1.0)
+    assert once.shape == (3, 20, 24)
+    compiled = OpenVinoBackend().compile(both, CompileOptions(Precision.F32))
+    reference = EagerBackend().compile(both, CompileOptions())
+    planes = np.random.default_rng(2).uniform(0, 255, (8, 9, 14)).astype(np.float32)
+    expected = reference(planes, to_rgb, from_rgb, 1.0)
+    found = compiled(planes, to_rgb, from_rgb, 1.0)
+    compiled.close()
+    assert found.shape == (3, 36, 56)
+    assert difference(found, Golden(planes, to_rgb, from_rgb, 1.0, expected)).rms <= 1e-3
+
+
+def test_several_levels_start_from_the_weights_of_one(tmp_path: Path) -> None:
+    run(toy_options(tmp_path, distortion_steps=1, perception_steps=0))
+    init = {"init": tmp_path / "toy" / "weights.safetensors", "work": tmp_path / "again"}
+    network = {"features": 8, "rounds": 1, "levels": 2, "noisy": True}
+    changes = {"distortion_steps": 0, "perception_steps": 0, "network": network}
+    begun, found = read_engine(tmp_path / "toy"), train(toy_options(tmp_path, **changes, **init))
+    once = SuperResolution(features=8, rounds=1)
+    once.load_state_dict(load_file(begun.folder / "weights.safetensors"))
+    low = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(3))
+    noise = draw_noise(low, 2, 1.0, torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        pairs = zip(upscale(once, low, noise), upscale(found, low, noise), strict=True)
+        for expected, picture in pairs:
+            torch.testing.assert_close(picture, expected)
+
+
+def test_three_levels_are_trained_at_once(tmp_path: Path) -> None:
+    network = {"features": 4, "rounds": 1, "levels": 3}
+    train(toy_options(tmp_path, network=network, levels=3, distortion_steps=0, perception_steps=1))
+    (line,) = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(value) for value in line.values())
+
+
+def test_levels_that_are_not_trained_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"network\.levels 3 is more than levels 2, which are trained"):
+        toy_options(tmp_path, network={"levels": 3})
 
 
 @pytest.mark.parametrize(("crop", "message"), [(60, "not a multiple of 8"), (40, "less than 48")])

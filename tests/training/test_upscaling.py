@@ -18,8 +18,12 @@ from tests.training.test_super_resolution import toy_options
 from training.__main__ import main
 from training.evaluation.flicker import enlarged_errors
 from training.evaluation.runner import Runner
+from training.evaluation.section import Cell, Section
 from training.evaluation.upscaling import (
     AMPLITUDES,
+    BOUNDS_DB,
+    amplitude_within,
+    bounded,
     enlarged_bicubic,
     reduced,
     true_pictures,
@@ -53,6 +57,35 @@ def test_figures_cover_the_dial_at_every_enlargement(toy: Path) -> None:
     psnr_db = {tuple(row[:3]): float(str(row[4])) for row in section.rows}
     assert psnr_db["x2", "bicubic", "bicubic"] > psnr_db["x4", "bicubic", "bicubic"]
     assert "photographs (2)" in section.note
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [(0.0, 0.0), (0.1, 0.25), (0.2, 0.5), (0.35, 0.75), (0.5, 1.0), (9.0, 1.0)],
+)
+def test_the_amplitude_within_a_bound_lies_where_the_curve_crosses_it(bound: float, expected: float) -> None:
+    curve = {0.0: 30.0, 0.5: 29.8, 1.0: 29.5}
+    assert amplitude_within(curve, bound) == pytest.approx(expected)
+
+
+def test_an_amplitude_is_within_a_bound_only_if_all_below_it_are() -> None:
+    assert amplitude_within({0.0: 30.0, 0.5: 29.0, 1.0: 30.0}, 0.5) == pytest.approx(0.25)
+
+
+def test_amplitudes_for_bounds_are_those_of_each_enlargement() -> None:
+    rows: list[list[Cell]] = [
+        ["x2", "bicubic", "bicubic", None, 20.0, 0.9, 0.1],
+        ["x2", "bicubic", "engine", 0.0, 30.0, 0.9, 0.1],
+        ["x2", "bicubic", "engine", 1.0, 29.9, 0.9, 0.1],
+        ["x2", "area", "engine", 0.0, 10.0, 0.9, 0.1],
+        ["x4", "bicubic", "engine", 0.0, 30.0, 0.9, 0.1],
+        ["x4", "bicubic", "engine", 1.0, 28.0, 0.9, 0.1],
+    ]
+    found = bounded(Section("upscaling", "", {}, rows))
+    twice = [["x2", bound, min(1.0, bound / 0.1)] for bound in BOUNDS_DB]
+    fourfold = [["x4", bound, bound / 2] for bound in BOUNDS_DB]
+    assert [row[:2] for row in found.rows] == [row[:2] for row in twice + fourfold]
+    assert [row[2] for row in found.rows] == pytest.approx([row[2] for row in twice + fourfold])
 
 
 def test_a_runner_without_strength_gives_the_yardstick(toy: Path) -> None:
@@ -126,6 +159,7 @@ def test_the_evaluate_command_puts_figures_into_the_card(
     card = (engine.folder / "card.md").read_text()
     assert "| x4 | bicubic | engine | 1 |" in card
     assert "| clip | x4 | engine | 1 |" in card
+    assert "| x4 | 0.5 | " in card
     assert "sheet.jpg" in engine.spec.files
     facts = json.loads((tmp_path / "judged" / "evaluation.json").read_text())
     assert len(facts["upscaling"]["rows"]) == 2 * (1 + 5 + 1 + 1)

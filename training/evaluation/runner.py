@@ -55,7 +55,7 @@ class Runner:
     Args:
         folder: Folder of the engine.
         backend: Backend that runs it.
-        scale: Enlargement of pictures, for engines that enlarge: 2 or 4.
+        scale: Enlargement of pictures, for engines that enlarge; None for that of one run of the network.
         video: Whether pictures go through as 8-bit 4:2:0, as most video; else with nothing lost.
         threads: Processor threads; None for all.
     """
@@ -65,14 +65,15 @@ class Runner:
         folder: Path,
         backend: str = "auto",
         *,
-        scale: int = 2,
+        scale: int | None = None,
         video: bool = False,
         threads: int | None = None,
     ) -> None:
         self.engine = read_engine(folder)
         self._video = video
         compiled = choose(backend).compile(self.engine, CompileOptions(Precision.F32, threads))
-        doublings = scale.bit_length() - 1 if self.engine.spec.enlarges else 0
+        once = self.engine.spec.doublings
+        doublings = scale.bit_length() - 1 if scale and once else once
         self._translate = _WithoutPart(compiled)
         self._effect = Effect(self.engine, self._translate, threads, doublings=doublings)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from training.upscaled import enlarge_bicubic, reduce_area, reduce_bicubic
 log = logging.getLogger(__name__)
 
 AMPLITUDES = (0.0, 0.25, 0.5, 0.75, 1.0)
+BOUNDS_DB = (0.05, 0.1, 0.2, 0.5)
 SHORT_SIDE = 256
 _REDUCTIONS: Mapping[str, Callable[[Tensor, int], Tensor]] = {"bicubic": reduce_bicubic, "area": reduce_area}
 
@@ -81,6 +83,38 @@ def upscaling(
         },
         [[*key, *(float(mean) for mean in np.mean(values, axis=0))] for key, values in measured.items()],
     )
+
+
+def bounded(figures: Section) -> Section:
+    """The largest noise amplitude within each of some bounds on distortion, from the figures of `upscaling`.
+
+    JP7446997B2 chooses the amplitude so: as much detail as the distortion that is allowed.
+    """
+    curves: dict[str, dict[float, float]] = {}
+    for times, reduced_by, method, amplitude, psnr_db, *_ in figures.rows:
+        if (reduced_by, method) == ("bicubic", "engine"):
+            curves.setdefault(str(times), {})[float(amplitude or 0)] = float(psnr_db or 0)
+    return Section(
+        "bounds",
+        "Largest noise amplitude that costs no more than a bound of PSNR against amplitude 0, on these "
+        "pictures; between amplitudes that were measured the curve is taken for straight.",
+        {"enlargement": "", "bound, dB": "g", "noise amplitude": ".2f"},
+        [
+            [times, bound, amplitude_within(curve, bound)]
+            for times, curve in curves.items()
+            for bound in BOUNDS_DB
+        ],
+    )
+
+
+def amplitude_within(psnr_db_at: Mapping[float, float], bound_db: float) -> float:
+    """The largest amplitude at and below which PSNR is at most `bound_db` less than at the smallest one."""
+    points = sorted(psnr_db_at.items())
+    least_db = points[0][1] - bound_db
+    for (before, high_db), (after, low_db) in pairwise(points):
+        if low_db < least_db:
+            return before + (after - before) * (high_db - least_db) / (high_db - low_db)
+    return points[-1][0]
 
 
 def true_pictures(stills: Sequence[Still], short_side: int = SHORT_SIDE) -> Iterator[Picture]:

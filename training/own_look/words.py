@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 _NAMES = {
     "imitation": "first attempt",
     "style": "strokes and colours",
-    "moments": "colours",
     "content": "shapes",
     "structure": "outlines",
     "tone": "light and dark",

@@ -1,5 +1,5 @@
 """Noise-conditioned conversion, then super-resolution: a reduced picture is repainted, then drawn twice as
-large.
+large; after US10430683B2.
 
 Legend of shapes: B pictures, H x W reduced picture (multiples of 4), N + M channels of noise of the stages,
 S channels at H/2, T at H/4, E of the enlarging sub-networks, A anchor factors.
@@ -12,11 +12,19 @@ S channels at H/2, T at H/4, E of the enlarging sub-networks, A anchor factors.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.engine.families.layers import after_composite, folding, smooth, start_without_grid
+from streamfx.engine.families.layers import (
+    after_composite,
+    folding,
+    normalise_doubled,
+    smooth,
+    start_without_grid,
+)
 from streamfx.engine.families.warp_mask import FactorConv, affine, anchor_mix, normalise
 from streamfx.engine.families.yuv_style import FROM_YUV, TO_YUV
 
@@ -36,12 +44,14 @@ class Converter(nn.Module):
         stem: S, a multiple of 4.
         width: T, a multiple of 4.
         blocks: Residual modules.
+        joint: Whether the norms of the up-scale modules come after the doubling, as in the source.
     """
 
     folding: Tensor
 
-    def __init__(self, noise: int, stem: int, width: int, blocks: int) -> None:
+    def __init__(self, noise: int, stem: int, width: int, blocks: int, *, joint: bool = False) -> None:
         super().__init__()
+        self.joint = joint
         self.halve = FactorConv(3 + noise, stem, 5)
         self.quarter = FactorConv(stem, width)
         self.residual = nn.ModuleList(FactorConv(width, width) for _ in range(blocks))
@@ -58,8 +68,9 @@ class Converter(nn.Module):
             x = normalise(functional.avg_pool2d(functional.relu(down(x, mix_A)), 2), "instance")
         for residual in self.residual:
             x = x + normalise(functional.relu(residual(x, mix_A)), "instance")
-        x = functional.relu(after_composite(normalise(x, "instance"), self.wider, mix_A, self.folding))
-        x = normalise(smooth(functional.pixel_shuffle(x, 2)), "instance")
+        norm = normalise_doubled if self.joint else partial(normalise, norm="instance")
+        x = functional.relu(after_composite(norm(x), self.wider, mix_A, self.folding))
+        x = norm(smooth(functional.pixel_shuffle(x, 2)))
         x = functional.pixel_shuffle(after_composite(x, self.full, mix_A, self.folding), 2)
         return 0.5 + _BRUSH * smooth(x)
 
@@ -117,6 +128,8 @@ class ConvertSr(nn.Module):
         width: T.
         blocks: Residual modules of the converter.
         enlarge_width: E.
+        joint: Whether the converter's up-scale modules double, normalise and convolve in that order, as in
+            the source; else each map is normalised by itself before it is doubled.
 
     Example:
         >>> import torch
@@ -135,11 +148,13 @@ class ConvertSr(nn.Module):
         width: int = 48,
         blocks: int = 4,
         enlarge_width: int = 8,
+        *,
+        joint: bool = False,
     ) -> None:
         super().__init__()
         self.convert_noise = convert_noise
         self.noise_channels = convert_noise + enlarge_noise
-        self.converter = Converter(convert_noise, stem, width, blocks)
+        self.converter = Converter(convert_noise, stem, width, blocks, joint=joint)
         self.enlarger = Enlarger(enlarge_noise, enlarge_width)
         self.register_buffer("from_yuv", FROM_YUV.clone(), persistent=False)
 

@@ -1,52 +1,26 @@
 """Layers that more than one family is made of.
 
+The composite layer of CN109426858B doubles height and width by interleaving and keeps the number of channels.
+Each group of four maps a, b, c, d gives four maps; every 2 x 2 block of each holds the values that a, b, c
+and d have at one place, in an order of its own, so that each input takes each corner once:
+
+    map 0: a b    map 1: b a    map 2: c d    map 3: d c
+           c d           d c           a b           b a
+
+No network computes it: a convolution always follows, and both together are one at the small size.
+
 Legend of shapes: B pictures, C channels, h x w features, O x I outputs and inputs of a convolution of side s.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from streamfx.engine.families.warp_mask import FactorConv, convolve
+from streamfx.engine.families.warp_mask import FactorConv, convolve, normalise
 
 _GROUP = 4
-
-
-class Composite(nn.Module):
-    """Doubles height and width by interleaving; as many channels as before, no weights.
-
-    Each group of four maps a, b, c, d gives four maps. Every 2 x 2 block of each holds the values that a, b,
-    c and d have at one place, in an order of its own, so that each input takes each corner once:
-
-        map 0: a b    map 1: b a    map 2: c d    map 3: d c
-               c d           d c           a b           b a
-
-    Example:
-        >>> import torch
-        >>> Composite(4)(torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 4, 1, 1))[0, 3].tolist()
-        [[4.0, 3.0], [2.0, 1.0]]
-    """
-
-    order: Tensor
-
-    def __init__(self, channels: int) -> None:
-        """Make the layer.
-
-        Raises:
-            ValueError: `channels` is not a multiple of 4.
-        """
-        super().__init__()
-        if channels % _GROUP:
-            raise ValueError(f"channels must be a multiple of {_GROUP}, found {channels}")
-        corners = [source(number, corner) for number in range(_GROUP) for corner in range(_GROUP)]
-        order_CG = torch.arange(0, channels, _GROUP)[:, None] + torch.tensor(corners)
-        self.register_buffer("order", order_CG.flatten(), persistent=False)
-
-    def forward(self, features_BChw: Tensor) -> Tensor:
-        """Features BC(2h)(2w)."""
-        return functional.pixel_shuffle(features_BChw.index_select(1, self.order), 2)
 
 
 def source(number: int, corner: int) -> int:
@@ -61,6 +35,17 @@ def after_composite(
     `pixel_shuffle`."""
     weight_OIss, bias_O = convolution.mixed(mix_A)
     return convolve(features_BIhw, fold_composite(weight_OIss, folding_KL), bias_O.repeat_interleave(4))
+
+
+def normalise_doubled(features_BChw: Tensor) -> Tensor:
+    """Features that become, once doubled by a composite layer, the instance norm of what it would have made.
+
+    Every map of a doubled group holds the values of all four, so the four have mean 0 and deviation 1
+    together.
+    """
+    batch, channels, height, width = features_BChw.shape
+    groups = features_BChw.reshape(batch, channels // _GROUP, _GROUP * height, width)
+    return normalise(groups, "instance").reshape(batch, channels, height, width)
 
 
 def smooth(picture_BCHW: Tensor) -> Tensor:

@@ -31,6 +31,13 @@ def seen(height: int = 16, width: int = 24, amplitude: float = 1.0, seed: int = 
     return torch.cat([rgb, amplitude * noise], dim=1)
 
 
+def test_the_order_of_up_and_norm_changes_the_picture_and_no_weight() -> None:
+    torch.manual_seed(3)
+    joint = ConvertSr(2, 1, stem=4, width=8, blocks=1, enlarge_width=4, joint=True).requires_grad_(False)
+    joint.load_state_dict(network().state_dict())
+    assert not torch.allclose(joint.translate(seen(), FACTOR), network().translate(seen(), FACTOR), atol=1e-3)
+
+
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (4, 40), (36, 12)])
 def test_the_result_is_twice_as_large_at_every_multiple_of_the_stride(height: int, width: int) -> None:
     result = network().translate(seen(height, width), FACTOR)

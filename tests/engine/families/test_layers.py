@@ -9,12 +9,13 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional
 
-from streamfx.engine.families.layers import Composite, fold_composite, folding, smooth
+from streamfx.engine.families.layers import fold_composite, folding, normalise_doubled, smooth
+from tests.engine.families.composite import composite
 
 
 def test_composite_interleaves_four_maps_in_four_orders() -> None:
     maps = torch.tensor([[1.0, 5.0], [2.0, 6.0], [3.0, 7.0], [4.0, 8.0]]).reshape(1, 4, 1, 2)
-    assert Composite(4)(maps)[0].tolist() == [
+    assert composite(maps)[0].tolist() == [
         [[1, 2, 5, 6], [3, 4, 7, 8]],
         [[2, 1, 6, 5], [4, 3, 8, 7]],
         [[3, 4, 7, 8], [1, 2, 5, 6]],
@@ -23,18 +24,13 @@ def test_composite_interleaves_four_maps_in_four_orders() -> None:
 
 
 def test_composite_keeps_groups_apart_and_every_value_in_every_map_and_corner() -> None:
-    doubled = Composite(8)(torch.arange(8.0).reshape(1, 8, 1, 1))
+    doubled = composite(torch.arange(8.0).reshape(1, 8, 1, 1))
     assert doubled.shape == (1, 8, 2, 2)
     for group in (0, 1):
         corners = doubled[0, 4 * group : 4 * group + 4].flatten(1)
         expected = [4 * group + value for value in range(4)]
         assert all(sorted(values) == expected for values in corners.tolist())
         assert all(sorted(values) == expected for values in corners.T.tolist())
-
-
-def test_composite_says_how_many_channels_it_needs() -> None:
-    with pytest.raises(ValueError, match="channels must be a multiple of 4, found 6"):
-        Composite(6)
 
 
 @pytest.mark.parametrize("side", [3, 5])
@@ -44,10 +40,24 @@ def test_a_folded_convolution_is_one_after_a_composite_layer(side: int) -> None:
     weight = torch.randn(3, 8, side, side, generator=generator)
     surrounded = functional.pad(features, (2,) * 4, mode="replicate")
     start = 4 - side // 2
-    doubled = functional.conv2d(Composite(8)(surrounded), weight)[..., start : start + 8, start : start + 10]
+    doubled = functional.conv2d(composite(surrounded), weight)[..., start : start + 8, start : start + 10]
     bordered = functional.pad(features, (1,) * 4, mode="replicate")
     folded = functional.conv2d(bordered, fold_composite(weight, folding(side)))
     torch.testing.assert_close(functional.pixel_shuffle(folded, 2), doubled, rtol=1e-4, atol=1e-4)
+
+
+def test_norm_of_what_is_doubled_is_that_of_its_groups() -> None:
+    features = (
+        torch.randn(2, 8, 4, 5, generator=torch.Generator().manual_seed(4)) + torch.arange(8.0)[:, None, None]
+    )
+    expected = functional.instance_norm(composite(features))
+    torch.testing.assert_close(composite(normalise_doubled(features)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_four_maps_are_normalised_together_by_hand() -> None:
+    # Mean 3, mean square difference (9 + 1 + 1 + 9) / 4 = 5.
+    found = normalise_doubled(torch.tensor([0.0, 2.0, 4.0, 6.0]).reshape(1, 4, 1, 1))
+    assert found.flatten().tolist() == pytest.approx([value / 5**0.5 for value in (-3, -1, 1, 3)], abs=1e-4)
 
 
 def test_folding_says_which_sides_fit() -> None:
