@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from streamfx.config.option import Option
 from streamfx.config.run import RunArguments, RunConfig
+from streamfx.config.text import from_environment
 from streamfx.config.values import CLOSED, Count, Seconds, Text, Texts
 
 _STUN = re.compile(r"stun:(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?", re.IGNORECASE)
@@ -22,6 +23,22 @@ def _check_stun(address: str) -> str:
     return address
 
 
+_TURN = re.compile(
+    r"turns?:(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:[0-9]{1,5})?(\?transport=(udp|tcp))?", re.IGNORECASE
+)
+
+
+def _check_turn(address: str) -> str:
+    if not _TURN.fullmatch(address):
+        raise ValueError(
+            "must be a TURN server, turn:HOST or turn:HOST:PORT, with ?transport=tcp after it where that is "
+            "wanted; user and password are settings of their own"
+        )
+    return address
+
+
+Secret = Annotated[Text, AfterValidator(from_environment)]
+TurnServer = Annotated[Text, AfterValidator(_check_turn)]
 StunServer = Annotated[Text, AfterValidator(_check_stun)]
 
 
@@ -74,6 +91,18 @@ class ServeConfig(RunConfig):
     stun: Annotated[tuple[StunServer, ...], Strict(False), Option("page", "ADDRESS", repeats=True)] = Field(
         default=(), description="STUN server, stun:HOST:PORT, for where an address translator is between"
     )
+    turn: Annotated[TurnServer | None, Option("page", "ADDRESS")] = Field(
+        default=None,
+        description="TURN server, turn:HOST:PORT, that passes the video on where no UDP comes through",
+    )
+    turn_user: Annotated[Text | None, Option("page", "NAME")] = Field(
+        default=None, description="user of the TURN server; visitors' browsers are told"
+    )
+    turn_password: Annotated[Secret | None, Option("page", "TEXT")] = Field(
+        default=None,
+        repr=False,
+        description="password of the TURN server; visitors' browsers are told; ${NAME}: of the environment",
+    )
     report: Annotated[Text | None, Option("run", "FOLDER")] = Field(
         default=None, description="folder for a report of each visitor"
     )
@@ -90,3 +119,6 @@ class ServeArguments(RunArguments, total=False):
     certificate: str | PathLike[str] | None
     key: str | PathLike[str] | None
     stun: Sequence[str]
+    turn: str | None
+    turn_user: str | None
+    turn_password: str | None

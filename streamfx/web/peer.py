@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, vpx
@@ -31,13 +32,28 @@ _NOT_AN_OFFER = (
 Measure = Callable[[str, float], None]
 
 
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or a TURN server, as WebRTC names what there is to know of it.
+
+    Attributes:
+        urls: its address.
+        username: user of a TURN server; None: of a STUN server.
+        credential: password of a TURN server.
+    """
+
+    urls: str
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
 class Peer:
     """One connection. Everything but `give` is for the thread of the event loop it was made in.
 
     Args:
         came: callback that is called with each picture of the camera, in the event loop.
         ended: callback that is called once when no more will come, in the event loop.
-        stun: addresses of STUN servers; none are needed where browser and server reach each other.
+        ice: servers by which the two find each other; none are needed where they reach each other.
 
     Attributes:
         measure: callback that is called with "send" and the seconds that a picture took to be compressed and
@@ -49,12 +65,14 @@ class Peer:
         came: Callable[[VideoFrame], None],
         ended: Callable[[], None],
         *,
-        stun: Sequence[str] = (),
+        ice: Sequence[IceServer] = (),
     ) -> None:
         self.measure: Measure = lambda _stage, _seconds: None
         self._came, self._ended = came, ended
         # An empty list: without one, aiortc asks a public server where it is.
-        self._connection = RTCPeerConnection(RTCConfiguration([RTCIceServer(address) for address in stun]))
+        self._connection = RTCPeerConnection(
+            RTCConfiguration([RTCIceServer(each.urls, each.username, each.credential) for each in ice])
+        )
         self._returned = _Returned(lambda seconds: self.measure(Stage.SEND, seconds))
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_over = False

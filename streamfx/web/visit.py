@@ -38,7 +38,7 @@ from streamfx.web.commands import (
     turn,
 )
 from streamfx.web.figures import Figures
-from streamfx.web.peer import Peer
+from streamfx.web.peer import IceServer, Peer
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class SiteServices:
 
     Attributes:
         limits: limits for each visitor.
-        stun: addresses of STUN servers.
+        ice: servers by which browser and server find each other, as `IceServer`.
         config_of: the settings of the run of a visitor, by number, offer and camera; raises ConfigError.
         pool: place where the run is waited for; has a thread for each visitor.
         tell: callback that is called with a line when the visitor comes, and leaves.
@@ -105,7 +105,7 @@ class SiteServices:
     """
 
     limits: VisitorsConfig
-    stun: tuple[str, ...]
+    ice: tuple[IceServer, ...]
     config_of: Callable[[int, Offer, Camera], LiveConfig]
     pool: ThreadPoolExecutor
     tell: Callable[[str], None]
@@ -128,7 +128,7 @@ class Visit:
     async def stay(self) -> None:
         """Answer the offer and run until either side ends; then everything that belonged to it is free."""
         incoming = IncomingPictures()
-        peer = Peer(incoming.put, incoming.end, stun=self._services.stun)
+        peer = Peer(incoming.put, incoming.end, ice=self._services.ice)
         run: asyncio.Future[Report] | None = None
         beside: list[asyncio.Task[None]] = []
         try:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,10 +24,12 @@ from streamfx.run.effects import most_pixels_for
 from streamfx.run.log_limit import limited
 from streamfx.run.visitor import Camera
 from streamfx.web.commands import MOST_COMMAND_BYTES, ChainEffect
+from streamfx.web.peer import IceServer
 from streamfx.web.visit import Offer, SiteServices, Visit, most_effects_text
 
 log = logging.getLogger(__name__)
 
+_TURN = ("turn", "turn_user", "turn_password")
 _HEARTBEAT_SECONDS = 5.0  # a browser that does not answer for half of it is gone
 _CORES_FOR_ONE = 2
 _LEAVING_SECONDS = 15.0  # a run that ends may have to wait for an engine that is being built
@@ -58,6 +60,23 @@ def capacity(config: ServeConfig) -> VisitorCapacity:
     return VisitorCapacity(visitors, max(1, cores // visitors))
 
 
+def ice_servers(config: ServeConfig) -> tuple[IceServer, ...]:
+    """Return the servers that help browser and server to find each other.
+
+    Raises:
+        ConfigError: a user or a password is given without a TURN server, or one of the two is missing.
+    """
+    found = [IceServer(address) for address in config.stun]
+    if config.turn is not None:
+        found.append(IceServer(config.turn, config.turn_user, config.turn_password))
+    if len({config.turn is None, config.turn_user is None, config.turn_password is None}) > 1:
+        raise ConfigError(
+            "turn: a TURN server needs all three of turn, turn_user and turn_password; "
+            f"{' and '.join(name for name in _TURN if getattr(config, name) is None)} is missing"
+        )
+    return tuple(found)
+
+
 class Visitors:
     """Lets visitors in and gives each a run. Everything here is for the thread of the site's event loop.
 
@@ -85,7 +104,7 @@ class Visitors:
             raise ConfigError(f"there is no effect {self._first.engine!r}; there are: {names}")
         self._pool = ThreadPoolExecutor(self._capacity.visitors, "streamfx-visitor")
         self._services = SiteServices(
-            config.visitors, config.stun, self._config_of, self._pool, limited(tell), on_loss
+            config.visitors, ice_servers(config), self._config_of, self._pool, limited(tell), on_loss
         )
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._count = 0
@@ -119,7 +138,7 @@ class Visitors:
                 "most_effects": self._config.visitors.effects,
                 "most": self._capacity.visitors,
                 "room": self.here < self._capacity.visitors,
-                "stun": self._config.stun,
+                "ice": [asdict(server) for server in self._services.ice],
                 "bitrate_kbps": self._config.visitors.bitrate_kbps,
             }
         )

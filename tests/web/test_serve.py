@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,8 +29,8 @@ from streamfx.errors import ConfigError, FrameError, SinkError
 from streamfx.generate.effect import Effect
 from streamfx.media.frame import Frame
 from streamfx.serving import serving
-from streamfx.web.peer import Peer
-from streamfx.web.visitors import VisitorCapacity, capacity
+from streamfx.web.peer import IceServer, Peer
+from streamfx.web.visitors import VisitorCapacity, capacity, ice_servers
 from tests.web.browsers import Browser, browser, luma_of, stamp_of
 from tests.web.certificates import self_signed
 
@@ -358,6 +359,42 @@ def test_what_is_no_stun_server_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["stun:stun.example.org", "stun:10.0.0.1:3478", "stun:[fd00::1]:3478"])
 def test_a_stun_server_is_taken(address: str) -> None:
     assert settings(stun=[address]).stun == (address,)
+
+
+@pytest.mark.parametrize(
+    "address", ["turn:turn.example.org", "turns:10.0.0.1:5349", "turn:host:3478?transport=tcp"]
+)
+def test_a_turn_server_is_told_to_visitors_with_its_user_and_password(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURN_PASSWORD", "secret")
+    given = settings(stun=["stun:host"], turn=address, turn_user="me", turn_password="${TURN_PASSWORD}")
+    assert ice_servers(given) == (IceServer("stun:host"), IceServer(address, "me", "secret"))
+    assert "secret" not in repr(given) + repr(ice_servers(given))
+    with serving(given) as page, urllib.request.urlopen(f"{page.partition('?')[0]}about") as answer:
+        assert json.load(answer)["ice"] == [
+            {"urls": "stun:host", "username": None, "credential": None},
+            {"urls": address, "username": "me", "credential": "secret"},
+        ]
+
+
+@pytest.mark.parametrize("address", ["turn:me:secret@host", "stun:host", "turn:host?transport=sctp"])
+def test_what_is_no_turn_server_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match="turn: must be a TURN server, turn:HOST or turn:HOST:PORT"):
+        settings(turn=address, turn_user="me", turn_password="secret")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"turn": "turn:host"}, "turn_user and turn_password"),
+        ({"turn": "turn:host", "turn_user": "me"}, "turn_password"),
+        ({"turn_user": "me", "turn_password": "secret"}, "turn"),
+    ],
+)
+def test_a_turn_server_needs_its_user_and_its_password(given: dict[str, str], missing: str) -> None:
+    with pytest.raises(ConfigError, match=rf"needs all three of .*; {missing} is missing"):
+        ice_servers(settings(**given))
 
 
 def test_with_a_certificate_the_page_comes_by_https(tmp_path: Path) -> None:

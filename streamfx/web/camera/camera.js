@@ -15,7 +15,7 @@ const stage = at("stage");
 const LET_GO_MS = 600; // after which the run's value counts again, not the hand's
 const CONNECT_MS = 8000; // streamfx itself waits a little longer, and knows less of why
 
-let about = { stun: [] };
+let about = { ice: [] };
 let visit = null; // { socket, peer, stream, sender, timer }
 let touched = 0;
 let editor = null;
@@ -95,7 +95,7 @@ function show(stream) {
 }
 
 async function connect(mine) {
-  const peer = (mine.peer = new RTCPeerConnection({ iceServers: about.stun.map((urls) => ({ urls })) }));
+  const peer = (mine.peer = new RTCPeerConnection({ iceServers: about.ice.map(serverOf) }));
   mine.sender = peer.addTrack(mine.stream.getVideoTracks()[0], mine.stream);
   peer.addEventListener("track", ({ track, receiver }) => {
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // late is worse than uneven
@@ -139,7 +139,12 @@ async function whyEnded() {
 
 const UNREACHED =
   "The page came through, but the video did not: something between here and streamfx lets no UDP pass. " +
-  "Where an address translator is in between, start streamfx with --stun.";
+  "Where an address translator is in between, start streamfx with --stun; where no UDP comes through, with --turn.";
+
+// A browser refuses a STUN server with a user, even with none.
+function serverOf({ urls, username, credential }) {
+  return username ? { urls, username, credential } : { urls };
+}
 
 function end(text = "") {
   const was = visit;
