@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from streamfx.generate.ops.matte.definition import OPAQUE, Mask, mean_over
 from streamfx.generate.ops.place.operation import place
-from streamfx.media.frame import Frame, Plane
+from streamfx.media.frame import Frame, Plane, Planes
 
 DEVIATION_SHARE = 0.03
 """Standard deviation of the blur at strength 1, as a share of the frame's short side."""
+
+AROUND_SHARE = 0.01
+"""Standard deviation of what counts as the surroundings of a pixel, as a share of the short side."""
 
 _LEAST_DEVIATION_PIXELS = 2.5  # in the picture that is blurred: what makes it larger again is not seen then
 _LARGEST_STEP = 16
@@ -33,7 +36,22 @@ def blurred(frame: Frame, part: Mask, strength: float, threads: int | None = Non
         strength: 0..1, how far.
         threads: number of threads that share the rows; None for all cores this process may use.
     """
-    deviation_pixels = strength * DEVIATION_SHARE * min(frame.size)
+    return frame.with_planes(_spread(frame, part, strength * DEVIATION_SHARE * min(frame.size), threads))
+
+
+def surroundings(frame: Frame, part: Mask, threads: int | None = None) -> Planes:
+    """Return the planes of what a part of a frame would look like where something stands before it: the mean
+    of the part around each pixel.
+
+    Args:
+        frame: frame with its pixels in main memory.
+        part: (H, W) in 0..255, what lies behind.
+        threads: number of threads that share the rows; None for all cores this process may use.
+    """
+    return _spread(frame, part, AROUND_SHARE * min(frame.size), threads)
+
+
+def _spread(frame: Frame, part: Mask, deviation_pixels: float, threads: int | None) -> Planes:
     small = []
     for plane, steps in zip(
         frame.planes, ((1, 1), frame.subsampling.steps, frame.subsampling.steps), strict=True
@@ -42,7 +60,7 @@ def blurred(frame: Frame, part: Mask, strength: float, threads: int | None = Non
         small.append(_blurred(plane, mean_over(part, steps) if steps != (1, 1) else part, down, across))
     y, u, v = small
     colour = frame.colour.assumed(frame.size[0])
-    return frame.with_planes(place(frame, (y, u, v), colour, threads=threads))
+    return place(frame, (y, u, v), colour, threads=threads)
 
 
 def _blurred(plane: Plane, part: Mask, down_pixels: float, across_pixels: float) -> _Values:

@@ -13,9 +13,9 @@ from streamfx.engine.spec import ControlRange
 from streamfx.errors import ConfigError, StreamfxError
 from streamfx.generate.effect import Backdrop, Effect, EffectSettings
 from streamfx.generate.ops.matte.definition import OPAQUE, Mask
-from streamfx.generate.ops.matte.operation import mix
+from streamfx.generate.ops.matte.operation import mix, replace_behind
 from streamfx.generate.people.backdrop import colour_backdrop
-from streamfx.generate.people.blur import blurred
+from streamfx.generate.people.blur import blurred, surroundings
 from streamfx.generate.people.matting import Matte
 from streamfx.generate.request import Controls, EffectRequest, check_ranges
 from streamfx.generate.where import Where
@@ -39,9 +39,13 @@ class BackdropChange:
 
     def __call__(self, frame: Frame, part: Mask, strength: float, threads: int | None) -> Frame:
         """Return a frame with the backdrop in the place of a part of it."""
-        planes = self.backdrop(replace(frame.format, alpha=False), frame.time_seconds)
-        shown = part if strength == 1 else (part * np.float32(strength) + np.float32(0.5)).astype(np.uint8)
-        return frame.with_planes(mix(frame.with_planes(planes), frame, shown, threads))
+        new = self.backdrop(replace(frame.format, alpha=False), frame.time_seconds)
+        made = frame.with_planes(
+            replace_behind(frame, surroundings(frame, part, threads), new, OPAQUE - part, threads)
+        )
+        return (
+            made if strength == 1 else frame.with_planes(mix(made, frame, share_of(frame, strength), threads))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +223,18 @@ def _open_mask(request: EffectRequest, _settings: EffectSettings) -> Change:
         grey = low + part * np.float32((high - low) / OPAQUE)
         _, u, v = replace(frame.format, alpha=False).grey().planes
         shown = frame.with_planes((np.floor(grey + 0.5).astype(frame.planes[0].dtype), u, v))
-        share = np.full(frame.size, round(OPAQUE * strength), np.uint8)
-        return shown if strength == 1 else frame.with_planes(mix(shown, frame, share, threads))
+        return (
+            shown
+            if strength == 1
+            else frame.with_planes(mix(shown, frame, share_of(frame, strength), threads))
+        )
 
     return change
+
+
+def share_of(frame: Frame, strength: float) -> Mask:
+    """Return a matte of the size of a frame that is the same everywhere."""
+    return np.full(frame.size, round(OPAQUE * strength), np.uint8)
 
 
 def _at_depth(share: NDArray[Any], depth: int) -> Plane:

@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 
 from streamfx.errors import FrameError
-from streamfx.generate.ops.matte.definition import OPAQUE, matte_reference, mean_over, mix_reference
-from streamfx.generate.ops.matte.operation import matte_of, mix
-from streamfx.media.frame import Colour, Frame, Plane, Subsampling, VideoFormat
+from streamfx.generate.ops.matte.definition import (
+    OPAQUE,
+    matte_reference,
+    mean_over,
+    mix_reference,
+    replace_reference,
+)
+from streamfx.generate.ops.matte.operation import matte_of, mix, replace_behind
+from streamfx.media.frame import Colour, Frame, Plane, Planes, Subsampling, VideoFormat
 
 SIZES = (
     ((37, 53), (9, 13)),
@@ -85,6 +91,33 @@ def test_a_full_matte_shows_the_one_frame_and_an_empty_one_the_other_bit_for_bit
             mix(over, under, np.full((32, 48), value, np.uint8)), shown.planes, strict=True
         ):
             np.testing.assert_array_equal(found, plane)
+
+
+@pytest.mark.parametrize("subsampling", list(Subsampling))
+@pytest.mark.parametrize("depth", [8, 10, 16])
+@pytest.mark.parametrize("size", [(37, 53), (48, 64), (1, 1)])
+def test_the_kernel_replaces_what_lies_behind_as_the_definition_does(
+    size: tuple[int, int], depth: int, subsampling: Subsampling
+) -> None:
+    frame, behind, new = (noise(size, subsampling, depth, seed) for seed in (1, 2, 3))
+    kept = np.random.default_rng(3).integers(0, 256, size).astype(np.uint8)
+    right = replace_reference(frame, behind.planes, new.planes, kept)
+    for found, plane in zip(replace_behind(frame, behind.planes, new.planes, kept), right, strict=True):
+        np.testing.assert_array_equal(found, plane)
+
+
+def test_an_edge_brings_nothing_along_of_what_lay_behind() -> None:
+    # A pixel half of a person of code 200, half of a wall of code 100, before a new picture of code 20.
+    half, wall, room = (
+        VideoFormat((1, 1), Subsampling.YUV444, 8, Colour(), Fraction(1)).frame(
+            cast("Planes", tuple(np.full((1, 1), code, np.uint8) for _ in range(3))), index=0, pts=0
+        )
+        for code in (150, 100, 20)
+    )
+    made = replace_behind(half, wall.planes, room.planes, np.full((1, 1), 128, np.uint8))
+    assert [int(plane[0, 0]) for plane in made] == [110] * 3  # half of 200 and half of 20
+    plain = mix(half, room, np.full((1, 1), 128, np.uint8))
+    assert int(plain[0][0, 0]) == 85, "that would be a dark rim"
 
 
 def test_chroma_takes_the_mean_of_the_luma_samples_it_stands_for() -> None:

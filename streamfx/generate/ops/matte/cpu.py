@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.generate.ops.cpu_planes import flat_view, in_bands
-from streamfx.generate.ops.matte.definition import Mask
+from streamfx.generate.ops.matte.definition import Mask, mean_over
 from streamfx.media.frame import Frame, Plane, Planes
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -59,6 +59,31 @@ def mix_planes(over: Frame, under: Frame, matte: Mask, threads: int | None) -> P
                 _mix_rows(front, front_stride, back, back_stride, matte, out, first, end)
             else:
                 _mix_chroma_rows(front, front_stride, back, back_stride, matte, down, across, out, first, end)
+
+    in_bands(work, chroma_rows, threads)
+    y, u, v = made
+    return y, u, v
+
+
+def replace_planes(frame: Frame, behind: Planes, new: Planes, kept: Mask, threads: int | None) -> Planes:
+    """Return the planes with another picture behind what is kept; arguments checked."""
+    made: list[Plane] = [np.empty_like(plane) for plane in frame.planes]
+    steps = frame.subsampling.steps
+    shares = [kept, *[mean_over(kept, steps)] * 2]
+    highest = np.int64((1 << frame.depth) - 1)
+    planes = [
+        (flat_view(own), flat_view(old), flat_view(other), share, out)
+        for own, old, other, share, out in zip(frame.planes, behind, new, shares, made, strict=True)
+    ]
+    chroma_rows = made[1].shape[0]
+
+    def work(first_row: int, end_row: int) -> None:
+        for (own, own_stride), (old, old_stride), (other, other_stride), share, out in planes:
+            rows = out.shape[0]
+            first, end = rows * first_row // chroma_rows, rows * end_row // chroma_rows
+            _replace_rows(
+                own, own_stride, old, old_stride, other, other_stride, share, highest, out, first, end
+            )
 
     in_bands(work, chroma_rows, threads)
     y, u, v = made
@@ -164,3 +189,21 @@ def _mix_chroma_rows(
         under = back[y * back_stride : y * back_stride + width]
         for x in range(width):
             out[y, x] = _mixed(over[x], under[x], shares[x])
+
+
+@_kernel
+def _replace_rows(
+    own, own_stride, old, old_stride, other, other_stride, kept, highest, out, first_row, end_row
+):  # fmt: skip
+    """Put another picture behind what is kept in rows first_row..end_row of a plane."""
+    width = out.shape[1]
+    for y in range(first_row, end_row):
+        here = own[y * own_stride : y * own_stride + width]
+        before = old[y * old_stride : y * old_stride + width]
+        after = other[y * other_stride : y * other_stride + width]
+        for x in range(width):
+            share = np.int64(kept[y, x])
+            left = np.int64(255) - share
+            stays = np.int64(255) * np.int64(here[x]) - left * np.int64(before[x])
+            total = min(max(stays, np.int64(0)), share * highest) + left * np.int64(after[x]) + np.int64(127)
+            out[y, x] = (total * np.int64(0x80808081)) >> np.int64(39)

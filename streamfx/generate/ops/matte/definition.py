@@ -16,6 +16,14 @@ Two frames mixed by a matte, plane by plane, with ``a`` the mean of the matte ov
 sample of the plane stands for, rounded:
 
     mixed  = floor((a · over + (255 - a) · under + 127) / 255)
+
+Where another picture takes the place of what lies behind, edges must not bring the old one along: a sample of
+the frame I is taken for the mixture of what stays F and of what lay behind, of which B is an estimate, so that
+F = (255 · I - (255 - a) · B) / a within the codes there are, and
+
+    replaced = floor((clamp(255 · I - (255 - a) · B, 0, a · highest) + (255 - a) · new + 127) / 255)
+
+Source: the compositing equation, Porter, Duff, "Compositing Digital Images" (1984), solved for the foreground.
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ from numpy.typing import NDArray
 
 from streamfx.errors import FrameError
 from streamfx.generate.ops.fuse.definition import bilinear
-from streamfx.media.frame import Frame, Plane
+from streamfx.media.frame import Frame, Plane, Planes
 
 OPAQUE = 255
 HEADS = 3
@@ -59,6 +67,20 @@ def mix_reference(over: Frame, under: Frame, matte: Mask) -> tuple[Plane, Plane,
         sums = share * front + (OPAQUE - share) * back
         mixed.append(((sums + OPAQUE // 2) // OPAQUE).astype(front.dtype))
     y, u, v = mixed
+    return y, u, v
+
+
+def replace_reference(frame: Frame, behind: Planes, new: Planes, kept: Mask) -> Planes:
+    """Return the planes by definition; arguments and errors as `replace_behind`."""
+    highest = (1 << frame.depth) - 1
+    made: list[NDArray[Any]] = []
+    for own, old, other, steps in zip(
+        frame.planes, behind, new, ((1, 1), frame.subsampling.steps, frame.subsampling.steps), strict=True
+    ):
+        share = mean_over(kept, steps).astype(np.int64)
+        stays = np.clip(OPAQUE * own.astype(np.int64) - (OPAQUE - share) * old, 0, share * highest)
+        made.append(((stays + (OPAQUE - share) * other + OPAQUE // 2) // OPAQUE).astype(own.dtype))
+    y, u, v = made
     return y, u, v
 
 

@@ -30,6 +30,28 @@ def matte_of(
     return fill_matte(luma, heads, reduced, threads)
 
 
+def replace_behind(
+    frame: Frame, behind: Planes, new: Planes, kept: Mask, threads: int | None = None
+) -> Planes:
+    """Return the planes of a frame with another picture behind what is kept, equal to `replace_reference`.
+
+    Args:
+        frame: frame with its pixels in main memory.
+        behind: estimate of what lies behind in the frame, planes of the same sizes.
+        new: planes of what is to lie behind.
+        kept: (H, W) uint8, how much of each pixel is kept.
+        threads: number of threads that share the rows; None for all cores this process may use.
+
+    Raises:
+        FrameError: sizes or depths differ.
+    """
+    from streamfx.generate.ops.matte.cpu import replace_planes
+
+    check_mix(frame, frame.with_planes(behind), kept)
+    check_mix(frame, frame.with_planes(new), kept)
+    return replace_planes(frame, behind, new, kept, threads)
+
+
 def mix(over: Frame, under: Frame, matte: Mask, threads: int | None = None) -> Planes:
     """Return the planes of one frame over another by a matte, equal to `mix_reference`.
 
