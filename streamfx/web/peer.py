@@ -37,7 +37,7 @@ class IceServer:
     """A STUN or a TURN server, as WebRTC names what there is to know of it.
 
     Attributes:
-        urls: its address.
+        urls: address of the server.
         username: user of a TURN server; None: of a STUN server.
         credential: password of a TURN server.
     """
