@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.matte.definition import OPAQUE, Mask, mean_over
+from streamfx.generate.ops.matte.definition import OPAQUE, Mask
 from streamfx.generate.ops.place.operation import place
 from streamfx.media.frame import Frame, Plane, Planes
 
@@ -16,7 +19,7 @@ DEVIATION_SHARE = 0.03
 AROUND_SHARE = 0.01
 """Standard deviation of what counts as the surroundings of a pixel, as a share of the short side."""
 
-_LEAST_DEVIATION_PIXELS = 2.5  # in the picture that is blurred: what makes it larger again is not seen then
+_LEAST_DEVIATION_PIXELS = 1.5  # in the picture that is blurred: what makes it larger again is not seen then
 _LARGEST_STEP = 16
 _SURE = 0.75  # share of a small pixel from which on it counts
 _LEAST_WEIGHT = 1e-4  # so that something is there where nothing counts; it is not seen
@@ -52,34 +55,62 @@ def surroundings(frame: Frame, part: Mask, threads: int | None = None) -> Planes
 
 
 def _spread(frame: Frame, part: Mask, deviation_pixels: float, threads: int | None) -> Planes:
+    """Return the planes of a frame, each sample the mean of the part around it."""
+    blurring: dict[tuple[int, int], _Blurring] = {}
     small = []
     for plane, steps in zip(
         frame.planes, ((1, 1), frame.subsampling.steps, frame.subsampling.steps), strict=True
     ):
-        down, across = (deviation_pixels / step for step in steps)
-        small.append(_blurred(plane, mean_over(part, steps) if steps != (1, 1) else part, down, across))
+        if plane.shape not in blurring:
+            blurring[plane.shape] = _Blurring.of(
+                plane.shape, part, [deviation_pixels / each for each in steps]
+            )
+        small.append(blurring[plane.shape].blurred(plane))
     y, u, v = small
-    colour = frame.colour.assumed(frame.size[0])
-    return place(frame, (y, u, v), colour, threads=threads)
+    return place(frame, (y, u, v), frame.colour.assumed(frame.size[0]), threads=threads)
 
 
-def _blurred(plane: Plane, part: Mask, down_pixels: float, across_pixels: float) -> _Values:
-    """Return a blurred plane, in a size at which a blur of so many pixels is cheap."""
-    step = min(max(1, int(min(down_pixels, across_pixels) / _LEAST_DEVIATION_PIXELS)), _LARGEST_STEP)
-    height, width = plane.shape
-    size = max(1, width // step), max(1, height // step)
-    values = _reduced(plane, size)
-    weights = (_reduced(part, size) / OPAQUE - _SURE) / (1 - _SURE)
-    np.clip(weights, _LEAST_WEIGHT, 1, out=weights)
-    deviations = max(across_pixels * size[0] / width, 1e-3), max(down_pixels * size[1] / height, 1e-3)
-    sums, counts = (
-        cv2.GaussianBlur(
-            each, (0, 0), sigmaX=deviations[0], sigmaY=deviations[1], borderType=cv2.BORDER_REPLICATE
+@dataclass(frozen=True, slots=True, eq=False)
+class _Blurring:
+    """A blur of planes of one size, done in a size at which it is cheap.
+
+    Attributes:
+        weights: (h, w), how much each small pixel counts.
+        counts: the same, blurred.
+        deviations: standard deviations across and down, in small pixels.
+    """
+
+    weights: _Values
+    counts: _Values
+    deviations: tuple[float, float]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], part: Mask, deviations_pixels: Sequence[float]) -> _Blurring:
+        """Return the blur for planes of a shape, given its standard deviations down and across."""
+        step = min(max(1, int(min(deviations_pixels) / _LEAST_DEVIATION_PIXELS)), _LARGEST_STEP)
+        height, width = (max(1, side // step) for side in shape)
+        down, across = (
+            max(deviation * small / side, 1e-3)
+            for deviation, small, side in zip(deviations_pixels, (height, width), shape, strict=True)
         )
-        for each in (values * weights, weights)
-    )
-    return np.asarray(sums / counts, np.float32)
+        weights = _reduced(part, (height, width))
+        weights *= np.float32(1 / (OPAQUE * (1 - _SURE)))
+        weights -= np.float32(_SURE / (1 - _SURE))
+        np.clip(weights, _LEAST_WEIGHT, 1, out=weights)
+        return cls(weights, _gaussian(weights, (across, down)), (across, down))
+
+    def blurred(self, plane: Plane) -> _Values:
+        """Return a plane, blurred and small."""
+        values = _reduced(plane, self.weights.shape)
+        values *= self.weights
+        return np.asarray(_gaussian(values, self.deviations) / self.counts, np.float32)
 
 
-def _reduced(plane: Plane, size: tuple[int, int]) -> _Values:
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+def _gaussian(values: _Values, deviations: tuple[float, float]) -> _Values:
+    across, down = deviations
+    blurred = cv2.GaussianBlur(values, (0, 0), sigmaX=across, sigmaY=down, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32)
+
+
+def _reduced(plane: Plane, shape: tuple[int, ...]) -> _Values:
+    return cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)

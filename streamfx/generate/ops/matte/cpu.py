@@ -9,6 +9,7 @@ it is filled and not computed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numba
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.generate.ops.cpu_planes import flat_view, in_bands
-from streamfx.generate.ops.matte.definition import Mask, mean_over
+from streamfx.generate.ops.matte.definition import Mask
 from streamfx.media.frame import Frame, Plane, Planes
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -43,51 +44,47 @@ def fill_matte(
 
 def mix_planes(over: Frame, under: Frame, matte: Mask, threads: int | None) -> Planes:
     """Return the planes of two frames mixed; arguments checked."""
-    made: list[Plane] = [np.empty_like(plane) for plane in over.planes]
-    steps = ((1, 1), over.subsampling.steps, over.subsampling.steps)
-    planes = [
-        (flat_view(front), flat_view(back), out, step)
-        for front, back, out, step in zip(over.planes, under.planes, made, steps, strict=True)
-    ]
-    chroma_rows = made[1].shape[0]
-
-    def work(first_row: int, end_row: int) -> None:
-        for (front, front_stride), (back, back_stride), out, (down, across) in planes:
-            rows = out.shape[0]
-            first, end = rows * first_row // chroma_rows, rows * end_row // chroma_rows
-            if down == across == 1:
-                _mix_rows(front, front_stride, back, back_stride, matte, out, first, end)
-            else:
-                _mix_chroma_rows(front, front_stride, back, back_stride, matte, down, across, out, first, end)
-
-    in_bands(work, chroma_rows, threads)
-    y, u, v = made
-    return y, u, v
+    return _plane_by_plane(_mix_rows, (over.planes, under.planes), over, matte, threads)
 
 
 def replace_planes(frame: Frame, behind: Planes, new: Planes, kept: Mask, threads: int | None) -> Planes:
     """Return the planes with another picture behind what is kept; arguments checked."""
-    made: list[Plane] = [np.empty_like(plane) for plane in frame.planes]
-    steps = frame.subsampling.steps
-    shares = [kept, *[mean_over(kept, steps)] * 2]
-    highest = np.int64((1 << frame.depth) - 1)
+    return _plane_by_plane(_replace_rows, (frame.planes, behind, new), frame, kept, threads)
+
+
+def _plane_by_plane(
+    kernel: Callable[..., None], inputs: tuple[Planes, ...], form: Frame, matte: Mask, threads: int | None
+) -> Planes:
+    """Return the planes that a kernel makes of those of several pictures, and of the matte at their size."""
+    made: list[Plane] = [np.empty_like(plane) for plane in form.planes]
+    chroma = chroma_matte(matte, form.subsampling.steps)
+    highest = np.int64((1 << form.depth) - 1)
     planes = [
-        (flat_view(own), flat_view(old), flat_view(other), share, out)
-        for own, old, other, share, out in zip(frame.planes, behind, new, shares, made, strict=True)
+        ([part for plane in each for part in flat_view(plane)], share, out)
+        for *each, share, out in zip(*inputs, (matte, chroma, chroma), made, strict=True)
     ]
     chroma_rows = made[1].shape[0]
 
     def work(first_row: int, end_row: int) -> None:
-        for (own, own_stride), (old, old_stride), (other, other_stride), share, out in planes:
+        for views, share, out in planes:
             rows = out.shape[0]
             first, end = rows * first_row // chroma_rows, rows * end_row // chroma_rows
-            _replace_rows(
-                own, own_stride, old, old_stride, other, other_stride, share, highest, out, first, end
-            )
+            kernel(*views, share, highest, out, first, end)
 
     in_bands(work, chroma_rows, threads)
     y, u, v = made
     return y, u, v
+
+
+def chroma_matte(matte: Mask, steps: tuple[int, int]) -> Mask:
+    """Return the matte at the size of chroma, as `mean_over` defines it."""
+    step_y, step_x = steps
+    if step_y == step_x == 1:
+        return matte
+    height, width = matte.shape
+    out = np.empty((-(-height // step_y), -(-width // step_x)), np.uint8)
+    _mean_rows(matte, step_y, step_x, out)
+    return out
 
 
 @lru_cache(maxsize=32)
@@ -153,42 +150,36 @@ def _mixed(front, back, share):
 
 
 @_kernel
-def _mix_rows(front, front_stride, back, back_stride, matte, out, first_row, end_row):
-    """Mix rows first_row..end_row of a plane as large as the matte."""
+def _mean_rows(matte, step_y, step_x, out):
+    """Write the means over the samples that one of chroma stands for; edges are repeated."""
+    height, width = matte.shape
+    count = step_y * step_x
+    whole = width // step_x  # columns whose samples are all there
+    for y in range(out.shape[0]):
+        upper, lower = matte[y * step_y], matte[min(y * step_y + step_y - 1, height - 1)]
+        for x in range(whole):
+            total = np.uint32(upper[x * step_x]) + np.uint32(upper[x * step_x + step_x - 1])
+            if step_y == 2:
+                total += np.uint32(lower[x * step_x]) + np.uint32(lower[x * step_x + step_x - 1])
+            out[y, x] = (total + count // 2) // count
+        for x in range(whole, out.shape[1]):
+            total = 2 * np.uint32(upper[width - 1])
+            if step_y == 2:
+                total += 2 * np.uint32(lower[width - 1])
+            out[y, x] = (total + count // 2) // count
+
+
+@_kernel
+def _mix_rows(
+    front, front_stride, back, back_stride, matte, _highest, out, first_row, end_row
+):  # fmt: skip
+    """Mix rows first_row..end_row of a plane."""
     width = out.shape[1]
     for y in range(first_row, end_row):
         over = front[y * front_stride : y * front_stride + width]
         under = back[y * back_stride : y * back_stride + width]
         for x in range(width):
             out[y, x] = _mixed(over[x], under[x], np.int32(matte[y, x]))
-
-
-@_kernel
-def _mix_chroma_rows(
-    front, front_stride, back, back_stride, matte, down, across, out, first_row, end_row
-):  # fmt: skip
-    """Mix rows first_row..end_row of a subsampled plane."""
-    width = out.shape[1]
-    height, full_width = matte.shape
-    shares = np.empty(width, np.int32)
-    half, count = down * across // 2, down * across
-    whole = full_width // across  # samples whose luma samples are all there
-    for y in range(first_row, end_row):
-        upper, lower = matte[y * down], matte[min(y * down + down - 1, height - 1)]
-        for x in range(whole):
-            total = np.int32(upper[x * across]) + np.int32(upper[x * across + across - 1])
-            if down == 2:
-                total += np.int32(lower[x * across]) + np.int32(lower[x * across + across - 1])
-            shares[x] = (total + half) // count
-        for x in range(whole, width):
-            total = 2 * np.int32(upper[full_width - 1])
-            if down == 2:
-                total += 2 * np.int32(lower[full_width - 1])
-            shares[x] = (total + half) // count
-        over = front[y * front_stride : y * front_stride + width]
-        under = back[y * back_stride : y * back_stride + width]
-        for x in range(width):
-            out[y, x] = _mixed(over[x], under[x], shares[x])
 
 
 @_kernel

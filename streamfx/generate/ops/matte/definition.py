@@ -17,13 +17,13 @@ sample of the plane stands for, rounded:
 
     mixed  = floor((a · over + (255 - a) · under + 127) / 255)
 
-Where another picture takes the place of what lies behind, edges must not bring the old one along: a sample of
-the frame I is taken for the mixture of what stays F and of what lay behind, of which B is an estimate, so that
-F = (255 · I - (255 - a) · B) / a within the codes there are, and
+Where another picture takes the place of what lies behind, edges must not bring the old one along: a sample
+I of the frame is taken for the mixture of what stays, F, and of what lay behind, of which B is an estimate,
+so that F = (255 · I - (255 - a) · B) / a within the codes there are, and
 
     replaced = floor((clamp(255 · I - (255 - a) · B, 0, a · highest) + (255 - a) · new + 127) / 255)
 
-Source: the compositing equation, Porter, Duff, "Compositing Digital Images" (1984), solved for the foreground.
+Source: Porter, Duff, "Compositing Digital Images" (1984), their equation solved for the foreground.
 """
 
 from __future__ import annotations
