@@ -67,8 +67,21 @@ class Chain:
             else:
                 matte = matte or self._matte(source)
                 within = matte.enlarged(frame.size)
-            frame = _changed(effect, frame, within)
+            frame = self._changed(effect, frame, within)
         return frame if self.processing_device is None else self.processing_device.leave(frame)
+
+    def _changed(self, effect: AnyEffect, frame: Frame, matte: Matte | None) -> Frame:
+        """Return a frame with an effect applied where it acts; without a matte: everywhere."""
+        if isinstance(effect, PeopleEffect):
+            return effect.process(frame.fetched(), matte)
+        made = effect.process(frame)
+        if matte is None or made is frame:
+            return made
+        where, device = effect.controls.where, self.processing_device
+        if device is not None and matte.on_device is not None and made.device_pixels is not None:
+            return device.mix(made, frame, matte.on_device, inverted=where is Where.BACKGROUND)
+        frame, made = frame.fetched(), made.fetched()
+        return made.with_planes(mix(made, frame, matte.of(where), effect.parts[0].threads))
 
     def _matte(self, frame: Frame) -> Matte:
         """Return the matte of a frame as it came, before any effect."""
@@ -120,18 +133,6 @@ class Chain:
             effect.close()
         if self.matting is not None:
             self.matting.close()
-
-
-def _changed(effect: AnyEffect, frame: Frame, matte: Matte | None) -> Frame:
-    """Return a frame with an effect applied where it acts; None: everywhere."""
-    if isinstance(effect, PeopleEffect):
-        return effect.process(frame.fetched(), matte)
-    made = effect.process(frame)
-    if matte is None or made is frame:
-        return made
-    frame, made = frame.fetched(), made.fetched()
-    threads = effect.parts[0].threads
-    return made.with_planes(mix(made, frame, matte.of(effect.controls.where), threads))
 
 
 def open_chain(requests: Sequence[EffectRequest | str], settings: EffectSettings | None = None) -> Chain:

@@ -45,5 +45,9 @@ class ProcessingDevice(Protocol):
     def step(self, engine: Engine, compiled: CompiledEngine) -> DeviceStep | None:
         """Return what runs an engine on the device; None where its frames must go through main memory."""
 
+    def mix(self, over: Frame, under: Frame, matte: Frame, *, inverted: bool) -> Frame:
+        """Return a frame over another where a matte, a frame that a step gave, is 255; inverted, where it is
+        0."""
+
     def leave(self, frame: Frame) -> Frame:
         """Return the frame, finished, with its pixels where the output wants them."""

@@ -10,6 +10,7 @@ from streamfx.backends.backend import CompiledEngine, DeviceEngine, Precision
 from streamfx.engine.folder import Engine
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.gpu.effect import Step
+from streamfx.generate.gpu.mixing import mixed
 from streamfx.generate.gpu.steps import Network
 from streamfx.gpu.layout import Layout
 from streamfx.gpu.transfer import DeviceContext, device_picture_of
@@ -56,6 +57,10 @@ class DevicePlacement:
             placed=None if spec.fuses else engine,
         )
         return Step(network, self.device_context)
+
+    def mix(self, over: Frame, under: Frame, matte: Frame, *, inverted: bool) -> Frame:
+        """Return a frame over another by a matte, on the device; see `mixed`."""
+        return mixed(self.device_context, over, under, matte, inverted=inverted)
 
     def leave(self, frame: Frame) -> Frame:
         """Return the frame, finished, with its pixels where the output wants them; waits for them.

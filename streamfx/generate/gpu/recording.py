@@ -100,7 +100,12 @@ class Recording:
         if self._network.placed is None:
             return FusedHeads(self._network, self._kind, device)
         # Only here: it needs the libraries that read engine folders.
+        from streamfx.engine.spec import OutputKind
+        from streamfx.generate.gpu.matte_heads import MatteHeads
         from streamfx.generate.gpu.placed_heads import PlacedHeads
+
+        if self._network.placed.spec.kind is OutputKind.MATTE:
+            return MatteHeads(self._network, self._kind, device)
 
         return PlacedHeads(self._network.placed, self._network.engine, self._kind, device)
 

@@ -29,7 +29,7 @@ class Network:
         max_displacement_pixels: bound of the displacement, in pixels of the reduced picture.
         fine_luma: ratio, each way, of the luma that it sees besides to the reduced picture; 0: none.
         memory_tolerance: change up to which the heads of the frames before count, as in `EngineSpec`.
-        placed: the engine itself where its heads are placed or added; None where they are fused.
+        placed: the engine itself where its heads are placed, added or a matte; None where they are fused.
     """
 
     name: str

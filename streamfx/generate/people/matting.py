@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,15 +24,31 @@ LONG_SIDE_PIXELS = 256
 """Long side of the reduced picture in which people are looked for: what the network was made for."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Matte:
-    """How much of each pixel of a frame belongs to a person.
+    """How much of each pixel of a frame belongs to a person, in main memory or on a device.
 
     Attributes:
-        share: (H, W) in 0..255.
+        on_device: frame that holds it on a device; None: it is in main memory.
     """
 
-    share: Mask
+    _share: Mask | None = None
+    on_device: Frame | None = None
+
+    @property
+    def share(self) -> Mask:
+        """The matte, (H, W) in 0..255, fetched where it is on a device."""
+        if self._share is None:
+            assert self.on_device is not None
+            self._share = self.on_device.fetched().planes[0].astype(np.uint8)
+        return self._share
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        if self.on_device is not None:
+            return self.on_device.size
+        return self.share.shape[0], self.share.shape[1]
 
     def of(self, where: Where) -> Mask:
         """Return how much of each pixel belongs to a part of the picture, (H, W) in 0..255."""
@@ -43,7 +59,7 @@ class Matte:
     def enlarged(self, size: tuple[int, int]) -> Matte:
         """Return the matte for the frame after it was made a whole number of times larger; the very same
         where it was not."""
-        if self.share.shape == size:
+        if self.size == size:
             return self
         down, across = size[0] // self.share.shape[0], size[1] // self.share.shape[1]
         return Matte(np.ascontiguousarray(self.share.repeat(down, axis=0).repeat(across, axis=1)))
@@ -66,7 +82,11 @@ class Matting:
             FrameError: the frame's colours cannot be converted to RGB, or the network gave values that are
                 not finite.
         """
-        frame, network = frame.fetched(), self.network
+        network = self.network
+        if network.on_device is not None:
+            factor = self.factor(frame.format)
+            return Matte(on_device=network.on_device(frame, factor, 1.0, measure=network.measure))
+        frame = frame.fetched()
         given, heads = network.heads_of(frame, self.factor(frame.format))
         started = time.perf_counter()
         matte = Matte(matte_of(frame.planes[0], heads, given.values[0], network.threads))
@@ -81,7 +101,11 @@ class Matting:
 
     def warm_up(self, video: VideoFormat) -> None:
         """Do now what the first frame of such a video would do besides computing; nothing is measured."""
-        self.matte(video.grey())
+        if self.network.on_device is not None:
+            colour = video.colour.assumed(video.size[0])
+            self.network.on_device.prepare(replace(video, colour=colour), self.factor(video))
+        else:
+            replace(self, network=replace(self.network, measure=None)).matte(video.grey())
 
     def close(self) -> None:
         """Give the compiled engine back. May be called twice."""
@@ -102,4 +126,6 @@ def open_matting(settings: EffectSettings) -> Matting:
             f"where= needs the engine {PERSON!r} that tells people from the background; the one in "
             f"{engine.folder} gives {', '.join(engine.spec.heads)}. Rename that one"
         )
-    return Matting(Effect(engine, compile_engine(engine, settings), settings.threads, settings.measure))
+    compiled, device = compile_engine(engine, settings), settings.processing_device
+    on_device = None if device is None else device.step(engine, compiled)
+    return Matting(Effect(engine, compiled, settings.threads, settings.measure, on_device=on_device))
