@@ -47,7 +47,7 @@ def mix_on(over: Surface, under: Surface, matte: Surface, target: Surface, *, in
     Args:
         over: pictures that are seen where the matte is 255.
         under: pictures that are seen where it is 0.
-        matte: what `matte_on` wrote.
+        matte: surface that `matte_on` wrote.
         target: surface to write to, in other memory.
         inverted: whether the two change places.
     """
