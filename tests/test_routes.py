@@ -378,7 +378,7 @@ def test_a_kind_of_picture_that_nothing_tells_apart_is_refused(folder: Path, tmp
 def test_classifiers_are_listed_apart_from_effects(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["effects"]) == 0
     effects, _, others = capsys.readouterr().out.partition(
-        "Not effects: what decides on routes and on 'auto'"
+        "Not effects: what decides on routes, on 'auto' and where an effect acts"
     )
     assert "\ncarve 1.0\n" in f"\n{effects}"
     assert "\ndomain " not in f"\n{effects}"

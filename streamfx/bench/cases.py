@@ -13,7 +13,6 @@ from streamfx.capture.opening import open_source
 from streamfx.config.values import check_device
 from streamfx.engine.folder import Engine
 from streamfx.engine.library import load_engine
-from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError
 from streamfx.generate.request import EffectRequest, parse_effect
 
@@ -82,8 +81,8 @@ def _engine_of(text: str) -> tuple[EffectRequest, Engine]:
             f"effect {text!r}: the pictures decide what runs, so a figure would tell of them; name the effect"
         )
     engine = load_engine(request.engine)
-    if engine.spec.kind is OutputKind.SCORES:
-        raise ConfigError(f"engine {engine.name!r} is no effect: it tells pictures apart and changes none")
+    if engine.spec.no_effect is not None:
+        raise ConfigError(f"engine {engine.name!r} is no effect: it {engine.spec.no_effect}")
     return request, engine
 
 

@@ -37,7 +37,7 @@ def effects(options: Namespace) -> int:
     else:
         print("\n\n".join(_effect_text(effect) for effect in found))
     if others and not options.json:
-        print("\nNot effects: what decides on routes and on 'auto'\n")
+        print("\nNot effects: what decides on routes, on 'auto' and where an effect acts\n")
         print("\n\n".join(_effect_text(engine) for engine in others))
     return 0
 
@@ -83,6 +83,8 @@ def _effect_text(effect: FoundEngine) -> str:
     lines += textwrap.wrap(
         _description(effect.folder), _WIDTH_COLUMNS, initial_indent="  ", subsequent_indent="  "
     )
+    if spec.kind is OutputKind.MATTE:
+        return "\n".join([*lines, f"  tells people from the background; licence {spec.licence}"])
     if spec.kind is OutputKind.SCORES:
         return "\n".join([*lines, f"  tells apart {', '.join(spec.classes)}; licence {spec.licence}"])
     lines.append(f"  from {spec.source_domain} to {spec.target_domain}; licence {spec.licence}")

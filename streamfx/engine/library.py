@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamfx.engine.folder import SPEC, Engine, read_engine, read_spec
-from streamfx.engine.spec import EngineSpec, OutputKind
+from streamfx.engine.spec import EngineSpec
 from streamfx.errors import (
     EngineCorruptError,
     EngineMismatchError,
@@ -87,9 +87,7 @@ def list_engines() -> tuple[FoundEngine, ...]:
 
 def list_effects() -> tuple[FoundEngine, ...]:
     """Return every engine that a user may pick as an effect, in order of names; broken ones too."""
-    return tuple(
-        found for found in list_engines() if found.spec is None or found.spec.kind is not OutputKind.SCORES
-    )
+    return tuple(found for found in list_engines() if found.spec is None or found.spec.no_effect is None)
 
 
 def engine_folders() -> tuple[Path, ...]:

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FORMATS = (1, 2, 3)  # that are read; 2 adds ink heads and fine luma, 3 a memory of the frames before
+FORMATS = (1, 2, 3, 4)
+"""Those that are read: 2 adds ink heads and fine luma, 3 a memory of the frames before, 4 the matte."""
+
 _CLOSED = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -23,6 +25,7 @@ class OutputKind(StrEnum):
     PLACED = "placed"  # a picture that takes the place of the frame's, see `place`
     ADDED = "added"  # what is to be added to the frame, see `place`
     SCORES = "scores"  # how likely each class is, here and there: not an effect but a classifier
+    MATTE = "matte"  # how much of each pixel belongs to a person: not an effect, but where one acts
 
 
 HEADS: Mapping[OutputKind, tuple[str, ...]] = {
@@ -32,6 +35,7 @@ HEADS: Mapping[OutputKind, tuple[str, ...]] = {
     OutputKind.PLACED: ("translated",),
     OutputKind.ADDED: ("residual",),
     OutputKind.SCORES: ("scores",),
+    OutputKind.MATTE: ("person", "rise", "fall"),
 }
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
@@ -132,7 +136,7 @@ class EngineSpec(BaseModel):
         if self.format < self.needed_format:
             raise ValueError(
                 f"format is {self.format}, but this needs format {self.needed_format}: ink heads "
-                "and fine luma came with 2, the memory with 3"
+                "and fine luma came with 2, the memory with 3, the matte with 4"
             )
         return self
 
@@ -146,9 +150,11 @@ class EngineSpec(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _memory_is_for_the_fused_step(self) -> EngineSpec:
-        if self.memory_tolerance and not self.fuses:
-            raise ValueError(f"a memory is for heads that are fused; found heads {', '.join(self.heads)}")
+    def _memory_is_for_what_is_enlarged(self) -> EngineSpec:
+        if self.memory_tolerance and not self.spans_frame:
+            raise ValueError(
+                f"a memory is for heads that are fused and for the matte; found heads {', '.join(self.heads)}"
+            )
         return self
 
     @property
@@ -162,8 +168,24 @@ class EngineSpec(BaseModel):
         return self.kind in (OutputKind.FUSED, OutputKind.DETAILED, OutputKind.INKED)
 
     @property
+    def spans_frame(self) -> bool:
+        """Whether its heads, enlarged, span the whole frame, whatever multiples of the stride they are."""
+        return self.fuses or self.kind is OutputKind.MATTE
+
+    @property
+    def no_effect(self) -> str | None:
+        """Why this is no effect and what it is for instead, after "it"; None for an effect."""
+        if self.kind is OutputKind.SCORES:
+            return f"tells pictures apart ({', '.join(self.classes)}) and changes none"
+        if self.kind is OutputKind.MATTE:
+            return "tells people from the background; use where=person with an effect"
+        return None
+
+    @property
     def needed_format(self) -> int:
         """The oldest format that can say what this description says."""
+        if self.kind is OutputKind.MATTE:
+            return 4
         if self.memory_tolerance:
             return 3
         return 2 if self.kind is OutputKind.INKED or self.fine_luma else 1

@@ -13,7 +13,6 @@ from streamfx.backends.store import CompiledStore
 from streamfx.engine.folder import Engine
 from streamfx.engine.golden import Array
 from streamfx.engine.library import load_engine
-from streamfx.engine.spec import OutputKind
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.device_effects import DeviceStep, Measure, ProcessingDevice
 from streamfx.generate.network_input import NetworkInput, Noise, input_size, network_input, with_noise
@@ -219,11 +218,8 @@ def open_effect(request: EffectRequest | str, settings: EffectSettings | None = 
     settings = settings or EffectSettings()
     request = parse_effect(request) if isinstance(request, str) else request
     engine = load_engine(request.engine)
-    if engine.spec.kind is OutputKind.SCORES:
-        raise ConfigError(
-            f"engine {engine.name!r} is no effect: it tells pictures apart "
-            f"({', '.join(engine.spec.classes)}) and changes none"
-        )
+    if engine.spec.no_effect is not None:
+        raise ConfigError(f"engine {engine.name!r} is no effect: it {engine.spec.no_effect}")
     controls = controls_for(request, engine, settings.factor)
     options = CompileOptions(
         settings.precision,

@@ -52,7 +52,7 @@ class NetworkInput:
 
 def input_size(size: tuple[int, int], factor: float, spec: EngineSpec) -> tuple[int, int]:
     """Return the (height, width) of the picture that an engine sees of a frame of ``size``, border apart."""
-    if factor == 1 and not spec.fuses:
+    if factor == 1 and not spec.spans_frame:
         return size
     return small_size(size, factor, spec.stride)
 

@@ -16,7 +16,6 @@ from streamfx.capture.pattern import PatternSource, nearest_stamp
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.opening import open_sink
 from streamfx.engine.folder import read_spec
-from streamfx.engine.spec import OutputKind
 from streamfx.generate.effect import EffectSettings, open_effect
 from streamfx.generate.request import Controls
 from streamfx.media.frame import Frame
@@ -24,9 +23,7 @@ from tests.media import make_clip, stamped_planes
 
 ENGINES = Path(__file__).parents[2] / "engines"
 SPECS = {path.parent: read_spec(path.parent) for path in sorted(ENGINES.glob("*/engine.yaml"))}
-EFFECTS = [
-    folder for folder, spec in SPECS.items() if spec.kind is not OutputKind.SCORES and not spec.enlarges
-]
+EFFECTS = [folder for folder, spec in SPECS.items() if spec.no_effect is None and not spec.enlarges]
 AT_EVERY_FACTOR = ("wave", "scream", "starry")  # others keep nothing finer than their own pixels
 UNDER_WAY = range(120, 248)  # as many as the meter remembers
 

@@ -151,8 +151,8 @@ def test_a_description_that_is_not_plain_yaml_is_refused_and_not_executed(
 
 
 def test_a_folder_of_a_later_format_is_refused_with_all_formats(folder: Path) -> None:
-    describe(folder, format=4)
-    expected = "is of format 4; this version of streamfx reads formats 1, 2, 3"
+    describe(folder, format=5)
+    expected = "is of format 5; this version of streamfx reads formats 1, 2, 3, 4"
     with pytest.raises(EngineMismatchError, match=expected):
         read_engine(folder)
 

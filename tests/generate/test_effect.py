@@ -436,5 +436,7 @@ def test_a_memory_takes_format_three_and_heads_that_are_fused(remembering: Engin
     described = remembering.spec.model_dump()
     with pytest.raises(ValueError, match="format is 2, but this needs format 3"):
         EngineSpec.model_validate(described | {"format": 2})
-    with pytest.raises(ValueError, match="a memory is for heads that are fused"):
+    with pytest.raises(
+        ValueError, match="a memory is for heads that are fused and for the matte; found heads translated"
+    ):
         EngineSpec.model_validate(described | {"heads": ["translated"]})

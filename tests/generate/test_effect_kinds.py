@@ -15,6 +15,8 @@ import pytest
 from streamfx.backends.backend import Precision
 from streamfx.engine.folder import Engine, read_engine
 from streamfx.engine.golden import Array
+from streamfx.engine.library import list_effects, list_engines
+from streamfx.engine.spec import HEADS, EngineSpec, OutputKind
 from streamfx.errors import ConfigError, FrameError
 from streamfx.generate.effect import Effect, doublings_of, open_effect
 from streamfx.generate.request import Controls, controls_for, parse_effect
@@ -153,6 +155,30 @@ def test_how_often_a_frame_is_doubled_follows_from_scale(tiny: Engine) -> None:
     larger = replace(tiny, spec=make_spec(heads=["residual"], scale=2))
     assert [doublings_of(parse_effect(text), larger) for text in ("a", "a:scale=2", "a:scale=4")] == [1, 1, 2]
     assert doublings_of(parse_effect("a"), tiny) == 0
+
+
+def test_a_matte_is_no_effect_and_says_how_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_engine(tmp_path)
+    spec = (folder / "engine.yaml").read_text()
+    heads = "heads:\n- translated\n- mask\n- displacement\n- detail\n"
+    assert heads in spec
+    spec = spec.replace(heads, "heads: [person, rise, fall]\n").replace("format: 1\n", "format: 4\n")
+    (folder / "engine.yaml").write_text(spec)
+    with pytest.raises(
+        ConfigError, match="is no effect: it tells people from the background; use where=person"
+    ):
+        open_effect(str(folder))
+    monkeypatch.setenv("STREAMFX_ENGINES", str(tmp_path))
+    assert "tiny" in {found.name for found in list_engines()} - {found.name for found in list_effects()}
+
+
+def test_a_matte_takes_format_four_and_may_have_a_memory(tiny: Engine) -> None:
+    described = tiny.spec.model_dump() | {"heads": HEADS[OutputKind.MATTE], "memory_tolerance": 0.1}
+    assert EngineSpec.model_validate(described | {"format": 4}).kind is OutputKind.MATTE
+    with pytest.raises(ValueError, match="format is 3, but this needs format 4"):
+        EngineSpec.model_validate(described | {"format": 3})
 
 
 def test_a_classifier_is_no_effect(tmp_path: Path) -> None:
