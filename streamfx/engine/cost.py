@@ -56,8 +56,8 @@ def layers_of(folder: Path, spec: EngineSpec) -> tuple[Layer, ...]:
             continue  # vectors, and what is computed once for a frame: next to nothing
         # Sets of weights for several factors come first; they are mixed into one before the first frame.
         outputs, inputs, height, width = shape[-_CONVOLUTION_AXES:]
-        listed = (reductions[part] for part in name.split(".") if part in reductions)
-        read, written = next(listed, (1, 1))
+        listed = (part for part in reductions if f".{part}." in f".{name}.")
+        read, written = reductions.get(max(listed, key=len, default=""), (1, 1))
         found.append(
             Layer(
                 name.removesuffix(".weight"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from openvino import Output
+    from openvino import Model, Output
     from openvino.frontend import NodeContext
 
 JUDGES = Path(__file__).parents[1] / "judges"
@@ -26,12 +26,9 @@ def open_network(path: Path) -> Callable[[Real], tuple[Real, ...]]:
     """What gives the outputs of a network for its one input, both in the file's layout; for one thread. Each
     is opened once."""
     import openvino
-    from openvino.frontend import ConversionExtension
 
-    core = openvino.Core()
-    core.add_extension(ConversionExtension("Convolution2DTransposeBias", transposed_convolution))
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    model = core.compile_model(core.read_model(path), "CPU", settings)
+    model = openvino.Core().compile_model(read_network(path), "CPU", settings)
     request = model.create_infer_request()
 
     def run(values: Real) -> tuple[Real, ...]:
@@ -39,6 +36,16 @@ def open_network(path: Path) -> Callable[[Real], tuple[Real, ...]]:
         return tuple(np.array(found[output], np.float32) for output in model.outputs)
 
     return run
+
+
+def read_network(path: Path) -> Model:
+    """What OpenVINO reads of a network's file, MediaPipe's own operations among it."""
+    import openvino
+    from openvino.frontend import ConversionExtension
+
+    core = openvino.Core()
+    core.add_extension(ConversionExtension("Convolution2DTransposeBias", transposed_convolution))
+    return core.read_model(path)
 
 
 def transposed_convolution(node: NodeContext) -> list[Output]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Reductions = Mapping[str, tuple[int, int]]
-"""By the first part of a layer's name that is listed: how many times smaller than the reduced picture, each
-way, is what the layer reads and what it writes."""
+"""By the longest part of a layer's name that is listed: how many times smaller than the reduced picture, each
+way, is what the layer reads and what it writes. A part is a name or several in a row, with dots between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,31 @@ FAMILIES: Mapping[str, Family] = {
     "convert_sr": Family(
         "convert_sr.ConvertSr",
         {"quarter": (2, 2), "residual": (4, 4), "wider": (4, 3), "full": (2, 2)},
+    ),
+    "matting": Family(
+        "matting.Matting",
+        {
+            "stem": (1, 2),
+            "quarter": (4, 4),
+            "quarter.expand": (2, 2),
+            "quarter.filter": (2, 4),
+            "eighth": (8, 8),
+            "eighth.0.expand": (4, 4),
+            "eighth.0.filter": (4, 8),
+            "sixteenth": (16, 16),
+            "sixteenth.0.expand": (8, 8),
+            "sixteenth.0.filter": (8, 16),
+            "widen": (16, 16),
+            "join_eighth": (8, 8),
+            "join_eighth.narrow": (16, 16),
+            "join_quarter": (4, 4),
+            "join_quarter.narrow": (8, 8),
+            "join_half": (2, 2),
+            "join_half.narrow": (4, 4),
+            "person": (2, 2),
+            "answer": (2, 2),
+            "slopes": (2, 2),
+        },
     ),
     "restore": Family(
         "restore.Restore",
