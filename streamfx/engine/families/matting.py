@@ -21,8 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.engine.families.warp_mask import affine
-
 HEADS = ("person", "rise", "fall")
 STRIDE = 16
 
@@ -42,8 +40,8 @@ class Weighing(nn.Module):
         self.squeeze = nn.Linear(inputs, inner)
         self.excite = nn.Linear(inner, outputs)
 
-    def forward(self, features_BIhw: Tensor) -> Tensor:
-        inner_Bn = functional.relu(self.squeeze(features_BIhw.mean((2, 3))))
+    def forward(self, means_BI: Tensor) -> Tensor:
+        inner_Bn = functional.relu(self.squeeze(means_BI))
         return torch.sigmoid(self.excite(inner_Bn))[:, :, None, None]
 
 
@@ -76,7 +74,7 @@ class Bottleneck(nn.Module):
         inner = self._activated(self.expand(features_BIhw))
         inner = self._activated(self.filter(bordered(inner, self.side, self.stride)))
         if self.weighing is not None:
-            inner = inner * self.weighing(inner)
+            inner = inner * self.weighing(means(inner))
         out_BOhw: Tensor = self.narrow(inner)
         return features_BIhw + out_BOhw if self.added else out_BOhw
 
@@ -96,10 +94,11 @@ class Join(nn.Module):
 
     def forward(self, finer_BChw: Tensor, below_BIhw: Tensor) -> Tensor:
         # Narrowed first: that commutes with the enlargement and is done for a quarter of the pixels.
+        narrowed_BChw = self.narrow(below_BIhw)
         enlarged_BChw = functional.interpolate(
-            self.narrow(below_BIhw), scale_factor=2.0, mode="bilinear", align_corners=False
+            narrowed_BChw, scale_factor=2.0, mode="bilinear", align_corners=False
         )
-        weight_BC11 = self.weighing(finer_BChw + enlarged_BChw)
+        weight_BC11 = self.weighing(means(finer_BChw) + means(narrowed_BChw))
         mixed_BChw = functional.relu(self.mix(finer_BChw * weight_BC11 + enlarged_BChw))
         return mixed_BChw + functional.relu(self.filter(mixed_BChw))
 
@@ -139,7 +138,8 @@ class Matting(nn.Module):
         self.join_quarter = Join(_EIGHTH, _QUARTER)
         self.join_half = Join(_QUARTER, _HALF)
         self.person = nn.Conv2d(_HALF, 4, 1)
-        self.answer = nn.Conv2d(_HALF, _HALF, 3, padding=1)
+        self.around = nn.Conv2d(_HALF, _HALF, 3, padding=1, groups=_HALF)
+        self.answer = nn.Conv2d(_HALF, _HALF, 1)
         self.slopes = nn.Conv2d(_HALF, 8, 1)
         nn.init.zeros_(self.slopes.weight)
         assert self.slopes.bias is not None
@@ -149,37 +149,51 @@ class Matting(nn.Module):
         self,
         planes_B3HW: Tensor,
         to_rgb_34: Tensor,
-        from_rgb_34: Tensor,  # noqa: ARG002 - every family is called alike
-        factor_1: Tensor,  # noqa: ARG002
+        from_rgb_34: Tensor,
+        factor_1: Tensor,  # noqa: ARG002 - every family is called alike
     ) -> Tensor:
         """Heads for reduced planes.
 
         Args:
             planes_B3HW: Y, U, V of the reduced picture in code values, all at one size, multiples of 16.
             to_rgb_34: Affine matrix from code values to RGB in [0, 1]; its last column is the offset.
-            from_rgb_34: Unused parameter: no picture comes out.
+            from_rgb_34: Affine matrix from RGB in [0, 1] to code values.
             factor_1: Unused parameter: a person may be of any size at any factor.
 
         Returns:
             B3HW: the person, from below 0 (nobody) to above 1 (all of the pixel), and its slopes per code
             value of luma where the source is brighter and where it is darker than the reduced one; unclamped.
         """
-        joined = self._joined(affine(planes_B3HW, to_rgb_34))
-        person_B4hw = 0.5 + _EDGE * self.person(joined)
-        slopes_B8hw = self.slopes(functional.relu(self.answer(joined)))
-        scale_1 = float(self.detail) * _SLOPE * to_rgb_34[0, 0]
-        return functional.pixel_shuffle(torch.cat([person_B4hw, scale_1 * slopes_B8hw], dim=1), 2)
-
-    def _joined(self, rgb_B3HW: Tensor) -> Tensor:
-        """Features B16(H/2)(W/2) of a picture in RGB, in [0, 1]."""
-        stem = functional.hardswish(self.stem(bordered(rgb_B3HW, 3, 2)))
+        stem = self._stem(planes_B3HW, to_rgb_34, from_rgb_34)
         quarter = self.quarter(stem)
         eighth = self.eighth(quarter)
         low = self.sixteenth(eighth)
-        whole_BC11 = torch.sigmoid(self.whole(low.mean((2, 3))))[:, :, None, None]
-        weighed = functional.relu(self.widen(low)) * whole_BC11
-        joined: Tensor = self.join_half(stem, self.join_quarter(quarter, self.join_eighth(eighth, weighed)))
-        return joined
+        weighed = functional.relu(self.widen(low)) * torch.sigmoid(self.whole(means(low)))[:, :, None, None]
+        joined = self.join_half(stem, self.join_quarter(quarter, self.join_eighth(eighth, weighed)))
+        return functional.pixel_shuffle(self._heads(joined, to_rgb_34), 2)
+
+    def _stem(self, planes_B3HW: Tensor, to_rgb_34: Tensor, from_rgb_34: Tensor) -> Tensor:
+        """Features B16(H/2)(W/2) of planes, the colour matrix in the weights; around the picture is black."""
+        black_311 = from_rgb_34[:, 3, None, None]
+        weight_O333 = torch.einsum("ocyx,cp->opyx", self.stem.weight, to_rgb_34[:, :3])
+        seen = bordered(planes_B3HW - black_311, 3, 2)
+        return functional.hardswish(functional.conv2d(seen, weight_O333, self.stem.bias, stride=2))
+
+    def _heads(self, joined_B16hw: Tensor, to_rgb_34: Tensor) -> Tensor:
+        """The heads, four pixels each, their scales in the weights."""
+        assert self.person.bias is not None and self.slopes.bias is not None
+        person_B4hw = functional.conv2d(
+            joined_B16hw, _EDGE * self.person.weight, 0.5 + _EDGE * self.person.bias
+        )
+        scale = float(self.detail) * _SLOPE * to_rgb_34[0, 0]
+        answer = functional.relu(self.answer(self.around(joined_B16hw)))
+        slopes_B8hw = functional.conv2d(answer, scale * self.slopes.weight, scale * self.slopes.bias)
+        return torch.cat([person_B4hw, slopes_B8hw], dim=1)
+
+
+def means(features_BChw: Tensor) -> Tensor:
+    """Mean of each channel over the picture, BC."""
+    return features_BChw.mean((2, 3))
 
 
 def bordered(features_BChw: Tensor, side: int, stride: int) -> Tensor:

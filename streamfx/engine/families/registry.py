@@ -56,6 +56,7 @@ FAMILIES: Mapping[str, Family] = {
             "join_half": (2, 2),
             "join_half.narrow": (4, 4),
             "person": (2, 2),
+            "around": (2, 2),
             "answer": (2, 2),
             "slopes": (2, 2),
         },
