@@ -76,7 +76,7 @@ class Composer:
             return behind
         count = int(rng.choice(_COUNTS, p=_COUNT_SHARES))
         for height in sorted(self._heights(count, size[0], rng)):  # the nearer ones are larger, and in front
-            behind = _before(behind, self._scene(rng), height, rng)
+            behind = put_before(behind, self._scene(rng), height, rng)
         return behind
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ def _as_it_is(scene: Masked, size: tuple[int, int], rng: np.random.Generator) ->
     return _mirrored(Masked(recoloured(moved.picture, rng), moved.mask), rng)
 
 
-def _before(behind: Masked, scene: Masked, height: float, rng: np.random.Generator) -> Masked:
+def put_before(behind: Masked, scene: Masked, height: float, rng: np.random.Generator) -> Masked:
     """The people of a scene before a picture, as high as asked, in pixels."""
     scene = _mirrored(scene, rng)
     rows, columns = (np.flatnonzero((scene.mask >= 128).any(axis)) for axis in (1, 0))

@@ -10,14 +10,14 @@ Legend of shapes: B pictures, H x W full size.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from streamfx.engine.families.matting import HEADS, STRIDE, Matting
@@ -37,6 +37,9 @@ from training.weights import start_from
 log = logging.getLogger(__name__)
 
 _LEVELS = 5  # of the pyramid
+_NEARLY = 0.02
+_BESIDE = 0.2
+"""Share of the mean size of the weights of an output channel in the step of each."""
 _MOST_BLUR = 1.6  # deviation, in pixels
 _BLURRED_SHARE = 0.4  # of the pictures that are spoiled
 
@@ -87,8 +90,10 @@ class PersonTrainee:
         known = {id(parameter) for parameter in new}
         rest = [parameter for parameter in self.network.parameters() if id(parameter) not in known]
         rate = options.loop.learning_rate
-        groups = [{"params": rest, "lr": rate}, {"params": new, "lr": options.detail_rate * rate}]
-        self.optimisers = {"network": torch.optim.Adam(groups, betas=(0.9, 0.99))}
+        groups = [{"params": rest, "lr": rate}, {"params": new, "lr": options.detail_rate}]
+        adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        step_in_proportion(adam, rest)
+        self.optimisers = {"network": adam}
 
     def step(self, number: int) -> dict[str, float]:
         """Correct the network once; returns every weighted term."""
@@ -97,22 +102,21 @@ class PersonTrainee:
         factor, drawn = self.feed.draw(number, options.factors)
         drawn = [_mirrored(one) if rng.random() < 0.5 else one for one in drawn]
         masks = [torch.from_numpy(np.ascontiguousarray(one.mask)).float()[None] / 255 for one in drawn]
-        wanted_B1HW = torch.stack(masks).to(device)
+        wanted_B1HW = sure(torch.stack(masks)).to(device)
         seen_B3HW = stack([self._spoil(one.picture, rng) for one in drawn]).to(device)
         found_B1HW = self._matte(seen_B3HW, factor)
         terms = {
-            "difference": options.difference_weight * (found_B1HW - wanted_B1HW).abs().mean(),
-            "pyramid": options.pyramid_weight * pyramid(found_B1HW, wanted_B1HW),
+            "difference": options.difference_weight * difference(found_B1HW, wanted_B1HW),
+            "pyramid": options.pyramid_weight * pyramid(found_B1HW.clamp(0, 1), wanted_B1HW),
         }
         if options.steady_weight > 0 and number % options.steady_every == 0:
             other_13HW = noisy(seen_B3HW[:1], rng, options.steady_noise)
-            change = (self._matte(other_13HW, factor) - found_B1HW[:1]).abs().mean()
-            terms["steady"] = options.steady_weight * change
+            other_11HW = self._matte(other_13HW, factor).clamp(0, 1)
+            terms["steady"] = options.steady_weight * (other_11HW - found_B1HW[:1].clamp(0, 1)).abs().mean()
         return correct(self.optimisers["network"], terms)
 
     def _matte(self, rgb_B3HW: Tensor, factor: float) -> Tensor:
-        found_B1HW = matte(self.network, rgb_B3HW, factor, self.options.loop.precision())
-        return returning_clamp(found_B1HW, 0.0, 1.0)
+        return matte(self.network, rgb_B3HW, factor, self.options.loop.precision())
 
     def _spoil(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """A picture as a poor camera gives it, or as it is; by chance dark."""
@@ -134,6 +138,45 @@ def begin(options: PersonOptions) -> Matting:
     else:
         start_from_mediapipe(network, options.start)
     return network
+
+
+def step_in_proportion(optimiser: torch.optim.Optimizer, weights: Sequence[nn.Parameter]) -> None:
+    """Let an optimiser change weights in proportion to what each is now, and a little to those beside it.
+
+    The weights of a network whose normalisation was folded into them are of very different sizes, from
+    0.01 to 30: steps of one size for all would tear it apart.
+    """
+    scales = [_scale(weight.detach()) for weight in weights]
+    before: list[Tensor] = []
+
+    def keep(*_: object) -> None:
+        before[:] = [weight.detach().clone() for weight in weights]
+
+    def shrink(*_: object) -> None:
+        with torch.no_grad():
+            for weight, old, scale in zip(weights, before, scales, strict=True):
+                weight.copy_(old + scale * (weight - old))
+
+    optimiser.register_step_pre_hook(keep)
+    optimiser.register_step_post_hook(shrink)
+
+
+def _scale(weight: Tensor) -> Tensor:
+    """Size of each weight, with a share of those of its output channel."""
+    beside = tuple(range(1, weight.ndim)) or (0,)
+    return weight.abs() + _BESIDE * weight.square().mean(beside, keepdim=True).sqrt()
+
+
+def sure(mask_B1HW: Tensor) -> Tensor:
+    """A mask in which whatever is nearly nobody is nobody, and whatever is nearly a person is one."""
+    return ((mask_B1HW - _NEARLY) / (1 - 2 * _NEARLY)).clamp(0, 1)
+
+
+def difference(found_B1HW: Tensor, wanted_B1HW: Tensor) -> Tensor:
+    """Mean absolute difference of a matte that is not clamped yet; where it is wrong beyond 0 or 1, its
+    gradient still leads back. (That of terms which look at more than one pixel would not: there, what passes
+    a clamp in one direction only is no gradient of anything.)"""
+    return (returning_clamp(found_B1HW, 0.0, 1.0) - wanted_B1HW).abs().mean()
 
 
 def pyramid(found_B1HW: Tensor, wanted_B1HW: Tensor) -> Tensor:

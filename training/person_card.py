@@ -22,7 +22,8 @@ def card(options: PersonOptions) -> str:
         else "the weights of another engine of this family"
     )
     answers = (
-        f"{options.detail_rate:g} times as fast those layers that answer to the source's own detail"
+        f"in proportion to each weight; the layers that answer to the source's own detail at "
+        f"{options.detail_rate:g}"
         if options.detail
         else "without the layers that answer to the source's own detail"
     )

@@ -56,12 +56,11 @@ class PersonOptions(BaseModel):
     licence: str = "Apache-2.0"
 
     detail: bool = Field(default=True, description="whether the network answers to the source's own detail")
-    detail_rate: float = Field(
-        default=10.0, gt=0, description="learning rate of the layers that do, as a multiple of the others'"
-    )
+    detail_rate: float = Field(default=1e-3, gt=0, description="learning rate of the layers that do")
     steps: int = Field(default=6000, ge=0)
     loop: LoopOptions = Field(
-        default_factory=lambda: LoopOptions(learning_rate=1e-4, tail=0.6, checkpoint_every=200)
+        default_factory=lambda: LoopOptions(learning_rate=3e-4, tail=0.6, checkpoint_every=200),
+        description="the learning rate is that of weights of size 1; others change in proportion",
     )
     batch: int = Field(default=4, ge=1)
     factors: dict[float, float] = Field(

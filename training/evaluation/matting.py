@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.evaluation.masks import Mask, border_score, overlap
 from training.evaluation.material import VARIANTS, Variant
@@ -48,8 +50,9 @@ class Judged:
 
 
 def judged(pictures: Sequence[Picture], masks: PeopleMasks) -> list[Judged]:
-    """Pictures with the operator's masks."""
-    return [Judged(picture, masks(picture).astype(np.float32) / np.float32(255)) for picture in pictures]
+    """Pictures with the operator's masks, sides cut to even ones."""
+    found = [(picture, masks(picture).astype(np.float32) / np.float32(255)) for picture in pictures]
+    return [Judged(_even(picture), _even(mask)) for picture, mask in found]
 
 
 def people(methods: Mapping[str, Method], groups: Mapping[str, Sequence[Judged]]) -> Section:
@@ -137,15 +140,16 @@ def mediapipe(picture: Picture) -> Mask:
 
 
 def spread_frames(path: Path, count: int = STEPS) -> list[Picture]:
-    """Frames of a clip, evenly spread, sides cut to even ones."""
+    """Frames of a clip, evenly spread."""
     frames = read_clip(path)
     places = [round(place) for place in np.linspace(0, len(frames) - 1, count)] if frames else []
-    return [_even(frames[place]) for place in places]
+    return [frames[place] for place in places]
 
 
-def _even(picture: Picture) -> Picture:
-    height, width = (side // 2 * 2 for side in picture.shape[:2])
-    return np.ascontiguousarray(picture[:height, :width])
+def _even(plane: NDArray[Any]) -> NDArray[Any]:
+    """A picture or mask whose sides are even, as those of most video are."""
+    height, width = (side // 2 * 2 for side in plane.shape[:2])
+    return np.ascontiguousarray(plane[:height, :width])
 
 
 def _scores(matte: Mask, mask: Mask) -> tuple[float, float, float]:
