@@ -105,10 +105,7 @@ class PersonTrainee:
         wanted_B1HW = sure(torch.stack(masks)).to(device)
         seen_B3HW = stack([self._spoil(one.picture, rng) for one in drawn]).to(device)
         found_B1HW = self._matte(seen_B3HW, factor)
-        terms = {
-            "difference": options.difference_weight * difference(found_B1HW, wanted_B1HW),
-            "pyramid": options.pyramid_weight * pyramid(found_B1HW.clamp(0, 1), wanted_B1HW),
-        }
+        terms = likeness(found_B1HW, wanted_B1HW, options.difference_weight, options.pyramid_weight)
         if options.steady_weight > 0 and number % options.steady_every == 0:
             other_13HW = noisy(seen_B3HW[:1], rng, options.steady_noise)
             other_11HW = self._matte(other_13HW, factor).clamp(0, 1)
@@ -172,11 +169,20 @@ def sure(mask_B1HW: Tensor) -> Tensor:
     return ((mask_B1HW - _NEARLY) / (1 - 2 * _NEARLY)).clamp(0, 1)
 
 
-def difference(found_B1HW: Tensor, wanted_B1HW: Tensor) -> Tensor:
-    """Mean absolute difference of a matte that is not clamped yet; where it is wrong beyond 0 or 1, its
-    gradient still leads back. (That of terms which look at more than one pixel would not: there, what passes
-    a clamp in one direction only is no gradient of anything.)"""
-    return (returning_clamp(found_B1HW, 0.0, 1.0) - wanted_B1HW).abs().mean()
+def likeness(
+    found_B1HW: Tensor, wanted_B1HW: Tensor, difference_weight: float = 1.0, pyramid_weight: float = 1.0
+) -> dict[str, Tensor]:
+    """Terms for a matte that is not clamped yet.
+
+    Where it is wrong beyond 0 or 1, the gradient of its difference still leads back. That of the pyramid must
+    not: it looks at more than one pixel, and what passes a clamp in one direction only is then no gradient of
+    anything. A training went wrong by it within 20 steps.
+    """
+    difference = (returning_clamp(found_B1HW, 0.0, 1.0) - wanted_B1HW).abs().mean()
+    return {
+        "difference": difference_weight * difference,
+        "pyramid": pyramid_weight * pyramid(found_B1HW.clamp(0, 1), wanted_B1HW),
+    }
 
 
 def pyramid(found_B1HW: Tensor, wanted_B1HW: Tensor) -> Tensor:
