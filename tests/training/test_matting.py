@@ -95,14 +95,17 @@ def test_detail_raises_the_matte_where_the_source_is_brighter_and_lowers_it_wher
     assert made.tolist() == pytest.approx([0.5, 0.5, 1.0, 0.5, 0.5, 0.25, 0.5, 0.5])
 
 
-def test_only_where_a_matte_is_wrong_it_is_led_anywhere() -> None:
-    wanted, found = torch.zeros(1, 1, 32, 32), torch.full((1, 1, 32, 32), -3.0)
-    wanted[..., 13:20], found[..., 13:20] = 0.5, 0.2  # too little of something soft
-    wanted[..., 20:], found[..., 20:] = 1, -2  # people who were not found
-    sum(likeness(found.requires_grad_(), wanted).values()).backward()  # type: ignore[union-attr]
+def test_what_a_matte_gets_right_beyond_its_range_is_led_nowhere() -> None:
+    wanted = torch.zeros(1, 1, 32, 32)
+    wanted[..., 16:] = 1
+    anything = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(5))
+    found = (6 * anything - 2.5).requires_grad_()
+    sum(likeness(found, wanted).values()).backward()  # type: ignore[union-attr]
+    right = ((found < 0) & (wanted == 0)) | ((found > 1) & (wanted == 1))
+    wrong = ((found < 0) & (wanted == 1)) | ((found > 1) & (wanted == 0))
     assert found.grad is not None
-    assert (found.grad[..., 20:] < 0).all()
-    assert not found.grad[..., :13].any()
+    assert not found.grad[right].any()
+    assert torch.equal(found.grad[wrong].sign(), 1 - 2 * wanted[wrong])
 
 
 def test_the_pyramid_sees_a_border_that_is_moved_and_nothing_where_both_agree() -> None:
