@@ -65,7 +65,21 @@ class Composer:
         self._masks = PeopleMasks(options.masks)
 
     def __call__(self, number: int) -> Masked:
-        """The picture of a number."""
+        """The picture of a number, read where it was kept."""
+        if self._options.kept is None:
+            return self._made(number)
+        path = self._options.kept / f"{number:06d}.png"
+        both = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+        if both is None:
+            made = self._made(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial.png")
+            both = np.concatenate([made.picture, made.mask[..., None]], axis=2)
+            cv2.imwrite(str(partial), both, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            partial.replace(path)
+        return Masked(np.asarray(both[..., :3], np.uint8), np.asarray(both[..., 3], np.uint8))
+
+    def _made(self, number: int) -> Masked:
         rng = np.random.default_rng([self._seed, 1, number])
         size = self._options.sizes[number % len(self._options.sizes)]
         kind = rng.random()

@@ -25,6 +25,11 @@ class ComposedOptions(BaseModel):
         default=[], description="leave out photographs whose path contains one of these words"
     )
     masks: Path = Field(description="folder that keeps what the operator draws of people")
+    kept: Path | None = Field(
+        default=None,
+        description="folder that keeps pictures once they are put together, for trainings with the same "
+        "settings",
+    )
     clip_share: float = Field(default=0.6, ge=0, le=1, description="share of people that come from clips")
     pictures: int = Field(default=1200, ge=1, description="number of pictures that are put together")
     sizes: list[tuple[int, int]] = Field(

@@ -59,6 +59,14 @@ def test_a_picture_put_together_is_the_same_each_time(folder: Path) -> None:
         assert np.array_equal(ones(number).mask, others(number).mask)
 
 
+def test_a_picture_that_was_kept_is_read_and_not_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    composer = Composer(composed(folder, kept=folder / "pictures"), 7)
+    first = composer(1)
+    monkeypatch.setattr(Composer, "_made", lambda *_: pytest.fail("made again"))
+    assert np.array_equal(composer(1).picture, first.picture)
+    assert np.array_equal(composer(1).mask, first.mask)
+
+
 def test_a_picture_of_nobody_has_an_empty_mask(folder: Path) -> None:
     assert not any(Composer(composed(folder, empty=1.0, as_they_are=0.0), 7)(n).mask.any() for n in range(3))
 
