@@ -91,7 +91,7 @@ class PersonTrainee:
         rest = [parameter for parameter in self.network.parameters() if id(parameter) not in known]
         rate = options.loop.learning_rate
         groups = [{"params": rest, "lr": rate}, {"params": new, "lr": options.detail_rate}]
-        adam = torch.optim.Adam(groups, betas=(0.9, 0.999))
+        adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
         step_in_proportion(adam, rest)
         self.optimisers = {"network": adam}
 
