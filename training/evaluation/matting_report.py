@@ -12,8 +12,9 @@ import numpy as np
 from streamfx.engine.folder import SHEET
 from training.composed import Masked, put_before
 from training.evaluation.masks import Mask
-from training.evaluation.matte_runner import MatteRunner
+from training.evaluation.matte_runner import LONG_SIDE, MatteRunner
 from training.evaluation.matting import (
+    STEPS,
     Judged,
     Method,
     judged,
@@ -75,6 +76,18 @@ def matting_report(options: EvaluateOptions) -> tuple[list[Section], Mapping[str
         ]
         shown = [*scenes, *groups["photographs"][:4], *groups["far away"][2:4]]
         return sections, {SHEET: jpeg(_sheet(runners["engine"], shown))}
+
+
+def matting_material(options: EvaluateOptions) -> str:
+    """What the figures depend on, so that they can be measured again."""
+    clips = ", ".join(path.name for path in options.videos)
+    low, high = _FAR_HEIGHTS
+    return (
+        f"`python -m training evaluate`: {STEPS} frames, evenly spread, of each of {clips}; the held-out of "
+        f"the photographs that `domains` names; {_FAR} pictures of people of those clips, {low:.0%} to "
+        f"{high:.0%} as high as the picture, before photographs of nobody; long side of the reduced picture "
+        f"{LONG_SIDE}; seed {options.seed}."
+    )
 
 
 def far_away(people_near: Sequence[Judged], empty: Sequence[Judged], seed: int) -> list[Judged]:
