@@ -47,12 +47,16 @@ def card(options: PersonOptions) -> str:
         f"something else; {options.spoiled_share:.0%} of them noisy, compressed or blurred. "
         f"People: {sources(people, composed.people)} Behind them: {sources(behind, composed.behind)}"
     )
-    offered = ", ".join(f"{factor:g}" for factor in sorted(options.offered))
+    factors = ", ".join(f"{factor:g}" for factor in sorted(options.offered))
+    shape = (
+        f"Family `matting`, heads person, rise and fall. Factors {factors}: what counts is the long side of "
+        "the reduced picture, which should have 256 to 320 pixels: factor 4 or 5 for 720 lines, 6 to 8 for "
+        "1080."
+    )
     return f"""# {options.out.name}
 
 Tells the people of a picture from what is behind them, to the hair: not an effect, but where one acts.
-Family `matting`. Factors {offered}: what counts is the reduced picture, whose long side should be 256
-pixels or a little more.
+{fill(shape, _LINE)}
 
 ## Training
 
@@ -63,4 +67,4 @@ pixels or a little more.
 ## Figures
 
 {NOT_MEASURED}
-"""
+{f"{chr(10)}## Limits{chr(10)}{chr(10)}{fill(options.note, _LINE)}{chr(10)}" if options.note else ""}"""

@@ -59,6 +59,7 @@ class PersonOptions(BaseModel):
     )
     version: str = "1.0.0"
     licence: str = "Apache-2.0"
+    note: str = Field(default="", description="limits that the card tells")
 
     detail: bool = Field(default=True, description="whether the network answers to the source's own detail")
     detail_rate: float = Field(default=1e-3, gt=0, description="learning rate of the layers that do")

@@ -28,7 +28,7 @@ from training.evaluation.matting import (
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.section import Section
 from training.people_masks import PeopleMasks
-from training.pictures import STILLS, Picture, find_stills, read_still, still_at
+from training.pictures import RESEARCH_ONLY, STILLS, Picture, Still, find_stills, read_still, still_at
 from training.sheet import jpeg, sheet
 
 PEOPLE, NOBODY = "people", "nobody"
@@ -39,6 +39,7 @@ _FAR = 30  # pictures of people who are far away
 _FAR_SIZE = (480, 640)
 _FAR_HEIGHTS = (1 / 7, 1 / 2)  # of the people, in heights of the picture
 _STILL_SCENES = 6
+_SHOWN_SCENES = 5
 _GREEN = (0, 177, 64)
 _CELL = 232  # height of the pictures of the sheet, in pixels
 
@@ -56,16 +57,22 @@ def matting_report(options: EvaluateOptions) -> tuple[list[Section], Mapping[str
         )
     masks = PeopleMasks(options.work / "masks")
     found = {name: _held_out(options.domains[name], options) for name in (PEOPLE, NOBODY)}
+    free = {name: [picture for still, picture in stills if _is_free(still)] for name, stills in found.items()}
     groups = {path.stem: judged(spread_frames(path), masks) for path in options.videos}
     scenes = [examples[0] for examples in groups.values()][:_STILL_SCENES]
-    empty = judged(found[NOBODY], masks)
-    groups["photographs"] = judged(found[PEOPLE], masks)
-    groups["far away"] = far_away(scenes, empty, options.seed)
+    empty = judged([picture for _, picture in found[NOBODY]], masks)
+    groups["photographs"] = judged([picture for _, picture in found[PEOPLE]], masks)
+    groups["far away"] = far_away(scenes[:_SHOWN_SCENES], judged(free[NOBODY], masks), options.seed)
     with ExitStack() as opened:
         folders = {"engine": options.engine, **options.against}
         runners = {name: opened.enter_context(MatteRunner(path)) for name, path in folders.items()}
         plain = opened.enter_context(MatteRunner(options.engine, detail=False))
-        methods: dict[str, Method] = {"engine": runners["engine"], "engine, no detail": plain}
+        finer = opened.enter_context(MatteRunner(options.engine, long_side=_LONG_SIDES[-1]))
+        methods: dict[str, Method] = {
+            "engine": runners["engine"],
+            f"engine, long side {_LONG_SIDES[-1]}": finer,
+            "engine, no detail": plain,
+        }
         methods |= {name: runner for name, runner in runners.items() if name != "engine"}
         methods["MediaPipe's, squeezed"] = mediapipe
         sections = [
@@ -74,7 +81,7 @@ def matting_report(options: EvaluateOptions) -> tuple[list[Section], Mapping[str
             stillness(runners, [scene.picture for scene in scenes], options.seed),
             speed(options.engine, scenes[0].picture, _LONG_SIDES),
         ]
-        shown = [*scenes, *groups["photographs"][:4], *groups["far away"][2:4]]
+        shown = [*scenes[:_SHOWN_SCENES], *judged(free[PEOPLE][::3], masks)[:3], *groups["far away"][2:5]]
         return sections, {SHEET: jpeg(_sheet(runners["engine"], shown))}
 
 
@@ -116,12 +123,17 @@ def _filling(picture: Picture, height: int, width: int) -> Picture:
     return np.asarray(large[top : top + height, left : left + width], np.uint8)
 
 
-def _held_out(paths: Sequence[Path], options: EvaluateOptions) -> list[Picture]:
+def _held_out(paths: Sequence[Path], options: EvaluateOptions) -> list[tuple[Still, Picture]]:
     """Held-out photographs among paths and in folders."""
     stills = find_stills([path for path in paths if path.is_dir()], options.exclude)
     stills += [still_at(path) for path in paths if path.suffix.lower() in STILLS]
-    pictures = (read_still(still.path) for still in stills if still.held_out)
-    return [picture for picture in pictures if picture is not None]
+    pictures = ((still, read_still(still.path)) for still in stills if still.held_out)
+    return [(still, picture) for still, picture in pictures if picture is not None]
+
+
+def _is_free(still: Still) -> bool:
+    """Whether a picture may be shown: the sheet is passed on with the engine."""
+    return still.licence != RESEARCH_ONLY
 
 
 def _sheet(engine: MatteRunner, shown: Sequence[Judged]) -> Picture:
