@@ -21,6 +21,7 @@ from training import (
     distil,
     evaluate,
     paired,
+    person,
     restore,
     style,
     super_resolution,
@@ -35,6 +36,7 @@ from training.evaluation.options import EvaluateOptions
 from training.export import add_graph
 from training.options import DistilOptions, GraphOptions, StyleOptions
 from training.paired_options import PairedOptions
+from training.person_options import PersonOptions
 from training.restore import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
@@ -104,6 +106,12 @@ COMMANDS: Mapping[str, Command] = {
         paired.run,
         {"content": "content", "partners": "partners", **_FOLDERS},
     ),
+    "person": Command(
+        "train a matting engine, which tells people from the background",
+        PersonOptions,
+        person.run,
+        {"init": "init", "people": "composed.people", "behind": "composed.behind", **_FOLDERS},
+    ),
     "unpaired": Command(
         "train two warp_mask engines on two sets of pictures, one per direction",
         UnpairedOptions,
@@ -137,7 +145,7 @@ COMMANDS: Mapping[str, Command] = {
         positional="engine",
     ),
 }
-_LISTS = ("content", "source", "target", "pictures", "videos", "evaluations")
+_LISTS = ("content", "people", "behind", "source", "target", "pictures", "videos", "evaluations")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,6 +30,7 @@ from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.look import Likeness
 from training.evaluation.looks import look
+from training.evaluation.matting_report import matting_material, matting_report
 from training.evaluation.noise import noise
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.partner import Pair, drawn_pairs, partner, read_pairs, untrained
@@ -87,9 +88,12 @@ def run(options: EvaluateOptions) -> None:
     engine = read_engine(options.engine)
     if engine.spec.kind is OutputKind.SCORES:
         sections, files = _classification(options)
+    elif engine.spec.kind is OutputKind.MATTE:
+        sections, files = matting_report(options)
     else:
         sections, files = _effect(options) if options.look is None else _look(options)
-    text = "\n\n".join([*(section.markdown() for section in sections), fill(_used(options), _LINE)])
+    used = matting_material(options) if engine.spec.kind is OutputKind.MATTE else _used(options)
+    text = "\n\n".join([*(section.markdown() for section in sections), fill(used, _LINE)])
     facts: dict[str, Any] = {section.name: section.facts() for section in sections}
     facts["engine"] = {"name": engine.name, "version": engine.spec.version, "manner": options.held_to}
     facts["options"] = options.model_dump(mode="json", exclude={"work", "document", "threads"})

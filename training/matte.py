@@ -40,6 +40,7 @@ def matte(
 def form(luma_B1HW: Tensor, reduced_B1hw: Tensor, heads_B3hw: Tensor) -> Tensor:
     """The matte B1HW, not yet clamped, from the heads for a reduced luma and the luma of the source."""
     height, width = luma_B1HW.shape[-2:]
-    person, rise, fall = enlarge(heads_B3hw, height, width).split(1, dim=1)
+    heads_B3HW = enlarge(heads_B3hw, height, width)
+    person_B1HW, rise_B1HW, fall_B1HW = (heads_B3HW[:, index, None] for index in range(3))
     detail_B1HW = luma_B1HW - enlarge(reduced_B1hw, height, width)
-    return person + rise * detail_B1HW.clamp(min=0) + fall * detail_B1HW.clamp(max=0)
+    return person_B1HW + rise_B1HW * detail_B1HW.clamp(min=0) + fall_B1HW * detail_B1HW.clamp(max=0)

@@ -44,7 +44,8 @@ class EvaluateOptions(BaseModel):
     )
     domains: dict[str, list[Path]] = Field(
         default={},
-        description="folders of each domain, in the order of the classes, for a classifier of domains",
+        description="folders of each domain, in the order of the classes, for a classifier of domains; "
+        "photographs and folders of people and of nobody, for an engine that tells people",
     )
     side: int = Field(
         default=160,

@@ -5,7 +5,8 @@ Legend of shapes: B pictures, H x W reduced picture (multiples of 16), C, I, O c
     planes B3HW --colour matrix--> RGB --stem, stride 2--> B16(H/2)(W/2)
     stem --quarter, stride 2--> B16(H/4)(W/4) --eighth, stride 2, and again--> B24(H/8)(W/8)
     eighth --sixteenth, stride 2, and four times more--> B32(H/16)(W/16) --weighed by the whole--> B128
-    weighed --bilinear x2, joined with eighth--> B24(H/8)(W/8) --with quarter--> B16 --with stem--> B16(H/2)(W/2)
+    weighed --bilinear x2, joined with eighth--> B24(H/8)(W/8) --with quarter--> B16(H/4)(W/4)
+            --with stem--> B16(H/2)(W/2)
     joined --person--> B4(H/2)(W/2), --detail--> B8(H/2)(W/2) --pixel shuffle--> person, rise, fall B3HW
 
 The layers are those of MediaPipe's network for people in front of a camera ("MediaPipe Selfie Segmentation",
@@ -83,7 +84,7 @@ class Bottleneck(nn.Module):
 
 
 class Join(nn.Module):
-    """What the level below found, enlarged, meets the finer features of this one, which are weighed by both."""
+    """What the level below found, enlarged, meets the finer features of this one, weighed by both."""
 
     def __init__(self, below: int, channels: int) -> None:
         super().__init__()
@@ -181,7 +182,8 @@ class Matting(nn.Module):
 
     def _heads(self, joined_B16hw: Tensor, to_rgb_34: Tensor) -> Tensor:
         """The heads, four pixels each, their scales in the weights."""
-        assert self.person.bias is not None and self.slopes.bias is not None
+        assert self.person.bias is not None
+        assert self.slopes.bias is not None
         person_B4hw = functional.conv2d(
             joined_B16hw, _EDGE * self.person.weight, 0.5 + _EDGE * self.person.bias
         )
