@@ -31,14 +31,12 @@ def fill_matte(
     matte = np.empty((height, width), np.uint8)
     source, stride = flat_view(luma)
     four = np.ascontiguousarray(np.concatenate([heads, reduced[None]]))
-    above, down = _between(height, reduced.shape[0])
-    edges, along = _runs(width, reduced.shape[1])
-    furthest = np.float32(np.iinfo(luma.dtype).max)
+    rows, columns = _runs(height, reduced.shape[0]), _runs(width, reduced.shape[1])
 
-    def work(first_row: int, end_row: int) -> None:
-        _matte_rows(source, stride, four, above, down, edges, along, furthest, matte, first_row, end_row)
+    def work(first: int, end: int) -> None:
+        _matte_cells(source, stride, four, *rows, *columns, matte, first, end)
 
-    in_bands(work, height, threads)
+    in_bands(work, reduced.shape[0], threads)
     return matte
 
 
@@ -104,42 +102,94 @@ def _runs(full: int, small: int) -> tuple[NDArray[np.int64], NDArray[np.float32]
 
 
 @_kernel
-def _matte_rows(source, stride, four, above, down, edges, along, furthest, matte, first_row, end_row):
-    """Write rows first_row..end_row of the matte."""
+def _matte_cells(source, stride, four, rows, down, columns, along, matte, first_cell, end_cell):
+    """Write the rows of the matte between each two rows of reduced pixels first_cell..end_cell."""
     _, small_rows, small_width = four.shape
+    width = matte.shape[1]
+    lowest, highest = np.empty(width, source.dtype), np.empty(width, source.dtype)
+    values = np.empty(small_width, np.int16)
     lines = np.empty((4, small_width + 1), np.float32)
-    for y in range(first_row, end_row):
-        upper, lower, weight = above[y], min(above[y] + 1, small_rows - 1), down[y]
-        for channel in range(4):
-            for x in range(small_width):
-                start = four[channel, upper, x]
-                lines[channel, x] = start + weight * (four[channel, lower, x] - start)
-            lines[channel, small_width] = lines[channel, small_width - 1]
-        row, out = source[y * stride :], matte[y]
+    for cell in range(first_cell, end_cell):
+        first_row, end_row = rows[cell], rows[cell + 1]
+        if first_row == end_row:
+            continue
+        _extremes(source, stride, first_row, end_row, lowest, highest)
+        upper, lower = four[:, cell], four[:, min(cell + 1, small_rows - 1)]
         for small in range(small_width):
-            first, end = edges[small], edges[small + 1]
-            if first == end:
-                continue
-            left, right = lines[0, small], lines[0, small + 1]
-            steepest = max(abs(lines[1, small]), abs(lines[1, small + 1]))
-            steepest = max(steepest, abs(lines[2, small]), abs(lines[2, small + 1])) * furthest
-            if min(left, right) - steepest >= 1:
-                out[first:end] = 255
-            elif max(left, right) + steepest <= 0:
-                out[first:end] = 0
-            else:
-                for x in range(first, end):
-                    to = along[x]
-                    detail = np.float32(row[x]) - _toward(lines, 3, small, to)
-                    slope = _toward(lines, 1, small, to) if detail > 0 else _toward(lines, 2, small, to)
-                    share = _toward(lines, 0, small, to) + slope * detail
-                    share = min(max(share, np.float32(0)), np.float32(1))
-                    out[x] = np.uint8(share * np.float32(255) + np.float32(0.5))
+            values[small] = _only_value(upper, lower, small, columns, lowest, highest)
+        start = 0
+        while start < small_width:
+            end, value = start + 1, values[start]
+            while end < small_width and values[end] == value:
+                end += 1
+            first_x, end_x = columns[start], columns[end]
+            for y in range(first_row, end_row):
+                if value >= 0:
+                    matte[y, first_x:end_x] = value
+                else:
+                    _lines_between(upper, lower, down[y], start, end, lines)
+                    _matte_row(source[y * stride :], lines, columns, along, start, end, matte[y])
+            start = end
 
 
 @_kernel
-def _toward(lines, channel, small, to):
-    return lines[channel, small] + to * (lines[channel, small + 1] - lines[channel, small])
+def _lines_between(upper, lower, weight, start, end, lines):
+    """Write the four heads at a row, in columns start..end of the reduced picture and the next one."""
+    last = upper.shape[1] - 1
+    for channel in range(4):
+        for x in range(start, end + 1):
+            at = min(x, last)
+            value = upper[channel, at]
+            lines[channel, x] = value + weight * (lower[channel, at] - value)
+
+
+@_kernel
+def _matte_row(row, lines, columns, along, start, end, out):
+    """Write the samples of a row of the matte that lie in columns start..end of the reduced picture."""
+    for small in range(start, end):
+        person, rise, fall, seen = lines[0, small], lines[1, small], lines[2, small], lines[3, small]
+        more_person, more_rise = lines[0, small + 1] - person, lines[1, small + 1] - rise
+        more_fall, more_seen = lines[2, small + 1] - fall, lines[3, small + 1] - seen
+        for x in range(columns[small], columns[small + 1]):
+            to = along[x]
+            detail = np.float32(row[x]) - (seen + to * more_seen)
+            slope = rise + to * more_rise if detail > 0 else fall + to * more_fall
+            share = person + to * more_person + slope * detail
+            share = min(max(share, np.float32(0)), np.float32(1))
+            out[x] = np.uint8(share * np.float32(255) + np.float32(0.5))
+
+
+@_kernel
+def _extremes(source, stride, first_row, end_row, lowest, highest):
+    """Write the lowest and the highest sample of each column of rows first_row..end_row."""
+    width = lowest.shape[0]
+    lowest[:] = source[first_row * stride : first_row * stride + width]
+    highest[:] = lowest
+    for y in range(first_row + 1, end_row):
+        row = source[y * stride : y * stride + width]
+        for x in range(width):
+            lowest[x] = min(lowest[x], row[x])
+            highest[x] = max(highest[x], row[x])
+
+
+@_kernel
+def _only_value(upper, lower, small, columns, lowest, highest):
+    """Return what the matte is all over a cell, 0 or 255, if it can be nothing else; -1: it can."""
+    other = min(small + 1, upper.shape[1] - 1)
+    least = min(min(upper[0, small], lower[0, small]), min(upper[0, other], lower[0, other]))
+    most = max(max(upper[0, small], lower[0, small]), max(upper[0, other], lower[0, other]))
+    steepest = np.float32(0)
+    for slope in (1, 2):
+        steepest = max(steepest, max(abs(upper[slope, small]), abs(lower[slope, small])))
+        steepest = max(steepest, max(abs(upper[slope, other]), abs(lower[slope, other])))
+    darkest = min(min(upper[3, small], lower[3, small]), min(upper[3, other], lower[3, other]))
+    brightest = max(max(upper[3, small], lower[3, small]), max(upper[3, other], lower[3, other]))
+    detail = np.float32(0)
+    for x in range(columns[small], columns[small + 1]):
+        detail = max(detail, max(np.float32(highest[x]) - darkest, brightest - np.float32(lowest[x])))
+    if least - steepest * detail >= 1:
+        return 255
+    return 0 if most + steepest * detail <= 0 else -1
 
 
 @_kernel
