@@ -176,17 +176,17 @@ def _extremes(source, stride, first_row, end_row, lowest, highest):
 def _only_value(upper, lower, small, columns, lowest, highest):
     """Return what the matte is all over a cell, 0 or 255, if it can be nothing else; -1: it can."""
     other = min(small + 1, upper.shape[1] - 1)
-    least = min(min(upper[0, small], lower[0, small]), min(upper[0, other], lower[0, other]))
-    most = max(max(upper[0, small], lower[0, small]), max(upper[0, other], lower[0, other]))
+    least = min(upper[0, small], lower[0, small], upper[0, other], lower[0, other])
+    most = max(upper[0, small], lower[0, small], upper[0, other], lower[0, other])
     steepest = np.float32(0)
     for slope in (1, 2):
-        steepest = max(steepest, max(abs(upper[slope, small]), abs(lower[slope, small])))
-        steepest = max(steepest, max(abs(upper[slope, other]), abs(lower[slope, other])))
-    darkest = min(min(upper[3, small], lower[3, small]), min(upper[3, other], lower[3, other]))
-    brightest = max(max(upper[3, small], lower[3, small]), max(upper[3, other], lower[3, other]))
+        steepest = max(steepest, abs(upper[slope, small]), abs(lower[slope, small]))
+        steepest = max(steepest, abs(upper[slope, other]), abs(lower[slope, other]))
+    darkest = min(upper[3, small], lower[3, small], upper[3, other], lower[3, other])
+    brightest = max(upper[3, small], lower[3, small], upper[3, other], lower[3, other])
     detail = np.float32(0)
     for x in range(columns[small], columns[small + 1]):
-        detail = max(detail, max(np.float32(highest[x]) - darkest, brightest - np.float32(lowest[x])))
+        detail = max(detail, np.float32(highest[x]) - darkest, brightest - np.float32(lowest[x]))
     if least - steepest * detail >= 1:
         return 255
     return 0 if most + steepest * detail <= 0 else -1
