@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from streamfx.engine.factors import check_factor
 from streamfx.engine.folder import Engine
+from streamfx.engine.spec import DETAIL_AMPLITUDE
 from streamfx.errors import ConfigError, did_you_mean
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 
 DEFAULT_FACTOR = 4.0
 SCALES = (2, 4, 8)
-CONTROLS = ("strength", "noise_amplitude", "seed")
+CONTROLS = ("strength", "noise_amplitude", "detail_amplitude", "seed")
 """Names of what can be set of an effect while it runs, the factor apart."""
 
 _AUTO, _MARGIN = "auto", "margin"
@@ -20,6 +21,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "factor": (1.0, 64.0),
     "noise_amplitude": (0.0, 1.0),
+    DETAIL_AMPLITUDE: (0.0, 1.0),
     "seed": (0.0, 2.0**31 - 1),
     "scale": (SCALES[0], SCALES[-1]),
     _MARGIN: (0.0, 1.0),
@@ -36,12 +38,14 @@ class Controls:
         factor: reduction of the picture that the network sees, 1 or more.
         noise_amplitude: 0..1, how much noise the network gets, where it takes some.
         seed: whole number that decides the noise.
+        detail_amplitude: 0..1, how much of it the second stage gets, where that has an amplitude of its own.
     """
 
     strength: float = 1.0
     factor: float = DEFAULT_FACTOR
     noise_amplitude: float = 0.0
     seed: int = 0
+    detail_amplitude: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class EffectRequest:
         route: route asked for instead of an engine by name; None: the engine.
         margin: 0..1, by how much more probable something else must be before it runs, where the pictures
             decide what runs.
+        detail_amplitude: 0..1, how much noise the second stage gets, where that has an amplitude of its own.
     """
 
     engine: str
@@ -70,6 +75,7 @@ class EffectRequest:
     auto: bool = False
     route: Route | None = None
     margin: float | None = None
+    detail_amplitude: float | None = None
 
 
 def parse_effect(text: str) -> EffectRequest:
@@ -163,6 +169,10 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
     for key in ("noise_amplitude", "seed"):
         if getattr(request, key) is not None and not engine.spec.noise_channels:
             raise ConfigError(f"engine {engine.name!r} takes no noise, so {key} cannot be set")
+    if request.detail_amplitude is not None and DETAIL_AMPLITUDE not in declared:
+        raise ConfigError(
+            f"engine {engine.name!r} has no noise of a second stage, so {DETAIL_AMPLITUDE} cannot be set"
+        )
     if request.scale is not None and not engine.spec.enlarges:
         raise ConfigError(f"engine {engine.name!r} does not enlarge, so scale cannot be set")
     if request.scale is not None and request.scale not in scales_of(engine):
@@ -172,7 +182,7 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
         )
     values = {
         key: declared[key].default if getattr(request, key) is None else getattr(request, key)
-        for key in ("strength", "noise_amplitude")
+        for key in ("strength", "noise_amplitude", DETAIL_AMPLITUDE)
         if key in declared
     }
     given = next(value for value in (request.factor, factor, usual) if value is not None)
