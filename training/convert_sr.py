@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from streamfx.engine.families.convert_sr import HEADS, SCALE, STRIDE, ConvertSr
 from streamfx.engine.families.warp_mask import affine, anchor_mix
+from streamfx.engine.spec import DETAIL_AMPLITUDE
 from training import losses
 from training.anchors import tie
 from training.convert_sr_card import card
@@ -257,6 +258,9 @@ def engine_fields(options: ConvertSrOptions) -> dict[str, Any]:
         "noise_channels": network.convert_noise + network.enlarge_noise,
         "source_domain": "photo",
         "target_domain": options.target_domain,
-        "controls": {**STRENGTH, "noise_amplitude": {"low": 0.0, "high": 1.0, "default": 1.0}},
+        "format": 4,
+        "detail_noise_channels": network.enlarge_noise,
+        "controls": STRENGTH
+        | {name: {"low": 0.0, "high": 1.0, "default": 1.0} for name in ("noise_amplitude", DETAIL_AMPLITUDE)},
         "licence": options.licence,
     }

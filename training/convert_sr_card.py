@@ -34,7 +34,8 @@ Repaints pictures and video in the manner of {options.title or options.style.ste
 size of what it sees: nothing of the source's own detail passes.
 Family `convert_sr`: {network.convert_noise} + {network.enlarge_noise} channels of noise, stem {network.stem},
 width {network.width}, {network.blocks} residual modules, enlarging width {network.enlarge_width}.
-Controls: `strength`, 0 to 1, and `noise_amplitude`, 0 to 1: how much chance decides about the strokes.
+Controls: `strength`, 0 to 1; `noise_amplitude`, 0 to 1: how much chance decides about the strokes; and
+`detail_amplitude`, 0 to 1: how much it decides when the picture is drawn larger.
 
 ## Training
 

@@ -23,8 +23,8 @@ class Direction:
         made_B3SS: Translations: what the generator of this direction made of them.
         heads_BKss: The heads that it gave for them.
         returned_B3SS: Returns: what the other generator made of the translations.
-        seen_made: Features that critics see of the translations.
-        seen_returned: Features that critics see of the returns.
+        seen_made: Features of the translations, as critics see them.
+        seen_returned: Features of the returns, as critics see them.
     """
 
     given_B3SS: Tensor

@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FORMATS = (1, 2, 3, 4)
-"""Formats that are read; 2 adds ink heads and fine luma, 3 a memory of the frames before, 4 the matte and
-enlargement to more than twice the size at once."""
+"""Formats that are read; 2 adds ink heads and fine luma, 3 a memory of the frames before, 4 the matte,
+enlargement to more than twice the size at once, and detail noise."""
+DETAIL_AMPLITUDE = "detail_amplitude"
+"""Name of the control for detail noise."""
 
 _TWICE = 2
 _ONCE_MOST_NOISE = 16  # channels, before format 4
@@ -73,6 +75,8 @@ class EngineSpec(BaseModel):
         options: arguments of the family's network.
         stride: divisor of the height and width of the reduced picture, in pixels.
         noise_channels: noise channels of what the network sees, after the planes.
+        detail_noise_channels: number of those, the last ones, that have an amplitude of their own, the
+            control ``detail_amplitude``: noise of a second stage.
         fine_luma: ratio, each way, of the luma that the network sees besides to the reduced picture; 0:
             none. Each square of it is the channels of one pixel, after the planes.
         layout: arrangement of the planes in the network's input: ``planes``, all on one grid; or ``i420``,
@@ -105,6 +109,7 @@ class EngineSpec(BaseModel):
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], Field(min_length=1)]
     heads: tuple[str, ...]
     noise_channels: Annotated[int, Field(ge=0, le=32)] = 0
+    detail_noise_channels: Annotated[int, Field(ge=0, le=32)] = 0
     fine_luma: Literal[0, 4] = 0
     layout: Literal["planes", "i420"] = "planes"
     scale: Annotated[int, Field(ge=1, le=8)] = 1
@@ -140,7 +145,21 @@ class EngineSpec(BaseModel):
             raise ValueError(
                 f"format is {self.format}, but this needs format {self.needed_format}: ink heads "
                 "and fine luma came with 2, the memory with 3, and with 4 the matte, enlargement to more "
-                "than twice the size at once and more than 16 channels of noise"
+                "than twice the size at once, more than 16 channels of noise and detail noise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _detail_noise_is_part_of_the_noise(self) -> EngineSpec:
+        if self.detail_noise_channels > self.noise_channels:
+            raise ValueError(
+                f"detail noise channels are some of the {self.noise_channels} noise channels, found "
+                f"{self.detail_noise_channels}"
+            )
+        if (self.detail_noise_channels > 0) != (DETAIL_AMPLITUDE in self.controls):
+            raise ValueError(
+                f"detail noise channels and the control {DETAIL_AMPLITUDE!r} come together; found "
+                f"{self.detail_noise_channels} channels and controls {', '.join(self.controls)}"
             )
         return self
 
@@ -196,7 +215,7 @@ class EngineSpec(BaseModel):
         """The oldest format that can say what this description says."""
         if self.kind is OutputKind.MATTE or self.noise_channels > _ONCE_MOST_NOISE:
             return 4
-        if self.enlarges and self.scale > _TWICE:
+        if self.detail_noise_channels or (self.enlarges and self.scale > _TWICE):
             return 4
         if self.memory_tolerance:
             return 3

@@ -148,7 +148,7 @@ class Effect:
         controls, spec = self._controls, self.engine.spec
         if controls.strength == 0 and not self.doublings:
             return frame
-        noise = Noise(controls.noise_amplitude, controls.seed, frame.shot)
+        noise = Noise(controls.noise_amplitude, controls.seed, frame.shot, controls.detail_amplitude)
         if self.on_device is not None:
             return self.on_device(frame, controls.factor, controls.strength, noise, self.measure)
         frame = frame.fetched()
@@ -159,7 +159,7 @@ class Effect:
             if self.doublings:
                 picture = output.larger(given.values[:3], heads)
                 for _ in range(spec.doublings, self.doublings, spec.doublings):
-                    seen = with_noise(picture, spec.noise_channels, noise)
+                    seen = with_noise(picture, spec, noise)
                     heads = self._translated(frame, seen, controls.factor)
                     picture = output.larger(picture, heads)
                 planes = output.enlarged(self.output(frame.format), given, picture)

@@ -29,11 +29,19 @@ class Noise:
         amplitude: 0..1, its standard deviation.
         seed: number that decides the noise pictures.
         shot: number of the shot; each has a picture of its own.
+        detail_amplitude: 0..1, standard deviation of detail noise, where an engine has some.
     """
 
     amplitude: float = 0.0
     seed: int = 0
     shot: int = 0
+    detail_amplitude: float = 0.0
+
+    def amplitudes(self, spec: EngineSpec) -> Array:
+        """Return the amplitude of each channel of noise of an engine, (C, 1, 1)."""
+        of_all = np.full((spec.noise_channels, 1, 1), self.amplitude, np.float32)
+        of_all[spec.noise_channels - spec.detail_noise_channels :] = self.detail_amplitude
+        return of_all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +91,7 @@ def network_input(
             reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads), size
         )
     reduced = reduce_planes(frame.planes, frame.subsampling, colour, size, threads=threads)
-    return NetworkInput(with_noise(bordered(reduced, spec.stride), spec.noise_channels, noise), size)
+    return NetworkInput(with_noise(bordered(reduced, spec.stride), spec, noise), size)
 
 
 def bordered(planes: Array, stride: int) -> Array:
@@ -92,15 +100,16 @@ def bordered(planes: Array, stride: int) -> Array:
     return planes if not any(map(any, borders)) else np.pad(planes, [(0, 0), *borders], mode="edge")
 
 
-def with_noise(planes: Array, channels: int, noise: Noise) -> Array:
-    """Return (3, h, w) planes followed by so many channels of noise."""
+def with_noise(planes: Array, spec: EngineSpec, noise: Noise) -> Array:
+    """Return (3, h, w) planes followed by the channels of noise that an engine takes."""
+    channels = spec.noise_channels
     if not channels:
         return planes
     height, width = planes.shape[1:]
     given = np.empty((len(planes) + channels, height, width), np.float32)
     given[: len(planes)] = planes
     normal = standard_noise(noise.seed, noise.shot, channels, height, width)
-    np.multiply(normal, noise.amplitude, out=given[len(planes) :])
+    np.multiply(normal, noise.amplitudes(spec), out=given[len(planes) :])
     return given
 
 

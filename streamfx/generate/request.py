@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from streamfx.engine.factors import check_factor
 from streamfx.engine.folder import Engine
+from streamfx.engine.spec import DETAIL_AMPLITUDE
 from streamfx.errors import ConfigError, did_you_mean
 from streamfx.generate.route import ROUTE, ROUTE_KEYS, Route
 from streamfx.generate.where import Where
 
 DEFAULT_FACTOR = 4.0
 SCALES = (2, 4, 8)
-CONTROLS = ("strength", "noise_amplitude", "seed")
+CONTROLS = ("strength", "noise_amplitude", "detail_amplitude", "seed")
 """Names of what can be set of an effect while it runs, the factor apart."""
 
 _AUTO, _MARGIN, _WHERE = "auto", "margin", "where"
@@ -23,6 +24,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "strength": (0.0, 1.0),
     "factor": (1.0, 64.0),
     "noise_amplitude": (0.0, 1.0),
+    DETAIL_AMPLITUDE: (0.0, 1.0),
     "seed": (0.0, 2.0**31 - 1),
     "scale": (SCALES[0], SCALES[-1]),
     _MARGIN: (0.0, 1.0),
@@ -40,6 +42,7 @@ class Controls:
         noise_amplitude: 0..1, how much noise the network gets, where it takes some.
         seed: whole number that decides the noise.
         where: part of the picture that the effect acts on.
+        detail_amplitude: 0..1, how much of it the second stage gets, where that has an amplitude of its own.
     """
 
     strength: float = 1.0
@@ -47,6 +50,7 @@ class Controls:
     noise_amplitude: float = 0.0
     seed: int = 0
     where: Where = Where.ALL
+    detail_amplitude: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class EffectRequest:
         where: part of the picture that the effect acts on.
         picture: file that a backdrop shows.
         colour: colour that a backdrop has, as ``name`` or ``RRGGBB``.
+        detail_amplitude: 0..1, how much noise the second stage gets, where that has an amplitude of its own.
     """
 
     engine: str
@@ -81,6 +86,7 @@ class EffectRequest:
     where: Where | None = None
     picture: str | None = None
     colour: str | None = None
+    detail_amplitude: float | None = None
 
 
 def parse_effect(text: str) -> EffectRequest:
@@ -194,6 +200,10 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
             raise ConfigError(
                 f"engine {engine.name!r} has no {key}; it is for backdrop, as in backdrop:{key}=…"
             )
+    if request.detail_amplitude is not None and DETAIL_AMPLITUDE not in declared:
+        raise ConfigError(
+            f"engine {engine.name!r} has no noise of a second stage, so {DETAIL_AMPLITUDE} cannot be set"
+        )
     if request.scale is not None and not engine.spec.enlarges:
         raise ConfigError(f"engine {engine.name!r} does not enlarge, so scale cannot be set")
     if request.scale is not None and request.scale not in scales_of(engine):
@@ -203,7 +213,7 @@ def controls_for(request: EffectRequest, engine: Engine, factor: float | None) -
         )
     values = {
         key: declared[key].default if getattr(request, key) is None else getattr(request, key)
-        for key in ("strength", "noise_amplitude")
+        for key in ("strength", "noise_amplitude", DETAIL_AMPLITUDE)
         if key in declared
     }
     given = next(value for value in (request.factor, factor, usual) if value is not None)

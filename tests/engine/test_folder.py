@@ -157,6 +157,9 @@ def test_a_folder_of_a_later_format_is_refused_with_all_formats(folder: Path) ->
         read_engine(folder)
 
 
+DETAILED = {name: {"low": 0, "high": 1, "default": 1} for name in ("strength", "detail_amplitude")}
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"fine_luma": 4}, {"heads": ["translated", "mask", "displacement", "detail", "ink"]}],
@@ -167,10 +170,33 @@ def test_what_format_1_cannot_say_is_refused_there(folder: Path, fields: dict[st
         read_engine(folder)
 
 
-@pytest.mark.parametrize("fields", [{"heads": ["residual"], "scale": 4}, {"noise_channels": 17}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"heads": ["residual"], "scale": 4},
+        {"noise_channels": 17},
+        {"noise_channels": 2, "detail_noise_channels": 1, "controls": DETAILED},
+    ],
+)
 def test_what_format_3_cannot_say_is_refused_there(folder: Path, fields: dict[str, object]) -> None:
     describe(folder, format=3, **fields)
     with pytest.raises(EngineCorruptError, match=r"format is 3, but this needs format 4: .* more than twice"):
+        read_engine(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"noise_channels": 1, "detail_noise_channels": 2, "controls": DETAILED}, "are some of the 1 noise"),
+        ({"noise_channels": 2, "detail_noise_channels": 1}, "come together; found 1 channels and controls"),
+        ({"noise_channels": 2, "controls": DETAILED}, "come together; found 0 channels and controls"),
+    ],
+)
+def test_detail_noise_and_its_control_come_together(
+    folder: Path, fields: dict[str, object], message: str
+) -> None:
+    describe(folder, format=4, **fields)
+    with pytest.raises(EngineCorruptError, match=message):
         read_engine(folder)
 
 

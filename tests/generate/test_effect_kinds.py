@@ -155,9 +155,26 @@ def test_controls_that_an_engine_has_not_are_refused(tiny: Engine) -> None:
         ("tiny:seed=1", "engine 'tiny' takes no noise, so seed cannot be set"),
         ("tiny:noise_amplitude=1", "takes no noise, so noise_amplitude cannot be set"),
         ("tiny:scale=2", "engine 'tiny' does not enlarge, so scale cannot be set"),
+        ("tiny:detail_amplitude=1", "'tiny' has no noise of a second stage, so detail_amplitude cannot"),
     ):
         with pytest.raises(ConfigError, match=message):
             controls_for(parse_effect(text), tiny, None)
+
+
+def test_the_noise_of_a_second_stage_has_a_control_of_its_own(tiny: Engine) -> None:
+    amplitude = {"low": 0, "high": 1, "default": 0.75}
+    controls = {"strength": amplitude, "noise_amplitude": amplitude, "detail_amplitude": amplitude}
+    spec = make_spec(format=4, noise_channels=3, detail_noise_channels=1, controls=controls)
+    two = replace(tiny, spec=spec)
+    found = controls_for(parse_effect("a:detail_amplitude=0.5"), two, None)
+    assert (found.noise_amplitude, found.detail_amplitude) == (0.75, 0.5)
+    told = Told(lambda seen: seen[:3])
+    effect = replace(effect_of(tiny, told, FULL), engine=two)
+    effect.controls = replace(found, factor=1.0, noise_amplitude=0.0, detail_amplitude=1.0)
+    effect.process(make_frame((16, 24)))
+    (seen,) = told.seen
+    assert not seen[3:5].any()
+    assert seen[5].std() == pytest.approx(1.0, rel=0.2)
 
 
 def test_an_engine_with_one_factor_takes_that_whatever_the_others_get(tiny: Engine) -> None:

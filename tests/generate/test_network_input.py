@@ -9,7 +9,14 @@ import pytest
 
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
-from streamfx.generate.network_input import Noise, input_size, network_input, surface_planes, with_noise
+from streamfx.generate.network_input import (
+    Noise,
+    input_size,
+    network_input,
+    standard_noise,
+    surface_planes,
+    with_noise,
+)
 from streamfx.generate.ops.reduce.definition import fine_luma_reference
 from streamfx.generate.ops.reduce.operation import reduce_planes
 from streamfx.generate.tiles import in_tiles, tile_shape
@@ -108,8 +115,21 @@ def test_noise_is_the_same_for_every_frame_of_a_shot_and_scales_with_its_amplitu
     np.testing.assert_allclose(correlations, np.eye(4), atol=0.06)
 
 
+def test_each_stage_has_an_amplitude_of_its_own() -> None:
+    amplitude = {"low": 0, "high": 1, "default": 1}
+    controls = {"strength": amplitude, "noise_amplitude": amplitude, "detail_amplitude": amplitude}
+    spec = make_spec(format=4, noise_channels=3, detail_noise_channels=1, controls=controls)
+    planes = np.zeros((3, 8, 8), np.float32)
+    given = with_noise(planes, spec, Noise(0.5, 4, detail_amplitude=0.25))[3:]
+    normal = standard_noise(4, 0, 3, 8, 8)
+    assert np.array_equal(given, normal * np.array([0.5, 0.5, 0.25], np.float32)[:, None, None])
+    # Without channels of its own the second amplitude means nothing.
+    alike = with_noise(planes, make_spec(noise_channels=3), Noise(0.5, 4, detail_amplitude=0.25))[3:]
+    assert np.array_equal(alike, normal * np.float32(0.5))
+
+
 def test_noise_of_the_first_shot_is_that_of_the_seed_alone() -> None:
-    given = with_noise(np.zeros((3, 8, 8), np.float32), 1, Noise(1.0, 7))
+    given = with_noise(np.zeros((3, 8, 8), np.float32), make_spec(noise_channels=1), Noise(1.0, 7))
     assert (given[3] == np.random.default_rng(7).standard_normal((8, 8), np.float32)).all()
 
 
@@ -139,3 +159,6 @@ def test_what_sees_the_whole_picture_is_not_done_in_bands() -> None:
     assert tile_shape((3, 400, 400), make_spec(), 1000) == (3, 400, 400)
     assert tile_shape((1, 600, 400), make_spec(layout="i420", margin_pixels=4), 1000) == (1, 600, 400)
     assert tile_shape((3, 400, 400), make_spec(margin_pixels=4), 1000) == (3, 24, 400)
+    large, fourfold = 64 * 400, {"format": 4, "heads": ["residual"], "scale": 4}
+    assert tile_shape((3, 400, 400), make_spec(margin_pixels=4, scale=2), large) == (3, 64, 400)
+    assert tile_shape((3, 400, 400), make_spec(margin_pixels=4, **fourfold), large) == (3, 24, 400)

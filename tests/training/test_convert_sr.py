@@ -134,6 +134,7 @@ def test_the_engine_says_that_it_takes_noise_and_doubles_the_size(tmp_path: Path
     assert "joint" not in fields["options"]
     other = toy_options(tmp_path, network={"joint": True})
     assert engine_fields(other)["options"]["joint"] is True
+    assert (fields["detail_noise_channels"], "detail_amplitude" in fields["controls"]) == (1, True)
     assert "2 + 1 channels of noise" in card(options)
 
 

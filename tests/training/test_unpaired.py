@@ -141,6 +141,18 @@ def test_the_second_generator_paints_what_the_first_made(tmp_path: Path) -> None
     assert (back - both.forth.given_B3SS).abs().mean() > 1e-3
 
 
+def test_noise_half_way_changes_what_returns(tmp_path: Path) -> None:
+    returned = []
+    for deviation in (0.0, 0.1):
+        options = UnpairedOptions.model_validate(toy_values(tmp_path, cycle_noise=deviation))
+        with Feed(options.source, 1) as source, Feed(options.target, 2) as target, torch.no_grad():
+            trainee = UnpairedTrainee(options, source, target)
+            both = trainee.round(0, np.random.default_rng(3))
+        returned.append(both.forth.returned_B3SS)
+        assert (both.forth.made_B3SS - both.forth.given_B3SS).abs().mean() > 1e-3
+    assert (returned[0] - returned[1]).abs().mean() > 0.02
+
+
 def judged_by_hand(tmp_path: Path, logits: dict[str, float]) -> dict[str, float]:
     """Terms where each critic gives all places of a set of pictures one logit."""
     only = {"adversarial": 2.0, "returned": 3.0}

@@ -51,7 +51,7 @@ class BackProjection(nn.Module):
 
         Args:
             folded_BFHW: Folded features.
-            lowered_BFHW: Folded features lowered by `lower`, or better.
+            lowered_BFHW: The same features lowered, corrected or not.
             minus_initial_BFHW: Features to come back to when lowered, negated.
             grain_BGHW: Features of the noise, G = F/2.
         """

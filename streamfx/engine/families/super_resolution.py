@@ -158,8 +158,8 @@ class SuperResolution(nn.Module):
         Args:
             planes_B3HW: Y, U, V in code values.
             noise: Noise B1HW of as many levels as are wanted, each at the size that goes into it.
-            to_rgb_34: Affine matrix of `forward`.
-            from_rgb_34: Affine matrix of `forward`.
+            to_rgb_34: Affine matrix from code values to RGB in [0, 1].
+            from_rgb_34: Affine matrix from RGB in [0, 1] to code values.
         """
         levels: list[Level] = []
         found: list[Tensor] = []

@@ -53,7 +53,7 @@ class PlacedHeads:
         self._band_seen, self._band_heads = whole if band == shape else _buffers(compiled, band, device)
         self._noise_set = Noise()
         self._normal = torch.zeros((1, engine.spec.noise_channels, *shape[1:]), device=device)
-        self._amplitude = torch.zeros(1, device=device)
+        self._amplitudes = torch.zeros((engine.spec.noise_channels, 1, 1), device=device)
         self._noise_there = not engine.spec.noise_channels
 
     def take(self, noise: Noise) -> None:
@@ -63,8 +63,9 @@ class PlacedHeads:
         import torch
 
         former = self._noise_set
-        if noise.amplitude != former.amplitude:
-            self._amplitude.fill_(noise.amplitude)
+        amplitudes = (noise.amplitude, noise.detail_amplitude)
+        if amplitudes != (former.amplitude, former.detail_amplitude):
+            self._amplitudes.copy_(torch.from_numpy(noise.amplitudes(self._spec)))
         if not self._noise_there or (noise.seed, noise.shot) != (former.seed, former.shot):
             drawn = torch.from_numpy(standard_noise(noise.seed, noise.shot, *self._normal.shape[1:]))
             staged = torch.empty(drawn.shape, pin_memory=self._normal.device.type == "cuda")
@@ -83,7 +84,7 @@ class PlacedHeads:
         for whole, plane in zip(self._planes(self._seen, self._padded), small, strict=True):
             _repeat_edge(whole, plane.shape[1], plane.shape[2])
         if self._spec.noise_channels:
-            torch.mul(self._normal, self._amplitude, out=self._seen[:, 3:])
+            torch.mul(self._normal, self._amplitudes, out=self._seen[:, 3:])
 
     def translate(self, network: Callable[[Tensor, Tensor], None]) -> None:
         """Call a network that writes the heads of what it sees to its second argument: by bands, if large."""

@@ -169,7 +169,7 @@ def open_people_effect(request: EffectRequest, settings: EffectSettings) -> Peop
         ConfigError: the request does not fit it.
     """
     kind = PEOPLE_EFFECTS[request.engine]
-    for key in ("noise_amplitude", "seed", "scale", "margin"):
+    for key in ("noise_amplitude", "detail_amplitude", "seed", "scale", "margin"):
         if getattr(request, key) is not None:
             raise ConfigError(f"effect {request.engine!r} has no {key}; leave it out")
     if request.auto:

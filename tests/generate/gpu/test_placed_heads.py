@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from streamfx.engine.library import load_engine
 from streamfx.errors import FrameError
 from streamfx.generate.effect import Effect, open_effect
 from streamfx.generate.gpu import placed_heads as placing
@@ -60,6 +62,25 @@ class Pair:
         found = self.processing_device.leave(done)
         assert furthest(found, frame) > 4
         return furthest(found, self.ordinary.process(frame))
+
+
+def test_channels_with_an_amplitude_of_their_own_have_it_on_the_device_too(tmp_path: Path) -> None:
+    folder = tmp_path / "snow"
+    shutil.copytree(load_engine("snow").folder, folder)
+    spec = (folder / "engine.yaml").read_text().replace("format: 1\n", "format: 4\n")
+    spec = spec.replace("noise_channels: 3\n", "noise_channels: 3\ndetail_noise_channels: 2\n")
+    control = "  detail_amplitude: {low: 0.0, high: 1.0, default: 0.0}\n"
+    (folder / "engine.yaml").write_text(spec.replace("controls:\n", f"controls:\n{control}"))
+    form = form_of(8)
+    pair = Pair(f"{folder}:factor=2,noise_amplitude=0.2,detail_amplitude=1", tmp_path, form)
+    assert pair.differ(noise(form)) <= 1
+    pictures = []
+    for amplitude in (0.0, 1.0):
+        for effect in pair.both:
+            effect.controls = replace(effect.controls, noise_amplitude=0.0, detail_amplitude=amplitude)
+        assert pair.differ(noise(form)) <= 1
+        pictures.append(pair.ordinary.process(noise(form)))
+    assert furthest(*pictures) > 4
 
 
 @pytest.mark.parametrize(("layout", "depth"), LAYOUTS)
