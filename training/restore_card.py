@@ -42,35 +42,24 @@ def restore_card(options: RestoreOptions) -> str:
     """Card of a freshly trained engine; evaluation fills in the figures."""
     network, loop = options.network, options.loop
     start = options.history or ("the weights of another engine" if options.init else "random weights")
-    adversarial = options.steps - options.adversarial_from
+    factors = ", ".join(f"{factor:g} ({share:.0%})" for factor, share in options.factors.items())
     training = (
         f"`python -m training restore` from {start.rstrip('.')}, seed {loop.seed}: {options.steps} steps of "
         f"{options.feed.batch} pictures of {options.side} x {options.side} pixels, "
         f"{options.temporal_clips} of them with the frame that follows, "
-        f"Adam at {loop.learning_rate:g} with a linear tail. Loss: "
-        + ("the PSNR of each picture" if options.decibels else "L1")
-        + f", plus {options.temporal_weight:g} times the difference of neighbouring frames where they show "
-        "the same"
-        + (
-            f", plus {options.adversarial_weight:g} Σ -log D in the last {adversarial} steps"
-            if adversarial > 0
-            else ""
-        )
-        + ". Factors: "
-        + ", ".join(f"{factor:g} ({share:.0%})" for factor, share in options.factors.items())
-        + "."
+        f"Adam at {loop.learning_rate:g} with a linear tail. Loss: {_loss(options)}. Factors: {factors}."
     )
     return f"""# {options.out.name}
 
 {fill(_WHAT, _LINE)}
-Family `restore`: {network.near}, {network.middle}, {network.low} channels at half, quarter, eighth size.
+Family `restore`: {network.near}, {network.middle}, {network.low} channels; {_sizes(options)}.
 Control: `strength`, 0 to 1.
 
 ## Training
 
 {fill(training, _LINE)}
 
-{fill("Degradations. " + mix(), _LINE)}
+{fill("Degradations. " + _shares(options) + mix(), _LINE)}
 
 {fill(_pictures(options), _LINE)}
 
@@ -78,6 +67,46 @@ Control: `strength`, 0 to 1.
 
 {NOT_MEASURED}
 """
+
+
+def _loss(options: RestoreOptions) -> str:
+    """The loss of all steps."""
+    loss = "the PSNR of each picture" if options.decibels else "L1"
+    loss += (
+        f", plus {options.temporal_weight:g} times the difference of neighbouring frames where they show the "
+        "same"
+    )
+    if options.decibels and options.least_square_until:
+        loss += (
+            f"; errors below a mean square of {options.least_square_from:g} hardly count at first, "
+            f"from step {options.least_square_until} on all above 50 dB"
+        )
+    if options.joint_steps:
+        critic = f"{options.critic_steps} step" + "s" * (options.critic_steps != 1)
+        loss += (
+            f". After these the critic alone for {critic}; then {options.joint_steps} steps with L1 + "
+            f"{options.adversarial_weight:g} Σ -log D in place of the PSNR"
+        )
+    return loss
+
+
+def _sizes(options: RestoreOptions) -> str:
+    """Where its levels run."""
+    square = options.network.square
+    return (
+        f"squares of {square} pixels become channels, so its levels run at 1/{square}, 1/{2 * square} and "
+        f"1/{4 * square} of the size"
+    )
+
+
+def _shares(options: RestoreOptions) -> str:
+    """How often pictures get no random combination, as a sentence; nothing where all do."""
+    if not options.single_share and not options.clean_share:
+        return ""
+    return (
+        f"One kind alone, each equally often: {options.single_share:.0%} of pictures; none: "
+        f"{options.clean_share:.0%}; the others get random combinations. "
+    )
 
 
 def _pictures(options: RestoreOptions) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.engine.families.restore import HEADS, STRIDE, Restore
+from streamfx.engine.families.restore import HEADS, SQUARE, Restore, stride
 from tests.media import make_clip
 from training.__main__ import main
 from training.evaluation.restoration import (
@@ -43,7 +43,7 @@ def make_restore(folder: Path) -> Path:
         "version": "1.0",
         "family": "restore",
         "options": NETWORK,
-        "stride": STRIDE,
+        "stride": stride(SQUARE),
         "heads": list(HEADS),
         "factors": [1.0, 2.0],
         "margin_pixels": network.margin_pixels,
