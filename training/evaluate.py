@@ -32,7 +32,7 @@ from training.evaluation.looks import look
 from training.evaluation.noise import noise
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.partner import Pair, drawn_pairs, partner, read_pairs, untrained
-from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
+from training.evaluation.restoration import Method, damage_sheet, perception, restoration, steadiness
 from training.evaluation.runner import Part, Runner, parts_of, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
@@ -225,7 +225,10 @@ def _restoration(trial: Trial) -> list[Section]:
         methods["engine, factor 2"] = partial(trial.runner, factor=2.0)
     training = [still for still in trial.stills if not still.held_out]
     tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON]
-    found = [restoration(methods, tuned_on, trial.chosen, options.seed)]
+    found = [
+        restoration(methods, tuned_on, trial.chosen, options.seed),
+        perception(methods, trial.chosen, options.seed, Encoder()),
+    ]
     if options.videos:
         clips = (options.videos, options.first_frame, options.frames)
         found.append(steadiness(trial.runners, *clips, options.seed))

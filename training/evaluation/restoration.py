@@ -16,11 +16,13 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
+import torch
 
 from training.degrade import KINDS, Degradation, degrade, draw, draw_one
 from training.evaluation.chosen import to_whole_strides
 from training.evaluation.section import Cell, Section
-from training.metrics import ssim
+from training.features import Encoder
+from training.metrics import perceptual_distance, ssim
 from training.pictures import Picture, Still, read_clip, read_still, to_tensor
 from training.quality import psnr
 from training.sheet import centre, sheet
@@ -158,6 +160,34 @@ def restoration(
     )
 
 
+def perception(
+    methods: Mapping[str, Method], held_out: Sequence[Still], seed: int, encoder: Encoder
+) -> Section:
+    """Perceptual distance to the originals, of damaged pictures and of what methods make of them.
+
+    Args:
+        methods: Restore a picture, by name.
+        held_out: Pictures on which they are measured.
+        seed: Seed of the damages, as for `restoration`, of which the first combinations are taken.
+        encoder: What sees.
+    """
+    rows: list[list[Cell]] = []
+    for kind in (MIXED, *KINDS, GOOD):
+        distances = [
+            _looks_apart([damaged, *(method(damaged) for method in methods.values())], clean, encoder)
+            for _, damaged, clean in examples(held_out, kind, seed)
+        ]
+        rows.append([kind.replace("_", " "), *np.mean(distances, axis=0).tolist()])
+        log.info("looked at %s", kind)
+    return Section(
+        "perception",
+        "Perceptual distance to the originals: mean squared difference of VGG-19 features scaled to length "
+        "1, relu1_1 to relu4_1; lower is closer. The same pictures, one combination of each.",
+        {"damage": "", "input": ".4f"} | dict.fromkeys(methods, ".4f"),
+        rows,
+    )
+
+
 def steadiness(
     methods: Mapping[str, Method], clips: Sequence[Path], first: int, count: int, seed: int
 ) -> Section:
@@ -195,6 +225,15 @@ def steadiness(
         },
         rows,
     )
+
+
+@torch.no_grad()
+def _looks_apart(pictures: Sequence[Picture], truth: Picture, encoder: Encoder) -> list[float]:
+    """Perceptual distance of each picture to the true one."""
+    shown = torch.stack([to_tensor(picture) for picture in (truth, *pictures)])
+    with torch.autocast("cpu", torch.bfloat16):
+        layers = encoder(shown)
+    return perceptual_distance([layer[1:] for layer in layers], [layer[:1] for layer in layers]).tolist()
 
 
 def _mean_ssim(made: Sequence[tuple[Picture, Picture]]) -> float:
