@@ -81,6 +81,7 @@ class RestoreOptions(BaseModel):
     least_side_pixels: int = Field(default=500, ge=1, description="short side of the pictures it selects")
 
     version: str = "1.0.0"
+    target_domain: str = Field(default="photo", description="kind of picture that comes out, for routes")
     licence: str = "Apache-2.0"
     history: str = Field(default="", description="origin of the weights of init, for the card")
 
@@ -167,7 +168,7 @@ def run(options: RestoreOptions) -> None:
         "max_displacement_pixels": 0.0,
         "margin_pixels": network.margin_pixels,
         "source_domain": "photo",
-        "target_domain": "photo",
+        "target_domain": options.target_domain,
         "licence": options.licence,
     }
     frame = golden(network, factor=1.0, grain=0.08)

@@ -14,7 +14,7 @@ from aiohttp import web
 from streamfx.engine.folder import read_card
 from streamfx.engine.folder_files import read_file
 from streamfx.engine.library import FoundEngine, list_effects, shipped_folders
-from streamfx.engine.spec import EngineSpec
+from streamfx.engine.spec import EngineSpec, OutputKind
 from streamfx.errors import EngineCorruptError
 from streamfx.generate.request import CONTROLS
 from streamfx.web.thumbnails import thumbnail
@@ -36,7 +36,8 @@ WORDS = {
     "scream": "Burning sky, after Munch's The Scream",
     "cafe": "Lamplight and violet, after van Gogh's Café Terrace at Night",
     "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow; for scenes, not for faces",
-    "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
+    "restore": "Takes out noise and the traces of compression; good pictures stay as they are",
+    "restore-texture": "The same with crisper texture, some of it invented",
     "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
 }
 """What each shipped effect does, for somebody who has never seen it; pages show them in this order."""
@@ -124,10 +125,10 @@ def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
 
 
 def group_of(spec: EngineSpec) -> str:
-    """Return the group of an effect: what enlarges, what gives photographs, and what gives anything else."""
+    """Return the group of an effect: what enlarges, what repairs photographs, and what gives anything else."""
     if spec.enlarges:
         return ENLARGE
-    return REPAIR if spec.target_domain == "photo" else LOOK
+    return REPAIR if spec.target_domain == "photo" or spec.kind is OutputKind.ADDED else LOOK
 
 
 def _controls(spec: EngineSpec) -> tuple[dict[str, str | float], ...]:
