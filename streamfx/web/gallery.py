@@ -125,7 +125,7 @@ def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
 
 
 def group_of(spec: EngineSpec) -> str:
-    """Return the group of an effect: what enlarges, what repairs photographs, and what gives anything else."""
+    """Return the group of an effect: what enlarges, what repairs photographs, or what does neither."""
     if spec.enlarges:
         return ENLARGE
     return REPAIR if spec.target_domain == "photo" or spec.kind is OutputKind.ADDED else LOOK
