@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from streamfx.engine.families.classifier import Classifier
-from streamfx.engine.families.restore import HEADS, SQUARE, Restore, stride
+from streamfx.engine.families.restore import HEADS, STRIDE, Restore
 from streamfx.engine.folder import read_engine
 from streamfx.errors import EngineMismatchError
 from training import loop
@@ -62,8 +62,6 @@ class RestoreNetworkOptions(BaseModel):
     near_blocks: int = Field(default=1, ge=0)
     middle_blocks: int = Field(default=1, ge=0)
     low_blocks: int = Field(default=3, ge=1)
-    square: int = Field(default=SQUARE, ge=1, description="side of the squares that become channels, pixels")
-    lean: bool = Field(default=False, description="less at the largest size, where time goes")
 
 
 class RestoreOptions(BaseModel):
@@ -137,10 +135,10 @@ class RestoreOptions(BaseModel):
         for factor, share in self.factors.items():
             if factor < 1 or share <= 0:
                 wrong.append("factors: factors are at least 1, shares above 0")
-            elif (self.side / factor) % (unit := stride(self.network.square)):
+            elif (self.side / factor) % STRIDE:
                 wrong.append(
                     f"feed.crop {self.feed.crop}: {SPARE} less, divided by factor {factor:g}, must be a "
-                    f"multiple of {unit}"
+                    f"multiple of {STRIDE}"
                 )
         if self.single_share + self.clean_share > 1:
             wrong.append(f"single_share {self.single_share:g} and clean_share {self.clean_share:g} exceed 1")
@@ -162,7 +160,7 @@ def run(options: RestoreOptions) -> None:
         "version": options.version,
         "family": "restore",
         "options": options.network.model_dump(),
-        "stride": network.stride,
+        "stride": STRIDE,
         "factors": sorted({1.0, *options.factors}),
         "heads": list(HEADS),
         "max_displacement_pixels": 0.0,

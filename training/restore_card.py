@@ -52,7 +52,7 @@ def restore_card(options: RestoreOptions) -> str:
     return f"""# {options.out.name}
 
 {fill(_WHAT, _LINE)}
-Family `restore`: {network.near}, {network.middle}, {network.low} channels; {_sizes(options)}.
+Family `restore`: {network.near}, {network.middle}, {network.low} channels at half, quarter, eighth size.
 Control: `strength`, 0 to 1.
 
 ## Training
@@ -88,15 +88,6 @@ def _loss(options: RestoreOptions) -> str:
             f"{options.adversarial_weight:g} Σ -log D in place of the PSNR"
         )
     return loss
-
-
-def _sizes(options: RestoreOptions) -> str:
-    """Where its levels run."""
-    square = options.network.square
-    return (
-        f"squares of {square} pixels become channels, so its levels run at 1/{square}, 1/{2 * square} and "
-        f"1/{4 * square} of the size"
-    )
 
 
 def _shares(options: RestoreOptions) -> str:

@@ -49,8 +49,7 @@ def layers_of(folder: Path, spec: EngineSpec) -> tuple[Layer, ...]:
         >>> operations > 1000
         True
     """
-    family = FAMILIES.get(spec.family)
-    reductions = family.reductions_for(spec.options) if family is not None else {}
+    reductions = FAMILIES[spec.family].reductions if spec.family in FAMILIES else {}
     found = []
     for name, shape in weight_shapes(folder / WEIGHTS).items():
         if len(shape) < _CONVOLUTION_AXES:

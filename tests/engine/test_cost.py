@@ -71,16 +71,6 @@ def test_a_layer_counts_at_the_size_it_is_applied_at(tmp_path: Path) -> None:
     assert skip.operations == 2 * 6 * 4 / 4
 
 
-def test_an_option_of_the_network_can_make_all_its_layers_run_at_smaller_sizes(tmp_path: Path) -> None:
-    folder = write_weights(tmp_path, {"to_middle.weight": [8, 4, 3, 3]})
-    (usual,) = layers_of(folder, described("restore"))
-    (smaller,) = layers_of(folder, EngineSpec.model_construct(family="restore", options={"square": 4}))
-    assert usual.operations == 2 * 8 * 4 * 9 / 4**2
-    assert usual.values == 4 / 2**2 + 8 / 4**2
-    assert smaller.operations == usual.operations / 4
-    assert smaller.values == usual.values / 4
-
-
 def test_sets_of_weights_that_are_mixed_into_one_count_once(tmp_path: Path) -> None:
     (one,) = layers_of(write_weights(tmp_path, {"down.weight": [8, 4, 3, 3]}), described())
     (sets,) = layers_of(write_weights(tmp_path, {"down.weight": [3, 8, 4, 3, 3]}), described())

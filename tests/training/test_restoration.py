@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfx.engine.families.restore import HEADS, Restore
+from streamfx.engine.families.restore import HEADS, STRIDE, Restore
 from tests.media import make_clip
 from training.__main__ import main
 from training.evaluation.restoration import (
@@ -47,7 +47,7 @@ def make_restore(folder: Path) -> Path:
         "version": "1.0",
         "family": "restore",
         "options": NETWORK,
-        "stride": network.stride,
+        "stride": STRIDE,
         "heads": list(HEADS),
         "factors": [1.0, 2.0],
         "margin_pixels": network.margin_pixels,

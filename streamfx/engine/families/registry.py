@@ -20,18 +20,10 @@ class Family:
     Attributes:
         network: class of the network, its module in front, within ``streamfx.engine.families``.
         reductions: sizes at which its layers run; layers that are not listed run at every pixel.
-        times: option of the network by which all reductions are multiplied, and its default.
     """
 
     network: str
     reductions: Reductions
-    times: tuple[str, int] = ("", 1)
-
-    def reductions_for(self, options: Mapping[str, bool | int | float | str]) -> Reductions:
-        """Return the sizes at which the layers of a network with these options run."""
-        name, default = self.times
-        times = int(options.get(name, default))
-        return {part: (times * read, times * written) for part, (read, written) in self.reductions.items()}
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -46,19 +38,18 @@ FAMILIES: Mapping[str, Family] = {
     "restore": Family(
         "restore.Restore",
         {
-            "stem": (1, 1),
-            "near_in": (1, 1),
-            "to_middle": (1, 2),
-            "middle_in": (2, 2),
-            "to_low": (2, 4),
-            "low": (4, 4),
-            "from_low": (4, 4),
-            "middle_out": (2, 2),
-            "from_middle": (2, 2),
-            "near_out": (1, 1),
-            "head": (1, 1),
+            "stem": (2, 2),
+            "near_in": (2, 2),
+            "to_middle": (2, 4),
+            "middle_in": (4, 4),
+            "to_low": (4, 8),
+            "low": (8, 8),
+            "from_low": (8, 8),
+            "middle_out": (4, 4),
+            "from_middle": (4, 4),
+            "near_out": (2, 2),
+            "head": (2, 2),
         },
-        times=("square", 2),
     ),
     # Folded: every layer runs at the size of what goes in.
     "super_resolution": Family("super_resolution.SuperResolution", {}),

@@ -1,17 +1,16 @@
 """Restoration: what has to be added to a damaged picture to make it good again.
 
-Legend of shapes: B pictures, H x W picture (multiples of 4 S), S x S the squares that become one place of the
-network, K = 3 S² their values, h x w = H/S x W/S places, N, M, L channels near, in the middle, low.
+Legend of shapes: B pictures, H x W picture (multiples of 8), N, M, L channels near, in the middle, low.
 
-    planes B3HW --colour matrix, pixel unshuffle--> BKhw --stem, factor, blocks--> near BNhw
-    near --stride 2, blocks--> middle BM(h/2)(w/2) --stride 2, blocks--> low BL(h/4)(w/4)
-    low --narrow, bilinear x2, plus middle, blocks--> BM(h/2)(w/2)
-        --narrow, bilinear x2, plus near, blocks--> BNhw
+    planes B3HW --colour matrix, pixel unshuffle--> B12(H/2)(W/2) --stem, factor, blocks--> near BN(H/2)(W/2)
+    near --stride 2, blocks--> middle BM(H/4)(W/4) --stride 2, blocks--> low BL(H/8)(W/8)
+    low --narrow, bilinear x2, plus middle, blocks--> BM(H/4)(W/4)
+        --narrow, bilinear x2, plus near, blocks--> BN(H/2)(W/2)
         --head, pixel shuffle, colour matrix--> residual B3HW
 
-The whole network runs at reduced resolution, and yet nothing of the picture is lost: its pixels are channels
-(Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
-Neural Network", 2016). Squares of 4 make frames of 720p cost a quarter of what squares of 2 do.
+So the network runs at half the size and below, and yet sees every pixel: those of a square are channels (Shi
+et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
+Network", 2016). Squares of 4 pixels, at a quarter of the size, learn much more slowly for the same price.
 
 A U of residual blocks in the manner of Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for
 Biomedical Image Segmentation" (2015) and Lim et al., "Enhanced Deep Residual Networks for Single Image
@@ -25,10 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 HEADS = ("residual",)
-SQUARE = 2
-"""Side of the squares, in pixels, where nothing is said."""
-_LEVELS = 4  # times: the low level is so much smaller than the near one
-_SCALE = 4.0  # of what the network sees: deviations of pictures are then about 1
+STRIDE = 8
+_SCALE = 4.0  # of what the network sees: its deviation is then about 1
 _STEP = 0.1
 """Of the residual. A residual is small: with 1, each step of an optimiser shifts whole pictures visibly."""
 
@@ -51,19 +48,12 @@ class Restore(nn.Module):
     """U-shaped network without normalisation that gives a residual of the picture's own size.
 
     Args:
-        near: Channels at the size of the squares.
-        middle: Channels at half of it.
-        low: Channels at a quarter of it.
-        near_blocks: Residual blocks on each side of the U at the size of the squares.
-        middle_blocks: Residual blocks on each side at half of it.
-        low_blocks: Residual blocks at a quarter of it.
-        square: Side of the squares, in pixels.
-        lean: No blocks near on the way down, and a head that sees features alone: the large sizes are where
-            time goes.
-
-    Attributes:
-        margin_pixels: How far a pixel reaches.
-        stride: Divisor of height and width of the picture, in pixels.
+        near: Channels at half size.
+        middle: Channels at a quarter.
+        low: Channels at an eighth.
+        near_blocks: Residual blocks on each side of the U at half size.
+        middle_blocks: Blocks at a quarter.
+        low_blocks: Residual blocks at an eighth.
 
     Example:
         >>> import torch
@@ -80,16 +70,11 @@ class Restore(nn.Module):
         near_blocks: int = 1,
         middle_blocks: int = 1,
         low_blocks: int = 3,
-        square: int = SQUARE,
-        lean: bool = False,
     ) -> None:
         super().__init__()
-        self._square, self._lean, self._near = square, lean, near
-        values = 3 * square**2
-        near_in_blocks = 0 if lean else near_blocks
-        self.stem = nn.Conv2d(values, near, 3, padding=1)
+        self.stem = nn.Conv2d(12, near, 3, padding=1)
         self.factor = nn.Parameter(torch.zeros(near))
-        self.near_in = _blocks(near, near_in_blocks)
+        self.near_in = _blocks(near, near_blocks)
         self.to_middle = nn.Conv2d(near, middle, 3, stride=2, padding=1)
         self.middle_in = _blocks(middle, middle_blocks)
         self.to_low = nn.Conv2d(middle, low, 3, stride=2, padding=1)
@@ -98,9 +83,8 @@ class Restore(nn.Module):
         self.middle_out = _blocks(middle, middle_blocks)
         self.from_middle = nn.Conv2d(middle, 2 * near, 1)
         self.near_out = _blocks(near, near_blocks)
-        self.head = nn.Conv2d(near if lean else near + values, values, 3, padding=1)
-        self.margin_pixels = _margin(near_in_blocks + near_blocks, 2 * middle_blocks, low_blocks, square)
-        self.stride = stride(square)
+        self.head = nn.Conv2d(near + 12, 12, 3, padding=1)
+        self.margin_pixels = _margin(near_blocks, middle_blocks, low_blocks)
         self._start_as_identity()
 
     def forward(
@@ -109,7 +93,7 @@ class Restore(nn.Module):
         """Residual for planes.
 
         Args:
-            planes_B3HW: Y, U, V of the reduced picture in code values; sides are multiples of the stride.
+            planes_B3HW: Y, U, V of the reduced picture in code values, all at one size, multiples of 8.
             to_rgb_34: Affine matrix from code values to RGB in [0, 1]; its last column is the offset.
             from_rgb_34: Affine matrix from RGB in [0, 1] to code values.
             factor_1: Full size divided by reduced size, at least 1.
@@ -118,42 +102,36 @@ class Restore(nn.Module):
             B3HW: residual to add to Y, U, V, in code values.
         """
         grey_3 = from_rgb_34 @ from_rgb_34.new_tensor([0.5, 0.5, 0.5, 1.0])
-        squares_BKhw = functional.pixel_unshuffle(planes_B3HW - grey_3[:, None, None], self._square)
-        return self._residual(squares_BKhw, factor_1, _SCALE * to_rgb_34[:, :3], from_rgb_34[:, :3])
+        squares_B12hw = functional.pixel_unshuffle(planes_B3HW - grey_3[:, None, None], 2)
+        return self._residual(squares_B12hw, factor_1, (_SCALE * to_rgb_34[:, :3], from_rgb_34[:, :3]))
 
     def translate(self, rgb_B3HW: Tensor, factor_1: Tensor) -> Tensor:
         """Residual of a picture in RGB, in [0, 1], in RGB as well."""
-        squares_BKhw = functional.pixel_unshuffle(_SCALE * (rgb_B3HW - 0.5), self._square)
-        return self._residual(squares_BKhw, factor_1)
+        return self._residual(functional.pixel_unshuffle(_SCALE * (rgb_B3HW - 0.5), 2), factor_1)
 
     def _residual(
-        self,
-        squares_BKhw: Tensor,
-        factor_1: Tensor,
-        into_33: Tensor | None = None,
-        back_33: Tensor | None = None,
+        self, squares_B12hw: Tensor, factor_1: Tensor, there_and_back: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
-        """Residual of squares in RGB, or in other colours that a matrix takes there and one takes back: these
-        become part of the first and last convolutions, which spares two passes over the whole picture."""
-        stem, head, bias = self.stem.weight, self.head.weight, self.head.bias
+        """Residual of squares in RGB; or in other colours, with the matrices that take them there and back.
+        These become part of the first and the last convolution: two passes over the whole picture less."""
+        stem, head, bias = self.stem.weight, _STEP * self.head.weight, self.head.bias
         assert bias is not None
-        if into_33 is not None and back_33 is not None:
-            stem = _reading(stem, into_33)
-            head = torch.cat([head[:, : self._near], _reading(head[:, self._near :], into_33)], dim=1)
-            head, bias = (_writing(values, back_33) for values in (head, bias))
+        bias = _STEP * bias
+        if there_and_back is not None:
+            there_33, back_33 = there_and_back
+            near = self.stem.out_channels
+            stem = _reading(stem, there_33)
+            head = torch.cat([head[:, :near], _reading(head[:, near:], there_33)], dim=1)
+            head, bias = _writing(head, back_33), _writing(bias, back_33)
         shift_N11 = (self.factor * torch.log2(factor_1))[:, None, None]
-        near = self.near_in(functional.conv2d(squares_BKhw, stem, self.stem.bias, padding=1) + shift_N11)
-        # Without blocks before it, two convolutions in a row would be no more than one.
-        middle = self.middle_in(
-            functional.relu(self.to_middle(functional.relu(near) if self._lean else near))
-        )
+        near_BNhw = functional.conv2d(squares_B12hw, stem, self.stem.bias, padding=1)
+        near_BNhw = self.near_in(near_BNhw + shift_N11)
+        middle = self.middle_in(functional.relu(self.to_middle(near_BNhw)))
         low = self.low(functional.relu(self.to_low(middle)))
         middle = self.middle_out(_modulated(middle, self.from_low(low)))
-        near = self.near_out(_modulated(near, self.from_middle(middle)))
-        seen = near if self._lean else torch.cat([near, squares_BKhw], dim=1)
-        return functional.pixel_shuffle(
-            functional.conv2d(seen, _STEP * head, _STEP * bias, padding=1), self._square
-        )
+        near_BNhw = self.near_out(_modulated(near_BNhw, self.from_middle(middle)))
+        seen = torch.cat([near_BNhw, squares_B12hw], dim=1)
+        return functional.pixel_shuffle(functional.conv2d(seen, head, bias, padding=1), 2)
 
     def _start_as_identity(self) -> None:
         """Begin with features of one size at every level, blocks that add little and no residual at all."""
@@ -175,16 +153,16 @@ def _blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(width) for _ in range(count)))
 
 
-def _reading(weight_NKkk: Tensor, matrix_33: Tensor) -> Tensor:
-    """Weights for squares of other colours, for those of weights for colours that a matrix makes of them."""
-    outputs, values, *kernel = weight_NKkk.shape
-    by_colour = weight_NKkk.reshape(outputs, 3, -1)
-    return torch.einsum("ncx,cd->ndx", by_colour, matrix_33).reshape(outputs, values, *kernel)
+def _reading(weight_N12kk: Tensor, matrix_33: Tensor) -> Tensor:
+    """Weights for squares of other colours, from which the matrix makes those that the given ones are for."""
+    by_colour_N3K = weight_N12kk.reshape(-1, 3, 4 * 3 * 3)
+    return (matrix_33.T @ by_colour_N3K).reshape_as(weight_N12kk)
 
 
-def _writing(values_K: Tensor, matrix_33: Tensor) -> Tensor:
-    """Weights or biases of a convolution that gives squares of the colours that a matrix makes of its own."""
-    return (matrix_33 @ values_K.reshape(3, -1)).reshape(values_K.shape)
+def _writing(values_12: Tensor, matrix_33: Tensor) -> Tensor:
+    """Weights or biases of a convolution that gives squares of the colours that the matrix makes of those
+    that the given ones give."""
+    return (matrix_33 @ values_12.reshape(3, -1)).reshape_as(values_12)
 
 
 def _modulated(features_BCHW: Tensor, below_B2Chw: Tensor) -> Tensor:
@@ -195,18 +173,13 @@ def _modulated(features_BCHW: Tensor, below_B2Chw: Tensor) -> Tensor:
     return features_BCHW * (1 + scale_BCHW) + shift_BCHW
 
 
-def stride(square: int) -> int:
-    """Divisor of height and width of the picture, in pixels, for squares of a side in pixels."""
-    return _LEVELS * square
+def _margin(near_blocks: int, middle_blocks: int, low_blocks: int) -> int:
+    """How far a pixel reaches, in pixels, as a multiple of the stride.
 
-
-def _margin(near_blocks: int, middle_blocks: int, low_blocks: int, square: int) -> int:
-    """How far a pixel reaches, in pixels, as a multiple of the stride; the blocks of both sides of the U.
-
-    Each 3x3 convolution reaches one place of its size further, each enlargement one of the smaller size; what
-    the low level sees as one place is the smallest square that all sizes share.
+    Each 3x3 convolution reaches one pixel of its size further, each enlargement one of the smaller size; a
+    square of 8 pixels is the smallest that all sizes share.
     """
-    near = 2 + 1 + 2 * near_blocks  # stem, head, step to the middle, blocks
-    middle = 2 * (1 + 1 + 2 * middle_blocks)
-    low = 4 * (1 + 2 * low_blocks)
-    return -(-(near + middle + low) // _LEVELS) * stride(square)
+    half = 2 * (2 + 1 + 4 * near_blocks)  # stem, head, step to the middle, blocks of both sides
+    quarter = 4 * (1 + 1 + 4 * middle_blocks)
+    eighth = 8 * (1 + 2 * low_blocks)
+    return -(-(half + quarter + eighth) // STRIDE) * STRIDE
