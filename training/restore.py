@@ -248,7 +248,8 @@ class RestoreTrainee:
         with options.loop.precision():
             found_N3SS = restored(self._network, given_N3SS, factor)
         terms = self._terms(number, given_N3SS, found_N3SS, clean_N3SS)
-        if count := options.temporal_clips:
+        # While small errors hardly count, calm would: it is cheapest had by blur.
+        if (count := options.temporal_clips) and number >= options.least_square_until:
             later = found_N3SS[len(batch.moves_B) :]
             terms["temporal"] = options.temporal_weight * unrest(found_N3SS[:count], later, batch.moves_B)
         values = loop.correct(self._optimiser, terms)
