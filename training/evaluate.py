@@ -28,6 +28,7 @@ from training.evaluation.confusion import confusion, confusion_section, confusio
 from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.look import Likeness
+from training.evaluation.looked import looked_section, read_looked
 from training.evaluation.looks import look
 from training.evaluation.noise import noise
 from training.evaluation.options import EvaluateOptions
@@ -135,7 +136,10 @@ def _classification(options: EvaluateOptions) -> Findings:
     network = open_judge(options.engine)
     table = confusion(network, pictures, len(classes))
     drawn = jpeg(confusion_sheet(network, pictures, classes))
-    return [confusion_section(classes, table)], {SHEET: drawn}
+    sections = [confusion_section(classes, table)]
+    if options.looks is not None:
+        sections.append(looked_section(network, read_looked(options.looks, _stills(options))))
+    return sections, {SHEET: drawn}
 
 
 def _effect(options: EvaluateOptions) -> Findings:
