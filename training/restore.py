@@ -306,10 +306,10 @@ def l1(found_N3SS: Tensor, clean_N3SS: Tensor) -> Tensor:
 
 
 def decibels(found_N3SS: Tensor, clean_N3SS: Tensor, least: float = _LEAST_SQUARE) -> Tensor:
-    """A hundredth of the mean, over pictures, of log(mean square + least); scalar. Each decibel of each
-    picture's PSNR counts alike, as far as that of the least square: 50 dB for 0.00001."""
+    """A hundredth of the mean, over pictures, of log(mean square), which is taken for the least one where it is
+    less; scalar. Each decibel of each picture's PSNR counts alike, and none above 50 dB (0.00001)."""
     squares_N = (found_N3SS - clean_N3SS).square().mean((1, 2, 3))
-    return _LOG_SHARE * torch.log(squares_N + least).mean()
+    return _LOG_SHARE * torch.log(squares_N.clamp(min=least)).mean()
 
 
 def least_square(options: RestoreOptions, step: int) -> float:

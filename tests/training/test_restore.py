@@ -85,12 +85,18 @@ def make_judge(folder: Path, best: int) -> Path:
     return export(network, folder / "judge", fields, golden(network), "# judge\n", graph=False).folder
 
 
-def test_a_decibel_counts_alike_in_every_picture_up_to_50_dB() -> None:
-    clean = torch.zeros(2, 3, 4, 4)
-    found = torch.stack([torch.full((3, 4, 4), 0.1), torch.full((3, 4, 4), -0.01)])
-    by_hand = 0.01 * (math.log(0.01 + 1e-5) + math.log(0.0001 + 1e-5)) / 2
-    assert decibels(found, clean).item() == pytest.approx(by_hand, rel=1e-5)
-    assert l1(found, clean).item() == pytest.approx(0.055)
+def test_a_decibel_counts_alike_in_every_picture_and_none_above_50_dB() -> None:
+    clean = torch.zeros(3, 3, 4, 4)
+    levels = (0.1, -0.01, 0.001)  # 20, 40 and 60 dB
+    found = torch.stack([torch.full((3, 4, 4), level) for level in levels]).requires_grad_()
+    loss = decibels(found, clean)
+    by_hand = 0.01 * (math.log(0.01) + math.log(0.0001) + math.log(0.00001)) / 3
+    assert loss.item() == pytest.approx(by_hand, rel=1e-5)
+    assert l1(found, clean).item() == pytest.approx(0.037)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert found.grad is not None
+    # Of log(x^2) it is 2 / x, here of the mean over 48 values of 3 pictures.
+    assert found.grad[:, 0, 0, 0].tolist() == pytest.approx([0.02 / 48 / 3 / x for x in levels[:2]] + [0])
 
 
 def test_small_errors_count_from_the_end_of_the_fall_on(tmp_path: Path) -> None:
