@@ -8,7 +8,7 @@ codec sees the frames in their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -61,13 +61,15 @@ class Mix:
     """What pictures of a training get; the shares that are left get a random combination.
 
     Attributes:
-        single: Share of pictures with one kind of damage, each kind equally often: in combinations the heavy
-            kinds hide the light ones, which then are never learned.
+        single: Share of pictures with one kind of damage: in combinations the heavy kinds hide the light
+            ones, which then are never learned.
         none: Share of pictures that stay as they are.
+        kinds: Relative frequency of each kind alone; 1 where it is not named.
     """
 
     single: float = 0.0
     none: float = 0.0
+    kinds: Mapping[str, float] = field(default_factory=dict)
 
 
 def draw_of(mix: Mix, rng: Random) -> list[Degradation]:
@@ -76,7 +78,8 @@ def draw_of(mix: Mix, rng: Random) -> list[Degradation]:
     if chance < mix.none:
         return []
     if chance < mix.none + mix.single:
-        return [draw_one(KINDS[int(rng.integers(len(KINDS)))], rng)]
+        frequencies = np.array([mix.kinds.get(kind, 1.0) for kind in KINDS])
+        return [draw_one(str(rng.choice(KINDS, p=frequencies / frequencies.sum())), rng)]
     return draw(rng)
 
 

@@ -33,7 +33,7 @@ from streamfx.errors import EngineMismatchError
 from training import loop
 from training.critic import PatchCritic, belief_term, made_term, true_term
 from training.damaged import SPARE, DamagedFeed, overlap
-from training.degrade import Mix
+from training.degrade import KINDS, Mix
 from training.engine_folder import EngineFolder
 from training.export import export, golden
 from training.feed import Feed, FeedOptions
@@ -108,6 +108,9 @@ class RestoreOptions(BaseModel):
     single_share: float = Field(
         default=0.0, ge=0, le=1, description="share of pictures with one kind of damage alone"
     )
+    single_kinds: dict[str, float] = Field(
+        default={}, description="relative frequency of each kind alone; 1 where it is not named"
+    )
     clean_share: float = Field(default=0.0, ge=0, le=1, description="share of pictures that are not damaged")
     temporal_clips: int = Field(
         default=2, ge=0, description="clips of each batch of which two frames are restored"
@@ -142,6 +145,12 @@ class RestoreOptions(BaseModel):
                 )
         if self.single_share + self.clean_share > 1:
             wrong.append(f"single_share {self.single_share:g} and clean_share {self.clean_share:g} exceed 1")
+        if unknown := sorted(set(self.single_kinds) - set(KINDS)):
+            wrong.append(
+                f"single_kinds: {', '.join(unknown)} is no kind of damage; known: {', '.join(KINDS)}"
+            )
+        if any(frequency < 0 for frequency in self.single_kinds.values()):
+            wrong.append("single_kinds: frequencies are at least 0")
         if self.joint_steps and not self.critic_steps:
             wrong.append(
                 f"critic_steps 0: joint_steps {self.joint_steps} need a critic that was trained before"
@@ -187,7 +196,7 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
         judge, readers = open_judge(options.judge), options.feed.readers
         stills = select_good(stills, judge, options.least_side_pixels, readers, options.work)
     feed = Feed(options.feed, options.loop.seed, stills)
-    mix = Mix(options.single_share, options.clean_share)
+    mix = Mix(options.single_share, options.clean_share, options.single_kinds)
     damaged = DamagedFeed(feed, options.side, options.loop.seed, options.feed.readers, mix)
     try:
         trainee = RestoreTrainee(options, network, damaged)
@@ -306,8 +315,8 @@ def l1(found_N3SS: Tensor, clean_N3SS: Tensor) -> Tensor:
 
 
 def decibels(found_N3SS: Tensor, clean_N3SS: Tensor, least: float = _LEAST_SQUARE) -> Tensor:
-    """A hundredth of the mean, over pictures, of log(mean square), which is taken for the least one where it is
-    less; scalar. Each decibel of each picture's PSNR counts alike, and none above 50 dB (0.00001)."""
+    """A hundredth of the mean, over pictures, of log(mean square), which is taken for the least one where it
+    is less; scalar. Each decibel of each picture's PSNR counts alike, and none above 50 dB (0.00001)."""
     squares_N = (found_N3SS - clean_N3SS).square().mean((1, 2, 3))
     return _LOG_SHARE * torch.log(squares_N.clamp(min=least)).mean()
 

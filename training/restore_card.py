@@ -94,8 +94,10 @@ def _shares(options: RestoreOptions) -> str:
     """How often pictures get no random combination, as a sentence; nothing where all do."""
     if not options.single_share and not options.clean_share:
         return ""
+    often = [f"{_NAMES[kind].split(',')[0]} {times:g} times" for kind, times in options.single_kinds.items()]
+    how = f"{', '.join(often)} as often as the others" if often else "each equally often"
     return (
-        f"One kind alone, each equally often: {options.single_share:.0%} of pictures; none: "
+        f"One kind alone, {how}: {options.single_share:.0%} of pictures; none: "
         f"{options.clean_share:.0%}; the others get random combinations. "
     )
 

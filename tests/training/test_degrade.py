@@ -169,6 +169,13 @@ def test_a_mix_has_its_shares_of_single_kinds_and_of_pictures_left_alone() -> No
         assert np.mean([kind == found for found in alone]) == pytest.approx(1 / len(SHARES), abs=0.06)
 
 
+def test_a_kind_alone_can_be_drawn_more_often_or_never() -> None:
+    rng, kinds = random(), {"jpeg": 7.0, "codec": 0.0}
+    drawn = [draw_of(Mix(single=1.0, kinds=kinds), rng)[0].kind for _ in range(600)]
+    assert np.mean([kind == "jpeg" for kind in drawn]) == pytest.approx(7 / 13, abs=0.06)
+    assert "codec" not in drawn
+
+
 def test_without_a_mix_all_get_combinations() -> None:
     rng, same = random(), random()
     same.random()  # what decided that it is a combination

@@ -305,6 +305,7 @@ def test_an_engine_that_is_no_classifier_cannot_judge(
         ({"temporal_clips": 3}, "temporal_clips 3 is more than feed.batch 2"),
         ({"critic_steps": 0}, "joint_steps 2 need a critic that was trained before"),
         ({"single_share": 0.7, "clean_share": 0.4}, "single_share 0.7 and clean_share 0.4 exceed 1"),
+        ({"single_kinds": {"haze": 1.0}}, "haze is no kind of damage; known: gaussian_blur"),
         ({"factors": {0.5: 1.0}}, "factors are at least 1"),
         ({"factors": {3.0: 1.0}}, "feed.crop 44: 12 less, divided by factor 3, must be a multiple of 8"),
     ],
