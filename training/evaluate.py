@@ -228,7 +228,7 @@ def _restoration(trial: Trial) -> list[Section]:
     if 2.0 in trial.runner.factors:
         methods["engine, factor 2"] = partial(trial.runner, factor=2.0)
     training = [still for still in trial.stills if not still.held_out]
-    tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON]
+    tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON] if options.chain else []
     found = [
         restoration(methods, tuned_on, trial.chosen, options.seed),
         perception(methods, trial.chosen, options.seed, Encoder()),

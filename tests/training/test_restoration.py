@@ -113,6 +113,10 @@ def test_gains_are_those_over_the_input(tmp_path: Path, monkeypatch: pytest.Monk
     assert rows[GOOD]["PSNR of the input"] == pytest.approx(50)
     assert all(row["nothing: gain"] == 0 for row in rows.values())
     assert rows[GOOD]["chain told the kind: gain"] == 0
+    alone = restoration({"nothing": lambda picture: picture}, [], stills, 3)
+    assert list(alone.columns) == columns[:4]
+    assert alone.rows == [row[:4] for row in section.rows]
+    assert "chain" not in alone.note
     noise = rows["gaussian noise"]
     assert noise["chain told the kind: gain"] > 1  # type: ignore[operator]
 

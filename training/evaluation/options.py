@@ -75,6 +75,9 @@ class EvaluateOptions(BaseModel):
     classifier: str = Field(
         default="", description="engine that tells domains, its name or folder: judges the target domain"
     )
+    chain: bool = Field(
+        default=True, description="show a classical chain beside engines that restore, which takes minutes"
+    )
     against: dict[str, Path] = Field(
         default={}, description="other engine folders that are shown beside, by name"
     )

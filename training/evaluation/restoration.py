@@ -124,18 +124,20 @@ def restoration(
 
     Args:
         methods: Restore a picture, by name.
-        training: Pictures on which the classical chain is tuned.
+        training: Pictures on which the classical chain is tuned; none: it is left out.
         held_out: Pictures on which all are measured.
         seed: Seed of the damages; one that training did not use.
     """
-    chain = tune(list(examples(training, MIXED, seed + 1)))
+    chain = tune(list(examples(training, MIXED, seed + 1))) if training else None
     rows: list[list[Cell]] = []
     columns = {"damage": "", "PSNR of the input": ".2f"}
-    for name in (*methods, _BLIND, _TOLD):
+    for name in (*methods, *((_BLIND, _TOLD) if chain else ())):
         columns |= {f"{name}: gain": "+.2f", f"{name}: SSIM": ".3f"}
     for kind in (MIXED, *KINDS, GOOD):
-        told = chain if kind == MIXED else tune(list(examples(training[::2], kind, seed + 1)))
-        compared: dict[str, Method] = {**methods, _BLIND: chain, _TOLD: told}
+        compared = dict(methods)
+        if chain is not None:
+            told = chain if kind == MIXED else tune(list(examples(training[::2], kind, seed + 1)))
+            compared |= {_BLIND: chain, _TOLD: told}
         draws = _COMBINATIONS if kind == MIXED else 1
         found = [one for draw in range(draws) for one in examples(held_out, kind, seed + 10 * draw)]
         before = float(np.mean([psnr(damaged, clean) for _, damaged, clean in found]))
@@ -151,10 +153,7 @@ def restoration(
         f"Centre squares of {SIDE} pixels of {len(held_out)} held-out pictures, with degradations of seeds "
         "that training never used. PSNR over R, G and B in dB, at most 50, mean over pictures; gain: what is "
         f"added to that of the input. The combinations are those of the training (above), {_COMBINATIONS} of "
-        "each picture, none of them empty. The chain (median, "
-        f"non-local means, unsharp masking) is tuned on {len(training)} training pictures: once with such "
-        f"combinations ({_said(chain)}), knowing as little of the damage as the engine; and on half of them "
-        "once for each kind, which is told to it and not to the engine.",
+        "each picture, none of them empty." + ("" if chain is None else _about(chain, len(training))),
         columns,
         rows,
     )
@@ -238,6 +237,14 @@ def _looks_apart(pictures: Sequence[Picture], truth: Picture, encoder: Encoder) 
 
 def _mean_ssim(made: Sequence[tuple[Picture, Picture]]) -> float:
     return float(np.mean([ssim(to_tensor(p)[None], to_tensor(t)[None]).item() for p, t in made]))
+
+
+def _about(chain: Chain, count: int) -> str:
+    return (
+        f" The chain (median, non-local means, unsharp masking) is tuned on {count} training pictures: once "
+        f"with such combinations ({_said(chain)}), knowing as little of the damage as the engine; and on "
+        "half of them once for each kind, which is told to it and not to the engine."
+    )
 
 
 def _said(chain: Chain) -> str:
