@@ -230,7 +230,7 @@ def test_the_command_trains_and_writes_an_engine_of_its_family(tmp_path: Path) -
     assert engine.spec.margin_pixels == Restore(**NETWORK).margin_pixels > 0
     assert engine.spec.factors == (1.0, 2.0)
     card = " ".join((tmp_path / "toy" / "card.md").read_text().split())
-    assert "2 steps of 2 pictures of 32 x 32 pixels, 1 of them with the frame that follows" in card
+    assert "5 steps of 2 pictures of 32 x 32 pixels, 1 of them with the frame that follows" in card
     assert "the critic alone for 1 step; then 2 steps with L1 + 0.0001 Σ -log D" in card
     lines = [json.loads(line) for line in (tmp_path / "work" / "log.jsonl").read_text().splitlines()]
     critic = {"critic_made", "critic_true"}
