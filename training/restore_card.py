@@ -45,8 +45,8 @@ def restore_card(options: RestoreOptions) -> str:
     factors = ", ".join(f"{factor:g} ({share:.0%})" for factor, share in options.factors.items())
     training = (
         f"`python -m training restore` from {start.rstrip('.')}, seed {loop.seed}: "
-        f"{options.phases[-1]} steps of {options.feed.batch} pictures of {options.side} x {options.side} pixels, "
-        f"{options.temporal_clips} of them with the frame that follows, "
+        f"{options.phases[-1]} steps of {options.feed.batch} pictures of {options.side} x {options.side} "
+        f"pixels, {options.temporal_clips} of them with the frame that follows, "
         f"Adam at {loop.learning_rate:g} with a linear tail. {_losses(options)} Factors: {factors}."
     )
     return f"""# {options.out.name}
