@@ -36,8 +36,7 @@ WORDS = {
     "scream": "Burning sky, after Munch's The Scream",
     "cafe": "Lamplight and violet, after van Gogh's Café Terrace at Night",
     "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow; for scenes, not for faces",
-    "restore": "Takes out noise and the traces of compression; good pictures stay as they are",
-    "restore-texture": "The same with crisper texture, some of it invented",
+    "restore": "Takes out noise, single bad pixels and the traces of heavy compression",
     "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
 }
 """What each shipped effect does, for somebody who has never seen it; pages show them in this order."""

@@ -52,7 +52,7 @@ def test_every_shipped_effect_has_a_picture_and_words_of_its_own_in_its_group() 
         assert len(each.words) <= 90
         colours(each.picture)
     groups = {group: {n for n, each in shown.items() if each.group == group} for group in (REPAIR, ENLARGE)}
-    assert groups == {REPAIR: {"restore", "restore-texture"}, ENLARGE: {"upscale"}}
+    assert groups == {REPAIR: {"restore"}, ENLARGE: {"upscale"}}
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(3, 1), (4, 2), (5, 9)])
