@@ -168,7 +168,7 @@ def perception(
         methods: Restore a picture, by name.
         held_out: Pictures on which they are measured.
         seed: Seed of the damages, as for `restoration`, of which the first combinations are taken.
-        encoder: What sees.
+        encoder: Network whose features are compared.
     """
     rows: list[list[Cell]] = []
     for kind in (MIXED, *KINDS, GOOD):
