@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.degrade import degrade, draw
+from training.degrade import Mix, degrade, draw_of
 from training.feed import Feed, Squares
 from training.pictures import Picture
 
@@ -49,10 +49,12 @@ class DamagedFeed:
         side: Side of the pictures, in pixels, even.
         seed: Seed of all choices.
         workers: Threads.
+        mix: Shares of pictures with one kind of damage, and with none.
     """
 
-    def __init__(self, feed: Feed, side: int, seed: int, workers: int) -> None:
+    def __init__(self, feed: Feed, side: int, seed: int, workers: int, mix: Mix | None = None) -> None:
         self._feed, self._side, self._seed = feed, side, seed
+        self._mix = mix or Mix()
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="streamfx-damage")
         self._coming: dict[int, list[Future[_Example]]] = {}
 
@@ -82,7 +84,7 @@ class DamagedFeed:
         rng = np.random.default_rng([self._seed, 6, number, place])
         turned = np.rot90(square, int(rng.integers(4)))
         clean, move = moving(turned, self._side, _FRAMES, rng)
-        damaged = degrade(clean, draw(rng), rng)
+        damaged = degrade(clean, draw_of(self._mix, rng), rng)
         return np.stack(damaged[1:]), np.stack(clean[1:]), move
 
 

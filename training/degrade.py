@@ -8,7 +8,7 @@ codec sees the frames in their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -32,6 +32,7 @@ SHARES: Mapping[str, float] = {
 }
 """How often each kind is part of a random combination, in the order in which a camera and a stream would do
 it."""
+KINDS = tuple(SHARES)
 SHUFFLED_SHARE = 0.3  # of the combinations are in another order: resampled or blurred noise exists as well
 _ENLARGEMENTS = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 _CODECS = {"libx264": "h264", "mpeg2video": "mpeg2video"}  # encoder: decoder
@@ -53,6 +54,33 @@ def draw(rng: Random, shares: Mapping[str, float] = SHARES) -> list[Degradation]
         first = [d for d in found if d.kind not in ("jpeg", "codec")]
         found = [first[index] for index in rng.permutation(len(first))] + last
     return found
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What pictures of a training get; the shares that are left get a random combination.
+
+    Attributes:
+        single: Share of pictures with one kind of damage: in combinations the heavy kinds hide the light
+            ones, which then are never learned.
+        none: Share of pictures that stay as they are.
+        kinds: Relative frequency of each kind alone; 1 where it is not named.
+    """
+
+    single: float = 0.0
+    none: float = 0.0
+    kinds: Mapping[str, float] = field(default_factory=dict)
+
+
+def draw_of(mix: Mix, rng: Random) -> list[Degradation]:
+    """What a picture of a training gets."""
+    chance = rng.random()
+    if chance < mix.none:
+        return []
+    if chance < mix.none + mix.single:
+        frequencies = np.array([mix.kinds.get(kind, 1.0) for kind in KINDS])
+        return [draw_one(str(rng.choice(KINDS, p=frequencies / frequencies.sum())), rng)]
+    return draw(rng)
 
 
 def draw_one(kind: str, rng: Random) -> Degradation:
@@ -213,4 +241,3 @@ _OTHERS: Mapping[str, Callable[..., Picture]] = {
     "resampling": resampling,
     "jpeg": jpeg,
 }
-KINDS = tuple(SHARES)

@@ -29,12 +29,13 @@ from training.evaluation.confusion import confusion, confusion_section, confusio
 from training.evaluation.domain import Belief, domain
 from training.evaluation.flicker import enlarged_flicker, flicker
 from training.evaluation.look import Likeness
+from training.evaluation.looked import looked_section, read_looked
 from training.evaluation.looks import look
 from training.evaluation.matting_report import matting_material, matting_report
 from training.evaluation.noise import noise
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.partner import Pair, drawn_pairs, partner, read_pairs, untrained
-from training.evaluation.restoration import Method, damage_sheet, restoration, steadiness
+from training.evaluation.restoration import Method, damage_sheet, perception, restoration, steadiness
 from training.evaluation.runner import Part, Runner, parts_of, to_frame
 from training.evaluation.section import Section
 from training.evaluation.style import Judge, style
@@ -140,7 +141,10 @@ def _classification(options: EvaluateOptions) -> Findings:
     network = open_judge(options.engine)
     table = confusion(network, pictures, len(classes))
     drawn = jpeg(confusion_sheet(network, pictures, classes))
-    return [confusion_section(classes, table)], {SHEET: drawn}
+    sections = [confusion_section(classes, table)]
+    if options.looks is not None:
+        sections.append(looked_section(network, read_looked(options.looks, _stills(options))))
+    return sections, {SHEET: drawn}
 
 
 def _effect(options: EvaluateOptions) -> Findings:
@@ -229,8 +233,11 @@ def _restoration(trial: Trial) -> list[Section]:
     if 2.0 in trial.runner.factors:
         methods["engine, factor 2"] = partial(trial.runner, factor=2.0)
     training = [still for still in trial.stills if not still.held_out]
-    tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON]
-    found = [restoration(methods, tuned_on, trial.chosen, options.seed)]
+    tuned_on = training[:: max(1, len(training) // _TUNED_ON)][:_TUNED_ON] if options.chain else []
+    found = [
+        restoration(methods, tuned_on, trial.chosen, options.seed),
+        perception(methods, trial.chosen, options.seed, Encoder()),
+    ]
     if options.videos:
         clips = (options.videos, options.first_frame, options.frames)
         found.append(steadiness(trial.runners, *clips, options.seed))

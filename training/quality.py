@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import logging
 from collections import Counter
@@ -67,7 +69,7 @@ def select_good(
     stills: Sequence[Still], network: Classifier, least_side_pixels: int, readers: int, work: Path
 ) -> list[Still]:
     """Pictures that are most probably good and large enough, in their order; the others are counted in the
-    log.
+    log and listed, with the reason, in `refused.csv` in `work`.
 
     Verdicts are kept in `work`: with the same judge, side and files none is read again.
 
@@ -76,7 +78,7 @@ def select_good(
         network: The judge.
         least_side_pixels: Short side that a picture must have.
         readers: Threads that read and judge.
-        work: Folder for `verdicts.json`.
+        work: Folder for `verdicts.json` and `refused.csv`.
     """
     key, kept = _key(stills, network, least_side_pixels), work / "verdicts.json"
     saved = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
@@ -86,10 +88,15 @@ def select_good(
         with ThreadPoolExecutor(readers, thread_name_prefix="streamfx-judge") as threads:
             verdicts = list(threads.map(lambda still: _verdict(still, network, least_side_pixels), stills))
         replace(kept, json.dumps({"key": key, "verdicts": verdicts}))
-    refused = Counter(verdict for verdict in verdicts if verdict != CLASSES[-1])
-    words = ", ".join(f"{count} {why}" for why, count in refused.items())
-    found = [still for still, verdict in zip(stills, verdicts, strict=True) if verdict == CLASSES[-1]]
-    log.info("%d of %d pictures are good (%s)", len(found), len(stills), words or "none left out")
+    judged = list(zip(stills, verdicts, strict=True))
+    refused = [(still.path, verdict) for still, verdict in judged if verdict != CLASSES[-1]]
+    listed = io.StringIO()
+    csv.writer(listed, lineterminator="\n").writerows([("file", "why"), *refused])
+    replace(work / "refused.csv", listed.getvalue())
+    words = ", ".join(f"{count} {why}" for why, count in Counter(why for _, why in refused).items())
+    found = [still for still, verdict in judged if verdict == CLASSES[-1]]
+    listing = f"{words}: {work / 'refused.csv'}" if refused else "none left out"
+    log.info("%d of %d pictures are good (%s)", len(found), len(stills), listing)
     return found
 
 

@@ -1,10 +1,15 @@
 """Training of a restoration engine: good pictures are damaged, and the network learns to undo it.
 
-The loss is each picture's PSNR, in decibels: under L1 (`decibels: false`) a network blurs what is nearly
-good, since that costs little beside heavy noise. It begins with mean squares: a fresh network would stay
-where it adds nothing, because any change worsens good pictures by as much as it betters bad ones.
-Neighbouring frames, which show the same but for their damage, must come out alike. From `adversarial_from` on
-a critic's 0.0001 Σ -log D is added; it costs PSNR, so the shipped recipe never comes to it.
+First fidelity. The loss is each picture's PSNR, in decibels: under L1 (`decibels: false`) a network blurs
+what is nearly good, since that costs little beside heavy noise. At the start small errors hardly count
+(`least_square_from`): a fresh network would stay where it adds nothing, because any change worsens good
+pictures by as much as it betters bad ones. Neighbouring frames, which show the same but for their damage,
+must come out alike.
+
+Then, where asked for, the joint loss of the patent CN115131218A: L1 + 0.0001 Σ -log D. D is the probability
+that a critic, which sees the damaged picture and what was made of it, gives each patch; the sum is over the
+patches of a picture, of which the mean over pictures is taken. The critic is trained before, for
+`critic_steps`, on what the network gives after the first part; then both are corrected in turn.
 
 Legend of shapes: B clips, N pictures (the first frames of all clips, then the second ones of some), S side,
 s reduced side.
@@ -19,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from streamfx.engine.families.classifier import Classifier
 from streamfx.engine.families.restore import HEADS, STRIDE, Restore
@@ -27,7 +32,8 @@ from streamfx.engine.folder import read_engine
 from streamfx.errors import EngineMismatchError
 from training import loop
 from training.critic import PatchCritic, belief_term, made_term, true_term
-from training.damaged import SPARE, Damaged, DamagedFeed, overlap
+from training.damaged import SPARE, DamagedFeed, overlap
+from training.degrade import KINDS, Mix
 from training.engine_folder import EngineFolder
 from training.export import export, golden
 from training.feed import Feed, FeedOptions
@@ -42,7 +48,7 @@ log = logging.getLogger(__name__)
 
 _LEAST_SQUARE = 1e-5  # 50 dB: the figures end there too
 _LOG_SHARE = 0.01  # a decibel then weighs about as much as in L1
-_SQUARES = 20.0  # times the mean square is about as large as the mean absolute difference
+_SEEN = 6  # channels: the critic sees the damaged picture and what was made of it
 
 
 class RestoreNetworkOptions(BaseModel):
@@ -73,6 +79,7 @@ class RestoreOptions(BaseModel):
     least_side_pixels: int = Field(default=500, ge=1, description="short side of the pictures it selects")
 
     version: str = "1.0.0"
+    target_domain: str = Field(default="photo", description="kind of picture that comes out, for routes")
     licence: str = "Apache-2.0"
     history: str = Field(default="", description="origin of the weights of init, for the card")
 
@@ -80,20 +87,31 @@ class RestoreOptions(BaseModel):
     loop: LoopOptions = Field(
         default_factory=lambda: LoopOptions(learning_rate=8e-4, warm_up_steps=100, tail=0.65)
     )
-    steps: int = Field(default=9000, ge=1)
-    adversarial_from: int = Field(
-        default=0, ge=0, description="step from which the adversarial term counts; steps and more: never"
+    steps: int = Field(default=9000, ge=0, description="number of steps for fidelity")
+    critic_steps: int = Field(
+        default=0, ge=0, description="number of steps after them that train the critic alone"
+    )
+    joint_steps: int = Field(
+        default=0, ge=0, description="number of steps after those with L1 and the critic's judgement"
     )
     adversarial_weight: float = Field(default=1e-4, ge=0)
     temporal_weight: float = Field(default=0.15, ge=0)
     decibels: bool = Field(
         default=True, description="L1 gives way to the picture's PSNR, so that each decibel counts alike"
     )
-    squares_until: int = Field(
-        default=1500,
-        ge=0,
-        description="number of steps at first with mean squares only, in place of all other terms",
+    least_square_from: float = Field(
+        default=_LEAST_SQUARE,
+        ge=_LEAST_SQUARE,
+        description="mean square below which pictures hardly count, at the start; it falls to that of 50 dB",
     )
+    least_square_until: int = Field(default=0, ge=0, description="step at which it has fallen")
+    single_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of pictures with one kind of damage alone"
+    )
+    single_kinds: dict[str, float] = Field(
+        default={}, description="relative frequency of each kind alone; 1 where it is not named"
+    )
+    clean_share: float = Field(default=0.0, ge=0, le=1, description="share of pictures that are not damaged")
     temporal_clips: int = Field(
         default=2, ge=0, description="clips of each batch of which two frames are restored"
     )
@@ -105,6 +123,12 @@ class RestoreOptions(BaseModel):
     def side(self) -> int:
         """Of the pictures that are restored, in pixels."""
         return self.feed.crop - SPARE
+
+    @property
+    def phases(self) -> tuple[int, int, int]:
+        """Steps at which fidelity, critic and joint loss end."""
+        critic = self.steps + self.critic_steps
+        return self.steps, critic, critic + self.joint_steps
 
     @model_validator(mode="after")
     def _check(self) -> RestoreOptions:
@@ -119,6 +143,18 @@ class RestoreOptions(BaseModel):
                     f"feed.crop {self.feed.crop}: {SPARE} less, divided by factor {factor:g}, must be a "
                     f"multiple of {STRIDE}"
                 )
+        if self.single_share + self.clean_share > 1:
+            wrong.append(f"single_share {self.single_share:g} and clean_share {self.clean_share:g} exceed 1")
+        if unknown := sorted(set(self.single_kinds) - set(KINDS)):
+            wrong.append(
+                f"single_kinds: {', '.join(unknown)} is no kind of damage; known: {', '.join(KINDS)}"
+            )
+        if any(frequency < 0 for frequency in self.single_kinds.values()):
+            wrong.append("single_kinds: frequencies are at least 0")
+        if self.joint_steps and not self.critic_steps:
+            wrong.append(
+                f"critic_steps 0: joint_steps {self.joint_steps} need a critic that was trained before"
+            )
         if self.temporal_clips > self.feed.batch:
             wrong.append(f"temporal_clips {self.temporal_clips} is more than feed.batch {self.feed.batch}")
         if wrong:
@@ -139,7 +175,7 @@ def run(options: RestoreOptions) -> None:
         "max_displacement_pixels": 0.0,
         "margin_pixels": network.margin_pixels,
         "source_domain": "photo",
-        "target_domain": "photo",
+        "target_domain": options.target_domain,
         "licence": options.licence,
     }
     frame = golden(network, factor=1.0, grain=0.08)
@@ -160,17 +196,18 @@ def train(options: RestoreOptions, on_step: Callable[[int], None] | None = None)
         judge, readers = open_judge(options.judge), options.feed.readers
         stills = select_good(stills, judge, options.least_side_pixels, readers, options.work)
     feed = Feed(options.feed, options.loop.seed, stills)
-    damaged = DamagedFeed(feed, options.side, options.loop.seed, options.feed.readers)
+    mix = Mix(options.single_share, options.clean_share, options.single_kinds)
+    damaged = DamagedFeed(feed, options.side, options.loop.seed, options.feed.readers, mix)
     try:
         trainee = RestoreTrainee(options, network, damaged)
-        starts = sorted({0, options.squares_until, options.adversarial_from})
+        fidelity, critic, end = options.phases
         loop.run(
             trainee,
             options.loop,
-            options.steps,
+            end,
             options.work,
             recipe=options,
-            phase_starts=starts,
+            phase_starts=sorted({0, fidelity, critic}),
             on_step=on_step,
         )
     finally:
@@ -196,7 +233,7 @@ class RestoreTrainee:
 
     def __init__(self, options: RestoreOptions, network: Restore, damaged: DamagedFeed) -> None:
         self._options, self._network, self._damaged = options, network, damaged
-        self._critic = PatchCritic(3, width=24, halvings=3).to(options.loop.device)
+        self._critic = PatchCritic(_SEEN, width=24, halvings=3).to(options.loop.device)
         rate = options.loop.learning_rate
         self._optimiser = torch.optim.Adam(network.parameters(), lr=rate)
         self._critic_optimiser = torch.optim.Adam(self._critic.parameters(), lr=rate / 2, betas=(0.5, 0.99))
@@ -212,38 +249,57 @@ class RestoreTrainee:
             torch.cat([frames_B23SS[:, 0], frames_B23SS[: options.temporal_clips, 1]]).to(options.loop.device)
             for frames_B23SS in (batch.damaged_B23SS, batch.clean_B23SS)
         )
+        fidelity, critic, _ = options.phases
+        if fidelity <= number < critic:
+            with torch.no_grad(), options.loop.precision():
+                found_N3SS = restored(self._network, given_N3SS, factor)
+            return self._correct_critic(given_N3SS, found_N3SS, clean_N3SS)
         with options.loop.precision():
             found_N3SS = restored(self._network, given_N3SS, factor)
-        if number < options.squares_until:
-            squares = _SQUARES * (found_N3SS - clean_N3SS).square().mean()
-            return loop.correct(self._optimiser, {"squares": squares})
-        terms = self._terms(batch, found_N3SS, clean_N3SS)
-        judged = number >= options.adversarial_from
-        if judged:
-            with options.loop.precision():
-                logits = self._critic(found_N3SS)
-            # A sum over pictures, of the mean over their patches.
-            terms["adversarial"] = options.adversarial_weight * len(found_N3SS) * belief_term(logits)
-        values = loop.correct(self._optimiser, terms)
-        if judged:
-            values |= self._correct_critic(found_N3SS.detach(), clean_N3SS)
-        return values
-
-    def _terms(self, batch: Damaged, found_N3SS: Tensor, clean_N3SS: Tensor) -> dict[str, Tensor]:
-        options = self._options
-        distance = decibels if options.decibels else l1
-        terms = {distance.__name__: distance(found_N3SS, clean_N3SS)}
-        if count := options.temporal_clips:
+        terms = self._terms(number, given_N3SS, found_N3SS, clean_N3SS)
+        # While small errors hardly count, calm would: it is cheapest had by blur.
+        if (count := options.temporal_clips) and number >= options.least_square_until:
             later = found_N3SS[len(batch.moves_B) :]
             terms["temporal"] = options.temporal_weight * unrest(found_N3SS[:count], later, batch.moves_B)
-        return terms
+        values = loop.correct(self._optimiser, terms)
+        if number >= critic:
+            values |= self._correct_critic(given_N3SS, found_N3SS.detach(), clean_N3SS)
+        return values
 
-    def _correct_critic(self, found_N3SS: Tensor, clean_N3SS: Tensor) -> dict[str, float]:
+    def _terms(
+        self, number: int, given_N3SS: Tensor, found_N3SS: Tensor, clean_N3SS: Tensor
+    ) -> dict[str, Tensor]:
+        options = self._options
+        if number >= options.phases[1]:
+            with options.loop.precision():
+                logits_N1hw = judgement(self._critic, given_N3SS, found_N3SS)
+            return joint(found_N3SS, clean_N3SS, logits_N1hw, options.adversarial_weight)
+        if options.decibels:
+            return {"decibels": decibels(found_N3SS, clean_N3SS, least_square(options, number))}
+        return {"l1": l1(found_N3SS, clean_N3SS)}
+
+    def _correct_critic(self, given_N3SS: Tensor, found_N3SS: Tensor, clean_N3SS: Tensor) -> dict[str, float]:
         with self._options.loop.precision():
-            made, true = self._critic(found_N3SS), self._critic(clean_N3SS)
+            made, true = (judgement(self._critic, given_N3SS, p) for p in (found_N3SS, clean_N3SS))
         return loop.correct(
             self._critic_optimiser, {"critic_made": made_term(made), "critic_true": true_term(true)}
         )
+
+
+def judgement(critic: nn.Module, given_N3SS: Tensor, shown_N3SS: Tensor) -> Tensor:
+    """Logits N1hw of the probability that what is shown is the original of the damaged picture that is given:
+    the critic sees both, so a fine picture that shows something else is no original."""
+    logits_N1hw: Tensor = critic(torch.cat([given_N3SS, shown_N3SS], dim=1))
+    return logits_N1hw
+
+
+def joint(
+    found_N3SS: Tensor, clean_N3SS: Tensor, logits_N1hw: Tensor, weight: float = 1e-4
+) -> dict[str, Tensor]:
+    """Terms of the joint loss, scalars: mean absolute difference, and weighted sum of -log D over the patches
+    of a picture, mean over pictures."""
+    patches = logits_N1hw[0].numel()
+    return {"l1": l1(found_N3SS, clean_N3SS), "adversarial": weight * patches * belief_term(logits_N1hw)}
 
 
 def restored(network: Restore, given_N3SS: Tensor, factor: float) -> Tensor:
@@ -258,11 +314,18 @@ def l1(found_N3SS: Tensor, clean_N3SS: Tensor) -> Tensor:
     return (found_N3SS - clean_N3SS).abs().mean()
 
 
-def decibels(found_N3SS: Tensor, clean_N3SS: Tensor) -> Tensor:
-    """A hundredth of the mean, over pictures, of log(mean square + 0.00001); scalar. Each decibel of each
-    picture's PSNR counts alike, as far as 50 dB."""
+def decibels(found_N3SS: Tensor, clean_N3SS: Tensor, least: float = _LEAST_SQUARE) -> Tensor:
+    """A hundredth of the mean, over pictures, of log(mean square), which is taken for the least one where it
+    is less; scalar. Each decibel of each picture's PSNR counts alike, and none above 50 dB (0.00001)."""
     squares_N = (found_N3SS - clean_N3SS).square().mean((1, 2, 3))
-    return _LOG_SHARE * torch.log(squares_N + _LEAST_SQUARE).mean()
+    return _LOG_SHARE * torch.log(squares_N.clamp(min=least)).mean()
+
+
+def least_square(options: RestoreOptions, step: int) -> float:
+    """Mean square below which pictures hardly count, at a step. It falls evenly in decibels: at first heavy
+    damage is learned from, and pictures that are good already do not yet forbid every change."""
+    share = min(1.0, step / options.least_square_until) if options.least_square_until else 1.0
+    return float(options.least_square_from ** (1 - share) * _LEAST_SQUARE**share)
 
 
 def unrest(earlier_C3SS: Tensor, later_C3SS: Tensor, moves: Sequence[tuple[int, int]]) -> Tensor:

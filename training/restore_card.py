@@ -42,23 +42,12 @@ def restore_card(options: RestoreOptions) -> str:
     """Card of a freshly trained engine; evaluation fills in the figures."""
     network, loop = options.network, options.loop
     start = options.history or ("the weights of another engine" if options.init else "random weights")
-    adversarial = options.steps - options.adversarial_from
+    factors = ", ".join(f"{factor:g} ({share:.0%})" for factor, share in options.factors.items())
     training = (
-        f"`python -m training restore` from {start.rstrip('.')}, seed {loop.seed}: {options.steps} steps of "
-        f"{options.feed.batch} pictures of {options.side} x {options.side} pixels, "
-        f"{options.temporal_clips} of them with the frame that follows, "
-        f"Adam at {loop.learning_rate:g} with a linear tail. Loss: "
-        + ("the PSNR of each picture" if options.decibels else "L1")
-        + f", plus {options.temporal_weight:g} times the difference of neighbouring frames where they show "
-        "the same"
-        + (
-            f", plus {options.adversarial_weight:g} Σ -log D in the last {adversarial} steps"
-            if adversarial > 0
-            else ""
-        )
-        + ". Factors: "
-        + ", ".join(f"{factor:g} ({share:.0%})" for factor, share in options.factors.items())
-        + "."
+        f"`python -m training restore` from {start.rstrip('.')}, seed {loop.seed}: "
+        f"{options.phases[-1]} steps of {options.feed.batch} pictures of {options.side} x {options.side} "
+        f"pixels, {options.temporal_clips} of them with the frame that follows, "
+        f"Adam at {loop.learning_rate:g} with a linear tail. {_losses(options)} Factors: {factors}."
     )
     return f"""# {options.out.name}
 
@@ -70,7 +59,7 @@ Control: `strength`, 0 to 1.
 
 {fill(training, _LINE)}
 
-{fill("Degradations. " + mix(), _LINE)}
+{fill("Degradations. " + _shares(options) + mix(), _LINE)}
 
 {fill(_pictures(options), _LINE)}
 
@@ -78,6 +67,41 @@ Control: `strength`, 0 to 1.
 
 {NOT_MEASURED}
 """
+
+
+def _losses(options: RestoreOptions) -> str:
+    """The losses of all steps, as sentences."""
+    calm = f"{options.temporal_weight:g} times the difference of neighbouring frames where they show the same"
+    told = ""
+    if options.steps:
+        distance = "the PSNR of each picture, as far as 50 dB" if options.decibels else "L1"
+        told = f"Loss: {distance}, plus {calm}"
+        if options.decibels and options.least_square_until:
+            told += (
+                f"; for the first {options.least_square_until} steps less far, at the start as far as a mean "
+                f"square of {options.least_square_from:g}, and without the second term"
+            )
+        told += ". "
+    if options.joint_steps:
+        critic = f"{options.critic_steps} step" + "s" * (options.critic_steps != 1)
+        told += (
+            f"{'The last of these train' if options.steps else 'They train'} the critic alone for {critic}; "
+            f"then {options.joint_steps} steps with L1 + {options.adversarial_weight:g} Σ -log D, "
+            f"plus {calm}. "
+        )
+    return told.strip()
+
+
+def _shares(options: RestoreOptions) -> str:
+    """How often pictures get no random combination, as a sentence; nothing where all do."""
+    if not options.single_share and not options.clean_share:
+        return ""
+    often = [f"{kind.replace('_', ' ')} {times:g}" for kind, times in options.single_kinds.items()]
+    how = f"{', '.join(often)} times as often as the others" if often else "each equally often"
+    return (
+        f"One kind alone, {how}: {options.single_share:.0%} of pictures; none: "
+        f"{options.clean_share:.0%}; the others get random combinations. "
+    )
 
 
 def _pictures(options: RestoreOptions) -> str:

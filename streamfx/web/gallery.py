@@ -15,7 +15,7 @@ from aiohttp import web
 from streamfx.engine.folder import read_card
 from streamfx.engine.folder_files import read_file
 from streamfx.engine.library import FoundEngine, list_effects, shipped_folders
-from streamfx.engine.spec import ControlRange, EngineSpec
+from streamfx.engine.spec import ControlRange, EngineSpec, OutputKind
 from streamfx.errors import EngineCorruptError
 from streamfx.generate.people.effects import PEOPLE_EFFECTS
 from streamfx.generate.request import CONTROLS
@@ -39,7 +39,7 @@ WORDS = {
     "scream": "Burning sky, after Munch's The Scream",
     "cafe": "Lamplight and violet, after van Gogh's Café Terrace at Night",
     "snow": "Woodcut in blue and ochre, after Hiroshige's Inokashira in Snow; for scenes, not for faces",
-    "restore": "Takes out noise and the traces of compression; slow, because it works at full size",
+    "restore": "Takes out noise, single bad pixels and the traces of heavy compression",
     "upscale": "Twice as large, with finer detail; here it ends up in the size of the picture again",
 }
 """What each shipped engine does, for somebody who has never seen it; pages show them in this order."""
@@ -138,10 +138,10 @@ def shown_effects(found: Sequence[FoundEngine]) -> list[ShownEffect]:
 
 
 def group_of(spec: EngineSpec) -> str:
-    """Return the group of an effect: what enlarges, what gives photographs, and what gives anything else."""
+    """Return the group of an effect: what enlarges, what repairs photographs, or what does neither."""
     if spec.enlarges:
         return ENLARGE
-    return REPAIR if spec.target_domain == "photo" else LOOK
+    return REPAIR if spec.target_domain == "photo" or spec.kind is OutputKind.ADDED else LOOK
 
 
 def people_effects() -> list[ShownEffect]:

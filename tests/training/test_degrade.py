@@ -9,9 +9,11 @@ from training.degrade import (
     KINDS,
     SHARES,
     Degradation,
+    Mix,
     codec,
     degrade,
     draw,
+    draw_of,
     draw_one,
     gaussian_blur,
     gaussian_noise,
@@ -155,6 +157,29 @@ def test_combinations_hold_each_kind_as_often_as_its_share_and_compression_last(
     assert any(not kinds for kinds in drawn)
     assert all("codec" not in kinds[:-1] for kinds in drawn)
     assert any(kinds[:2] == ["gaussian_noise", "gaussian_blur"] for kinds in drawn)
+
+
+def test_a_mix_has_its_shares_of_single_kinds_and_of_pictures_left_alone() -> None:
+    rng = random()
+    drawn = [draw_of(Mix(single=0.5, none=0.5), rng) for _ in range(600)]
+    assert np.mean([not kinds for kinds in drawn]) == pytest.approx(0.5, abs=0.06)
+    alone = [found[0].kind for found in drawn if found]
+    assert all(len(found) <= 1 for found in drawn)
+    for kind in SHARES:
+        assert np.mean([kind == found for found in alone]) == pytest.approx(1 / len(SHARES), abs=0.06)
+
+
+def test_a_kind_alone_can_be_drawn_more_often_or_never() -> None:
+    rng, kinds = random(), {"jpeg": 7.0, "codec": 0.0}
+    drawn = [draw_of(Mix(single=1.0, kinds=kinds), rng)[0].kind for _ in range(600)]
+    assert np.mean([kind == "jpeg" for kind in drawn]) == pytest.approx(7 / 13, abs=0.06)
+    assert "codec" not in drawn
+
+
+def test_without_a_mix_all_get_combinations() -> None:
+    rng, same = random(), random()
+    same.random()  # what decided that it is a combination
+    assert draw_of(Mix(), rng) == draw(same)
 
 
 def test_settings_stay_within_what_the_family_asks_for() -> None:

@@ -104,9 +104,7 @@ def upscale_training(folder: Path) -> None:
 
 
 def restore_training(folder: Path) -> None:
-    restore.train(
-        elsewhere(RestoreOptions.model_validate(test_restore.toy(folder, steps=2, adversarial_from=1)))
-    )
+    restore.train(elsewhere(RestoreOptions.model_validate(test_restore.toy(folder, steps=1, joint_steps=1))))
 
 
 def paired_training(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from pathlib import Path
 
@@ -63,9 +64,24 @@ def test_good_pictures_are_kept_and_the_rest_counted(
         assert [still.path.name for still in good] == ["00.png", "01.png", "02.png"]
         assert select_good(stills, constant_classifier(0), 64, 2, folders[1]) == []
         assert select_good(stills, constant_classifier(2), 65, 2, folders[2]) == []
-    assert "3 of 4 pictures are good (1 unreadable)" in caplog.text
-    assert "0 of 4 pictures are good (3 poor, 1 unreadable)" in caplog.text
+    assert f"3 of 4 pictures are good (1 unreadable: {folders[0] / 'refused.csv'})" in caplog.text
+    assert "0 of 4 pictures are good (3 poor, 1 unreadable: " in caplog.text
     assert "3 too small" in caplog.text
+
+
+def test_each_picture_that_is_refused_is_listed_with_the_reason(tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2)
+    (tmp_path / "broken, one.png").write_bytes(b"no picture")
+    stills = find_stills([tmp_path])
+    for best, why in ((0, "poor"), (1, "medium")):
+        select_good(stills, constant_classifier(best), 64, 1, tmp_path / "work")
+        text = (tmp_path / "work" / "refused.csv").read_text(encoding="utf-8")
+        rows = list(csv.reader(text.splitlines()))
+        found = {Path(file).name: reason for file, reason in rows[1:]}
+        assert rows[0] == ["file", "why"]
+        assert found == {"00.png": why, "01.png": why, "broken, one.png": "unreadable"}
+    select_good(find_stills([tmp_path])[:1], constant_classifier(2), 64, 1, tmp_path / "work")
+    assert (tmp_path / "work" / "refused.csv").read_text(encoding="utf-8") == "file,why\n"
 
 
 def test_verdicts_are_kept_for_the_same_judge_side_and_files(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,15 +17,18 @@ from training.evaluation.restoration import (
     GOOD,
     MIXED,
     Chain,
+    Method,
     examples,
+    perception,
     restoration,
     steadiness,
     tune,
 )
 from training.export import export, golden
+from training.features import Encoder
 from training.pictures import Picture, Still, find_stills
 
-NETWORK = {"near": 4, "middle": 4, "low": 4, "low_blocks": 1}
+NETWORK: dict[str, Any] = {"near": 4, "middle": 4, "low": 4, "low_blocks": 1}
 
 
 def write_scenes(folder: Path, count: int) -> list[Still]:
@@ -109,8 +113,25 @@ def test_gains_are_those_over_the_input(tmp_path: Path, monkeypatch: pytest.Monk
     assert rows[GOOD]["PSNR of the input"] == pytest.approx(50)
     assert all(row["nothing: gain"] == 0 for row in rows.values())
     assert rows[GOOD]["chain told the kind: gain"] == 0
+    alone = restoration({"nothing": lambda picture: picture}, [], stills, 3)
+    assert list(alone.columns) == columns[:4]
+    assert alone.rows == [row[:4] for row in section.rows]
+    assert "chain" not in alone.note
     noise = rows["gaussian noise"]
     assert noise["chain told the kind: gain"] > 1  # type: ignore[operator]
+
+
+def test_the_perceptual_distance_is_nothing_for_originals_and_falls_with_the_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.evaluation.restoration.KINDS", ("gaussian_noise", "codec"))
+    stills = write_scenes(tmp_path, 1)
+    methods: dict[str, Method] = {"nothing": lambda picture: picture, "median": Chain(median=3)}
+    rows = {row[0]: row[1:] for row in perception(methods, stills, 3, Encoder()).rows}
+    assert rows[GOOD] == [0, 0, rows[GOOD][2]]
+    given, same, better = rows["gaussian noise"]
+    assert given == same
+    assert 0 < better < given  # type: ignore[operator]
 
 
 def test_noise_makes_a_clip_restless_and_doing_nothing_leaves_it_so(tmp_path: Path) -> None:
@@ -133,7 +154,7 @@ def test_the_command_judges_an_engine_that_restores(tmp_path: Path, monkeypatch:
     arguments += ["--work", str(tmp_path / "work"), "--document", "--set", "count=2", "frames=3", "seed=5"]
     assert main(arguments) == 0
     facts = json.loads((tmp_path / "work" / "evaluation.json").read_text())
-    assert set(facts) == {"engine", "restoration", "steadiness", "options"}
+    assert set(facts) == {"engine", "restoration", "perception", "steadiness", "options"}
     assert {key: facts["options"][key] for key in ("count", "frames", "first_frame", "seed")} == {
         "count": 2, "frames": 3, "first_frame": 0, "seed": 5,
     }  # fmt: skip

@@ -53,6 +53,9 @@ class EvaluateOptions(BaseModel):
         multiple_of=16,
         description="side of windows, or short side of whole pictures, in pixels, for a classifier",
     )
+    looks: Path | None = Field(
+        default=None, description="table of windows that were looked at, for a classifier of quality"
+    )
     seed: int = Field(default=1009, ge=0, description="seed of the damages that pictures are given")
     videos: list[Path] = Field(default=[], description="clips that were not in the training")
     exclude: list[str] = Field(
@@ -72,6 +75,9 @@ class EvaluateOptions(BaseModel):
     )
     classifier: str = Field(
         default="", description="engine that tells domains, its name or folder: judges the target domain"
+    )
+    chain: bool = Field(
+        default=True, description="show a classical chain beside engines that restore, which takes minutes"
     )
     against: dict[str, Path] = Field(
         default={}, description="other engine folders that are shown beside, by name"
@@ -105,6 +111,7 @@ class EvaluateOptions(BaseModel):
     def _check(self) -> EvaluateOptions:
         paths = [self.engine, *self.pictures, *self.videos, *self.against.values()]
         paths += [path for folders in self.domains.values() for path in folders]
+        paths += [self.looks] if self.looks is not None else []
         paths += [self.style] if self.style is not None else []
         paths += [self.partners] if self.partners is not None else []
         paths += self.look.paths if self.look is not None else []

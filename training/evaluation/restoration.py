@@ -16,11 +16,13 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
+import torch
 
 from training.degrade import KINDS, Degradation, degrade, draw, draw_one
 from training.evaluation.chosen import to_whole_strides
 from training.evaluation.section import Cell, Section
-from training.metrics import ssim
+from training.features import Encoder
+from training.metrics import perceptual_distance, ssim
 from training.pictures import Picture, Still, read_clip, read_still, to_tensor
 from training.quality import psnr
 from training.sheet import centre, sheet
@@ -122,18 +124,20 @@ def restoration(
 
     Args:
         methods: Restore a picture, by name.
-        training: Pictures on which the classical chain is tuned.
+        training: Pictures on which the classical chain is tuned; none: it is left out.
         held_out: Pictures on which all are measured.
         seed: Seed of the damages; one that training did not use.
     """
-    chain = tune(list(examples(training, MIXED, seed + 1)))
+    chain = tune(list(examples(training, MIXED, seed + 1))) if training else None
     rows: list[list[Cell]] = []
     columns = {"damage": "", "PSNR of the input": ".2f"}
-    for name in (*methods, _BLIND, _TOLD):
+    for name in (*methods, *((_BLIND, _TOLD) if chain else ())):
         columns |= {f"{name}: gain": "+.2f", f"{name}: SSIM": ".3f"}
     for kind in (MIXED, *KINDS, GOOD):
-        told = chain if kind == MIXED else tune(list(examples(training[::2], kind, seed + 1)))
-        compared: dict[str, Method] = {**methods, _BLIND: chain, _TOLD: told}
+        compared = dict(methods)
+        if chain is not None:
+            told = chain if kind == MIXED else tune(list(examples(training[::2], kind, seed + 1)))
+            compared |= {_BLIND: chain, _TOLD: told}
         draws = _COMBINATIONS if kind == MIXED else 1
         found = [one for draw in range(draws) for one in examples(held_out, kind, seed + 10 * draw)]
         before = float(np.mean([psnr(damaged, clean) for _, damaged, clean in found]))
@@ -149,11 +153,36 @@ def restoration(
         f"Centre squares of {SIDE} pixels of {len(held_out)} held-out pictures, with degradations of seeds "
         "that training never used. PSNR over R, G and B in dB, at most 50, mean over pictures; gain: what is "
         f"added to that of the input. The combinations are those of the training (above), {_COMBINATIONS} of "
-        "each picture, none of them empty. The chain (median, "
-        f"non-local means, unsharp masking) is tuned on {len(training)} training pictures: once with such "
-        f"combinations ({_said(chain)}), knowing as little of the damage as the engine; and on half of them "
-        "once for each kind, which is told to it and not to the engine.",
+        "each picture, none of them empty." + ("" if chain is None else _about(chain, len(training))),
         columns,
+        rows,
+    )
+
+
+def perception(
+    methods: Mapping[str, Method], held_out: Sequence[Still], seed: int, encoder: Encoder
+) -> Section:
+    """Perceptual distance to the originals, of damaged pictures and of what methods make of them.
+
+    Args:
+        methods: Restore a picture, by name.
+        held_out: Pictures on which they are measured.
+        seed: Seed of the damages, as for `restoration`, of which the first combinations are taken.
+        encoder: Network whose features are compared.
+    """
+    rows: list[list[Cell]] = []
+    for kind in (MIXED, *KINDS, GOOD):
+        distances = [
+            _looks_apart([damaged, *(method(damaged) for method in methods.values())], clean, encoder)
+            for _, damaged, clean in examples(held_out, kind, seed)
+        ]
+        rows.append([kind.replace("_", " "), *np.mean(distances, axis=0).tolist()])
+        log.info("looked at %s", kind)
+    return Section(
+        "perception",
+        "Perceptual distance to the originals: mean squared difference of VGG-19 features scaled to length "
+        "1, relu1_1 to relu4_1; lower is closer. The same pictures, one combination of each.",
+        {"damage": "", "input": ".4f"} | dict.fromkeys(methods, ".4f"),
         rows,
     )
 
@@ -197,8 +226,25 @@ def steadiness(
     )
 
 
+@torch.no_grad()
+def _looks_apart(pictures: Sequence[Picture], truth: Picture, encoder: Encoder) -> list[float]:
+    """Perceptual distance of each picture to the true one."""
+    shown = torch.stack([to_tensor(picture) for picture in (truth, *pictures)])
+    with torch.autocast("cpu", torch.bfloat16):
+        layers = encoder(shown)
+    return perceptual_distance([layer[1:] for layer in layers], [layer[:1] for layer in layers]).tolist()
+
+
 def _mean_ssim(made: Sequence[tuple[Picture, Picture]]) -> float:
     return float(np.mean([ssim(to_tensor(p)[None], to_tensor(t)[None]).item() for p, t in made]))
+
+
+def _about(chain: Chain, count: int) -> str:
+    return (
+        f" The chain (median, non-local means, unsharp masking) is tuned on {count} training pictures: once "
+        f"with such combinations ({_said(chain)}), knowing as little of the damage as the engine; and on "
+        "half of them once for each kind, which is told to it and not to the engine."
+    )
 
 
 def _said(chain: Chain) -> str:
