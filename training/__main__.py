@@ -35,7 +35,7 @@ from training.evaluation.options import EvaluateOptions
 from training.export import add_graph
 from training.options import DistilOptions, GraphOptions, StyleOptions
 from training.paired_options import PairedOptions
-from training.restore import RestoreOptions
+from training.restore_options import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
 
