@@ -37,7 +37,7 @@ from training.export import add_graph
 from training.options import DistilOptions, GraphOptions, StyleOptions
 from training.paired_options import PairedOptions
 from training.person_options import PersonOptions
-from training.restore import RestoreOptions
+from training.restore_options import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
 

@@ -9,7 +9,7 @@ from training.card import NOT_MEASURED, sources
 from training.degrade import SHARES, SHUFFLED_SHARE
 
 if TYPE_CHECKING:
-    from training.restore import RestoreOptions
+    from training.restore_options import RestoreOptions
 
 _LINE = 110
 _WHAT = (

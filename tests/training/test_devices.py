@@ -32,7 +32,7 @@ from training.classify_examples import open_examples
 from training.classify_options import ClassifyOptions
 from training.loop import LoopOptions
 from training.paired_options import PairedOptions
-from training.restore import RestoreOptions
+from training.restore_options import RestoreOptions
 from training.unpaired_options import UnpairedOptions
 
 DEVICE = "meta"

@@ -28,7 +28,6 @@ from training.degrade import draw_one
 from training.export import export, golden
 from training.feed import Feed
 from training.restore import (
-    RestoreOptions,
     RestoreTrainee,
     decibels,
     joint,
@@ -39,6 +38,7 @@ from training.restore import (
     train,
     unrest,
 )
+from training.restore_options import RestoreOptions
 
 NETWORK: dict[str, Any] = {"near": 6, "middle": 8, "low": 8, "low_blocks": 1}
 
