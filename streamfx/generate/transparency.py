@@ -27,7 +27,7 @@ def opaque_within(process: Callable[[Frame], Frame]) -> Callable[[Frame], Frame]
             return process(frame)
         given = without_hidden_colours(frame)
         made = process(given)
-        return frame if made.planes is given.planes else made
+        return frame if made is given else made
 
     return processed
 

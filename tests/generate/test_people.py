@@ -22,6 +22,7 @@ from streamfx.generate.ops.matte.definition import Mask
 from streamfx.generate.people.effects import open_people_effect
 from streamfx.generate.people.matting import Matte, Matting
 from streamfx.generate.request import Controls, EffectRequest, parse_effect
+from streamfx.generate.transparency import opaque_within
 from streamfx.generate.where import Where
 from streamfx.media.frame import CodeRange, Colour, Frame, Matrix, Planes, Subsampling, VideoFormat
 from tests.engines import make_engine
@@ -157,6 +158,16 @@ def test_what_was_transparent_before_stays_so_when_the_person_is_cut_out() -> No
     alpha = chain(opened("cutout")).process(frame).alpha
     assert alpha is not None
     assert (alpha[0, 0], alpha[0, -1]) == (100, 0)
+
+
+def test_who_is_cut_out_of_frames_with_alpha_is_cut_out_and_nothing_else_brings_hidden_colours_back() -> None:
+    alpha = np.full((48, 64), 255, np.uint8)
+    alpha[:8] = 0
+    frame = replace(noise(), alpha=alpha)
+    made = opaque_within(chain(opened("cutout")).process)(frame)
+    assert made.alpha is not None
+    assert (made.alpha[20, 0], made.alpha[20, -1], made.alpha[0, 0]) == (255, 0, 0)
+    assert opaque_within(chain(opened("mask:strength=0")).process)(frame) is frame
 
 
 def test_the_mask_is_white_where_the_person_is_and_black_elsewhere() -> None:
