@@ -31,7 +31,6 @@ HOMES = {
     ),
     "cv2": (
         "capture/live/camera.py",
-        "generate/people/blur.py",
         "web/pictures.py",
         "web/qr_code.py",
         "web/thumbnails.py",

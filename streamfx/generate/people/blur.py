@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfx.generate.ops.matte.definition import OPAQUE, Mask
+from streamfx.generate.ops.matte.operation import chroma_matte
 from streamfx.generate.ops.place.operation import place
-from streamfx.media.frame import Frame, Plane, Planes
+from streamfx.generate.ops.reduce.operation import reduce_to
+from streamfx.media.frame import Frame, Planes
 
 DEVIATION_SHARE = 0.03
 """Standard deviation of the blur at strength 1, as a share of the frame's short side."""
@@ -19,7 +21,7 @@ DEVIATION_SHARE = 0.03
 AROUND_SHARE = 0.01
 """Standard deviation of what counts as the surroundings of a pixel, as a share of the short side."""
 
-_LEAST_DEVIATION_PIXELS = 1.5  # in the picture that is blurred: what makes it larger again is not seen then
+_LEAST_DEVIATION_PIXELS = 1.2  # in the picture that is blurred: what makes it larger again is not seen then
 _LARGEST_STEP = 16
 _SURE = 0.75  # share of a small pixel from which on it counts
 _LEAST_WEIGHT = 1e-4  # so that something is there where nothing counts; it is not seen
@@ -55,62 +57,78 @@ def surroundings(frame: Frame, part: Mask, threads: int | None = None) -> Planes
 
 
 def _spread(frame: Frame, part: Mask, deviation_pixels: float, threads: int | None) -> Planes:
-    """Return the planes of a frame, each sample the mean of the part around it."""
-    blurring: dict[tuple[int, int], _Blurring] = {}
-    small = []
-    for plane, steps in zip(
-        frame.planes, ((1, 1), frame.subsampling.steps, frame.subsampling.steps), strict=True
-    ):
-        if plane.shape not in blurring:
-            blurring[plane.shape] = _Blurring.of(
-                plane.shape, part, [deviation_pixels / each for each in steps]
-            )
-        small.append(blurring[plane.shape].blurred(plane))
-    y, u, v = small
+    """Return the planes of a frame, each sample the mean of the part around it, computed in a size at which
+    that is cheap."""
+    luma = _Grid.of(frame.size, (deviation_pixels, deviation_pixels))
+    down, across = frame.subsampling.steps
+    chroma_size = frame.subsampling.chroma_size(frame.size)
+    chroma = _Grid.of(chroma_size, (deviation_pixels / down, deviation_pixels / across))
+    grids = (luma, chroma, chroma)
+    *values, share, chroma_share = reduce_to(
+        (*frame.planes, part, chroma_matte(part, frame.subsampling.steps)),
+        [grid.size for grid in (*grids, luma, chroma)],
+        threads,
+    )
+    weights, chroma_weights = _weights(share), _weights(chroma_share)
+    counts, chroma_counts = luma.blurred(weights), chroma.blurred(chroma_weights)
+    y, u, v = (
+        grid.blurred(plane * weight) / count
+        for grid, plane, weight, count in zip(
+            grids,
+            values,
+            (weights, chroma_weights, chroma_weights),
+            (counts, chroma_counts, chroma_counts),
+            strict=True,
+        )
+    )
     return place(frame, (y, u, v), frame.colour.assumed(frame.size[0]), threads=threads)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Blurring:
-    """A blur of planes of one size, done in a size at which it is cheap.
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A size at which planes of one size are blurred.
 
     Attributes:
-        weights: (h, w), how much each small pixel counts.
-        counts: the same, blurred.
-        deviations: standard deviations across and down, in small pixels.
+        size: (h, w) in small pixels.
+        deviations: standard deviations down and across, in small pixels.
     """
 
-    weights: _Values
-    counts: _Values
+    size: tuple[int, int]
     deviations: tuple[float, float]
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], part: Mask, deviations_pixels: Sequence[float]) -> _Blurring:
-        """Return the blur for planes of a shape, given its standard deviations down and across."""
+    def of(cls, full: tuple[int, int], deviations_pixels: tuple[float, float]) -> _Grid:
+        """Return the grid for planes of a size, given the standard deviations down and across in pixels."""
         step = min(max(1, int(min(deviations_pixels) / _LEAST_DEVIATION_PIXELS)), _LARGEST_STEP)
-        height, width = (max(1, side // step) for side in shape)
-        down, across = (
-            max(deviation * small / side, 1e-3)
-            for deviation, small, side in zip(deviations_pixels, (height, width), shape, strict=True)
-        )
-        weights = _reduced(part, (height, width))
-        weights *= np.float32(1 / (OPAQUE * (1 - _SURE)))
-        weights -= np.float32(_SURE / (1 - _SURE))
-        np.clip(weights, _LEAST_WEIGHT, 1, out=weights)
-        return cls(weights, _gaussian(weights, (across, down)), (across, down))
+        height, width = (max(1, side // step) for side in full)
+        down, across = deviations_pixels
+        return cls((height, width), (down * height / full[0], across * width / full[1]))
 
-    def blurred(self, plane: Plane) -> _Values:
-        """Return a plane, blurred and small."""
-        values = _reduced(plane, self.weights.shape)
-        values *= self.weights
-        return np.asarray(_gaussian(values, self.deviations) / self.counts, np.float32)
+    def blurred(self, values: _Values) -> _Values:
+        """Return values (h, w) blurred, their edges repeated."""
+        down, across = self.deviations
+        return _blurred_down(np.ascontiguousarray(_blurred_down(values, down).T), across).T
 
 
-def _gaussian(values: _Values, deviations: tuple[float, float]) -> _Values:
-    across, down = deviations
-    blurred = cv2.GaussianBlur(values, (0, 0), sigmaX=across, sigmaY=down, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, np.float32)
+def _blurred_down(values: _Values, deviation: float) -> _Values:
+    taps = _taps(deviation)
+    reach, length = len(taps) // 2, len(values)
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    total = taps[reach] * values
+    for away in range(1, reach + 1):
+        above, below = padded[reach - away :][:length], padded[reach + away :][:length]
+        total += taps[reach + away] * (above + below)
+    return total
 
 
-def _reduced(plane: Plane, shape: tuple[int, ...]) -> _Values:
-    return cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+@lru_cache(maxsize=16)
+def _taps(deviation: float) -> tuple[np.float32, ...]:
+    """Return the weights of a Gaussian blur, whose sum is 1."""
+    reach = max(1, math.ceil(3 * deviation))
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(deviation, 1e-3)) ** 2)
+    return tuple((taps / taps.sum()).astype(np.float32))
+
+
+def _weights(share: _Values) -> _Values:
+    """Return how much small pixels count: not at all unless most of them belongs to the part."""
+    return np.clip((share / OPAQUE - _SURE) / (1 - _SURE), _LEAST_WEIGHT, 1).astype(np.float32)

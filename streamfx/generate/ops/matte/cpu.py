@@ -55,7 +55,7 @@ def _plane_by_plane(
 ) -> Planes:
     """Return the planes that a kernel makes of those of several pictures, and of the matte at their size."""
     made: list[Plane] = [np.empty_like(plane) for plane in form.planes]
-    chroma = chroma_matte(matte, form.subsampling.steps)
+    chroma = mean_of_steps(matte, form.subsampling.steps)
     highest = np.int64((1 << form.depth) - 1)
     planes = [
         ([part for plane in each for part in flat_view(plane)], share, out)
@@ -74,7 +74,7 @@ def _plane_by_plane(
     return y, u, v
 
 
-def chroma_matte(matte: Mask, steps: tuple[int, int]) -> Mask:
+def mean_of_steps(matte: Mask, steps: tuple[int, int]) -> Mask:
     """Return the matte at the size of chroma, as `mean_over` defines it."""
     step_y, step_x = steps
     if step_y == step_x == 1:

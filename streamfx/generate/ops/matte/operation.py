@@ -30,6 +30,13 @@ def matte_of(
     return fill_matte(luma, heads, reduced, threads)
 
 
+def chroma_matte(matte: Mask, steps: tuple[int, int]) -> Mask:
+    """Return the matte at the size of chroma, equal to `mean_over`."""
+    from streamfx.generate.ops.matte.cpu import mean_of_steps
+
+    return mean_of_steps(matte, steps)
+
+
 def replace_behind(
     frame: Frame, behind: Planes, new: Planes, kept: Mask, threads: int | None = None
 ) -> Planes:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from streamfx.generate.ops.cpu_planes import available_threads, flat_view, in_bands
 from streamfx.generate.ops.reduce.definition import AxisWeights, threads_of_use
-from streamfx.media.frame import Plane, Planes
+from streamfx.media.frame import Plane
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath=True)
 FASTEST_STEP = 4  # largest whole ratio with a loop of its own
 
 
 def reduce_all(
-    planes: Planes,
+    planes: Sequence[Plane],
     weights: Sequence[tuple[AxisWeights, ...]],
     out: Sequence[NDArray[np.float32]],
     threads: int | None,

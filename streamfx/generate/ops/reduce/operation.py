@@ -8,7 +8,7 @@ where there is no GPU, to compare; it is not meant to be fast there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +102,27 @@ def fine_luma(
         axis_weights(full, side * small, 0.0) for full, small in zip(luma.shape, reduced.shape, strict=True)
     )
     unshuffle(luma, (rows, columns), reduced, out, threads)
+
+
+def reduce_to(
+    planes: Sequence[Plane], sizes: Sequence[tuple[int, int]], threads: int | None = None
+) -> tuple[NDArray[np.float32], ...]:
+    """Return planes reduced, each to a size of its own, (h, w), in code values, float32.
+
+    Args:
+        planes: uint8 or uint16; rows may be padded.
+        sizes: (h, w) of each result in samples, at least one each way.
+        threads: number of threads that share the rows; None for all cores this process may use.
+    """
+    from streamfx.generate.ops.reduce.cpu import reduce_all
+
+    targets = tuple(np.empty(size, np.float32) for size in sizes)
+    weights = [
+        tuple(axis_weights(full, small, 0.0) for full, small in zip(plane.shape, size, strict=True))
+        for plane, size in zip(planes, sizes, strict=True)
+    ]
+    reduce_all(planes, weights, targets, threads)
+    return targets
 
 
 def reduce_own_grids(
