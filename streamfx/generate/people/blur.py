@@ -24,6 +24,7 @@ AROUND_SHARE = 0.01
 _LEAST_DEVIATION_PIXELS = 1.2  # in the picture that is blurred: what makes it larger again is not seen then
 _LARGEST_STEP = 16
 _SURE = 0.75  # share of a small pixel from which on it counts
+_TRUSTED = 0.2  # share of what is around a pixel that must lie behind for its mean to tell what does
 _LEAST_WEIGHT = 1e-4  # so that something is there where nothing counts; it is not seen
 
 _Values = NDArray[np.float32]
@@ -53,12 +54,17 @@ def surroundings(frame: Frame, part: Mask, threads: int | None = None) -> Planes
         part: (H, W) in 0..255, what lies behind.
         threads: number of threads that share the rows; None for all cores this process may use.
     """
-    return _spread(frame, part, AROUND_SHARE * min(frame.size), threads)
+    return _spread(frame, part, AROUND_SHARE * min(frame.size), threads, _TRUSTED)
 
 
-def _spread(frame: Frame, part: Mask, deviation_pixels: float, threads: int | None) -> Planes:
+def _spread(
+    frame: Frame, part: Mask, deviation_pixels: float, threads: int | None, trusted: float = 0.0
+) -> Planes:
     """Return the planes of a frame, each sample the mean of the part around it, computed in a size at which
-    that is cheap."""
+    that is cheap.
+
+    Where less than ``trusted`` of what is around belongs to the part, the frame itself counts the more.
+    """
     luma = _Grid.of(frame.size, (deviation_pixels, deviation_pixels))
     down, across = frame.subsampling.steps
     chroma_size = frame.subsampling.chroma_size(frame.size)
@@ -72,7 +78,7 @@ def _spread(frame: Frame, part: Mask, deviation_pixels: float, threads: int | No
     weights, chroma_weights = _weights(share), _weights(chroma_share)
     counts, chroma_counts = luma.blurred(weights), chroma.blurred(chroma_weights)
     y, u, v = (
-        grid.blurred(plane * weight) / count
+        _mean(grid.blurred(plane * weight) / count, plane, count, trusted)
         for grid, plane, weight, count in zip(
             grids,
             values,
@@ -82,6 +88,13 @@ def _spread(frame: Frame, part: Mask, deviation_pixels: float, threads: int | No
         )
     )
     return place(frame, (y, u, v), frame.colour.assumed(frame.size[0]), threads=threads)
+
+
+def _mean(mean: _Values, plane: _Values, count: _Values, trusted: float) -> _Values:
+    if not trusted:
+        return mean
+    trust = np.clip(count / np.float32(trusted), 0, 1)
+    return np.asarray(plane + trust * (mean - plane), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
