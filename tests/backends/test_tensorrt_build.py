@@ -34,6 +34,10 @@ pytestmark = [
 ]
 
 
+HARD_SWISH = ("person",)
+"""Engines with a hard swish, whose bounds and casts torch leaves in single precision."""
+
+
 @pytest.fixture(scope="module")
 def rows() -> dict[tuple[str, str], dict[str, Any]]:
     """What came of building each engine, by name and size; two processes build half of them each."""
@@ -59,7 +63,8 @@ def test_an_engine_becomes_one_plan_in_half_precision(
     assert seen.startswith("seen DataType.HALF (1, ")
     assert heads.startswith("output0 DataType.HALF (1, ")
     assert ("-1, -1)" in seen) == (size == "any")
-    assert row["types"] == ["DataType.HALF"]
+    single = ["DataType.FLOAT"] if name in HARD_SWISH else []
+    assert row["types"] == [*single, "DataType.HALF"]
     assert row["plan_bytes"] > 100_000
 
 
