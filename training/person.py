@@ -174,9 +174,9 @@ def likeness(
 ) -> dict[str, Tensor]:
     """Terms for a matte that is not clamped yet.
 
-    Where it is wrong beyond 0 or 1, the gradient of its difference still leads back. That of the pyramid must
-    not: it looks at more than one pixel, and what passes a clamp in one direction only is then no gradient of
-    anything. A training went wrong by it within 20 steps.
+    Where it is wrong beyond 0 or 1, the gradient of its difference still leads back. The gradient of the
+    pyramid must not lead back, because the pyramid looks at more than one pixel, and what passes a clamp in
+    one direction only is then no gradient of anything. A training went wrong by it within 20 steps.
     """
     difference = (returning_clamp(found_B1HW, 0.0, 1.0) - wanted_B1HW).abs().mean()
     return {

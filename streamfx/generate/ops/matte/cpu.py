@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from streamfx.generate.ops.cpu_planes import flat_view, in_bands
 from streamfx.generate.ops.matte.definition import Mask
+from streamfx.generate.ops.place.cpu import between_samples
 from streamfx.media.frame import Frame, Plane, Planes
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -86,18 +87,10 @@ def mean_of_steps(matte: Mask, steps: tuple[int, int]) -> Mask:
 
 
 @lru_cache(maxsize=32)
-def _between(full: int, small: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return, for each sample of an axis, the small one before it and the weight of the next one."""
-    position = np.clip((np.arange(full) + 0.5) * small / full - 0.5, 0, small - 1)
-    before = np.minimum(position.astype(np.int64), max(small - 2, 0))
-    return before, (position - before).astype(np.float32)
-
-
-@lru_cache(maxsize=32)
 def _runs(full: int, small: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return where the samples between each two small ones begin, small + 1 long, and the weights of the
     latter."""
-    before, along = _between(full, small)
+    before, along = between_samples(full, small, 0.0)
     return np.searchsorted(before, np.arange(small + 1)), along
 
 

@@ -45,8 +45,8 @@ def place_planes(
                 np.ascontiguousarray(picture),
                 *flat_view(target, writeable=True),
                 target.shape,
-                _between(source.shape[0], picture.shape[0], shift_y),
-                _between(source.shape[1], picture.shape[1], shift_x),
+                between_samples(source.shape[0], picture.shape[0], shift_y),
+                between_samples(source.shape[1], picture.shape[1], shift_x),
                 *bounds,
             )
         )
@@ -63,7 +63,7 @@ def place_planes(
 
 
 @lru_cache(maxsize=32)
-def _between(full: int, small: int, shift: float) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+def between_samples(full: int, small: int, shift: float) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
     """Return, for each sample of an axis, the small one before it and the weight of the next one."""
     position = np.clip((np.arange(full) + 0.5 + shift) * small / full - 0.5, 0, small - 1)
     before = np.minimum(position.astype(np.int64), max(small - 2, 0))
