@@ -8,7 +8,9 @@ Three programs take turns on the same clip in the same run:
   engine compiled before, as from the second run on.
 * the ffmpeg program without any effect, x264 ultrafast: what decoding and encoding alone cost.
 * the program people write first: OpenCV reads, the same network runs eagerly in torch at full size, OpenCV
-  writes. Timed on a few frames, since it takes seconds for each.
+  writes. And two of what tutorials lead to, with the network of the paper on fast style transfer at full
+  size: OpenCV with ONNX Runtime, and PyAV with torch. `benchmarks/peers.py` has all three. They are timed
+  on a few frames, since they take seconds for each.
 
 Reported are medians over the rounds of frames per second, processor time per frame, and the share of what the
 processors allow: fps ÷ (cores ÷ processor seconds per frame).
@@ -29,20 +31,18 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 import streamfx
 from benchmarks.generator import engine_to_measure
 from benchmarks.options import option_parser
+from benchmarks.peers import FIRST, PEER_FRAMES, PEERS, Peer
 from benchmarks.record import record
 from streamfx.config.loading import load_config
-from streamfx.engine.library import load_engine
 from streamfx.hardware.cpu import usable_cores
 
 CLIP = Path(__file__).parent.parent / "tests/clips/bigbuckbunny.mp4"
 SIZES = ((720, 1280), (1080, 1920))
 FACTORS = (4, 2)
-NAIVE_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,13 @@ def contenders(clip: Path, engine: str, factors: tuple[int, ...]) -> dict[str, C
         programs["ffmpeg program, no effect"] = partial(run_ffmpeg, clip)
     else:
         print("left out: the ffmpeg program is not installed")
-    try:
-        naive = NaiveProgram(engine)
-    except ImportError as error:
-        print(f"left out: the program people write first needs OpenCV ({error})")
-    else:
-        programs["OpenCV, torch at full size"] = partial(naive.run, clip)
+    for name, peer in PEERS.items():
+        try:
+            program = peer(engine)
+        except ImportError as error:
+            print(f"left out: {name} ({error})")
+        else:
+            programs[name] = partial(run_peer, program, clip)
     return programs
 
 
@@ -150,7 +151,7 @@ def measure(
                 "stages_ms": taken[-1].stages_ms,
             }
         )
-    naive = next((row["fps"] for row in rows if row["program"].startswith("OpenCV")), None)
+    naive = next((row["fps"] for row in rows if row["program"] == FIRST), None)
     for row in rows:
         row["times_naive"] = None if naive is None else round(row["fps"] / naive, 1)
     return rows
@@ -170,6 +171,14 @@ def run_streamfx(clip: Path, engine: str, factor: int) -> Sample:
     return Sample(report.result.account.encoded, wall, _cpu_seconds(resource.RUSAGE_SELF) - cpu, stages)
 
 
+def run_peer(program: Peer, clip: Path) -> Sample:
+    """Run a peer on the first frames of the clip."""
+    started, cpu = time.perf_counter(), _cpu_seconds(resource.RUSAGE_SELF)
+    program(clip, clip.with_name("peer.mp4"))
+    wall = time.perf_counter() - started
+    return Sample(PEER_FRAMES, wall, _cpu_seconds(resource.RUSAGE_SELF) - cpu, {})
+
+
 def run_ffmpeg(clip: Path) -> Sample:
     """Run the ffmpeg program on the clip, without an effect."""
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(clip), "-c:v", "libx264", "-preset", "ultrafast"]
@@ -179,48 +188,6 @@ def run_ffmpeg(clip: Path) -> Sample:
     with av.open(str(clip)) as container:
         frames = container.streams.video[0].frames
     return Sample(frames, wall, _cpu_seconds(resource.RUSAGE_CHILDREN) - cpu, {})
-
-
-class NaiveProgram:
-    """OpenCV reads, torch runs the network at full size, OpenCV writes; one thing after the other."""
-
-    def __init__(self, engine: str) -> None:
-        import cv2
-        import torch
-
-        self._cv2, self._torch = cv2, torch
-        self._network = load_engine(engine).network()
-        to_yuv = np.array([[0.2126, 0.7152, 0.0722], [-0.1146, -0.3854, 0.5], [0.5, -0.4542, -0.0458]])
-        self._from_rgb = torch.tensor(np.hstack([to_yuv * 255, [[0], [128], [128]]]), dtype=torch.float32)
-        back = np.linalg.inv(to_yuv) / 255
-        offset = -back @ np.array([[0], [128], [128]])
-        self._to_rgb = torch.tensor(np.hstack([back, offset]), dtype=torch.float32)
-
-    def run(self, clip: Path) -> Sample:
-        """Run it on the first frames of the clip."""
-        cv2 = self._cv2
-        started, cpu = time.perf_counter(), _cpu_seconds(resource.RUSAGE_SELF)
-        reader = cv2.VideoCapture(str(clip))
-        size_wh = (int(reader.get(cv2.CAP_PROP_FRAME_WIDTH)), int(reader.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-        codec = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(clip.with_name("naive.mp4")), codec, 25.0, size_wh)
-        for _ in range(NAIVE_FRAMES):
-            _, picture = reader.read()
-            writer.write(self._stylize(picture))
-        reader.release()
-        writer.release()
-        wall = time.perf_counter() - started
-        return Sample(NAIVE_FRAMES, wall, _cpu_seconds(resource.RUSAGE_SELF) - cpu, {})
-
-    def _stylize(self, picture: Any) -> Any:
-        torch, cv2 = self._torch, self._cv2
-        rgb_HW3 = torch.from_numpy(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).float() / 255
-        yuv_13HW = (rgb_HW3 @ self._from_rgb[:, :3].T + self._from_rgb[:, 3]).permute(2, 0, 1)[None]
-        with torch.inference_mode():
-            heads = self._network(yuv_13HW.contiguous(), self._to_rgb, self._from_rgb, torch.ones(1))[0]
-        codes_HW3 = heads[:3].permute(1, 2, 0)
-        out = (codes_HW3 @ self._to_rgb[:, :3].T + self._to_rgb[:, 3]).clamp(0, 1)
-        return cv2.cvtColor((out * 255).byte().numpy(), cv2.COLOR_RGB2BGR)
 
 
 def _cpu_seconds(who: int) -> float:

@@ -49,7 +49,7 @@ HOMES = {
     "pygame": ("encode/screens/window_process.py",),
     "pyvirtualcam": ("encode/screens/virtual_camera.py",),
     "ray": ("cluster/ray_pool.py",),
-    "openvino": ("backends/openvino_model.py",),
+    "openvino": ("backends/openvino_library.py", "backends/openvino_model.py"),
     "platformdirs": ("backends/store.py", "engine/library.py"),
     "rich": ("cli/progress.py",),
     "safetensors": ("engine/families/build.py", "backends/openvino_graph.py"),

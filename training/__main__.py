@@ -22,6 +22,7 @@ from training import (
     evaluate,
     paired,
     person,
+    quantise,
     restore,
     style,
     super_resolution,
@@ -37,6 +38,7 @@ from training.export import add_graph
 from training.options import DistilOptions, GraphOptions, StyleOptions
 from training.paired_options import PairedOptions
 from training.person_options import PersonOptions
+from training.quantise import QuantiseOptions
 from training.restore_options import RestoreOptions
 from training.super_resolution import SuperResolutionOptions
 from training.unpaired_options import UnpairedOptions
@@ -128,6 +130,13 @@ COMMANDS: Mapping[str, Command] = {
         "put what OpenVINO runs into an engine folder, so that running it needs no torch",
         GraphOptions,
         lambda options: add_graph(options.engine),
+        {},
+        positional="engine",
+    ),
+    "quantise": Command(
+        "measure the ranges with which processors may compute an engine in integers of 8 bits",
+        QuantiseOptions,
+        quantise.run,
         {},
         positional="engine",
     ),

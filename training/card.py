@@ -137,8 +137,13 @@ def _family(network: NetworkOptions | YuvNetworkOptions) -> str:
 
 def with_figures(card: str, figures: str) -> str:
     """The card with its section of figures replaced."""
-    section = re.compile(rf"^{_FIGURES}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    text = f"{_FIGURES}\n\n{figures.strip()}\n\n"
+    return with_section(card, _FIGURES.removeprefix("## "), figures)
+
+
+def with_section(card: str, heading: str, body: str) -> str:
+    """The card with the section of a heading replaced, or added at its end."""
+    section = re.compile(rf"^## {heading}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    text = f"## {heading}\n\n{body.strip()}\n\n"
     replaced, count = section.subn(lambda _: text, card)
     return (replaced if count else f"{card.rstrip()}\n\n{text}").rstrip() + "\n"
 

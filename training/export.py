@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamfx.backends.openvino_graph import pack
+from streamfx.backends.openvino_graph import pack, unpack
 from streamfx.backends.openvino_model import convert
+from streamfx.backends.openvino_passes import Ranges
 from streamfx.engine.families import warp_mask, yuv_style
 from streamfx.engine.families.warp_mask import WarpMask, affine
 from streamfx.engine.folder import GRAPH, SHEET, WEIGHTS, Engine, read_card, read_engine, write_engine
@@ -195,6 +196,38 @@ def add_graph(folder: Path) -> Engine:
     engine = read_engine(folder)
     graph = pack(convert(engine), (folder / WEIGHTS).read_bytes())
     return _rewritten(engine, read_card(folder), engine.file(SHEET), graph)
+
+
+def with_ranges(
+    folder: Path,
+    ranges: Ranges,
+    card: str | None = None,
+    version: str | None = None,
+    out: Path | None = None,
+) -> Engine:
+    """Put ranges of what flows between layers into the graph of an engine folder, or of a copy of it.
+
+    Args:
+        folder: Engine folder that has a graph.
+        ranges: Lowest and highest value of each flow, by its name in the graph.
+        card: New card; None: the one it has.
+        version: New version; None: the one it has.
+        out: Folder of the copy, of the same name; None: the folder itself.
+    """
+    engine = read_engine(folder)
+    graph, data = engine.file(GRAPH), (folder / WEIGHTS).read_bytes()
+    if graph is None:
+        raise ValueError(f"{folder} has no graph to put ranges into")
+    spec = engine.spec if version is None else engine.spec.model_copy(update={"version": version})
+    return write_engine(
+        out or folder,
+        spec,
+        weights=data,
+        golden=engine.golden,
+        card=read_card(folder) if card is None else card,
+        sheet=engine.file(SHEET),
+        graph=pack(unpack(graph, data), data, ranges),
+    )
 
 
 def _rewritten(engine: Engine, card: str, sheet: bytes | None, graph: bytes | None) -> Engine:

@@ -32,6 +32,7 @@ class Precision(StrEnum):
     F32 = "f32"
     F16 = "f16"
     BF16 = "bf16"
+    INT8 = "int8"
 
 
 class Build(StrEnum):

@@ -19,7 +19,7 @@ import numpy as np
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.golden_check import check_golden
-from streamfx.backends.openvino_graph import unpack
+from streamfx.backends.openvino_graph import RANGES, unpack
 from streamfx.backends.openvino_model import SHAPE_NOTES, Requests, compiled_for, convert
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.engine.folder import GRAPH, WEIGHTS
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 TOLERANCES = {
     Precision.F32: Tolerance(rms=1e-3, largest=1e-2),
     Precision.BF16: Tolerance(rms=0.1, largest=1.0, roundoff=roundoff_of(8)),
+    Precision.INT8: Tolerance(rms=0.2, largest=2.0, roundoff=roundoff_of(8)),
 }
 _TRIAL_SIZE = (180, 320)  # a 720p picture at factor 4
 _TRIAL_ROUNDS = 8
@@ -68,7 +69,7 @@ class OpenVinoBackend:
             raise BackendUnavailableError(f"backend openvino cannot run here: {reason}")
         if options.device is Device.CUDA or options.precision is Precision.F16:
             raise BackendUnavailableError(
-                f"backend openvino computes in f32 or bf16 on the CPU; {options.precision} on "
+                f"backend openvino computes in f32, bf16 or int8 on the CPU; {options.precision} on "
                 f"{options.device} was asked for: use inductor or tensorrt"
             )
         with _compile_lock:
@@ -178,13 +179,19 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
         compiled = compiled_for(Stored(converted, notes), _setting(engine), options)
         return Stored({**converted, **compiled.payload}, notes)
 
-    processor = cpu()
+    if options.precision is Precision.INT8 and RANGES not in converted:
+        raise BackendUnavailableError(
+            f"engine {engine.name!r} cannot run in int8: its graph does not say what flows between layers; "
+            "use another precision, or measure that with: python -m training quantise"
+        )
     if options.precision is not Precision.AUTO:
         return build(options.precision)
-    if "AMX BF16" not in processor.extensions and "AVX-512 BF16" not in processor.extensions:
-        return build(Precision.F32)  # bf16 would be emulated, several times slower
-    builds = {precision: build(precision) for precision in (Precision.F32, Precision.BF16)}
-    return _faster(engine, builds, options)
+    processor = cpu()
+    # What the processor has no instructions for would be emulated, several times slower.
+    precisions = [Precision.F32] + [Precision.BF16] * processor.has_bf16
+    precisions += [Precision.INT8] * (processor.has_int8 and RANGES in converted)
+    builds = {precision: build(precision) for precision in precisions}
+    return builds[Precision.F32] if len(builds) == 1 else _faster(engine, builds, options)
 
 
 def _converted(engine: CompilableEngine) -> dict[str, bytes]:
@@ -205,7 +212,8 @@ def _converted(engine: CompilableEngine) -> dict[str, bytes]:
 def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: CompileOptions) -> Stored:
     """Return the faster of the builds that give the golden heads, with the times it was chosen by.
 
-    Where a processor has bf16 without matrix units, some run it nearly twice as fast as f32 and some slower.
+    Where a processor has bf16 without matrix units, some run it nearly twice as fast as f32 and some slower;
+    of integers only the convolutions profit.
 
     Raises:
         EngineMismatchError: none gives the golden heads.

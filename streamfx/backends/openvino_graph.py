@@ -1,7 +1,8 @@
 """Graph: what OpenVINO runs, as it travels in an engine folder, so that running it needs no torch.
 
-A ZIP file of three entries: `model.xml`, OpenVINO's description of the network; `places.json`, which says
-what each stretch of its data is; `constants.bin`, the few numbers that are not weights. The weights are those
+A ZIP file of three or four entries: `model.xml`, OpenVINO's description of the network; `places.json`, which
+says what each stretch of its data is; `constants.bin`, the few numbers that are not weights; and, where the
+network may compute in integers of 8 bits, `ranges.json`, what flows between its layers. The weights are those
 of the engine, bit for bit, and lie in the folder once.
 
 A graph may come from a stranger. Nothing is unpacked beyond the sizes allowed here, the description may name
@@ -20,19 +21,23 @@ from collections.abc import Mapping
 import safetensors.numpy
 from safetensors import SafetensorError
 
-MODEL, DATA = "model.xml", "model.bin"
+from streamfx.backends.openvino_passes import Ranges
+
+MODEL, DATA, RANGES = "model.xml", "model.bin", "ranges.json"
 _PLACES, _CONSTANTS = "places.json", "constants.bin"
-_MOST_BYTES = {MODEL: 8 << 20, _PLACES: 1 << 20, _CONSTANTS: 4 << 20}
+_MOST_BYTES = {MODEL: 8 << 20, _PLACES: 1 << 20, _CONSTANTS: 4 << 20, RANGES: 1 << 20}
+_NEEDED = {MODEL, _PLACES, _CONSTANTS}
 _STRETCH = re.compile(rb'<data [^>]*?offset="(\d+)"[^>]*? size="(\d+)"')
 _OPSET = re.compile(rb'<layer [^>]*?version="([^"]*)"')
 
 
-def pack(model: Mapping[str, bytes], weights: bytes) -> bytes:
+def pack(model: Mapping[str, bytes], weights: bytes, ranges: Ranges | None = None) -> bytes:
     """Return the graph file of a converted network.
 
     Args:
         model: OpenVINO's two files, by name.
         weights: the engine's weights, a safetensors file.
+        ranges: lowest and highest value of what flows between layers, by name; None: not measured.
     """
     names = {array.tobytes(): name for name, array in safetensors.numpy.load(weights).items()}
     places, constants = [], bytearray()
@@ -48,6 +53,7 @@ def pack(model: Mapping[str, bytes], weights: bytes) -> bytes:
             (MODEL, model[MODEL]),
             (_PLACES, json.dumps(places).encode()),
             (_CONSTANTS, bytes(constants)),
+            *[(RANGES, json.dumps(ranges, indent=1).encode())] * (ranges is not None),
         ):
             file.writestr(
                 zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED
@@ -56,14 +62,19 @@ def pack(model: Mapping[str, bytes], weights: bytes) -> bytes:
 
 
 def unpack(graph: bytes, weights: bytes) -> dict[str, bytes]:
-    """Return OpenVINO's two files, by name, from a graph file and the engine's weights.
+    """Return OpenVINO's two files, by name, and the ranges where there are any, from a graph file.
+
+    Args:
+        graph: the graph file.
+        weights: the engine's weights, a safetensors file.
 
     Raises:
         ValueError: it is no graph, or does not belong to these weights.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(graph)) as file:
-            parts = {name: _read(file, name) for name in _MOST_BYTES}
+            there = set(file.namelist()) | _NEEDED
+            parts = {name: _read(file, name) for name in _MOST_BYTES if name in there}
         places = json.loads(parts[_PLACES])
         named = {name: array.tobytes() for name, array in safetensors.numpy.load(weights).items()}
         data = _joined(places, named, parts[_CONSTANTS])
@@ -80,7 +91,19 @@ def unpack(graph: bytes, weights: bytes) -> dict[str, bytes]:
     except SafetensorError as error:
         raise ValueError(f"the weights cannot be read: {error}") from error
     _check_model(parts[MODEL])
-    return {MODEL: parts[MODEL], DATA: data}
+    ranges = {RANGES: parts[RANGES]} if RANGES in parts else {}
+    for found in ranges.values():
+        _check_ranges(found)
+    return {MODEL: parts[MODEL], DATA: data, **ranges}
+
+
+def has_ranges(graph: bytes) -> bool:
+    """Tell whether a graph file says what flows between layers, so that integers may be tried."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(graph)) as file:
+            return RANGES in file.namelist()
+    except zipfile.BadZipFile:
+        return False
 
 
 def _read(file: zipfile.ZipFile, name: str) -> bytes:
@@ -121,4 +144,24 @@ def _check_model(model: bytes) -> None:
         raise ValueError(f"its {MODEL} has operations of {', '.join(sorted(strange))}, not of OpenVINO")
 
 
+def _check_ranges(data: bytes) -> None:
+    """Refuse ranges that are none.
+
+    Raises:
+        ValueError: they are not pairs of finite numbers by name, the lower one first.
+    """
+    ranges = json.loads(data)
+    pairs = list(ranges.values()) if isinstance(ranges, dict) else [None]
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(map(_finite, pair)) and pair[0] <= pair[1]):
+            raise ValueError(
+                f"its {RANGES} must hold pairs of finite numbers, the lower one first; found {pair}"
+            )
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < _LARGEST
+
+
+_LARGEST = 1e30
 _OPSETS = {f"opset{number}" for number in range(1, 17)}

@@ -1,13 +1,13 @@
-"""Models of OpenVINO: a network converted, compiled for one setting, and run. Nothing else uses OpenVINO."""
+"""Models of OpenVINO: a network converted, compiled for one setting, measured, and run."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import queue
-import sys
 import tempfile
 import warnings
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
+from streamfx.backends.openvino_graph import RANGES
+from streamfx.backends.openvino_library import core, openvino
+from streamfx.backends.openvino_passes import Ranges, compute_constants, flows, shuffle_at_once, use_integers
 from streamfx.backends.store import Stored
 from streamfx.engine.golden import Array
 from streamfx.errors import BackendUnavailableError
@@ -22,6 +25,7 @@ from streamfx.hardware.cpu import cpu
 
 _MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"
+_RARE = 1e-6  # share of the values on either side that may lie outside a range
 SHAPE_NOTES = ("seen", "heads")  # shapes of the golden frame, as text: 3x48x64
 
 
@@ -39,7 +43,7 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
             f"backend openvino must convert engine {engine.name!r} once, as its folder has no graph, and "
             "that needs torch: pip install torch"
         )
-    ov = _openvino()
+    ov = openvino()
     import torch
     from openvino import frontend
     from openvino.frontend import FrontEndManager
@@ -76,16 +80,52 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
 
 def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> Stored:
     """Return the model with everything but the picture made constant, compiled."""
-    opset13 = _openvino().opset13
-    model = _core().read_model(stored.payload[_MODEL], stored.payload[_WEIGHTS])
-    for parameter, value in zip(model.get_parameters()[1:], setting.values, strict=True):
-        constant = opset13.constant(value, dtype=np.float32)
-        parameter.output(0).replace(constant.output(0))
-        model.remove_parameter(parameter)
+    model = _for_setting(stored.payload, setting)
     precision = Precision(str(stored.notes["precision"]))
-    compiled = _core().compile_model(model, "CPU", _settings(precision, options))
+    shuffle_at_once(model)
+    if precision is Precision.INT8:
+        use_integers(model, json.loads(stored.payload[RANGES]))
+    compiled = core().compile_model(model, "CPU", _settings(precision, options))
     notes = {name: stored.notes[name] for name in ("precision", *SHAPE_NOTES)}
     return Stored({_BLOB: compiled.export_model().getvalue()}, notes)
+
+
+def measured_ranges(converted: Mapping[str, bytes], inputs: Iterable[tuple[Array, Setting]]) -> Ranges:
+    """Return the ranges of what flows between the layers of a network, in float32, for some pictures.
+
+    Args:
+        converted: the network as `convert` returns it.
+        inputs: (N, h, w) of what the network sees, and the setting that goes with it.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    requests: dict[Setting, tuple[list[str], Any]] = {}
+    for seen, setting in inputs:
+        if setting not in requests:
+            named = flows(model := _for_setting(converted, setting))
+            outputs = [openvino().opset13.result(output) for output in named.values()]
+            probe = openvino().Model(outputs, model.get_parameters(), "flows")
+            compiled = core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            requests[setting] = list(named), compiled.create_infer_request()
+        names, request = requests[setting]
+        request.set_input_tensor(openvino().Tensor(np.ascontiguousarray(seen[None])))
+        request.infer()
+        for number, name in enumerate(names):
+            values = request.get_output_tensor(number).data
+            low, high = (float(np.quantile(values, share)) for share in (_RARE, 1 - _RARE))
+            before = found.get(name, (low, high))
+            found[name] = min(low, before[0]), max(high, before[1])
+    return found
+
+
+def _for_setting(converted: Mapping[str, bytes], setting: Setting) -> Any:
+    """Return the model with everything but the picture made constant."""
+    model = core().read_model(converted[_MODEL], converted[_WEIGHTS])
+    for parameter, value in zip(model.get_parameters()[1:], setting.values, strict=True):
+        constant = openvino().opset13.constant(value, dtype=np.float32)
+        parameter.output(0).replace(constant.output(0))
+        model.remove_parameter(parameter)
+    compute_constants(model)
+    return model
 
 
 class Requests:
@@ -104,7 +144,7 @@ class Requests:
         # None in the queue stands for "closed"; it stays there for whoever comes next.
         self._free: queue.SimpleQueue[Any | None] = queue.SimpleQueue()
         for _ in range(options.requests):
-            model = _core().import_model(stored.payload[_BLOB], "CPU", _settings(precision, options))
+            model = core().import_model(stored.payload[_BLOB], "CPU", _settings(precision, options))
             self._free.put(model.create_infer_request())
 
     def run(self, reduced: Array) -> Array:
@@ -117,7 +157,7 @@ class Requests:
             self._free.put(request)
 
     def _run(self, request: Any, reduced: Array) -> Array:
-        ov = _openvino()
+        ov = openvino()
         # A request does not keep the memory alive that it shares, so these must outlive the call.
         picture = np.ascontiguousarray(reduced[None])
         request.set_input_tensor(ov.Tensor(picture, shared_memory=True))
@@ -155,29 +195,13 @@ def _settings(precision: Precision, options: CompileOptions) -> dict[str, object
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": str(precision),
+        "INFERENCE_PRECISION_HINT": str(_between(precision)),
         "ENABLE_CPU_PINNING": False,  # decoder, encoder and fuse need the same cores
     }
 
 
-@cache
-def _openvino() -> Any:
-    """Import OpenVINO without what tells its makers of each import.
-
-    It imports its converter, which sends an event over the network through the package openvino_telemetry and
-    leaves a file in the home folder (2026.4). Where that package is missing, a stand-in sends nothing.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
-@cache
-def _core() -> Any:
-    """Return OpenVINO's entry; call it under ``_compile_lock``."""
-    ov = _openvino()
-    # pybind11 sets up its view of NumPy in the first conversion. When two threads make that at once, each may
-    # wait for what the other holds, for ever (OpenVINO 2026.4.1: 5 of 120 starts). So it is made here.
-    ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
-    return ov.Core()
+def _between(precision: Precision) -> Precision:
+    """Return the number format of what is not computed in integers of 8 bits."""
+    if precision is not Precision.INT8:
+        return precision
+    return Precision.BF16 if cpu().has_bf16 else Precision.F32

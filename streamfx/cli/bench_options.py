@@ -118,7 +118,7 @@ def _add_run(measured: argparse._SubParsersAction[Parser]) -> Parser:
     )  # fmt: skip
     what.add_argument(
         "--precision", metavar="NAME,…", action="extend", type=partial(_list, str),
-        help="number format of the network, f32 or bf16; the fastest by default",
+        help="number format of the network, f32, bf16 or int8; the fastest by default",
     )  # fmt: skip
     what.add_argument(
         "--device", metavar="NAME", default="auto",

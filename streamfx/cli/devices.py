@@ -112,7 +112,7 @@ def _measured(engine: Engine, processor: Cpu, store: CompiledStore) -> tuple[Any
     except BackendUnavailableError:
         return None, 1.0
     for threads in (processor.usable_cores, 1):  # live, and files
-        for precision in ("bf16", "f32"):
+        for precision in ("int8", "bf16", "f32"):
             found = stored_calibration(engine, backend, precision, threads, store)
             if found is not None:
                 return found, min(1.0, threads / real_cores(processor))

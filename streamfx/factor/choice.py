@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from streamfx.backends.openvino_graph import has_ranges
 from streamfx.backends.registry import backend_named
 from streamfx.backends.store import CompiledStore
 from streamfx.engine.cost import layers_of
-from streamfx.engine.folder import Engine
+from streamfx.engine.folder import GRAPH, Engine
 from streamfx.factor import rates
 from streamfx.factor.calibration import Calibration, calibration, gpu_of
 from streamfx.factor.estimate import Prediction, predict
@@ -197,9 +198,11 @@ def effect_cost(
         fixed_factor: fixed factor that was asked for; None: it is to be chosen.
         doublings: number of times that the effect makes frames twice as large each way.
     """
+    graph = engine.file(GRAPH)
     return EffectCost(
         name=engine.name,
         layers=layers_of(engine.folder, engine.spec),
+        integers=graph is not None and has_ranges(graph),
         stride=engine.stride,
         factors=engine.spec.factors,
         detail="detail" in engine.spec.heads,

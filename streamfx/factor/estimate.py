@@ -190,7 +190,7 @@ def _effect(
 def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: tuple[int, int]) -> Term:
     pixels, gpu = small[0] * small[1], machine.gpu
     pixels *= sum(4**doubling for doubling in range(effect.doublings)) or 1
-    rate = rates.cpu_rate(machine.cpu) if gpu is None else rates.gpu_rate(gpu)
+    rate = rates.cpu_rate(machine.cpu, integers=effect.integers) if gpu is None else rates.gpu_rate(gpu)
     if effect.measured is not None:
         seconds, how = effect.measured(pixels), "pixels as measured here"
     elif rate is None:

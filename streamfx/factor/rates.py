@@ -26,6 +26,9 @@ _NARROWEST_F32 = 8
 # Shares of the peak. f32 and bf16: 0.64 to 1.0 measured on Xeon and EPYC, whose clock is above the nominal
 # one. AMX: 0.2 measured; layers this narrow leave most of a tile's width empty.
 _SHARES = {"f32": 0.8, "bf16": 0.7, "amx": 0.2}
+# What networks gain by integers of 8 bits: convolutions 1.9, what stands between them nothing. Measured on an
+# EPYC against bf16; against f32 assumed.
+_INT8_GAINS = {"bf16": 1.4, "f32": 2.0}
 
 # Half-precision operations of one multiprocessor in a cycle, dense, by compute capability: NVIDIA's
 # architecture white papers (Turing, Ampere GA100 and GA102, Orin, Ada, Hopper, Blackwell).
@@ -81,8 +84,13 @@ class Cycles:
         return Cycles(factor * self.per_sample, factor * self.per_reduced_pixel)
 
 
-def cpu_rate(cpu: Cpu) -> ComputeRate:
-    """Return what a processor reaches, in the precision that is fastest on it."""
+def cpu_rate(cpu: Cpu, *, integers: bool = False) -> ComputeRate:
+    """Return what a processor reaches, in the precision that is fastest on it.
+
+    Args:
+        cpu: the processor.
+        integers: whether the network may compute in integers of 8 bits.
+    """
     f32 = next((rate for name, rate in _VECTOR_F32.items() if name in cpu.extensions), _NARROWEST_F32)
     if cpu.vendor == "AuthenticAMD":
         f32 = min(f32, 32)  # Zen 4 runs AVX-512 in two halves (AMD's optimization guide for it)
@@ -94,10 +102,12 @@ def cpu_rate(cpu: Cpu) -> ComputeRate:
         operations, share, precision = 2 * f32, _SHARES["bf16"], "bf16"
     else:
         operations, share, precision = f32, _SHARES["f32"], "f32"
+    if integers and cpu.has_int8:
+        share, precision = share * _INT8_GAINS[precision], "int8"
     cores, clock = real_cores(cpu), cpu.clock_hz or USUAL_CLOCK_HZ
     return ComputeRate(
         cores * clock * operations * share,
-        2 if precision == "bf16" else 4,
+        4 if precision == "f32" else 2,
         f"{cores} cores x {clock / 1e9:.2f} GHz x {operations} {precision} operations x {share:g} reached",
     )
 

@@ -70,6 +70,7 @@ class EffectCost:
         layers: layers of its network, see `streamfx.engine.cost`.
         stride: divisor of both sides of the reduced picture.
         factors: factors to choose from.
+        integers: whether its network may compute in integers of 8 bits.
         detail: whether its heads hold a detail gain, which the fused step then applies.
         fixed_factor: the factor that was asked for; None: the one to be chosen.
         doublings: number of times that it makes frames twice as large each way.
@@ -80,6 +81,7 @@ class EffectCost:
     layers: tuple[Layer, ...]
     stride: int
     factors: tuple[float, ...] = ()
+    integers: bool = False
     detail: bool = False
     fixed_factor: float | None = None
     doublings: int = 0

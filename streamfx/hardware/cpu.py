@@ -17,6 +17,7 @@ _EXTENSIONS = {
     "avx2": "AVX2",
     "fma": "FMA",
     "f16c": "F16C",
+    "avx_vnni": "AVX VNNI",
     "avx512f": "AVX-512",
     "avx512_vnni": "AVX-512 VNNI",
     "avx512_bf16": "AVX-512 BF16",
@@ -52,6 +53,16 @@ class Cpu:
     vendor: str | None = None
     physical_cores: int | None = None
     clock_hz: float | None = None
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether it multiplies in bf16; without, that is emulated, several times slower than float32."""
+        return not {"AMX BF16", "AVX-512 BF16"}.isdisjoint(self.extensions)
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether it adds products of integers of 8 bits at once."""
+        return not {"AMX INT8", "AVX-512 VNNI", "AVX VNNI"}.isdisjoint(self.extensions)
 
 
 def cpu() -> Cpu:

@@ -8,7 +8,7 @@ from training.__main__ import COMMANDS, main
 
 
 @pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in ("evaluate", "compare", "graph")]
+    "command", [name for name in COMMANDS if name not in ("evaluate", "compare", "graph", "quantise")]
 )
 def test_a_folder_that_cannot_name_an_engine_is_refused_before_any_step(
     command: str, capsys: pytest.CaptureFixture[str]
