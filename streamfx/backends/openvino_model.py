@@ -22,6 +22,7 @@ from streamfx.backends.store import Stored
 from streamfx.engine.golden import Array
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cpu import cpu
+from streamfx.media.array_memory import arrays
 
 _MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"
@@ -164,7 +165,7 @@ class Requests:
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         sides = zip(reduced.shape[1:], self._ratios, strict=True)
         height, width = (side * large // small for side, (large, small) in sides)
-        heads = np.empty((1, self._channels, height, width), np.float32)
+        heads = arrays.empty((1, self._channels, height, width))
         request.set_output_tensor(ov.Tensor(heads, shared_memory=True))
         request.infer()
         result: Array = heads[0]

@@ -32,6 +32,7 @@ from streamfx.generate.request import (
 )
 from streamfx.generate.tiles import in_tiles, tile_shape
 from streamfx.hardware.cuda import Device
+from streamfx.media.array_memory import arrays
 from streamfx.media.colour import both_ways
 from streamfx.media.frame import Colour, Frame, Planes, VideoFormat
 from streamfx.media.frame_memory import FrameMemory
@@ -208,7 +209,9 @@ class Effect:
         """Return the heads of a frame averaged with those of the frames before, and keep them for those
         after it."""
         reduced = given.values[:3]
-        memory.keep(self, Past(reduced.copy(), heads))
+        kept_reduced = arrays.like(reduced)  # by itself: what else the network saw need not stay
+        kept_reduced[:] = reduced
+        memory.keep(self, Past(kept_reduced, heads))
         past = []
         for kept in memory.recall(self):
             if not isinstance(kept, Past) or kept.heads.shape != heads.shape:  # the factor was another

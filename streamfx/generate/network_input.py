@@ -18,6 +18,7 @@ from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
 from streamfx.generate.ops.reduce.definition import small_size
 from streamfx.generate.ops.reduce.operation import fine_luma, reduce_own_grids, reduce_planes
+from streamfx.media.array_memory import arrays
 from streamfx.media.frame import Colour, Frame, Subsampling
 
 
@@ -82,7 +83,7 @@ def network_input(
     if spec.layout == "i420":
         return NetworkInput(_surface(frame, size, spec.stride, threads), size)
     if spec.fine_luma:
-        values = np.empty((spec.input_channels, *size), np.float32)
+        values = arrays.empty((spec.input_channels, *size))
         reduce_planes(frame.planes, frame.subsampling, colour, size, values[:3], threads)
         fine_luma(frame.planes[0], values[0], values[3:], threads)
         return NetworkInput(values, size)
@@ -106,7 +107,7 @@ def with_noise(planes: Array, spec: EngineSpec, noise: Noise) -> Array:
     if not channels:
         return planes
     height, width = planes.shape[1:]
-    given = np.empty((len(planes) + channels, height, width), np.float32)
+    given = arrays.empty((len(planes) + channels, height, width))
     given[: len(planes)] = planes
     normal = standard_noise(noise.seed, noise.shot, channels, height, width)
     np.multiply(normal, noise.amplitudes(spec), out=given[len(planes) :])
@@ -124,7 +125,7 @@ def surface_planes(surface: Array, size: tuple[int, int]) -> tuple[Array, Array,
 
 def _surface(frame: Frame, size: tuple[int, int], stride: int, threads: int | None) -> Array:
     height, width = (-(-side // stride) * stride for side in size)
-    surface = np.empty((1, height * 3 // 2, width), np.float32)
+    surface = arrays.empty((1, height * 3 // 2, width))
     targets = surface_planes(surface, (height, width))
     for target, plane in zip(targets, reduce_own_grids(frame.planes, size, threads), strict=True):
         missing = [(0, whole - side) for whole, side in zip(target.shape, plane.shape, strict=True)]

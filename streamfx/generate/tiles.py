@@ -12,6 +12,7 @@ import numpy as np
 
 from streamfx.engine.golden import Array
 from streamfx.engine.spec import EngineSpec
+from streamfx.media.array_memory import arrays
 
 _USUAL_SCALE = 2
 MOST_PIXELS = 1_200_000  # of a band; a network of 32 channels then needs some 150 MB for each layer it keeps
@@ -37,7 +38,7 @@ def in_tiles(
         part = network(np.ascontiguousarray(seen[:, top : top + rows]))
         if heads is None:
             ratio = part.shape[1] // rows
-            heads = np.empty((len(part), height * ratio, part.shape[2]), np.float32)
+            heads = arrays.empty((len(part), height * ratio, part.shape[2]))
         heads[:, begin * ratio : end * ratio] = part[:, (begin - top) * ratio : (end - top) * ratio]
     assert heads is not None
     return heads

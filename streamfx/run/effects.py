@@ -21,6 +21,7 @@ from streamfx.generate.chain import AnyEffect, Chain, open_chain
 from streamfx.generate.effect import EffectSettings
 from streamfx.generate.routed import Routed
 from streamfx.hardware.cpu import usable_cores
+from streamfx.media.array_memory import arrays
 from streamfx.media.frame import VideoFormat
 from streamfx.pipeline.stats import Stats
 from streamfx.run.placement import MAIN_MEMORY, Placement
@@ -119,6 +120,7 @@ def open_effects(
     )
     video = source.format
     with contextlib.ExitStack() as opened:
+        opened.callback(arrays.clear)
         chain = open_chain(config.effects, settings)
         opened.callback(chain.close)
         choice = watch = None

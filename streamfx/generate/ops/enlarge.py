@@ -14,6 +14,7 @@ import numpy as np
 
 from streamfx.engine.golden import Array
 from streamfx.generate.ops.cpu_planes import in_bands
+from streamfx.media.array_memory import arrays
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 
@@ -31,7 +32,7 @@ def enlarge_twice(planes: Array, threads: int | None = None) -> Array:
         (1, 4, 6)
     """
     channels, height, width = planes.shape
-    out = np.empty((channels, 2 * height, 2 * width), np.float32)
+    out: Array = arrays.empty((channels, 2 * height, 2 * width))
     ahead = cubic(0.75)
     behind = ahead[::-1].copy()
 

@@ -68,7 +68,7 @@ def test_channels_with_an_amplitude_of_their_own_have_it_on_the_device_too(tmp_p
     folder = tmp_path / "snow"
     shutil.copytree(load_engine("snow").folder, folder)
     spec = (folder / "engine.yaml").read_text().replace("format: 1\n", "format: 4\n")
-    spec = spec.replace("noise_channels: 3\n", "noise_channels: 3\ndetail_noise_channels: 2\n")
+    spec = spec.replace("detail_noise_channels: 0\n", "detail_noise_channels: 2\n")
     control = "  detail_amplitude: {low: 0.0, high: 1.0, default: 0.0}\n"
     (folder / "engine.yaml").write_text(spec.replace("controls:\n", f"controls:\n{control}"))
     form = form_of(8)

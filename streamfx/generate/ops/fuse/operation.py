@@ -16,6 +16,7 @@ from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.fuse.definition import check, check_out
 from streamfx.generate.ops.surfaces import fuse_surface
 from streamfx.gpu.layout import fill
+from streamfx.media.array_memory import arrays
 from streamfx.media.colour import chroma_shift, legal_codes
 from streamfx.media.frame import ChromaLocation, CodeRange, Colour, Planes, Subsampling
 from streamfx.media.surface import Surface
@@ -64,7 +65,7 @@ def fuse(
     from streamfx.generate.ops.fuse.cpu import fuse_planes
 
     luma, u, v = planes
-    target = (np.empty_like(luma), np.empty_like(u), np.empty_like(v)) if out is None else out
+    target = (arrays.like(luma), arrays.like(u), arrays.like(v)) if out is None else out
     check_out(planes, target)
     if strength == 0:
         for source_plane, target_plane in zip(planes, target, strict=True):

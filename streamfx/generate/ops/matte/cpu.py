@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streamfx.generate.ops.cpu_planes import flat_view, in_bands
 from streamfx.generate.ops.matte.definition import Mask
 from streamfx.generate.ops.place.cpu import between_samples
+from streamfx.media.array_memory import arrays
 from streamfx.media.frame import Frame, Plane, Planes
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -29,7 +30,7 @@ def fill_matte(
 ) -> Mask:
     """Return the matte; arguments checked."""
     height, width = luma.shape
-    matte = np.empty((height, width), np.uint8)
+    matte = arrays.empty((height, width), np.uint8)
     source, stride = flat_view(luma)
     four = np.ascontiguousarray(np.concatenate([heads, reduced[None]]))
     rows, columns = _runs(height, reduced.shape[0]), _runs(width, reduced.shape[1])
@@ -55,7 +56,7 @@ def _plane_by_plane(
     kernel: Callable[..., None], inputs: tuple[Planes, ...], form: Frame, matte: Mask, threads: int | None
 ) -> Planes:
     """Return the planes that a kernel makes of those of several pictures, and of the matte at their size."""
-    made: list[Plane] = [np.empty_like(plane) for plane in form.planes]
+    made: list[Plane] = [arrays.like(plane) for plane in form.planes]
     chroma = mean_of_steps(matte, form.subsampling.steps)
     highest = np.int64((1 << form.depth) - 1)
     planes = [

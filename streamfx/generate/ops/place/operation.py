@@ -10,13 +10,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.fuse.definition import check_out
 from streamfx.generate.ops.place.definition import NO_SHIFTS, Shifts, Small, check
 from streamfx.generate.ops.surfaces import place_surface
 from streamfx.gpu.layout import fill
+from streamfx.media.array_memory import arrays
 from streamfx.media.colour import legal_codes
 from streamfx.media.frame import Colour, Frame, Planes, VideoFormat
 from streamfx.media.surface import Surface
@@ -60,7 +59,7 @@ def place(
 
     check(small, strength)
     if out is None:
-        y, u, v = (np.empty(plane.shape, plane.dtype) for plane in frame.planes)
+        y, u, v = (arrays.like(plane) for plane in frame.planes)
         out = (y, u, v)
     check_out(frame.planes, out)
     legal = legal_codes(frame.depth, colour.code_range)

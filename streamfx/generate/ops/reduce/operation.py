@@ -18,6 +18,7 @@ from streamfx.errors import FrameError
 from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.reduce.definition import axis_weights
 from streamfx.generate.ops.surfaces import reduce_each, reduce_surface
+from streamfx.media.array_memory import arrays
 from streamfx.media.colour import chroma_shift
 from streamfx.media.frame import Colour, Plane, Planes, Subsampling
 from streamfx.media.surface import Surface
@@ -53,7 +54,7 @@ def reduce_planes(
     """
     from streamfx.generate.ops.reduce.cpu import reduce_all
 
-    target = np.empty((3, *small_size), np.float32) if out is None else out
+    target = arrays.empty((3, *small_size)) if out is None else out
     if min(small_size) < 1 or target.shape != (3, *small_size) or target.dtype != np.float32:
         raise FrameError(
             f"reduce: output must be float32 of shape (3, {small_size[0]}, {small_size[1]}), "
@@ -116,7 +117,7 @@ def reduce_to(
     """
     from streamfx.generate.ops.reduce.cpu import reduce_all
 
-    targets = tuple(np.empty(size, np.float32) for size in sizes)
+    targets = tuple(arrays.empty(size) for size in sizes)
     weights = [
         tuple(axis_weights(full, small, 0.0) for full, small in zip(plane.shape, size, strict=True))
         for plane, size in zip(planes, sizes, strict=True)
@@ -140,7 +141,7 @@ def reduce_own_grids(
     from streamfx.generate.ops.reduce.cpu import reduce_all
 
     chroma_size = Subsampling.YUV420.chroma_size(small_size)
-    y, u, v = (np.empty(size, np.float32) for size in (small_size, chroma_size, chroma_size))
+    y, u, v = (arrays.empty(size) for size in (small_size, chroma_size, chroma_size))
     weights = [
         tuple(axis_weights(full, small, 0.0) for full, small in zip(plane.shape, out.shape, strict=True))
         for plane, out in zip(planes, (y, u, v), strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 from streamfx.engine.golden import Array
 from streamfx.generate.ops.cpu_planes import in_bands
 from streamfx.generate.ops.steady.definition import SAME_SHOT, Past
+from streamfx.media.array_memory import arrays
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 
@@ -27,7 +28,7 @@ def average(
     if not used:
         return heads
     agreements, befores = (tuple(each) for each in zip(*used, strict=True))
-    out = np.empty_like(heads)
+    out = arrays.like(heads)
     in_bands(
         lambda first, end: _average_rows(heads, befores, agreements, first, end, out), heads.shape[1], threads
     )
@@ -37,7 +38,7 @@ def average(
 def _agreement(reduced: Array, before: Array, tolerance: float, threads: int | None) -> Array | None:
     """Return (h, w) in 0..1; None where the pictures are of two shots."""
     height, width = reduced.shape[1:]
-    agreement = np.empty((height, width), np.float32)
+    agreement = arrays.empty((height, width))
     agreeing, adding = 0, threading.Lock()
 
     def work(first_row: int, end_row: int) -> None:
