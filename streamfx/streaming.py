@@ -17,7 +17,7 @@ from streamfx.config.arguments import takes_settings
 from streamfx.config.live import LiveArguments, LiveConfig
 from streamfx.config.loading import configured
 from streamfx.encode.network.sink import Delivery
-from streamfx.encode.opening import check_output, open_sink
+from streamfx.encode.opening import check_output, open_sink, try_output
 from streamfx.encode.sink import Sink
 from streamfx.media.frame import VideoFormat
 from streamfx.media.tracks import OtherTracks
@@ -110,7 +110,7 @@ def run_live(
     sinks = sinks or {}
     for number, output in enumerate(config.outputs):  # before a source is waited for
         if number not in sinks:
-            check_page(output, config.web) if is_page(output) else check_output(output)
+            _check(config, output)
 
     def open_source() -> Source:
         if source is not None:
@@ -122,9 +122,32 @@ def run_live(
 
     def opened(stats: Stats) -> AbstractContextManager[Parts]:
         open_sinks = partial(_open_sinks, config, announce or _log_address, stats, sinks)
-        return live_parts(config, open_source, open_sinks, stats, watch=watch)
+        try_sinks = partial(_try_sinks, config, sinks)
+        return live_parts(config, open_source, open_sinks, stats, try_sink=try_sinks, watch=watch)
 
     return run_parts(config, opened, progress)
+
+
+def _check(config: LiveConfig, output: str) -> None:
+    """Refuse an output that is none, whatever the frames are."""
+    if is_page(output):
+        check_page(output, config.web)
+    else:
+        check_output(output, Path(config.input), overwrite=config.encoding.overwrite)
+
+
+def _try_sinks(config: LiveConfig, given: Mapping[int, Sink], source: Source, video: VideoFormat) -> None:
+    """Refuse outputs that could not be opened: the effects come first, and may take long to compile."""
+    for number, output in enumerate(config.outputs):
+        if number not in given and not is_page(output):
+            try_output(
+                output,
+                format=video,
+                other_tracks=source.other_tracks,
+                source_path=Path(config.input),
+                delivery=_delivery(config),
+                encoding=config.encoding,
+            )
 
 
 def _open_sinks(
@@ -159,21 +182,25 @@ def _open_sinks(
 
 
 def _open_one(config: LiveConfig, output: str, video: VideoFormat, other_tracks: OtherTracks | None) -> Sink:
-    given = config.sink
     return open_sink(
         output,
         format=video,
         other_tracks=other_tracks,
         source_path=Path(config.input),
-        delivery=Delivery(
-            open_seconds=config.source.open_seconds,
-            write_seconds=given.write_seconds,
-            bitrate_kbps=given.bitrate_kbps,
-            keyframe_seconds=given.keyframe_seconds,
-            reconnect=backoff(given.reconnect),
-            wait=config.wait,
-        ),
+        delivery=_delivery(config),
         encoding=config.encoding,
+    )
+
+
+def _delivery(config: LiveConfig) -> Delivery:
+    given = config.sink
+    return Delivery(
+        open_seconds=config.source.open_seconds,
+        write_seconds=given.write_seconds,
+        bitrate_kbps=given.bitrate_kbps,
+        keyframe_seconds=given.keyframe_seconds,
+        reconnect=backoff(given.reconnect),
+        wait=config.wait,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,8 +16,10 @@ import pytest
 import torch
 
 import streamfx
+from streamfx.capture.opening import open_source
 from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
+from streamfx.encode.opening import try_output
 from streamfx.errors import ConfigError, SinkError, SourceOpenError
 from streamfx.generate.effect import Effect
 from streamfx.gpu.transfer import DeviceContext, MemoryBudget
@@ -297,6 +301,71 @@ def test_secrets_are_in_no_report() -> None:
     shown = config.without_credentials().model_dump_json()
     assert not [word for word in ("me:pass", "abc", 'key"', "top-secret") if word in shown]
     assert config.input == "rtsp://me:pass@host/1?token=abc"
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "problem"),
+    [
+        ("there.mp4", {"overwrite": False}, r"there\.mp4: exists already"),
+        ("nowhere/out.mp4", {}, r"nowhere/out\.mp4: there is no folder"),
+        ("out.mp4", {"codec": "ffv1"}, r"\.mp4 does not hold ffv1 video"),
+        ("there.mp4/%05d.png", {}, "cannot be created"),
+        ("hls:there.mp4/web", {}, "cannot be made: Not a directory"),
+        ("hls:web", {"overwrite": False}, r"live\.m3u8 exists already"),
+        ("udp://127.0.0.1:9", {"codec": "vp9"}, "does not hold vp9 video"),
+        ("virtual:", {}, "pyvirtualcam"),
+        ("window:", {}, "there is no screen here"),
+        ("web:{busy}", {}, "cannot listen at 127.0.0.1, port .*: Address already in use"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_an_effect_is_opened(
+    output: str, options: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_given: object) -> None:
+        pytest.fail("effects were opened first")
+
+    monkeypatch.setattr("streamfx.run.live_parts.open_effects", too_late)
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(screen, raising=False)
+    Path("web").mkdir()
+    for there in ("there.mp4", "web/live.m3u8"):
+        Path(there).write_text("")
+    before = sorted(Path().rglob("*"))
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        named = output.format(busy=busy.getsockname()[1])
+        with pytest.raises((ConfigError, SinkError), match=problem):
+            streamfx.live(LIVE, ["null:", named], effects=["tiny"], **options)
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("output", ["out.mp4", "%05d.png", "hls:web", "udp://127.0.0.1:9"])
+def test_trying_an_output_leaves_nothing_behind(output: str) -> None:
+    media.make_clip(Path("in.mkv"), frames=3, codec="mpeg4")
+    source = open_source("in.mkv")
+    before = sorted(Path().rglob("*"))
+    assert source.other_tracks is not None
+    waiting = source.other_tracks.waiting(1)
+    try_output(output, format=source.format, other_tracks=source.other_tracks)
+    assert sorted(Path().rglob("*")) == before
+    assert len(waiting) == len(source.other_tracks.waiting(1)) > 0
+    source.other_tracks.start()
+    assert not source.other_tracks.waiting(1)  # for nobody claimed what comes
+    source.close()
+
+
+@pytest.mark.parametrize("output", ["there.mp4", "hls:web", "window:"])
+def test_nobody_waits_for_a_source_whose_output_cannot_be(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamfx.streaming.open_live", lambda *_given: pytest.fail("waited for the source"))
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(screen, raising=False)
+    Path("web").mkdir()
+    for there in ("there.mp4", "web/live.m3u8"):
+        Path(there).write_text("")
+    with pytest.raises(SinkError):
+        streamfx.live("rtsp://127.0.0.1:9/1", output, overwrite=False)
 
 
 def test_what_cannot_work_is_refused() -> None:

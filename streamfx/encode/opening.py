@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.sink import Sink
 from streamfx.errors import ConfigError
-from streamfx.media.addresses import check_address, scheme_of
+from streamfx.media.addresses import check_address
 from streamfx.media.frame import VideoFormat
 
 if TYPE_CHECKING:
@@ -25,17 +26,40 @@ _KINDS = (
 )
 
 
-def check_output(text: str) -> None:
-    """Refuse what cannot be an output, without opening anything.
+def check_output(text: str, source_path: Path | None = None, *, overwrite: bool = True) -> None:
+    """Refuse what cannot be an output, whatever the frames are; nothing is opened.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+        source_path: the file being read, which must not be overwritten.
+        overwrite: whether a file that is there may be replaced.
 
     Raises:
-        ConfigError: it was meant to be an address and is none, or its protocol is not there.
+        ConfigError: an address that is none or whose protocol is not there, or the source itself.
+        SinkError: a file that cannot be written, a screen or a library that is not there.
     """
     check_address(text)
-    if scheme_of(text) is not None:
-        from streamfx.media.ffmpeg_protocols import check_protocol
+    if text.startswith("window:"):
+        from streamfx.encode.screens.window import check_screen
 
-        check_protocol(text, writing=True)
+        check_screen(text)
+    elif text.startswith("virtual:"):
+        from streamfx.encode.screens.virtual_camera import virtual_camera_library
+
+        virtual_camera_library(text)
+    elif text not in ("", "null:"):
+        _check_target(text, source_path, overwrite)
+
+
+def _check_target(text: str, source_path: Path | None, overwrite: bool) -> None:
+    from streamfx.encode.files.output_file import refuse_target
+    from streamfx.encode.files.pictures import is_pictures
+    from streamfx.encode.network.targets import is_route, route_of
+
+    if is_route(text):
+        route_of(text, keyframe_seconds=1, overwrite=overwrite, written=False)
+    elif not is_pictures(text):
+        refuse_target(Path(text), source_path, overwrite)
 
 
 def opens_elsewhere(text: str) -> bool:
@@ -75,6 +99,43 @@ def holds_alpha(text: str, codec: str | None) -> bool:
     if container is None or not container.alpha:
         return False
     return codec is None or find_codec(codec).name in container.alpha
+
+
+def try_output(
+    text: str,
+    *,
+    format: VideoFormat,
+    other_tracks: OtherTracks | None = None,
+    source_path: Path | None = None,
+    encoding: Encoding | None = None,
+    delivery: Delivery | None = None,
+) -> None:
+    """Refuse an output that could not be opened for such frames; nothing of it is left.
+
+    Nobody is connected to: a server would wait for pictures. A window is not shown.
+
+    Args:
+        text: the output, as ``open_sink`` takes it.
+        format: format of the frames.
+        other_tracks: tracks of the source, of which nothing is taken.
+        source_path: the file being read, which must not be overwritten.
+        encoding: codec and settings of the encoder; None: the usual ones.
+        delivery: time limits and more of network sinks; None: the usual ones.
+
+    Raises:
+        ConfigError, SinkError: as ``open_sink``.
+    """
+    if text.startswith("window:"):
+        check_output(text)
+        return
+    open_sink(
+        text,
+        format=format,
+        other_tracks=None if other_tracks is None else other_tracks.apart(),
+        source_path=source_path,
+        encoding=replace(encoding or Encoding(), written=False),
+        delivery=delivery,
+    ).abort()
 
 
 def open_sink(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from fractions import Fraction
 
@@ -72,6 +73,17 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.options = options
     _start(stream, plan)
     return stream
+
+
+def prove_encoder(plan: OutputPlan) -> None:
+    """Start the encoder of a plan, and let it go.
+
+    Raises:
+        ConfigError: the encoder has no such option.
+        SinkError: the encoder does not start.
+    """
+    with av.open(io.BytesIO(), "w", format="nut") as out:  # which takes whatever is coded
+        add_video_stream(out, plan)
 
 
 def _start(stream: VideoStream, plan: OutputPlan) -> None:

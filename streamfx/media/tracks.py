@@ -185,6 +185,11 @@ class OtherTracks:
         self._branches.append(branch)
         return branch
 
+    def apart(self) -> OtherTracks:
+        """Return the same streams with what waits now, which nothing more comes to: to try an output with."""
+        waiting = deque((index, _copy(packet)) for index, packet in self._waiting)
+        return replace(self, _waiting=waiting, _branches=[], _claimed=False)
+
     def cut(self, span: Span) -> None:
         """Keep what is within a part of the film, also of what waits already; its beginning becomes zero."""
         self._span = span

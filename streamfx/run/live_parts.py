@@ -14,7 +14,8 @@ from streamfx.capture.live.browser import within
 from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig
 from streamfx.encode.sink import Sink
-from streamfx.media.frame import Frame, Planes
+from streamfx.generate.chain import output_format
+from streamfx.media.frame import Frame, Planes, VideoFormat
 from streamfx.pipeline.flow import Watch
 from streamfx.pipeline.stats import Stats
 from streamfx.run.assembly import Parts
@@ -29,6 +30,9 @@ _ON_THE_WAY = 4  # frames that may be generated and not yet with the outputs
 OpenSink: TypeAlias = Callable[[Source, RunControls, ExitStack], Sink]
 """Opens what is written to; what it puts into the stack is closed after the run."""
 
+TrySink: TypeAlias = Callable[[Source, VideoFormat], None]
+"""Refuses what could not be written in a format; opens nothing that stays."""
+
 
 @contextmanager
 def live_parts(
@@ -37,6 +41,7 @@ def live_parts(
     open_sink: OpenSink,
     stats: Stats,
     *,
+    try_sink: TrySink | None = None,
     largest: tuple[int, int] | None = None,
     watch: Watch | None = None,
 ) -> Iterator[Parts]:
@@ -45,7 +50,9 @@ def live_parts(
     Args:
         config: the settings in full.
         open_source: function that opens the source.
-        open_sink: function that opens the sink.
+        open_sink: function that opens the sink, last.
+        try_sink: function that refuses a sink that could not be opened, before the effects, which may have to
+            be compiled; None: nothing can be refused.
         stats: receiver of the measured times.
         largest: (height, width) that frames have at most when they are written; None: no limit.
         watch: observer that sees every frame that is taken up or written.
@@ -53,6 +60,8 @@ def live_parts(
     with contextlib.ExitStack() as opened:
         source = open_source()
         opened.callback(source.close)
+        if try_sink is not None:
+            try_sink(source, output_format(config.effects, source.format))
         place = find_placement(config.device, config.backend, 1)
         effects = opened.enter_context(open_effects(config, source, 1, stats, place))
         made = effects.chain.output(source.format)

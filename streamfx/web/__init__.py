@@ -13,7 +13,7 @@ from streamfx.errors import SinkError
 from streamfx.media.frame import VideoFormat
 from streamfx.media.tracks import OtherTracks
 from streamfx.run.controls import RunControls
-from streamfx.web.listen_address import place_of
+from streamfx.web.listen_address import check_free, place_of
 
 if TYPE_CHECKING:
     from streamfx.web.sink import PageSink
@@ -32,14 +32,15 @@ def check_page(output: str, settings: WebConfig) -> None:
 
     Raises:
         ConfigError: its address cannot be read, or must not do without a token.
-        SinkError: a library is missing; says which, and how to install it.
+        SinkError: a library is missing, and how to install it is said; or the address cannot be listened at.
     """
-    place_of(output, token=settings.token)
+    place = place_of(output, token=settings.token)
     for module, library in _NEEDED.items():
         try:
             __import__(module)
         except ImportError as error:
             raise SinkError(f"{output}: pages need {library}: {_EXTRA}") from error
+    check_free(output, place)
 
 
 def open_page(

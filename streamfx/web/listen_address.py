@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
 import re
 import secrets
 import socket
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from streamfx.errors import ConfigError
+from streamfx.errors import ConfigError, SinkError
 
 _LOOPBACK = "127.0.0.1"
 _FORM = re.compile(r"(?P<kind>[a-z]+):(?:(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):)?(?P<port>\d{1,5})")
@@ -123,6 +124,35 @@ def place_of(text: str, names: tuple[str, ...] = (), *, token: bool = True) -> L
     secret, look_secret = (secrets.token_urlsafe(24) if token else None for _ in range(2))
     named = tuple(name.lower() for name in names)
     return ListenAddress(host, int(found["port"]), named, secret, look_secret)
+
+
+def check_free(name: str, place: ListenAddress) -> None:
+    """Refuse a place that cannot be listened at, by listening there for a moment.
+
+    Args:
+        name: name of the page.
+        place: place that it is to be offered at.
+
+    Raises:
+        SinkError: something listens there already, or it is no address of this machine.
+    """
+    try:
+        for family, _, _, _, address in dict.fromkeys(
+            socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        ):
+            socket.create_server((str(address[0]), int(address[1])), family=family).close()
+    except (OSError, ValueError) as error:
+        raise not_listening(name, place, error) from error
+
+
+def not_listening(name: str, place: ListenAddress, problem: Exception) -> SinkError:
+    """Return the error that says why a page cannot be offered at a place."""
+    number = getattr(problem, "errno", None) or 0
+    reason = os.strerror(number) if number > 0 else str(problem)
+    return SinkError(
+        f"{name}: cannot listen at {place.host}, port {place.port}: {reason}; "
+        "choose another port, or 0 for any that is free"
+    )
 
 
 def _host_of(header: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +13,7 @@ from aiohttp import web
 
 from streamfx.errors import SinkError
 from streamfx.web.connection_limits import LIMITS, ConnectionLimits, ConnectionListener
-from streamfx.web.listen_address import Access, ListenAddress
+from streamfx.web.listen_address import Access, ListenAddress, not_listening
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +99,7 @@ class Site:
         if not self._started.wait(_START_SECONDS):
             raise SinkError(f"{self.name}: the page did not come up within {_START_SECONDS:g} s")
         if self._problem is not None:
-            place = self.place
-            number = getattr(self._problem, "errno", None) or 0
-            reason = os.strerror(number) if number > 0 else str(self._problem)
-            raise SinkError(
-                f"{self.name}: cannot listen at {place.host}, port {place.port}: {reason}; "
-                "choose another port, or 0 for any that is free"
-            ) from self._problem
+            raise not_listening(self.name, self.place, self._problem) from self._problem
 
     def stop(self) -> None:
         """End at once: tell the visitors, close what they hold, stop listening. May be called twice."""

@@ -15,6 +15,7 @@ from streamfx.encode.pixels import Packer
 from streamfx.encode.plan import OutputPlan, plan
 from streamfx.encode.sink import AWAY
 from streamfx.encode.tracks.selection import streams_to_copy
+from streamfx.encode.video_stream import prove_encoder
 from streamfx.errors import SinkAwayError, SinkError
 from streamfx.media.backoff import Backoff
 from streamfx.media.frame import Frame, VideoFormat
@@ -63,7 +64,8 @@ class NetworkSink:
         text: the output as the user wrote it.
         video: format of the frames.
         other_tracks: sound to send along; what the output cannot take is left out. None for none.
-        encoding: codec and settings of the encoder.
+        encoding: codec and settings of the encoder. Where nothing is to be written, nobody is connected to;
+            what can be refused without that is refused.
         delivery: time limits, and when a lost output is tried again.
 
     Attributes:
@@ -87,7 +89,12 @@ class NetworkSink:
     ) -> None:
         self._delivery = delivery = delivery or Delivery()
         encoding = encoding or Encoding()
-        self._route = route_of(text, keyframe_seconds=delivery.keyframe_seconds, overwrite=encoding.overwrite)
+        self._route = route_of(
+            text,
+            keyframe_seconds=delivery.keyframe_seconds,
+            overwrite=encoding.overwrite,
+            written=encoding.written,
+        )
         self.name = self._route.name
         self._plan = low_delay_plan(self._route, video, encoding, delivery)
         self.notes = self._plan.conversions()
@@ -103,6 +110,9 @@ class NetworkSink:
         self._gave_up: SinkError | None = None
         self._closing = threading.Event()
         self._tried = threading.Event()
+        if not encoding.written:
+            prove_encoder(self._plan)
+            return
         self._start(None)
         self._tried.wait(_START_SECONDS if delivery.wait else None)
         self._current()

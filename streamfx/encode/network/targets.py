@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -58,13 +60,14 @@ class NetworkTarget:
     relayed: bool
 
 
-def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> NetworkTarget:
+def route_of(text: str, *, keyframe_seconds: float, overwrite: bool, written: bool = True) -> NetworkTarget:
     """Return how the output called ``text`` is written.
 
     Args:
         text: an address, ``hls:FOLDER``, or a playlist ``….m3u8``.
         keyframe_seconds: distance of the pictures that can be joined at, which HLS segments begin with.
         overwrite: whether an HLS playlist that is there may be replaced.
+        written: whether the folder of a playlist is made; else it is only refused where it could not be.
 
     Raises:
         ConfigError: addresses of that kind are for reading only.
@@ -83,12 +86,12 @@ def route_of(text: str, *, keyframe_seconds: float, overwrite: bool) -> NetworkT
     if scheme == "srt":
         return NetworkTarget(name, text, "SRT", _TS, relayed=True)
     if scheme is not None:
-        written = ", ".join(f"{each}://" for each in available(writing=True))
+        usable = ", ".join(f"{each}://" for each in available(writing=True))
         raise ConfigError(
-            f"{name}: {scheme}: addresses can be read, not written; outputs are {written} addresses, or "
+            f"{name}: {scheme}: addresses can be read, not written; outputs are {usable} addresses, or "
             "hls:FOLDER, which any web server can offer"
         )
-    return _hls(text, keyframe_seconds, overwrite)
+    return _hls(text, keyframe_seconds, overwrite, written)
 
 
 def is_route(text: str) -> bool:
@@ -96,7 +99,7 @@ def is_route(text: str) -> bool:
     return scheme_of(text) is not None or text.startswith("hls:") or text.lower().endswith(".m3u8")
 
 
-def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> NetworkTarget:
+def _hls(text: str, keyframe_seconds: float, overwrite: bool, written: bool) -> NetworkTarget:
     path = Path(text.removeprefix("hls:"))
     playlist = path if path.suffix.lower() == ".m3u8" else path / _PLAYLIST
     folder = playlist.parent
@@ -105,7 +108,10 @@ def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> NetworkTarget:
             f"{text}: {playlist} exists already; allow overwriting (--overwrite) or choose another folder"
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if written:
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            _check_folder(folder)
     except OSError as error:
         raise SinkError(f"{text}: the folder {folder} cannot be made: {error.strerror}") from error
     options = {
@@ -119,3 +125,16 @@ def _hls(text: str, keyframe_seconds: float, overwrite: bool) -> NetworkTarget:
         "hls", ("h264", "hevc"), options | _ORDER_US, tick_seconds=Fraction(1, 90_000), rotation=False
     )
     return NetworkTarget(text, str(playlist.absolute()), "HLS", container, relayed=False)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that could not be made, without making it.
+
+    Raises:
+        OSError: something else is in its place, or nothing may be made in the folder above that is there.
+    """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

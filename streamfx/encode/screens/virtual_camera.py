@@ -40,7 +40,7 @@ class VirtualCameraSink:
         self.notes: list[str] = []
         self.frames_written = self.packets_written = 0
         self._packer = Packer(video, "", video.colour.code_range)
-        module = module or _pyvirtualcam(text)
+        module = module or virtual_camera_library(text)
         device = text.partition(":")[2] or None
         height, width = video.size
         try:
@@ -78,7 +78,12 @@ def install_hint(system: str | None = None) -> str:
     return _HINTS.get(system or platform.system(), "see the documentation of pyvirtualcam for this system")
 
 
-def _pyvirtualcam(text: str) -> Any:
+def virtual_camera_library(text: str) -> Any:
+    """Return pyvirtualcam.
+
+    Raises:
+        SinkError: it is missing; says what to install.
+    """
     try:
         import pyvirtualcam
     except ImportError as error:

@@ -46,7 +46,7 @@ class WindowSink:
         self.notes: list[str] = []
         self.frames_written = self.packets_written = 0
         if program is None:
-            _check(text)
+            check_screen(text)
         height, width = _shown_size(video)
         self._task = WindowTask(text.partition(":")[2] or "streamfx", width, height)
         self._video, self._packer = video, Packer(video, "", video.colour.code_range)
@@ -181,7 +181,7 @@ class _Window:
         return self.problem is None
 
 
-def _check(text: str) -> None:
+def check_screen(text: str) -> None:
     """Refuse a window where none can be had.
 
     Raises:

@@ -204,8 +204,29 @@ def test_what_no_waiting_helps_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="cannot be made"):
         NetworkSink(f"hls:{tmp_path}/file/web", video, encoding=FAST, delivery=waiting)
     wrong = Encoding(options=(("profile", "nonsense"),))
-    with pytest.raises(SinkError, match="does not start with"):
-        NetworkSink("rtmp://127.0.0.1:9/app/key", video, encoding=wrong, delivery=waiting)
+    for encoding in (wrong, replace(wrong, written=False)):
+        with pytest.raises(SinkError, match="does not start with"):
+            NetworkSink("rtmp://127.0.0.1:9/app/key", video, encoding=encoding, delivery=waiting)
+
+
+def test_what_is_not_to_be_written_is_tried_without_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, unwritten = open_source(PATTERN).format, replace(FAST, written=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        sink = NetworkSink(f"rtmp://127.0.0.1:{server.getsockname()[1]}/app/key", video, encoding=unwritten)
+        sink.abort()
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    NetworkSink(f"hls:{tmp_path}/made/later", video, encoding=unwritten).abort()
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SinkError, match="cannot be made: Not a directory"):
+        NetworkSink(f"hls:{tmp_path}/file/web", video, encoding=unwritten)
+    monkeypatch.setattr("os.access", lambda *_given: False)
+    with pytest.raises(SinkError, match="cannot be made: Permission denied"):
+        NetworkSink(f"hls:{tmp_path}/made/later", video, encoding=unwritten)
 
 
 def test_an_output_whose_end_cannot_be_sent_has_failed() -> None:
