@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from tests.asserts import assert_no_thread_is_left
 
 # Tests run beside one another: more threads for a network would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests start hundreds of processes, and each would compile the package for itself. Numba keeps what it
+# compiled in the same folders, whatever this says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A time limit per example would make tests fail on a busy machine; no test here asserts times.
 hypothesis.settings.register_profile("streamfx", deadline=None)

@@ -33,6 +33,7 @@ from torch import Tensor
 from benchmarks.gpu.__main__ import KIT
 from benchmarks.gpu.bare import bare_engine
 from benchmarks.gpu.cases import Cases, Measure, NotHereError
+from benchmarks.gpu.engines import CALLS, WARM
 from benchmarks.gpu.planned import Planned
 from streamfx.engine.golden import Golden
 
@@ -151,7 +152,7 @@ class Probe:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         taken = []
-        for _ in range(220):
+        for _ in range(WARM + CALLS):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             begin.record(stream)
             if not context.execute_async_v3(stream.cuda_stream):
@@ -159,7 +160,7 @@ class Probe:
             end.record(stream)
             end.synchronize()
             taken.append(begin.elapsed_time(end))
-        return {"p50_ms": round(float(np.median(taken[20:])), 4)}
+        return {"p50_ms": round(float(np.median(taken[WARM:])), 4)}
 
 
 def measure(probe: Probe, cases: Cases, network: Network, device: torch.device) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.gpu import engines, planned, tensorrt_rtx
 from benchmarks.gpu.cases import Cases, NotHereError
 from benchmarks.gpu.pack import packed
 from benchmarks.gpu.plans import Builds
@@ -82,6 +83,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(autouse=True)
 def _a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (engines, planned, tensorrt_rtx):  # how often is for figures that are looked at
+        monkeypatch.setattr(module, "WARM", 2)
+        monkeypatch.setattr(module, "CALLS", 5)
     monkeypatch.setattr("torch.cuda.current_stream", lambda device: SimpleNamespace(cuda_stream=7))
     fake_tensorrt.Engine.opened.clear()
 

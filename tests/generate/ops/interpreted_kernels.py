@@ -19,6 +19,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from triton.runtime.interpreter import interpreter_builder
 
 from streamfx.generate.ops import dispatch
 from streamfx.generate.ops.fuse.definition import AMPLITUDE, MASK, OFFSET, RISE
@@ -35,10 +36,21 @@ from streamfx.media.frame import ChromaLocation, Colour, Frame, Planes, Subsampl
 from streamfx.media.surface import Surface
 from tests.generate.ops.fused_cases import Case, cases, random_heads, random_planes, whole_ratios
 
+OVERFLOW_EVERY = 5  # asking after each sum whether it overflows takes a third of the time
 # What the interpreter takes is per program, so one program does all of a small picture.
 FUSE_TILE, PLACE_TILE, REDUCE_TILE = FuseTile(64, 64), PlaceTile(64, 64), ReduceTile(64, 64)
 BEYOND = 0xA5  # in every byte around the planes
 Result = dict[str, Any]
+
+
+def ask_for_overflow(number: int = 0) -> None:
+    """Have the interpreter ask of all integers in the next launches whether they overflow, or not.
+
+    Args:
+        number: number of the example; one in a few is asked.
+    """
+    asked = number % OVERFLOW_EVERY == 0
+    interpreter_builder.options = replace(interpreter_builder.options, sanitize_overflow=asked)
 
 
 @dataclass(frozen=True)
@@ -255,6 +267,7 @@ def properties(examples: int) -> list[Result]:
         @quiet
         @given(strategy, LAYOUTS)
         def check(case: Case, layout: Layout) -> None:
+            ask_for_overflow(len(results))
             size, small = case.planes[0].shape, case.heads.shape
             name = f"{size} by {small}, {case.subsampling}, {case.depth} bits, {layout}"
             results.append({"name": name, **differences([case], layout)})
@@ -302,6 +315,7 @@ def placements(examples: int) -> list[Result]:
     @settings(max_examples=examples, derandomize=True, database=None, deadline=None)
     @given(cases(), LAYOUTS, st.booleans(), st.booleans(), st.booleans())
     def check(case: Case, layout: Layout, added: bool, one_grid: bool, half: bool) -> None:
+        ask_for_overflow(len(results))
         size, small = case.planes[0].shape, case.heads.shape[1:]
         name = f"{size} by {small}, {case.subsampling}, {case.depth} bits, {layout}, added: {added}"
         half = half and case.depth < 15  # beyond, half precision does not hold the codes
@@ -376,6 +390,7 @@ def reductions(examples: int) -> list[Result]:
         layout: Layout,
         fine: bool,
     ) -> None:
+        ask_for_overflow(len(results) // 2)
         pictures = [random_planes(size, subsampling, depth, seed) for seed in (1, 2)]
         surface, _ = surface_of(pictures, subsampling, depth, layout)
         found = reduce_surface(
@@ -400,6 +415,7 @@ def steadied(channels: int, size: tuple[int, int], half: bool) -> list[Result]:
     random = np.random.default_rng(channels)
     scene, past, results = random.uniform(20, 220, (3, *size)), list[Past](), list[Result]()
     for number, known in enumerate((0, 1, 2, 2, 2, 0, 1)):
+        ask_for_overflow(number)
         if number == 3:
             scene = random.uniform(20, 220, (3, *size))
         numbers = (scene + random.normal(0, 3, (3, *size)), random.normal(0, 50, (channels, *size)))
@@ -422,6 +438,7 @@ def main() -> None:
     dispatch.by_processor = lambda pixels: False
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     np.seterr(all="ignore")
+    ask_for_overflow()
     named = [{"name": name, **case()} for name, case in NAMED.items()]
     fuse = properties(examples)
     rest = {"place": placements(3 * examples), "reduce": reductions(4 * examples)}
