@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from streamfx.hardware.cpu import usable_cores
-from tests import engines
+from tests import compile_once, engines
 from tests.asserts import assert_no_thread_is_left
 
 # Tests run beside one another: more threads for a network would only wait for each other.
@@ -21,6 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # compiled in the same folders, whatever this says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    compile_once.install()
 
 # A time limit per example would make tests fail on a busy machine; no test here asserts times.
 hypothesis.settings.register_profile("streamfx", deadline=None)

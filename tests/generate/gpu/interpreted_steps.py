@@ -135,7 +135,8 @@ def main() -> None:
     """Print the differences, by engine and form."""
     steps.by_processor = lambda pixels: False
     # What the interpreter takes is per program: a few do a picture, and more than one in each direction.
-    for module, tile in ((fuse_triton, "FuseTile"), (place_triton, "PlaceTile"), (reduce_triton, "ReduceTile")):
+    tiles = {"FuseTile": fuse_triton, "PlaceTile": place_triton, "ReduceTile": reduce_triton}
+    for tile, module in tiles.items():
         setattr(module, tile, partial(getattr(module, tile), 16, 16))
     differences = {}
     for number, (engine, (name, form)) in enumerate(product(ENGINES, FORMS.items())):
