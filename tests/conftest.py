@@ -43,6 +43,17 @@ def _no_thread_outlives_a_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of compiled engines, one for all tests that do not ask what is in it.
+
+    The tiny engines have the same weights whenever they are made, so each is compiled once, also for workers
+    beside one another.
+    """
+    base = tmp_path_factory.getbasetemp()
+    return str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled")
+
+
+@pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a process sees of the command: a tiny engine called "tiny", a cache of its own, the checkout."""
     folder = tmp_path_factory.mktemp("command")

@@ -53,8 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _engines(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
+def _engines(folder: Path, compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFX_CACHE", compiled)
     monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
     monkeypatch.chdir(tmp_path)
 

@@ -36,8 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _engines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
+def _engines(folder: Path, compiled: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("STREAMFX_CACHE", compiled)
     monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
     yield
     assert [thread.name for thread in threading.enumerate() if "switch" in thread.name] == []

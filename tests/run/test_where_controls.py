@@ -43,10 +43,12 @@ class LeftHalf:
 
 
 @pytest.fixture(autouse=True)
-def finder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[LeftHalf]:
+def finder(
+    tmp_path_factory: pytest.TempPathFactory, compiled: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LeftHalf]:
     folder = tmp_path_factory.mktemp("engines")
     engines.make_engine(folder, "tiny")
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("STREAMFX_CACHE", compiled)
     monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
     found = LeftHalf()
     monkeypatch.setattr(rearranging, "open_matting", lambda _settings: cast("Matting", found))

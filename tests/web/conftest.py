@@ -22,9 +22,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def place_of_its_own(
+    folder: Path, compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Engines and cache of the folder, an empty folder to work in, and no thread left behind."""
-    monkeypatch.setenv("STREAMFX_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("STREAMFX_CACHE", compiled)
     monkeypatch.setenv("STREAMFX_ENGINES", str(folder))
     monkeypatch.chdir(tmp_path)
     before = set(threading.enumerate())

@@ -38,10 +38,10 @@ SAID = "document.querySelector('#said').textContent"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, compiled: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     engines.make_engine(tmp_path / "engines", "tiny")
     engines.make_engine(tmp_path / "engines", "other", seed=11)
-    monkeypatch.setenv("STREAMFX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("STREAMFX_CACHE", compiled)
     monkeypatch.setenv("STREAMFX_ENGINES", str(tmp_path / "engines"))
     (tmp_path / "downloads").mkdir()
     (tmp_path / "recordings").mkdir()

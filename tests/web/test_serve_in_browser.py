@@ -38,9 +38,9 @@ READY = "document.querySelector('#start') && !document.querySelector('#start').d
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, compiled: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     engines.make_engine(tmp_path / "engines", "tiny")
-    monkeypatch.setenv("STREAMFX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("STREAMFX_CACHE", compiled)
     monkeypatch.setenv("STREAMFX_ENGINES", str(tmp_path / "engines"))
     (tmp_path / "profile").mkdir()
     (tmp_path / "another").mkdir()
