@@ -19,6 +19,7 @@ _WIDTH_INCHES, _DPI = 11.0, 110
 _RATES_FPS = (30, 60)
 _LARGE: Mapping[str, Any] = {"fontsize": 10}
 _SMALL: Mapping[str, Any] = {"fontsize": 8, "color": "#555555"}
+_BEHIND_TEXT: Mapping[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 
 
 def check_plot(path: Path) -> None:
@@ -87,7 +88,13 @@ def _panel(axes: Axes, level: str, places: Mapping[int, Row]) -> None:
             axes.plot([rate_fps, rate_fps], [place - 0.33, place + 0.33], color="black", linewidth=1.6)
         for text, points, style in ((_short(row.fps), 4, _LARGE), (slow, 34, _SMALL)):
             axes.annotate(
-                text, (row.fps, place), (points, 0), textcoords="offset points", va="center", **style
+                text,
+                (row.fps, place),
+                (points, 0),
+                textcoords="offset points",
+                va="center",
+                bbox=_BEHIND_TEXT,
+                **style,
             )
     for rate_fps in _RATES_FPS:
         if rate_fps < highest:
