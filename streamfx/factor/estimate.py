@@ -24,6 +24,7 @@ from streamfx.media.stage import EFFECT_STAGES, Stage
 
 _MOST_CORES_PER_FRAME = 16  # that decoders, encoders and one small picture keep busy at a time
 _HEAD_BYTES = 4
+_OWN_SAMPLES = (2, 4)  # factors at which fine luma is made of whole samples of the source
 _KERNELS_PER_LAYER = 2  # a convolution, and what stands between it and the next
 
 
@@ -165,8 +166,8 @@ def _effect(
     pixels = small[0] * small[1]
     reduce_bytes = workload.frame_bytes + 3 * pixels * _HEAD_BYTES
     full = workload.doubled(effect.doublings)
-    fuse_bytes = 2 * full.frame_bytes + (10 if effect.detail else 6) * pixels * _HEAD_BYTES
-    fuse_cycles = rates.FUSE_CYCLES_WITH_DETAIL if effect.detail else rates.FUSE_CYCLES
+    fuse_bytes = 2 * full.frame_bytes + _heads(effect) * pixels * _HEAD_BYTES
+    fuse_cycles = _fuse_cycles(effect)
     if not math.log2(factor).is_integer():
         fuse_cycles = fuse_cycles.times(rates.FUSE_UNEVEN)
     if machine.gpu is not None:
@@ -177,7 +178,7 @@ def _effect(
         )
     return (
         _cpu_work(
-            Stage.REDUCE, machine, workload, _full_size(rates.REDUCE_CYCLES, workload, pixels), reduce_bytes
+            Stage.REDUCE, machine, workload, _reduce_work(effect, workload, factor, pixels), reduce_bytes
         ),
         _translate(machine, workload, effect, small),
         _begun(
@@ -185,6 +186,25 @@ def _effect(
             workload,
         ),
     )
+
+
+def _heads(effect: EffectCost) -> int:
+    """Return how many planes of the reduced size the fused step reads: heads, and what the network saw."""
+    return 14 if effect.ink else 10 if effect.detail else 6
+
+
+def _fuse_cycles(effect: EffectCost) -> rates.Cycles:
+    if effect.ink:
+        return rates.FUSE_CYCLES_WITH_INK
+    return rates.FUSE_CYCLES_WITH_DETAIL if effect.detail else rates.FUSE_CYCLES
+
+
+def _reduce_work(effect: EffectCost, workload: Workload, factor: float, pixels: int) -> tuple[_Work, ...]:
+    work = _full_size(rates.REDUCE_CYCLES, workload, pixels)
+    if not effect.fine_luma:
+        return work
+    cycles = rates.FINE_LUMA_CYCLES if factor in _OWN_SAMPLES else rates.FINE_LUMA_CYCLES_BETWEEN
+    return (*work, _Work(pixels, cycles, "reduced pixels with fine luma"))
 
 
 def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: tuple[int, int]) -> Term:
@@ -197,6 +217,10 @@ def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: 
         seconds, how = float("inf"), "the rate of this GPU is not known"
     else:
         seconds, how = _network(machine, effect.layers, pixels, rate)
+    if effect.memory and gpu is None:
+        averaged = _Work(small[0] * small[1], rates.MEMORY_CYCLES, "reduced pixels averaged")
+        term = _cpu_work(Stage.TRANSLATE, machine, workload, (averaged,), 0)
+        seconds, how = seconds + term.seconds, f"{how} + {term.how}"
     spread = 1.0 if gpu is not None else _spread(Stage.TRANSLATE, machine, workload)
     resource = "cpu" if gpu is None else "gpu"
     term = Term(Stage.TRANSLATE, resource, seconds, seconds * spread, f"{small[1]}x{small[0]}: {how}")

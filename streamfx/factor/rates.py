@@ -162,6 +162,10 @@ ENCODE_CYCLES = {
 REDUCE_CYCLES = Cycles(0.4, 6.4)
 FUSE_CYCLES = Cycles(3.6, 16.0)
 FUSE_CYCLES_WITH_DETAIL = Cycles(4.5, 26.0)
+FUSE_CYCLES_WITH_INK = Cycles(4.7, 33.0)
+FINE_LUMA_CYCLES = 14.0  # for a reduced pixel, at the factors at which the source's own samples are taken
+FINE_LUMA_CYCLES_BETWEEN = 60.0  # where they are interpolated
+MEMORY_CYCLES = 45.0  # for a reduced pixel
 FUSE_UNEVEN = 1.35  # times as many cycles where the factor is not a power of two
 HAND_OVER_SECONDS = 0.4e-3  # until the threads of the network, and those of the fused step, are all at work
 

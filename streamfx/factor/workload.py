@@ -71,7 +71,10 @@ class EffectCost:
         stride: divisor of both sides of the reduced picture.
         factors: factors to choose from.
         integers: whether its network may compute in integers of 8 bits.
+        fine_luma: whether its network also sees luma that is finer than the reduced picture.
+        memory: whether its heads are averaged with those of the frames before.
         detail: whether its heads hold a detail gain, which the fused step then applies.
+        ink: whether its heads hold ink, with which the fused step answers to the source's detail.
         fixed_factor: the factor that was asked for; None: the one to be chosen.
         doublings: number of times that it makes frames twice as large each way.
         measured: seconds for a reduced picture of so many pixels, on all cores; None where not calibrated.
@@ -82,7 +85,10 @@ class EffectCost:
     stride: int
     factors: tuple[float, ...] = ()
     integers: bool = False
+    fine_luma: bool = False
+    memory: bool = False
     detail: bool = False
+    ink: bool = False
     fixed_factor: float | None = None
     doublings: int = 0
     measured: Callable[[int], float] | None = None

@@ -26,6 +26,7 @@ FACTORS = (1.0, 2.0, 4.0, 8.0)
 # 36 thousand operations and 110 numbers for a pixel: about what the shipped effects take.
 EFFECT = EffectCost("effect", (Layer("a", 30_000, 60), Layer("b", 6_000, 50)), stride=4, factors=FACTORS)
 JOB = Workload((1080, 1920))
+EFFECTS = (Stage.REDUCE, Stage.TRANSLATE, Stage.FUSE)
 
 
 def stage(prediction: Prediction, name: str) -> Term:
@@ -48,7 +49,8 @@ def test_the_arithmetic_that_is_shown_gives_the_time_beside_it(name: str) -> Non
     machine = known_machine(name)
     job = replace(JOB, encodings=(CodedOutput(), CodedOutput("hevc", "medium")))
     for factor in FACTORS:
-        for term in predict(machine, job, [replace(EFFECT, detail=factor > 2)], factor).terms:
+        effect = replace(EFFECT, detail=factor > 2, ink=factor > 4, fine_luma=factor < 4, memory=factor < 2)
+        for term in predict(machine, job, [effect], factor).terms:
             assert worked_out(term.how.partition("; alone")[0]) == pytest.approx(term.seconds, rel=0.02), term
 
 
@@ -106,6 +108,37 @@ def test_what_was_measured_takes_the_place_of_the_estimate() -> None:
 def test_the_fused_step_costs_more_at_factors_that_are_no_power_of_two() -> None:
     even, uneven = (stage(predict(Machine("m", CPU), JOB, [EFFECT], factor), "fuse") for factor in (2, 3))
     assert uneven.seconds > even.seconds * 0.9  # though its pictures are smaller
+
+
+def test_fine_luma_ink_and_memory_cost_their_cycles() -> None:
+    machine, pixels = Machine("m", CPU), 272 * 480
+    plain, dear = (
+        predict(machine, JOB, [effect], 4)
+        for effect in (
+            replace(EFFECT, detail=True),
+            replace(EFFECT, detail=True, ink=True, fine_luma=True, memory=True),
+        )
+    )
+    more = {name: stage(dear, name).seconds - stage(plain, name).seconds for name in Stage if name in EFFECTS}
+    hz = rates.cycles_per_second(CPU)
+    ink, detail = rates.FUSE_CYCLES_WITH_INK, rates.FUSE_CYCLES_WITH_DETAIL
+    per_sample, per_pixel = (
+        ink.per_sample - detail.per_sample,
+        ink.per_reduced_pixel - detail.per_reduced_pixel,
+    )
+    assert more[Stage.REDUCE] == pytest.approx(pixels * rates.FINE_LUMA_CYCLES / hz)
+    assert more[Stage.TRANSLATE] == pytest.approx(pixels * rates.MEMORY_CYCLES / hz)
+    assert more[Stage.FUSE] == pytest.approx((1080 * 1920 * 1.5 * per_sample + pixels * per_pixel) / hz)
+
+
+def test_networks_in_integers_are_faster_where_the_processor_has_them() -> None:
+    able = replace(CPU, extensions=("AVX2", "AVX-512", "AVX-512 VNNI", "AVX-512 BF16"))
+    for processor, times in ((CPU, 1.0), (able, 1.4)):
+        without, integers = (
+            stage(predict(Machine("m", processor), JOB, [replace(EFFECT, integers=given)], 4), "translate")
+            for given in (False, True)
+        )
+        assert without.seconds == pytest.approx(times * integers.seconds)
 
 
 def test_a_factor_that_was_asked_for_stays_and_every_effect_of_a_chain_counts() -> None:
