@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
 
 from streamfx.cli.output import prepare_streams, say, silence
 from streamfx.cli.parser import parse
@@ -27,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after ``streamfx``; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    _end_quickly()
     prepare_streams()
     try:
         options = parse(arguments)
@@ -47,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"unexpected {type(error).__name__}: {error}{why}"
         return _fail(message, EXIT_WITH_LOSSES, debug="--debug" in arguments)
     return code
+
+
+@cache
+def _end_quickly() -> None:
+    """Have the end of the process not search hundreds of thousands of objects for what it gives up anyway."""
+    atexit.register(gc.freeze)
 
 
 def _fail(message: str, code: int, *, debug: bool = False) -> int:

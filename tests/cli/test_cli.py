@@ -91,3 +91,14 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     ran = subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert ran.stdout.splitlines()[-1] == "0"
     assert ran.stderr == ""
+
+
+def test_the_end_of_a_process_does_not_search_what_it_gives_up_anyway() -> None:
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count()))\n"
+        "from streamfx.cli import main; main(['--version']); main(['--version'])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert int(ran.stdout.splitlines()[-1]) > 1000
