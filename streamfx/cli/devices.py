@@ -172,11 +172,11 @@ def _surroundings(here: dict[str, Any]) -> list[str]:
         lines.append(f"  {name:<10}{state if reason is None else f'cannot run here: {reason}'}")
     usable = [name for name, problem in here["encoders"].items() if problem is None]
     lines += ["", f"encoders that open here: {', '.join(usable)}"]
-    lines += [
-        f"  {name:<12}cannot be opened: {problem}"
-        for name, problem in here["encoders"].items()
-        if problem is not None
-    ]
+    closed: dict[str, list[str]] = {}
+    for name, problem in here["encoders"].items():
+        if problem is not None:
+            closed.setdefault(problem, []).append(name)
+    lines += [f"  {', '.join(names)}: cannot be opened: {problem}" for problem, names in closed.items()]
     there = [name for name, problem in here["protocols"].items() if problem is None]
     lines += ["", f"protocols of addresses: {', '.join(there)}"]
     lines += [

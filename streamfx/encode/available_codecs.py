@@ -9,6 +9,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from streamfx.encode.codecs import CODECS, Codec
+from streamfx.encode.pixel_format import encoder_formats
 from streamfx.encode.scheduling import ordinary_scheduling
 
 _FORMATS = {"gif": "pal8", "mjpeg": "yuvj420p", "prores": "yuv422p10le"}
@@ -29,11 +30,18 @@ def _problem(codec: Codec) -> str | None:
     try:
         context = av.CodecContext.create(codec.encoder, "w")
         assert isinstance(context, VideoCodecContext)  # all codecs here are of video
-        context.width, context.height, context.pix_fmt = 320, 192, _FORMATS.get(codec.name, "yuv420p")
+        context.width, context.height, context.pix_fmt = 320, 192, _pixel_format(codec)
         context.time_base, context.thread_count = Fraction(1, 25), 1
         context.options = codec.options(None, None)
         with ordinary_scheduling():
             context.open()
     except (av.FFmpegError, ValueError) as error:  # an encoder that is not built in is a ValueError
-        return str(getattr(error, "strerror", None) or error)
+        why = getattr(error, "strerror", None) or "this FFmpeg does not have it"
+        return why if codec.device is None else f"no {codec.device} ({why})"
     return None
+
+
+def _pixel_format(codec: Codec) -> str:
+    formats = encoder_formats(codec)
+    usual = "yuv420p" if "yuv420p" in formats or "nv12" not in formats else "nv12"
+    return _FORMATS.get(codec.name, usual)

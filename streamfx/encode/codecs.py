@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamfx.encode.encoding import Pass
@@ -52,6 +52,8 @@ class Codec:
         keeps_fields: whether it says of interlaced pictures that they are.
         states_pixel_shape: whether its own headers say the pixel aspect ratio, whatever the container does.
         formats: pixel formats that it takes; empty: those that its encoder names.
+        software: name of the codec that codes the same on the processor; None: this is one of those.
+        device: device that its encoder needs, for messages; None: the processor.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Codec:
     keeps_fields: bool = False
     states_pixel_shape: bool = False
     formats: tuple[str, ...] = ()
+    software: str | None = None
+    device: str | None = None
 
     def options(
         self, preset: str | None, quality: int | None, bits_per_second: int | None = None
@@ -140,6 +144,54 @@ def _numbers(highest: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(highest, -1, -1))
 
 
+def _of_devices() -> Iterator[Codec]:
+    """Give the codecs whose encoders are in a GPU, or in a unit beside the processor.
+
+    Those of NVIDIA may also take frames that lie on the GPU; all others get them from main memory.
+    """
+    steps = {"h264": (51, 22), "hevc": (51, 24), "av1": (63, 30)}
+    for software, (worst, default) in steps.items():
+        presets = tuple(f"p{number}" for number in range(1, 8))
+        yield _of_device(
+            software, "nvenc", "NVIDIA GPU that encodes", {"rc": "vbr"},
+            Scale("cq", 1, worst, default), PresetOption("preset", presets, "p4"),
+        )  # fmt: skip
+    for software, (_, default) in steps.items():
+        presets = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+        yield _of_device(
+            software, "qsv", "Intel GPU that encodes", {},
+            Scale("global_quality", 1, 51, default), PresetOption("preset", presets, "veryfast"),
+        )  # fmt: skip
+    for software, (_, default) in steps.items():
+        presets = ("speed", "balanced", "quality")
+        yield _of_device(
+            software, "amf", "AMD GPU that encodes", {},
+            Scale("qp_i qp_p", 1, 51, default), PresetOption("quality", presets, "speed"),
+        )  # fmt: skip
+    for software in ("h264", "hevc"):
+        yield _of_device(software, "videotoolbox", "Apple GPU that encodes", {"b": "12M"})
+        yield _of_device(
+            software, "v4l2m2m", "encoder behind /dev/video*", {"b": "12M"}, formats=("yuv420p", "nv12")
+        )
+
+
+def _of_device(
+    software: str,
+    interface: str,
+    device: str,
+    fixed: dict[str, str],
+    quality: Scale | None = None,
+    preset: PresetOption | None = None,
+    formats: tuple[str, ...] = (),
+) -> Codec:
+    name = f"{software}_{interface}"
+    return Codec(
+        name, name, fixed, quality, preset,
+        even_chroma=True, takes_bits=True, states_pixel_shape=software != "av1",
+        formats=formats, software=software, device=device,
+    )  # fmt: skip
+
+
 CODECS = {
     codec.name: codec
     for codec in (
@@ -203,23 +255,16 @@ CODECS = {
         ),
         Codec("gif", "gif"),
         Codec("raw", "rawvideo", formats=_RAW_FORMATS),
-        *(
-            Codec(
-                f"{name}_nvenc",
-                f"{name}_nvenc",
-                {"rc": "vbr"},
-                quality=Scale("cq", 1, worst, default),
-                preset=PresetOption("preset", tuple(f"p{number}" for number in range(1, 8)), "p4"),
-                even_chroma=True,
-                takes_bits=True,
-                states_pixel_shape=name != "av1",
-            )
-            for name, worst, default in (("h264", 51, 22), ("hevc", 51, 24), ("av1", 63, 30))
-        ),
     )
 }
+CODECS |= {codec.name: codec for codec in _of_devices()}
 _OTHER_NAMES = {"h265": "hevc", "x264": "h264", "x265": "hevc", "avc": "h264", "jpeg": "mjpeg"}
 _OTHER_NAMES |= {codec.encoder: codec.name for codec in CODECS.values()}
+
+
+def on_devices(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of codecs, followed by those of the codecs that code the same on a device."""
+    return (*names, *(codec.name for codec in CODECS.values() if codec.software in names))
 
 
 def find_codec(name: str) -> Codec:

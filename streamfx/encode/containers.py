@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from streamfx.encode.codecs import Codec, find_codec
+from streamfx.encode.codecs import Codec, find_codec, on_devices
 from streamfx.errors import ConfigError
 from streamfx.media.frame import CodeRange
 from streamfx.media.paths import is_written_through
@@ -73,10 +73,9 @@ _MOV_OPTIONS = {
 _MOV_STREAMED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 _MKV_OPTIONS = {"cluster_time_limit": "1000"}  # on the disk every second, for the same reason
 _Y4M_OPTIONS = {"strict": "-1"}  # depths beyond 8 bits are not in its first description
-_NVENC = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 _MP4 = Container(
     "mp4",
-    ("h264", "hevc", "av1", "vp9", "mjpeg", *_NVENC),
+    on_devices(("h264", "hevc", "av1", "vp9", "mjpeg")),
     _MOV_OPTIONS,
     _MOV_STREAMED,
     pixel_shape=True,
@@ -86,7 +85,7 @@ _MP4 = Container(
 )
 _MKV = Container(
     "matroska",
-    ("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg", *_NVENC),
+    on_devices(("h264", "hevc", "av1", "vp9", "vp8", "ffv1", "prores", "mjpeg")),
     _MKV_OPTIONS,
     _MKV_OPTIONS,
     tick_seconds=Fraction(1, 1000),
@@ -99,7 +98,7 @@ _MKV = Container(
 )
 _TS = Container(
     "mpegts",
-    ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
+    on_devices(("h264", "hevc")),
     tick_seconds=Fraction(1, 90000),
     rotation=False,
     for_players=True,
@@ -110,7 +109,7 @@ CONTAINERS = {
     ".m4v": _MP4,
     ".mov": Container(
         "mov",
-        ("h264", "hevc", "prores", "mjpeg", "h264_nvenc", "hevc_nvenc"),
+        on_devices(("h264", "hevc", "prores", "mjpeg")),
         _MOV_OPTIONS,
         _MOV_STREAMED,
         pixel_shape=True,
@@ -122,7 +121,7 @@ CONTAINERS = {
     ".mkv": _MKV,
     ".webm": Container(
         "webm",
-        ("vp9", "av1", "vp8", "av1_nvenc"),
+        on_devices(("vp9", "av1", "vp8")),
         _MKV_OPTIONS,
         _MKV_OPTIONS,
         tick_seconds=Fraction(1, 1000),

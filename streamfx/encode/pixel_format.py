@@ -13,6 +13,7 @@ from streamfx.media.frame import CodeRange, Subsampling, VideoFormat
 _SUBSAMPLINGS = (Subsampling.YUV420, Subsampling.YUV422, Subsampling.YUV444)  # from coarse to fine
 _DEPTHS = (8, 9, 10, 12, 14, 16)
 _PLAYED_DEPTHS = (8, 10)
+_SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 _HDR_TRANSFERS = (16, 18)  # PQ and HLG, as ITU-T H.273 numbers them
 
 
@@ -27,7 +28,7 @@ def usual_codec(container: Container, video: VideoFormat) -> Codec:
         container: container that will hold the video.
         video: format of the frames.
     """
-    usual = [CODECS[name] for name in container.codecs if "nvenc" not in name]
+    usual = [CODECS[name] for name in container.codecs if CODECS[name].device is None]
     if video.alpha and container.alpha:
         return CODECS[container.alpha[0]]
     deep = video.depth > 8 or video.colour.transfer in _HDR_TRANSFERS
@@ -69,9 +70,9 @@ def choose_pixel_format(
         return kept
     if played:
         depth = next((depth for depth in _PLAYED_DEPTHS if depth >= video.depth), _PLAYED_DEPTHS[-1])
-        names = [_name(codec, Subsampling.YUV420, each) for each in (depth, *_PLAYED_DEPTHS)]
-        if fitting := [name for name in names if name in formats]:
-            return fitting[0]
+        for each in (depth, *_PLAYED_DEPTHS):
+            if fitting := _taken(codec, Subsampling.YUV420, each):
+                return fitting
     return (_lossless(codec, video) or [_nearest(codec, video)])[0]
 
 
@@ -114,6 +115,15 @@ def _is_jpeg(codec: Codec) -> bool:
     return codec.code_range is CodeRange.FULL
 
 
+def _taken(codec: Codec, subsampling: Subsampling, depth: int) -> str | None:
+    """Return the format of a subsampling and depth that a codec takes: with planes, else with U and V in one,
+    as devices have them; None where it takes neither."""
+    names = [_name(codec, subsampling, depth)]
+    if subsampling is Subsampling.YUV420 and depth in _SEMI_PLANAR:
+        names.append(_SEMI_PLANAR[depth])
+    return next((name for name in names if name in encoder_formats(codec)), None)
+
+
 def _name(codec: Codec, subsampling: Subsampling, depth: int) -> str:
     name = planar_name(subsampling, depth)
     return name.replace("yuv", "yuvj") if _is_jpeg(codec) else name
@@ -121,10 +131,9 @@ def _name(codec: Codec, subsampling: Subsampling, depth: int) -> str:
 
 def _lossless(codec: Codec, video: VideoFormat) -> list[str]:
     """Return the pixel formats of the codec that hold every sample of the video, the smallest first."""
-    formats = encoder_formats(codec)
     finer = _SUBSAMPLINGS[_SUBSAMPLINGS.index(video.subsampling) :]
-    names = (_name(codec, subsampling, depth) for depth in range(video.depth, 17) for subsampling in finer)
-    return [name for name in names if name in formats]
+    found = (_taken(codec, subsampling, depth) for depth in range(video.depth, 17) for subsampling in finer)
+    return [name for name in found if name is not None]
 
 
 def _nearest(codec: Codec, video: VideoFormat) -> str:
@@ -133,16 +142,11 @@ def _nearest(codec: Codec, video: VideoFormat) -> str:
     Raises:
         ConfigError: this FFmpeg cannot encode with it.
     """
-    formats = encoder_formats(codec)
     ranked = sorted(
-        (
-            abs(depth - video.depth),
-            abs(index - _SUBSAMPLINGS.index(video.subsampling)),
-            _name(codec, each, depth),
-        )
+        (abs(depth - video.depth), abs(index - _SUBSAMPLINGS.index(video.subsampling)), name)
         for depth in _DEPTHS
         for index, each in enumerate(_SUBSAMPLINGS)
-        if _name(codec, each, depth) in formats
+        if (name := _taken(codec, each, depth)) is not None
     )
     if not ranked:
         raise ConfigError(

@@ -94,11 +94,8 @@ def _start(stream: VideoStream, plan: OutputPlan) -> None:
             context.open()
     except (av.FFmpegError, ValueError) as error:
         settings = " ".join(f"{key}={value}" for key, value in options.items())
-        hint = (
-            " (no NVIDIA GPU that encodes, or too many encodes at once on it)"
-            if "nvenc" in plan.codec.name
-            else ""
-        )
+        device = plan.codec.device
+        hint = "" if device is None else f" (no {device}, or too many encodes at once on it)"
         raise SinkError(
             f"{plan.name}: encoder {plan.codec.encoder} does not start with {settings}: "
             f"{write_problem(error)}{hint}{memory_hint()}"

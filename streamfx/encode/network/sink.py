@@ -28,6 +28,12 @@ _LOW_DELAY = {
     "libx265": {"tune": "zerolatency", "forced-idr": "1"},
     "h264_nvenc": {"tune": "ull", "zerolatency": "1", "bf": "0", "forced-idr": "1"},
     "hevc_nvenc": {"tune": "ull", "zerolatency": "1", "bf": "0", "forced-idr": "1"},
+    "h264_qsv": {"async_depth": "1", "bf": "0", "forced_idr": "1"},
+    "hevc_qsv": {"async_depth": "1", "bf": "0", "forced_idr": "1"},
+    "h264_amf": {"usage": "ultralowlatency", "bf": "0", "forced_idr": "1"},
+    "hevc_amf": {"usage": "ultralowlatency", "forced_idr": "1"},
+    "h264_videotoolbox": {"realtime": "1", "bf": "0"},
+    "hevc_videotoolbox": {"realtime": "1", "bf": "0"},
 }
 _START_SECONDS = 3.0  # a server that has not answered by then is waited for while the run begins
 _DISPLAYABLE = "yuv420p"  # what every receiver can show

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from streamfx.encode.codecs import on_devices
 from streamfx.encode.containers import Container
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.addresses import scheme_of, without_credentials
 from streamfx.media.ffmpeg_protocols import available, check_protocol
 
-_H264 = ("h264", "h264_nvenc")
+_H264 = on_devices(("h264",))
 # Sound and pictures are put in order; where one of them stays away, the other waits no longer than this.
 _ORDER_US = {"max_interleave_delta": "500000"}
 _FLV = Container(
@@ -26,14 +27,14 @@ _FLV = Container(
 )
 _TS = Container(
     "mpegts",
-    ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
+    on_devices(("h264", "hevc")),
     {"mpegts_flags": "resend_headers", "pat_period": "0.5", "flush_packets": "1"} | _ORDER_US,
     tick_seconds=Fraction(1, 90_000),
     rotation=False,
 )
 _RTSP = Container(
     "rtsp",
-    ("h264", "hevc", "h264_nvenc", "hevc_nvenc"),
+    on_devices(("h264", "hevc")),
     {"rtsp_transport": "tcp"} | _ORDER_US,
     rotation=False,
 )
