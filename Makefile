@@ -24,7 +24,7 @@ live: .venv/installed-live  ## Show the camera, or without one the demo clip, wi
 	echo "Open the address of the page, below, in a browser. Ctrl-C ends it."; \
 	$(BIN)/streamfx live $$source web:0 --effect toon $$again
 
-test: .venv/installed-dev  ## Run the tests (about four minutes on two cores)
+test: .venv/installed-dev  ## Run the tests (about five minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: .venv/installed-dev  ## Run the slow tests too

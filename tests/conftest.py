@@ -54,13 +54,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a process sees of the command: a tiny engine called "tiny", a cache of its own, the checkout."""
+def environment(tmp_path_factory: pytest.TempPathFactory, compiled: str) -> dict[str, str]:
+    """What a process sees of the command: a tiny engine called "tiny", the tests' cache, the checkout."""
     folder = tmp_path_factory.mktemp("command")
     engines.make_engine(folder / "engines")
     return os.environ | {
         "STREAMFX_ENGINES": str(folder / "engines"),
-        "STREAMFX_CACHE": str(folder / "cache"),
+        "STREAMFX_CACHE": compiled,
         "PYTHONPATH": str(Path(__file__).parent.parent),
     }
 
