@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -34,6 +35,17 @@ hypothesis.settings.load_profile("streamfx")
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many tests wait, for the clock, a connection or another process."""
     return usable_cores() + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage among modules and tests, which stay; nor look there later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
