@@ -14,8 +14,6 @@ import threading
 import time
 from dataclasses import replace
 
-import numpy as np
-
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.golden_check import check_golden
@@ -233,7 +231,7 @@ def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: 
     if not opened:
         raise refused[0]
     golden = engine.golden
-    picture = np.full(engine.input_shape(_TRIAL_SIZE), 128, np.float32)
+    picture = golden.golden_input((1, *engine.input_shape(_TRIAL_SIZE)))[0]
     for _ in range(_TRIAL_ROUNDS):  # in turns, so that a busy moment of the machine meets all of them
         for precision, compiled in opened.items():
             start_ns = time.perf_counter_ns()

@@ -177,8 +177,12 @@ def _effect(
             _gpu_copy(Stage.FUSE, machine.gpu, fuse_bytes),
         )
     return (
-        _cpu_work(
-            Stage.REDUCE, machine, workload, _reduce_work(effect, workload, factor, pixels), reduce_bytes
+        _begun(
+            _cpu_work(
+                Stage.REDUCE, machine, workload, _reduce_work(effect, workload, factor, pixels), reduce_bytes
+            ),
+            workload,
+            rates.FRAME_SECONDS + rates.HAND_OVER_SECONDS,
         ),
         _translate(machine, workload, effect, small),
         _begun(
@@ -227,11 +231,10 @@ def _translate(machine: Machine, workload: Workload, effect: EffectCost, small: 
     return term if gpu is not None else _begun(term, workload)
 
 
-def _begun(term: Term, workload: Workload) -> Term:
+def _begun(term: Term, workload: Workload, seconds: float = rates.HAND_OVER_SECONDS) -> Term:
     """Add the time until all threads are at work: others compute meanwhile, the thread of the stage waits."""
     if not workload.one_at_a_time:
         return term
-    seconds = rates.HAND_OVER_SECONDS
     return replace(
         term,
         alone_seconds=term.alone_seconds + seconds,

@@ -167,6 +167,7 @@ FINE_LUMA_CYCLES = 14.0  # for a reduced pixel, at the factors at which the sour
 FINE_LUMA_CYCLES_BETWEEN = 60.0  # where they are interpolated
 MEMORY_CYCLES = 45.0  # for a reduced pixel
 FUSE_UNEVEN = 1.35  # times as many cycles where the factor is not a power of two
+FRAME_SECONDS = 0.8e-3  # until a frame that comes alone is begun with
 HAND_OVER_SECONDS = 0.4e-3  # until the threads of the network, and those of the fused step, are all at work
 
 
