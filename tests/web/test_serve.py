@@ -75,7 +75,7 @@ def test_effect_strength_and_bypass_are_turned_between_two_frames_and_noted() ->
     async def visit(address: str) -> None:
         async with browser(address, CAMERA) as tab:
             await tab.join(camera=SIZE, bypass=True)
-            assert is_plain(await tab.seen(5))
+            await tab.until(lambda: tab.pictures and is_plain(tab.pictures[-1]), "the picture as it came")
             await tab.heard("state")
             await tab.socket.send_json({"type": "bypass", "on": False})
             await tab.until(lambda: not is_plain(tab.pictures[-1]))
@@ -125,7 +125,7 @@ def test_a_visitor_comes_with_a_chain_and_changes_it_as_a_whole() -> None:
             await tab.until(lambda: names(tab) == ["tiny"], "the shorter chain")
             await tab.socket.send_json({"type": "chain", "effects": []})
             await tab.until(lambda: tab.latest("state")["effects"] == [], "the empty chain")
-            assert is_plain(await tab.seen(3))
+            await tab.until(lambda: tab.pictures and is_plain(tab.pictures[-1]), "the picture as it came")
 
     told: list[str] = []
     with serving(settings(), told.append) as address:
