@@ -218,21 +218,32 @@ def with_ranges(
     graph, data = engine.file(GRAPH), (folder / WEIGHTS).read_bytes()
     if graph is None:
         raise ValueError(f"{folder} has no graph to put ranges into")
-    spec = engine.spec if version is None else engine.spec.model_copy(update={"version": version})
-    return write_engine(
-        out or folder,
-        spec,
-        weights=data,
-        golden=engine.golden,
-        card=read_card(folder) if card is None else card,
-        sheet=engine.file(SHEET),
-        graph=pack(unpack(graph, data), data, ranges),
+    return _rewritten(
+        engine,
+        read_card(folder) if card is None else card,
+        engine.file(SHEET),
+        pack(unpack(graph, data), data, ranges),
+        version=version,
+        out=out,
     )
 
 
-def _rewritten(engine: Engine, card: str, sheet: bytes | None, graph: bytes | None) -> Engine:
-    """The same network in the same folder, with what else is in there."""
-    data = (engine.folder / WEIGHTS).read_bytes()
+def _rewritten(
+    engine: Engine,
+    card: str,
+    sheet: bytes | None,
+    graph: bytes | None,
+    *,
+    version: str | None = None,
+    out: Path | None = None,
+) -> Engine:
+    """The same network in the same folder, or in another one, with what else is in there."""
     return write_engine(
-        engine.folder, engine.spec, weights=data, golden=engine.golden, card=card, sheet=sheet, graph=graph
+        out or engine.folder,
+        engine.spec if version is None else engine.spec.model_copy(update={"version": version}),
+        weights=(engine.folder / WEIGHTS).read_bytes(),
+        golden=engine.golden,
+        card=card,
+        sheet=sheet,
+        graph=graph,
     )

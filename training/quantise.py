@@ -23,7 +23,7 @@ from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.backends.openvino_graph import DATA, MODEL, unpack
 from streamfx.backends.openvino_model import measured_ranges
 from streamfx.backends.openvino_passes import Ranges
-from streamfx.engine.folder import CARD, Engine, read_engine
+from streamfx.engine.folder import CARD, GRAPH, WEIGHTS, Engine, read_engine
 from streamfx.engine.golden import Array
 from streamfx.errors import EngineMismatchError
 from streamfx.generate.effect import Effect
@@ -120,8 +120,7 @@ class Trial:
 
     def ranges(self, pictures: Sequence[Picture]) -> Ranges:
         """Lowest and highest value of each flow, of all pictures in all cases."""
-        weights = self.engine.file("weights.safetensors")
-        graph = self.engine.file("openvino.zip")
+        weights, graph = self.engine.file(WEIGHTS), self.engine.file(GRAPH)
         if weights is None or graph is None:
             raise WrongOptions(f"{self.engine.folder} has no graph; first: python -m training graph")
         model = unpack(graph, weights)

@@ -15,7 +15,7 @@ import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
-from streamfx.backends.openvino_graph import RANGES
+from streamfx.backends.openvino_graph import DATA, MODEL, RANGES
 from streamfx.backends.openvino_library import core, openvino
 from streamfx.backends.openvino_passes import Ranges, compute_constants, flows, shuffle_at_once, use_integers
 from streamfx.backends.store import Stored
@@ -24,7 +24,6 @@ from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cpu import cpu
 from streamfx.media.array_memory import arrays
 
-_MODEL, _WEIGHTS = "model.xml", "model.bin"
 _BLOB = "model.blob"
 _RARE = 1e-6  # share of the values on either side that may lie outside a range
 SHAPE_NOTES = ("seen", "heads")  # shapes of the golden frame, as text: 3x48x64
@@ -74,9 +73,9 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
     shapes = ([1, len(golden.planes), -1, -1], [3, 4], [3, 4], [1])
     model.reshape({port: ov.PartialShape(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
     with tempfile.TemporaryDirectory(prefix="streamfx-") as folder:
-        path = Path(folder) / _MODEL
+        path = Path(folder) / MODEL
         ov.save_model(model, path, compress_to_fp16=False)
-        return {name: path.with_name(name).read_bytes() for name in (_MODEL, _WEIGHTS)}
+        return {name: path.with_name(name).read_bytes() for name in (MODEL, DATA)}
 
 
 def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> Stored:
@@ -120,7 +119,7 @@ def measured_ranges(converted: Mapping[str, bytes], inputs: Iterable[tuple[Array
 
 def _for_setting(converted: Mapping[str, bytes], setting: Setting) -> Any:
     """Return the model with everything but the picture made constant."""
-    model = core().read_model(converted[_MODEL], converted[_WEIGHTS])
+    model = core().read_model(converted[MODEL], converted[DATA])
     for parameter, value in zip(model.get_parameters()[1:], setting.values, strict=True):
         constant = openvino().opset13.constant(value, dtype=np.float32)
         parameter.output(0).replace(constant.output(0))

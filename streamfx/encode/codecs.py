@@ -149,25 +149,21 @@ def _of_devices() -> Iterator[Codec]:
 
     Those of NVIDIA may also take frames that lie on the GPU; all others get them from main memory.
     """
-    steps = {"h264": (51, 22), "hevc": (51, 24), "av1": (63, 30)}
-    for software, (worst, default) in steps.items():
-        presets = tuple(f"p{number}" for number in range(1, 8))
-        yield _of_device(
-            software, "nvenc", "NVIDIA GPU that encodes", {"rc": "vbr"},
-            Scale("cq", 1, worst, default), PresetOption("preset", presets, "p4"),
-        )  # fmt: skip
-    for software, (_, default) in steps.items():
-        presets = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-        yield _of_device(
-            software, "qsv", "Intel GPU that encodes", {},
-            Scale("global_quality", 1, 51, default), PresetOption("preset", presets, "veryfast"),
-        )  # fmt: skip
-    for software, (_, default) in steps.items():
-        presets = ("speed", "balanced", "quality")
-        yield _of_device(
-            software, "amf", "AMD GPU that encodes", {},
-            Scale("qp_i qp_p", 1, 51, default), PresetOption("quality", presets, "speed"),
-        )  # fmt: skip
+    speeds = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+    steps = tuple(f"p{number}" for number in range(1, 8))
+    with_quality: tuple[tuple[str, str, dict[str, str], str, PresetOption], ...] = (
+        ("nvenc", "NVIDIA GPU that encodes", {"rc": "vbr"}, "cq", PresetOption("preset", steps, "p4")),
+        ("qsv", "Intel GPU that encodes", {}, "global_quality", PresetOption("preset", speeds, "veryfast")),
+        (
+            "amf", "AMD GPU that encodes", {}, "qp_i qp_p",
+            PresetOption("quality", ("speed", "balanced", "quality"), "speed"),
+        ),
+    )  # fmt: skip
+    for interface, device, fixed, option, preset in with_quality:
+        for software, default in (("h264", 22), ("hevc", 24), ("av1", 30)):
+            worst = 63 if (interface, software) == ("nvenc", "av1") else 51
+            quality = Scale(option, 1, worst, default)
+            yield _of_device(software, interface, device, fixed, quality, preset)
     for software in ("h264", "hevc"):
         yield _of_device(software, "videotoolbox", "Apple GPU that encodes", {"b": "12M"})
         yield _of_device(
