@@ -37,6 +37,7 @@ HOMES = {
     ),
     "matplotlib": ("bench/plot.py",),
     "numba": (
+        "backends/openvino_heads.py",
         "generate/ops/enlarge.py",
         "generate/ops/fuse/numba_kernels.py",
         "generate/ops/fuse/cpu_llvm.py",

@@ -1,8 +1,9 @@
 """OpenVINO: the fastest way to run a network on a CPU.
 
-One model serves every size of the reduced picture. It is converted once, which needs torch and takes about a
-second, and then compiled for every setting (colour matrices and factor) that comes up, a tenth of a second
-each. All of it is kept in the store; a start from there neither converts nor compiles, nor imports torch.
+A network is converted once, which needs torch and takes about a second, and then compiled for every setting
+(colour matrices and factor) and size of the reduced picture that comes up, a tenth or two of a second each;
+one model for all sizes would take a seventh longer for each frame. All of it is kept in the store; a start
+from there neither converts nor compiles, nor imports torch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from streamfx.backends.backend import CompilableEngine, CompileOptions, Precisio
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.golden_check import check_golden
 from streamfx.backends.openvino_graph import RANGES, unpack
-from streamfx.backends.openvino_model import SHAPE_NOTES, Requests, compiled_for, convert
+from streamfx.backends.openvino_model import SHAPE_NOTES, Requests, Shape, compiled_for, convert
 from streamfx.backends.store import Note, Stored, StoreKey
 from streamfx.engine.folder import GRAPH, WEIGHTS
 from streamfx.engine.golden import Array, Tolerance, roundoff_of
@@ -36,7 +37,9 @@ TOLERANCES = {
 }
 _TRIAL_SIZE = (180, 320)  # a 720p picture at factor 4
 _TRIAL_ROUNDS = 8
-_compile_lock = threading.Lock()
+_MOST_OPEN = 12  # settings and shapes that stay open: the factors between which a run may go, and more
+_MOST_STORED = 48  # of an engine: photographs may all have sizes of their own
+_compile_lock = threading.RLock()  # a build is tried out before it is chosen
 
 
 class OpenVinoBackend:
@@ -88,7 +91,7 @@ class OpenVinoBackend:
 
 
 class OpenVinoEngine:
-    """An engine in OpenVINO, compiled for every setting when that is first needed."""
+    """An engine in OpenVINO, compiled for every setting and shape when that is first needed."""
 
     backend = "openvino"
 
@@ -98,17 +101,18 @@ class OpenVinoEngine:
         self._options = options
         self._key = key
         self._closed = False
-        self._requests: dict[Setting, Requests] = {}
+        self._requests: dict[tuple[Setting, Shape], Requests] = {}
 
     def __call__(self, reduced: Array, to_rgb: Array, from_rgb: Array, factor: float) -> Array:
-        return self._ready(Setting.of(to_rgb, from_rgb, factor)).run(reduced)
+        count, height, width = reduced.shape
+        return self._ready(Setting.of(to_rgb, from_rgb, factor), (count, height, width)).run(reduced)
 
-    def warm_up(self, shape: tuple[int, int, int], to_rgb: Array, from_rgb: Array, factor: float) -> None:
-        self._ready(Setting.of(to_rgb, from_rgb, factor)).warm_up(shape)
+    def warm_up(self, shape: Shape, to_rgb: Array, from_rgb: Array, factor: float) -> None:
+        self._ready(Setting.of(to_rgb, from_rgb, factor), shape).warm_up(shape)
 
-    def add(self, setting: Setting, compiled: Stored) -> None:
-        """Open one request of a setting from a build that is at hand."""
-        self._requests[setting] = Requests(compiled, replace(self._options, requests=1))
+    def add(self, setting: Setting, shape: Shape, compiled: Stored) -> None:
+        """Open one request of a setting and shape from a build that is at hand."""
+        self._requests[setting, shape] = Requests(compiled, replace(self._options, requests=1))
 
     def release(self) -> None:
         """Close all requests; the next calls open them again."""
@@ -121,30 +125,34 @@ class OpenVinoEngine:
             self._closed = True
             self.release()
 
-    def _ready(self, setting: Setting) -> Requests:
-        """Return the requests of a setting, compiled now if they never were."""
-        requests = self._requests.get(setting)
+    def _ready(self, setting: Setting, shape: Shape) -> Requests:
+        """Return the requests of a setting and shape, compiled now if they never were."""
+        requests = self._requests.get((setting, shape))
         if requests is None:
             with _compile_lock:
                 if self._closed:
                     raise RuntimeError("this compiled engine is closed")
-                requests = self._requests.get(setting)
+                requests = self._requests.get((setting, shape))
                 if requests is None:
-                    requests = self._requests[setting] = self._open_requests(setting)
+                    requests = self._requests[setting, shape] = self._open_requests(setting, shape)
+                    while len(self._requests) > _MOST_OPEN:  # who still uses one goes on holding it
+                        del self._requests[next(iter(self._requests))]
         return requests
 
-    def _open_requests(self, setting: Setting) -> Requests:
-        """Return the requests of a setting, from the store where it is there."""
-        store, key = self._options.store, replace(self._key, flags=(*self._key.flags, setting.flag))
+    def _open_requests(self, setting: Setting, shape: Shape) -> Requests:
+        """Return the requests of a setting and shape, from the store where they are there."""
+        store, sizes = self._options.store, "x".join(map(str, shape))
+        key = replace(self._key, flags=(*self._key.flags, setting.flag), sizes=sizes)
         stored = store.load(key) if store else None
         if stored is not None:
             try:
                 return Requests(stored, self._options)
             except (RuntimeError, KeyError, ValueError) as error:
                 log.warning("the stored %s cannot be used, building it again: %s", key.file_name, error)
-        stored = compiled_for(self._stored, setting, self._options)
+        stored = compiled_for(self._stored, setting, shape, self._options)
         if store:
             store.save(key, stored)
+            store.keep_newest(key, _MOST_STORED)
         return Requests(stored, self._options)
 
 
@@ -155,7 +163,7 @@ def _open(engine: CompilableEngine, stored: Stored, options: CompileOptions, key
         EngineMismatchError: it does not give the engine's golden heads.
     """
     compiled = OpenVinoEngine(stored, options, key)
-    compiled.add(_setting(engine), stored)
+    compiled.add(*_golden_case(engine), stored)
     check_golden(engine, compiled, TOLERANCES[compiled.precision])
     compiled.release()
     return compiled
@@ -174,7 +182,7 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
 
     def build(precision: Precision) -> Stored:
         notes: dict[str, Note] = {"precision": str(precision), **shapes}
-        compiled = compiled_for(Stored(converted, notes), _setting(engine), options)
+        compiled = compiled_for(Stored(converted, notes), *_golden_case(engine), options)
         return Stored({**converted, **compiled.payload}, notes)
 
     if options.precision is Precision.INT8 and RANGES not in converted:
@@ -220,8 +228,8 @@ def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: 
     opened: dict[Precision, OpenVinoEngine] = {}
     refused: list[EngineMismatchError] = []
     for precision, stored in builds.items():
-        compiled = OpenVinoEngine(stored, options, _store_key(engine, precision))
-        compiled.add(_setting(engine), stored)
+        compiled = OpenVinoEngine(stored, replace(options, store=None), _store_key(engine, precision))
+        compiled.add(*_golden_case(engine), stored)
         try:
             check_golden(engine, compiled, TOLERANCES[precision])
             opened[precision] = compiled
@@ -244,10 +252,11 @@ def _faster(engine: CompilableEngine, builds: dict[Precision, Stored], options: 
     return Stored(builds[best].payload, {**builds[best].notes, **measured})
 
 
-def _setting(engine: CompilableEngine) -> Setting:
-    """Return the setting of the golden frame."""
+def _golden_case(engine: CompilableEngine) -> tuple[Setting, Shape]:
+    """Return setting and shape of the golden frame."""
     golden = engine.golden
-    return Setting.of(golden.to_rgb, golden.from_rgb, golden.factor)
+    count, height, width = golden.planes.shape
+    return Setting.of(golden.to_rgb, golden.from_rgb, golden.factor), (count, height, width)
 
 
 def _store_key(engine: CompilableEngine, precision: Precision) -> StoreKey:

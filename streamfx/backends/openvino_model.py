@@ -1,4 +1,4 @@
-"""Models of OpenVINO: a network converted, compiled for one setting, measured, and run."""
+"""Models of OpenVINO: a network converted, compiled for one setting and shape, measured, and run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,33 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.openvino_graph import DATA, MODEL, RANGES
+from streamfx.backends.openvino_heads import shuffled
 from streamfx.backends.openvino_library import core, openvino
-from streamfx.backends.openvino_passes import Ranges, compute_constants, flows, shuffle_at_once, use_integers
+from streamfx.backends.openvino_passes import (
+    Ranges,
+    compute_constants,
+    flows,
+    shuffle_at_once,
+    use_integers,
+    without_shuffle,
+)
 from streamfx.backends.store import Stored
 from streamfx.engine.golden import Array
 from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cpu import cpu
 from streamfx.media.array_memory import arrays
 
-_BLOB = "model.blob"
+_BLOB, _BIAS = "model.blob", "bias.bin"
+Shape: TypeAlias = tuple[int, int, int]
+"""What the network sees: (N, h, w)."""
+
 _RARE = 1e-6  # share of the values on either side that may lie outside a range
 SHAPE_NOTES = ("seen", "heads")  # shapes of the golden frame, as text: 3x48x64
 
@@ -78,16 +89,21 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
         return {name: path.with_name(name).read_bytes() for name in (MODEL, DATA)}
 
 
-def compiled_for(stored: Stored, setting: Setting, options: CompileOptions) -> Stored:
-    """Return the model with everything but the picture made constant, compiled."""
+def compiled_for(stored: Stored, setting: Setting, shape: Shape, options: CompileOptions) -> Stored:
+    """Return the model with everything but the picture made constant, compiled for pictures of one shape."""
     model = _for_setting(stored.payload, setting)
+    model.reshape({model.input(0): openvino().PartialShape([1, *shape])})
     precision = Precision(str(stored.notes["precision"]))
     shuffle_at_once(model)
     if precision is Precision.INT8:
         use_integers(model, json.loads(stored.payload[RANGES]))
+    payload = {}
+    if (shorter := without_shuffle(model)) is not None:
+        model, bias = shorter
+        payload[_BIAS] = bias.tobytes()
     compiled = core().compile_model(model, "CPU", _settings(precision, options))
     notes = {name: stored.notes[name] for name in ("precision", *SHAPE_NOTES)}
-    return Stored({_BLOB: compiled.export_model().getvalue()}, notes)
+    return Stored({_BLOB: compiled.export_model().getvalue(), **payload}, notes)
 
 
 def measured_ranges(converted: Mapping[str, bytes], inputs: Iterable[tuple[Array, Setting]]) -> Ranges:
@@ -129,7 +145,7 @@ def _for_setting(converted: Mapping[str, bytes], setting: Setting) -> Any:
 
 
 class Requests:
-    """Models of one setting; a call takes a free one or waits for it.
+    """Models of one setting and shape; a call takes a free one or waits for it.
 
     Each is the only request of a model of its own: two requests of one model are not safe side by side
     (OpenVINO 2026.4.1 corrupted its memory; see also its issues 20633 and 23376).
@@ -141,6 +157,9 @@ class Requests:
         self._channels = heads[0]
         self._ratios = tuple(zip(heads[1:], seen[1:], strict=True))
         self._count = options.requests
+        self._threads = _threads(options)
+        bias = stored.payload.get(_BIAS)
+        self._bias = None if bias is None else np.frombuffer(bias, np.float32)
         # None in the queue stands for "closed"; it stays there for whoever comes next.
         self._free: queue.SimpleQueue[Any | None] = queue.SimpleQueue()
         for _ in range(options.requests):
@@ -164,13 +183,15 @@ class Requests:
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         sides = zip(reduced.shape[1:], self._ratios, strict=True)
         height, width = (side * large // small for side, (large, small) in sides)
-        heads = arrays.empty((1, self._channels, height, width))
-        request.set_output_tensor(ov.Tensor(heads, shared_memory=True))
+        heads_shape = (1, self._channels, height, width)
+        shape = heads_shape if self._bias is None else (1, height // 2, width // 2, 4 * self._channels)
+        given = arrays.empty(shape)
+        request.set_output_tensor(ov.Tensor(given, shared_memory=True))
         request.infer()
-        result: Array = heads[0]
-        return result
+        result: Array = given[0]
+        return result if self._bias is None else shuffled(result, self._bias, self._threads)
 
-    def warm_up(self, shape: tuple[int, int, int]) -> None:
+    def warm_up(self, shape: Shape) -> None:
         """Run every request once with an empty (N, h, w) input."""
         taken = [self._free.get() for _ in range(self._count)]
         try:
@@ -190,14 +211,18 @@ class Requests:
 
 def _settings(precision: Precision, options: CompileOptions) -> dict[str, object]:
     """Return the settings of one request."""
-    threads = options.threads or max(1, cpu().usable_cores // options.requests)
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": _threads(options),
         "INFERENCE_PRECISION_HINT": str(_between(precision)),
         "ENABLE_CPU_PINNING": False,  # decoder, encoder and fuse need the same cores
     }
+
+
+def _threads(options: CompileOptions) -> int:
+    """Return the threads of one request."""
+    return options.threads or max(1, cpu().usable_cores // options.requests)
 
 
 def _between(precision: Precision) -> Precision:

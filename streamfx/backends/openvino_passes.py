@@ -1,4 +1,5 @@
-"""Changes to a model of OpenVINO before it is compiled: constants, pixel shuffles, and integers of 8 bits.
+"""Changes to a model of OpenVINO before it is compiled: constants, pixel shuffles, integers of 8 bits, and
+its end, which is left to a kernel of our own.
 
 Eight bits follow Jacob and others, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (2018), after training: weights are symmetric with a scale for each output
@@ -23,6 +24,7 @@ _CONVOLUTIONS = {"Convolution": (0,), "GroupConvolution": (0, 1)}
 _LEAST_SCALE = 1e-9
 _OF_A_SHUFFLE = [0, 1, 4, 2, 5, 3]
 """Order of the axes: batch, channels, rows, rows of a square, columns, columns of a square."""
+_CHANNELS_LAST = [0, 2, 3, 1]
 
 
 def compute_constants(model: Any) -> None:
@@ -72,6 +74,30 @@ def shuffle_at_once(model: Any) -> None:
             continue
         shuffled = openvino().opset13.depth_to_space(given, "depth_first", block)
         node.output(0).replace(shuffled.output(0))
+
+
+def without_shuffle(model: Any) -> tuple[Any, Any] | None:
+    """Return the model without its end, a bias and a pixel shuffle of squares of 2, and that bias.
+
+    OpenVINO passes over the heads four times for both. The shorter model gives what the last convolution
+    gives, channels last, as it lies there in any case: (1, h, w, 4 K); the bias is (4 K), float32.
+    None: the model ends in another way.
+    """
+    opset = openvino().opset13
+    links = [model.get_results()[0]]
+    for kind in ("DepthToSpace", "Add", "Convolution"):
+        links.append(links[-1].input(0).get_source_output().get_node())
+        if links[-1].get_type_name() != kind:
+            return None
+    _, shuffle, added, convolution = links
+    how, given = shuffle.get_attributes(), added.input(1).get_source_output().get_node()
+    if (how["mode"], how["block_size"]) != ("depth_first", 2) or given.get_type_name() != "Constant":
+        return None
+    bias = given.get_data().astype(np.float32).ravel()
+    if len(bias) != convolution.output(0).get_partial_shape()[1].get_length():
+        return None
+    last = opset.transpose(convolution.output(0), _CHANNELS_LAST)
+    return openvino().Model([opset.result(last)], model.get_parameters(), "heads"), bias
 
 
 def flows(model: Any) -> dict[str, Any]:

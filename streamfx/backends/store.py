@@ -12,6 +12,7 @@ build for something else is never found. What is found is checked before it is u
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 Note: TypeAlias = str | int | float
 
 VARIABLE = "STREAMFX_CACHE"
+ANY = "any"
+"""Said for a build that runs every size."""
 _MAGIC = b"streamfx compiled engine 1\n"
 _SUFFIX = ".compiled"
 _HEADER_LIMIT_BYTES = 1 << 20
@@ -58,7 +61,7 @@ class StoreKey:
     device_features: tuple[str, ...]
     precision: str
     flags: tuple[str, ...] = ()
-    sizes: str = "any"
+    sizes: str = ANY
 
     @property
     def file_name(self) -> str:
@@ -145,6 +148,15 @@ class CompiledStore:
             return None
         return path
 
+    def keep_newest(self, key: StoreKey, count: int) -> None:
+        """Remove the oldest builds of an engine and backend that are for one size, but for so many."""
+        alike = list(self.folder.glob(f"{glob.escape(key.engine)}-{key.backend}-*{_SUFFIX}"))
+        if len(alike) <= count:
+            return
+        of_a_size = [entry for entry in self.entries() if entry.path in alike and _is_of_a_size(entry, key)]
+        for path in sorted((entry.path for entry in of_a_size), key=_written_ns)[:-count]:
+            path.unlink(missing_ok=True)
+
     def entries(self) -> tuple[StoreEntry, ...]:
         """Return what is stored, in order of file names."""
         found = []
@@ -187,6 +199,21 @@ def default_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("streamfx", appauthor=False) / "compiled"
+
+
+def _is_of_a_size(entry: StoreEntry, key: StoreKey) -> bool:
+    """Tell whether an entry is of the engine and backend of ``key``, and for one size."""
+    found = entry.key
+    if found is None or found.sizes == ANY:
+        return False
+    return (found.engine, found.backend) == (key.engine, key.backend)
+
+
+def _written_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0  # removed by another process since it was listed
 
 
 def _pack(key: StoreKey, stored: Stored) -> bytes:

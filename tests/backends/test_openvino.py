@@ -91,6 +91,19 @@ def test_the_smallest_picture_is_one_stride(engine: Engine, built: CompiledStore
     assert heads.shape == (7, 4, 4)
 
 
+def test_more_sizes_than_stay_open_are_opened_again_from_the_store(
+    engine: Engine, built: CompiledStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamfx.backends.openvino._MOST_OPEN", 2)
+    compiled = compile_f32(engine, built)
+    _, to_rgb, from_rgb = golden_input()
+    pictures = [np.full((3, 4, width), 100, np.float32) for width in (4, 8, 12)]
+    first = [compiled(picture, to_rgb, from_rgb, 1.0) for picture in pictures]
+    assert len(compiled._requests) == 2
+    again = [compiled(picture, to_rgb, from_rgb, 1.0) for picture in pictures]
+    assert all(map(np.array_equal, first, again))
+
+
 def test_a_picture_that_is_not_contiguous_gives_the_same_heads(engine: Engine, built: CompiledStore) -> None:
     compiled = compile_f32(engine, built)
     planes, to_rgb, from_rgb = golden_input()

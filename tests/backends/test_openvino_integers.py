@@ -1,4 +1,4 @@
-"""Integers of 8 bits: convolutions whose inputs have known ranges use them, and no others."""
+"""Changes to models: integers where ranges are known and nowhere else, constants, shuffles, the end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.backends.openvino_graph import RANGES, has_ranges, pack, unpack
+from streamfx.backends.openvino_heads import shuffled
 from streamfx.backends.openvino_library import core, openvino
 from streamfx.backends.openvino_model import convert, measured_ranges
 from streamfx.backends.openvino_passes import (
@@ -20,6 +21,7 @@ from streamfx.backends.openvino_passes import (
     flows,
     shuffle_at_once,
     use_integers,
+    without_shuffle,
 )
 from streamfx.engine.folder import GRAPH, WEIGHTS, Engine, read_engine
 from streamfx.engine.golden import Array
@@ -115,6 +117,37 @@ def test_another_transposition_is_left_alone() -> None:
     model = openvino().Model([opset.result(turned)], [given], "turned")
     shuffle_at_once(model)
     assert "Transpose" in [node.get_type_name() for node in model.get_ordered_ops()]
+
+
+def ending(*, block: int = 2, biased: bool = True) -> Any:
+    """A convolution of one weight for each of 8 channels, their bias, and a pixel shuffle."""
+    opset = openvino().opset13
+    seen = opset.parameter([1, 1, -1, -1], np.float32, name="seen")
+    weights = np.arange(1, 9, dtype=np.float32).reshape(8, 1, 1, 1)
+    last = opset.convolution(seen, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+    if biased:
+        last = opset.add(last, np.arange(0, 80, 10, dtype=np.float32).reshape(1, 8, 1, 1))
+    shuffled = opset.depth_to_space(last, "depth_first", block) if block else last
+    return openvino().Model([opset.result(shuffled)], [seen], "end")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bias_and_shuffle_of_our_own_give_what_the_models_would(threads: int) -> None:
+    seen = np.random.default_rng(0).normal(0, 1, (1, 1, 40, 3)).astype(np.float32)
+    shorter = without_shuffle(ending())
+    assert shorter is not None
+    model, bias = shorter
+    heads = shuffled(run(model, seen)[0], bias, threads)
+    assert heads.shape == (2, 80, 6)
+    assert heads == pytest.approx(run(ending(), seen)[0], abs=1e-5)
+    # By hand: the square of the first pixel has its channels row by row.
+    value = seen[0, 0, 0, 0]
+    assert heads[1, :2, :2] == pytest.approx(value * np.array([[5, 6], [7, 8]]) + [[40, 50], [60, 70]])
+
+
+@pytest.mark.parametrize("model", [ending(block=0), ending(biased=False)])
+def test_a_model_that_ends_in_another_way_is_left_alone(model: Any) -> None:
+    assert without_shuffle(model) is None
 
 
 def test_an_engine_in_integers_is_close_to_itself_in_float_and_not_the_same(engine: Engine) -> None:

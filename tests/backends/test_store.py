@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -135,6 +136,22 @@ def test_clearing_removes_everything_and_says_what(store: CompiledStore) -> None
     assert [entry.key and entry.key.precision for entry in store.clear()] == ["auto", "f32"]
     assert list(store.folder.iterdir()) == []
     assert store.clear() == ()
+
+
+def test_the_oldest_builds_for_one_size_make_room_and_nothing_else(store: CompiledStore) -> None:
+    others = [
+        KEY,
+        replace(KEY, engine="tiny-other", sizes="3x8x8"),
+        replace(KEY, backend="other", sizes="3x8x8"),
+    ]
+    of_a_size = [replace(KEY, sizes=f"3x8x{width}") for width in (8, 16, 24)]
+    for number, key in enumerate([*others, *of_a_size]):
+        path = store.save(key, BUILD)
+        assert path is not None
+        os.utime(path, (number, number))
+    store.keep_newest(KEY, 2)
+    assert [store.load(key) is not None for key in of_a_size] == [False, True, True]
+    assert [store.load(key) for key in others] == [BUILD] * 3
 
 
 def test_a_store_that_cannot_be_written_to_is_logged_and_no_error(

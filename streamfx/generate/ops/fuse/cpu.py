@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.cpu_planes import flat_view, in_bands
+from streamfx.generate.ops.cpu_planes import flat_view
 from streamfx.generate.ops.fuse import definition
 from streamfx.generate.ops.fuse.cpu_grid import (
     FuseScalars,
@@ -18,6 +18,7 @@ from streamfx.generate.ops.fuse.cpu_grid import (
     rows_between,
 )
 from streamfx.generate.ops.fuse.numba_kernels import fuse_band, largest_exponent
+from streamfx.hardware.bands import in_bands
 from streamfx.media.frame import Plane, Planes
 
 Codes = tuple[int, int]

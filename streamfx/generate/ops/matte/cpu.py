@@ -16,9 +16,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.cpu_planes import flat_view, in_bands
+from streamfx.generate.ops.cpu_planes import flat_view
 from streamfx.generate.ops.matte.definition import Mask
 from streamfx.generate.ops.place.cpu import between_samples
+from streamfx.hardware.bands import in_bands
 from streamfx.media.array_memory import arrays
 from streamfx.media.frame import Frame, Plane, Planes
 

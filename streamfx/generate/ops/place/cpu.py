@@ -12,7 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.cpu_planes import flat_view, in_bands
+from streamfx.generate.ops.cpu_planes import flat_view
+from streamfx.hardware.bands import in_bands
 from streamfx.media.frame import Planes
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})

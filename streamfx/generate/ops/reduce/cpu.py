@@ -11,8 +11,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfx.generate.ops.cpu_planes import available_threads, flat_view, in_bands
+from streamfx.generate.ops.cpu_planes import flat_view
 from streamfx.generate.ops.reduce.definition import AxisWeights, threads_of_use
+from streamfx.hardware.bands import available_threads, in_bands
 from streamfx.media.frame import Plane
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath=True)

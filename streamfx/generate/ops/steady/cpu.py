@@ -12,8 +12,8 @@ import numba
 import numpy as np
 
 from streamfx.engine.golden import Array
-from streamfx.generate.ops.cpu_planes import in_bands
 from streamfx.generate.ops.steady.definition import SAME_SHOT, Past
+from streamfx.hardware.bands import in_bands
 from streamfx.media.array_memory import arrays
 
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from streamfx.generate.ops.cpu_planes import in_bands
+from streamfx.hardware.bands import in_bands
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 33, 1080])
