@@ -37,7 +37,7 @@ HOMES = {
     ),
     "matplotlib": ("bench/plot.py",),
     "numba": (
-        "backends/openvino_heads.py",
+        "backends/openvino_layout.py",
         "generate/ops/enlarge.py",
         "generate/ops/fuse/numba_kernels.py",
         "generate/ops/fuse/cpu_llvm.py",
@@ -50,7 +50,11 @@ HOMES = {
     "pygame": ("encode/screens/window_process.py",),
     "pyvirtualcam": ("encode/screens/virtual_camera.py",),
     "ray": ("cluster/ray_pool.py",),
-    "openvino": ("backends/openvino_library.py", "backends/openvino_model.py"),
+    "openvino": (
+        "backends/openvino_library.py",
+        "backends/openvino_model.py",
+        "backends/openvino_passes.py",
+    ),
     "platformdirs": ("backends/store.py", "engine/library.py"),
     "rich": ("cli/progress.py",),
     "safetensors": ("engine/families/build.py", "backends/openvino_graph.py"),

@@ -183,7 +183,7 @@ def _build(engine: CompilableEngine, options: CompileOptions) -> Stored:
     def build(precision: Precision) -> Stored:
         notes: dict[str, Note] = {"precision": str(precision), **shapes}
         compiled = compiled_for(Stored(converted, notes), *_golden_case(engine), options)
-        return Stored({**converted, **compiled.payload}, notes)
+        return Stored({**converted, **compiled.payload}, {**notes, **compiled.notes})
 
     if options.precision is Precision.INT8 and RANGES not in converted:
         raise BackendUnavailableError(

@@ -16,12 +16,14 @@ import numpy as np
 from streamfx.backends.backend import CompilableEngine, CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.openvino_graph import DATA, MODEL, RANGES
-from streamfx.backends.openvino_heads import shuffled
+from streamfx.backends.openvino_layout import packed, shuffled
 from streamfx.backends.openvino_library import core, openvino
 from streamfx.backends.openvino_passes import (
     Ranges,
     compute_constants,
+    fix_shape,
     flows,
+    packed_inputs,
     shuffle_at_once,
     use_integers,
     without_shuffle,
@@ -32,7 +34,7 @@ from streamfx.errors import BackendUnavailableError
 from streamfx.hardware.cpu import cpu
 from streamfx.media.array_memory import arrays
 
-_BLOB, _BIAS = "model.blob", "bias.bin"
+_BLOB, _BIAS, _MARGIN = "model.blob", "bias.bin", "margin"
 Shape: TypeAlias = tuple[int, int, int]
 """What the network sees: (N, h, w)."""
 
@@ -92,17 +94,19 @@ def convert(engine: CompilableEngine) -> dict[str, bytes]:
 def compiled_for(stored: Stored, setting: Setting, shape: Shape, options: CompileOptions) -> Stored:
     """Return the model with everything but the picture made constant, compiled for pictures of one shape."""
     model = _for_setting(stored.payload, setting)
-    model.reshape({model.input(0): openvino().PartialShape([1, *shape])})
+    fix_shape(model, (1, *shape))
     precision = Precision(str(stored.notes["precision"]))
     shuffle_at_once(model)
     if precision is Precision.INT8:
         use_integers(model, json.loads(stored.payload[RANGES]))
     payload = {}
+    notes = {name: stored.notes[name] for name in ("precision", *SHAPE_NOTES)}
     if (shorter := without_shuffle(model)) is not None:
         model, bias = shorter
         payload[_BIAS] = bias.tobytes()
+    if _between(precision) is Precision.BF16 and (laid_out := packed_inputs(model)) is not None:
+        model, notes[_MARGIN] = laid_out
     compiled = core().compile_model(model, "CPU", _settings(precision, options))
-    notes = {name: stored.notes[name] for name in ("precision", *SHAPE_NOTES)}
     return Stored({_BLOB: compiled.export_model().getvalue(), **payload}, notes)
 
 
@@ -158,6 +162,7 @@ class Requests:
         self._ratios = tuple(zip(heads[1:], seen[1:], strict=True))
         self._count = options.requests
         self._threads = _threads(options)
+        self._margin = int(stored.notes[_MARGIN]) if _MARGIN in stored.notes else None
         bias = stored.payload.get(_BIAS)
         self._bias = None if bias is None else np.frombuffer(bias, np.float32)
         # None in the queue stands for "closed"; it stays there for whoever comes next.
@@ -178,8 +183,12 @@ class Requests:
     def _run(self, request: Any, reduced: Array) -> Array:
         ov = openvino()
         # A request does not keep the memory alive that it shares, so these must outlive the call.
-        picture = np.ascontiguousarray(reduced[None])
-        request.set_input_tensor(ov.Tensor(picture, shared_memory=True))
+        if self._margin is None:
+            seen = np.ascontiguousarray(reduced[None])
+            request.set_input_tensor(ov.Tensor(seen, shared_memory=True))
+        else:
+            bits = packed(reduced, self._margin, self._threads)[None]
+            request.set_input_tensor(ov.Tensor(bits, ov.Shape(bits.shape), ov.Type.bf16))
         # The network writes into memory of our own: nothing is copied, and no call overwrites another's.
         sides = zip(reduced.shape[1:], self._ratios, strict=True)
         height, width = (side * large // small for side, (large, small) in sides)
@@ -187,7 +196,7 @@ class Requests:
         shape = heads_shape if self._bias is None else (1, height // 2, width // 2, 4 * self._channels)
         given = arrays.empty(shape)
         request.set_output_tensor(ov.Tensor(given, shared_memory=True))
-        request.infer()
+        request.infer(share_outputs=True)  # or what it returns, and nobody takes, would be a copy
         result: Array = given[0]
         return result if self._bias is None else shuffled(result, self._bias, self._threads)
 

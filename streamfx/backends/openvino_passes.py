@@ -1,5 +1,5 @@
 """Changes to a model of OpenVINO before it is compiled: constants, pixel shuffles, integers of 8 bits, and
-its end, which is left to a kernel of our own.
+its beginning and end, which are left to kernels of our own.
 
 Eight bits follow Jacob and others, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (2018), after training: weights are symmetric with a scale for each output
@@ -24,7 +24,7 @@ _CONVOLUTIONS = {"Convolution": (0,), "GroupConvolution": (0, 1)}
 _LEAST_SCALE = 1e-9
 _OF_A_SHUFFLE = [0, 1, 4, 2, 5, 3]
 """Order of the axes: batch, channels, rows, rows of a square, columns, columns of a square."""
-_CHANNELS_LAST = [0, 2, 3, 1]
+_CHANNELS_LAST, _CHANNELS_SECOND = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
 def compute_constants(model: Any) -> None:
@@ -54,6 +54,16 @@ def compute_constants(model: Any) -> None:
         port.replace_source_output(opset.constant(value).output(0))
 
 
+def fix_shape(model: Any, shape: tuple[int, ...]) -> None:
+    """Give the only input its shape, and what follows from shapes its values."""
+    from openvino.passes import ConstantFolding, Manager
+
+    model.reshape({model.input(0): openvino().PartialShape(list(shape))})
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(model)
+
+
 def shuffle_at_once(model: Any) -> None:
     """Replace pixel shuffles made of a reshape, a transposition and a reshape by OpenVINO's own operation."""
     for node in model.get_ordered_ops():
@@ -74,6 +84,40 @@ def shuffle_at_once(model: Any) -> None:
             continue
         shuffled = openvino().opset13.depth_to_space(given, "depth_first", block)
         node.output(0).replace(shuffled.output(0))
+
+
+def packed_inputs(model: Any) -> tuple[Any, int] | None:
+    """Return the model with what it sees laid out as its first convolution reads it, and the border's width.
+
+    OpenVINO passes over what is seen twice to lay it out and to repeat its edge. The changed model takes
+    (1, h + 2 m, w + 2 m, 4 B), bfloat16: the border is there, channels come last, and are filled up with
+    zeros to blocks of 4. None: the model begins in another way.
+
+    Args:
+        model: a model with one input, (1, N, h, w), of one size.
+    """
+    opset = openvino().opset13
+    (seen,) = model.get_parameters()
+    pad = _only_reader(seen)
+    if pad is None or pad.get_type_name() != "Pad" or pad.get_attributes()["pad_mode"] != "edge":
+        return None
+    convolution = _only_reader(pad)
+    if convolution is None or convolution.get_type_name() != "Convolution":
+        return None
+    begins, ends = (list(pad.input(at).get_source_output().get_node().get_data()) for at in (1, 2))
+    weights = convolution.input(1).get_source_output().get_node()
+    margin = int(begins[-1])
+    if begins != [0, 0, margin, margin] or ends != begins or weights.get_type_name() != "Constant":
+        return None
+    _, channels, height, width = (length.get_length() for length in seen.get_partial_shape())
+    missing = -channels % 4
+    shape = [1, height + 2 * margin, width + 2 * margin, channels + missing]
+    packed = opset.parameter(shape, openvino().Type.bf16, name="packed")
+    as_before = opset.transpose(opset.convert(packed, "f32"), _CHANNELS_SECOND)
+    filled = np.pad(weights.get_data(), [(0, 0), (0, missing), (0, 0), (0, 0)])
+    convolution.input(0).replace_source_output(as_before.output(0))
+    convolution.input(1).replace_source_output(opset.constant(filled).output(0))
+    return openvino().Model(model.get_results(), [packed], "packed"), margin
 
 
 def without_shuffle(model: Any) -> tuple[Any, Any] | None:
@@ -135,6 +179,12 @@ def use_integers(model: Any, ranges: Ranges) -> None:
         rounded = opset.fake_quantize(output, low, high, low, high, 256)
         for port in ports:
             port.replace_source_output(rounded.output(0))
+
+
+def _only_reader(node: Any) -> Any | None:
+    """Return what reads what a layer gives; None where that are several."""
+    readers = list(node.output(0).get_target_inputs())
+    return readers[0].get_node() if len(readers) == 1 else None
 
 
 def _with_zero(low: float, high: float) -> tuple[Any, Any]:

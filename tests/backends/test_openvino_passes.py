@@ -13,12 +13,13 @@ from streamfx.backends.backend import CompileOptions, Precision
 from streamfx.backends.fixed_inputs import Setting
 from streamfx.backends.openvino import OpenVinoBackend
 from streamfx.backends.openvino_graph import RANGES, has_ranges, pack, unpack
-from streamfx.backends.openvino_heads import shuffled
+from streamfx.backends.openvino_layout import packed, shuffled
 from streamfx.backends.openvino_library import core, openvino
 from streamfx.backends.openvino_model import convert, measured_ranges
 from streamfx.backends.openvino_passes import (
     compute_constants,
     flows,
+    packed_inputs,
     shuffle_at_once,
     use_integers,
     without_shuffle,
@@ -148,6 +149,57 @@ def test_bias_and_shuffle_of_our_own_give_what_the_models_would(threads: int) ->
 @pytest.mark.parametrize("model", [ending(block=0), ending(biased=False)])
 def test_a_model_that_ends_in_another_way_is_left_alone(model: Any) -> None:
     assert without_shuffle(model) is None
+
+
+@pytest.mark.parametrize(("channels", "margin", "threads"), [(3, 1, 1), (19, 1, 2), (4, 2, 1), (1, 0, 2)])
+def test_what_is_seen_is_packed_with_channels_last_and_its_edge_repeated(
+    channels: int, margin: int, threads: int
+) -> None:
+    seen = np.random.default_rng(1).normal(0, 99, (channels, 40, 6)).astype(np.float32)
+    found = packed(seen, margin, threads)
+    wide = np.pad(seen, [(0, 0), (margin, margin), (margin, margin)], mode="edge").transpose(1, 2, 0)
+    assert found.shape == (40 + 2 * margin, 6 + 2 * margin, -(-channels // 4) * 4)
+    values = (found.astype(np.uint32) << 16).view(np.float32)
+    assert values[..., :channels] == pytest.approx(wide, rel=2**-8)
+    assert not values[..., channels:].any()
+
+
+def test_packing_rounds_to_the_nearest_and_to_even() -> None:
+    bits = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF], np.uint32)  # two ties, above, below
+    found = packed(bits.view(np.float32).reshape(1, 1, 4), 0, 1)
+    assert found[0, :, 0].tolist() == [0x3F80, 0x3F82, 0x3F81, 0x3F80]
+
+
+def beginning(*, mode: str = "edge", branches: bool = False) -> Any:
+    """A border of one pixel and a convolution of 3 x 3, of 3 channels, at every second pixel."""
+    opset = openvino().opset13
+    seen = opset.parameter([1, 3, 6, 8], np.float32, name="seen")
+    wide = opset.pad(seen, [0, 0, 1, 1], [0, 0, 1, 1], mode, 0.0)
+    weights = np.random.default_rng(2).normal(0, 1, (5, 3, 3, 3)).astype(np.float32)
+    last = opset.convolution(wide, weights, [2, 2], [0, 0], [0, 0], [1, 1])
+    results = [opset.result(last), *[opset.result(seen)] * branches]
+    return openvino().Model(results, [seen], "begin")
+
+
+def test_a_model_that_takes_what_is_packed_gives_the_same() -> None:
+    seen = np.random.default_rng(3).integers(0, 256, (1, 3, 6, 8)).astype(np.float32)  # exact in bfloat16
+    expected = run(beginning(), seen)
+    changed = packed_inputs(beginning())
+    assert changed is not None
+    model, margin = changed
+    assert list(model.input(0).shape) == [1, 8, 10, 4]
+    bits = packed(seen[0], margin, 1)[None]
+    request = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    request.set_input_tensor(openvino().Tensor(bits, openvino().Shape(bits.shape), openvino().Type.bf16))
+    request.infer()
+    assert np.array(request.get_output_tensor(0).data) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "model", [beginning(mode="constant"), beginning(branches=True), of_one_convolution()]
+)
+def test_a_model_that_begins_in_another_way_is_left_alone(model: Any) -> None:
+    assert packed_inputs(model) is None
 
 
 def test_an_engine_in_integers_is_close_to_itself_in_float_and_not_the_same(engine: Engine) -> None:
