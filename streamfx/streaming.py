@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -19,6 +20,7 @@ from streamfx.config.loading import configured
 from streamfx.encode.network.sink import Delivery
 from streamfx.encode.opening import check_output, open_sink, try_output
 from streamfx.encode.sink import Sink
+from streamfx.factor.coding import coded_output
 from streamfx.media.frame import VideoFormat
 from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.fan_out import SeveralSinks
@@ -172,7 +174,9 @@ def _open_sinks(
             announce(page.address)
             sinks.append(page)
         else:
-            sinks.append(_open_one(config, output, video, other_tracks=share))
+            choice = controls.effects.choice
+            presets = {} if choice is None else choice.presets
+            sinks.append(_open_one(config, output, video, presets, other_tracks=share))
         opened.callback(sinks[-1].abort)  # does nothing once the output is finished
     if len(sinks) == 1:
         return sinks[0]
@@ -181,14 +185,22 @@ def _open_sinks(
     return several
 
 
-def _open_one(config: LiveConfig, output: str, video: VideoFormat, other_tracks: OtherTracks | None) -> Sink:
+def _open_one(
+    config: LiveConfig,
+    output: str,
+    video: VideoFormat,
+    presets: Mapping[str, str],
+    other_tracks: OtherTracks | None,
+) -> Sink:
+    coded = coded_output(output, config, video)
+    preset = None if coded is None else presets.get(coded.codec)
     return open_sink(
         output,
         format=video,
         other_tracks=other_tracks,
         source_path=Path(config.input),
         delivery=_delivery(config),
-        encoding=config.encoding,
+        encoding=config.encoding if preset is None else replace(config.encoding, preset=preset),
     )
 
 

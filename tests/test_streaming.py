@@ -159,6 +159,22 @@ def test_the_factor_of_a_live_run_is_chosen_and_the_report_says_why() -> None:
     assert given.effects[0].controls["factor"] == 2
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "preset", "quickest"),
+    [(1e-6, None, True), (1e-6, "veryfast", False), (1e6, None, False)],
+)
+def test_where_no_factor_would_do_a_live_run_encodes_quicker(
+    monkeypatch: pytest.MonkeyPatch, milliseconds: float, preset: str | None, quickest: bool
+) -> None:
+    monkeypatch.setattr("streamfx.factor.choice.budget", lambda *_, **__: (milliseconds / 1e3, "a test"))
+    outputs = ["one.mp4", *["two.webm"] * (preset is None)]  # whose encoder has presets of other names
+    report = streamfx.live(f"{LIVE}&frames=10", outputs, effects=["tiny"], threads=1, preset=preset)
+    assert report.factor is not None
+    assert ("encoded as h264 at preset ultrafast" in report.factor.reason) is quickest
+    # x264 states its settings in the file; of all presets only this one does without CABAC.
+    assert (b"cabac=0" in Path("one.mp4").read_bytes()) is quickest
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_live_run_that_is_overloaded_changes_its_factor_and_its_report_says_so(
     monkeypatch: pytest.MonkeyPatch, device: str

@@ -8,10 +8,9 @@ times faster as was asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from streamfx.backends.openvino_graph import has_ranges
 from streamfx.backends.registry import backend_named
@@ -20,9 +19,10 @@ from streamfx.engine.cost import layers_of
 from streamfx.engine.folder import GRAPH, Engine
 from streamfx.factor import rates
 from streamfx.factor.calibration import Calibration, calibration, gpu_of
+from streamfx.factor.coding import RunSettings, preset_choices, workload_of
 from streamfx.factor.estimate import Prediction, predict
 from streamfx.factor.governor import LIVE_SHARE
-from streamfx.factor.workload import CodedOutput, EffectCost, Workload
+from streamfx.factor.workload import EffectCost
 from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import Effect, EffectSettings
 from streamfx.generate.request import DEFAULT_FACTOR, parse_effect
@@ -32,30 +32,6 @@ from streamfx.media.frame import VideoFormat
 from streamfx.media.stage import EFFECT_STAGES, Stage
 
 log = logging.getLogger(__name__)
-
-_KEPT_AS_THEY_ARE = ("null:", "virtual:", "window:")
-_PAGE = "web:"
-
-
-class RunSettings(Protocol):
-    """What the choice follows from in the configuration of a run, of a file or live."""
-
-    @property
-    def input(self) -> str: ...
-    @property
-    def outputs(self) -> tuple[str, ...]: ...
-    @property
-    def effects(self) -> tuple[str, ...]: ...
-    @property
-    def factor(self) -> int | float | Literal["auto"]: ...
-    @property
-    def speed(self) -> float: ...
-    @property
-    def codec(self) -> str | None: ...
-    @property
-    def preset(self) -> str | None: ...
-    @property
-    def threads(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +43,21 @@ class FactorChoice:
         reason: one line for people.
         budget_seconds: time for one frame; None where the source states no rate.
         predictions: predictions for each factor that could have been chosen, the smallest first.
+        presets: presets of encoders, by codec, that are quicker than the usual ones, because no factor would
+            do with those.
     """
 
     factor: float
     reason: str
     budget_seconds: float | None = None
     predictions: tuple[Prediction, ...] = ()
+    presets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a frame takes no longer than it may; so where nothing is known."""
+        taken = (found.frame_seconds for found in self.predictions if found.factor == self.factor)
+        return self.budget_seconds is None or next(taken, 0.0) <= self.budget_seconds
 
 
 def choose_factor(
@@ -137,7 +122,8 @@ def fit_factor(
     if config.threads is not None:
         processor = replace(processor, usable_cores=min(config.threads, processor.usable_cores))
     machine = Machine(processor.name, processor, gpu)
-    workload = workload_of(config, video, one_at_a_time=live or settings.workers == 1)
+    one_at_a_time = live or settings.workers == 1
+    workload = workload_of(config, video, one_at_a_time=one_at_a_time)
     threads = settings.threads or processor.usable_cores
     # Calibrated with some threads; predictions speak of the whole processor.
     share = 1.0 if gpu is not None else min(1.0, threads / rates.real_cores(processor))
@@ -170,16 +156,26 @@ def fit_factor(
         costs.insert(0, effect_cost(network.engine, measured(network), share, chain.matting.factor(video)))
     costs += [passes_cost(effect.name) for effect in chain.effects if not effect.parts]
     budget_seconds, purpose = budget(video, config.speed, live=live)
-    choice = choose_factor(
-        common_factors([part.engine for effect in automatic for part in effect.parts if part.scales]),
-        lambda factor: predict(machine, workload, costs, factor),
-        budget_seconds,
-        purpose,
-    )
+    factors = common_factors([part.engine for effect in automatic for part in effect.parts if part.scales])
+    for presets in preset_choices(config, video, live=live):
+        workload = workload_of(config, video, one_at_a_time=one_at_a_time, presets=presets)
+        predicted = partial(predict, machine, workload, costs)
+        choice = with_presets(choose_factor(factors, predicted, budget_seconds, purpose), presets)
+        if choice.fits:
+            break
     for effect in automatic:
         effect.controls = replace(effect.controls, factor=choice.factor)
     log.info("%s", choice.reason)
     return choice
+
+
+def with_presets(choice: FactorChoice, presets: Mapping[str, str]) -> FactorChoice:
+    """Return the choice with quicker presets of encoders, which its reason names."""
+    if not presets:
+        return choice
+    named = " and ".join(f"{codec} at preset {preset}" for codec, preset in presets.items())
+    reason = f"{choice.reason}; encoded as {named}, because no factor does with the usual one"
+    return replace(choice, presets=presets, reason=reason)
 
 
 def effect_cost(
@@ -239,58 +235,6 @@ def budget(video: VideoFormat, speed: float, *, live: bool) -> tuple[float | Non
         return LIVE_SHARE / fps, f"live at {fps:.4g} fps"
     at = "real time" if speed == 1 else f"{speed:g} times real time"
     return 1 / (fps * speed), f"{at} at {fps:.4g} fps"
-
-
-def workload_of(config: RunSettings, video: VideoFormat, *, one_at_a_time: bool) -> Workload:
-    """Return what a run has to do for each frame, effects apart; see `Workload` for the arguments."""
-    encodings = (_encoding(output, config.codec, config.preset, video) for output in config.outputs)
-    return Workload(
-        video.size,
-        video.subsampling,
-        video.depth,
-        decode=_decoding(config.input),
-        encodings=tuple(encoding for encoding in encodings if encoding is not None),
-        one_at_a_time=one_at_a_time,
-    )
-
-
-def _decoding(source: str) -> str:
-    """Return the codec that a source most likely comes in: nothing of it is open yet."""
-    if source.startswith("camera:"):
-        return "raw" if "format=" in source else "mjpeg"  # what cameras are asked for first
-    if source.startswith("browser:"):
-        return "vp8"
-    return "raw" if source.startswith("test:") else "h264"
-
-
-def _encoding(
-    output: str, codec_name: str | None, preset: str | None, video: VideoFormat
-) -> CodedOutput | None:
-    """Return how an output is encoded; None where nothing is."""
-    from streamfx.encode.codecs import find_codec
-    from streamfx.encode.containers import CONTAINERS, named_codec
-    from streamfx.encode.network.targets import is_route
-    from streamfx.encode.pixel_format import usual_codec
-
-    ending = Path(output).suffix.lower()
-    container = CONTAINERS.get(ending)
-    if output.startswith(_PAGE):
-        return CodedOutput(
-            "mjpeg", None
-        )  # while somebody looks, before and after; the governor sees the rest
-    if is_route(output):
-        codec = find_codec(codec_name or "h264")
-    elif output.startswith(_KEPT_AS_THEY_ARE):
-        return None
-    elif output.startswith("browser:"):
-        return CodedOutput("vp8", "5")  # compressed by aiortc, in real time
-    elif container is not None and codec_name is None:
-        codec = usual_codec(container, video)
-    elif container is not None:
-        codec = named_codec(output, ending, container, codec_name or "")
-    else:
-        return CodedOutput("png", None)
-    return CodedOutput(codec.name, preset or (codec.preset.default if codec.preset else None))
 
 
 def _reason(

@@ -14,7 +14,8 @@ from streamfx.config.live import LiveConfig
 from streamfx.config.loading import load_config
 from streamfx.config.transcode import TranscodeConfig
 from streamfx.engine.folder import Engine, read_engine
-from streamfx.factor.choice import budget, choose_factor, common_factors, workload_of
+from streamfx.factor.choice import budget, choose_factor, common_factors
+from streamfx.factor.coding import preset_choices, workload_of
 from streamfx.factor.estimate import Prediction, Term
 from streamfx.factor.governor import LIVE_SHARE
 from streamfx.factor.workload import CodedOutput
@@ -123,6 +124,24 @@ def test_each_output_of_a_live_run_that_is_encoded_counts() -> None:
     config = load_config(options={"input": "test:bars", "outputs": outputs}, model=LiveConfig)
     work = workload_of(config, VIDEO, one_at_a_time=True)
     assert work.encodings == (CodedOutput("h264", "veryfast"), CodedOutput("vp9", "5"))
+
+
+@pytest.mark.parametrize(
+    ("options", "choices"),
+    [
+        ({}, [{}, {"h264": "superfast"}, {"h264": "ultrafast"}]),
+        ({"preset": "slow"}, [{}]),
+        ({"outputs": ("null:", "out.webm")}, [{}]),
+        ({"outputs": ("out.mp4",), "codec": "hevc"}, [{}, {"hevc": "superfast"}, {"hevc": "ultrafast"}]),
+    ],
+)
+def test_a_live_run_may_encode_quicker_where_nobody_named_a_preset(
+    options: dict[str, object], choices: list[dict[str, str]]
+) -> None:
+    given = {"input": "test:bars", "outputs": ("rtmp://host/live", "out.webm"), **options}
+    config = load_config(options=given, model=LiveConfig)
+    assert list(preset_choices(config, VIDEO, live=True)) == choices
+    assert list(preset_choices(config, VIDEO, live=False)) == [{}]
 
 
 @pytest.fixture(scope="module")
