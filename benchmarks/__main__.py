@@ -13,6 +13,7 @@ QUICK = {
     "generator": ("--rounds", "5"),
     "pipeline": ("--quick",),
     "effects": ("--quick",),
+    "scaling": ("--quick",),
     "live": ("--quick",),
     "choice": ("--rounds", "3"),
 }  # outages is not among them: it needs servers that are to be installed, and half an hour
