@@ -50,7 +50,7 @@ def workload_of(
     Args:
         config: config of the run.
         video: format of the frames.
-        one_at_a_time: see `Workload`.
+        one_at_a_time: whether all cores work on one frame (live), or on one each (files).
         presets: presets that are used where the configuration names none, by codec.
     """
     encodings = (coded_output(output, config, video, presets) for output in config.outputs)

@@ -160,6 +160,17 @@ def test_brown_skin_stays_paper_in_ink_and_black_cloth_is_filled() -> None:
     assert drawn[:, 10:30].max() < 40
 
 
+def test_a_soft_dark_spot_in_skin_such_as_an_eye_out_of_focus_is_drawn_in_ink() -> None:
+    rows, columns = np.mgrid[0:60, 0:80]
+    spot = np.exp(-((columns - 40) ** 2 / (2 * 6**2) + (rows - 30) ** 2 / (2 * 3**2)))
+    face = np.asarray(np.array([214, 170, 146]) * (1 - 0.18 * spot[..., None]), np.uint8)
+    one_pen = ink(face, Ink(brush=1.0)).astype(int)
+    drawn = ink(face).astype(int)
+    assert one_pen[30, 40].mean() > 150
+    assert drawn[30, 40].max() < 40
+    assert drawn[:8].min() > 230
+
+
 def test_paint_is_lit_from_above_left_and_only_where_there_is_texture() -> None:
     rows = np.arange(40)[:, None, None] * np.ones((1, 60, 3))
     ridge = np.asarray(120 + 60 * np.exp(-((rows - 20) ** 2) / 8), np.uint8)

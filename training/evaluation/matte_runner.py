@@ -16,6 +16,7 @@ from streamfx.engine.golden import Array
 from streamfx.generate.network_input import Noise, input_size, network_input
 from streamfx.generate.ops.steady.definition import Past
 from streamfx.generate.ops.steady.operation import steady
+from streamfx.generate.people.matting import LONG_SIDE_PIXELS
 from streamfx.media.colour import both_ways
 from streamfx.media.frame_memory import FRAMES_BEFORE
 from training.evaluation.masks import Mask
@@ -23,11 +24,8 @@ from training.evaluation.video import COLOUR, to_video
 from training.matte import form
 from training.pictures import Picture
 
-LONG_SIDE = 256
-"""Of the reduced picture, in pixels, at which the engine is judged."""
 
-
-def factor_for(size: tuple[int, int], long_side: int = LONG_SIDE) -> float:
+def factor_for(size: tuple[int, int], long_side: int = LONG_SIDE_PIXELS) -> float:
     """Factor at which the long side of a picture becomes that of the reduced one, or the picture as it is."""
     return max(1.0, max(size) / long_side)
 
@@ -51,7 +49,7 @@ class MatteRunner:
         *,
         detail: bool = True,
         threads: int = 1,
-        long_side: int = LONG_SIDE,
+        long_side: int = LONG_SIDE_PIXELS,
         backend: str = "auto",
     ) -> None:
         self.engine = read_engine(folder)

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from streamfx.engine.folder import SHEET
+from streamfx.generate.people.matting import LONG_SIDE_PIXELS
 from training.composed import Masked, put_before
 from training.evaluation.masks import Mask
-from training.evaluation.matte_runner import LONG_SIDE, MatteRunner
+from training.evaluation.matte_runner import MatteRunner
 from training.evaluation.matting import (
     STEPS,
     Judged,
@@ -34,7 +35,7 @@ from training.sheet import jpeg, sheet
 PEOPLE, NOBODY = "people", "nobody"
 """Names among the option `domains`."""
 
-_LONG_SIDES = (256, 320)
+_COARSER = 256  # long side of a reduced picture that costs less
 _FAR = 30  # pictures of people who are far away
 _FAR_SIZE = (480, 640)
 _FAR_HEIGHTS = (1 / 7, 1 / 2)  # of the people, in heights of the picture
@@ -67,10 +68,10 @@ def matting_report(options: EvaluateOptions) -> tuple[list[Section], Mapping[str
         folders = {"engine": options.engine, **options.against}
         runners = {name: opened.enter_context(MatteRunner(path)) for name, path in folders.items()}
         plain = opened.enter_context(MatteRunner(options.engine, detail=False))
-        finer = opened.enter_context(MatteRunner(options.engine, long_side=_LONG_SIDES[-1]))
+        coarser = opened.enter_context(MatteRunner(options.engine, long_side=_COARSER))
         methods: dict[str, Method] = {
             "engine": runners["engine"],
-            f"engine, long side {_LONG_SIDES[-1]}": finer,
+            f"engine, long side {_COARSER}": coarser,
             "engine, no detail": plain,
         }
         methods |= {name: runner for name, runner in runners.items() if name != "engine"}
@@ -79,7 +80,7 @@ def matting_report(options: EvaluateOptions) -> tuple[list[Section], Mapping[str
             people(methods, groups),
             nobody(methods, empty),
             stillness(runners, [scene.picture for scene in scenes], options.seed),
-            speed(options.engine, scenes[0].picture, _LONG_SIDES),
+            speed(options.engine, scenes[0].picture, (_COARSER, LONG_SIDE_PIXELS)),
         ]
         shown = [*scenes[:_SHOWN_SCENES], *judged(free[PEOPLE][::3], masks)[:3], *groups["far away"][2:5]]
         return sections, {SHEET: jpeg(_sheet(runners["engine"], shown))}
@@ -93,7 +94,7 @@ def matting_material(options: EvaluateOptions) -> str:
         f"`python -m training evaluate`: {STEPS} frames, evenly spread, of each of {clips}; the held-out of "
         f"the photographs that `domains` names; {_FAR} pictures of people of those clips, {low:.0%} to "
         f"{high:.0%} as high as the picture, before photographs of nobody; long side of the reduced picture "
-        f"{LONG_SIDE}; seed {options.seed}."
+        f"{LONG_SIDE_PIXELS}; seed {options.seed}."
     )
 
 

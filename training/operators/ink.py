@@ -7,7 +7,7 @@ Difference-of-Gaussians Compendium including Advanced Image Stylization", 2012).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Ink:
     Attributes:
         scale: All lengths in pixels are multiplied by it.
         pen: Pen of the lines.
+        brush: Width of a second pen, in widths of the first one, for what is too soft for that: eyes, brows
+            and lips out of focus, or in poor light.
         level: Brightest channel below which darks are filled; skin, unlike black cloth, is mostly above it.
         softness: Range over which they begin to be.
         sharpness: Shift of that level by the response of the lines: bright lines stay in darks.
@@ -40,6 +42,7 @@ class Ink:
 
     scale: float = 1.0
     pen: Pen = field(default_factory=lambda: Pen(0.75, 2.0, noise=0.025))
+    brush: float = 1.8
     level: float = 0.24
     softness: float = 0.14
     sharpness: float = 1.6
@@ -56,7 +59,9 @@ def ink(picture: Picture, settings: Ink | None = None) -> Picture:
     rgb = to_rgb(picture)
     direction = edge_direction(rgb, 1.6 * look.scale)
     even = even_out(to_lab(rgb), direction, 1.3 * look.scale, 4.5, 1)
-    dark = response(lightness(even), direction, look.pen.scaled(look.scale))
+    light, pen = lightness(even), look.pen.scaled(look.scale)
+    dark = response(light, direction, pen)
+    broad = response(light, direction, replace(pen, width_pixels=look.brush * pen.width_pixels))
     smooth = along(even_out(even, direction, 2.5 * look.scale, 6.0, 1), direction, 2.0 * look.scale)
     brightest = from_lab(smooth).max(-1)
     sharp = brightest - np.float32(look.sharpness) * dark
@@ -64,7 +69,8 @@ def ink(picture: Picture, settings: Ink | None = None) -> Picture:
     shade = np.float32(look.washed) - (brightest - np.float32(look.wash_sharpness) * dark)
     washed = np.float32(look.wash) * (1 - skin(smooth[..., 1:]))
     wash = washed * rise(shade, -look.wash_softness / 2, look.wash_softness / 2)
-    faint = np.float32(look.diluted) * rise(dark, 0.4 * look.pen.faint, look.pen.full)
-    drawn = rise(dark, look.pen.faint, look.pen.full)
+    line = np.maximum(dark, broad)
+    faint = np.float32(look.diluted) * rise(line, 0.4 * look.pen.faint, look.pen.full)
+    drawn = rise(line, look.pen.faint, look.pen.full)
     black = 1 - (1 - drawn) * (1 - fill) * (1 - wash) * (1 - faint)
     return to_picture(PAPER + (INK - PAPER) * black[..., None])
