@@ -1,4 +1,4 @@
-"""Web pages of a live run. The libraries they need, aiohttp and OpenCV, come with the extra ``web``."""
+"""Web pages of a live run. The libraries they need come with the extra ``web``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streamfx.web.sink import PageSink
 
 _EXTRA = "pip install 'streamfx[web]'"
-_NEEDED = {"aiohttp": "aiohttp", "cv2": "OpenCV"}
+_NEEDED = {"aiohttp": "aiohttp", "aiortc": "aiortc", "cv2": "OpenCV"}
 
 
 def is_page(output: str) -> bool:

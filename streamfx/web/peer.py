@@ -25,7 +25,7 @@ _LEAST = 250_000  # bits a second
 _LOOK_SECONDS, _CHECKING_LOOKS = 0.05, 10
 _FIRST_SHARE = 0.5  # of the most bits a second, to begin with: the browser then says what it can take
 # What aiortc raises for a description that is not one; it parses without checking.
-_NOT_AN_OFFER = (
+NOT_AN_OFFER = (
     ValueError, LookupError, TypeError, AttributeError, AssertionError, InvalidAccessError, InvalidStateError,
 )  # fmt: skip
 
@@ -98,7 +98,7 @@ class Peer:
             if kinds != ["video"] or connection.sctp is not None or not self._tasks:
                 raise ValueError(f"it has {', '.join(kinds) or 'nothing'}, and not one video to send")
             await connection.setLocalDescription(await connection.createAnswer())
-        except _NOT_AN_OFFER as error:
+        except NOT_AN_OFFER as error:
             raise SourceOpenError(f"the browser's offer cannot be used: {error}") from error
         return str(connection.localDescription.sdp)
 
@@ -112,13 +112,7 @@ class Peer:
     async def close(self) -> None:
         """Close the connection and free all that belongs to it. May be called twice."""
         self._returned.stop()
-        # aioice 0.13 leaves a task behind, for half a minute, where it is closed in the moment between its
-        # checks and the connection; so a connection that is about to open may.
-        for _ in range(_CHECKING_LOOKS):
-            if self._connection.iceConnectionState != "checking":
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
-        await self._connection.close()
+        await close_connection(self._connection)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -192,6 +186,17 @@ class _Returned(MediaStreamTrack):
         super().stop()
         self._wanted.set()
         self._given.put_nowait(None)
+
+
+async def close_connection(connection: RTCPeerConnection) -> None:
+    """Close a connection, whatever it is about to do."""
+    # aioice 0.13 leaves a task behind, for half a minute, where it is closed in the moment between its
+    # checks and the connection; so a connection that is about to open may.
+    for _ in range(_CHECKING_LOOKS):
+        if connection.iceConnectionState != "checking":
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    await connection.close()
 
 
 def allow_bitrate(most_kbps: int) -> None:

@@ -161,6 +161,11 @@ class Site:
             await listener.close()
             await runner.cleanup()
 
+    def _other_tokens(self, request: web.Request) -> tuple[str | None, ...]:
+        """Return the tokens that come otherwise than in the address: a program's and a browser's."""
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        return bearer.strip() if scheme.lower() == "bearer" else None, request.cookies.get(self._cookie)
+
     def _file_routes(self) -> list[web.RouteDef]:
         found: dict[str, Traversable] = {}
         for folder in self._files:
@@ -184,11 +189,12 @@ class Site:
             raise _closing(web.HTTPForbidden(text="This page takes nothing from pages of other sites.\n"))
         given = request.query.get("token")
         knows = self.place.access(given)
-        access = knows or self.place.access(request.cookies.get(self._cookie))
+        access = knows or next(filter(None, map(self.place.access, self._other_tokens(request))), None)
         if access is None:
             raise _closing(
                 web.HTTPForbidden(
-                    text="Open the whole address that streamfx printed, with ?token= and what follows.\n"
+                    text="Open the whole address that streamfx printed, with ?token= and what follows. "
+                    "Programs may send the token as 'Authorization: Bearer TOKEN'.\n"
                 )
             )
         request[ACCESS] = access
