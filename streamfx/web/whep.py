@@ -161,7 +161,9 @@ class Whep:
                 headers={"Retry-After": _RETRY_SECONDS},
             )
         name = secrets.token_urlsafe(16)
-        watcher = Watcher(ViewingPeer(lambda: self._ask_key(name), lambda: self._peer_changed(name)))
+        peer = ViewingPeer(lambda: self._ask_key(name), lambda: self._peer_changed(name))
+        before = request.query.get("before")  # pages say so, and what they look at from then on by `follow`
+        watcher = Watcher(peer, before=before == "true", of_page=before is not None)
         self._watchers[name] = watcher
         try:
             answer = await watcher.peer.answer(offer, sound=self._sound())
