@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, vpx
-from aiortc.exceptions import InvalidAccessError, InvalidStateError
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
@@ -27,6 +27,7 @@ _FIRST_SHARE = 0.5  # of the most bits a second, to begin with: the browser then
 # What aiortc raises for a description that is not one; it parses without checking.
 NOT_AN_OFFER = (
     ValueError, LookupError, TypeError, AttributeError, AssertionError, InvalidAccessError, InvalidStateError,
+    OperationError,
 )  # fmt: skip
 
 Measure = Callable[[str, float], None]

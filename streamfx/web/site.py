@@ -139,6 +139,7 @@ class Site:
             access_log=None,
             shutdown_timeout=_LAST_REQUESTS_SECONDS,
             keepalive_timeout=self._limits.idle_seconds,
+            lingering_time=_LAST_REQUESTS_SECONDS,
         )
         await runner.setup()
         assert runner.server is not None

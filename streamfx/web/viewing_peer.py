@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +26,7 @@ from streamfx.web.stream_encoder import Coding
 log = logging.getLogger(__name__)
 
 _MOST_WAITING = 90  # packets that the connection has not taken; it takes each at once once it is open
+_MOST_LETTERS, _MOST_KINDS = 12, 3  # of an offer, in messages
 _MEDIA = re.compile(r"^m=(\w+) ", re.MULTILINE)
 
 
@@ -68,20 +69,19 @@ class ViewingPeer:
         kinds = sorted(_MEDIA.findall(offer))
         if kinds not in (["video"], ["audio", "video"]):
             raise SourceOpenError(
-                f"the offer asks for {', '.join(kinds) or 'nothing'}; it must ask for one video, and may for "
+                f"the offer asks for {_counted(kinds) or 'nothing'}; it must ask for one video, and may for "
                 "one audio"
             )
         connection = self._connection
         sender = connection.addTrack(self._pictures)
         # aiortc gives no notice of a key frame that a viewer asks for; this is where it takes note.
         sender._send_keyframe = self._pictures.ask_key  # type: ignore[method-assign]
+        _prefer_h264(connection.getTransceivers()[0])
         self.sound = sound and "audio" in kinds
         if self.sound:
             connection.addTrack(self._sounds)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            transceiver = next(each for each in connection.getTransceivers() if each.kind == "video")
-            _prefer_h264(transceiver)
             await connection.setLocalDescription(await connection.createAnswer())
             self.coding = _coding_of(connection.localDescription.sdp)
         except NOT_AN_OFFER as error:
@@ -155,6 +155,12 @@ class _Packets(MediaStreamTrack):
     def stop(self) -> None:
         super().stop()
         self._came.set()
+
+
+def _counted(kinds: list[str]) -> str:
+    """Return kinds of media with how many there are of each, no more than a few of what a stranger wrote."""
+    counts = Counter(kind[:_MOST_LETTERS] for kind in kinds)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(_MOST_KINDS))
 
 
 def _prefer_h264(transceiver: RTCRtpTransceiver) -> None:
