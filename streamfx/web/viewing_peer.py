@@ -81,7 +81,7 @@ class ViewingPeer:
         if self.sound:
             connection.addTrack(self._sounds)
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await connection.setRemoteDescription(RTCSessionDescription(_begun_by_it(offer), "offer"))
             await connection.setLocalDescription(await connection.createAnswer())
             self.coding = _coding_of(connection.localDescription.sdp)
         except NOT_AN_OFFER as error:
@@ -161,6 +161,15 @@ def _counted(kinds: list[str]) -> str:
     """Return kinds of media with how many there are of each, no more than a few of what a stranger wrote."""
     counts = Counter(kind[:_MOST_LETTERS] for kind in kinds)
     return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(_MOST_KINDS))
+
+
+def _begun_by_it(offer: str) -> str:
+    """Return an offer so that the other side begins to encrypt, where it leaves open who does.
+
+    aiortc begins with ciphers for ECDSA alone, and GStreamer has a certificate for RSA. The other way round the
+    certificate is aiortc's.
+    """
+    return offer.replace("a=setup:actpass", "a=setup:active")
 
 
 def _prefer_h264(transceiver: RTCRtpTransceiver) -> None:

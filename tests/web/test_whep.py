@@ -90,6 +90,7 @@ def test_a_player_gets_the_pictures_in_the_coding_that_it_takes(coding: Coding |
     async def play(shown: PageSink) -> None:
         async with playing(shown.address, coding) as player:
             assert player.status == 201, player.said
+            assert "a=setup:passive" in player.said, "players whose certificate is for RSA can begin"
             found = await stamps(player, 6)
             assert None not in found
             assert found == sorted(set(found), key=lambda number: number or 0), "every one, in order"
@@ -162,6 +163,7 @@ def test_a_page_that_follows_a_stream_gets_before_below_after_and_no_pictures_be
 def test_a_page_that_goes_ends_its_stream() -> None:
     async def look(shown: PageSink) -> None:
         async with playing(shown.address, question="before=false") as player:
+            await player.picture()
             async with looking(shown.address) as viewer:
                 await viewer.send("view", pictures=True, before=True, stream=player.place.rpartition("/")[2])
                 await until(lambda: not shown._viewers.wanted)
