@@ -33,7 +33,6 @@ from streamfx.web.recorder import OpenFile, Recorder
 from streamfx.web.site import ACCESS, Site
 from streamfx.web.stream import RunStream
 from streamfx.web.viewers import Viewer, Viewers
-from streamfx.web.whep import PATH as WHEP_PATH
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,6 @@ class PageSink:
         self.name = text
         self.frames_written = self.packets_written = 0
         self._title, self._video, self._controls = title, video, controls
-        self._streams = settings.streams
         self._maker = PictureMaker(video, settings.width, settings.quality)
         self._recorder = Recorder(Path(settings.recordings), open_file, other_tracks, video.time_base)
         self._figures = Figures(controls)
@@ -210,7 +208,7 @@ class PageSink:
             "shown_height": shown_height,
             "folder": str(Path(self._recorder.folder).absolute()),
             "sound": self._recorder.sound,
-            "streams": self._streams > 0,
+            "streams": self._stream.offered,
             "most_effects": MOST_EFFECTS,
             "may_change": viewer.access is Access.CHANGE,
         }
@@ -311,7 +309,7 @@ class PageSink:
         return web.json_response(
             {
                 "here": self._site.place.loopback,
-                "player": links[Access.LOOK].replace("/?", f"{WHEP_PATH}?").rstrip("/"),
+                "player": self._stream.address(links[Access.LOOK]),
                 "links": {access: {"address": link, "code": qr_code(link)} for access, link in links.items()},
             }
         )

@@ -15,7 +15,7 @@ from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.tracks import OtherTracks
 from streamfx.web.stream_encoder import StreamEncoder, StreamPacket
 from streamfx.web.stream_sound import StreamSound
-from streamfx.web.whep import Whep
+from streamfx.web.whep import PATH, Whep
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class RunStream:
 
     Attributes:
         watchers: those who watch.
+        offered: whether anybody may.
     """
 
     def __init__(
@@ -49,12 +50,18 @@ class RunStream:
         self._sound = StreamSound(other_tracks, step_seconds) if other_tracks is not None else None
         self._time_base, self._in_loop = video.time_base, in_loop
         self._problem, self._not_shown = "", 0
+        self.offered = settings.streams > 0
         self.watchers = Whep(settings.streams, lambda: self.sound, changed)
 
     @property
     def sound(self) -> bool:
         """Whether there is any sound."""
         return self._sound is not None and self._sound.there
+
+    def address(self, page: str) -> str | None:
+        """Return where players ask for the stream, by the address of the page; None where nobody may."""
+        home, mark, token = page.partition("?")
+        return f"{home.rstrip('/')}{PATH}{mark}{token}" if self.offered else None
 
     @property
     def notes(self) -> list[str]:
