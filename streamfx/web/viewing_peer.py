@@ -166,8 +166,8 @@ def _counted(kinds: list[str]) -> str:
 def _begun_by_it(offer: str) -> str:
     """Return an offer so that the other side begins to encrypt, where it leaves open who does.
 
-    aiortc begins with ciphers for ECDSA alone, and GStreamer has a certificate for RSA. The other way round the
-    certificate is aiortc's.
+    aiortc begins with ciphers for ECDSA alone, and GStreamer has a certificate for RSA. The other way round
+    the certificate is aiortc's.
     """
     return offer.replace("a=setup:actpass", "a=setup:active")
 
