@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ NOT_AN_OFFER = (
     ValueError, LookupError, TypeError, AttributeError, AssertionError, InvalidAccessError, InvalidStateError,
     OperationError,
 )  # fmt: skip
+_HIDDEN = re.compile(r"^a=(?:candidate:[^\r\n]*\.local [^\r\n]*|end-of-candidates)\r?\n", re.MULTILINE)
 
 Measure = Callable[[str, float], None]
 
@@ -94,7 +96,9 @@ class Peer:
         connection = self._connection
         connection.addTrack(self._returned)
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await connection.setRemoteDescription(
+                RTCSessionDescription(without_hidden_addresses(offer), "offer")
+            )
             kinds = [transceiver.kind for transceiver in connection.getTransceivers()]
             if kinds != ["video"] or connection.sctp is not None or not self._tasks:
                 raise ValueError(f"it has {', '.join(kinds) or 'nothing'}, and not one video to send")
@@ -187,6 +191,16 @@ class _Returned(MediaStreamTrack):
         super().stop()
         self._wanted.set()
         self._given.put_nowait(None)
+
+
+def without_hidden_addresses(offer: str) -> str:
+    """Return an offer without the addresses that only the browser's own network can find (mDNS).
+
+    Looking for them takes seconds. Where none is found and the offer says that there are no more, as
+    Firefox's does, aioice gives up before it has any address of its own; so that is left out as well. It
+    learns the other's address from the first packet that comes.
+    """
+    return _HIDDEN.sub("", offer)
 
 
 async def close_connection(connection: RTCPeerConnection) -> None:

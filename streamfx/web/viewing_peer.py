@@ -20,7 +20,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from streamfx.errors import SourceOpenError
-from streamfx.web.peer import NOT_AN_OFFER, close_connection
+from streamfx.web.peer import NOT_AN_OFFER, close_connection, without_hidden_addresses
 from streamfx.web.stream_encoder import Coding
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,9 @@ class ViewingPeer:
         if self.sound:
             connection.addTrack(self._sounds)
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(_begun_by_it(offer), "offer"))
+            await connection.setRemoteDescription(
+                RTCSessionDescription(_begun_by_it(without_hidden_addresses(offer)), "offer")
+            )
             await connection.setLocalDescription(await connection.createAnswer())
             self.coding = _coding_of(connection.localDescription.sdp)
         except NOT_AN_OFFER as error:

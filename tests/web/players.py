@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from aiortc import (
 
 from streamfx.web.stream_encoder import Coding
 
+_ADDRESS = re.compile(r"^(a=candidate:\S+ \d udp \d+) \S+", re.MULTILINE)
 HEADERS = {"Content-Type": "application/sdp"}
 
 
@@ -61,7 +63,12 @@ class Player:
 
 @asynccontextmanager
 async def playing(
-    address: str, coding: Coding | None = None, *, question: str = "", headers: dict[str, str] | None = None
+    address: str,
+    coding: Coding | None = None,
+    *,
+    question: str = "",
+    headers: dict[str, str] | None = None,
+    hidden: bool = False,
 ) -> AsyncIterator[Player]:
     """Ask for the stream of a page.
 
@@ -70,6 +77,7 @@ async def playing(
         coding: coding of the video that the player takes; None: all that aiortc has.
         question: what is asked beside the token.
         headers: what the request says beside its type.
+        hidden: whether it gives addresses that nobody can find, and says that there are no more.
     """
     home, _, token = address.partition("?")
     asked = "&".join(filter(None, (token, question)))
@@ -81,6 +89,9 @@ async def playing(
         video.setCodecPreferences([codec for codec in codecs if codec.name == coding])
     await connection.setLocalDescription(await connection.createOffer())
     offer: Any = connection.localDescription.sdp
+    if hidden:
+        offer = _ADDRESS.sub(r"\1 nobody.local", offer)
+        assert "a=end-of-candidates" in offer
     async with aiohttp.ClientSession() as session:
         try:
             posted = HEADERS | (headers or {})

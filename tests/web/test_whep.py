@@ -233,6 +233,16 @@ def test_an_offer_without_a_coding_of_ours_is_refused() -> None:
         go(ask(shown))
 
 
+def test_a_player_whose_addresses_nobody_can_find_is_answered_and_comes_by_itself() -> None:
+    async def ask(shown: PageSink) -> None:
+        async with playing(shown.address, hidden=True) as player:
+            assert "a=candidate" in player.said, "it must know where to go"
+            assert None not in await stamps(player, 2)
+
+    with page() as shown:
+        go(ask(shown))
+
+
 def test_an_offer_that_does_not_come_and_a_stream_that_nobody_takes_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
