@@ -9,17 +9,16 @@ import { preparePresets } from "./presets.js";
 import { cover, offer, say, showStale, status } from "./said.js";
 import { prepareShare } from "./share.js";
 import { showStages } from "./stages.js";
-import { openStream, picturesOf } from "./stream.js";
+import { drawPictures, openStream } from "./stream.js";
 import {
   buildTools, isSmallWindowOpen, prepareFullScreen, prepareMirror, prepareSmallWindow, prepareSound, prepareWipe,
 } from "./view.js";
 
 const stage = at("stage"), wipe = at("wipe");
 const canvases = { after: at("after"), before: at("before") };
-const drawn = {
-  after: canvases.after.getContext("bitmaprenderer"),
-  before: canvases.before.getContext("bitmaprenderer"),
-};
+const drawn = Object.fromEntries(
+  Object.entries(canvases).map(([what, canvas]) => [what, canvas.getContext("2d", { alpha: false })]),
+);
 
 let socket = null;
 let waitMs = 500;
@@ -27,7 +26,6 @@ let ended = false;
 let drawing = Promise.resolve();
 let stream = null; // the video by WebRTC; without it pictures come one by one
 let shape = { width: 16, height: 9 };
-let isDrawing = false;
 let wanted = "";
 let recordingSince = null;
 let heardAt = 0; // when the last message came
@@ -116,30 +114,28 @@ async function draw(data) {
       bitmap(data, 12, lengths.after),
       lengths.before ? bitmap(data, 12 + lengths.after, lengths.before) : null,
     ]);
-    if (!stream) put(after, before);
+    if (!stream) {
+      drawn.after.drawImage(after, 0, 0);
+      if (before) drawn.before.drawImage(before, 0, 0);
+      tell(Boolean(before));
+    }
+    after.close();
+    before?.close();
   } finally {
     send({ type: "shown", number });
   }
 }
 
-function put(after, before) {
-  drawn.after.transferFromImageBitmap(after);
-  if (before) drawn.before.transferFromImageBitmap(before);
-  stage.dataset.same = before ? "no" : "yes";
+// Says what stands on the canvases now.
+function tell(hasBefore) {
+  stage.dataset.same = hasBefore ? "no" : "yes";
   stage.dataset.number = Number(stage.dataset.number ?? 0) + 1;
   stage.dataset.way = stream ? "stream" : "pictures";
   cover("");
 }
 
-// A picture of the stream; one that comes while another is drawn is left out.
-async function drawVideo(video) {
-  if (isDrawing || !stream) return;
-  isDrawing = true;
-  try {
-    put(...await picturesOf(video, shape));
-  } finally {
-    isDrawing = false;
-  }
+function drawVideo(video) {
+  if (stream) tell(drawPictures(video, shape, drawn));
 }
 
 async function watch(hasSound) {

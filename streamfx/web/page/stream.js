@@ -86,13 +86,13 @@ function firstPicture(video) {
   });
 }
 
-// The pictures that a video shows now: one, or two of them one above the other, after and before. `shape`: of one.
-export async function picturesOf(video, shape) {
-  const { videoWidth: width, videoHeight: height } = video;
-  const pair = height * shape.width > 1.5 * width * shape.height;
+// Draws what a video shows now: one picture, or two of them one above the other, after and before; returns whether
+// there are two. `shape`: size of one.
+export function drawPictures(video, shape, { after, before }) {
+  const { videoWidth: width, videoHeight: height } = video, { width: wide, height: high } = shape;
+  const pair = height * wide > 1.5 * width * high;
   const each = pair ? height / 2 : height;
-  return Promise.all([
-    createImageBitmap(video, 0, 0, width, each),
-    pair ? createImageBitmap(video, 0, each, width, each) : null,
-  ]);
+  after.drawImage(video, 0, 0, width, each, 0, 0, wide, high);
+  if (pair) before.drawImage(video, 0, each, width, each, 0, 0, wide, high);
+  return pair;
 }
