@@ -12,6 +12,7 @@ from typing import TypeAlias, Unpack
 
 from streamfx.capture.live.opening import Opening, open_live
 from streamfx.capture.live.pacing import PacedSource
+from streamfx.capture.live.settings import LiveSettings
 from streamfx.capture.source import Source
 from streamfx.config.arguments import takes_settings
 from streamfx.config.live import LiveArguments, LiveConfig
@@ -29,11 +30,12 @@ from streamfx.run.controls import RunControls
 from streamfx.run.live_flow import backoff, live_settings
 from streamfx.run.live_parts import live_parts
 from streamfx.run.report import Report
-from streamfx.web import check_page, is_page, open_page
+from streamfx.web import check_page, is_listening, is_page, open_page, open_publishing
 
 log = logging.getLogger(__name__)
 
 Announce = Callable[[str], None]
+OpenOwn: TypeAlias = Callable[[LiveSettings], Source]
 Output: TypeAlias = str | PathLike[str] | Sink
 
 
@@ -112,20 +114,25 @@ def run_live(
         if number not in sinks:
             _check(config, output)
 
-    def open_source() -> Source:
+    def open_source(own: OpenOwn | None) -> Source:
         if source is not None:
             return source if source.live else PacedSource(source)
         opening = Opening(
             live_settings(config), config.threads, config.source.loop, config.wait, config.limits.seconds
         )
-        return open_live(config.input, opening)
+        return open_live(config.input, opening, own)
 
-    def opened(stats: Stats) -> AbstractContextManager[Parts]:
+    def opened(stats: Stats, own: OpenOwn | None = None) -> AbstractContextManager[Parts]:
         open_sinks = partial(_open_sinks, config, announce or _log_address, stats, sinks)
         try_sinks = partial(_try_sinks, config, sinks)
-        return live_parts(config, open_source, open_sinks, stats, try_sink=try_sinks, watch=watch)
+        return live_parts(
+            config, partial(open_source, own), open_sinks, stats, try_sink=try_sinks, watch=watch
+        )
 
-    return run_parts(config, opened, progress)
+    if source is not None or not is_listening(config.input):
+        return run_parts(config, opened, progress)
+    with open_publishing(config.input, config.web, announce or _log_address) as own:
+        return run_parts(config, partial(opened, own=own), progress)
 
 
 def _check(config: LiveConfig, output: str) -> None:

@@ -93,7 +93,8 @@ class WebConfig(BaseModel):
         default=3, description="quality of the pictures on the page, as JPEG counts it: 2 (best) to 31"
     )
     streams: Annotated[int, Field(ge=0, le=64)] = Field(
-        default=16, description="most viewers at a time who get video by WebRTC; others get picture by picture"
+        default=16,
+        description="most viewers at a time who get video by WebRTC; others get picture by picture",
     )
     stream_kbps: Annotated[int, Field(ge=100, le=100_000)] = Field(
         default=6000, description="most bits a second of that video, in thousands"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from av import VideoFrame
 
 from streamfx.errors import SourceOpenError
 from streamfx.media.stage import Stage
+from streamfx.web.sdp import without_hidden_addresses
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ NOT_AN_OFFER = (
     ValueError, LookupError, TypeError, AttributeError, AssertionError, InvalidAccessError, InvalidStateError,
     OperationError,
 )  # fmt: skip
-_HIDDEN = re.compile(r"^a=(?:candidate:[^\r\n]*\.local [^\r\n]*|end-of-candidates)\r?\n", re.MULTILINE)
-
 Measure = Callable[[str, float], None]
 
 
@@ -191,16 +189,6 @@ class _Returned(MediaStreamTrack):
         super().stop()
         self._wanted.set()
         self._given.put_nowait(None)
-
-
-def without_hidden_addresses(offer: str) -> str:
-    """Return an offer without the addresses that only the browser's own network can find (mDNS).
-
-    Looking for them takes seconds. Where none is found and the offer says that there are no more, as
-    Firefox's does, aioice gives up before it has any address of its own; so that is left out as well. It
-    learns the other's address from the first packet that comes.
-    """
-    return _HIDDEN.sub("", offer)
 
 
 async def close_connection(connection: RTCPeerConnection) -> None:

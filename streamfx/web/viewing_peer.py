@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,14 +20,13 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from streamfx.errors import SourceOpenError
-from streamfx.web.peer import NOT_AN_OFFER, close_connection, without_hidden_addresses
+from streamfx.web.peer import NOT_AN_OFFER, close_connection
+from streamfx.web.sdp import begun_by_it, check_kinds, without_hidden_addresses
 from streamfx.web.stream_encoder import Coding
 
 log = logging.getLogger(__name__)
 
 _MOST_WAITING = 90  # packets that the connection has not taken; it takes each at once once it is open
-_MOST_LETTERS, _MOST_KINDS = 12, 3  # of an offer, in messages
-_MEDIA = re.compile(r"^m=(\w+) ", re.MULTILINE)
 
 
 class ViewingPeer:
@@ -66,12 +65,7 @@ class ViewingPeer:
         Raises:
             SourceOpenError: it is no offer, or asks for something else.
         """
-        kinds = sorted(_MEDIA.findall(offer))
-        if kinds not in (["video"], ["audio", "video"]):
-            raise SourceOpenError(
-                f"the offer asks for {_counted(kinds) or 'nothing'}; it must ask for one video, and may for "
-                "one audio"
-            )
+        kinds = check_kinds(offer)
         connection = self._connection
         sender = connection.addTrack(self._pictures)
         # aiortc gives no notice of a key frame that a viewer asks for; this is where it takes note.
@@ -82,7 +76,7 @@ class ViewingPeer:
             connection.addTrack(self._sounds)
         try:
             await connection.setRemoteDescription(
-                RTCSessionDescription(_begun_by_it(without_hidden_addresses(offer)), "offer")
+                RTCSessionDescription(begun_by_it(without_hidden_addresses(offer)), "offer")
             )
             await connection.setLocalDescription(await connection.createAnswer())
             self.coding = _coding_of(connection.localDescription.sdp)
@@ -157,21 +151,6 @@ class _Packets(MediaStreamTrack):
     def stop(self) -> None:
         super().stop()
         self._came.set()
-
-
-def _counted(kinds: list[str]) -> str:
-    """Return kinds of media with how many there are of each, no more than a few of what a stranger wrote."""
-    counts = Counter(kind[:_MOST_LETTERS] for kind in kinds)
-    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(_MOST_KINDS))
-
-
-def _begun_by_it(offer: str) -> str:
-    """Return an offer so that the other side begins to encrypt, where it leaves open who does.
-
-    aiortc begins with ciphers for ECDSA alone, and GStreamer has a certificate for RSA. The other way round
-    the certificate is aiortc's.
-    """
-    return offer.replace("a=setup:actpass", "a=setup:active")
 
 
 def _prefer_h264(transceiver: RTCRtpTransceiver) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from streamfx.errors import SourceOpenError
+from streamfx.web.sdp import SDP_TYPE, offer_of
 from streamfx.web.stream_encoder import StreamKind, StreamPacket
 from streamfx.web.viewing_peer import ViewingPeer
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATH = "/whep"
-_TYPE = "application/sdp"
-_OFFER_SECONDS = 5.0
 _OPEN_SECONDS = 20.0
 _KEY_EVERY_SECONDS = 0.5  # a viewer on a bad line must not have key frames made all the time
 _CLOSE_SECONDS = 2.0
@@ -149,11 +148,7 @@ class Whep:
             await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
 
     async def _offered(self, request: web.Request) -> web.Response:
-        if request.content_type != _TYPE:
-            raise web.HTTPUnsupportedMediaType(
-                text=f"An offer is posted as {_TYPE}, and this came as {request.content_type[:80]}.\n"
-            )
-        offer = await _text_of(request)
+        offer = await offer_of(request)
         if self._ended or len(self._watchers) >= self._most:
             raise web.HTTPServiceUnavailable(
                 text=f"{len(self._watchers)} watch by WebRTC already, as many as may (the setting "
@@ -179,7 +174,7 @@ class Whep:
         self._look()
         token = request.query.get("token")
         location = f"{PATH}/{name}" + (f"?token={token}" if token else "")
-        return web.Response(status=201, text=answer, content_type=_TYPE, headers={"Location": location})
+        return web.Response(status=201, text=answer, content_type=SDP_TYPE, headers={"Location": location})
 
     async def _deleted(self, request: web.Request) -> web.Response:
         if not self.leave(request.match_info["name"]):
@@ -209,18 +204,3 @@ class Whep:
         self.kinds = frozenset(each.kind for each in opened if each.pictures)
         self.listeners = any(each.sound for each in opened)
         self._changed()
-
-
-async def _text_of(request: web.Request) -> str:
-    """Return what was posted.
-
-    Raises:
-        HTTPException: it did not come in time, is too long, or is no text.
-    """
-    try:
-        async with asyncio.timeout(_OFFER_SECONDS):
-            return (await request.read()).decode()
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout(text=f"The offer did not come within {_OFFER_SECONDS:g} s.\n") from error
-    except UnicodeDecodeError as error:
-        raise web.HTTPBadRequest(text="The offer is no text in UTF-8.\n") from error

@@ -22,7 +22,7 @@ from streamfx.errors import SinkError
 from streamfx.media.av_planes import plane_array
 from streamfx.media.frame import Frame
 from streamfx.media.tracks import OtherTracks
-from streamfx.web import whep
+from streamfx.web import sdp, whep
 from streamfx.web.listen_address import Access
 from streamfx.web.sink import PageSink
 from streamfx.web.stream_encoder import Coding, StreamEncoder, StreamKind
@@ -192,12 +192,17 @@ def test_players_count_as_viewers_and_more_than_may_are_told_so() -> None:
     ("offer", "headers", "status", "text"),
     [
         (b"v=0", {"Content-Type": "text/plain"}, 415, "An offer is posted as application/sdp, and this came"),
-        (b"", HEADERS, 400, "the offer asks for nothing; it must ask for one video"),
+        (b"", HEADERS, 400, "the offer has no media; it must have one video"),
         (b"\xff\xfe", HEADERS, 400, "The offer is no text in UTF-8"),
         (b"v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", HEADERS, 400, "the offer cannot be used"),
         (b"v=0\r\nm=video x\r\n", HEADERS, 400, "the offer cannot be used"),
-        (b"v=0\r\n" + b"m=video 9 RTP 96\r\n" * 500, HEADERS, 400, "the offer asks for 500 video; it"),
-        (b"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n", HEADERS, 400, "asks for 1 application"),
+        (b"v=0\r\n" + b"m=video 9 RTP 96\r\n" * 500, HEADERS, 400, "the offer has 500 video; it"),
+        (
+            b"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
+            HEADERS,
+            400,
+            "the offer has 1 application; it",
+        ),
         (b"v" * (1 << 17), HEADERS, 413, "Maximum request body size 65536 exceeded"),
     ],
 )
@@ -246,7 +251,7 @@ def test_a_player_whose_addresses_nobody_can_find_is_answered_and_comes_by_itsel
 def test_an_offer_that_does_not_come_and_a_stream_that_nobody_takes_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(whep, "_OFFER_SECONDS", 0.1)
+    monkeypatch.setattr(sdp, "_OFFER_SECONDS", 0.1)
     monkeypatch.setattr(whep, "_OPEN_SECONDS", 0.1)
 
     @asynccontextmanager
