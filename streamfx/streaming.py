@@ -131,7 +131,7 @@ def run_live(
 
     if source is not None or not is_listening(config.input):
         return run_parts(config, opened, progress)
-    with open_publishing(config.input, config.web, announce or _log_address) as own:
+    with open_publishing(config.input, config.web, announce or _log_publishing) as own:
         return run_parts(config, partial(opened, own=own), progress)
 
 
@@ -213,3 +213,7 @@ def _delivery(config: LiveConfig) -> Delivery:
 
 def _log_address(address: str) -> None:
     log.warning("the page is at %s", address)
+
+
+def _log_publishing(address: str) -> None:
+    log.warning("publish to %s (WHIP)", address)

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _RATE = 48_000
 _TICK_SECONDS = Fraction(1, _RATE)
 _BITS_PER_SECOND = 128_000
+_HELD_SECONDS = 3 * Fraction(20, 1000)  # aiortc gives sound out once four packets of it have come
+_MOVED_SECONDS = Fraction(2, 1000)  # of the times of a stream, from frame to frame
 
 
 class PublishingPeer:
@@ -144,7 +146,7 @@ class IncomingSound:
         self._resampler = av.AudioResampler(
             "flt", "stereo", _RATE, frame_size=stream.codec_context.frame_size
         )
-        self._clock = _Clock()
+        self._clock = _Clock(_HELD_SECONDS)
 
     def coded(self, frame: av.AudioFrame) -> list[TrackPacket]:
         """Return the packets that 20 ms of sound complete."""
@@ -156,16 +158,25 @@ class IncomingSound:
 
 
 class _Clock:
-    """Puts the times of a stream onto the machine's clock, by when its first frame came.
+    """Puts the times of a stream onto the machine's clock, by when its frames come.
 
-    Each stream of WebRTC has a clock of its own, which begins anywhere.
+    Each stream of WebRTC has a clock of its own, which begins anywhere. The first frame tells where it begins,
+    and later ones that come sooner tell it better: then times are moved forward, unnoticeably, so that
+    pictures and sound come into step.
+
+    Args:
+        held_seconds: time that frames are held back before they come here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, held_seconds: Fraction = Fraction(0)) -> None:
+        self._held_seconds = held_seconds
         self._offset_seconds: Fraction | None = None
 
     def correct(self, frame: Any) -> None:
         base = Fraction(frame.time_base)
+        found_seconds = Fraction(time.monotonic_ns(), 10**9) - self._held_seconds - frame.pts * base
         if self._offset_seconds is None:
-            self._offset_seconds = Fraction(time.monotonic_ns(), 10**9) - frame.pts * base
+            self._offset_seconds = found_seconds
+        late_seconds = self._offset_seconds - found_seconds
+        self._offset_seconds -= min(max(late_seconds, Fraction(0)), _MOVED_SECONDS)
         frame.pts += round(self._offset_seconds / base)
