@@ -52,14 +52,15 @@ def live(
     """Change how a live video looks while it comes; return the report of what came of it.
 
     Args:
-        input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time.
+        input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, whip:8090 (publishers come to it),
+            test:bars, a file in real time.
         output: outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:,
             window:, web:8080 (a page), null:.
         **options: settings by name, those of `LiveConfig`; ``help(streamfx.live)`` tells each.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.read_seconds=2``).
         progress: callback that is called now and then, in this thread, with the state of the run.
-        announce: callback that is called with the address of each ``web:`` output, with the secret in it
-            that lets viewers in; None: it is logged.
+        announce: callback that is called with the address of each ``web:`` output, and of a ``whip:`` source,
+            with the secret in it that lets people in; None: it is logged.
 
     A `Source` or `Sink` of your own may stand for an input or output: see docs/embedding.md.
 
@@ -103,7 +104,8 @@ def run_live(
     Args:
         config: the settings in full.
         progress: callback that is called now and then, in this thread, with the state of the run.
-        announce: callback that is called with the address of each page that is an output.
+        announce: callback that is called with the address of each page that is an output, and of the source
+            where it is one that publishers come to.
         watch: observer that sees every frame that is taken up or written.
         source: source read instead of the configuration's input, and closed; None: that input.
         sinks: sinks written to instead of the configuration's outputs, by their number from 0; None: those

@@ -147,7 +147,8 @@ class LiveConfig(EncodedRunConfig):
     """Everything that ``streamfx live`` can be told."""
 
     input: Address = Field(
-        description="source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time"
+        description="source: rtsp:// rtmp:// http(s):// udp://, camera:0, whip:8090 (publishers come to it), "
+        "test:bars, a file in real time"
     )
     outputs: Annotated[tuple[Address, ...], Strict(False), Field(min_length=1)] = Field(
         description="outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:, "

@@ -160,9 +160,9 @@ class IncomingSound:
 class _Clock:
     """Puts the times of a stream onto the machine's clock, by when its frames come.
 
-    Each stream of WebRTC has a clock of its own, which begins anywhere. The first frame tells where it begins,
-    and later ones that come sooner tell it better: then times are moved forward, unnoticeably, so that
-    pictures and sound come into step.
+    Each stream of WebRTC has a clock of its own, which begins anywhere. The first frame tells where it
+    begins, and later ones that come sooner tell it better: then times are moved forward, unnoticeably, so
+    that pictures and sound come into step.
 
     Args:
         held_seconds: time that frames are held back before they come here.

@@ -1,4 +1,4 @@
-"""A player in code: it asks for the stream of a page by WHEP, with aiortc at its end of the connection."""
+"""A player and a publisher in code, WHEP and WHIP, with aiortc at their end of the connection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import av
@@ -18,6 +19,7 @@ from aiortc import (
     RTCRtpTransceiver,
     RTCSessionDescription,
 )
+from aiortc.mediastreams import MediaStreamTrack
 
 from streamfx.web.stream_encoder import Coding
 
@@ -102,4 +104,27 @@ async def playing(
                 await connection.setRemoteDescription(RTCSessionDescription(said, "answer"))
             yield Player(session, connection, video, audio, status, said, place)
         finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def publishing(address: str, *tracks: MediaStreamTrack) -> AsyncIterator[Player]:
+    """Send tracks, a video and perhaps a sound, to an address; what comes of it is there as for a player."""
+    connection = RTCPeerConnection(RTCConfiguration([]))
+    for track in tracks:
+        connection.addTrack(track)
+    await connection.setLocalDescription(await connection.createOffer())
+    offer: Any = connection.localDescription.sdp
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with session.post(address, data=offer, headers=HEADERS) as answer:
+                status, said = answer.status, await answer.text()
+                place = urljoin(address, answer.headers.get("Location", ""))
+            if status == 201:
+                await connection.setRemoteDescription(RTCSessionDescription(said, "answer"))
+            first, *_, last = (*connection.getTransceivers(),) * 2
+            yield Player(session, connection, first, last, status, said, place)
+        finally:
+            for track in tracks:
+                track.stop()
             await connection.close()
