@@ -7,9 +7,11 @@ it is deleted: S. Murillo, A. Gouaillard, *WebRTC-HTTP Ingestion Protocol (WHIP)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import queue
 import secrets
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -34,7 +36,7 @@ _CLOSE_SECONDS = 2.0
 
 
 class Publishers:
-    """Lets one publisher in at a time. Lives in the loop of its site, but for `next` and `stop_waiting`.
+    """Lets one publisher in at a time. Lives in the loop of its site, but for `next` and `stop`.
 
     Args:
         name: name of the source, for messages.
@@ -43,23 +45,30 @@ class Publishers:
     def __init__(self, name: str) -> None:
         self._name = name
         self._here: tuple[str, PublishingPeer] | None = None
-        self._came: queue.SimpleQueue[IncomingPictures | None] = queue.SimpleQueue()
+        self._came: deque[IncomingPictures] = deque()
+        self._changed = threading.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is answered by HTTP."""
         return [web.post(_PATH, self._offered), web.delete(_PATH + "/{name}", self._deleted)]
 
-    def next(self, wait_seconds: float) -> IncomingPictures | None:
-        """Return the pictures of the next who comes; None where nobody came in time. For one thread."""
-        try:
-            return self._came.get(timeout=wait_seconds)
-        except queue.Empty:
-            return None
+    def next(self, wait_seconds: float, stopped: threading.Event) -> IncomingPictures | None:
+        """Return the pictures of the next who comes; None where nobody came in time, or the wait was stopped.
 
-    def stop_waiting(self) -> None:
+        Args:
+            wait_seconds: time to wait at most.
+            stopped: says that nobody is wanted any more; set by `stop`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: stopped.is_set() or bool(self._came), wait_seconds)
+            return None if stopped.is_set() or not self._came else self._came.popleft()
+
+    def stop(self, stopped: threading.Event) -> None:
         """Have a wait end without anybody. Safe from any thread."""
-        self._came.put(None)
+        with self._changed:
+            stopped.set()
+            self._changed.notify_all()
 
     async def end(self) -> None:
         """Send away who publishes."""
@@ -73,7 +82,8 @@ class Publishers:
         offer = await offer_of(request)
         if self._here is not None:
             raise web.HTTPConflict(text="Somebody publishes here already; one at a time may.\n")
-        name, incoming = secrets.token_urlsafe(16), IncomingPictures()
+        name = secrets.token_urlsafe(16)
+        incoming = IncomingPictures(partial(self._drop, asyncio.get_running_loop(), name))
         peer = PublishingPeer(incoming, partial(self._leave, name))
         self._here = name, peer
         try:
@@ -84,7 +94,9 @@ class Publishers:
         except BaseException:
             self._leave(name)
             raise
-        self._came.put(incoming)
+        with self._changed:
+            self._came.append(incoming)
+            self._changed.notify_all()
         asyncio.get_running_loop().call_later(_OPEN_SECONDS, self._see_open, name)
         log.info("%s: somebody publishes", self._name)
         token = request.query.get("token")
@@ -100,6 +112,11 @@ class Publishers:
         if self._here is not None and self._here[0] == name and self._here[1].state != "connected":
             log.info("%s: no connection came within %g s; it is given up", self._name, _OPEN_SECONDS)
             self._leave(name)
+
+    def _drop(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
+        """End a stream that is not taken any more, so that another may come. For any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._leave, name)
 
     def _leave(self, name: str | None = None) -> bool:
         """End the stream of that name, or whichever there is; return whether there was one."""
@@ -130,10 +147,17 @@ def publishing(
     publishers = Publishers(text)
     place = place_of(text, settings.names, token=settings.token)
     site = Site(text, place, [], publishers.routes(), publishers.end)
+
+    def open_source(live: LiveSettings) -> Source:
+        stopped = threading.Event()
+        return open_published(
+            text, lambda seconds: publishers.next(seconds, stopped), live, lambda: publishers.stop(stopped)
+        )
+
     site.start()
     home, mark, token = site.address.partition("?")
     announce(f"{home.rstrip('/')}{_PATH}{mark}{token}")
     try:
-        yield lambda live: open_published(text, publishers.next, live, publishers.stop_waiting)
+        yield open_source
     finally:
         site.stop()

@@ -10,6 +10,7 @@ from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urljoin
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ from tests.web.players import Player, publishing
 pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
 PICTURES = "test:bars?size=160x96&fps=30&frames=0"
-SEEN = 8
+SEEN = 30  # the progress of a run is told a few times a second
 
 
 def receive(publish: Callable[[str, Callable[[], int]], Awaitable[None]], output: str = "out.mkv") -> Report:
@@ -95,14 +96,13 @@ def test_what_is_published_is_a_source_and_another_may_come_when_the_first_has_l
     report = receive(publish)
     assert statuses == [201, 200] * 2
     assert not report.losses
-    assert len(report.interruptions) >= 1
     with closing(av.open("out.mkv")) as file:
         assert [stream.codec_context.name for stream in file.streams] == ["h264", "opus"]
         stamps = [read_stamp(plane_array(each.planes[0], 8)) for each in file.decode(video=0)]
-    assert len(stamps) >= 2 * SEEN
+    assert len(stamps) >= SEEN
     numbers = [stamp for stamp in stamps if stamp is not None]
     assert len(numbers) == len(stamps)
-    assert sum(later < sooner for sooner, later in pairwise(numbers)) == 1, "two publishers"
+    assert sum(later < sooner for sooner, later in pairwise(numbers)) == 1, numbers
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,11 @@ def test_what_is_no_offer_is_refused_and_a_publisher_may_come_all_the_same(
             assert publisher.status == 403
             found, said = await ask(publisher, address)
             assert (found, text in said) == (status, True), said
+            leaves_early = publisher.connection.localDescription.sdp
+            headers = {"Content-Type": "application/sdp"}
+            async with publisher.session.post(address, data=leaves_early, headers=headers) as answer:
+                place = urljoin(address, answer.headers["Location"])
+            await publisher.session.delete(place)
         async with publishing(address, TestCamera(PICTURES)):
             await frames(came, 1)
 

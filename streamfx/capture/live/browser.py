@@ -27,9 +27,14 @@ _DECODED_PIXELS = 3840 * 2160  # pictures up to there are scaled down, whatever 
 
 
 class IncomingPictures:
-    """Where the thread of the connection puts pictures; it never waits. Give it to one source."""
+    """Where the thread of the connection puts pictures; it never waits. Give it to one source.
 
-    def __init__(self) -> None:
+    Args:
+        dropped: callback that is called when a source that others may come to takes no more of them.
+    """
+
+    def __init__(self, dropped: Callable[[], object] = lambda: None) -> None:
+        self.dropped = dropped
         self.queue = FrameQueue[PictureArrived](_WAITING, Policy.DROP_OLDEST)
         self.joined = False  # whether they were waited for once
         self.sounds: deque[Packet[Stream]] = deque(maxlen=_MOST_SOUNDS)
@@ -113,7 +118,12 @@ def open_published(
         found = arrivals(settings.open_seconds)
         if found is None:
             raise SourceAwayError(f"{name}: nobody publishes")
-        return _Published(name, BrowserConnection(name, found, settings, None, _DECODED_PIXELS))
+        try:
+            inner = BrowserConnection(name, found, settings, None, _DECODED_PIXELS)
+            return _Published(name, inner, found.dropped)
+        except SourceOpenError as error:  # the next who comes may do better
+            found.dropped()
+            raise SourceAwayError(str(error)) from error
 
     return LiveSource(name, connect, settings, expected=_as_browsers_mean, close_waits=close_waits)
 
@@ -121,14 +131,14 @@ def open_published(
 class _Published:
     """The pictures of one who publishes; another may come afterwards. See ``Connection``."""
 
-    def __init__(self, name: str, inner: BrowserConnection) -> None:
+    def __init__(self, name: str, inner: BrowserConnection, dropped: Callable[[], object]) -> None:
         self.rate_fps, self.codec, self.finite = inner.rate_fps, inner.codec, inner.finite
         self.sample_aspect_ratio, self.others, self.notes = (
             inner.sample_aspect_ratio,
             inner.others,
             inner.notes,
         )
-        self._name, self._inner = name, inner
+        self._name, self._inner, self._dropped = name, inner, dropped
 
     def receive(self) -> Sequence[Arrival] | None:
         found = self._inner.receive()
@@ -137,7 +147,7 @@ class _Published:
         return found
 
     def close(self) -> None:
-        self._inner.close()
+        self._dropped()
 
 
 class BrowserConnection:
