@@ -13,6 +13,7 @@ from typing import TypeAlias, Unpack
 
 from streamfx.capture.live.opening import Opening, open_live
 from streamfx.capture.live.pacing import PacedSource
+from streamfx.capture.live.settings import LiveSettings
 from streamfx.capture.source import Source
 from streamfx.config.arguments import takes_settings
 from streamfx.config.live import LiveArguments, LiveConfig
@@ -31,11 +32,12 @@ from streamfx.run.controls import RunControls
 from streamfx.run.live_flow import backoff, live_settings
 from streamfx.run.live_parts import live_parts
 from streamfx.run.report import Report
-from streamfx.web import check_page, is_page, open_page
+from streamfx.web import check_page, is_listening, is_page, open_page, open_publishing
 
 log = logging.getLogger(__name__)
 
 Announce = Callable[[str], None]
+OpenOwn: TypeAlias = Callable[[LiveSettings], Source]
 Output: TypeAlias = str | PathLike[str] | Sink
 
 
@@ -52,14 +54,15 @@ def live(
     """Change how a live video looks while it comes; return the report of what came of it.
 
     Args:
-        input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time.
+        input: source: rtsp:// rtmp:// http(s):// udp://, camera:0, whip:8090 (publishers come to it),
+            test:bars, a file in real time.
         output: outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:,
             window:, web:8080 (a page), null:.
         **options: settings by name, those of `LiveConfig`; ``help(streamfx.live)`` tells each.
         settings: everything else, each ``key=value`` as for ``--set`` (``source.read_seconds=2``).
         progress: callback that is called now and then, in this thread, with the state of the run.
-        announce: callback that is called with the address of each ``web:`` output, with the secret in it
-            that lets viewers in; None: it is logged.
+        announce: callback that is called with the address of each ``web:`` output, and of a ``whip:`` source,
+            with the secret in it that lets people in; None: it is logged.
 
     A `Source` or `Sink` of your own may stand for an input or output: see docs/embedding.md.
 
@@ -103,7 +106,8 @@ def run_live(
     Args:
         config: the settings in full.
         progress: callback that is called now and then, in this thread, with the state of the run.
-        announce: callback that is called with the address of each page that is an output.
+        announce: callback that is called with the address of each page that is an output, and of the source
+            where it is one that publishers come to.
         watch: observer that sees every frame that is taken up or written.
         source: source read instead of the configuration's input, and closed; None: that input.
         sinks: sinks written to instead of the configuration's outputs, by their number from 0; None: those
@@ -114,20 +118,25 @@ def run_live(
         if number not in sinks:
             _check(config, output)
 
-    def open_source() -> Source:
+    def open_source(own: OpenOwn | None) -> Source:
         if source is not None:
             return source if source.live else PacedSource(source)
         opening = Opening(
             live_settings(config), config.threads, config.source.loop, config.wait, config.limits.seconds
         )
-        return open_live(config.input, opening)
+        return open_live(config.input, opening, own)
 
-    def opened(stats: Stats) -> AbstractContextManager[Parts]:
+    def opened(stats: Stats, own: OpenOwn | None = None) -> AbstractContextManager[Parts]:
         open_sinks = partial(_open_sinks, config, announce or _log_address, stats, sinks)
         try_sinks = partial(_try_sinks, config, sinks)
-        return live_parts(config, open_source, open_sinks, stats, try_sink=try_sinks, watch=watch)
+        return live_parts(
+            config, partial(open_source, own), open_sinks, stats, try_sink=try_sinks, watch=watch
+        )
 
-    return run_parts(config, opened, progress)
+    if source is not None or not is_listening(config.input):
+        return run_parts(config, opened, progress)
+    with open_publishing(config.input, config.web, announce or _log_publishing) as own:
+        return run_parts(config, partial(opened, own=own), progress)
 
 
 def _check(config: LiveConfig, output: str) -> None:
@@ -218,3 +227,7 @@ def _delivery(config: LiveConfig) -> Delivery:
 
 def _log_address(address: str) -> None:
     log.warning("the page is at %s", address)
+
+
+def _log_publishing(address: str) -> None:
+    log.warning("publish to %s (WHIP)", address)

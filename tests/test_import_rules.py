@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "streamfx"
 MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "aiohttp": ("web/",),
-    "aiortc": ("web/peer.py",),
+    "aiortc": ("web/peer.py", "web/publishing_peer.py", "web/viewing_peer.py"),
     "av": (
         "capture/",
         "encode/",
@@ -28,6 +28,11 @@ HOMES = {
         "sheets/pixels.py",
         "web/pictures.py",
         "web/peer.py",
+        "web/publishing_peer.py",
+        "web/stream_encoder.py",
+        "web/stream_sound.py",
+        "web/viewing_peer.py",
+        "web/whep.py",
     ),
     "cv2": (
         "capture/live/camera.py",

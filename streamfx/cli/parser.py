@@ -141,7 +141,10 @@ def _add_live(commands: argparse._SubParsersAction[Parser]) -> Parser:
         epilog=LIVE_EXAMPLES + EXIT_CODES,
     )
     command.add_argument(
-        "input", metavar="INPUT", nargs="?", help="rtsp:// rtmp:// http(s):// udp://, test:bars, a video file"
+        "input",
+        metavar="INPUT",
+        nargs="?",
+        help="rtsp:// rtmp:// http(s):// udp://, whip:8090, test:bars, a video file",
     )
     command.add_argument(
         "outputs",

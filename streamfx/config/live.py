@@ -92,6 +92,13 @@ class WebConfig(BaseModel):
     quality: Annotated[int, Field(ge=2, le=31)] = Field(
         default=3, description="quality of the pictures on the page, as JPEG counts it: 2 (best) to 31"
     )
+    streams: Annotated[int, Field(ge=0, le=64)] = Field(
+        default=16,
+        description="most viewers at a time who get video by WebRTC; others get picture by picture",
+    )
+    stream_kbps: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        default=6000, description="most bits a second of that video, in thousands"
+    )
     recordings: Text = Field(default=".", description="folder for recordings from the page")
     token: bool = Field(
         default=True,
@@ -140,7 +147,8 @@ class LiveConfig(EncodedRunConfig):
     """Everything that ``streamfx live`` can be told."""
 
     input: Address = Field(
-        description="source: rtsp:// rtmp:// http(s):// udp://, camera:0, test:bars, a file in real time"
+        description="source: rtsp:// rtmp:// http(s):// udp://, camera:0, whip:8090 (publishers come to it), "
+        "test:bars, a file in real time"
     )
     outputs: Annotated[tuple[Address, ...], Strict(False), Field(min_length=1)] = Field(
         description="outputs, one or several: rtmp:// rtsp:// udp://, hls:FOLDER, a video file, virtual:, "

@@ -1,15 +1,19 @@
-"""Web pages of a live run. The libraries they need, aiohttp and OpenCV, come with the extra ``web``."""
+"""Web pages of a live run. The libraries they need come with the extra ``web``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamfx.capture.live.settings import LiveSettings
+from streamfx.capture.source import Source
 from streamfx.config.live import LiveConfig, WebConfig
 from streamfx.encode.opening import open_sink
 from streamfx.encode.sink import Sink
-from streamfx.errors import SinkError
+from streamfx.errors import SinkError, SourceOpenError
 from streamfx.media.frame import VideoFormat
 from streamfx.media.tracks import OtherTracks
 from streamfx.run.controls import RunControls
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from streamfx.web.sink import PageSink
 
 _EXTRA = "pip install 'streamfx[web]'"
-_NEEDED = {"aiohttp": "aiohttp", "cv2": "OpenCV"}
+_NEEDED = {"aiohttp": "aiohttp", "aiortc": "aiortc", "cv2": "OpenCV"}
 
 
 def is_page(output: str) -> bool:
@@ -41,6 +45,29 @@ def check_page(output: str, settings: WebConfig) -> None:
         except ImportError as error:
             raise SinkError(f"{output}: pages need {library}: {_EXTRA}") from error
     check_free(output, place)
+
+
+def is_listening(source: str) -> bool:
+    """Return whether a source is one that publishers come to."""
+    return source.startswith("whip:")
+
+
+def open_publishing(
+    source: str, settings: WebConfig, announce: Callable[[str], None]
+) -> AbstractContextManager[Callable[[LiveSettings], Source]]:
+    """Return what lets publishers come to a source; see `publishing`.
+
+    Raises:
+        ConfigError: its address cannot be read, or must not do without a token.
+        SourceOpenError: a library is missing, and how to install it is said.
+        SinkError: the address cannot be listened at.
+    """
+    place_of(source, token=settings.token)
+    try:
+        from streamfx.web.whip import publishing
+    except ImportError as error:
+        raise SourceOpenError(f"{source}: WHIP needs aiohttp and aiortc: {_EXTRA}") from error
+    return publishing(source, settings, announce)
 
 
 def open_page(

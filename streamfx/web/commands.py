@@ -118,12 +118,17 @@ class TakeSnapshot(BaseModel):
 
 
 class View(BaseModel):
-    """What the viewer looks at: a page in the background needs no pictures."""
+    """What the viewer looks at: a page in the background needs no pictures.
+
+    ``stream`` names the stream (WHEP) by which pictures come instead of one by one, with sound or without.
+    """
 
     model_config = _CLOSED
     type: Literal["view"]
     pictures: bool
     before: bool
+    stream: Name | None = None
+    sound: bool = False
 
 
 class Shown(BaseModel):

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, vpx
-from aiortc.exceptions import InvalidAccessError, InvalidStateError
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from streamfx.errors import SourceOpenError
 from streamfx.media.stage import Stage
+from streamfx.web.sdp import without_hidden_addresses
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,10 @@ _LEAST = 250_000  # bits a second
 _LOOK_SECONDS, _CHECKING_LOOKS = 0.05, 10
 _FIRST_SHARE = 0.5  # of the most bits a second, to begin with: the browser then says what it can take
 # What aiortc raises for a description that is not one; it parses without checking.
-_NOT_AN_OFFER = (
+NOT_AN_OFFER = (
     ValueError, LookupError, TypeError, AttributeError, AssertionError, InvalidAccessError, InvalidStateError,
+    OperationError,
 )  # fmt: skip
-
 Measure = Callable[[str, float], None]
 
 
@@ -93,12 +94,14 @@ class Peer:
         connection = self._connection
         connection.addTrack(self._returned)
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await connection.setRemoteDescription(
+                RTCSessionDescription(without_hidden_addresses(offer), "offer")
+            )
             kinds = [transceiver.kind for transceiver in connection.getTransceivers()]
             if kinds != ["video"] or connection.sctp is not None or not self._tasks:
                 raise ValueError(f"it has {', '.join(kinds) or 'nothing'}, and not one video to send")
             await connection.setLocalDescription(await connection.createAnswer())
-        except _NOT_AN_OFFER as error:
+        except NOT_AN_OFFER as error:
             raise SourceOpenError(f"the browser's offer cannot be used: {error}") from error
         return str(connection.localDescription.sdp)
 
@@ -112,13 +115,7 @@ class Peer:
     async def close(self) -> None:
         """Close the connection and free all that belongs to it. May be called twice."""
         self._returned.stop()
-        # aioice 0.13 leaves a task behind, for half a minute, where it is closed in the moment between its
-        # checks and the connection; so a connection that is about to open may.
-        for _ in range(_CHECKING_LOOKS):
-            if self._connection.iceConnectionState != "checking":
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
-        await self._connection.close()
+        await close_connection(self._connection)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -192,6 +189,17 @@ class _Returned(MediaStreamTrack):
         super().stop()
         self._wanted.set()
         self._given.put_nowait(None)
+
+
+async def close_connection(connection: RTCPeerConnection) -> None:
+    """Close a connection, whatever it is about to do."""
+    # aioice 0.13 leaves a task behind, for half a minute, where it is closed in the moment between its
+    # checks and the connection; so a connection that is about to open may.
+    for _ in range(_CHECKING_LOOKS):
+        if connection.iceConnectionState != "checking":
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    await connection.close()
 
 
 def allow_bitrate(most_kbps: int) -> None:

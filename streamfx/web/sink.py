@@ -7,6 +7,7 @@ import logging
 import secrets
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
@@ -30,6 +31,7 @@ from streamfx.web.pictures import PictureMaker
 from streamfx.web.qr_code import qr_code
 from streamfx.web.recorder import OpenFile, Recorder
 from streamfx.web.site import ACCESS, Site
+from streamfx.web.stream import RunStream
 from streamfx.web.viewers import Viewer, Viewers
 
 log = logging.getLogger(__name__)
@@ -46,8 +48,9 @@ class PageSink:
     """Shows frames on a page that several viewers can have open, with what changes the run.
 
     A frame counts as written when it was taken: with nobody looking it costs nothing, with any number of
-    viewers it is made a JPEG once. That is done in the thread that writes, so it is part of the encode time;
-    handing it to the viewers is not, and a slow one only misses pictures.
+    viewers it is coded once: as video for those who watch by WebRTC, as a JPEG for the others. That is done
+    in the thread that writes, so it is part of the encode time; handing it to the viewers is not, and a slow
+    one only misses pictures.
 
     Args:
         text: the output as the user wrote it, ``web:[HOST:]PORT``.
@@ -83,7 +86,9 @@ class PageSink:
         self._maker = PictureMaker(video, settings.width, settings.quality)
         self._recorder = Recorder(Path(settings.recordings), open_file, other_tracks, video.time_base)
         self._figures = Figures(controls)
-        self._viewers = Viewers(self._greeting, self._act, self._viewers_changed)
+        sound = other_tracks.branch() if other_tracks is not None else None
+        self._stream = RunStream(video, settings, sound, self._in_loop, self._viewers_changed)
+        self._viewers = Viewers(self._greeting, self._act, self._viewers_changed, self._stream.watchers)
         self._latest: tuple[Frame, Frame | None] | None = None
         self._snapshots: dict[str, bytes] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -94,6 +99,7 @@ class PageSink:
             web.get("/snapshots/{name}", self._fetch_snapshot),
             web.get("/recordings/{name}", self._fetch_recording),
             web.get("/share", self._share),
+            *self._stream.routes(),
             *Gallery().routes(),
         ]
         page = files("streamfx.web") / "page"
@@ -112,6 +118,7 @@ class PageSink:
         return [
             f"viewers of the page: {seen}, {viewers.sent} pictures sent, {viewers.skipped} skipped for those "
             "that were not ready",
+            *self._stream.notes,
             *(
                 [f"{self._not_shown} frames could not be shown, the last: {self._problem}"]
                 * bool(self._problem)
@@ -133,6 +140,7 @@ class PageSink:
         before = self._before(frame)
         self._latest = frame, before
         self._recorder.write(frame)
+        self._stream.write(frame, before)
         if self._viewers.wanted:
             picture = self._shown(frame, before) if self._viewers.ready else None
             self._site.call(partial(self._viewers.offer, frame.index & _NUMBERS, frame.captured_ns, picture))
@@ -185,6 +193,9 @@ class PageSink:
 
     # From here on in the loop of the site.
 
+    def _in_loop(self, what: Callable[[], object]) -> None:
+        self._site.call(what)
+
     def _greeting(self, viewer: Viewer) -> list[dict[str, Any]]:
         (height, width), (shown_height, shown_width) = self._video.size, self._maker.size
         hello = {
@@ -197,6 +208,7 @@ class PageSink:
             "shown_height": shown_height,
             "folder": str(Path(self._recorder.folder).absolute()),
             "sound": self._recorder.sound,
+            "streams": self._stream.offered,
             "most_effects": MOST_EFFECTS,
             "may_change": viewer.access is Access.CHANGE,
         }
@@ -207,7 +219,7 @@ class PageSink:
             "type": "state",
             **asdict(self._controls.state()),
             "recording": asdict(self._recorder.state),
-            "viewers": len(self._viewers),
+            "viewers": len(self._viewers) + self._stream.watchers.players,
         }
 
     def _changed(self) -> None:
@@ -215,7 +227,7 @@ class PageSink:
         self._site.call(lambda: self._viewers.tell(self._state()))
 
     def _viewers_changed(self) -> None:
-        if self._viewers.wanted is not self._watching:
+        if (self._viewers.wanted or self._stream.watchers.before) is not self._watching:
             self._watching = not self._watching
             self._controls.sources.watch(on=self._watching)
         if len(self._viewers) and self._telling is None:
@@ -297,6 +309,7 @@ class PageSink:
         return web.json_response(
             {
                 "here": self._site.place.loopback,
+                "player": self._stream.address(links[Access.LOOK]),
                 "links": {access: {"address": link, "code": qr_code(link)} for access, link in links.items()},
             }
         )
@@ -304,4 +317,4 @@ class PageSink:
     async def _end(self) -> None:
         if self._telling is not None:
             self._telling.cancel()
-        await self._viewers.end()
+        await asyncio.gather(self._viewers.end(), self._stream.watchers.end())

@@ -139,6 +139,7 @@ class Site:
             access_log=None,
             shutdown_timeout=_LAST_REQUESTS_SECONDS,
             keepalive_timeout=self._limits.idle_seconds,
+            lingering_time=_LAST_REQUESTS_SECONDS,
         )
         await runner.setup()
         assert runner.server is not None
@@ -160,6 +161,11 @@ class Site:
         finally:
             await listener.close()
             await runner.cleanup()
+
+    def _other_tokens(self, request: web.Request) -> tuple[str | None, ...]:
+        """Return the tokens that come otherwise than in the address: a program's and a browser's."""
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        return bearer.strip() if scheme.lower() == "bearer" else None, request.cookies.get(self._cookie)
 
     def _file_routes(self) -> list[web.RouteDef]:
         found: dict[str, Traversable] = {}
@@ -184,11 +190,12 @@ class Site:
             raise _closing(web.HTTPForbidden(text="This page takes nothing from pages of other sites.\n"))
         given = request.query.get("token")
         knows = self.place.access(given)
-        access = knows or self.place.access(request.cookies.get(self._cookie))
+        access = knows or next(filter(None, map(self.place.access, self._other_tokens(request))), None)
         if access is None:
             raise _closing(
                 web.HTTPForbidden(
-                    text="Open the whole address that streamfx printed, with ?token= and what follows.\n"
+                    text="Open the whole address that streamfx printed, with ?token= and what follows. "
+                    "Programs may send the token as 'Authorization: Bearer TOKEN'.\n"
                 )
             )
         request[ACCESS] = access

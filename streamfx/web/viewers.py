@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -35,13 +35,15 @@ class Viewer:
 
     Attributes:
         access: rights that its link gave it.
-        pictures: whether it wants pictures; before: and what they were before the effects.
+        pictures: whether it wants pictures, one by one; before: and what they were before the effects.
+        stream: stream by which it gets them instead.
         sent: pictures sent; skipped: those it was spared because it was not ready for them.
     """
 
     def __init__(self, socket: web.WebSocketResponse, access: Access = Access.CHANGE) -> None:
         self.access = access
         self.pictures = self.before = True
+        self.stream: str | None = None
         self.sent = self.skipped = 0
         self._socket = socket
         self._on_the_way: deque[tuple[int, int]] = deque()
@@ -112,6 +114,16 @@ class Viewer:
                 await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the run has ended")
 
 
+class Streams(Protocol):
+    """Streams by which pages may get their pictures, by name."""
+
+    def follow(self, name: str, *, pictures: bool, before: bool, sound: bool) -> bool:
+        """Have a stream show what is looked at; return whether there is such a stream."""
+
+    def leave(self, name: str) -> bool:
+        """End a stream; return whether there was one."""
+
+
 class Viewers:
     """All viewers of a page. Lives in the loop, but for `ready` and `before`, which any thread may ask.
 
@@ -119,6 +131,7 @@ class Viewers:
         greet: function that returns the messages that a new viewer gets first.
         act: function that does what a viewer asks for; an error that it raises is told to that viewer.
         changed: callback that is called when viewers come, go, or look at something else.
+        streams: streams by which pages may get their pictures.
 
     Attributes:
         most: viewers at a time, at most; sent, skipped: pictures, all viewers together.
@@ -129,9 +142,10 @@ class Viewers:
         greet: Callable[[Viewer], list[dict[str, Any]]],
         act: Callable[[Viewer, Command], Awaitable[None]],
         changed: Callable[[], None],
+        streams: Streams,
     ) -> None:
         self.most = self._gone_sent = self._gone_skipped = 0
-        self._greet, self._act, self._changed = greet, act, changed
+        self._greet, self._act, self._changed, self._streams = greet, act, changed, streams
         self._viewers: list[Viewer] = []
         self._ended = False
 
@@ -185,6 +199,8 @@ class Viewers:
                     await self._take(viewer, asked.data)
         finally:
             self._viewers.remove(viewer)
+            if viewer.stream is not None:
+                self._streams.leave(viewer.stream)
             self._gone_sent += viewer.sent
             self._gone_skipped += viewer.skipped
             writing.cancel()
@@ -214,13 +230,20 @@ class Viewers:
         self._ended = True
         await asyncio.gather(*(viewer.close({"type": "ended"}) for viewer in tuple(self._viewers)))
 
+    def _look(self, viewer: Viewer, view: View) -> None:
+        followed = view.stream is not None and self._streams.follow(
+            view.stream, pictures=view.pictures, before=view.before, sound=view.sound
+        )
+        viewer.stream = view.stream if followed else None
+        viewer.pictures, viewer.before = view.pictures and not followed, view.before
+
     async def _take(self, viewer: Viewer, text: str) -> None:
         try:
             command = read_command(text)
             if isinstance(command, Shown):
                 viewer.shown(command.number)
             elif isinstance(command, View):
-                viewer.pictures, viewer.before = command.pictures, command.before
+                self._look(viewer, command)
                 self._changed()
             elif viewer.access is Access.LOOK:
                 raise ConfigError("this link is for looking on; it changes nothing")

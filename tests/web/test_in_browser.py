@@ -34,6 +34,7 @@ CHAIN = (
     "[...document.querySelectorAll('#chain .name')]"
     ".map(e => e.textContent.split(' ').pop().toLowerCase()).join()"
 )
+BY_WEBRTC = "document.querySelector('#stage')?.dataset.way === 'stream'"
 SAID = "document.querySelector('#said').textContent"
 
 
@@ -52,11 +53,11 @@ def folder(tmp_path: Path, compiled: str, monkeypatch: pytest.MonkeyPatch) -> It
 class Run:
     """A live run with a page, until it is told to end."""
 
-    def __init__(self, folder: Path, output: str, source: str = SOURCE) -> None:
+    def __init__(self, folder: Path, output: str, source: str = SOURCE, *settings: str) -> None:
         self.address = ""
         self.report: Report | None = None
         self._come, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(folder, output, source), name="run")
+        self._thread = threading.Thread(target=self._run, args=(folder, output, source, settings), name="run")
         self._thread.start()
         assert self._come.wait(60)
 
@@ -67,7 +68,7 @@ class Run:
         assert self.report is not None
         return self.report
 
-    def _run(self, folder: Path, output: str, source: str) -> None:
+    def _run(self, folder: Path, output: str, source: str, settings: tuple[str, ...]) -> None:
         def come(address: str) -> None:
             self.address = address
             self._come.set()
@@ -83,7 +84,7 @@ class Run:
             factor=2,
             threads=1,
             seconds=120,
-            settings=[f"web.recordings={folder / 'recordings'}"],
+            settings=[f"web.recordings={folder / 'recordings'}", *settings],
             progress=look,
             announce=come,
         )
@@ -129,7 +130,7 @@ async def acts_on_parts(tab: Tab, other: Tab) -> None:
         "(document.querySelector('#colour-2'))"
     )
     # The bars hold nobody, so that the colour is everywhere.
-    await tab.until(
+    await other.until(  # the tab in front: one behind it gets no pictures
         "(c => { const k = document.createElement('canvas'); const x = k.getContext('2d');"
         " x.drawImage(c, 0, 0, 1, 1); const [r, g] = x.getImageData(0, 0, 1, 1).data;"
         " return r > 200 && g < 60; })(document.querySelector('#after'))"
@@ -143,6 +144,7 @@ def test_a_visitor_watches_compares_changes_keeps_and_leaves(folder: Path) -> No
     async def visit(run: Run) -> None:
         async with browser(folder / "browser") as chrome:
             tab = await chrome.open(run.address, folder / "downloads")
+            await tab.until(BY_WEBRTC)
             await moving(tab)
             await compares(tab)
             await changes(tab)

@@ -688,5 +688,7 @@ def test_a_missing_library_is_named_with_how_to_install_it(
 
 
 def test_the_settings_of_pages_are_documented_and_closed() -> None:
-    assert set(WebConfig.model_fields) == {"width", "quality", "recordings", "token", "names"}
+    assert set(WebConfig.model_fields) == {
+        "width", "quality", "streams", "stream_kbps", "recordings", "token", "names",
+    }  # fmt: skip
     assert LiveConfig.model_fields["web"].annotation is WebConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamfx.capture.live.pacing import PacedSource
@@ -36,8 +37,13 @@ class Opening:
     limit_seconds: float | None = None
 
 
-def open_live(text: str, opening: Opening) -> Source:
+def open_live(text: str, opening: Opening, own: Callable[[LiveSettings], Source] | None = None) -> Source:
     """Return a source that hands out its frames at their times.
+
+    Args:
+        text: source as the user wrote it.
+        opening: how it is opened.
+        own: function that opens it where `open_source` does not; None: that does.
 
     Raises:
         ConfigError: there is no such kind of source, or it cannot be played again and again.
@@ -49,7 +55,7 @@ def open_live(text: str, opening: Opening) -> Source:
     started, attempt = time.monotonic(), 0
     while True:
         try:
-            return _opened(text, opening)
+            return own(opening.settings) if own is not None else _opened(text, opening)
         except SourceAwayError as error:
             attempt += 1
             delay_seconds = opening.settings.reconnect.delay_seconds(attempt)

@@ -93,6 +93,7 @@ export function chainEditor({ change, control, part, backdrop }) {
       button.disabled = !on || Boolean(opening) || button.dataset.end === "yes";
     }
     for (const each of document.querySelectorAll("#chain input, #gallery button")) each.disabled = !on;
+    at("gallery").tabIndex = on ? -1 : 0; // it can be scrolled with keys, whether or not there is a button to focus
   }
 
   // What is disabled, or made anew, loses the focus: it is given back, if nobody has taken it elsewhere.

@@ -9,21 +9,23 @@ import { preparePresets } from "./presets.js";
 import { cover, offer, say, showStale, status } from "./said.js";
 import { prepareShare } from "./share.js";
 import { showStages } from "./stages.js";
+import { drawPictures, openStream } from "./stream.js";
 import {
-  buildTools, isSmallWindowOpen, prepareFullScreen, prepareMirror, prepareSmallWindow, prepareWipe,
+  buildTools, isSmallWindowOpen, prepareFullScreen, prepareMirror, prepareSmallWindow, prepareSound, prepareWipe,
 } from "./view.js";
 
 const stage = at("stage"), wipe = at("wipe");
 const canvases = { after: at("after"), before: at("before") };
-const drawn = {
-  after: canvases.after.getContext("bitmaprenderer"),
-  before: canvases.before.getContext("bitmaprenderer"),
-};
+const drawn = Object.fromEntries(
+  Object.entries(canvases).map(([what, canvas]) => [what, canvas.getContext("2d", { alpha: false })]),
+);
 
 let socket = null;
 let waitMs = 500;
 let ended = false;
 let drawing = Promise.resolve();
+let stream = null; // the video by WebRTC; without it pictures come one by one
+let shape = { width: 16, height: 9 };
 let wanted = "";
 let recordingSince = null;
 let heardAt = 0; // when the last message came
@@ -59,6 +61,7 @@ function connect() {
     else take(JSON.parse(data));
   };
   socket.onclose = async () => {
+    leaveStream();
     stale = { seconds: 0, at: Date.now() };
     lookStale();
     stage.dataset.same = "yes"; // no slider over a picture that stands
@@ -111,14 +114,46 @@ async function draw(data) {
       bitmap(data, 12, lengths.after),
       lengths.before ? bitmap(data, 12 + lengths.after, lengths.before) : null,
     ]);
-    drawn.after.transferFromImageBitmap(after);
-    if (before) drawn.before.transferFromImageBitmap(before);
-    stage.dataset.same = before ? "no" : "yes";
-    stage.dataset.number = number;
-    cover("");
+    if (!stream) {
+      drawn.after.drawImage(after, 0, 0);
+      if (before) drawn.before.drawImage(before, 0, 0);
+      tell(Boolean(before));
+    }
+    after.close();
+    before?.close();
   } finally {
     send({ type: "shown", number });
   }
+}
+
+// Says what stands on the canvases now.
+function tell(hasBefore) {
+  stage.dataset.same = hasBefore ? "no" : "yes";
+  stage.dataset.number = Number(stage.dataset.number ?? 0) + 1;
+  stage.dataset.way = stream ? "stream" : "pictures";
+  cover("");
+}
+
+function drawVideo(video) {
+  if (stream) tell(drawPictures(video, shape, drawn));
+}
+
+async function watch(hasSound) {
+  const mine = socket, before = Number(wipe.value) > 0;
+  const opened = await openStream({ sound: hasSound, before, draw: drawVideo, lost: leaveStream });
+  if (socket !== mine || socket.readyState !== WebSocket.OPEN || stream) opened?.close();
+  else if (opened) {
+    stream = opened;
+    sound.show(hasSound);
+    look();
+  }
+}
+
+function leaveStream() {
+  stream?.close();
+  stream = null;
+  sound.show(false);
+  look();
 }
 
 function bitmap(data, start, length) {
@@ -128,14 +163,17 @@ function bitmap(data, start, length) {
 // What is looked at: a page in the background gets no pictures unless a small window shows them, and nothing is
 // made that nobody sees.
 function look() {
-  const view = { type: "view", pictures: !document.hidden || isSmallWindowOpen(), before: Number(wipe.value) > 0 };
+  const small = isSmallWindowOpen(), before = Number(wipe.value) > 0 && !(small && stream);
+  const view = { type: "view", pictures: !document.hidden || small, before };
+  if (stream) Object.assign(view, { stream: stream.name, sound: sound.on });
   if (JSON.stringify(view) === wanted) return;
   wanted = JSON.stringify(view);
   send(view);
 }
 
-// The small window shows a video, so the pictures are made one.
+// The small window shows a video, so that pictures are made one.
 async function asVideo() {
+  if (stream) return stream.video;
   const video = (asVideo.video ??= make("video", "", { muted: true, playsInline: true }));
   video.srcObject ??= canvases.after.captureStream();
   await video.play();
@@ -155,6 +193,7 @@ function hello(message) {
   at("title").textContent = message.title;
   document.title = `streamfx · ${message.title}`;
   const { shown_width: width, shown_height: height } = message;
+  shape = { width, height };
   stage.style.setProperty("--shape", `${width} / ${height}`);
   stage.style.setProperty("--ratio", `${width / height}`);
   for (const canvas of Object.values(canvases)) {
@@ -170,6 +209,7 @@ function hello(message) {
   editor.limit(message.most_effects);
   document.body.dataset.access = message.may_change ? "change" : "look";
   enable(message.may_change);
+  if (message.streams && !stream) watch(message.sound);
 }
 
 function over() {
@@ -222,12 +262,14 @@ function snapshot({ frame, pictures }) {
 function figures(message) {
   stale = { seconds: message.stale_seconds ?? 0, at: Date.now() };
   lookStale();
-  showPlainly({ ...message, effects: Boolean(latest?.effects.length) && !latest.bypass }, message.screen_ms);
+  const screen_ms = stream ? streamed(message.latency_ms?.p50) : message.screen_ms;
+  showPlainly({ ...message, effects: Boolean(latest?.effects.length) && !latest.bypass }, screen_ms);
   at("fps-out").textContent = rate(message.fps_out);
   at("fps-in").textContent = rate(message.fps_in);
   at("latency-p50").textContent = ms(message.latency_ms?.p50);
   at("latency-p95").textContent = ms(message.latency_ms?.p95);
-  at("screen").textContent = ms(message.screen_ms);
+  at("screen").textContent = ms(screen_ms);
+  at("way").textContent = stream ? `video by WebRTC, ${stream.about.mbps ?? "–"} Mbit/s` : "picture by picture";
   const more = [];
   if (message.failed) more.push(`broken (${whole.format(message.failed)})`);
   if (message.repeated) more.push(`repeated while the source was away (${whole.format(message.repeated)})`);
@@ -239,6 +281,12 @@ function figures(message) {
   if (recordingSince !== null) {
     at("record-label").textContent = `Stop ${minutes((Date.now() - recordingSince) / 1000)}`;
   }
+}
+
+// From capture to this screen by the stream: what the server measured, the way, and what the browser needs.
+function streamed(latency_ms) {
+  const { network, arrive } = stream.about;
+  return latency_ms == null || arrive == null ? null : latency_ms + (network ?? 0) / 2 + arrive;
 }
 
 async function learn() {
@@ -254,6 +302,10 @@ prepareShare(at("tools"));
 prepareMirror(stage, "live.mirror", false);
 prepareFullScreen(stage);
 prepareSmallWindow(asVideo, look);
+const sound = prepareSound(at("tools"), (on) => {
+  if (stream) stream.video.muted = !on;
+  look();
+});
 prepareWipe(stage, look);
 document.addEventListener("visibilitychange", look);
 at("bypass").addEventListener("change", () => send({ type: "bypass", on: at("bypass").checked }));

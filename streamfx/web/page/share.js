@@ -5,6 +5,7 @@ import { say } from "./said.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SHOWN = { look: "Whoever opens this link looks on.", change: "Whoever opens this link can change the run." };
+const PLAYER = "Players that speak WHEP, such as GStreamer's whepsrc, watch at this address.";
 
 // `tools`: the row of buttons that gets one more.
 export function prepareShare(tools) {
@@ -24,20 +25,21 @@ export function prepareShare(tools) {
   });
 }
 
-function show(dialog, { here, links }) {
+function show(dialog, { here, links, player }) {
   const close = make("button", "Close", { type: "button", className: "wide", autofocus: true });
   close.addEventListener("click", () => dialog.close());
   dialog.replaceChildren(
     make("h2", "Share this page", { id: "share-heading" }),
     ...(here ? [make("p", HERE, { className: "note" })] : []),
-    ...Object.entries(links).map(([access, link]) => shared(access, link)), close);
+    ...Object.entries(links).map(([access, link]) => shared(SHOWN[access], link)),
+    ...(player ? [shared(PLAYER, { address: player })] : []), close);
   dialog.showModal();
 }
 
 const HERE = "This page can be opened on this machine only. So that others can, give streamfx the output " +
   "web:0.0.0.0:8080 instead of web:8080.";
 
-function shared(access, { address, code }) {
+function shared(what, { address, code }) {
   const copy = make("button", "Copy", { type: "button" });
   copy.addEventListener("click", async () => {
     try {
@@ -47,10 +49,10 @@ function shared(access, { address, code }) {
       say("The browser does not let this page copy; select the link instead.", "problem");
     }
   });
-  const field = make("input", "", { type: "text", value: address, readOnly: true, ariaLabel: SHOWN[access] });
+  const field = make("input", "", { type: "text", value: address, readOnly: true, ariaLabel: what });
   field.addEventListener("focus", () => field.select());
   return make("section", "", { className: "shared" },
-    picture(code), make("div", "", {}, make("p", SHOWN[access]), make("div", "", { className: "parts" }, field, copy)));
+    ...(code ? [picture(code)] : []), make("div", "", {}, make("p", what), make("div", "", { className: "parts" }, field, copy)));
 }
 
 // Dark squares side by side are one path, so that no lines show between them.

@@ -8,6 +8,7 @@ const ICONS = {
   snapshot: ["M4 8h3l2-3h6l2 3h3v11H4z", "M12 9.5a3.5 3.5 0 1 0 .01 0z"],
   mirror: ["M12 4v16", "M9 7 4 17h5z", "M15 7l5 10h-5z"],
   small: ["M4 5h16v14H4z", "M12 12h6v5h-6z"],
+  sound: ["M4 9h4l5-4v14l-5-4H4z", "M16 9a4 4 0 0 1 0 6", "M18.5 6.5a8 8 0 0 1 0 11"],
   full: ["M4 9V4h5", "M15 4h5v5", "M20 15v5h-5", "M9 20H4v-5"],
 };
 
@@ -78,6 +79,26 @@ export function prepareSmallWindow(video, changed = () => {}) {
       say("The small window cannot be opened just now.", "problem");
     }
   });
+}
+
+// Sound is off until it is asked for: browsers play none of a page that nobody has touched.
+export function prepareSound(tools, changed) {
+  const button = tool("sound", "Sound", ICONS.sound);
+  button.hidden = true;
+  button.ariaPressed = "false";
+  tools.append(button);
+  const set = (on) => {
+    button.ariaPressed = String(on);
+    changed(on);
+  };
+  button.addEventListener("click", () => set(button.ariaPressed !== "true"));
+  return {
+    get on() { return button.ariaPressed === "true"; },
+    show(there) {
+      button.hidden = !there;
+      if (!there) button.ariaPressed = "false";
+    },
+  };
 }
 
 export function isSmallWindowOpen() {
