@@ -211,16 +211,20 @@ def _opened(
         routed = [effect for effect in parts.effects.chain.effects if isinstance(effect, Routed)]
         work.settle(decided_by(parts, sink))
         done, memories = work.segments(), FrameMemories()
-        looked_back = parts.effects.chain.looks_back
+        looked_back, alike = parts.effects.chain.looks_back, parts.flow.alike
         checkpoint = run.begun_at = done[-1].checkpoint if done else Checkpoint()
+        last_frames: tuple[Frame, ...] = ()
         if done:
-            restored = restore(checkpoint, source, inner, routed)
+            restored = restore(checkpoint, source, inner, routed, alike=alike)
+            last_frames = restored.frames
             if hands is None:
                 process = parts.process or parts.effects.chain.process
-                memories = remembered(restored.frames, process, looked_back)
+                memories = remembered(last_frames, process, looked_back)
             how = "" if restored.spared else "; the frames before are read again, and not changed"
             log.log(NOTE, "%s: goes on with frame %d%s", config.output, checkpoint.frames, how)
-        recorder = CheckpointRecorder(source, inner, routed, checkpoint, looked_back)
+        recorder = CheckpointRecorder(
+            source, inner, routed, checkpoint, looked_back, alike=alike, last_frames=last_frames
+        )
         run.source = SegmentedSource(source, recorder, config.segment_seconds)
         if hands is None:
             run.sink = SegmentSink(sink.name, sink.recipe, run.source, work.folder, done, work.add)
