@@ -122,6 +122,7 @@ class _Run:
     """What a run in segments is made of, once it is open."""
 
     begun_at: Checkpoint = field(default_factory=Checkpoint)
+    limited: bool = False
     source: SegmentedSource | None = None
     sink: SegmentSink | SpreadSink | None = None
     started: float = field(default_factory=time.monotonic)
@@ -131,7 +132,7 @@ class _Run:
         if isinstance(self.sink, SpreadSink):
             elapsed_seconds = time.monotonic() - self.started
             snapshot = snapshot_of_all(snapshot, self.sink, elapsed_seconds)
-        return _whole(snapshot, self.begun_at)
+        return _whole(snapshot, self.begun_at, limited=self.limited)
 
 
 def _segments(
@@ -233,6 +234,7 @@ def _opened(
             run.sink = SpreadSink(sink.name, run.source, work, checkpoint, len(done), hands)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
+        run.limited = limit is not None
         left = None if limit is None else max(limit - checkpoint.frames - checkpoint.failed, 0)
         flow = replace(parts.flow, frame_limit=left, memories=memories)
         yield replace(
@@ -326,14 +328,30 @@ def _account(report: Report, before: Checkpoint) -> Account:
     )
 
 
-def _whole(snapshot: Snapshot, before: Checkpoint) -> Snapshot:
-    """Return how far the film is, when the run is so far."""
-    frames_out, left = snapshot.frames_out + before.frames, None
-    if snapshot.frame_count and snapshot.frames_out:
-        each = snapshot.elapsed_seconds / snapshot.frames_out
-        left = max(snapshot.frame_count - frames_out, 0) * each
-    frames_in = snapshot.frames_in + before.frames + before.failed
-    return replace(snapshot, frames_in=frames_in, frames_out=frames_out, remaining_seconds=left)
+def _whole(snapshot: Snapshot, before: Checkpoint, *, limited: bool) -> Snapshot:
+    """Return how far the film is, when the run is so far.
+
+    Args:
+        snapshot: state of the run.
+        before: state at which it went on.
+        limited: whether the run ends after a number of frames, which counts those left; else the film does.
+    """
+    frames_before, count, left = (
+        before.frames + before.failed,
+        snapshot.frame_count,
+        snapshot.remaining_seconds,
+    )
+    if limited and count is not None:
+        count += frames_before
+    elif left is not None:
+        left = max(left - before.frames * snapshot.elapsed_seconds / snapshot.frames_out, 0.0)
+    return replace(
+        snapshot,
+        frames_in=snapshot.frames_in + frames_before,
+        frames_out=snapshot.frames_out + before.frames,
+        frame_count=count,
+        remaining_seconds=left,
+    )
 
 
 def _alpha_problem(config: TranscodeConfig) -> str | None:

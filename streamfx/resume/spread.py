@@ -70,6 +70,7 @@ class SpreadSink:
         self.frames_written = self.packets_written = 0
         self.frames_done = self.bytes_written = 0
         self.results: list[RunResult] = []
+        self.expected_frames = source.format.expected_frames
         self._source, self._work, self._hands = source, work, hands
         self._begins, self._number = begins, first
         self._kept, self._left = work.finished(), 0
@@ -192,9 +193,9 @@ def snapshot_of_all(snapshot: Snapshot, sink: SpreadSink, elapsed_seconds: float
     """Return how far the film is when the run that plans it is so far."""
     frames_done = sink.frames_done
     fps = frames_done / elapsed_seconds if frames_done and elapsed_seconds else None
-    left = None
-    if snapshot.frame_count and fps:
-        left = max(snapshot.frame_count - frames_done, 0) / fps
+    left, expected = None, snapshot.frame_count or sink.expected_frames
+    if expected and fps:
+        left = max(expected - frames_done, 0) / fps
     return replace(
         snapshot,
         frames_out=frames_done,
