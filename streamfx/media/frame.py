@@ -338,18 +338,6 @@ class Frame:
         """Return a frame with pixels on a device and the same everything else."""
         return replace(self, planes=NO_PLANES, device_pixels=device_pixels)
 
-    def shown_as(self, other: Frame) -> Frame:
-        """Return a frame with the place and the times of another and the same everything else."""
-        return replace(
-            self,
-            index=other.index,
-            pts=other.pts,
-            duration=other.duration,
-            captured_ns=other.captured_ns,
-            key=other.key,
-            again=other.again,
-        )
-
     def with_memory(self, memory: FrameMemory | None) -> Frame:
         """Return a frame with another memory and the same everything else."""
         return replace(self, memory=memory)

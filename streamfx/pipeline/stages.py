@@ -190,7 +190,7 @@ class Stages:
                 while not slot.done.wait(0.1) and not self.aborting.is_set():
                     pass
                 if slot.again is not None and self._made is not None:
-                    slot.frame = self._made.shown_as(slot.again)
+                    slot.frame = _in_place_of(slot.again, self._made)
                 if self.aborting.is_set():
                     self._dropped(slot.index, DropCause.CANCELLED)
                 elif slot.frame is None:
@@ -260,6 +260,19 @@ class Stages:
             raise DecodeError(f"{total} broken frames altogether, the last one: {error}") from error
         if self.source.live and in_a_row > 1:  # do not hammer a device that gives nothing but errors
             self.aborting.wait(min(0.01 * in_a_row, 0.25))
+
+
+def _in_place_of(frame: Frame, made: Frame) -> Frame:
+    """Return what was made of the frame before, with the number and the times of a frame."""
+    return replace(
+        made,
+        index=frame.index,
+        pts=frame.pts,
+        duration=frame.duration,
+        captured_ns=frame.captured_ns,
+        key=frame.key,
+        again=frame.again,
+    )
 
 
 def _settle_drop(ledger: Ledger, aborting: threading.Event, index: int, cause: DropCause) -> None:

@@ -35,7 +35,13 @@ from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
 from streamfx.resume.journal import has_locks, sync_folder
 from streamfx.resume.segments import SegmentedSource, SegmentSink
-from streamfx.resume.spread import Hands, SpreadSink, result_of_all, snapshot_of_all
+from streamfx.resume.spread import (
+    Hands,
+    SpreadSink,
+    result_of_all,
+    snapshot_of_all,
+    snapshot_of_whole,
+)
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, run_parts
 from streamfx.run.completeness import differences
@@ -132,7 +138,7 @@ class _Run:
         if isinstance(self.sink, SpreadSink):
             elapsed_seconds = time.monotonic() - self.started
             snapshot = snapshot_of_all(snapshot, self.sink, elapsed_seconds)
-        return _whole(snapshot, self.begun_at, limited=self.limited)
+        return snapshot_of_whole(snapshot, self.begun_at, limited=self.limited)
 
 
 def _segments(
@@ -325,32 +331,6 @@ def _account(report: Report, before: Checkpoint) -> Account:
         encoded=now.encoded + before.frames,
         failed=failed,
         failures=(*failures, *now.failures),
-    )
-
-
-def _whole(snapshot: Snapshot, before: Checkpoint, *, limited: bool) -> Snapshot:
-    """Return how far the film is, when the run is so far.
-
-    Args:
-        snapshot: state of the run.
-        before: state at which it went on.
-        limited: whether the run ends after a number of frames, which counts those left; else the film does.
-    """
-    frames_before, count, left = (
-        before.frames + before.failed,
-        snapshot.frame_count,
-        snapshot.remaining_seconds,
-    )
-    if limited and count is not None:
-        count += frames_before
-    elif left is not None:
-        left = max(left - before.frames * snapshot.elapsed_seconds / snapshot.frames_out, 0.0)
-    return replace(
-        snapshot,
-        frames_in=snapshot.frames_in + frames_before,
-        frames_out=snapshot.frames_out + before.frames,
-        frame_count=count,
-        remaining_seconds=left,
     )
 
 

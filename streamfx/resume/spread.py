@@ -206,3 +206,29 @@ def snapshot_of_all(snapshot: Snapshot, sink: SpreadSink, elapsed_seconds: float
         stages={},
         bytes_out=sink.bytes_written,
     )
+
+
+def snapshot_of_whole(snapshot: Snapshot, before: Checkpoint, *, limited: bool) -> Snapshot:
+    """Return how far the film is, when the run is so far.
+
+    Args:
+        snapshot: state of the run.
+        before: state at which it went on.
+        limited: whether the run ends after a number of frames, which counts those left; else the film does.
+    """
+    frames_before, count, left = (
+        before.frames + before.failed,
+        snapshot.frame_count,
+        snapshot.remaining_seconds,
+    )
+    if limited and count is not None:
+        count += frames_before
+    elif left is not None:
+        left = max(left - before.frames * snapshot.elapsed_seconds / snapshot.frames_out, 0.0)
+    return replace(
+        snapshot,
+        frames_in=snapshot.frames_in + frames_before,
+        frames_out=snapshot.frames_out + before.frames,
+        frame_count=count,
+        remaining_seconds=left,
+    )
