@@ -219,18 +219,30 @@ def test_closed_streams_and_narrow_encodings_harm_nothing(
     assert rb"KEY=VALUE,\u2026" in shown.stdout
 
 
-def test_too_little_memory_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (MemoryError(), 2, "there is not enough memory; fewer threads (--threads 1) need less"),
+        (
+            RuntimeError("Exception from core.cpp:117:\nResource temporarily unavailable\n\n"),
+            1,
+            "unexpected RuntimeError: Resource temporarily unavailable",
+        ),
+    ],
+)
+def test_too_little_memory_is_told_in_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, told: str
+) -> None:
     import resource
 
     def exhausted(*_: object, **__: object) -> None:
-        raise MemoryError
+        raise error
 
     assert memory_hint() == ""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
     monkeypatch.setattr("streamfx.run.film.open_decoded", exhausted)
     ran = run(SOURCE, "out.mp4")
-    assert ran.code == 2
+    assert ran.code == code
     assert ran.err.splitlines() == [
-        "streamfx: error: there is not enough memory; fewer threads (--threads 1) need less "
-        "(memory is limited to 1024 MB, which may be too little: see ulimit -v)"
+        f"streamfx: error: {told} (memory is limited to 1024 MB, which may be too little: see ulimit -v)"
     ]

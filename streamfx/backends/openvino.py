@@ -80,14 +80,19 @@ class OpenVinoBackend:
                 try:
                     return _open(engine, stored, options, key)
                 except (RuntimeError, KeyError, ValueError) as error:
-                    log.warning(
-                        "the stored engine %r cannot be used, building it again: %s", engine.name, error
-                    )
+                    _tell_unusable(f"engine {engine.name!r}", error)
             stored = _build(engine, options)
             compiled = _open(engine, stored, options, key)
             if options.store:
                 options.store.save(key, stored)
             return compiled
+
+
+def _tell_unusable(stored: str, error: Exception) -> None:
+    """Warn in one line: OpenVINO's exceptions say in several where they come from, and why in the last."""
+    said = [line for line in str(error).splitlines() if line.strip()]
+    why = said[-1] if said else type(error).__name__
+    log.warning("the stored %s cannot be used, building it again: %s", stored, why)
 
 
 class OpenVinoEngine:
@@ -148,7 +153,7 @@ class OpenVinoEngine:
             try:
                 return Requests(stored, self._options)
             except (RuntimeError, KeyError, ValueError) as error:
-                log.warning("the stored %s cannot be used, building it again: %s", key.file_name, error)
+                _tell_unusable(key.file_name, error)
         stored = compiled_for(self._stored, setting, shape, self._options)
         if store:
             store.save(key, stored)

@@ -21,7 +21,8 @@ class ShotSource:
 
     Frames are in order only before they are handed out to workers, so it is done here, in the capture thread.
     Where a cut is suspected the next frames are read before that one is handed over, to tell it from a flash:
-    three of a file, one of a live source. Frames that stand in for others belong to the shot before them.
+    three of a file, one of a live source. Frames that stand in for others, or show the picture before them
+    again, belong to the shot before them.
 
     Args:
         source: the source to read; owned from here on.
@@ -51,7 +52,7 @@ class ShotSource:
         if item is None:
             self.shortfall = self._source.shortfall
             return None
-        if item.repeated:
+        if item.repeated or item.again:
             return replace(item, shot=self._shot or 0)
         first = self._shot is None
         seen = self._cuts.see(thumbnail(item), self._look_ahead)
@@ -87,4 +88,8 @@ class ShotSource:
     def _look_ahead(self) -> list[Thumbnail]:
         while len(self._ahead) < self._most_ahead and (not self._ahead or isinstance(self._ahead[-1], Frame)):
             self._ahead.append(self._take())
-        return [thumbnail(item) for item in self._ahead if isinstance(item, Frame) and not item.repeated]
+        return [
+            thumbnail(item)
+            for item in self._ahead
+            if isinstance(item, Frame) and not (item.repeated or item.again)
+        ]

@@ -47,10 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail(NOT_ENOUGH + memory_hint(), EXIT_REFUSED, debug="--debug" in arguments)
     except Exception as error:
-        why = memory_hint() or " (this is a fault of streamfx; --debug shows where)"
-        message = f"unexpected {type(error).__name__}: {error}{why}"
-        return _fail(message, EXIT_WITH_LOSSES, debug="--debug" in arguments)
+        return _fail(_unexpected(error), EXIT_WITH_LOSSES, debug="--debug" in arguments)
     return code
+
+
+def _unexpected(error: Exception) -> str:
+    """Return one line on an exception that nobody expected: the last of its own, which says the most."""
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    why = memory_hint() or " (this is a fault of streamfx; --debug shows where)"
+    return f"unexpected {type(error).__name__}: {said[-1] if said else 'no words'}{why}"
 
 
 @cache

@@ -91,10 +91,12 @@ def holds_alpha(text: str, codec: str | None) -> bool:
     """
     from streamfx.encode.codecs import find_codec
     from streamfx.encode.containers import CONTAINERS
-    from streamfx.encode.files.pictures import is_jpeg, is_pictures
+    from streamfx.encode.files.picture_kinds import KINDS
+    from streamfx.encode.files.pictures import is_pictures
 
     if is_pictures(text):
-        return not is_jpeg(Path(text))
+        kind = KINDS.get(Path(text).suffix.lower())
+        return kind is None or kind.alpha  # a folder holds PNG unless the source's pictures say otherwise
     container = CONTAINERS.get(Path(text).suffix.lower())
     if container is None or not container.alpha:
         return False

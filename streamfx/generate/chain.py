@@ -23,7 +23,12 @@ from streamfx.generate.effect import (
 )
 from streamfx.generate.ops.matte.operation import mix
 from streamfx.generate.people.backdrop import colour_backdrop
-from streamfx.generate.people.effects import PEOPLE_EFFECTS, PeopleEffect, open_people_effect
+from streamfx.generate.people.effects import (
+    PEOPLE_EFFECTS,
+    BackdropChange,
+    PeopleEffect,
+    open_people_effect,
+)
 from streamfx.generate.people.matting import Matte, Matting, open_matting
 from streamfx.generate.request import EffectRequest, parse_effect
 from streamfx.generate.route import Ambiguous, EngineDomains, EnginePerDomain, OneEngine, explain, route
@@ -101,6 +106,19 @@ class Chain:
         return FRAMES_BEFORE * sum(
             any(part.engine.spec.memory_tolerance for part in parts) for parts in networks
         )
+
+    @property
+    def alike(self) -> bool:
+        """Whether what comes out for a picture can be used again where the picture is shown again.
+
+        Not where a backdrop may move on meanwhile, nor on a device, where the memory of a frame is soon that
+        of another. What is looked back on are pictures then, and not times at which one was shown.
+        """
+        moves = any(
+            isinstance(effect, PeopleEffect) and isinstance(effect.change, BackdropChange)
+            for effect in self.effects
+        )
+        return self.processing_device is None and not moves
 
     @property
     def factors(self) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +22,13 @@ from streamfx.jobs.opening import open_workers
 from streamfx.jobs.settings import Batch, load_batch
 from streamfx.jobs.summary import Outcome, Summary
 from streamfx.jobs.workers import COMMAND, FileWorker, WorkerMessage
+from streamfx.pipeline.flow import Ending
 from streamfx.pipeline.interrupts import interrupts_call
 from streamfx.resume.identity import asked_for, engine_digests, stamp_of
 from streamfx.resume.journal import Journal
 from streamfx.resume.resuming import resume_problem
+from streamfx.resume.work import work_folder
+from streamfx.run.report import Report
 
 _INTERRUPT = -1  # in place of the number of a worker
 
@@ -158,7 +162,8 @@ class _Course:
         self._workers, self._told, self._chosen = workers, told, chosen
         self._jobs: dict[int, _Job] = {}
         self._running: dict[str, tuple[int, int | None]] = {}
-        self._finished = {entry["output"]: entry for entry in journal.entries}
+        self._finished = {entry["output"]: entry for entry in journal.entries if "stamp" in entry}
+        self._begun = {entry["output"]: entry for entry in journal.entries if "begun" in entry}
         self._interrupts = 0
 
     def run(self) -> None:
@@ -183,6 +188,8 @@ class _Course:
         """Give the file its outcome if an earlier batch finished it and nothing has changed since."""
         entry = self._finished.get(self._name(item))
         if entry is None or entry["stamp"] != stamp_of(item.output):
+            entry = self._left_behind(item)
+        if entry is None:
             return False
         try:
             same = bool(entry["asked"] == asked_for(self._asked.config_of(item.source, item.output)))
@@ -202,6 +209,40 @@ class _Course:
             )
         return same
 
+    def _left_behind(self, item: Item) -> dict[str, Any] | None:
+        """Note that a file is finished whose worker has outlived a batch that was killed; None: it is not.
+
+        It is what that worker made if it was not there when the worker began, and its report, which is
+        written last, tells of it.
+        """
+        begun, found = self._begun.get(self._name(item)), stamp_of(item.output)
+        if begun is None or found is None or found == begun["begun"] or not self._asked.settings["verify"]:
+            return None
+        try:
+            report = Report.model_validate_json(report_of(item).read_bytes())
+        except (OSError, ValueError):
+            return None
+        whole = report.result.ending is Ending.COMPLETE and not report.differences
+        if not whole or report.output.size_bytes != found["size_bytes"]:
+            return None
+        shutil.rmtree(work_folder(item.output), ignore_errors=True)
+        return self._note(item, begun["asked"], report.losses, report.left_out)
+
+    def _note(
+        self, item: Item, asked: Mapping[str, Any], problems: Sequence[str], left_out: Sequence[str]
+    ) -> dict[str, Any]:
+        """Note in the journal that a file is finished, and return the entry."""
+        entry = {
+            "output": self._name(item),
+            "stamp": stamp_of(item.output),
+            "asked": asked,
+            "problems": list(problems),
+            "left_out": list(left_out),
+        }
+        self._journal.add(entry)
+        self._finished[entry["output"]] = entry
+        return entry
+
     def _begin(self, number: int, worker: FileWorker, item: Item) -> None:
         # An output of an earlier batch that nobody has touched may be replaced: settings have changed.
         entry = self._finished.get(self._name(item))
@@ -220,6 +261,8 @@ class _Course:
             if config.resume and resume_problem(config) is not None:
                 config = config.model_copy(update={"resume": False})
             asked = asked_for(config)
+            begun = stamp_of(item.output)
+            self._journal.add({"output": self._name(item), "begun": begun, "asked": asked})
         except (OSError, ConfigError) as error:
             self._end(item, _failed(item, str(error)))
             return
@@ -265,15 +308,7 @@ class _Course:
             seconds=time.monotonic() - job.begun,
         )
         if not report["differences"] and self._asked.settings["verify"]:
-            self._journal.add(
-                {
-                    "output": self._name(job.item),
-                    "stamp": stamp_of(job.item.output),
-                    "asked": job.asked,
-                    "problems": ended["losses"],
-                    "left_out": ended["left_out"],
-                }
-            )
+            self._note(job.item, job.asked, ended["losses"], ended["left_out"])
         return outcome
 
     def _end(self, item: Item, outcome: Outcome) -> None:

@@ -15,7 +15,8 @@ _BLACK, _EVEN = 0.06, 0.02
 _FROZEN_CODES, _MOVING_CODES = 0.02, 0.3
 _STRETCH_SECONDS = 0.5
 _MOST_TOLD = 3
-_RGB_ENDINGS = (".png", ".gif")  # what they hold was converted by the source's matrix, and has none
+# What they hold was converted by the source's matrix, and has none.
+_RGB_ENDINGS = (".png", ".gif", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, slots=True)

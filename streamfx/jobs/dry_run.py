@@ -145,6 +145,7 @@ def _measured(parts: Parts, frames: int | None, *, whole: bool) -> tuple[int, fl
         policy=None,
         capture_capacity=parts.flow.capture_capacity,
         encode_capacity=parts.flow.encode_capacity,
+        alike=parts.flow.alike,
     )
     pipeline = Pipeline(numbered(source, parts.effects), [work] * parts.workers, sink, flow, Stats())
     begun = time.monotonic()

@@ -155,6 +155,7 @@ class VideoFormat:
         device_pixels: DevicePixels | None = None,
         alpha: Plane | None = None,
         key: bool = False,
+        again: bool = False,
     ) -> Frame:
         """Return a frame of this stream; see ``Frame`` for what each argument is and what is checked."""
         return Frame(
@@ -171,6 +172,7 @@ class VideoFormat:
             device_pixels=device_pixels,
             alpha=alpha,
             key=key,
+            again=again,
         )
 
     def grey(self) -> Frame:
@@ -224,6 +226,7 @@ class Frame:
         alpha: opacity of each pixel, as large and as deep as luma, from 0 to the highest value; None where
             all are opaque.
         key: whether decoding can begin with it in its source.
+        again: whether it shows the very picture of the frame before it once more.
         memory: memory that effects have of it and of the frames before; None where the
             frame stands alone.
 
@@ -245,6 +248,7 @@ class Frame:
     device_pixels: DevicePixels | None = None
     alpha: Plane | None = None
     key: bool = False
+    again: bool = False
     memory: FrameMemory | None = None
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ class Flow:
         watch: observer that sees every frame that is taken up or written; None for nobody.
         memories: memories of the frames, which begin with those of frames that were done before the run;
             None: each frame stands alone.
+        alike: whether the same picture shown again gives the same again, so that it need not be generated.
     """
 
     policy: Policy | None = None
@@ -67,6 +68,7 @@ class Flow:
     progress_seconds: float = 0.25
     watch: Watch | None = None
     memories: FrameMemories | None = field(default_factory=FrameMemories)
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -41,13 +42,19 @@ class Captured(NamedTuple):
 
 
 class PendingFrame:
-    """A place in the output order, taken when a frame is taken up and filled when it is generated."""
+    """A place in the output order, taken when a frame is taken up and filled when it is generated.
 
-    __slots__ = ("captured_ns", "done", "done_at", "error", "frame", "index")
+    Args:
+        frame: frame that is taken up.
+        again: whether what was made of the frame before is shown again in its place.
+    """
 
-    def __init__(self, frame: Frame) -> None:
+    __slots__ = ("again", "captured_ns", "done", "done_at", "error", "frame", "index")
+
+    def __init__(self, frame: Frame, *, again: bool = False) -> None:
         self.index = frame.index
         self.captured_ns = frame.captured_ns
+        self.again = frame if again else None
         self.frame: Frame | None = None
         self.error: BaseException | None = None
         self.done = threading.Event()
@@ -84,6 +91,8 @@ class Stages:
         self.first_written_at: float | None = None
         self.output_closed_at: float | None = None
         self._intake = threading.Lock()  # taking a frame and taking its place in the order are one step
+        self._taken: int | None = None  # number of the frame that was taken last
+        self._made: Frame | None = None  # what was written last; of the thread that encodes
 
     def end(self, stage: Stage) -> None:
         """Apply the shutdown rule: a stage that ends cancels its input queue and closes its output queue.
@@ -139,12 +148,17 @@ class Stages:
                 item = self.captured.get()
                 if item is None:
                     return
-                memory = None if self.flow.memories is None else self.flow.memories.next()
-                frame = item.frame.with_memory(memory)
-                position.index, slot = frame.index, PendingFrame(frame)
+                frame = self._in_its_place(item.frame)
+                position.index, slot = frame.index, PendingFrame(frame, again=frame.again and self.flow.alike)
+                memory = None
+                if self.flow.memories is not None and slot.again is None:
+                    memory = self.flow.memories.next()
                 if not self.generated.put(slot):
                     return
-            started = time.monotonic()
+            if slot.again is not None:
+                slot.done.set()
+                continue
+            frame, started = frame.with_memory(memory), time.monotonic()
             try:
                 self._add_live(frame, Stage.WAITING, started - item.since_seconds)
                 if self.flow.watch is not None:
@@ -162,6 +176,12 @@ class Stages:
             if not frame.repeated:
                 self.stats.add(Stage.GENERATE, slot.done_at - started)
 
+    def _in_its_place(self, frame: Frame) -> Frame:
+        """Return a frame that is taken up; only after the one before it does it show that one's picture
+        again."""
+        before, self._taken = self._taken, frame.index
+        return frame if not frame.again or frame.index - 1 == before else replace(frame, again=False)
+
     def encode(self, position: StagePosition) -> None:
         """Write frames in order; then finish the output, or remove it when aborting."""
         try:
@@ -169,6 +189,8 @@ class Stages:
                 position.index = slot.index
                 while not slot.done.wait(0.1) and not self.aborting.is_set():
                     pass
+                if slot.again is not None and self._made is not None:
+                    slot.frame = _in_place_of(slot.again, self._made)
                 if self.aborting.is_set():
                     self._dropped(slot.index, DropCause.CANCELLED)
                 elif slot.frame is None:
@@ -176,6 +198,7 @@ class Stages:
                     break  # the output ends before the frame that failed
                 elif not self._write(slot, slot.frame):
                     break  # nobody wants to see more
+                self._made = slot.frame if self.flow.alike else None
             position.index = None
             self.generated.cancel()  # unblocks generate before the output is finished, which may take a while
             self._finish()
@@ -237,6 +260,19 @@ class Stages:
             raise DecodeError(f"{total} broken frames altogether, the last one: {error}") from error
         if self.source.live and in_a_row > 1:  # do not hammer a device that gives nothing but errors
             self.aborting.wait(min(0.01 * in_a_row, 0.25))
+
+
+def _in_place_of(frame: Frame, made: Frame) -> Frame:
+    """Return what was made of the frame before, with the number and the times of a frame."""
+    return replace(
+        made,
+        index=frame.index,
+        pts=frame.pts,
+        duration=frame.duration,
+        captured_ns=frame.captured_ns,
+        key=frame.key,
+        again=frame.again,
+    )
 
 
 def _settle_drop(ledger: Ledger, aborting: threading.Event, index: int, cause: DropCause) -> None:

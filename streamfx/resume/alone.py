@@ -160,9 +160,12 @@ def _opened(
             raise ConfigError(f"what decides the result is another here: {', '.join(others)}")
         inner = getattr(source, "inner", source)
         routed = [effect for effect in parts.effects.chain.effects if isinstance(effect, Routed)]
-        restored, looked_back = restore(place.begins, source, inner, routed), parts.effects.chain.looks_back
+        looked_back, alike = parts.effects.chain.looks_back, parts.flow.alike
+        restored = restore(place.begins, source, inner, routed, alike=alike)
         memories = remembered(restored.frames, parts.process or parts.effects.chain.process, looked_back)
-        run.recorder = CheckpointRecorder(source, inner, routed, place.begins, looked_back)
+        run.recorder = CheckpointRecorder(
+            source, inner, routed, place.begins, looked_back, alike=alike, last_frames=restored.frames
+        )
         segmented = SegmentedSource(source, run.recorder, _NO_END_SECONDS)
         run.sink = SegmentSink(sink.name, sink.recipe, segmented, folder, (), run.done.append)
         flow = replace(parts.flow, frame_limit=place.frames_in, memories=memories)

@@ -38,8 +38,10 @@ class Checkpoint(BaseModel):
         frames: frames that came before: the frame's number.
         failed: frames that could not be decoded before.
         reasons: reasons of the first failures.
-        fingerprints: time and checksum of the frames just before; none where they are on a device.
-        last_shots: numbers of the shots of the frames just before.
+        fingerprints: time and checksum of the frames just before; none where they are on a device. Where
+            what was made of a picture is used again, only those that show one for the first time count.
+        last_shots: numbers of the shots of these frames.
+        again: frames after the last of these, which show its picture again.
         seekable: whether the source's frames can be found again by their times.
         damaged: frames that the decoder patched up before.
         shot: number of the shot of the frame before; None where shots are not counted.
@@ -56,6 +58,7 @@ class Checkpoint(BaseModel):
     reasons: tuple[str, ...] = ()
     fingerprints: tuple[tuple[int, int], ...] = ()
     last_shots: tuple[int, ...] = ()
+    again: int = 0
     seekable: bool = False
     damaged: int = 0
     shot: int | None = None
@@ -74,6 +77,8 @@ class CheckpointRecorder:
         routed: the effects of which pictures decide.
         before: state at the place where reading began.
         looked_back: number of frames that effects look back on.
+        alike: whether what was made of a picture is used again where it is shown again.
+        last_frames: the frames before the place where reading began, as `restore` gives them.
     """
 
     def __init__(
@@ -83,15 +88,23 @@ class CheckpointRecorder:
         routed: Sequence[Routed],
         before: Checkpoint,
         looked_back: int = 0,
+        *,
+        alike: bool = False,
+        last_frames: Sequence[Frame] = (),
     ) -> None:
-        self._source, self._inner, self._routed = source, inner, routed
+        self._source, self._inner, self._routed, self._alike = source, inner, routed, alike
+        self._again = before.again
         self.frames, self.failed, self.reasons = before.frames, before.failed, list(before.reasons)
-        self._last_frames: deque[Frame] = deque(maxlen=max(FINGERPRINTS, looked_back))
+        self._last_frames = deque(last_frames, maxlen=max(FINGERPRINTS, looked_back))
 
     def passed(self, frame: Frame) -> None:
         """Note a frame that was read."""
         self.frames += 1
-        self._last_frames.append(frame)
+        if frame.again and self._alike:
+            self._again += 1
+        else:
+            self._again = 0
+            self._last_frames.append(frame)
 
     def broke(self, error: DecodeError) -> None:
         """Note one that could not be."""
@@ -106,11 +119,12 @@ class CheckpointRecorder:
             *shots,
             tuple((effect.choices, effect.looks) for effect in self._routed),
             [*self._last_frames],
+            self._again,
         )
 
     def checkpoint(self, memory: tuple[Any, ...]) -> Checkpoint:
         """Return the checkpoint of the frame after ``memory`` was taken, which has been read, not noted."""
-        shot, cuts, decided, last_frames = memory
+        shot, cuts, decided, last_frames, again = memory
         inner = self._inner
         seen = isinstance(inner, FileSource) and all(frame.device_pixels is None for frame in last_frames)
         return Checkpoint(
@@ -119,6 +133,7 @@ class CheckpointRecorder:
             reasons=tuple(self.reasons),
             fingerprints=tuple(map(fingerprint, last_frames)) if seen else (),
             last_shots=tuple(frame.shot for frame in last_frames),
+            again=again,
             seekable=seen and isinstance(inner, FileSource) and inner.can_seek and not self.failed,
             damaged=inner.damaged if isinstance(inner, FileSource) else 0,
             shot=shot,
@@ -141,21 +156,25 @@ class Restored(NamedTuple):
     frames: tuple[Frame, ...]
 
 
-def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Sequence[Routed]) -> Restored:
+def restore(
+    checkpoint: Checkpoint, source: Source, inner: Source, routed: Sequence[Routed], *, alike: bool = False
+) -> Restored:
     """Bring source and effects to where a segment begins.
 
     Frames are found by their times if the file allows, and known by the checksums of those before. Else they
-    are read from the beginning, and thrown away.
+    are read from the beginning, and thrown away. With ``alike``, what was made of a picture is used again
+    where it is shown again, and frames that do so do not count among those before.
 
     Raises:
         SourceLostError: the source does not hold the frames any more.
     """
     if not checkpoint.frames:
         return Restored(spared=True, frames=())
-    last = _seek(checkpoint, inner) if isinstance(inner, FileSource) and checkpoint.seekable else ()
+    seekable = isinstance(inner, FileSource) and checkpoint.seekable
+    last = _seek(checkpoint, inner, alike=alike) if isinstance(inner, FileSource) and seekable else ()
     sought = bool(last)
     if not sought:
-        last = _read_past(checkpoint, inner)
+        last = _read_past(checkpoint, inner, alike=alike)
     if isinstance(source, ShotSource) and checkpoint.cuts is not None:
         source.restore(checkpoint.shot, Cuts.from_json(checkpoint.cuts))
     for effect, choices, looks in zip(routed, checkpoint.choices, checkpoint.looks, strict=True):
@@ -165,13 +184,9 @@ def restore(checkpoint: Checkpoint, source: Source, inner: Source, routed: Seque
         inner.damaged = checkpoint.damaged
         known = set(inner.notes)
         inner.notes.extend(KINDS.get(kind, str)(text) for kind, text in checkpoint.notes if text not in known)
-    first = checkpoint.frames - len(last)
     shots = checkpoint.last_shots[-len(last) :]
-    frames = [
-        replace(frame, index=first + at, shot=shot)
-        for at, frame, shot in zip(range(len(last)), last, shots, strict=True)
-    ]
-    return Restored(sought, tuple(frames))
+    frames = tuple(replace(frame, shot=shot) for frame, shot in zip(last, shots, strict=True))
+    return Restored(sought, frames)
 
 
 def remembered(frames: Sequence[Frame], process: Callable[[Frame], Frame], looked_back: int) -> FrameMemories:
@@ -199,29 +214,34 @@ def fingerprint(frame: Frame) -> tuple[int, int]:
     return frame.pts, checksum
 
 
-def _seek(checkpoint: Checkpoint, source: FileSource) -> tuple[Frame, ...]:
+def _seek(checkpoint: Checkpoint, source: FileSource, *, alike: bool) -> tuple[Frame, ...]:
     """Move to the frame and return those before it; if they are not those that were read then, move to the
     beginning and return none."""
     base, (first_pts, _) = source.format.time_base, checkpoint.fingerprints[0]
     last: deque[Frame] = deque(maxlen=len(checkpoint.fingerprints))
+    again, read, ends = 0, 0, (checkpoint.fingerprints[-1][0], checkpoint.again)
     try:
         source.seek(first_pts * base - SETTLING_SECONDS)
-        while not last or last[-1].pts < checkpoint.fingerprints[-1][0]:
+        while not last or (last[-1].pts, again) < ends:
             frame = source.read()
             if frame is None:
                 break
-            if frame.pts >= first_pts:
+            read += 1
+            if frame.again and alike:
+                again += 1
+            elif frame.pts >= first_pts:
                 last.append(frame)
+                again = 0
     except (DecodeError, SourceOpenError, av.FFmpegError):
         last.clear()
-    if tuple(map(fingerprint, last)) == checkpoint.fingerprints:
+    if tuple(map(fingerprint, last)) == checkpoint.fingerprints and again == checkpoint.again:
         source.number_from(checkpoint.frames)
-        return tuple(last)
+        return tuple(replace(frame, index=frame.index - read + checkpoint.frames) for frame in last)
     source.seek(-base)  # the beginning
     return ()
 
 
-def _read_past(checkpoint: Checkpoint, source: Source) -> tuple[Frame, ...]:
+def _read_past(checkpoint: Checkpoint, source: Source, *, alike: bool) -> tuple[Frame, ...]:
     """Read the frames before; return the last ones."""
     index = -1
     last: deque[Frame] = deque(maxlen=len(checkpoint.last_shots))
@@ -235,7 +255,8 @@ def _read_past(checkpoint: Checkpoint, source: Source) -> tuple[Frame, ...]:
                 f"{source.name}: ends before frame {checkpoint.frames}, which was read earlier"
             )
         index = frame.index
-        last.append(frame)
+        if not (frame.again and alike):
+            last.append(frame)
     return tuple(last)
 
 

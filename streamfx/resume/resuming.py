@@ -35,7 +35,13 @@ from streamfx.resume.identity import decisions
 from streamfx.resume.join import join
 from streamfx.resume.journal import has_locks, sync_folder
 from streamfx.resume.segments import SegmentedSource, SegmentSink
-from streamfx.resume.spread import Hands, SpreadSink, result_of_all, snapshot_of_all
+from streamfx.resume.spread import (
+    Hands,
+    SpreadSink,
+    result_of_all,
+    snapshot_of_all,
+    snapshot_of_whole,
+)
 from streamfx.resume.work import Work
 from streamfx.run.assembly import Parts, Progress, run_parts
 from streamfx.run.completeness import differences
@@ -122,6 +128,7 @@ class _Run:
     """What a run in segments is made of, once it is open."""
 
     begun_at: Checkpoint = field(default_factory=Checkpoint)
+    limited: bool = False
     source: SegmentedSource | None = None
     sink: SegmentSink | SpreadSink | None = None
     started: float = field(default_factory=time.monotonic)
@@ -131,7 +138,7 @@ class _Run:
         if isinstance(self.sink, SpreadSink):
             elapsed_seconds = time.monotonic() - self.started
             snapshot = snapshot_of_all(snapshot, self.sink, elapsed_seconds)
-        return _whole(snapshot, self.begun_at)
+        return snapshot_of_whole(snapshot, self.begun_at, limited=self.limited)
 
 
 def _segments(
@@ -211,16 +218,20 @@ def _opened(
         routed = [effect for effect in parts.effects.chain.effects if isinstance(effect, Routed)]
         work.settle(decided_by(parts, sink))
         done, memories = work.segments(), FrameMemories()
-        looked_back = parts.effects.chain.looks_back
+        looked_back, alike = parts.effects.chain.looks_back, parts.flow.alike
         checkpoint = run.begun_at = done[-1].checkpoint if done else Checkpoint()
+        last_frames: tuple[Frame, ...] = ()
         if done:
-            restored = restore(checkpoint, source, inner, routed)
+            restored = restore(checkpoint, source, inner, routed, alike=alike)
+            last_frames = restored.frames
             if hands is None:
                 process = parts.process or parts.effects.chain.process
-                memories = remembered(restored.frames, process, looked_back)
+                memories = remembered(last_frames, process, looked_back)
             how = "" if restored.spared else "; the frames before are read again, and not changed"
             log.log(NOTE, "%s: goes on with frame %d%s", config.output, checkpoint.frames, how)
-        recorder = CheckpointRecorder(source, inner, routed, checkpoint, looked_back)
+        recorder = CheckpointRecorder(
+            source, inner, routed, checkpoint, looked_back, alike=alike, last_frames=last_frames
+        )
         run.source = SegmentedSource(source, recorder, config.segment_seconds)
         if hands is None:
             run.sink = SegmentSink(sink.name, sink.recipe, run.source, work.folder, done, work.add)
@@ -229,6 +240,7 @@ def _opened(
             run.sink = SpreadSink(sink.name, run.source, work, checkpoint, len(done), hands)
         run.sink.notes.extend(sink.notes)
         limit = config.limits.frames
+        run.limited = limit is not None
         left = None if limit is None else max(limit - checkpoint.frames - checkpoint.failed, 0)
         flow = replace(parts.flow, frame_limit=left, memories=memories)
         yield replace(
@@ -320,16 +332,6 @@ def _account(report: Report, before: Checkpoint) -> Account:
         failed=failed,
         failures=(*failures, *now.failures),
     )
-
-
-def _whole(snapshot: Snapshot, before: Checkpoint) -> Snapshot:
-    """Return how far the film is, when the run is so far."""
-    frames_out, left = snapshot.frames_out + before.frames, None
-    if snapshot.frame_count and snapshot.frames_out:
-        each = snapshot.elapsed_seconds / snapshot.frames_out
-        left = max(snapshot.frame_count - frames_out, 0) * each
-    frames_in = snapshot.frames_in + before.frames + before.failed
-    return replace(snapshot, frames_in=frames_in, frames_out=frames_out, remaining_seconds=left)
 
 
 def _alpha_problem(config: TranscodeConfig) -> str | None:

@@ -29,7 +29,7 @@ from streamfx.resume.packets import PacketFile, read_packets
 
 LEAST_FRAMES = 8  # of a segment: encoders want some to look at, and x265 fails with two
 _WIDE, _NARROW = "AVX-512", "asm=AVX2"
-_LONGEST = 2  # times the least length: then a segment begins with whatever frame comes
+_LONGEST = 2  # times the least length: then a segment begins with whatever picture comes
 
 
 class Segment(BaseModel):
@@ -100,6 +100,8 @@ class SegmentedSource:
         self._source.close()
 
     def _begins(self, frame: Frame, started: Frame) -> bool:
+        if frame.again:  # what was made of the frame before it is shown again
+            return False
         lasts_seconds = frame.time_seconds - started.time_seconds
         if lasts_seconds < self._least_seconds or frame.index - started.index < LEAST_FRAMES:
             return False

@@ -70,6 +70,7 @@ class SpreadSink:
         self.frames_written = self.packets_written = 0
         self.frames_done = self.bytes_written = 0
         self.results: list[RunResult] = []
+        self.expected_frames = source.format.expected_frames
         self._source, self._work, self._hands = source, work, hands
         self._begins, self._number = begins, first
         self._kept, self._left = work.finished(), 0
@@ -192,9 +193,9 @@ def snapshot_of_all(snapshot: Snapshot, sink: SpreadSink, elapsed_seconds: float
     """Return how far the film is when the run that plans it is so far."""
     frames_done = sink.frames_done
     fps = frames_done / elapsed_seconds if frames_done and elapsed_seconds else None
-    left = None
-    if snapshot.frame_count and fps:
-        left = max(snapshot.frame_count - frames_done, 0) / fps
+    left, expected = None, snapshot.frame_count or sink.expected_frames
+    if expected and fps:
+        left = max(expected - frames_done, 0) / fps
     return replace(
         snapshot,
         frames_out=frames_done,
@@ -204,4 +205,30 @@ def snapshot_of_all(snapshot: Snapshot, sink: SpreadSink, elapsed_seconds: float
         queue_fill={},
         stages={},
         bytes_out=sink.bytes_written,
+    )
+
+
+def snapshot_of_whole(snapshot: Snapshot, before: Checkpoint, *, limited: bool) -> Snapshot:
+    """Return how far the film is, when the run is so far.
+
+    Args:
+        snapshot: state of the run.
+        before: state at which it went on.
+        limited: whether the run ends after a number of frames, which counts those left; else the film does.
+    """
+    frames_before, count, left = (
+        before.frames + before.failed,
+        snapshot.frame_count,
+        snapshot.remaining_seconds,
+    )
+    if limited and count is not None:
+        count += frames_before
+    elif left is not None:
+        left = max(left - before.frames * snapshot.elapsed_seconds / snapshot.frames_out, 0.0)
+    return replace(
+        snapshot,
+        frames_in=snapshot.frames_in + frames_before,
+        frames_out=snapshot.frames_out + before.frames,
+        frame_count=count,
+        remaining_seconds=left,
     )

@@ -189,7 +189,7 @@ def open_parts(
                 numbered(source, effects),
                 effects,
                 sink,
-                flow_of(config, source, workers),
+                replace(flow_of(config, source, workers), alike=effects.chain.alike),
                 process=_process_of(config, source, effects),
                 workers=workers,
                 file=None if own_sink else Path(config.output),

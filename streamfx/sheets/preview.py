@@ -17,7 +17,6 @@ from streamfx.capture.opening import open_source
 from streamfx.capture.source import Source
 from streamfx.config.loading import configured
 from streamfx.config.preview import PreviewConfig
-from streamfx.encode.files.picture_file import ENDINGS
 from streamfx.encode.files.pictures import prepare_folder
 from streamfx.errors import ConfigError, SinkError
 from streamfx.generate.chain import AnyEffect, Chain, open_chain
@@ -35,6 +34,7 @@ from streamfx.sheets.pixels import picture_file, shown_size, small_picture
 log = logging.getLogger(__name__)
 
 USUAL_FACTORS = (1.0, 2.0, 4.0)
+_ENDINGS = (".png", ".jpg", ".jpeg")
 _ROWS = 4  # about as many by default: moments times effects
 
 Steps = Callable[[int, int, str], None]
@@ -187,8 +187,8 @@ class _Row:
 
 def _check_output(config: PreviewConfig, output: Path) -> None:
     """Refuse, before anything is read, a sheet that cannot be written."""
-    if output.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"{output}: a sheet is a picture; end its name with one of {' '.join(ENDINGS)}")
+    if output.suffix.lower() not in _ENDINGS:
+        raise ConfigError(f"{output}: a sheet is a picture; end its name with one of {' '.join(_ENDINGS)}")
     if os.path.realpath(output) == os.path.realpath(config.input):
         raise ConfigError(f"{output}: is the source itself; choose another name")
     prepare_folder(output, [output], config.overwrite)

@@ -227,6 +227,15 @@ def test_frames_that_stand_in_belong_to_the_shot_before() -> None:
     assert found.looked == [0, 8]
 
 
+def test_a_picture_that_is_shown_again_is_not_looked_at_again() -> None:
+    pictures = [scene_frame(index // 10, index) for index in range(30)]
+    again = [replace(frame, again=time > 0) for frame in pictures for time in range(3)]
+    found = run(again)
+    assert found.begins == [0, 30, 60]
+    assert found.looked == [0, 30, 60]
+    assert [frame.again for frame in found.frames] == [frame.again for frame in again]
+
+
 def test_what_describes_the_source_is_handed_on() -> None:
     source = FakeSource(2, live=True, shortfall=0)
     shots = ShotSource(source)

@@ -18,6 +18,7 @@ from streamfx.jobs.batch import BatchObserver, BatchState, run_batch
 from streamfx.jobs.inputs import find_items
 from streamfx.jobs.settings import load_batch
 from streamfx.jobs.summary import Outcome, Summary
+from streamfx.resume.work import work_folder
 from tests import media
 
 OUT = Path("out")
@@ -126,6 +127,30 @@ def test_what_is_there_and_of_no_batch_is_not_replaced(tmp_path: Path) -> None:
     assert summary.exit_code == 1
     assert "exists already" in summary.summary()
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"precious"
+
+
+def test_what_a_worker_finished_after_its_batch_was_killed_is_known_to_the_next(tmp_path: Path) -> None:
+    media.make_clip(tmp_path / "in.mp4", frames=12)
+    out, folder = tmp_path / "out" / "in.mp4", tmp_path / "out"
+    journal = folder / ".streamfx" / "finished.jsonl"
+
+    def run(quality: int = 20) -> dict[str, int]:
+        return dict(streamfx.batch([tmp_path / "in.mp4"], folder, quality=quality).counts)
+
+    assert run() == {"finished": 1}
+    noted = journal.read_bytes().splitlines(keepends=True)
+    made, left = out.read_bytes(), work_folder(out)
+    journal.write_bytes(b"".join(noted[:-1]))  # killed before it heard from its worker
+    left.mkdir()  # and the worker's machine, while it removed this
+    assert run() == {"skipped": 1}
+    assert not left.exists()
+    journal.write_bytes(b"".join(noted[:-1]))
+    assert run(quality=40) == {"finished": 1}
+    assert len(out.read_bytes()) < len(made)
+    journal.write_bytes(b"".join(noted[:-1]))
+    out.write_bytes(b"somebody else's")
+    assert run() == {"failed": 1}
+    assert out.read_bytes() == b"somebody else's"
 
 
 def test_a_process_that_dies_fails_its_file_alone(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from streamfx.pipeline.pipeline import Pipeline
 from streamfx.pipeline.stages import Generate
 from streamfx.pipeline.stats import Snapshot, Stats
 from tests.asserts import assert_balanced, assert_no_stage_thread_is_left
-from tests.fakes import FakeSink, FakeSource, failing_at, plus_one, small_format
+from tests.fakes import FakeSink, FakeSource, failing_at, plus_one, small_format, small_frame
 
 
 @given(
@@ -64,6 +64,34 @@ def test_workers_that_take_unequal_times_do_not_change_the_order() -> None:
     sink = FakeSink()
     Pipeline(FakeSource(60), [generate] * 4, sink).run()
     assert sink.written == list(range(60))
+
+
+@given(again=st.sets(st.integers(1, 20)), gone=st.sets(st.integers(1, 20)), workers=st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_what_was_made_of_a_picture_is_shown_again_where_the_frame_before_it_was_taken_up(
+    again: set[int], gone: set[int], workers: int
+) -> None:
+    numbers, made = [index for index in range(20) if index not in gone], set[int]()
+    counter = {number: count for count, number in enumerate(numbers)}
+
+    def generate(frame: Frame) -> Frame:
+        made.add(frame.index)
+        return plus_one(frame)
+
+    def picture(read: int) -> Frame:
+        frame = small_frame(numbers[read])
+        return replace(frame, again=frame.index in again)
+
+    sink, flow = FakeSink(), Flow(alike=True)
+    pipeline = Pipeline(FakeSource(len(numbers), picture=picture), [generate] * workers, sink, flow)
+    pipeline.run()
+    assert_balanced(pipeline)
+    shown = {number for number in numbers if number in again and number - 1 in counter}
+    assert made == set(numbers) - shown
+    expected = list[int]()
+    for number in numbers:
+        expected.append(expected[-1] if number in shown else number + 1)
+    assert (sink.written, sink.lumas) == (numbers, expected)
 
 
 def test_no_more_frames_are_in_flight_than_the_queues_and_workers_hold() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from streamfx.capture.files.file import FileSource
+from streamfx.capture.files.preparation import Preparation
 from streamfx.capture.shots import ShotSource
 from streamfx.errors import SourceLostError, SourceOpenError
 from streamfx.generate.routed import Routed
@@ -73,6 +74,40 @@ def test_a_run_that_begins_at_any_frame_decides_as_one_from_the_beginning(film: 
         assert rest == list(enumerate(shots))[begins:]
         assert now.choices == whole.choices
         assert now.looks == whole.looks
+
+
+@pytest.mark.parametrize("alike", [False, True])
+@pytest.mark.parametrize("sought", [False, True])
+def test_checkpoints_of_a_run_that_goes_on_are_those_of_one_from_the_beginning(
+    film: Path, alike: bool, sought: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileSource, "can_seek", sought)
+    shown_again = Preparation(rate_fps=Fraction(80))
+
+    def rest(begins: Checkpoint) -> list[tuple[int, bool, Checkpoint]]:
+        """Return number, whether shown again, and checkpoint of each frame from a place on."""
+        source = FileSource(str(film), threads=1, preparation=shown_again)
+        restored = restore(begins, source, source, [], alike=alike)
+        assert restored.spared is (sought or not begins.frames)
+        recorder = CheckpointRecorder(source, source, [], begins, 3, alike=alike, last_frames=restored.frames)
+        found = list[tuple[int, bool, Checkpoint]]()
+        while True:
+            memory = recorder.memory()
+            if (frame := source.read()) is None:
+                source.close()
+                return found
+            found.append((frame.index, frame.again, recorder.checkpoint(memory)))
+            recorder.passed(frame)
+
+    whole = rest(Checkpoint())
+    places = [number for number, again, _ in whole if not again]
+    assert len(places) < len(whole) / 3
+    for place in places[::7]:
+        assert rest(whole[place][2]) == whole[place:]
+    at = whole[places[9]][2]
+    assert [pts for pts, _ in at.fingerprints] == (
+        places[5:9] if alike else list(range(places[9] - 4, places[9]))
+    )
 
 
 def checkpoint_at(source: FileSource, count: int) -> Checkpoint:

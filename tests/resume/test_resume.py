@@ -116,6 +116,18 @@ def stopped_after(film: Path, output: Path, frames: int) -> Report:
     return streamfx.run_config(config(film, output, *slow), show)
 
 
+@pytest.mark.parametrize(("more", "frames"), [((), 50), (("limits.frames=40",), 40)])
+def test_the_time_left_is_told_of_a_film_that_does_not_count_its_frames(
+    tmp_path: Path, more: tuple[str, ...], frames: int
+) -> None:
+    film = media.make_clip(tmp_path / "in.mkv", frames=50, audio=False, options={"g": "12"})
+    output, shown = tmp_path / "out.mkv", list[Snapshot]()
+    kill(film, output, "segment", 1, *more)
+    streamfx.run_config(config(film, output, *more), shown.append)
+    assert [snapshot.remaining_seconds for snapshot in shown if snapshot.frames_out == frames][-1:] == [0]
+    assert {snapshot.frame_count for snapshot in shown} == {frames if more else None}
+
+
 def test_segments_without_a_gap_hold_all_frames(film: Path, tmp_path: Path) -> None:
     pairs = ((".mp4", "hevc"), (".mp4", "av1"), (".webm", "vp9"), (".mkv", "ffv1"), (".mov", "prores"))
     for ending, codec in pairs:

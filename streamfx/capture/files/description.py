@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from fractions import Fraction
 
 from av import VideoFrame
 from av.container import InputContainer
@@ -17,6 +18,7 @@ from streamfx.media.notes import Converted, LeftOut
 
 log = logging.getLogger(__name__)
 
+_MEANS_SOMETHING_ELSE = 1.5  # times the rate at which a time is there for each picture
 _BOTTOM_FIRST = (3, 4)  # FFmpeg's AV_FIELD_BB and AV_FIELD_TB: what is shown first
 
 
@@ -42,7 +44,7 @@ def describe(
     time_base = video.time_base or first.time_base
     assert time_base is not None
     layout = planarizer.layout
-    rate_fps = video.average_rate or video.guessed_rate or None
+    rate_fps = _rate_fps(video)
     duration_seconds = float(video.duration * time_base) if video.duration else None
     if duration_seconds is None and container.duration:
         duration_seconds = container.duration / 1_000_000
@@ -55,7 +57,7 @@ def describe(
         rate_fps=rate_fps if rate_fps and rate_fps <= 1 / time_base else None,
         sample_aspect_ratio=prepared.pixel_shape,
         rotation_degrees=0 if prepared.turned else round(first.rotation / 90) * 90,
-        frame_count=video.frames or None,
+        frame_count=_frame_count(video, container.format.name),
         duration_seconds=duration_seconds,
         hdr=hdr_metadata(first),
         top_field_first=_top_field_first(first, video),
@@ -79,6 +81,29 @@ def worth_knowing(name: str, video: VideoFormat, prepared: Prepared) -> Iterator
     if missing := assumptions(video.colour, video.size[0]):
         yield missing
         log.info("%s: %s", name, missing)
+
+
+def _rate_fps(video: VideoStream) -> Fraction | None:
+    """Return the rate that a file states; None where it does not.
+
+    On average there are no more pictures than times that tell them apart. Where a file states more all the
+    same, it means something else: the ticks of a clock (raw DV), turns at which nothing is stored (AVI).
+    """
+    average, base = video.average_rate, video.base_rate
+    stated = base if average and base and average > _MEANS_SOMETHING_ELSE * base else average
+    return stated or video.guessed_rate or None
+
+
+def _frame_count(video: VideoStream, container: str) -> int | None:
+    """Return the number of pictures that a file states; None where it does not.
+
+    AVI counts turns, at some of which nothing is stored and the picture before stays. Its index has the
+    others. It is believed where it reaches the end: that of a file that was cut off is another.
+    """
+    if container != "avi" or len(video.index_entries) < 2:
+        return video.frames or None
+    before, last = video.index_entries[-2].timestamp, video.index_entries[-1].timestamp
+    return len(video.index_entries) if 2 * last - before >= video.frames else video.frames or None
 
 
 def _top_field_first(first: VideoFrame, video: VideoStream) -> bool | None:

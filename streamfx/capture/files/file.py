@@ -266,9 +266,7 @@ class FileSource:
     # -- reading --
 
     def _frame(self, picture: VideoFrame, pts: int, duration: int | None) -> Frame:
-        again, self._before = picture is self._before, picture
-        if picture.is_corrupt and not again:
-            self.damaged += 1
+        again = picture is self._before
         if not self._planarizer.fits(picture):
             self._note_once(
                 f"picture {self._index} is {picture.width}x{picture.height} {picture.format.name}, not "
@@ -277,7 +275,7 @@ class FileSource:
         try:
             device_pixels = self._kept_on_device(picture)
             planes, alpha = (NO_PLANES, None) if device_pixels else self._planes(picture)
-            return self.format.frame(
+            frame = self.format.frame(
                 planes,
                 device_pixels=device_pixels,
                 alpha=alpha,
@@ -286,9 +284,13 @@ class FileSource:
                 duration=duration,
                 captured_ns=time.monotonic_ns(),
                 key=bool(picture.key_frame) and not again,
+                again=again,
             )
         except (av.FFmpegError, FrameError) as error:
             raise DecodeError(f"{self.name}: picture {self._index} cannot be used: {error}") from error
+        self.damaged += picture.is_corrupt and not again
+        self._before = picture
+        return frame
 
     def _planes(self, picture: VideoFrame) -> tuple[Planes, Plane | None]:
         if self.format.alpha:

@@ -1,4 +1,4 @@
-"""Pictures as output, PNG without loss, JPEG small: numbered, a single one, or named as the source's."""
+"""Pictures as output, of any kind there is: numbered, a single one, or named as the source's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import av
 from streamfx.encode.containers import CONTAINERS
 from streamfx.encode.encoding import Encoding
 from streamfx.encode.files.lost_tags import tags_without_a_place
-from streamfx.encode.files.picture_file import ENDINGS, PictureWriter
+from streamfx.encode.files.picture_file import PictureWriter
+from streamfx.encode.files.picture_kinds import ENDINGS, kind_of
 from streamfx.encode.tracks.asked import refuse_beside_pictures
 from streamfx.errors import ConfigError, SinkError
 from streamfx.media.frame import Frame, VideoFormat
@@ -59,12 +60,12 @@ class PictureSink:
     """Writes each frame as a picture. Each appears under its name only when it is complete.
 
     Args:
-        text: ``out/%05d.png`` or ``.jpg``, numbered from 1; one file name for a single picture; or a folder,
+        text: ``out/%05d.png``, numbered from 1; one file name for a single picture; or a folder,
             which gets the names of ``photos``, or without those ``%05d.png``.
         video: format of the frames; in a folder each frame may have its own.
         photos: the files that frames come from; None where they come from none.
         other_tracks: tracks and tags of a film beside its pictures, which are left out; None without.
-        encoding: encoding, whose quality is that of JPEG, 2 (best) to 31, 3 by default.
+        encoding: encoding, whose quality is that of the kind of picture; see `picture_kinds`.
 
     Raises:
         ConfigError: not a kind of picture that can be written, or a quality it does not have.
@@ -102,7 +103,7 @@ class PictureSink:
         self._path = path / _FOLDER_PATTERN if folder else path
         if not self._named:
             self._writer(video, self._path)  # refuses what cannot be
-        elif quality is not None and not any(is_jpeg(target) for target in self._named.values()):
+        elif quality is not None and not any(map(has_quality, self._named.values())):
             raise ConfigError(f"PNG has no quality setting; leave quality={quality} out")
         self._one_only = not folder and _NUMBER.search(path.name) is None
         if self._one_only and (video.frame_count or 1) > 1:
@@ -131,6 +132,7 @@ class PictureSink:
         try:
             writer = self._writer(self._video if _is_like(frame, self._video) else frame.format, target)
             data = writer.written(frame, photo)
+            self.notes.extend(note for note in writer.notes if note not in self.notes)
             self._place(data, target)
         except FileExistsError as error:
             raise SinkError(f"{target}: appeared meanwhile, and is not replaced") from error
@@ -170,7 +172,7 @@ class PictureSink:
         key = (video, target.suffix.lower())
         writer = self._writers.pop(key, None)
         if writer is None:
-            quality = self._quality if is_jpeg(target) or not self._named else None
+            quality = self._quality if has_quality(target) or not self._named else None
             writer = PictureWriter(target, video, quality)
             self.notes.extend(note for note in writer.notes if note not in self.notes)
         self._writers[key] = writer
@@ -179,9 +181,13 @@ class PictureSink:
         return writer
 
 
-def is_jpeg(path: Path) -> bool:
-    """Return whether a file of that name is a JPEG; else it is a PNG."""
-    return path.suffix.lower() in (".jpg", ".jpeg")
+def has_quality(path: Path) -> bool:
+    """Return whether pictures of a kind have a quality setting.
+
+    Raises:
+        ConfigError: none that can be written.
+    """
+    return kind_of(path).qualities is not None
 
 
 def _is_like(frame: Frame, video: VideoFormat) -> bool:

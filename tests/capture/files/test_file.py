@@ -194,6 +194,35 @@ def test_a_truncated_matroska_file_is_found_out_by_its_duration(tmp_path: Path) 
     assert source.notes[-1].startswith("the file ends early: it promises 4.00 s and ends at ")
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_avi_file_promises_the_pictures_that_its_index_has(tmp_path: Path, lost: bool) -> None:
+    """It counts turns: where nothing is stored for one, the picture before stays."""
+    clip = make_clip(
+        tmp_path / "clip.avi",
+        codec="mpeg4",
+        times=[0, 1, 2, 6, 7, 12, 13],
+        time_base=Fraction(1, 25),
+        audio=False,
+    )
+    data = bytearray(clip.read_bytes())
+    if lost:
+        third = [at for at in range(len(data)) if data[at : at + 4] == b"00dc" and data[at + 4]][2]
+        data[third : third + 4] = b"XXXX"
+        clip.write_bytes(data)
+    source = FileSource(str(clip))
+    stamps, _ = read_with_errors(source)
+    assert source.format.frame_count == 7
+    assert (len(stamps), source.shortfall) == ((6, 1) if lost else (7, 0))
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(data[: data.rindex(b"idx1")])
+    assert FileSource(str(cut)).format.frame_count == 14
+
+
+def test_the_rate_of_raw_dv_is_not_that_of_its_clock(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.dv", size=(576, 720), codec="dvvideo", frames=3, audio=False)
+    assert FileSource(str(clip)).format.rate_fps == 25
+
+
 @pytest.mark.parametrize("broken", [0, 5])
 def test_broken_packets_are_reported_and_the_rest_is_read(tmp_path: Path, broken: int) -> None:
     clip = make_clip(tmp_path / "clip.avi", codec="mjpeg", pix_fmt="yuvj420p", frames=20, audio=False)

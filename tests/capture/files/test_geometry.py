@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,7 @@ def test_pictures_are_dropped_and_repeated_by_their_times(clip: Path, rate: str,
     found, source = frames(clip, rate)
     assert [read_stamp(frame.planes[0]) for frame in found] == stamps
     assert [frame.pts for frame in found] == list(range(len(stamps)))
+    assert [frame.again for frame in found] == [a == b for a, b in pairwise([None, *stamps])]
     assert {frame.time_base for frame in found} == {1 / Fraction(rate)} == {source.format.time_base}
     assert source.format.rate_fps == Fraction(rate)
 

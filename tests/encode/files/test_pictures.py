@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import pytest
 from streamfx.capture.opening import open_source
 from streamfx.capture.pattern import PatternSource, read_stamp
 from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.picture_file import PictureWriter
 from streamfx.encode.null import NullSink
 from streamfx.encode.opening import open_sink
 from streamfx.errors import ConfigError, DecodeError, SinkError, SourceOpenError
 from streamfx.media.frame import CodeRange, Frame, Matrix, Subsampling
+from streamfx.media.tracks import Photo
+from tests.fakes import small_format, small_frame
+from tests.media import stamped_planes
 from tests.passing import pass_through
 
 
@@ -126,7 +131,7 @@ def test_pictures_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     video = PatternSource(pattern(5)).format
     (tmp_path / "1.png").write_bytes(b"old")
     for name, settings, kind, message in (
-        ("%d.bmp", {}, ConfigError, "pictures can be written as .png .jpg .jpeg"),
+        ("%d.bmp", {}, ConfigError, "pictures can be written as .png .jpg .jpeg .tif .tiff .webp .avif"),
         ("%d.png", {"quality": 3}, ConfigError, "PNG has no quality setting"),
         (
             "%d.jpg",
@@ -160,3 +165,67 @@ def test_the_null_sink_counts() -> None:
     sink = pass_through(pattern(7), "null:")
     assert isinstance(sink, NullSink)
     assert (sink.frames_written, sink.packets_written) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "depth", "close"),
+    [("tiff", "tiff", 8, 0), ("tif", "tiff", 10, 0), ("webp", "webp", 8, 12), ("avif", "av1", 8, 12)],
+)
+def test_other_kinds_of_pictures_show_what_a_png_shows(
+    tmp_path: Path, ending: str, codec: str, depth: int, close: int
+) -> None:
+    film = pattern(1, f"&depth={depth}")
+    sink = pass_through(film, tmp_path / f"one.{ending}")
+    pass_through(film, tmp_path / "one.png")
+    with av.open(str(tmp_path / f"one.{ending}")) as file:
+        assert file.streams.video[0].codec_context.name.replace("libdav1d", "av1") == codec
+    difference = np.abs(rgb_of(tmp_path / f"one.{ending}") - rgb_of(tmp_path / "one.png"))
+    flat = difference[12:40, 2:16]  # inside one bar, away from the stamp
+    assert flat.max() <= close
+    assert sink.notes == []
+    assert stamps_of(str(tmp_path / f"one.{ending}")) == [0]
+
+
+@pytest.mark.parametrize(("ending", "kept"), [("png", True), ("tiff", True), ("webp", True), ("avif", False)])
+def test_alpha_is_kept_where_a_kind_of_picture_holds_it_and_else_said(
+    tmp_path: Path, ending: str, kept: bool
+) -> None:
+    planes = stamped_planes((36, 64), 0)
+    alpha = np.zeros((36, 64), np.uint8)
+    alpha[:, 32:] = 200
+    video = replace(small_format(1, (36, 64)), alpha=True)
+    writer = PictureWriter(tmp_path / f"one.{ending}", video, None)
+    data = writer.written(video.frame(planes, index=0, pts=0, alpha=alpha))
+    (tmp_path / f"one.{ending}").write_bytes(data)
+    assert any("alpha" in note for note in writer.notes) is not kept
+    if kept:
+        with av.open(str(tmp_path / f"one.{ending}")) as file:
+            found = next(file.decode(video=0)).to_ndarray(format="rgba")[:, :, 3]
+        assert np.array_equal(found, alpha)
+
+
+def test_a_quality_makes_pictures_smaller_and_is_of_each_kind_its_own(tmp_path: Path) -> None:
+    for ending, small in (("jpg", 31), ("webp", 10), ("avif", 60)):
+        sizes = []
+        for quality in (None, small):
+            target = tmp_path / f"{quality}.{ending}"
+            pass_through(pattern(1), target, quality=quality)
+            sizes.append(target.stat().st_size)
+        assert sizes[1] < sizes[0]
+        with pytest.raises(ConfigError, match=r"must be \d+ \(best\) to \d+ \(smallest\), found 101"):
+            PictureWriter(tmp_path / f"one.{ending}", small_format(1), 101)
+    with pytest.raises(ConfigError, match="TIFF has no quality setting"):
+        PictureWriter(tmp_path / "one.tiff", small_format(1), 3)
+
+
+def test_what_a_kind_of_picture_does_not_hold_is_said(tmp_path: Path) -> None:
+    fine = replace(small_format(1), depth=12, subsampling=Subsampling.YUV444)
+    assert PictureWriter(tmp_path / "one.tiff", fine, None).notes == []
+    assert PictureWriter(tmp_path / "one.avif", fine, None).notes == [
+        "AVIF holds 10 bits of the 12",
+        "AVIF holds colours at half the resolution",
+    ]
+    writer = PictureWriter(tmp_path / "one.webp", small_format(1), None)
+    data = writer.written(small_frame(0), Photo("in.jpg", exif=b"II*\0"))
+    assert data[8:12] == b"WEBP"
+    assert writer.notes == ["EXIF data and colour profiles are left out of WebP"]
