@@ -33,7 +33,7 @@ class RunStream:
         changed: callback that is called in that loop when somebody comes, goes, or wants something else.
 
     Attributes:
-        watchers: those who watch.
+        watchers: everybody who watches.
         offered: whether anybody may.
     """
 

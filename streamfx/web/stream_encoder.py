@@ -94,9 +94,9 @@ class StreamEncoder:
 
         Args:
             frame: the frame.
-            before: what it was before the effects; None: nothing changed it.
+            before: same frame before the effects; None: nothing changed it.
             kinds: streams that are watched; the encoders of others are let go.
-            keys: those of which a key frame is asked for.
+            keys: streams of which a key frame is asked for.
 
         Raises:
             SinkError: the frame cannot be coded.

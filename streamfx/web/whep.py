@@ -38,7 +38,7 @@ class Watcher:
     """One who watches by WebRTC.
 
     Attributes:
-        peer: its connection.
+        peer: connection with it.
         before: whether it wants to see what pictures were before the effects.
         pictures: whether it wants pictures now; sound: and sound.
         of_page: whether it belongs to a page, which counts as a viewer already.
@@ -66,7 +66,7 @@ class Whep:
         changed: callback that is called when somebody comes, goes, or wants something else.
 
     Attributes:
-        most_seen: those who watched at a time, at most.
+        most_seen: largest number of those who watched at a time.
         sent: pictures sent, all together.
     """
 

@@ -77,8 +77,8 @@ async def playing(
     Args:
         address: address of the page, with the token where there is one.
         coding: coding of the video that the player takes; None: all that aiortc has.
-        question: what is asked beside the token.
-        headers: what the request says beside its type.
+        question: query beside the token.
+        headers: headers beside the type.
         hidden: whether it gives addresses that nobody can find, and says that there are no more.
     """
     home, _, token = address.partition("?")

@@ -325,3 +325,23 @@ def test_a_server_that_was_started_anew_is_explained_and_found_with_its_new_addr
         asyncio.run(visit(runs[0]))
     finally:
         runs[-1].end()
+
+
+def test_a_viewer_too_many_for_webrtc_sees_pictures_one_by_one_until_a_place_is_free(folder: Path) -> None:
+    async def visit(run: Run) -> None:
+        way = "document.querySelector('#stage').dataset.way"
+        async with browser(folder / "browser") as chrome:
+            tab = await chrome.open(run.address)
+            await tab.until(BY_WEBRTC)
+            other = await chrome.open(run.address)
+            await moving(other)
+            assert await other.run(way) == "pictures"
+            await tab.close()
+            await other.run("location.reload()")
+            await other.until(BY_WEBRTC)
+
+    run = Run(folder, "web:0", SOURCE, "web.streams=1")
+    try:
+        asyncio.run(visit(run))
+    finally:
+        assert "watched by WebRTC: 1 at a time" in str(run.end().notes)

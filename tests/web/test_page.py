@@ -678,7 +678,7 @@ def test_a_page_alone_is_an_output_too() -> None:
     assert report.result.account.encoded + report.result.account.frames_dropped == 5
 
 
-@pytest.mark.parametrize("library", ["aiohttp", "cv2"])
+@pytest.mark.parametrize("library", ["aiohttp", "aiortc", "cv2"])
 def test_a_missing_library_is_named_with_how_to_install_it(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

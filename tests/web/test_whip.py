@@ -29,7 +29,7 @@ from tests.web.players import Player, publishing
 
 pytestmark = pytest.mark.usefixtures("place_of_its_own")
 
-PICTURES = "test:bars?size=160x96&fps=30&frames=0"
+PICTURES = "test:bars?size=160x96&fps=30&frames=0&live=1"
 SEEN = 30  # the progress of a run is told a few times a second
 
 

@@ -42,7 +42,7 @@ def open_live(text: str, opening: Opening, own: Callable[[LiveSettings], Source]
 
     Args:
         text: source as the user wrote it.
-        opening: how it is opened.
+        opening: limits and repetition.
         own: function that opens it where `open_source` does not; None: that does.
 
     Raises:
