@@ -23,7 +23,7 @@ from training.classify import train
 from training.classify_examples import damaged, open_examples, parted
 from training.classify_options import ClassifyOptions
 from training.evaluation.confusion import accuracy, confusion, confusion_section
-from training.pictures import Still
+from training.pictures import Still, read_still
 from training.quality import label, score
 
 LOOP = {"checkpoint_every": 2, "bfloat16": False, "threads": 1, "warm_up_steps": 2}
@@ -132,9 +132,9 @@ def test_a_domain_classifier_is_calibrated_on_sources_of_its_own(tmp_path: Path)
 def test_some_pictures_lose_their_colours_where_asked_for(tmp_path: Path) -> None:
     settings = domains(tmp_path)
     for path in (tmp_path / "upright").iterdir():
-        picture = cv2.imread(str(path))
-        picture[..., 0] = 0
-        cv2.imwrite(str(path), picture)
+        picture = read_still(path)
+        assert picture is not None
+        cv2.imwrite(str(path), picture * np.array([0, 1, 1], np.uint8))
     for share, coloured in ((0.0, True), (1.0, False)):
         options = ClassifyOptions.model_validate(settings | {"grey_share": share})
         with closing(open_examples(options)) as examples:

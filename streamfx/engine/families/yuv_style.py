@@ -136,9 +136,10 @@ class YuvStyle(nn.Module):
         to_yuv_34 = self.to_yuv @ to_rgb_34
         around_34 = torch.cat([to_yuv_34[:, :3], to_yuv_34[:, 3:] - self.middle], dim=1)
         seen_B3HW = affine(planes_B3HW, around_34 * _SPREAD)
-        seen_by = seen_B3HW.split(1, dim=1) if self.own else (seen_B3HW,) * 3
-        parts = zip((self.y, self.u, self.v), seen_by, strict=True)
-        painted_B3HW = torch.cat([part(seen, mix_A) for part, seen in parts], dim=1)
+        parts = (self.y, self.u, self.v)
+        seen_by = _planes_of(seen_B3HW) if self.own else [seen_B3HW] * 3
+        painted = [part(seen, mix_A) for part, seen in zip(parts, seen_by, strict=True)]
+        painted_B3HW = torch.cat(painted, dim=1)
         linear_33 = from_rgb_34[:, :3] @ self.from_yuv
         back_34 = torch.cat([linear_33, linear_33 @ self.middle + from_rgb_34[:, 3:]], dim=1)
         return affine(painted_B3HW, back_34)
@@ -156,9 +157,9 @@ class YuvStyle(nn.Module):
         luma_B1HW = (luma_B1HW - offset_311[:1]) * (_SPREAD * scale_311[:1])
         chroma_B2hw = (chroma_B2hw - offset_311[1:]) * (_SPREAD * scale_311[1:])
         if self.own:
-            seen_by = chroma_B2hw.split(1, dim=1)
+            seen_by = _planes_of(chroma_B2hw)
         else:
-            seen_by = (torch.cat([functional.pixel_unshuffle(luma_B1HW, 2), chroma_B2hw], dim=1),) * 2
+            seen_by = [torch.cat([functional.pixel_unshuffle(luma_B1HW, 2), chroma_B2hw], dim=1)] * 2
         painted_B1HW = self.y(luma_B1HW, mix_A) * (1 / scale_311[:1]) + offset_311[:1]
         painted_B2hw = torch.cat([self.u(seen_by[0], mix_A), self.v(seen_by[1], mix_A)], dim=1)
         return fold_surface(painted_B1HW, painted_B2hw * (1 / scale_311[1:]) + offset_311[1:])
@@ -180,6 +181,11 @@ class YuvStyle(nn.Module):
             chroma_B2hw, scale_factor=2.0, mode="bilinear", align_corners=False
         )
         return affine(torch.cat([luma_B1HW, wide_B2HW], dim=1), to_rgb_34)
+
+
+def _planes_of(planes_BCHW: Tensor) -> list[Tensor]:
+    """Each plane alone, B1HW."""
+    return [planes_BCHW[:, plane : plane + 1] for plane in range(planes_BCHW.shape[1])]
 
 
 def unfold_surface(surface_B1RW: Tensor) -> tuple[Tensor, Tensor]:

@@ -135,7 +135,7 @@ def test_with_own_each_plane_of_a_surface_is_painted_of_itself_alone() -> None:
     def painted(luma: Tensor, chroma: Tensor) -> list[Tensor]:
         surface = made(fold_surface(luma, chroma), *matrices(Matrix.BT709, CodeRange.FULL, 8), FACTOR)
         found, both = unfold_surface(surface)
-        return [found, *both.split(1, dim=1)]
+        return [found, both[:, :1], both[:, 1:]]
 
     assert_only_its_own_plane_differs(painted(luma, chroma), [painted(*other) for other in others])
 
@@ -147,7 +147,8 @@ def test_with_own_each_of_three_planes_is_painted_of_itself_alone() -> None:
     seen, rows = picture(32, 32), torch.eye(3, 4)
 
     def painted(seen: Tensor) -> list[Tensor]:
-        return list(made(seen, rows, rows, FACTOR).split(1, dim=1))
+        found = made(seen, rows, rows, FACTOR)
+        return [found[:, plane : plane + 1] for plane in range(3)]
 
     others = [seen * 1 for _ in range(3)]
     for plane, other in enumerate(others):
