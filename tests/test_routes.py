@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from streamfx.pipeline.stats import Snapshot
 from streamfx.run.control_state import say_kind, state_of
 from streamfx.run.effects import numbered
 from streamfx.run.report import Report
+from streamfx.web.commands import read_command, turn
 from streamfx.web.figures import Figures
 from tests import engines
 from tests.fakes import FakeSource
@@ -318,6 +320,21 @@ def test_whoever_knows_better_says_what_pictures_are_until_they_decide_again(rou
         wanted = frame if expected is None else expected.process(frame)
         assert np.array_equal(routed.process(frame).planes[0], wanted.planes[0])
     assert len(routed.choices) == 1
+
+
+def test_what_a_page_says_pictures_are_is_shown_and_kept_in_the_account_of_changes() -> None:
+    with bench("route:to=linocut") as table:
+        told: list[None] = []
+        table.controls.listen(lambda: told.append(None))
+        asyncio.run(turn(table.controls, read_command('{"type": "kind", "effect": 0, "kind": "painting"}')))
+        assert table.controls.state().effects[0].kind == "painting"
+        asyncio.run(turn(table.controls, read_command('{"type": "kind", "effect": 0, "kind": null}')))
+        assert table.controls.state().effects[0].kind is None
+        assert [change.what for change in table.controls.changes] == [
+            "route:to=linocut: pictures are painting",
+            "route:to=linocut: pictures are what they show",
+        ]
+        assert len(told) == 2
 
 
 def test_only_kinds_that_are_told_apart_can_be_said(routed: Routed) -> None:

@@ -162,9 +162,9 @@ export function chainEditor({ change, control, part, kind, backdrop }) {
 
   // Where the pictures decide what runs: what they decided last, and what they are said to be instead.
   function kindsOf(effect, place, title) {
-    const choices = [[null, "As they show"], ...effect.kinds.map((each) => [each, named(each)])];
+    const choices = [[null, "Automatic"], ...effect.kinds.map((each) => [each, named(each)])];
     const buttons = choices.map(([value, text]) => {
-      const made = make("button", text, { type: "button", className: "part", id: `kind-${value ?? "shown"}-${place}` });
+      const made = make("button", text, { type: "button", className: "part", id: `kind-${value ?? "any"}-${place}` });
       made.ariaPressed = String(effect.kind === value);
       made.addEventListener("click", () => {
         focusNext = made.id;
@@ -175,7 +175,7 @@ export function chainEditor({ change, control, part, kind, backdrop }) {
     const said = effect.kind ? "" : effect.decided || "Nothing has been seen yet";
     return [
       make("div", "", { className: "parts", role: "group", ariaLabel: `${title}: what the pictures are` }, ...buttons),
-      make("p", said, { className: "words", hidden: !said }),
+      make("p", said, { className: "decided", hidden: !said }),
     ];
   }
 
