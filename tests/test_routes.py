@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,10 @@ from streamfx.generate.effect import EffectSettings
 from streamfx.generate.routed import Routed
 from streamfx.media.frame import Frame
 from streamfx.pipeline.stats import Snapshot
+from streamfx.run.control_state import say_kind, state_of
 from streamfx.run.effects import numbered
 from streamfx.run.report import Report
+from streamfx.web.commands import read_command, turn
 from streamfx.web.figures import Figures
 from tests import engines
 from tests.fakes import FakeSource
@@ -238,6 +241,7 @@ def show(routed: Routed, *probabilities: tuple[float, ...]) -> list[tuple[int, s
 
     class Told:
         engine = routed.classifier.engine
+        classes = routed.classifier.classes
 
         def probabilities(self, frame: Frame) -> dict[str, float]:
             return dict(zip(classes, next(answers), strict=True))
@@ -286,11 +290,60 @@ def test_the_margin_can_be_set() -> None:
 
 def test_every_look_is_logged(routed: Routed, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "streamfx")
-    show(routed, (0.6, 0.3, 0.1), (0.55, 0.4, 0.05))
-    assert [record.message for record in caplog.records if record.message.startswith("route")] == [
-        "route:to=linocut, frame 0, shot 0: carve (photo 0.60, painting 0.30, drawing 0.10)",
-        "route:to=linocut, frame 1, shot 0: carve (photo 0.55, painting 0.40, drawing 0.05)",
+    show(routed, (0.8, 0.15, 0.05), (0.55, 0.4, 0.05))
+    said = [record for record in caplog.records if record.message.startswith("route")]
+    assert [record.message for record in said] == [
+        "route:to=linocut, frame 0, shot 0: carve (photo 0.80, painting 0.15, drawing 0.05)",
+        "route:to=linocut, frame 1, shot 0: carve (photo 0.55, painting 0.40, drawing 0.05; not sure)",
     ]
+    assert [record.levelno for record in said] == [logging.INFO, logging.WARNING]
+
+
+def test_a_decision_is_as_sure_as_the_kinds_for_which_its_effect_runs_are_probable(routed: Routed) -> None:
+    show(routed, (0.74, 0.2, 0.06), (0.1, 0.76, 0.14))
+    assert [(choice.effect, choice.confidence) for choice in routed.choices] == [
+        ("carve", 0.74),
+        ("print", 0.76),
+    ]
+    assert [choice.why.endswith("; not sure") for choice in routed.choices] == [True, False]
+
+
+def test_whoever_knows_better_says_what_pictures_are_until_they_decide_again(routed: Routed) -> None:
+    frame = scene_frame(1, 0)
+    carve, print_ = routed.parts
+    show(routed, (0.6, 0.3, 0.1))
+    assert state_of(routed).kinds == ("photo", "painting", "drawing")
+    assert state_of(routed).decided == "carve: photo 0.60, painting 0.30, drawing 0.10; not sure"
+    for kind, expected in (("painting", print_), ("drawing", None), (None, carve)):
+        say_kind(routed, kind)
+        assert state_of(routed).kind == kind
+        wanted = frame if expected is None else expected.process(frame)
+        assert np.array_equal(routed.process(frame).planes[0], wanted.planes[0])
+    assert len(routed.choices) == 1
+
+
+def test_what_a_page_says_pictures_are_is_shown_and_kept_in_the_account_of_changes() -> None:
+    with bench("route:to=linocut") as table:
+        told: list[None] = []
+        table.controls.listen(lambda: told.append(None))
+        asyncio.run(turn(table.controls, read_command('{"type": "kind", "effect": 0, "kind": "painting"}')))
+        assert table.controls.state().effects[0].kind == "painting"
+        asyncio.run(turn(table.controls, read_command('{"type": "kind", "effect": 0, "kind": null}')))
+        assert table.controls.state().effects[0].kind is None
+        assert [change.what for change in table.controls.changes] == [
+            "route:to=linocut: pictures are painting",
+            "route:to=linocut: pictures are what they show",
+        ]
+        assert len(told) == 2
+
+
+def test_only_kinds_that_are_told_apart_can_be_said(routed: Routed) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no kind of picture 'poster'; there are: photo, painting, drawing"
+    ):
+        say_kind(routed, "poster")
+    with pytest.raises(ConfigError, match="effect 'carve' runs whatever the pictures show"):
+        say_kind(routed.parts[0], "photo")
 
 
 def test_controls_hold_for_all_candidates_or_for_none(routed: Routed) -> None:

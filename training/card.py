@@ -51,14 +51,15 @@ Repaints pictures and video in the manner of {options.title or options.style.ste
 
 def _losses(options: StyleOptions) -> str:
     growth = f" times the factor to the power {options.content_growth:g}" if options.content_growth else ""
+    against = "the source's own features"
+    if options.content_of == "style":
+        against = "the source's features with the style's moments"
     weights = {
-        f"content{growth} (relu4_1, against the source's features with the style's moments)": (
-            options.content_weight
-        ),
+        f"content{growth} (relu4_1, against {against})": options.content_weight,
         "structure (relu3_1 normalised)": options.structure_weight,
         "tone (luma of cells of 16 pixels, normalised)": options.tone_weight,
         "grid of pixels": options.grid_weight,
-        "weight-bias ratio": options.weight_bias_weight,
+        f"weight-bias ratio (ε {options.weight_bias_epsilon:g})": options.weight_bias_weight,
         "total variation": options.variation_weight,
         "temporal term": options.temporal_weight,
     }
@@ -127,7 +128,7 @@ def _family(network: NetworkOptions | YuvNetworkOptions) -> str:
     if isinstance(network, YuvNetworkOptions):
         return (
             f"Family `yuv_style`, layout {network.layout}: width {network.luma_width} for Y, "
-            f"{network.chroma_width} for U and V."
+            f"{network.chroma_width} for U and V{', each sees its own plane alone' if network.own else ''}."
         )
     return (
         f"Family `warp_mask`: stem {network.stem}, width {network.width}, {network.blocks} blocks, "

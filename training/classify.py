@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from streamfx.engine.families.classifier import HEADS, STRIDE, Classifier
 from training import loop
+from training.calibration import calibrate
 from training.classify_card import classify_card
 from training.classify_examples import Examples, open_examples
 from training.classify_options import ClassifyOptions
@@ -49,6 +50,8 @@ def run(options: ClassifyOptions) -> None:
     examples = open_examples(options)
     try:
         network = train(options, examples)
+        if known := examples.calibrating(options.judged):
+            log.info("scores divided by %.2f, after %d pictures", calibrate(network, known), len(known))
         table = confusion(network, examples.held_out(options.judged), len(options.classes))
     finally:
         examples.close()

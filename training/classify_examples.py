@@ -19,7 +19,15 @@ from training import quality
 from training.classify_options import ClassifyOptions
 from training.degrade import degrade, draw
 from training.feed import Feed, FeedOptions
-from training.pictures import Picture, Still, find_stills, read_still, to_short_side, to_tensor
+from training.pictures import (
+    HELD_OUT_SHARE,
+    Picture,
+    Still,
+    find_stills,
+    read_still,
+    to_short_side,
+    to_tensor,
+)
 
 Random = np.random.Generator
 
@@ -32,6 +40,9 @@ class Examples(Protocol):
 
     def held_out(self, count: int) -> list[tuple[Picture, int]]:
         """Up to `count` pictures of sources that are never in a batch, and their classes, always the same."""
+
+    def calibrating(self, count: int) -> list[tuple[Picture, int]]:
+        """The same of sources that are in neither; none where no sources are kept for it."""
 
     def close(self) -> None:
         """Stop reading. May be called twice."""
@@ -77,6 +88,9 @@ class QualityExamples:
     def held_out(self, count: int) -> list[tuple[Picture, int]]:
         return held_out_windows(find_stills(self._options.good), max(self._options.sides), count)
 
+    def calibrating(self, count: int) -> list[tuple[Picture, int]]:  # noqa: ARG002
+        return []
+
     def close(self) -> None:
         self._workers.shutdown(cancel_futures=True)
         self._feed.close()
@@ -87,7 +101,8 @@ def held_out_windows(
 ) -> list[tuple[Picture, int]]:
     """Centre windows of up to `count` held-out good pictures, damaged, and the index of their class."""
     found = []
-    for place, picture in enumerate(_pictures(_spread(stills), count)):
+    held = [still for still in stills if still.held_out]
+    for place, picture in enumerate(_pictures(_in_turn(held), count)):
         top, left = ((length - side) // 2 for length in picture.shape[:2])
         found.append(damaged(picture[top : top + side, left : left + side], [seed, place]))
     return found
@@ -97,10 +112,15 @@ def held_out_wholes(
     stills_of: Sequence[Sequence[Still]], short_side: int, count: int
 ) -> list[tuple[Picture, int]]:
     """Up to `count` held-out pictures of all domains together, reduced, and the index of their domain."""
+    held_of = [[still for still in stills if still.held_out] for stills in stills_of]
+    return _wholes(held_of, short_side, count)
+
+
+def _wholes(stills_of: Sequence[Sequence[Still]], short_side: int, count: int) -> list[tuple[Picture, int]]:
     return [
         (_whole(picture, short_side), label)
         for label, stills in enumerate(stills_of)
-        for picture in _pictures(_spread(stills), count // len(stills_of))
+        for picture in _pictures(_in_turn(stills), count // len(stills_of))
     ]
 
 
@@ -119,19 +139,26 @@ class DomainExamples:
     def __init__(self, options: ClassifyOptions) -> None:
         self._options = options
         largest = -(-max(options.sides) * 5 // 4)
+        closest = round(largest * options.closest)
+        self._stills_of = [
+            find_stills(path for path in content if path.is_dir()) for content in options.domains.values()
+        ]
+        parts = [parted(stills, options.calibrated_share) for stills in self._stills_of]
+        self._calibrating = [calibrating for _, calibrating in parts]
         self._feeds = [
             Feed(
                 FeedOptions(
                     content=content,
                     crop=largest,
-                    short_sides=[largest, largest * 9 // 8, largest * 5 // 4],
+                    short_sides=[largest, (largest + closest) // 2, closest],
                     clip_share=options.clip_share,
                     batch=-(-options.batch // len(options.domains)),
                     readers=options.readers,
                 ),
                 options.loop.seed + place,
+                learned,
             )
-            for place, content in enumerate(options.domains.values())
+            for place, (content, (learned, _)) in enumerate(zip(options.domains.values(), parts, strict=True))
         ]
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
@@ -141,18 +168,30 @@ class DomainExamples:
         for label, feed in enumerate(self._feeds):
             for square in feed.batch(number):
                 varied = degrade([square[0]], draw(rng), rng) if rng.random() < 0.3 else [square[0]]
-                found.append((_lit(to_short_side(varied[0], side), rng), label))
+                lit = _lit(to_short_side(varied[0], side), rng, self._options.grey_share)
+                found.append((lit, label))
         return torch.stack([to_tensor(picture) for picture, _ in found]), _labels(found)
 
     def held_out(self, count: int) -> list[tuple[Picture, int]]:
-        side = sorted(self._options.sides)[len(self._options.sides) // 2]
-        domains = self._options.domains.values()
-        stills = [find_stills(path for path in content if path.is_dir()) for content in domains]
-        return held_out_wholes(stills, side, count)
+        return held_out_wholes(self._stills_of, self._side, count)
+
+    def calibrating(self, count: int) -> list[tuple[Picture, int]]:
+        return _wholes(self._calibrating, self._side, count)
+
+    @property
+    def _side(self) -> int:
+        return sorted(self._options.sides)[len(self._options.sides) // 2]
 
     def close(self) -> None:
         for feed in self._feeds:
             feed.close()
+
+
+def parted(stills: Sequence[Still], calibrated_share: float) -> tuple[list[Still], list[Still]]:
+    """Pictures to learn from, and a share whose sources are for calibration alone; no held-out ones."""
+    begins = HELD_OUT_SHARE + calibrated_share * (1 - HELD_OUT_SHARE)
+    learned = [still for still in stills if still.place >= begins]
+    return learned, [still for still in stills if HELD_OUT_SHARE <= still.place < begins]
 
 
 def open_examples(options: ClassifyOptions) -> Examples:
@@ -164,14 +203,13 @@ def _labels(found: Sequence[tuple[Picture, int]]) -> Tensor:
     return torch.tensor([label for _, label in found])
 
 
-def _spread(stills: Sequence[Still]) -> list[Still]:
-    """Held-out pictures, in turn from each source."""
+def _in_turn(stills: Sequence[Still]) -> list[Still]:
+    """The pictures, in turn from each source."""
     seen: dict[str, int] = {}
     ranked = []
     for still in stills:
-        if still.held_out:
-            seen[still.source] = seen.get(still.source, 0) + 1
-            ranked.append((seen[still.source], still))
+        seen[still.source] = seen.get(still.source, 0) + 1
+        ranked.append((seen[still.source], still))
     return [still for _, still in sorted(ranked, key=lambda pair: pair[0])]
 
 
@@ -187,9 +225,12 @@ def _whole(picture: Picture, short_side: int) -> Picture:
     return small[:height, :width]
 
 
-def _lit(picture: Picture, rng: Random) -> Picture:
-    """Picture with another gamma and saturation, so that these do not decide."""
+def _lit(picture: Picture, rng: Random, grey_share: float) -> Picture:
+    """Picture with another gamma and saturation, or without colours, so that these do not decide."""
     table = (255 * np.linspace(0, 1, 256) ** rng.uniform(0.75, 1.35)).round().astype(np.uint8)
     lit = cv2.LUT(picture, table).astype(np.float32)
     grey = lit.mean(axis=2, keepdims=True)
-    return np.asarray(np.clip(grey + (lit - grey) * rng.uniform(0.6, 1.3), 0, 255), np.uint8)
+    saturation = rng.uniform(0.6, 1.3)
+    if grey_share and rng.random() < grey_share:
+        saturation = 0.0
+    return np.asarray(np.clip(grey + (lit - grey) * saturation, 0, 255), np.uint8)

@@ -29,6 +29,19 @@ class ClassifyOptions(BaseModel):
     )
     batch: int = Field(default=16, ge=2)
     clip_share: float = Field(default=0.1, ge=0, le=1)
+    closest: float = Field(
+        default=1.25, ge=1, description="largest enlargement of the pictures that squares are cut from"
+    )
+    grey_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of the pictures of domains that lose their colours"
+    )
+    calibrated_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="share of the sources of domains that is not learned from: there the finished network's "
+        "probabilities are brought to how often it is right",
+    )
     readers: int = Field(default=2, ge=1)
     version: str = "1.0.0"
     licence: str = "Apache-2.0"

@@ -139,7 +139,7 @@ def network_fields(
     common = {
         "version": version,
         "family": network.family,
-        "options": network.model_dump(exclude={"family"}),
+        "options": network.arguments,
         "source_domain": domains[0],
         "target_domain": domains[1],
         "licence": licence,
@@ -147,7 +147,7 @@ def network_fields(
     }
     if isinstance(network, YuvNetworkOptions):
         heads = {"stride": yuv_style.STRIDE, "heads": list(yuv_style.HEADS), "layout": network.layout}
-        return common | heads
+        return common | heads | ({"format": 4} if network.own else {})
     return common | {
         "format": 3 if memory_tolerance else 2 if network.ink or network.fine or network.dilated else 1,
         "stride": warp_mask.STRIDE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,9 +30,14 @@ class NetworkOptions(BaseModel):
     ink: bool = Field(default=False, description="four more heads that answer to the source's own detail")
     dilated: bool = Field(default=False, description="each block reaches twice as far as the one before")
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the network."""
+        return self.model_dump(exclude={"family"})
+
     def build(self) -> WarpMask:
         """A network of these sizes, of random weights."""
-        return WarpMask(**self.model_dump(exclude={"family"}))
+        return WarpMask(**self.arguments)
 
 
 class YuvNetworkOptions(BaseModel):
@@ -44,10 +49,16 @@ class YuvNetworkOptions(BaseModel):
     luma_width: int = Field(default=8, ge=4, multiple_of=4)
     chroma_width: int = Field(default=4, ge=4, multiple_of=4)
     layout: Literal["planes", "i420"] = "i420"
+    own: bool = Field(default=False, description="each plane's sub-network sees that plane alone")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the network; `own` only where it is set, which older versions do not know."""
+        return self.model_dump(exclude={"family"} if self.own else {"family", "own"})
 
     def build(self) -> YuvStyle:
         """A network of these sizes, of random weights."""
-        return YuvStyle(**self.model_dump(exclude={"family"}))
+        return YuvStyle(**self.arguments)
 
 
 class StyleOptions(BaseModel):
@@ -100,6 +111,11 @@ class StyleOptions(BaseModel):
         "released; the weights for factor 1 then stay as they are",
     )
     content_weight: float = Field(default=0.1, ge=0)
+    content_of: Literal["style", "source"] = Field(
+        default="style",
+        description="what content is compared with: the source's features with the style's moments, or the "
+        "source's own",
+    )
     content_growth: float = Field(
         default=0.0, description="the content weight is multiplied by the factor to this power"
     )
@@ -120,6 +136,9 @@ class StyleOptions(BaseModel):
         default=0.0,
         ge=0,
         description="weight of kernels over biases; keeps biases large enough to act as switches",
+    )
+    weight_bias_epsilon: float = Field(
+        default=1e-2, gt=0, description="what is added to the biases that kernels are divided by"
     )
     mask_price: float = Field(default=0.2, ge=0)
     displacement_price: float = Field(default=0.02, ge=0)

@@ -42,11 +42,15 @@ class Still:
     licence: str = "not stated"
 
     @property
-    def held_out(self) -> bool:
-        """Whether this source is kept for evaluation: decided by its name alone, so that crops never
-        straddle."""
+    def place(self) -> float:
+        """Number in 0..1 that follows from the name of the source alone, so that crops never straddle."""
         digest = hashlib.sha256(self.source.encode()).digest()
-        return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+        return int.from_bytes(digest[:4], "big") / 2**32
+
+    @property
+    def held_out(self) -> bool:
+        """Whether this source is kept for evaluation."""
+        return self.place < HELD_OUT_SHARE
 
 
 def find_stills(folders: Iterable[Path], exclude: Sequence[str] = ()) -> list[Still]:

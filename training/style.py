@@ -80,20 +80,25 @@ class StyleSetup:
         """What the output's features at relu3_1 and relu4_1 are compared with, 1Css each; computed once.
 
         At relu4_1 these are the source's features with the style's moments, the target of Huang, Belongie
-        (2017): content that does not pull against style.
+        (2017): content that does not pull against style; or, if asked for, the source's own.
         """
         if index not in self.source_features:
             with torch.no_grad(), self.precision():
                 features = self.encoder(self.pool.crop(index).rgb()[None].to(self.device))[-2:]
-            target = adain(features[-1].float(), self.style_features[-1])
+            target = features[-1]
+            if self.options.content_of == "style":
+                target = adain(target.float(), self.style_features[-1])
             self.source_features[index] = [layer.to(torch.bfloat16) for layer in (features[0], target)]
         return self.source_features[index]
 
     def teacher(self, index: int) -> Tensor:
         """The teacher's picture 13SS of a crop; computed once."""
         if index not in self.teacher_pictures:
+            target = self.source(index)[-1].float()
+            if self.options.content_of == "source":
+                target = adain(target, self.style_features[-1])
             with torch.no_grad(), self.precision():
-                picture = self.decoder(self.source(index)[-1].float()).float().clamp(0, 1)
+                picture = self.decoder(target).float().clamp(0, 1)
             self.teacher_pictures[index] = picture[..., : self.options.crop, : self.options.crop].half()
         return self.teacher_pictures[index]
 
@@ -230,7 +235,8 @@ def _style_terms(
     terms["grid"] = options.grid_weight * losses.grid(heads_B7ww[:, :3], **square)
     if options.weight_bias_weight > 0:
         mix_A = anchor_mix(torch.tensor([factor], device=setup.device))
-        terms["weight_bias"] = options.weight_bias_weight * _weight_bias(network, mix_A)
+        ratio = _weight_bias(network, mix_A, options.weight_bias_epsilon)
+        terms["weight_bias"] = options.weight_bias_weight * ratio
     if released:
         terms["mask"] = options.mask_price * losses.mask_price(heads_B7ww[:, 3:4])
         terms["displacement"] = options.displacement_price * losses.displacement_price(heads_B7ww[:, 4:6])
@@ -273,10 +279,10 @@ def _looks(
     }
 
 
-def _weight_bias(network: StyleNetwork, mix_A: Tensor) -> Tensor:
+def _weight_bias(network: StyleNetwork, mix_A: Tensor, epsilon: float) -> Tensor:
     """The weight-bias ratio of all convolutions, of their weights for a mix of the anchors."""
     mixed = [module.mixed(mix_A) for module in network.modules() if isinstance(module, FactorConv)]
-    return losses.weight_bias([weight for weight, _ in mixed], [bias for _, bias in mixed])
+    return losses.weight_bias([weight for weight, _ in mixed], [bias for _, bias in mixed], epsilon)
 
 
 def _random(options: StyleOptions, step: int) -> np.random.Generator:

@@ -145,7 +145,7 @@ class EngineSpec(BaseModel):
             raise ValueError(
                 f"format is {self.format}, but this needs format {self.needed_format}: ink heads "
                 "and fine luma came with 2, the memory with 3, and with 4 the matte, enlargement to more "
-                "than twice the size at once, more than 16 channels of noise and detail noise"
+                "than twice the size at once, more than 16 channels of noise, detail noise and the option own"
             )
         return self
 
@@ -215,7 +215,7 @@ class EngineSpec(BaseModel):
         """The oldest format that can say what this description says."""
         if self.kind is OutputKind.MATTE or self.noise_channels > _ONCE_MOST_NOISE:
             return 4
-        if self.detail_noise_channels or (self.enlarges and self.scale > _TWICE):
+        if self.detail_noise_channels or (self.enlarges and self.scale > _TWICE) or self.options.get("own"):
             return 4
         if self.memory_tolerance:
             return 3

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from streamfx.backends.backend import CompiledEngine
 from streamfx.engine.folder import Engine
 from streamfx.engine.spec import ControlRange
+from streamfx.errors import ConfigError
 from streamfx.generate.classify import Classifier
 from streamfx.generate.effect import Effect
 from streamfx.generate.request import Controls, check_controls
@@ -18,6 +19,8 @@ from streamfx.media.frame import Frame, VideoFormat
 log = logging.getLogger(__name__)
 
 MARGIN = 0.2
+SURE = 0.75
+"""Probability of what runs below which a decision is said to be unsure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,20 @@ class RouteDecision:
         shot: number of its shot.
         effect: name of the engine that runs; None: frames pass unchanged.
         probabilities: probabilities of the classes.
+        confidence: probability, 0..1, of the classes for which it runs.
     """
 
     frame: int
     shot: int
     effect: str | None
     probabilities: Mapping[str, float]
+    confidence: float = 1.0
 
     @property
     def why(self) -> str:
-        """The probabilities in one line."""
-        return ", ".join(f"{name} {probability:.2f}" for name, probability in self.probabilities.items())
+        """The probabilities in one line, and that they are not clear where that is so."""
+        said = ", ".join(f"{name} {probability:.2f}" for name, probability in self.probabilities.items())
+        return said if self.confidence >= SURE else f"{said}; not sure"
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +62,7 @@ class Routed:
         margin: margin, in 0..1, by which another decision must be more probable than the one in force.
         looks: number of frames that were looked at.
         choices: the changes, in order; the first is the first decision.
+        kind: kind of picture, one of the classes, that somebody says frames are; None: the pictures decide.
     """
 
     name: str
@@ -64,6 +71,7 @@ class Routed:
     margin: float = MARGIN
     looks: int = 0
     choices: tuple[RouteDecision, ...] = ()
+    kind: str | None = None
     _closing: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
 
@@ -144,8 +152,21 @@ class Routed:
 
         Frames before the first decision pass unchanged: there is nothing to see on them.
         """
-        effect = self._effect_of(self._choice_at(frame.index))
+        kind = self.kind
+        found = self._effect_of(self._choice_at(frame.index))
+        effect = found if kind is None else self.options.get(kind)
         return frame if effect is None else effect.process(frame)
+
+    def say(self, kind: str | None) -> None:
+        """Take frames for a kind of picture from the next one on, whatever they show; None: as they show.
+
+        Raises:
+            ConfigError: it is none of the kinds that are told apart.
+        """
+        if kind is not None and kind not in self.classifier.classes:
+            known = ", ".join(self.classifier.classes)
+            raise ConfigError(f"{self.name}: there is no kind of picture {kind!r}; there are: {known}")
+        self.kind = kind
 
     def output(self, video: VideoFormat) -> VideoFormat:
         """Return the format of the frames that come out: the same as of those that go in."""
@@ -167,6 +188,8 @@ class Routed:
 
     @property
     def _now(self) -> Effect:
+        if self.kind is not None:
+            return self.options.get(self.kind, self.parts[0])
         return self._effect_of(self.choices[-1] if self.choices else None) or self.parts[0]
 
     def _effect_of(self, choice: RouteDecision | None) -> Effect | None:
@@ -187,10 +210,12 @@ class Routed:
         now = self.choices[-1].effect if self.choices else best
         stays = bool(self.choices) and wanted[best] < wanted.get(now, 0.0) + self.margin
         runs = now if stays else best
-        decision = RouteDecision(frame.index, frame.shot, runs, dict(probabilities))
+        confidence = wanted.get(runs, 0.0)
+        decision = RouteDecision(frame.index, frame.shot, runs, dict(probabilities), confidence)
         if runs != now or not self.choices:
             self.choices = (*self.choices, decision)
-        log.info(
+        log.log(
+            logging.INFO if confidence >= SURE else logging.WARNING,
             "%s, frame %d, shot %d: %s (%s)",
             self.name, frame.index, frame.shot, runs or "unchanged", decision.why,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from streamfx.generate.chain import AnyEffect, Chain
 from streamfx.generate.effect import Backdrop
 from streamfx.generate.people.effects import BACKDROP, PeopleEffect
 from streamfx.generate.request import with_controls
+from streamfx.generate.routed import Routed
 from streamfx.generate.where import Where
 from streamfx.run.rearranging import ChainPlace, NewEffect
 
@@ -38,6 +39,9 @@ class EffectState:
         factor: factor in force.
         controls: controls that can be set, in the order in which the engine declares them.
         where: part of the picture that it acts on; None: it always acts on all of it.
+        kinds: kinds of picture that are told apart, where the pictures decide what runs.
+        kind: kind that somebody says they are; None: they decide.
+        decided: what they decided last, in one line.
     """
 
     name: str
@@ -46,6 +50,9 @@ class EffectState:
     factor: float
     controls: tuple[Control, ...]
     where: Where | None = Where.ALL
+    kinds: tuple[str, ...] = ()
+    kind: str | None = None
+    decided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,11 @@ def controls_of(effect: AnyEffect) -> tuple[Control, ...]:
 
 def state_of(effect: AnyEffect) -> EffectState:
     runs = None if isinstance(effect, PeopleEffect) else effect.compiled
+    kinds: tuple[str, ...] = ()
+    kind, decided = None, ""
+    if isinstance(effect, Routed):
+        kinds, kind = effect.classifier.classes, effect.kind
+        decided = "; ".join(f"{now.effect or 'no effect'}: {now.why}" for now in effect.choices[-1:])
     return EffectState(
         name=effect.name,
         backend=runs.backend if runs else "",
@@ -139,6 +151,9 @@ def state_of(effect: AnyEffect) -> EffectState:
         factor=effect.controls.factor,
         controls=controls_of(effect),
         where=effect.controls.where if acts_on_parts(effect) else None,
+        kinds=kinds,
+        kind=kind,
+        decided=decided,
     )
 
 
@@ -177,6 +192,17 @@ def check_part(effect: AnyEffect, where: Where) -> None:
     """
     if where is not Where.ALL and not acts_on_parts(effect):
         raise ConfigError(f"effect {effect.name!r} makes frames larger, so it acts on all of the picture")
+
+
+def say_kind(effect: AnyEffect, kind: str | None) -> None:
+    """Say what kind of picture frames are, where the pictures decide what runs; None: they decide again.
+
+    Raises:
+        ConfigError: they do not decide in that place, or are not told apart so.
+    """
+    if not isinstance(effect, Routed):
+        raise ConfigError(f"effect {effect.name!r} runs whatever the pictures show")
+    effect.say(kind)
 
 
 def show_backdrop(effect: AnyEffect, backdrop: Backdrop) -> None:

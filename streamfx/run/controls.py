@@ -32,6 +32,7 @@ from streamfx.run.control_state import (
     effect_at,
     names_of,
     places_of,
+    say_kind,
     set_as_far,
     show_backdrop,
     state_of,
@@ -95,6 +96,7 @@ class RunControls:
         self.sources = KeptFrames(kept_frames)
         self._listeners: list[Callable[[], None]] = []
         self._past_decisions: tuple[FactorDecision, ...] = ()
+        self._decided = ("",) * len(effects.chain.effects)
         self._opening: str | None = None
         self._problem: str | None = None
         self._switching: threading.Thread | None = None
@@ -148,6 +150,10 @@ class RunControls:
     def look(self, snapshot: Snapshot) -> None:
         """Take the state of the run; let the governor of the effects in force act on it."""
         self.snapshot = snapshot
+        decided = tuple(state_of(effect).decided for effect in self._effects.chain.effects)
+        if decided != self._decided:
+            self._decided = decided
+            self._tell()
         with self._turning:
             # While an effect is opened the stages are slow because of that.
             if self._effects.watch is not None and self._opening is None:
@@ -278,6 +284,18 @@ class RunControls:
             effect = effect_at(self._effects.chain, position)
             show_backdrop(effect, backdrop)
             self._note(f"{effect.name}: another picture")
+        self._tell()
+
+    def set_kind(self, position: int, kind: str | None) -> None:
+        """Say what kind of picture frames are for the effect at ``position``, which decides by that.
+
+        Raises:
+            ConfigError: there is no such effect, it does not go by the pictures, or does not know the kind.
+        """
+        with self._turning:
+            effect = effect_at(self._effects.chain, position)
+            say_kind(effect, kind)
+            self._note(f"{effect.name}: pictures are {kind or 'what they show'}")
         self._tell()
 
     def note(self, what: str) -> None:

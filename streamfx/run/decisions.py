@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from streamfx.factor.governor import FactorDecision
-from streamfx.generate.routed import RouteDecision
+from streamfx.generate.routed import SURE, RouteDecision
 
 
 class FactorFacts(BaseModel):
@@ -62,6 +62,8 @@ class RoutingFacts(BaseModel):
         parts = [_routed(self.choices[0])]
         if len(self.choices) > 1:
             parts.append(f"changed {how_often(len(self.choices) - 1)}, at last {_routed(self.choices[-1])}")
+        if unsure := sum(choice.confidence < SURE for choice in self.choices):
+            parts.append(f"not sure {how_often(unsure)}: where it is wrong, name the effect itself")
         return f"{self.name}: {'; '.join(parts)}"
 
 

@@ -53,6 +53,15 @@ class SetWhere(BaseModel):
     where: PartOfPicture
 
 
+class SetKind(BaseModel):
+    """Say what kind of picture frames are, where the pictures decide what runs; null: they decide again."""
+
+    model_config = _CLOSED
+    type: Literal["kind"]
+    effect: Place
+    kind: Name | None
+
+
 class SetBackdrop(BaseModel):
     """Have the backdrop at a place of the chain show a picture, a JPEG in base 64, or a colour."""
 
@@ -143,6 +152,7 @@ Command = (
     Bypass
     | SetControl
     | SetWhere
+    | SetKind
     | SetBackdrop
     | SwitchEffect
     | SetChain
@@ -200,6 +210,8 @@ async def turn(controls: RunControls, command: Command) -> bool:
         controls.set_control(command.effect, command.name, command.value)
     elif isinstance(command, SetWhere):
         await asyncio.to_thread(controls.set_where, command.effect, command.where)
+    elif isinstance(command, SetKind):
+        controls.set_kind(command.effect, command.kind)
     elif isinstance(command, SetBackdrop):
         await asyncio.to_thread(controls.set_backdrop, command.effect, _backdrop(command))
     elif isinstance(command, SwitchEffect):

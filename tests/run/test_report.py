@@ -193,3 +193,8 @@ def test_the_summary_says_what_the_pictures_decided_and_why() -> None:
     )
     made = report(ALL_THERE).model_copy(update={"routing": (facts,)})
     assert made.summary().splitlines()[-1] == facts.summary()
+    unsure = replace(first, probabilities={"photo": 0.6, "painting": 0.4}, confidence=0.6)
+    assert facts.model_copy(update={"choices": (unsure,)}).summary() == (
+        "route:to=woodcut: wave from frame 0 on (photo 0.60, painting 0.40; not sure); "
+        "not sure once: where it is wrong, name the effect itself"
+    )

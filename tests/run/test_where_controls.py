@@ -160,6 +160,8 @@ def test_the_commands_of_a_page_set_where_and_what_stands_behind() -> None:
     [
         ({"type": "where", "effect": 0, "where": "nobody"}, "where"),
         ({"type": "where", "effect": 7, "where": "all"}, "there is no effect number 7"),
+        ({"type": "kind", "effect": 0, "kind": "photo"}, "'tiny' runs whatever the pictures show"),
+        ({"type": "kind", "effect": 0}, "kind"),
         ({"type": "backdrop", "effect": 1}, "either 'picture' or 'colour' is needed"),
         ({"type": "backdrop", "effect": 1, "colour": "red"}, "colour"),
         ({"type": "backdrop", "effect": 1, "picture": "AAAA"}, "a JPEG of at most 4096 pixels each way"),

@@ -20,9 +20,10 @@ from tests.training.interruption import Interruption, assert_same_weights, inter
 from tests.training.test_pictures import write_pictures
 from training.__main__ import main
 from training.classify import train
-from training.classify_examples import damaged, open_examples
+from training.classify_examples import damaged, open_examples, parted
 from training.classify_options import ClassifyOptions
 from training.evaluation.confusion import accuracy, confusion, confusion_section
+from training.pictures import Still, read_still
 from training.quality import label, score
 
 LOOP = {"checkpoint_every": 2, "bfloat16": False, "threads": 1, "warm_up_steps": 2}
@@ -104,6 +105,42 @@ def test_every_domain_has_as_many_pictures_in_a_batch(tmp_path: Path) -> None:
     _, labels = examples.batch(0)
     examples.close()
     assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+def test_sources_kept_for_calibration_are_neither_learned_from_nor_judged_on() -> None:
+    stills = [Still(Path(f"{number}.png"), f"source {number // 2}") for number in range(400)]
+    learned, calibrating = parted(stills, 0.25)
+    held = [still for still in stills if still.held_out]
+    sources = [{still.source for still in part} for part in (learned, calibrating, held)]
+    assert sum(map(len, sources)) == len(set().union(*sources)) == 200
+    assert 25 < len(sources[1]) < 55
+    assert parted(stills, 0.0) == ([still for still in stills if not still.held_out], [])
+
+
+def test_a_domain_classifier_is_calibrated_on_sources_of_its_own(tmp_path: Path) -> None:
+    with closing(open_examples(ClassifyOptions.model_validate(domains(tmp_path)))) as examples:
+        held = examples.held_out(30)
+        assert examples.calibrating(30) == []
+    options = ClassifyOptions.model_validate(domains(tmp_path, calibrated_share=0.4))
+    with closing(open_examples(options)) as examples:
+        assert len(examples.calibrating(30)) > 4
+        assert [picture.tobytes() for picture, _ in examples.held_out(30)] == [
+            picture.tobytes() for picture, _ in held
+        ]
+
+
+def test_some_pictures_lose_their_colours_where_asked_for(tmp_path: Path) -> None:
+    settings = domains(tmp_path)
+    for path in (tmp_path / "upright").iterdir():
+        picture = read_still(path)
+        assert picture is not None
+        cv2.imwrite(str(path), picture * np.array([0, 1, 1], np.uint8))
+    for share, coloured in ((0.0, True), (1.0, False)):
+        options = ClassifyOptions.model_validate(settings | {"grey_share": share})
+        with closing(open_examples(options)) as examples:
+            pictures, labels = examples.batch(0)
+        upright = pictures[labels == 0]
+        assert (float((upright.amax(1) - upright.amin(1)).max()) > 0.02) == coloured
 
 
 @pytest.mark.parametrize("settings", [domains, quality])

@@ -18,7 +18,7 @@ from training.__main__ import main
 from training.anchors import spread
 from training.card import style_card, with_figures
 from training.export import export, golden, style_fields
-from training.features import Encoder
+from training.features import Encoder, adain
 from training.fused import fuse_rgb
 from training.loop import rate_share
 from training.options import StyleOptions
@@ -146,6 +146,17 @@ def test_the_export_is_an_engine_whose_golden_frame_holds(tmp_path: Path) -> Non
     assert heads[0].numpy() == pytest.approx(frame.heads, abs=1e-3)
 
 
+def test_content_is_compared_with_the_source_itself_where_asked_for(tmp_path: Path) -> None:
+    near, own = (open_setup(toy_options(tmp_path, content_of=choice)) for choice in ("style", "source"))
+    rgb = own.pool.crop(0).rgb()[None]
+    with torch.no_grad(), own.precision():
+        features = own.encoder(rgb)[-1]
+    torch.testing.assert_close(own.source(0)[-1], features.to(torch.bfloat16))
+    expected = adain(features.float(), near.style_features[-1]).to(torch.bfloat16)
+    torch.testing.assert_close(near.source(0)[-1], expected)
+    torch.testing.assert_close(own.teacher(0), near.teacher(0), atol=0.02, rtol=0.02)
+
+
 def test_a_luma_chroma_network_is_trained_by_the_same_command(tmp_path: Path) -> None:
     network = {"family": "yuv_style", "luma_width": 4, "chroma_width": 4, "layout": "planes"}
     options = toy_options(
@@ -159,7 +170,7 @@ def test_a_luma_chroma_network_is_trained_by_the_same_command(tmp_path: Path) ->
     assert engine.spec.heads == ("translated",)
     card = (options.out / "card.md").read_text()
     assert "layout planes: width 4 for Y, 4 for U and V" in card
-    assert "weight-bias ratio 0.1" in card
+    assert "weight-bias ratio (ε 0.01) 0.1" in card
     assert "mask" not in card
 
 

@@ -10,6 +10,8 @@ follow each convolution but the last.
 Layout `planes`: B3HW in and out; each sub-network sees Y, U and V. Layout `i420`, the surface of a 4:2:0
 decoder, B1(3H/2)W: H rows of Y, then U and V, each as H/4 rows that hold H/2 rows of W/2. There U and V lose
 the full-size stages, `first` and `fifth`; they see Y folded to their size, U and V, and Y sees itself.
+
+With `own` each sub-network sees its own plane alone, in either layout.
 """
 
 from __future__ import annotations
@@ -86,6 +88,7 @@ class YuvStyle(nn.Module):
         luma_width: N of the sub-network for Y, a multiple of 4.
         chroma_width: N of those for U and V, a multiple of 4.
         layout: Layout of picture and result.
+        own: Whether each sub-network sees its own plane alone.
 
     Example:
         >>> import torch
@@ -100,13 +103,16 @@ class YuvStyle(nn.Module):
     from_yuv: Tensor
     middle: Tensor
 
-    def __init__(self, luma_width: int = 8, chroma_width: int = 8, layout: Layout = "planes") -> None:
+    def __init__(
+        self, luma_width: int = 8, chroma_width: int = 8, layout: Layout = "planes", own: bool = False
+    ) -> None:
         super().__init__()
-        self.layout = layout
+        self.layout, self.own = layout, own
         full = layout == "planes"
-        self.y = SubNetwork(3 if full else 1, luma_width, full=True)
-        self.u = SubNetwork(3 if full else 6, chroma_width, full)
-        self.v = SubNetwork(3 if full else 6, chroma_width, full)
+        seen = 1 if own else 3 if full else 6
+        self.y = SubNetwork(seen if full else 1, luma_width, full=True)
+        self.u = SubNetwork(seen, chroma_width, full)
+        self.v = SubNetwork(seen, chroma_width, full)
         for name, values in (("to_yuv", TO_YUV), ("from_yuv", FROM_YUV), ("middle", _MIDDLE)):
             self.register_buffer(name, values.clone(), persistent=False)
 
@@ -130,7 +136,10 @@ class YuvStyle(nn.Module):
         to_yuv_34 = self.to_yuv @ to_rgb_34
         around_34 = torch.cat([to_yuv_34[:, :3], to_yuv_34[:, 3:] - self.middle], dim=1)
         seen_B3HW = affine(planes_B3HW, around_34 * _SPREAD)
-        painted_B3HW = torch.cat([part(seen_B3HW, mix_A) for part in (self.y, self.u, self.v)], dim=1)
+        parts = (self.y, self.u, self.v)
+        seen_by = _planes_of(seen_B3HW) if self.own else [seen_B3HW] * 3
+        painted = [part(seen, mix_A) for part, seen in zip(parts, seen_by, strict=True)]
+        painted_B3HW = torch.cat(painted, dim=1)
         linear_33 = from_rgb_34[:, :3] @ self.from_yuv
         back_34 = torch.cat([linear_33, linear_33 @ self.middle + from_rgb_34[:, 3:]], dim=1)
         return affine(painted_B3HW, back_34)
@@ -147,9 +156,12 @@ class YuvStyle(nn.Module):
         luma_B1HW, chroma_B2hw = unfold_surface(surface_B1RW)
         luma_B1HW = (luma_B1HW - offset_311[:1]) * (_SPREAD * scale_311[:1])
         chroma_B2hw = (chroma_B2hw - offset_311[1:]) * (_SPREAD * scale_311[1:])
-        seen_B6hw = torch.cat([functional.pixel_unshuffle(luma_B1HW, 2), chroma_B2hw], dim=1)
+        if self.own:
+            seen_by = _planes_of(chroma_B2hw)
+        else:
+            seen_by = [torch.cat([functional.pixel_unshuffle(luma_B1HW, 2), chroma_B2hw], dim=1)] * 2
         painted_B1HW = self.y(luma_B1HW, mix_A) * (1 / scale_311[:1]) + offset_311[:1]
-        painted_B2hw = torch.cat([self.u(seen_B6hw, mix_A), self.v(seen_B6hw, mix_A)], dim=1)
+        painted_B2hw = torch.cat([self.u(seen_by[0], mix_A), self.v(seen_by[1], mix_A)], dim=1)
         return fold_surface(painted_B1HW, painted_B2hw * (1 / scale_311[1:]) + offset_311[1:])
 
     def translate(self, rgb_B3HW: Tensor, factor_1: Tensor) -> Tensor:
@@ -169,6 +181,11 @@ class YuvStyle(nn.Module):
             chroma_B2hw, scale_factor=2.0, mode="bilinear", align_corners=False
         )
         return affine(torch.cat([luma_B1HW, wide_B2HW], dim=1), to_rgb_34)
+
+
+def _planes_of(planes_BCHW: Tensor) -> list[Tensor]:
+    """Each plane alone, B1HW."""
+    return [planes_BCHW[:, plane : plane + 1] for plane in range(planes_BCHW.shape[1])]
 
 
 def unfold_surface(surface_B1RW: Tensor) -> tuple[Tensor, Tensor]:

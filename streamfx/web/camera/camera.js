@@ -292,6 +292,7 @@ async function prepare() {
     change: changeChain,
     control: (place, name, value) => tell({ type: "control", effect: place, name, value }),
     part: changePart,
+    kind: (place, kind) => tell({ type: "kind", effect: place, kind }),
     backdrop: (place, what) => {
       if (visit) tell({ type: "backdrop", effect: place, ...what });
       else say("Press Start first, then choose what stands behind you.", "problem");

@@ -12,8 +12,9 @@ const PARTS = { all: "All", person: "Person", background: "Background" };
 const UP = "m6 15 6-6 6 6", DOWN = "m6 9 6 6 6-6", OUT = ["m6 6 12 12", "M18 6 6 18"];
 
 // `change`: called with the chain that is wanted, [{ name, controls, where }]; `control`: with place, name and
-// value; `part`: with place and where; `backdrop`: with place and { picture } or { colour }.
-export function chainEditor({ change, control, part, backdrop }) {
+// value; `part`: with place and where; `kind`: with place and the kind that pictures are said to be, or null;
+// `backdrop`: with place and { picture } or { colour }.
+export function chainEditor({ change, control, part, kind, backdrop }) {
   let effects = new Map(); // what the gallery knows of each
   let chain = [], selected = 0, most = 8, opening = null, shape = "", on = true;
   let queued = null; // what was chosen while another was being opened: the last wins
@@ -53,7 +54,8 @@ export function chainEditor({ change, control, part, backdrop }) {
       queued = null;
       change(list);
     }
-    const now = JSON.stringify(chain.map((each) => [each.name, each.controls.map((found) => found.name), each.where]));
+    const now = JSON.stringify(chain.map((each) => (
+      [each.name, each.controls.map((found) => found.name), each.where, each.kind, each.decided])));
     if (selected > chain.length || (selected === chain.length && chain.length >= most)) selected = 0;
     if (now !== shape) {
       shape = now;
@@ -139,6 +141,7 @@ export function chainEditor({ change, control, part, backdrop }) {
     const item = make("li", "", { className: "step" },
       make("div", "", { className: "top" }, head, buttons), ...effect.controls.map((each) => slider(each, place)),
       ...(effect.where ? [partOf(effect, place, title)] : []),
+      ...(effect.kinds?.length ? kindsOf(effect, place, title) : []),
       ...(effect.name === BACKDROP ? [behind(place, backdrop)] : []));
     item.dataset.selected = place === selected ? "yes" : "no";
     return item;
@@ -156,6 +159,25 @@ export function chainEditor({ change, control, part, backdrop }) {
       return made;
     });
     return make("div", "", { className: "parts", role: "group", ariaLabel: `${title}: where it acts` }, ...parts);
+  }
+
+  // Where the pictures decide what runs: what they decided last, and what they are said to be instead.
+  function kindsOf(effect, place, title) {
+    const choices = [[null, "Automatic"], ...effect.kinds.map((each) => [each, named(each)])];
+    const buttons = choices.map(([value, text]) => {
+      const made = make("button", text, { type: "button", className: "part", id: `kind-${value ?? "any"}-${place}` });
+      made.ariaPressed = String(effect.kind === value);
+      made.addEventListener("click", () => {
+        focusNext = made.id;
+        kind(place, value);
+      });
+      return made;
+    });
+    const said = effect.kind ? "" : effect.decided || "Nothing has been seen yet";
+    return [
+      make("div", "", { className: "parts", role: "group", ariaLabel: `${title}: what the pictures are` }, ...buttons),
+      make("p", said, { className: "decided", hidden: !said }),
+    ];
   }
 
   function slider(given, place) {

@@ -36,6 +36,7 @@ const editor = chainEditor({
   change: (list) => send({ type: "chain", effects: list }),
   control: (place, name, value) => send({ type: "control", effect: place, name, value }),
   part: (place, where) => send({ type: "where", effect: place, where }),
+  kind: (place, kind) => send({ type: "kind", effect: place, kind }),
   backdrop: (place, what) => send({ type: "backdrop", effect: place, ...what }),
 });
 

@@ -122,3 +122,42 @@ def test_a_sub_network_has_the_parts_of_the_method() -> None:
     full, chroma = network("planes").u, network("i420").u
     assert [name for name, _ in full.named_children()] == ["first", "second", "third", "fourth", "fifth"]
     assert [name for name, _ in chroma.named_children()] == ["second", "third", "fourth"]
+
+
+def test_with_own_each_plane_of_a_surface_is_painted_of_itself_alone() -> None:
+    torch.manual_seed(5)
+    made = YuvStyle(4, 4, "i420", own=True).eval().requires_grad_(False)
+    luma, chroma = 255 * picture(32, 32)[:, :1], 255 * picture(16, 16)[:, :2]
+    flipped_u, flipped_v = (chroma * 1 for _ in range(2))
+    flipped_u[:, 0], flipped_v[:, 1] = chroma[:, 0].flip(2), chroma[:, 1].flip(2)
+    others = [(luma.flip(3), chroma), (luma, flipped_u), (luma, flipped_v)]
+
+    def painted(luma: Tensor, chroma: Tensor) -> list[Tensor]:
+        surface = made(fold_surface(luma, chroma), *matrices(Matrix.BT709, CodeRange.FULL, 8), FACTOR)
+        found, both = unfold_surface(surface)
+        return [found, both[:, :1], both[:, 1:]]
+
+    assert_only_its_own_plane_differs(painted(luma, chroma), [painted(*other) for other in others])
+
+
+def test_with_own_each_of_three_planes_is_painted_of_itself_alone() -> None:
+    torch.manual_seed(5)
+    made = YuvStyle(4, 4, "planes", own=True).eval().requires_grad_(False)
+    made.to_yuv, made.from_yuv = torch.eye(3), torch.eye(3)
+    seen, rows = picture(32, 32), torch.eye(3, 4)
+
+    def painted(seen: Tensor) -> list[Tensor]:
+        found = made(seen, rows, rows, FACTOR)
+        return [found[:, plane : plane + 1] for plane in range(3)]
+
+    others = [seen * 1 for _ in range(3)]
+    for plane, other in enumerate(others):
+        other[:, plane] = seen[:, plane].flip(2)
+    assert_only_its_own_plane_differs(painted(seen), [painted(other) for other in others])
+
+
+def assert_only_its_own_plane_differs(before: list[Tensor], after: list[list[Tensor]]) -> None:
+    """Planes painted before, and after each one of the planes that are seen was changed."""
+    for place, planes in enumerate(after):
+        differs = [not torch.allclose(one, two, atol=1e-4) for one, two in zip(before, planes, strict=True)]
+        assert differs == [plane == place for plane in range(3)]
