@@ -113,7 +113,7 @@ class StyleOptions(BaseModel):
     content_weight: float = Field(default=0.1, ge=0)
     content_of: Literal["style", "source"] = Field(
         default="style",
-        description="what content is compared with: the source's features with the style's moments, or the "
+        description="features that content is compared with: the source's with the style's moments, or the "
         "source's own",
     )
     content_growth: float = Field(
@@ -138,7 +138,7 @@ class StyleOptions(BaseModel):
         description="weight of kernels over biases; keeps biases large enough to act as switches",
     )
     weight_bias_epsilon: float = Field(
-        default=1e-2, gt=0, description="what is added to the biases that kernels are divided by"
+        default=1e-2, gt=0, description="addend of the biases that kernels are divided by"
     )
     mask_price: float = Field(default=0.2, ge=0)
     displacement_price: float = Field(default=0.02, ge=0)
