@@ -41,7 +41,7 @@ class EffectState:
         where: part of the picture that it acts on; None: it always acts on all of it.
         kinds: kinds of picture that are told apart, where the pictures decide what runs.
         kind: kind that somebody says they are; None: they decide.
-        decided: their last decision, in one line.
+        decided: last decision, in one line.
     """
 
     name: str
