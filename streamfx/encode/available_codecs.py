@@ -12,7 +12,7 @@ from streamfx.encode.codecs import CODECS, Codec
 from streamfx.encode.pixel_format import encoder_formats
 from streamfx.encode.scheduling import ordinary_scheduling
 
-_FORMATS = {"gif": "pal8", "mjpeg": "yuvj420p", "prores": "yuv422p10le"}
+_FORMATS = {"gif": "pal8", "mjpeg": "yuvj420p", "prores": "yuv422p10le", "webp": "bgra", "apng": "rgb24"}
 
 
 def encoders() -> dict[str, str | None]:

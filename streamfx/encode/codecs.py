@@ -122,7 +122,7 @@ class Codec:
 
     def _quality(self, scale: Scale, quality: int | None) -> int:
         number = scale.default if quality is None else quality
-        if not scale.best <= number <= scale.worst:
+        if not min(scale.best, scale.worst) <= number <= max(scale.best, scale.worst):
             raise ConfigError(
                 f"quality for codec {self.name} must be {scale.best} (best) to {scale.worst} (smallest), "
                 f"found {number}"
@@ -250,6 +250,13 @@ CODECS = {
             states_pixel_shape=True,
         ),
         Codec("gif", "gif"),
+        Codec("webp", "libwebp", quality=Scale("quality", 100, 0, 90), formats=("bgra",)),
+        Codec(
+            "apng",
+            "apng",
+            states_pixel_shape=True,
+            formats=("rgb24", "rgba", "rgb48be", "rgba64be"),
+        ),
         Codec("raw", "rawvideo", formats=_RAW_FORMATS),
     )
 }

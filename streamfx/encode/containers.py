@@ -38,6 +38,8 @@ class Container:
         code_range: range that its readers assume; None where it states the range, or the codec does.
         times: whether it states when pictures are shown; else they are shown at a steady rate.
         tags: whether it holds tags.
+        most_pixels: most pixels a picture is wide or high; None where it hardly matters.
+        rewritten: whether its beginning is written anew at the end, so that it cannot go through a pipe.
     """
 
     muxer: str
@@ -59,6 +61,8 @@ class Container:
     code_range: CodeRange | None = None
     times: bool = True
     tags: bool = True
+    most_pixels: int | None = None
+    rewritten: bool = False
 
 
 # A fragment a second while writing: after a crash, or with a full disk, the file plays up to there. When it
@@ -164,6 +168,30 @@ CONTAINERS = {
         alpha=("gif",),
         colours=False,
         tags=False,
+    ),
+    ".apng": Container(
+        "apng",
+        ("apng",),
+        {"plays": "0"},
+        sound=False,
+        rotation=False,
+        alpha=("apng",),
+        colours=False,
+        tags=False,
+        rewritten=True,
+    ),
+    ".webp": Container(
+        "webp",
+        ("webp",),
+        {"loop": "0"},
+        tick_seconds=Fraction(1, 1000),
+        sound=False,
+        rotation=False,
+        alpha=("webp",),
+        colours=False,
+        tags=False,
+        most_pixels=16383,
+        rewritten=True,
     ),
 }
 

@@ -191,10 +191,10 @@ def open_sink(
         from streamfx.encode.screens.window import WindowSink
 
         return WindowSink(text, format)
-    from streamfx.encode.files.pictures import PictureSink, is_pictures
+    from streamfx.encode.files.pictures import PictureSink, is_still
     from streamfx.encode.network.targets import is_route
 
-    if is_pictures(text) and not is_route(text):
+    if is_still(text, format) and not is_route(text):
         return PictureSink(text, format, photos=photos, other_tracks=other_tracks, encoding=encoding)
     from streamfx.encode.files.file import FileSink
     from streamfx.encode.network.sink import NetworkSink

@@ -14,6 +14,15 @@ _SUBSAMPLINGS = (Subsampling.YUV420, Subsampling.YUV422, Subsampling.YUV444)  # 
 _DEPTHS = (8, 9, 10, 12, 14, 16)
 _PLAYED_DEPTHS = (8, 10)
 _SEMI_PLANAR = {8: "nv12", 10: "p010le"}
+_RGB_FORMATS = {
+    (False, False): ("rgb24", "bgra"),
+    (False, True): ("rgba", "bgra"),
+    (True, False): ("rgb48be", "bgra"),
+    (True, True): ("rgba64be", "bgra"),
+}
+RGB_FORMATS = frozenset(name for names in _RGB_FORMATS.values() for name in names)
+"""Formats of RGB that pictures are converted to, by the meaning of their colours."""
+
 _HDR_TRANSFERS = (16, 18)  # PQ and HLG, as ITU-T H.273 numbers them
 
 
@@ -66,6 +75,8 @@ def choose_pixel_format(
             takes = ", ".join(sorted(formats)) or "nothing in this installation"
             raise ConfigError(f"codec {codec.name} does not take pixel format '{asked}'; it takes: {takes}")
         return asked
+    if formats and formats <= RGB_FORMATS:
+        return next(name for name in _RGB_FORMATS[video.depth > 8, video.alpha] if name in formats)
     if video.alpha and alpha and (kept := _with_alpha(codec, video)):
         return kept
     if played:

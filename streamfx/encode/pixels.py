@@ -15,6 +15,7 @@ from av.video.format import VideoFormat as VideoPixels
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from streamfx.encode.pixel_format import RGB_FORMATS
 from streamfx.errors import SinkError
 from streamfx.media.av_planes import planar_name, plane_array
 from streamfx.media.frame import CodeRange, Frame, Plane, VideoFormat
@@ -86,6 +87,8 @@ class Packer:
         picture = self.own_picture(frame)
         if self._palette is not None:
             picture = self._palette.quantized(self.to_rgb(picture, "bgra"))
+        elif self._pix_fmt in RGB_FORMATS:
+            picture = self.to_rgb(picture, self._pix_fmt)
         elif self._pix_fmt != self._own or self._code_range is not self._video.colour.code_range:
             picture.color_range = picture.color_range or ColorRange.MPEG  # what unknown means to every player
             picture = self._reformatter.reformat(

@@ -11,14 +11,16 @@ from pathlib import Path
 from streamfx.encode.codecs import Codec
 from streamfx.encode.containers import Container, find_container, named_codec
 from streamfx.encode.encoding import Encoding
-from streamfx.encode.files.gif_times import MOST_FPS
+from streamfx.encode.files.animation_times import PACES
 from streamfx.encode.files.matroska import shown_size
 from streamfx.encode.hdr import carries_hdr
-from streamfx.encode.pixel_format import choose_pixel_format, coded_size, usual_codec
+from streamfx.encode.pixel_format import RGB_FORMATS, choose_pixel_format, coded_size, usual_codec
+from streamfx.errors import ConfigError
 from streamfx.media.av_planes import planar_name
-from streamfx.media.frame import CodeRange, Colour, VideoFormat
+from streamfx.media.frame import CodeRange, Colour, Subsampling, VideoFormat
 from streamfx.media.notes import ALPHA_LEFT_OUT, Converted, LeftOut
 
+_RGB_WITH_ALPHA = ("pal8", "bgra", "rgba", "rgba64be")
 _PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}  # hold the same samples in another order
 
 
@@ -57,7 +59,7 @@ class OutputPlan:
     def conversions(self) -> list[str]:
         """Return what is done to the samples before they are coded, and what is lost, for the report."""
         video, notes, codec = self.video, list[str](), self.codec.name
-        alpha = "yuva" in self.pix_fmt or self.pix_fmt == "pal8"
+        alpha = "yuva" in self.pix_fmt or self.pix_fmt in _RGB_WITH_ALPHA
         own = planar_name(video.subsampling, video.depth, alpha=video.alpha)
         if video.top_field_first is not None and not self.codec.keeps_fields:
             notes.append(LeftOut(f"that pictures are interlaced is left out: {codec} does not say it"))
@@ -84,7 +86,9 @@ class OutputPlan:
             notes.append(
                 Converted(f"pictures are {sizes}, the last row or column repeated: {codec} wants even sizes")
             )
-        if _PLANAR.get(self.pix_fmt, self.pix_fmt) != own:
+        if self._is_rgb:
+            notes += self._lossy_rgb()
+        elif _PLANAR.get(self.pix_fmt, self.pix_fmt) != own:
             why = "what players play" if self.played else codec
             notes.append(Converted(f"pictures are converted from {own} to {self.pix_fmt} for {why}"))
         if self.colour.code_range not in (video.colour.code_range, video.colour.assumed(0).code_range):
@@ -93,6 +97,20 @@ class OutputPlan:
             notes.append(LeftOut(f"HDR metadata is left out: {codec} in {self.pix_fmt} does not carry it"))
         return notes
 
+    @property
+    def _is_rgb(self) -> bool:
+        """Whether what is coded has its colours by itself, and no matrix."""
+        return self.pix_fmt == "pal8" or self.pix_fmt in RGB_FORMATS
+
+    def _lossy_rgb(self) -> Iterator[str]:
+        """Yield what becomes of samples in WebP, as for stills; PNG holds all that a picture has."""
+        if self.codec.name != "webp":
+            return
+        if self.video.depth > 8:
+            yield Converted(f"WebP holds 8 bits of the {self.video.depth}")
+        if self.video.subsampling is not Subsampling.YUV420 and "lossless" not in self.encoder_options:
+            yield Converted("WebP holds colours at half the resolution")
+
     def _unstated(self) -> Iterator[str]:
         """Yield what the container does not say of the pictures."""
         video, ending = self.video, self.ending
@@ -100,18 +118,19 @@ class OutputPlan:
             rate = f"{float(video.rate_fps):g} a second" if video.rate_fps else "a steady rate"
             yield Converted(f"pictures are shown at {rate}, whatever their times: {ending} has none")
         meaning = replace(video.colour, code_range=CodeRange.UNKNOWN)
-        if not self.container.colours and self.pix_fmt != "pal8" and meaning != Colour():
+        if not self.container.colours and not self._is_rgb and meaning != Colour():
             what = "matrix, primaries, transfer, place of chroma"
             yield LeftOut(f"the meaning of colours ({what}) is left out: {ending} does not state it")
 
     def _too_fast(self) -> list[str]:
         """Return what is to be said of more pictures a second than the container has times for."""
         rate_fps, tick_seconds = self.video.rate_fps, self.container.tick_seconds
-        if rate_fps is None or tick_seconds is None:
+        if rate_fps is None:
             return []
-        if self.container.muxer == "gif" and rate_fps > MOST_FPS:
-            return [LeftOut(f"pictures beyond {MOST_FPS} a second are left out: GIF shows no more of them")]
-        if rate_fps * tick_seconds > 1:
+        if (pace := PACES.get(self.container.muxer)) is not None and rate_fps > pace.most_fps:
+            most = f"pictures beyond {float(pace.most_fps):.3g} a second are left out"
+            return [LeftOut(f"{most}: {pace.name} shows no more of them")]
+        if tick_seconds is not None and rate_fps * tick_seconds > 1:
             unit = f"{float(tick_seconds * 1000):.3g} ms"
             times = f"{self.ending} counts in {unit}, and there are {float(rate_fps):g} pictures a second"
             return [Converted(f"times of pictures coincide: {times}")]
@@ -122,6 +141,14 @@ class OutputPlan:
         """Whether the output says the shape of pixels that are not square."""
         container = self.container
         return container.pixel_shape or container.display_size or self.codec.states_pixel_shape
+
+
+def too_many_pixels(name: str, size: tuple[int, int], most: int) -> str:
+    """Return that pictures of a (height, width) are larger than WebP, whose most that is, allows."""
+    return (
+        f"{name}: WebP holds pictures of at most {most} pixels a side, and these are {size[1]}x{size[0]}; "
+        "make them smaller (--size), or choose another kind"
+    )
 
 
 def plan_output(path: Path, video: VideoFormat, encoding: Encoding) -> OutputPlan:
@@ -147,6 +174,8 @@ def plan(name: str, ending: str, container: Container, video: VideoFormat, encod
     Raises:
         ConfigError: see ``plan_output``.
     """
+    if (most := container.most_pixels) is not None and max(video.size) > most:
+        raise ConfigError(too_many_pixels(name, video.size, most))
     played = encoding.codec is None and encoding.pixel_format is None and container.for_players
     if encoding.codec is None:
         codec = usual_codec(container, video)

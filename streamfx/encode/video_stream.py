@@ -12,7 +12,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from streamfx.encode.files.gif_times import TICK_SECONDS
+from streamfx.encode.files.animation_times import PACES
 from streamfx.encode.files.output_file import write_problem
 from streamfx.encode.hdr import hdr_options
 from streamfx.encode.pixels import AV_RANGES
@@ -47,8 +47,8 @@ def add_video_stream(out: OutputContainer, plan: OutputPlan, hwaccel: HWAccel | 
     context.height, context.width = plan.size
     context.pix_fmt = plan.pix_fmt
     context.framerate = rate_fps
-    is_gif = plan.container.muxer == "gif"
-    context.time_base = stream.time_base = TICK_SECONDS if is_gif else video.time_base
+    pace = PACES.get(plan.container.muxer)
+    context.time_base = stream.time_base = (pace and pace.tick_seconds) or video.time_base
     if not plan.container.times:
         context.time_base = stream.time_base = 1 / rate_fps
     context.colorspace, context.color_range = int(plan.colour.matrix), AV_RANGES[plan.colour.code_range]

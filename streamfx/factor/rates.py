@@ -155,7 +155,8 @@ ENCODE_CYCLES = {
     ("hevc", "medium"): 450.0,  # superfast and medium: assumed
     ("av1", "12"): 62.0, ("av1", "10"): 75.0, ("av1", "8"): 160.0, ("av1", "6"): 400.0,  # 8 and 6: assumed
     ("vp9", "5"): 266.0, ("vp8", "5"): 37.0, ("ffv1", None): 47.0, ("prores", "hq"): 217.0,
-    ("mjpeg", None): 13.0, ("gif", None): 60.0, ("png", None): 150.0,  # gif and png: assumed
+    ("mjpeg", None): 13.0, ("gif", None): 60.0, ("png", None): 150.0,  # gif and png: assumed, as for these:
+    ("apng", None): 300.0, ("webp", None): 300.0,
 }  # fmt: skip
 # Cycles for one sample of any plane, and for one pixel of the reduced picture. Measured in the same way, on
 # 360p to 1080p and factors 1 to 6; those without detail at factor 4 only, and otherwise in proportion.

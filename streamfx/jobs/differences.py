@@ -16,7 +16,7 @@ _FROZEN_CODES, _MOVING_CODES = 0.02, 0.3
 _STRETCH_SECONDS = 0.5
 _MOST_TOLD = 3
 # What they hold was converted by the source's matrix, and has none.
-_RGB_ENDINGS = (".png", ".gif", ".tif", ".tiff", ".webp")
+_RGB_ENDINGS = (".png", ".apng", ".gif", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,9 @@ def resume_problem(config: TranscodeConfig) -> str | None:
         return f"{config.input}: only a file can be read again from where a run ended"
     output = Path(config.output)
     container = CONTAINERS.get(output.suffix.lower())
-    whole = container is None or container.muxer == "gif" or not container.times
-    if container is None or whole or is_written_through(output):
-        return f"{shown_name(output)}: only a video file, and no GIF or Y4M, is put together of segments"
+    if container is None or not container.sound or is_written_through(output):
+        kinds = "no GIF, APNG, WebP or Y4M"
+        return f"{shown_name(output)}: only a video file, and {kinds}, is put together of segments"
     if container.alpha and config.codec in (None, "vp8", "vp9") and container.muxer in ("matroska", "webm"):
         return _alpha_problem(config)
     return None

@@ -218,7 +218,10 @@ def test_frames_at_the_beginning_alone_are_done(film: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("out.gif", "only a video file, and no GIF or Y4M, is put together of segments; run without --clus"),
+        (
+            "out.gif",
+            "only a video file, and no GIF, APNG, WebP or Y4M, is put together of segments; run without",
+        ),
         ("-", "only a video file"),
     ],
 )

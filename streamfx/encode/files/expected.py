@@ -45,6 +45,7 @@ class Expected:
         tick_seconds: the unit the container rounds times to.
         sample_aspect_ratio: shape of a pixel; None when not stated.
         streams: the copied streams, in their order in the file.
+        animation: FFmpeg's name of the muxer where the file is an animated WebP or APNG; None elsewhere.
     """
 
     packets: int
@@ -55,6 +56,7 @@ class Expected:
     tick_seconds: Fraction
     sample_aspect_ratio: Fraction | None = None
     streams: tuple[ExpectedStream, ...] = ()
+    animation: str | None = None
 
 
 def expected_of(
@@ -68,7 +70,9 @@ def expected_of(
         packets: number of video packets written.
         copied: streams written beside them.
     """
+    muxer = plan.container.muxer
     return Expected(
+        animation=muxer if muxer in ("webp", "apng") else None,
         packets=packets,
         first_seconds=times.first_seconds,
         last_seconds=times.last_seconds,

@@ -13,8 +13,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.animation import finish_animation
+from streamfx.encode.files.animation_times import PACES
 from streamfx.encode.files.expected import Expected, expected_of
-from streamfx.encode.files.gif_times import TOO_FAST
 from streamfx.encode.files.given_times import given_times
 from streamfx.encode.files.lost_tags import lost_tags, tags_without_a_place
 from streamfx.encode.files.matroska import write_shape
@@ -32,7 +33,7 @@ from streamfx.encode.tracks.copying import (
 )
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
-from streamfx.errors import SinkError, StreamfxError, TooLargeError
+from streamfx.errors import ConfigError, SinkError, StreamfxError, TooLargeError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.notes import Converted, LeftOut
 from streamfx.media.paths import is_written_through, shown_name
@@ -88,6 +89,11 @@ class FileSink:
         self._coded = False
         self.notes = self._plan.conversions()
         refuse_target(path, source_path, encoding.overwrite)
+        if self._plan.container.rewritten and is_written_through(path):
+            raise ConfigError(
+                f"{self.name}: {path.suffix} states at its beginning what comes later, and cannot go through "
+                "a device or pipe; give a file, or write .gif"
+            )
         choice = encoding.tracks
         self.tracks = plan_tracks(self._plan, other_tracks, self.notes, choice) if other_tracks else Tracks()
         if self._plan.size != video.size:
@@ -130,7 +136,7 @@ class FileSink:
         return self._counted.size_bytes
 
     def write(self, frame: Frame) -> str | None:
-        """Encode one frame, in order of presentation; return why not, where it comes faster than GIF shows.
+        """Encode one frame, in order of presentation; return why not, where it comes too soon.
 
         Raises:
             SinkError: the frame is not of the stream's format, or the file cannot be written. What was
@@ -138,7 +144,7 @@ class FileSink:
         """
         times = self._given_times(frame) if self._given_times is not None else None
         if self._given_times is not None and times is None:
-            return TOO_FAST
+            return PACES[self._plan.container.muxer].too_fast
         picture = self._packer.pack(frame)
         if times is not None:
             picture.pts, picture.duration, picture.time_base = times
@@ -212,6 +218,9 @@ class FileSink:
                     note = finish_index(self._file.partial, shown_seconds, self.tracks.covers, languages)
                     self.notes.extend([note] if note else [])
                 if not self._file.through:
+                    muxer, alpha = self._plan.container.muxer, self._plan.video.alpha
+                    last_seconds = self._times.end_seconds - self._times.last_seconds
+                    finish_animation(self._file.partial, muxer, last_seconds, alpha=alpha)
                     self._state_shape(self._file.partial)
                     refuse_too_large(self._file, self._most_bytes, self._picture_bytes, float(shown_seconds))
                 self._file.complete()
@@ -307,7 +316,7 @@ class FileSink:
             kept = [copied.target for copied in self._copier.streams.values()] if self._copier else []
             self.notes.extend(tags_without_a_place(other_tracks, kept, ending))
         if not self._plan.container.sound:
-            return  # GIF: nothing but the pictures goes into it, and without one it cannot be completed
+            return  # animations: nothing but pictures goes into them, and without one none can be completed
         try:
             data = prove(out, options, other_tracks, self._copier)
             if other_tracks is not None and container.tags:

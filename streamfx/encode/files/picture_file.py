@@ -15,6 +15,8 @@ from av.video.stream import VideoStream
 
 from streamfx.encode.files.picture_kinds import AVIF, JPEG, kind_of
 from streamfx.encode.pixels import AV_RANGES, Packer
+from streamfx.encode.plan import too_many_pixels
+from streamfx.errors import ConfigError
 from streamfx.media.av_planes import planar_name
 from streamfx.media.frame import Frame, Subsampling, VideoFormat
 from streamfx.media.notes import ALPHA_LEFT_OUT, Converted, LeftOut
@@ -36,13 +38,16 @@ class PictureWriter:
         notes: conversions and omissions.
 
     Raises:
-        ConfigError: not a kind of picture that can be written, or a quality it does not have.
+        ConfigError: not a kind of picture that can be written, a quality it does not have, or more
+            pixels than it holds.
     """
 
     def __init__(self, path: Path, video: VideoFormat, quality: int | None) -> None:
         self._kind = kind = kind_of(path)
         self.notes: list[str] = []
         self._video, self._quality = video, kind.quality(quality)
+        if kind.most_pixels is not None and max(video.size) > kind.most_pixels:
+            raise ConfigError(too_many_pixels(str(path), video.size, kind.most_pixels))
         if video.alpha and not kind.alpha:
             self.notes.append(LeftOut(f"{ALPHA_LEFT_OUT}: {kind.name} does not hold it"))
         if video.hdr is not None:

@@ -37,6 +37,7 @@ class PictureKind:
         tags: whether EXIF data and colour profiles are put in.
         qualities: the quality setting; None where nothing is lost.
         options: options of the encoder.
+        most_pixels: most pixels it is wide or high; None where it hardly matters.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PictureKind:
     tags: bool = False
     qualities: Qualities | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    most_pixels: int | None = None
 
     def quality(self, asked: int | None) -> int:
         """Return the quality to code with; 0 where there is no such setting.
@@ -79,7 +81,13 @@ AVIF = PictureKind(
 )
 _TIFF_KIND = PictureKind("TIFF", "tiff", _TIFF, options={"compression_algo": "deflate"})
 _WEBP_KIND = PictureKind(
-    "WebP", "libwebp", _WEBP, depth=8, halves_chroma=True, qualities=Qualities(100, 0, 90)
+    "WebP",
+    "libwebp",
+    _WEBP,
+    depth=8,
+    halves_chroma=True,
+    qualities=Qualities(100, 0, 90),
+    most_pixels=16383,
 )
 KINDS = {
     ".png": PictureKind("PNG", "png", _PNG, tags=True),

@@ -51,6 +51,18 @@ def is_pictures(text: str) -> bool:
     return is_pattern or ending in ENDINGS or takes_any_size(text)
 
 
+def is_still(text: str, video: VideoFormat) -> bool:
+    """Return whether ``text`` names pictures, and no animation of several frames in one file.
+
+    Args:
+        text: the output.
+        video: format of the frames, which says how many there are.
+    """
+    several = video.frame_count != 1 and Path(text).suffix.lower() in CONTAINERS
+    numbered = _NUMBER.search(Path(text).name) is not None
+    return is_pictures(text) and (numbered or takes_any_size(text) or not several)
+
+
 def takes_any_size(text: str) -> bool:
     """Return whether ``text`` names a folder, in which each picture may have its own size and name."""
     return text.endswith("/") or os.path.isdir(text)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from streamfx.capture.opening import open_source
 from streamfx.encode.encoding import Encoding
+from streamfx.encode.files.animation_times import PACES, AnimationTimes
 from streamfx.encode.files.file import FileSink
-from streamfx.encode.files.gif_times import LEAST_TICKS, GifTimes
 from streamfx.encode.files.verify import verify_output
 from streamfx.encode.opening import open_sink
 from streamfx.media.notes import Converted, left_out
@@ -24,13 +24,13 @@ from tests.passing import pass_file
 
 @given(st.lists(st.fractions(min_value=0, max_value=Fraction(1, 5)), min_size=1, max_size=80))
 def test_delays_of_a_gif_are_never_too_short_and_no_time_is_far_off(steps: list[Fraction]) -> None:
-    times, seconds, placed = GifTimes(), Fraction(0), []
+    times, seconds, placed = AnimationTimes(PACES["gif"], Fraction(1, 90_000)), Fraction(0), []
     for step in steps:
         seconds += step
         if (ticks := times.place(seconds)) is not None:
             placed.append(ticks)
             assert abs(ticks - seconds * 100) <= 1
-    assert all(late - early >= LEAST_TICKS for early, late in pairwise(placed))
+    assert all(late - early >= times.least_ticks for early, late in pairwise(placed))
 
 
 @pytest.mark.parametrize(("fps", "shown"), [(60, 50), (120, 50), (50, 50), (30, 30)])
