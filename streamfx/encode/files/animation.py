@@ -29,7 +29,7 @@ class _Found:
 
     Attributes:
         size: (height, width) of its pictures.
-        delays: how long each is shown, in seconds; empty for a still.
+        delays: times for which each is shown, in seconds; empty for a still.
         stills: pictures in it that are no part of an animation.
         whole: whether the file ends where it says.
     """
@@ -46,7 +46,7 @@ def finish_animation(path: Path, muxer: str, last_seconds: Fraction, *, alpha: b
     Args:
         path: a complete file.
         muxer: FFmpeg's name of the muxer that wrote it.
-        last_seconds: how long the last picture is shown.
+        last_seconds: time for which the last picture is shown.
         alpha: whether pictures have alpha.
 
     Raises:
