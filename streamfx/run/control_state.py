@@ -14,6 +14,9 @@ from streamfx.generate.routed import Routed
 from streamfx.generate.where import Where
 from streamfx.run.rearranging import ChainPlace, NewEffect
 
+MOST_EFFECTS = 8
+"""Most effects of a chain that grows by what viewers ask for."""
+
 _FACTOR = "factor"  # has its own place: it follows from the hardware and is nothing a viewer sets
 
 
@@ -90,7 +93,13 @@ class WantedEffect:
 
 
 def places_of(wanted: Sequence[WantedEffect], running: Sequence[AnyEffect]) -> tuple[ChainPlace, ...]:
-    """Return the places of a chain: effects that run already, each once, and new ones."""
+    """Return the places of a chain: effects that run already, each once, and new ones.
+
+    Raises:
+        ConfigError: there are too many.
+    """
+    if len(wanted) > MOST_EFFECTS:
+        raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects, not {len(wanted)}")
     left, places = list(running), []
     for each in wanted:
         found = next((effect for effect in left if effect.name == each.name), None)
@@ -184,6 +193,18 @@ def check_names(available: Sequence[str], names: Sequence[str]) -> None:
             raise ConfigError(f"there is no effect {name!r}; there are: {', '.join(available)}")
 
 
+def check_place(chain: Chain, position: int) -> None:
+    """Check that an effect can be put into a place of a chain, or behind the last one.
+
+    Raises:
+        ConfigError: there is no such place, or there are too many.
+    """
+    if not 0 <= position <= len(chain.effects):
+        raise ConfigError(f"there is no effect number {position}")
+    if position >= MOST_EFFECTS:
+        raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects; replace one of them")
+
+
 def check_part(effect: AnyEffect, where: Where) -> None:
     """Check that an effect can act on a part of the picture.
 
@@ -194,8 +215,22 @@ def check_part(effect: AnyEffect, where: Where) -> None:
         raise ConfigError(f"effect {effect.name!r} makes frames larger, so it acts on all of the picture")
 
 
-def say_kind(effect: AnyEffect, kind: str | None) -> None:
+def set_value(effect: AnyEffect, name: str, value: float) -> str | None:
+    """Set a control of an effect; return what was done, None where it stands there already.
+
+    Raises:
+        ConfigError: there is no such control, or the value is out of the engine's range.
+    """
+    if name not in {control.name for control in controls_of(effect)}:
+        raise ConfigError(f"effect {effect.name!r} has no control {name!r}")
+    before = getattr(effect.controls, name)
+    effect.controls = with_controls(effect.controls, {name: value})
+    return f"{effect.name}: {name} {value:g}" if value != before else None
+
+
+def say_kind(effect: AnyEffect, kind: str | None) -> str:
     """Say what kind of picture frames are, where the pictures decide what runs; None: they decide again.
+    Return what was done.
 
     Raises:
         ConfigError: they do not decide in that place, or are not told apart so.
@@ -203,10 +238,11 @@ def say_kind(effect: AnyEffect, kind: str | None) -> None:
     if not isinstance(effect, Routed):
         raise ConfigError(f"effect {effect.name!r} runs whatever the pictures show")
     effect.say(kind)
+    return f"{effect.name}: pictures are {kind or 'what they show'}"
 
 
-def show_backdrop(effect: AnyEffect, backdrop: Backdrop) -> None:
-    """Have an effect show another picture behind people, from its next frame on.
+def show_backdrop(effect: AnyEffect, backdrop: Backdrop) -> str:
+    """Have an effect show another picture behind people, from its next frame on; return what was done.
 
     Raises:
         ConfigError: it shows none.
@@ -214,3 +250,4 @@ def show_backdrop(effect: AnyEffect, backdrop: Backdrop) -> None:
     if not isinstance(effect, PeopleEffect):
         raise ConfigError(f"effect {effect.name!r} shows no picture; {BACKDROP!r} does")
     effect.show(backdrop)
+    return f"{effect.name}: another picture"

@@ -10,15 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 from streamfx.capture.frame_conversion import FrameScaler
 from streamfx.errors import ConfigError
 from streamfx.factor.governor import FactorDecision
-from streamfx.generate.chain import effect_names
+from streamfx.generate.chain import AnyEffect, effect_names
 from streamfx.generate.effect import Backdrop
-from streamfx.generate.request import with_controls
 from streamfx.generate.where import Where
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.pipeline.stats import Snapshot
@@ -28,12 +27,13 @@ from streamfx.run.control_state import (
     WantedEffect,
     check_names,
     check_part,
-    controls_of,
+    check_place,
     effect_at,
     names_of,
     places_of,
     say_kind,
     set_as_far,
+    set_value,
     show_backdrop,
     state_of,
     take_over,
@@ -46,9 +46,6 @@ log = logging.getLogger(__name__)
 
 Places: TypeAlias = Sequence[ChainPlace]
 Then: TypeAlias = Callable[[Effects], str]
-
-MOST_EFFECTS = 8
-"""Most effects of a chain that grows by what viewers ask for."""
 
 
 class RunControls:
@@ -184,15 +181,7 @@ class RunControls:
         Raises:
             ConfigError: there is no such effect or control, or the value is out of the engine's range.
         """
-        with self._turning:
-            effect = effect_at(self._effects.chain, position)
-            if name not in {control.name for control in controls_of(effect)}:
-                raise ConfigError(f"effect {effect.name!r} has no control {name!r}")
-            before = getattr(effect.controls, name)
-            effect.controls = with_controls(effect.controls, {name: value})
-            if value != before:
-                self._note(f"{effect.name}: {name} {value:g}", move=f"{position} {name}")
-        self._tell()
+        self._change(position, partial(set_value, name=name, value=value), move=f"{position} {name}")
 
     def switch(self, position: int, name: str) -> None:
         """Open another effect in the background, and put it in the place of the one at ``position``.
@@ -205,10 +194,7 @@ class RunControls:
         """
         with self._turning:
             check_names(self.available, [name])
-            if not 0 <= position <= len(self._effects.chain.effects):
-                raise ConfigError(f"there is no effect number {position}")
-            if position >= MOST_EFFECTS:
-                raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects; replace one of them")
+            check_place(self._effects.chain, position)
             self._check_free(name)
             running = self._effects.chain.effects
             old = next(iter(running[position : position + 1]), None)
@@ -233,14 +219,11 @@ class RunControls:
         """
         with self._turning:
             running = self._effects.chain.effects
-            check_names(
-                self.available, [each.name for each in wanted if each.name not in {e.name for e in running}]
-            )
-            if len(wanted) > MOST_EFFECTS:
-                raise ConfigError(f"a chain has at most {MOST_EFFECTS} effects, not {len(wanted)}")
             places = places_of(wanted, running)
-            new = " + ".join(place.name for place in places if isinstance(place, NewEffect))
-            self._check_free(new or "another order")
+            new = [place.name for place in places if isinstance(place, NewEffect)]
+            check_names(self.available, new)
+            what = " + ".join(new) or "another order"
+            self._check_free(what)
             was = names_of(running)
 
             def then(after: Effects) -> str:
@@ -249,7 +232,7 @@ class RunControls:
                 return f"effects {was} → {names_of(after.chain.effects)}"
 
             finds_people = any(each.where not in (None, Where.ALL) for each in wanted)
-            self._open(new or "another order", places, then, finds_people=finds_people)
+            self._open(what, places, then, finds_people=finds_people)
         self._tell()
 
     def set_where(self, position: int, where: Where) -> None:
@@ -280,11 +263,7 @@ class RunControls:
         Raises:
             ConfigError: there is no such effect, or it shows none.
         """
-        with self._turning:
-            effect = effect_at(self._effects.chain, position)
-            show_backdrop(effect, backdrop)
-            self._note(f"{effect.name}: another picture")
-        self._tell()
+        self._change(position, partial(show_backdrop, backdrop=backdrop))
 
     def set_kind(self, position: int, kind: str | None) -> None:
         """Say what kind of picture frames are for the effect at ``position``, which decides by that.
@@ -292,11 +271,7 @@ class RunControls:
         Raises:
             ConfigError: there is no such effect, it does not go by the pictures, or does not know the kind.
         """
-        with self._turning:
-            effect = effect_at(self._effects.chain, position)
-            say_kind(effect, kind)
-            self._note(f"{effect.name}: pictures are {kind or 'what they show'}")
-        self._tell()
+        self._change(position, partial(say_kind, kind=kind))
 
     def note(self, what: str) -> None:
         """Keep account of something else that was done by hand: a recording, a snapshot."""
@@ -311,6 +286,13 @@ class RunControls:
             self._switching.join()
         if self._effects is not self._first:
             give_back(self._effects, None)
+
+    def _change(self, position: int, change: Callable[[AnyEffect], str | None], move: str = "") -> None:
+        """Change the effect at ``position`` from its next frame on; ``change`` returns what was done."""
+        with self._turning:
+            if (done := change(effect_at(self._effects.chain, position))) is not None:
+                self._note(done, move)
+        self._tell()
 
     def _check_free(self, what: str) -> None:
         if self._opening is not None:

@@ -12,8 +12,8 @@ from streamfx.errors import ConfigError
 from streamfx.generate.effect import Backdrop
 from streamfx.generate.people.backdrop import colour_backdrop
 from streamfx.generate.where import Where
-from streamfx.run.control_state import WantedEffect
-from streamfx.run.controls import MOST_EFFECTS, RunControls
+from streamfx.run.control_state import MOST_EFFECTS, WantedEffect
+from streamfx.run.controls import RunControls
 from streamfx.web.pictures import jpeg_backdrop
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

@@ -21,7 +21,8 @@ from streamfx.errors import SinkError
 from streamfx.media.frame import Frame, VideoFormat
 from streamfx.media.tracks import OtherTracks
 from streamfx.pipeline.fan_out import OutputAccount
-from streamfx.run.controls import MOST_EFFECTS, RunControls
+from streamfx.run.control_state import MOST_EFFECTS
+from streamfx.run.controls import RunControls
 from streamfx.version import __version__
 from streamfx.web.commands import Command, Record, TakeSnapshot, turn
 from streamfx.web.figures import Figures

@@ -25,12 +25,7 @@ from streamfx.encode.files.picture_times import LEAST_PICTURES, Durations, Writt
 from streamfx.encode.files.trial import prove
 from streamfx.encode.pixels import FramePacker, Packer, Packing
 from streamfx.encode.plan import plan_output
-from streamfx.encode.tracks.copying import (
-    StreamCopier,
-    copy_tags,
-    needs_free_tags,
-    video_tags,
-)
+from streamfx.encode.tracks.copying import StreamCopier, copy_tags, needs_free_tags, video_tags
 from streamfx.encode.tracks.selection import Tracks, plan_tracks
 from streamfx.encode.video_stream import add_video_stream, rotate
 from streamfx.errors import ConfigError, SinkError, StreamfxError, TooLargeError
